@@ -1,0 +1,58 @@
+# Every target that needs the environment makes it first; it is made again when setup.cfg changes.
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python -m flam_pl
+ENV := $(VENV)/.installed
+ARGS ?=
+export HF_HUB_OFFLINE ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-gpu data verify-data train-backbone train-flam evaluate report bench notebooks test lint clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
+
+$(ENV): setup.cfg pyproject.toml
+	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --editable ".[cpu,imagenet,notebooks,dev]"
+	@touch $(ENV)
+
+setup: $(ENV) ## make the environment (.venv, by pip)
+
+setup-gpu: $(ENV) ## the same with faiss-gpu in place of faiss-cpu
+	$(VENV)/bin/python -m pip uninstall --quiet --yes faiss-cpu
+	$(VENV)/bin/python -m pip install --quiet --editable ".[gpu]"
+
+data: $(ENV) ## draw the wardrobe (or read the data set that ARGS names)
+	$(RUN) data $(ARGS)
+
+verify-data: $(ENV) ## say what a data set holds and what cannot be used
+	$(RUN) verify-data $(ARGS)
+
+train-backbone: $(ENV) ## stage 1 only: learn the image features
+	$(RUN) train-backbone $(ARGS)
+
+train-flam: $(ENV) ## every stage, evaluation and report, e.g. ARGS="data=fashion_products data.root=/photos"
+	$(RUN) train-flam $(ARGS)
+
+evaluate: $(ENV) ## evaluate a trained run, also on other photos: ARGS="run=... data.root=... report=other"
+	$(RUN) evaluate $(ARGS)
+
+report: $(ENV) ## write the report of a run again from its metrics
+	$(RUN) report $(ARGS)
+
+bench: $(ENV) ## compare the training step with a bare PyTorch loop, extraction with the bare model
+	$(RUN) bench $(ARGS)
+
+notebooks: $(ENV) ## execute the notebooks on the last run
+	$(VENV)/bin/python notebooks/execute.py
+
+test: $(ENV) ## the tests
+	$(VENV)/bin/python -m pytest $(ARGS)
+
+lint: $(ENV) ## format check, lint and types
+	$(VENV)/bin/ruff format --check src tests && $(VENV)/bin/ruff check src tests && $(VENV)/bin/mypy
+
+clean: ## remove caches (keeps data/ and runs/)
+	rm -rf .pytest_cache .hypothesis .mypy_cache .ruff_cache build dist src/*.egg-info
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
