@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from flam_pl.errors import FlamError
+
 UNLABELLED = -1
 """Class index of an image that carries no (usable) label of a type."""
 
 
-class SchemaError(ValueError):
+class SchemaError(FlamError):
     """A word that the schema does not know, or two schemas that differ."""
 
 
@@ -62,6 +64,21 @@ class AttributeSchema:
             [position.get(v, UNLABELLED) if isinstance(v, str) else UNLABELLED for v in labels],
             dtype=np.int64,
         )
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Number of classes of each type."""
+        return tuple(len(values) for values in self.classes.values())
+
+    def combinations(self, labels: np.ndarray) -> np.ndarray:
+        """Labels ``(N, types)`` -> one number for the whole combination of a row, ``(N,)`` int64.
+
+        Mixed radix, the last type counting fastest; -1 where a type is unlabelled.
+        """
+        codes = np.zeros(len(labels), dtype=np.int64)
+        for position, size in enumerate(self.sizes):
+            codes = codes * size + labels[:, position]
+        return np.where((labels == UNLABELLED).any(axis=1), -1, codes)
 
     def to_dict(self) -> dict[str, list[str]]:
         return {name: list(values) for name, values in self.classes.items()}

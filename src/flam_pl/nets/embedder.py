@@ -2,50 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from flam_pl.attributes import AttributeSchema
-
-
-class Standardise(nn.Module):
-    """Shift by the mean and divide by one scale, both measured on training features.
-
-    One scalar for all components keeps cosine geometry about the mean, and gives networks inputs of
-    about unit size whatever the backbone.
-    """
-
-    mean: Tensor
-    scale: Tensor
-
-    def __init__(self, dimension: int) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(dimension))
-        self.register_buffer("scale", torch.ones(()))
-
-    @torch.no_grad()
-    def fit(self, features: Tensor) -> None:
-        """Measure mean ``(D,)`` and root mean square ``()`` of ``features (N, D)``."""
-        self.mean.copy_(features.mean(dim=0))
-        self.scale.copy_((features - self.mean).pow(2).mean().sqrt().clamp_min(1e-8))
-
-    def forward(self, features: Tensor) -> Tensor:
-        return (features - self.mean) / self.scale
-
-    def inverse(self, standardised: Tensor) -> Tensor:
-        return standardised * self.scale + self.mean
+from flam_pl.nets.working_space import WorkingSpace
 
 
 class AttributeEmbedder(nn.Module):
-    """phi_a: feature ``(B, D)`` -> unit embedding ``(B, k)``, with a dictionary ``(classes, k)``."""
+    """phi_a: feature ``(B, d)`` -> unit embedding ``(B, k)``, with a dictionary ``(classes, k)``.
+
+    ``class_means (classes, D)`` are the mean stored features of the labelled training images: what
+    the arithmetic baseline edits with.
+    """
+
+    class_means: Tensor
 
     def __init__(
-        self, dimension: int, classes: int, embedding_dim: int, hidden: int, dropout: float
+        self,
+        feature_dim: int,
+        dimension: int,
+        classes: int,
+        embedding_dim: int,
+        hidden: int,
+        dropout: float,
     ) -> None:
         super().__init__()
+        self.register_buffer("class_means", torch.zeros(classes, feature_dim))
         self.layers = nn.Sequential(
             nn.Linear(dimension, hidden),
             nn.ReLU(),
@@ -64,27 +48,50 @@ class AttributeEmbedder(nn.Module):
 
 
 class Embedders(nn.Module):
-    """One ``AttributeEmbedder`` a type, on features standardised by the training set."""
+    """One ``AttributeEmbedder`` a type, in the working space that stages 2 and 3 share."""
 
     def __init__(
         self,
         schema: AttributeSchema,
         dimension: int,
         embedding_dim: int = 32,
+        *,
+        working_dim: int | None = None,
         hidden: int = 512,
         dropout: float = 0.3,
     ) -> None:
+        """Args:
+        dimension: D of the stored features.
+        embedding_dim: k.
+        working_dim: dimension of the working space; None keeps all of D.
+        """
         super().__init__()
         self.schema = schema
-        self.dimension = dimension
         self.embedding_dim = embedding_dim
-        self.standardise = Standardise(dimension)
+        self.space = WorkingSpace(dimension, working_dim)
         self.by_type = nn.ModuleDict(
             {
-                name: AttributeEmbedder(dimension, len(classes), embedding_dim, hidden, dropout)
+                name: AttributeEmbedder(
+                    dimension, self.space.dimension, len(classes), embedding_dim, hidden, dropout
+                )
                 for name, classes in schema.classes.items()
             }
         )
+
+    def fit(self, features: Tensor, labels: Tensor) -> None:
+        """Measure the working space and the class means on the training features.
+
+        Args:
+            features: ``(N, D)``.
+            labels: ``(N, types)``, -1 where unlabelled. A class without a label has the mean of
+                all.
+        """
+        self.space.fit(features)
+        for t, name in enumerate(self.schema.types):
+            means = self.of(name).class_means
+            for c in range(len(means)):
+                rows = labels[:, t] == c
+                means[c] = features[rows].mean(dim=0) if rows.any() else self.space.mean
 
     def of(self, attribute_type: str) -> AttributeEmbedder:
         """The embedder of one type; raises ``SchemaError`` for an unknown one."""
@@ -94,13 +101,12 @@ class Embedders(nn.Module):
         return embedder
 
     def forward(self, features: Tensor) -> Tensor:
-        """Features ``(B, D)`` -> embeddings ``(B, types, k)``, each of unit length."""
-        z = self.standardise(features)
-        return torch.stack([self.of(name)(z) for name in self.schema.types], dim=1)
+        """Stored features ``(B, D)`` -> embeddings ``(B, types, k)``, each of unit length."""
+        return self.embed(self.space(features))
 
-    def dictionaries(self) -> Mapping[str, Tensor]:
-        """Type -> unit dictionary ``(classes, k)``."""
-        return {name: self.of(name).dictionary for name in self.schema.types}
+    def embed(self, z: Tensor) -> Tensor:
+        """The same from features ``(B, d)`` that are in the working space already."""
+        return torch.stack([self.of(name)(z) for name in self.schema.types], dim=1)
 
     def classify(self, embeddings: Tensor) -> Tensor:
         """Pseudo-labels ``(B, types)``: the nearest dictionary vector of each type."""

@@ -1,6 +1,6 @@
 """Generator G and discriminator D of the query-feature manipulator (section 3.3 of the paper).
 
-Both live in the standardised feature space of the embedders (mean 0, root mean square 1). The paper
+Both live in the working space of the embedders (mean 0, root mean square 1). The paper
 leaves their layers open; each choice is an option of ``conf/manipulator``.
 """
 
@@ -93,14 +93,19 @@ class Manipulator(nn.Module):
         self.discriminators = nn.ModuleDict(
             {
                 n: Discriminator(
-                    dimension, types, embedding_dim, discriminator_hidden, discriminator_depth, noise
+                    dimension,
+                    types,
+                    embedding_dim,
+                    discriminator_hidden,
+                    discriminator_depth,
+                    noise,
                 )
                 for n in names
             }
         )
 
     def edit(self, features: Tensor, embedding: Tensor, target: Tensor) -> Tensor:
-        """x-tilde = G(x, e): standardised features ``(B, D)``, wanted embedding ``(B, k)``.
+        """x-tilde = G(x, e): features of the working space ``(B, D)``, wanted embedding ``(B, k)``.
 
         ``target (B,)`` holds the index of the type that each row changes.
         """

@@ -1,0 +1,146 @@
+"""The command table: ``python -m flam_pl <command> [key=value ...]``. Every Make target calls it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+
+from flam_pl.errors import FlamError
+
+
+def data(overrides: Sequence[str]) -> None:
+    """Draw the wardrobe, or read the data set that is named, and say what it holds."""
+    from flam_pl.config import load_config
+    from flam_pl.datasets.inspection import describe
+    from flam_pl.datasets.sources import open_catalog
+
+    print(describe(open_catalog(load_config(overrides).data)))
+
+
+def verify_data(overrides: Sequence[str]) -> None:
+    """Decode every image, say what was found, and fail on what cannot be used."""
+    from flam_pl.config import load_config
+    from flam_pl.datasets.inspection import check_usable, describe, find_unusable
+    from flam_pl.datasets.sources import open_catalog
+
+    config = load_config(overrides)
+    catalog = open_catalog(config.data)
+    bad = find_unusable(catalog, config.data.min_side)
+    print(describe(catalog, bad))
+    check_usable(catalog.without(bad))
+
+
+def train_backbone(overrides: Sequence[str]) -> None:
+    """Stage 1 only: learn the image features and cache them."""
+    from flam_pl import pipeline
+    from flam_pl.config import load_config, save_config
+
+    config = load_config(overrides)
+    save_config(config, overrides)
+    run, net = pipeline.open_run(config)
+    record = pipeline.train_backbone(run, net)
+    pipeline.extract(run, record, run.folder / "features")
+    for name, value in record.metrics.items():
+        print(f"  {name} {value:.4f}")
+
+
+def train_flam(overrides: Sequence[str]) -> None:
+    """Every stage, the evaluation and the report."""
+    from flam_pl.config import load_config, save_config
+    from flam_pl.evaluating import measure
+    from flam_pl.pipeline import train
+
+    config = load_config(overrides)
+    save_config(config, overrides)
+    print(measure(train(config)).summary())
+
+
+def evaluate(overrides: Sequence[str]) -> None:
+    """Measure a trained run again, or on other photos: run=... data.root=... report=name."""
+    from flam_pl import evaluating
+    from flam_pl.config import load_run_config
+
+    print(evaluating.evaluate(*load_run_config(overrides)).summary())
+
+
+def report(overrides: Sequence[str]) -> None:
+    """Write a report's tables and page again from its metrics.json."""
+    from flam_pl.config import load_run_config
+    from flam_pl.reports.report import rewrite
+
+    config, _ = load_run_config(overrides)
+    folder = config.folder / (f"report-{config.report}" if config.report else "report")
+    print(rewrite(folder).summary())
+
+
+def bench(overrides: Sequence[str]) -> None:
+    """Compare a training step with a bare PyTorch loop, and extraction with the bare model."""
+    from flam_pl.benchmark import run_benchmarks
+    from flam_pl.config import load_config
+
+    print(run_benchmarks(load_config(overrides)))
+
+
+def config(overrides: Sequence[str]) -> None:
+    """Show every setting as the overrides leave it."""
+    from omegaconf import OmegaConf
+
+    from flam_pl.config import load_config
+
+    print(OmegaConf.to_yaml(OmegaConf.structured(load_config(overrides))))
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
+    "data": data,
+    "verify-data": verify_data,
+    "train-backbone": train_backbone,
+    "train-flam": train_flam,
+    "evaluate": evaluate,
+    "report": report,
+    "bench": bench,
+    "config": config,
+}
+
+
+def quiet_libraries() -> None:
+    """Leave out what libraries say about themselves; warnings about the data stay."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    for text in (
+        ".*does not have many workers.*",
+        ".*number of training batches.*smaller than the logging interval.*",
+        ".*IterableDataset.*__len__.*",
+        ".*Trying to infer the `batch_size`.*",
+        ".*isinstance\\(treespec, LeafSpec\\).*",
+        ".*Checkpoint directory.*exists and is not empty.*",
+        ".*Precision 16-mixed is not supported.*",
+    ):
+        warnings.filterwarnings("ignore", message=text)
+    warnings.filterwarnings("ignore", category=DeprecationWarning)
+    warnings.filterwarnings("ignore", category=FutureWarning)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command; a ``FlamError`` is shown as its message, with exit code 1."""
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        for name, command in COMMANDS.items():
+            print(f"  {name:<16} {(command.__doc__ or '').splitlines()[0]}")
+        return 0
+    name, *overrides = arguments
+    if name not in COMMANDS:
+        print(f"no command {name!r}; expected one of {', '.join(COMMANDS)}", file=sys.stderr)
+        return 2
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    quiet_libraries()
+    try:
+        COMMANDS[name](overrides)
+    except FlamError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,376 @@
+"""Schemas of every config group. A key that is not declared here is refused by name.
+
+The YAML files in ``conf/`` choose values; this file says which keys exist, of which type, and what
+they mean. ``load_config`` is the one way from a command line to a checked ``Config``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.errors import HydraException
+from omegaconf import MISSING, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from flam_pl.errors import FlamError
+
+
+@dataclass
+class DataConfig:
+    """What every data set has."""
+
+    name: str = MISSING
+    """Name of the data set; also the name of the run unless ``run`` is given."""
+    root: str | None = None
+    """Folder (or, for ``table``, file) with the data."""
+    min_side: int = 8
+    """Images smaller than this many pixels on a side are left out, counted and reported."""
+    workers: int = -1
+    """Processes that decode images; -1 is one a core less one, at most 8."""
+
+
+@dataclass
+class WardrobeData(DataConfig):
+    """The embedded data set; it is drawn into ``root`` when it is not there yet."""
+
+    seed: int = 0
+    image_size: int = 128
+    train_items: int = 600
+    train_photos: int = 6
+    val_items: int = 80
+    val_photos: int = 4
+    evaluation_items: int = 400
+    evaluation_photos: int = 4
+    counterfactuals: int = 2
+    """Counterfactual items of an evaluation item: the same, with one attribute changed."""
+    labelled_share: float = 0.4
+    """Share of the training images that carry any label."""
+    label_rate: float = 0.7
+    """Share of the types that such an image keeps a label of."""
+    wrong_rate: float = 0.05
+    """Share of the kept labels that name another class."""
+
+
+@dataclass
+class SplitData(DataConfig):
+    """A data set without a published split: images with all labels are split off at random."""
+
+    classes: int = 10
+    """The most frequent classes of each attribute type that are used."""
+    evaluation: int = 1200
+    validation: int = 300
+    split_seed: int = 0
+
+
+@dataclass
+class FashionProductsData(SplitData):
+    """Kaggle's Fashion Product Images: ``styles.csv`` and ``images/{id}.jpg`` under ``root``."""
+
+    category: str = "Apparel"
+
+
+@dataclass
+class TableData(SplitData):
+    """A CSV or Parquet table of one's own; ``root`` is the file."""
+
+    images: str | None = None
+    """Folder that the table's paths are relative to; null is the table's own folder."""
+    types: list[str] = field(default_factory=lambda: ["shape", "color", "pattern"])
+    columns: dict[str, str] = field(default_factory=dict)
+    """Names of the table's columns and what they are here, e.g. ``{photo: path}``."""
+
+
+@dataclass
+class BackboneConfig:
+    """Stage 1: images -> features."""
+
+    model: str = MISSING
+    """Any name of timm."""
+    weights: str = "none"
+    """none | timm (downloaded) | imagenet-package (tf_efficientnet_lite0 only) | a local file."""
+    image_size: int = 224
+    fit: str = "pad"
+    """How an image becomes square: pad | crop | stretch."""
+    feature_dim: int | None = 1024
+    """Dimension of the projection after pooling (paper: 1024); null stores the pooled maps."""
+    max_epochs: int = 10
+    """0 keeps the weights as they are: a frozen backbone."""
+    items: int = 32
+    """P: items in a batch."""
+    images: int = 4
+    """K: images of each item in a batch."""
+    classified_items: int = 1000
+    """Cross-entropy runs over this many items, those with the most images."""
+    lr: float = 3e-4
+    weight_decay: float = 1e-4
+    margin: float = 0.1
+    triplet_weight: float = 1.0
+    classification_weight: float = 1.0
+    mean: list[float] | None = None
+    """Normalisation of the pixels; null is what timm names for the model."""
+    std: list[float] | None = None
+    flip: bool = True
+    scale_min: float = 0.7
+    brightness: float = 0.2
+    erase: float = 0.2
+    extract_batch: int = 64
+    dtype: str = "float16"
+    """Of the stored features: float16 | float32."""
+
+
+@dataclass
+class EmbedderConfig:
+    """Stage 2: equation (2) on sparse labels."""
+
+    embedding_dim: int = 32
+    working_dim: int | None = None
+    """Stages 2 and 3 work in so many principal directions of the features; null in all."""
+    hidden: int = 512
+    dropout: float = 0.3
+    margin: float = 0.5
+    noise: float = 0.5
+    """Gaussian noise on the training features, in units of their root mean square."""
+    lr: float = 1e-3
+    weight_decay: float = 1e-4
+    batch_size: int = 256
+    max_epochs: int = 40
+
+
+@dataclass
+class ManipulatorConfig:
+    """Stage 3: equations (3) to (5)."""
+
+    hidden: int = 1024
+    depth: int = 2
+    residual: bool = True
+    shared: bool = True
+    """One generator for all target types; false: one a type."""
+    discriminator_hidden: int = 1024
+    discriminator_depth: int = 2
+    noise: float = 2.0
+    """Standard deviation of the noise on D's input; without it G fools D by tiny changes."""
+    adversarial_weight: float = 0.5
+    matching_weight: float = 1.0
+    cycle_weight: float = 0.3
+    with_remaining: bool = True
+    """"M" of Table 3; false is "S": only the target type is matched."""
+    online_sampling: bool = True
+    """"OS" of Table 3: x^- is like x in the remaining attributes; false: any other class."""
+    lr: float = 2e-4
+    discriminator_lr: float = 2e-4
+    beta1: float = 0.5
+    beta2: float = 0.99
+    clip: float = 0.0
+    """Largest gradient norm of G and of D; 0 does not clip."""
+    batch_size: int = 256
+    steps_per_epoch: int = 250
+    max_epochs: int = 12
+
+
+@dataclass
+class EvaluationConfig:
+    """How retrieval and edits are measured."""
+
+    ks: list[int] = field(default_factory=lambda: [1, 5, 10, 20, 50])
+    resamples: int = 1000
+    seed: int = 0
+    examples: int = 6
+    """Edited searches drawn for the report, for each attribute type."""
+
+
+@dataclass
+class TrainerConfig:
+    """Passed on to the Lightning Trainer of every stage."""
+
+    accelerator: str = "auto"
+    devices: str = "auto"
+    num_nodes: int = 1
+    strategy: str = "auto"
+    precision: str = "32-true"
+    max_epochs: int | None = None
+    """Epochs of every stage, whatever the stage's own setting; for short trials."""
+    progress: bool = True
+
+
+@dataclass
+class LoggerConfig:
+    """CSV is always written; W&B beside it."""
+
+    wandb: str = "auto"
+    """auto: online if logged in, else none | online | offline | off."""
+    project: str = "flam-pl"
+
+
+@dataclass
+class Config:
+    """The root."""
+
+    run: str | None = None
+    """Name of the run; null is the data set's name. Its outputs are ``runs_dir/<run>``."""
+    runs_dir: str = "runs"
+    seed: int = 0
+    retrain: bool = False
+    """Train again what is already trained with the same settings on the same data."""
+    report: str | None = None
+    """``evaluate`` only: write to ``report-<this>`` and evaluate all of ``data``."""
+    data: DataConfig = MISSING
+    backbone: BackboneConfig = MISSING
+    embedder: EmbedderConfig = MISSING
+    manipulator: ManipulatorConfig = MISSING
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    logger: LoggerConfig = field(default_factory=LoggerConfig)
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.runs_dir) / (self.run or self.data.name)
+
+
+SCHEMAS: dict[tuple[str | None, str], type] = {
+    (None, "schema"): Config,
+    ("data", "schema_wardrobe"): WardrobeData,
+    ("data", "schema_fashion_products"): FashionProductsData,
+    ("data", "schema_table"): TableData,
+    ("backbone", "schema_backbone"): BackboneConfig,
+    ("embedder", "schema_embedder"): EmbedderConfig,
+    ("manipulator", "schema_manipulator"): ManipulatorConfig,
+    ("trainer", "schema_trainer"): TrainerConfig,
+    ("logger", "schema_logger"): LoggerConfig,
+}
+
+
+class ConfigError(FlamError):
+    """A setting that does not exist, has the wrong type, or contradicts another."""
+
+
+def config_folder() -> Path:
+    """``$FLAM_PL_CONF``, else ``conf/`` here, else ``conf/`` of the repository.
+
+    Raises:
+        ConfigError: none of them holds a config.yaml.
+    """
+    repository = Path(__file__).resolve().parents[2] / "conf"
+    places = [Path(p) for p in (os.environ.get("FLAM_PL_CONF"), "conf") if p] + [repository]
+    for place in places:
+        if (place / "config.yaml").is_file():
+            return place.resolve()
+    raise ConfigError(
+        f"no config.yaml in {', '.join(map(str, places))}. Run from a clone of the repository, or "
+        "set FLAM_PL_CONF to its conf folder."
+    )
+
+
+def load_config(overrides: Sequence[str] = ()) -> Config:
+    """Compose ``conf/`` with overrides such as ``data=fashion_products trainer.max_epochs=3``.
+
+    Raises:
+        ConfigError: an unknown key, group or value, named.
+    """
+    for override in overrides:
+        if override.startswith(("+", "~")):
+            raise ConfigError(
+                f"{override!r} would add or remove a setting; only settings that exist can be "
+                f"changed. Write {override.lstrip('+~')!r}; python -m flam_pl config lists them."
+            )
+        if "=" not in override:
+            raise ConfigError(f"{override!r} is not a setting; expected key=value")
+    store = ConfigStore.instance()
+    for (group, name), node in SCHEMAS.items():
+        store.store(group=group, name=name, node=node)
+    try:
+        with initialize_config_dir(str(config_folder()), version_base="1.3"):
+            composed = compose("config", overrides=list(overrides))
+        config = OmegaConf.to_object(composed)
+    except (HydraException, OmegaConfBaseException) as error:
+        cause = error.__cause__ or error
+        text = str(error) if str(cause) in str(error) else f"{error}: {cause}"
+        raise ConfigError(f"the settings are not usable: {text}") from error
+    assert isinstance(config, Config)
+    check(config)
+    return config
+
+
+def check(config: Config) -> None:
+    """Fields that must fit each other or a fixed list of words.
+
+    Raises:
+        ConfigError: naming the field (or both fields).
+    """
+    words = {
+        "backbone.fit": (config.backbone.fit, ("pad", "crop", "stretch")),
+        "backbone.dtype": (config.backbone.dtype, ("float16", "float32")),
+        "logger.wandb": (config.logger.wandb, ("auto", "online", "offline", "off")),
+    }
+    for name, (got, known) in words.items():
+        if got not in known:
+            raise ConfigError(f"{name} is {got!r}; expected one of {', '.join(known)}")
+    positive = {
+        "backbone.items": config.backbone.items - 1,  # a triplet needs two items ...
+        "backbone.images": config.backbone.images - 1,  # ... and two images of one
+        "backbone.image_size": config.backbone.image_size,
+        "embedder.batch_size": config.embedder.batch_size - 1,
+        "manipulator.batch_size": config.manipulator.batch_size - 1,
+        "manipulator.steps_per_epoch": config.manipulator.steps_per_epoch,
+        "evaluation.resamples": config.evaluation.resamples,
+    }
+    for name, value in positive.items():
+        if value < 1:
+            raise ConfigError(f"{name} is too small to train or measure with; raise it")
+    if not config.evaluation.ks or min(config.evaluation.ks) < 1:
+        raise ConfigError(f"evaluation.ks is {config.evaluation.ks}; expected cut-offs from 1 up")
+    if config.backbone.weights == "imagenet-package" and (
+        config.backbone.model != "tf_efficientnet_lite0"
+    ):
+        raise ConfigError(
+            f"backbone.weights=imagenet-package holds tf_efficientnet_lite0, but backbone.model is "
+            f"{config.backbone.model!r}. Use that model, or other weights."
+        )
+
+
+def to_plain(config: Any) -> dict[str, Any]:
+    """Any config dataclass as nested dicts and lists, fit for JSON and checkpoints."""
+    plain = OmegaConf.to_container(OmegaConf.structured(config))
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}
+
+
+def load_run_config(overrides: Sequence[str]) -> tuple[Config, bool]:
+    """As ``load_config``, for a run that is there: it starts from the run's own settings.
+
+    Returns:
+        The settings, and whether their data set is the one that the run was trained on.
+
+    Raises:
+        ConfigError: no such run, or an unknown setting.
+    """
+    folder = load_config(overrides).folder
+    path = folder / OVERRIDES
+    if not path.is_file():
+        raise ConfigError(
+            f"there is no run at {folder}: {path} is missing. Train it first, or name another "
+            "one with run="
+        )
+    own = json.loads(path.read_text())
+    given = {override.split("=")[0] for override in overrides}
+    groups = {key for key in given if "." not in key}  # data=... replaces all of data.*
+    kept = [o for o in own if o.split("=")[0] not in given and o.split(".")[0] not in groups]
+    config = load_config([*kept, *overrides])
+    return config, to_plain(config.data) == to_plain(load_config(own).data)
+
+
+def save_config(config: Config, overrides: Sequence[str]) -> None:
+    """Leave the settings in the run's folder, to be read (config.yaml) and to start from."""
+    config.folder.mkdir(parents=True, exist_ok=True)
+    (config.folder / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.structured(config)))
+    (config.folder / OVERRIDES).write_text(json.dumps(list(overrides)))
+
+
+OVERRIDES = "overrides.json"
+"""The command-line settings that a run was trained with."""

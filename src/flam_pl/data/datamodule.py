@@ -1,0 +1,263 @@
+"""The one LightningDataModule that all three stages share, and the features it caches."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import BasePredictionWriter
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from flam_pl.config import BackboneConfig, Config
+from flam_pl.data.feature_batches import FeatureBatches, WholeBatch
+from flam_pl.data.feature_store import FeatureStore, Manifest, ShardWriter, publish
+from flam_pl.data.images import ImageDataset, Preprocess, training_transform
+from flam_pl.data.samplers import ItemBatchSampler
+from flam_pl.datasets.catalog import Catalog
+from flam_pl.errors import FlamError
+
+Stage = Literal["backbone", "embedder", "manipulator"]
+
+
+class FlamDataModule(pl.LightningDataModule):
+    """Images for stage 1, their features for stages 2 and 3.
+
+    ``for_stage`` says which loaders the Trainer gets; ``cache_features`` must have run before
+    stages 2 and 3.
+    """
+
+    def __init__(self, catalog: Catalog, config: Config, preprocess: Preprocess) -> None:
+        """Args:
+        config: sizes of batches, augmentation, number of workers, seed.
+        preprocess: what the backbone expects of an image.
+        """
+        super().__init__()
+        self.catalog, self.config, self.preprocess = catalog, config, preprocess
+        self.stage: Stage = "backbone"
+        self._store: FeatureStore | None = None
+
+    def for_stage(self, stage: Stage) -> FlamDataModule:
+        self.stage = stage
+        return self
+
+    # --- rows: who trains on what
+
+    @property
+    def item_rows(self) -> np.ndarray:
+        """Training rows with an item: what the backbone learns from."""
+        rows = self.catalog.rows(split="train")
+        return rows[self.catalog.items[rows] >= 0]
+
+    @property
+    def validation_rows(self) -> np.ndarray:
+        """Validation rows with an item, whose retrieval the backbone is judged by."""
+        rows = self.catalog.rows(split="val")
+        return rows[self.catalog.items[rows] >= 0]
+
+    @property
+    def feature_rows(self) -> tuple[np.ndarray, np.ndarray]:
+        """Training and validation rows of the present stage (2 or 3)."""
+        if self.stage == "embedder":
+            return (
+                self.catalog.rows(split="train", labelled=True),
+                self.catalog.rows(split="val", labelled=True),
+            )
+        # the manipulator reads no label: every training image serves
+        return self.catalog.rows(split="train"), self.catalog.rows(split="val", dense=True)
+
+    # --- loaders
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        if self.stage == "backbone":
+            return self._item_loader()
+        settings = self.config.embedder if self.stage == "embedder" else self.config.manipulator
+        steps = self.config.manipulator.steps_per_epoch if self.stage == "manipulator" else None
+        batches = FeatureBatches(
+            self.features,
+            self.feature_rows[0],
+            self.catalog.labels,
+            settings.batch_size,
+            batches=steps,
+            seed=self.config.seed,
+            rank=self._rank,
+            world=self._world,
+        )
+        return DataLoader(batches, batch_size=None)
+
+    def val_dataloader(self) -> DataLoader[Any] | list[Any]:
+        if self.stage == "backbone":
+            rows = self.validation_rows
+            return self._image_loader(rows, self.preprocess) if len(rows) else []
+        rows = self.feature_rows[1]
+        if not len(rows):
+            return []
+        return DataLoader(WholeBatch(self.features, rows, self.catalog.labels), batch_size=None)
+
+    def predict_dataloader(self) -> DataLoader[Any]:
+        return self._image_loader(np.arange(len(self.catalog)), self.preprocess)
+
+    def _item_loader(self) -> DataLoader[Any]:
+        settings = self.config.backbone
+        rows = self.item_rows
+        transform = training_transform(
+            settings.image_size,
+            self.preprocess.fit,
+            flip=settings.flip,
+            scale_min=settings.scale_min,
+            brightness=settings.brightness,
+            contrast=settings.brightness,
+            erase=settings.erase,
+            mean=self.preprocess.mean,
+            std=self.preprocess.std,
+        )
+        sampler = ItemBatchSampler(
+            self.catalog.items[rows],
+            settings.items,
+            settings.images,
+            seed=self.config.seed,
+            rank=self._rank,
+            world=self._world,
+            passes=passes(self.catalog.items[rows], settings),
+        )
+        return DataLoader(
+            self._images(rows, transform), batch_sampler=sampler, **self._worker_options()
+        )
+
+    def _image_loader(
+        self, rows: np.ndarray, transform: Callable[[Tensor], Tensor]
+    ) -> DataLoader[Any]:
+        return DataLoader(
+            self._images(rows, transform),
+            batch_size=self.config.backbone.extract_batch,
+            **self._worker_options(),
+        )
+
+    def _images(self, rows: np.ndarray, transform: Callable[[Tensor], Tensor]) -> ImageDataset:
+        paths = self.catalog.paths
+        views = self.catalog.table["view"].to_numpy()
+        chosen: Sequence[Path] = [paths[row] for row in rows]
+        return ImageDataset(chosen, views[rows], self.catalog.items[rows], transform)
+
+    def _worker_options(self) -> dict[str, Any]:
+        wanted = self.config.data.workers
+        workers = min(8, max(0, (os.cpu_count() or 1) - 1)) if wanted < 0 else wanted
+        # spawned workers do not inherit the threads and locks of a host that already ran torch
+        context = "spawn" if workers else None
+        return {
+            "num_workers": workers,
+            "multiprocessing_context": context,
+            "persistent_workers": bool(workers),
+        }
+
+    @property
+    def _rank(self) -> int:
+        return self.trainer.global_rank if self.trainer else 0
+
+    @property
+    def _world(self) -> int:
+        return self.trainer.world_size if self.trainer else 1
+
+    # --- features
+
+    @property
+    def features(self) -> FeatureStore:
+        """The cached features; raises ``FlamError`` before ``cache_features``."""
+        if self._store is None:
+            raise FlamError(f"the {self.stage} stage reads features: call cache_features first")
+        return self._store
+
+    def labels(self, rows: np.ndarray) -> Tensor:
+        """Labels of these catalog rows, ``(len(rows), types)``, -1 where unlabelled."""
+        return torch.from_numpy(self.catalog.labels[rows])
+
+    def cache_features(
+        self,
+        backbone: pl.LightningModule,
+        trainer: pl.Trainer,
+        folder: Path,
+        checkpoint: str,
+        dimension: int,
+    ) -> str:
+        """Open the features at ``folder``, extracting them first if there are none that fit.
+
+        Args:
+            backbone: its ``predict_step`` gives ``index`` and ``features``.
+            trainer: predicts on every device it has.
+            checkpoint: SHA-256 of the backbone's checkpoint.
+            dimension: D.
+
+        Returns:
+            One line that says what was done and why.
+        """
+        manifest = Manifest(
+            checkpoint,
+            json.dumps(self.preprocess.to_dict(), sort_keys=True),
+            self.catalog.fingerprint(),
+            len(self.catalog),
+            dimension,
+            self.config.backbone.dtype,
+        )
+        found = FeatureStore.open(folder, manifest)
+        if isinstance(found, FeatureStore):
+            self._store = found
+            return f"features: nothing to extract, {folder} is up to date ({len(found)} images)"
+        shards = folder.with_name(f".{folder.name}.shards")
+        if trainer.is_global_zero:
+            shutil.rmtree(shards, ignore_errors=True)
+        writer = FeatureWriter(shards, self.config.backbone.dtype)
+        trainer.callbacks.append(writer)
+        trainer.predict(backbone, datamodule=self, return_predictions=False)
+        trainer.strategy.barrier()
+        if trainer.is_global_zero:
+            publish(shards, folder, manifest)
+        trainer.strategy.barrier()
+        opened = FeatureStore.open(folder, manifest)
+        if not isinstance(opened, FeatureStore):
+            raise FlamError(f"the features at {folder} cannot be opened after writing: {opened}")
+        self._store = opened
+        return f"features: extracted {len(opened)} images into {folder} ({found})"
+
+
+class FeatureWriter(BasePredictionWriter):
+    """Writes what ``predict_step`` returns to this rank's shard, batch by batch."""
+
+    def __init__(self, shards: Path, dtype: str) -> None:
+        super().__init__(write_interval="batch")
+        self.shards, self.dtype = shards, dtype
+        self._writer: ShardWriter | None = None
+
+    def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        trainer.strategy.barrier()  # rank 0 has cleared the folder
+        self._writer = ShardWriter(self.shards, trainer.global_rank, self.dtype)
+
+    def write_on_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        prediction: Any,
+        batch_indices: Sequence[int] | None,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int,
+    ) -> None:
+        assert self._writer is not None
+        self._writer.append(prediction["index"], prediction["features"])
+
+    def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        assert self._writer is not None
+        self._writer.close()
+
+
+def passes(items: np.ndarray, settings: BackboneConfig) -> int:
+    """Passes over the items that show about every image once: ceil(images an item / K)."""
+    known = items[items >= 0]
+    each = len(known) / max(1, len(np.unique(known)))
+    return max(1, round(each / settings.images))

@@ -1,0 +1,326 @@
+"""From a file to a tensor: decoding, fitting into a square, distorted views, transforms."""
+
+from __future__ import annotations
+
+import io
+import math
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from PIL import Image, ImageEnhance, ImageFilter, ImageOps, UnidentifiedImageError
+from torch import Tensor
+from torch.utils.data import Dataset
+from torchvision.io import ImageReadMode, decode_image
+from torchvision.transforms import InterpolationMode, v2
+from torchvision.transforms.v2 import functional as F
+
+from flam_pl.errors import FlamError
+
+FITS = ("pad", "crop", "stretch")
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+WHITE = 255
+
+_JPEG_START = b"\xff\xd8"
+_TRANSPARENT_MODES = ("RGBA", "RGBa", "LA", "La", "PA")
+
+
+class UnreadableImage(FlamError):
+    """An image that cannot be decoded: which file, and why."""
+
+    # Built again from its one message where it crosses a process (a DataLoader worker), so the
+    # second argument has to be optional.
+    def __init__(self, path: Path | str, reason: str = "") -> None:
+        advice = "replace the file or leave its row out"
+        super().__init__(f"{path}: {reason}; {advice}" if reason else str(path))
+        self.path = Path(path)
+        self.reason = reason
+
+
+def read_image(path: Path) -> Tensor:
+    """The image as uint8 RGB ``(3, H, W)``, turned as its EXIF tag says, over white.
+
+    JPEG is decoded by torchvision, which is twice as fast; everything else, and every JPEG that
+    torchvision refuses, by Pillow.
+
+    Raises:
+        UnreadableImage: a file that is missing, empty, truncated, or no image.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise UnreadableImage(path, f"cannot be opened ({error.strerror})") from error
+    if not data:
+        raise UnreadableImage(path, "the file is empty")
+    if data.startswith(_JPEG_START):
+        try:
+            encoded = torch.frombuffer(bytearray(data), dtype=torch.uint8)
+            decoded: Tensor = decode_image(
+                encoded, mode=ImageReadMode.RGB, apply_exif_orientation=True
+            )
+            return decoded
+        except RuntimeError:
+            pass  # Pillow reads some more kinds, and says better what is wrong
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            pixels = np.array(_over_white(ImageOps.exif_transpose(image)))
+    except UnidentifiedImageError as error:
+        raise UnreadableImage(path, "not an image of a known format") from error
+    except Exception as error:  # the plugins of Pillow raise all kinds on broken data
+        truncated = "truncated" in str(error).lower()
+        reason = "truncated" if truncated else f"broken ({type(error).__name__}: {error})"
+        raise UnreadableImage(path, reason) from error
+    return torch.from_numpy(pixels).permute(2, 0, 1)
+
+
+def fit(image: Tensor, size: int, mode: str = "pad") -> Tensor:
+    """The image as a square: uint8 ``(3, H, W)`` -> uint8 ``(3, size, size)``.
+
+    Args:
+        image: uint8 ``(3, H, W)``.
+        size: side of the square in pixels.
+        mode: "pad" keeps the whole garment and fills up with white, as shop photos have it; "crop"
+            keeps the middle square; "stretch" keeps everything and changes the proportions.
+
+    Raises:
+        FlamError: an unknown mode or a size below 1.
+    """
+    if size < 1:
+        raise FlamError(f"got an image size of {size}, expected at least 1 pixel")
+    height, width = image.shape[-2:]
+    if mode == "stretch":
+        return _resize(image, size, size)
+    if mode == "crop":
+        return _resize(F.center_crop(image, [min(height, width)] * 2), size, size)
+    if mode != "pad":
+        raise FlamError(f"no way {mode!r} to fit an image, expected one of {', '.join(FITS)}")
+    scale = size / max(height, width)
+    new_height, new_width = max(1, round(height * scale)), max(1, round(width * scale))
+    top, left = (size - new_height) // 2, (size - new_width) // 2
+    padding = [left, top, size - new_width - left, size - new_height - top]
+    square: Tensor = F.pad(_resize(image, new_height, new_width), padding, fill=WHITE)
+    return square
+
+
+def distort(image: Tensor, seed: int) -> Tensor:
+    """A hard second view of a photo, for FIR where an item has one photo only.
+
+    In this order: a crop of 60 to 90 % of the area, a flip (every second seed), a turn of at most
+    10 degrees, brightness and contrast, blur, JPEG artefacts. The same seed gives the same view,
+    and no global random state is read or changed.
+
+    Args:
+        image: uint8 ``(3, H, W)``.
+        seed: of this one view, >= 0.
+
+    Returns:
+        uint8 ``(3, H, W)``, the size of the original.
+    """
+    # Pillow keeps to one thread: on busy cores, torch's own threads made this thirty times slower.
+    rng = np.random.default_rng(seed)
+    height, width = image.shape[-2:]
+    area, ratio = rng.uniform(0.6, 0.9), math.exp(rng.uniform(-0.15, 0.15))
+    crop_height = min(height, height * math.sqrt(area / ratio))
+    crop_width = min(width, width * math.sqrt(area * ratio))
+    top, left = rng.uniform(0, height - crop_height), rng.uniform(0, width - crop_width)
+    view = Image.fromarray(image.permute(1, 2, 0).numpy()).resize(
+        (width, height),
+        Image.Resampling.BILINEAR,
+        box=(left, top, left + crop_width, top + crop_height),
+    )
+    if rng.random() < 0.5:
+        view = ImageOps.mirror(view)
+    view = view.rotate(rng.uniform(-10, 10), Image.Resampling.BILINEAR, fillcolor=(WHITE,) * 3)
+    view = ImageEnhance.Brightness(view).enhance(rng.uniform(0.7, 1.3))
+    view = ImageEnhance.Contrast(view).enhance(rng.uniform(0.7, 1.3))
+    view = view.filter(ImageFilter.GaussianBlur(rng.uniform(0.4, 1.2)))
+    file = io.BytesIO()
+    view.save(file, "JPEG", quality=int(rng.integers(30, 71)))
+    with Image.open(file) as compressed:
+        pixels = np.array(compressed)
+    return torch.from_numpy(pixels).permute(2, 0, 1)
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """What turns a decoded image into the input of a backbone, without any chance in it."""
+
+    size: int
+    fit: str = "pad"
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
+
+    def __post_init__(self) -> None:
+        """Raises: FlamError: an unknown fit, a size below 1, a standard deviation of 0."""
+        object.__setattr__(self, "mean", _three(self.mean, "mean"))
+        object.__setattr__(self, "std", _three(self.std, "std"))
+        if self.fit not in FITS or self.size < 1 or min(self.std) <= 0:
+            raise FlamError(
+                f"got size={self.size}, fit={self.fit!r}, std={self.std}; expected a size of at "
+                f"least 1, a fit out of {', '.join(FITS)}, and std above 0"
+            )
+
+    def __call__(self, image: Tensor) -> Tensor:
+        """uint8 ``(3, H, W)`` -> float32 ``(3, size, size)``, normalised."""
+        scaled = F.to_dtype(self.square(image), torch.float32, scale=True)
+        normalised: Tensor = F.normalize(scaled, list(self.mean), list(self.std))
+        return normalised
+
+    def square(self, image: Tensor) -> Tensor:
+        """uint8 ``(3, H, W)`` -> uint8 ``(3, size, size)``."""
+        return fit(image, self.size, self.fit)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for a feature cache to see that the preprocessing has changed."""
+        plain = asdict(self)
+        return {**plain, "mean": list(self.mean), "std": list(self.std)}
+
+
+def training_transform(
+    size: int,
+    fit: str = "pad",
+    *,
+    flip: bool = True,
+    scale_min: float = 0.6,
+    brightness: float = 0.2,
+    contrast: float = 0.2,
+    erase: float = 0.0,
+    mean: Sequence[float] = IMAGENET_MEAN,
+    std: Sequence[float] = IMAGENET_STD,
+) -> Callable[[Tensor], Tensor]:
+    """Random transform of stage 1: uint8 ``(3, H, W)`` -> float32 ``(3, size, size)``, normalised.
+
+    Hue and saturation stay as they are: color is one of the attributes to be told apart.
+
+    Args:
+        size: side of the square in pixels.
+        fit: how the photo becomes a square before it is cropped, as the function ``fit`` says.
+        flip: whether every second image is mirrored.
+        scale_min: least share of the area that a random crop keeps; 1 does not crop.
+        brightness: greatest change of brightness, as a share.
+        contrast: greatest change of contrast, as a share.
+        erase: probability that a rectangle is blanked out.
+        mean: per channel, of a scale from 0 to 1.
+        std: per channel, of a scale from 0 to 1.
+
+    Raises:
+        FlamError: a value out of its range.
+    """
+    preprocess = Preprocess(size, fit, _three(mean, "mean"), _three(std, "std"))
+    for name, value, least in (
+        ("scale_min", scale_min, 1e-6),
+        ("brightness", brightness, 0),
+        ("contrast", contrast, 0),
+        ("erase", erase, 0),
+    ):
+        if not least <= value <= 1:
+            raise FlamError(f"got {name}={value}, expected a value between {least} and 1")
+    # Large enough that the smallest crop is not enlarged.
+    before_crop = replace(preprocess, size=math.ceil(size / math.sqrt(scale_min)))
+    steps: list[Callable[..., Tensor]] = [before_crop.square]
+    if scale_min < 1:
+        crop = v2.RandomResizedCrop(size, (scale_min, 1.0), (0.9, 1 / 0.9), antialias=True)
+        steps.append(crop)
+    if flip:
+        steps.append(v2.RandomHorizontalFlip())
+    if brightness or contrast:
+        steps.append(v2.ColorJitter(brightness=brightness, contrast=contrast))
+    steps.append(v2.ToDtype(torch.float32, scale=True))
+    steps.append(v2.Normalize(list(preprocess.mean), list(preprocess.std)))
+    if erase:
+        steps.append(v2.RandomErasing(p=erase))
+    return cast(Callable[[Tensor], Tensor], v2.Compose(steps))
+
+
+class ImageDataset(Dataset[dict[str, Any]]):
+    """Decoded and transformed images; a view above 0 is distorted before the transform.
+
+    Args:
+        paths: ``(N,)`` files.
+        views: ``(N,)`` numbers; 0 is the file as it is, v > 0 its v-th distortion.
+        items: ``(N,)`` item codes, -1 for none.
+        transform: uint8 ``(3, H, W)`` -> what the network wants.
+
+    Raises:
+        FlamError: lengths that differ.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        views: Sequence[int] | np.ndarray,
+        items: Sequence[int] | np.ndarray,
+        transform: Callable[[Tensor], Tensor],
+    ) -> None:
+        if not len(paths) == len(views) == len(items):
+            raise FlamError(
+                f"got {len(paths)} paths, {len(views)} views and {len(items)} items, expected one "
+                "of each an image"
+            )
+        # Plain strings and arrays: workers share them, where a list of Path is copied page by page.
+        self.paths = np.array([str(path) for path in paths], dtype=np.str_)
+        self.views = np.asarray(views, dtype=np.int64)
+        self.items = np.asarray(items, dtype=np.int64)
+        self.transform = transform
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """``index`` and ``item`` as int, ``image`` as the transform returns it.
+
+        Raises:
+            UnreadableImage: naming the file.
+        """
+        path, view = Path(str(self.paths[index])), int(self.views[index])
+        image = read_image(path)
+        if view:
+            image = distort(image, view_seed(path, view))
+        return {
+            "index": int(index),
+            "image": self.transform(image),
+            "item": int(self.items[index]),
+        }
+
+
+def view_seed(path: Path, view: int) -> int:
+    """Seed of a file's v-th view: the same wherever the data lies and whatever rows are chosen."""
+    return zlib.crc32(f"{path.parent.name}/{path.name}?{view}".encode())
+
+
+def _resize(image: Tensor, height: int, width: int) -> Tensor:
+    if tuple(image.shape[-2:]) == (height, width):
+        return image
+    # Stored pixel after pixel, as decoders give it: faster, and a planar image that shrinks to one
+    # pixel trips an internal assertion of torch (2.14).
+    image = image.permute(1, 2, 0).contiguous().permute(2, 0, 1)
+    resized: Tensor = F.resize(image, [height, width], InterpolationMode.BILINEAR, antialias=True)
+    return resized
+
+
+def _over_white(image: Image.Image) -> Image.Image:
+    """Any mode as RGB: transparent parts over white, 16 bits scaled (Pillow would clip them)."""
+    if image.mode.startswith("I") or image.mode == "F":
+        values = np.asarray(image, dtype=np.float64)
+        if image.mode.startswith("I;16") or values.max() > 255:
+            values = values / 257  # 65535 -> 255
+        elif image.mode == "F" and values.max() <= 1:
+            values = values * 255
+        return Image.fromarray(values.clip(0, 255).round().astype(np.uint8)).convert("RGB")
+    if image.mode in _TRANSPARENT_MODES or "transparency" in image.info:
+        layer = image.convert("RGBA")
+        white = Image.new("RGBA", layer.size, (WHITE,) * 4)
+        return Image.alpha_composite(white, layer).convert("RGB")
+    return image.convert("RGB")
+
+
+def _three(values: Sequence[float], name: str) -> tuple[float, ...]:
+    if len(values) != 3:
+        raise FlamError(f"got {len(values)} values of {name}, expected one a channel: 3")
+    return tuple(float(value) for value in values)

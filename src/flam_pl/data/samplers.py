@@ -1,0 +1,98 @@
+"""Which rows stand together in a batch. Samplers return indices only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Sampler
+
+
+class ItemBatchSampler(Sampler[list[int]]):
+    """P x K: each batch holds K images of each of P items, so that triplets exist in it.
+
+    Every epoch goes once through all items in a new order. Under DDP each of ``world`` ranks takes
+    every ``world``-th batch; all ranks draw the same order from the same seed, and get the same
+    number of batches.
+    """
+
+    def __init__(
+        self,
+        items: np.ndarray,
+        p: int,
+        k: int,
+        seed: int = 0,
+        rank: int = 0,
+        world: int = 1,
+        passes: int = 1,
+    ) -> None:
+        """Args:
+        items: item code of each position, ``(N,)``; -1 (no item) is never drawn.
+        p: items in a batch; all of them where there are fewer.
+        k: images of an item. An item with fewer gives some of them more than once: its copies
+            are augmented differently.
+        passes: how many times an epoch goes through all items.
+
+        Raises:
+            ValueError: fewer than two items.
+        """
+        self.of_item = [np.flatnonzero(items == code) for code in np.unique(items[items >= 0])]
+        if len(self.of_item) < 2:
+            raise ValueError(f"{len(self.of_item)} item(s): a triplet needs two or more")
+        self.p, self.k = min(p, len(self.of_item)), k
+        self.seed, self.rank, self.world, self.passes = seed, rank, world, passes
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        batches = self.passes * (len(self.of_item) // self.p)
+        return max(1, batches // self.world)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        rng = np.random.default_rng([self.seed, self.epoch])
+        self.epoch += 1
+        order = np.concatenate(
+            [rng.permutation(len(self.of_item)) for _ in range(self.passes + self.world)]
+        )
+        for number in range(len(self) * self.world):
+            chosen = order[number * self.p : (number + 1) * self.p]
+            batch = [self._images(rng, self.of_item[i]) for i in chosen]
+            if number % self.world == self.rank:
+                yield np.concatenate(batch).tolist()
+
+    def _images(self, rng: np.random.Generator, images: np.ndarray) -> np.ndarray:
+        once = rng.permutation(images)[: self.k]
+        again = rng.choice(images, self.k - len(once))
+        return np.concatenate([once, again])
+
+
+def nearest_of_other_class(
+    embeddings: Tensor, labels: Tensor, target: Tensor, online: bool = True
+) -> tuple[Tensor, Tensor]:
+    """For each row x of a batch the row that plays x^- (the paper's section 4.1).
+
+    With ``online`` sampling (OS) it is the row nearest to x in the embedding spaces of the
+    REMAINING attributes, among those of another class of the target attribute, so that the edit
+    asks for something that exists. Without, any row of another class, each with equal chance.
+
+    Args:
+        embeddings: unit vectors, ``(B, types, k)``.
+        labels: (pseudo-)labels, ``(B, types)``.
+        target: index of the type that each row changes, ``(B,)``.
+
+    Returns:
+        Position of x^- for each row ``(B,)``, and whether the batch has one ``(B,)`` bool; where
+        it has none, the position is meaningless.
+    """
+    rows = torch.arange(len(labels), device=labels.device)
+    own = labels[rows, target]  # (B,)
+    other = labels.T[target] != own[:, None]  # (B, B): [b, j] = class of j differs from b's
+    if online:
+        agreement = torch.einsum("btk,jtk->bjt", embeddings, embeddings)
+        agreement[rows, :, target] = 0
+        score = agreement.sum(dim=2)
+    else:
+        score = torch.rand(other.shape, device=labels.device)
+    score = score.masked_fill(~other, -torch.inf)
+    return score.argmax(dim=1), other.any(dim=1)

@@ -1,0 +1,193 @@
+"""What a catalog holds, which of its images cannot be used, and whether it is fit for the task."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tabulate import tabulate
+from tqdm import tqdm
+
+from flam_pl.attributes import UNLABELLED
+from flam_pl.data.images import UnreadableImage, read_image
+from flam_pl.datasets.catalog import DOMAINS, SPLITS, Catalog, Dropped
+from flam_pl.errors import FlamError
+
+SHOWN = 3
+"""How many cases of each reason are named; the rest is counted."""
+
+_PROGRESS_FROM = 500
+
+
+def find_unusable(
+    catalog: Catalog, min_side: int = 8, workers: int | None = None
+) -> dict[int, str]:
+    """Decodes every file once and tells the rows that cannot be used, with the reason.
+
+    Args:
+        catalog: the images.
+        min_side: least width and height in pixels.
+        workers: threads; None means one a core. Threads do, since decoding releases the GIL.
+
+    Returns:
+        Row -> reason, for ``Catalog.without``; every row (view) of a bad file.
+    """
+
+    def reason(path: Path) -> str | None:
+        try:
+            side = min(read_image(path).shape[-2:])
+        except UnreadableImage as error:
+            return f"unreadable: {error.reason}"
+        return f"smaller than {min_side} pixels" if side < min_side else None
+
+    rows_of = catalog.table.groupby("path", sort=False).indices
+    files = [catalog.root / str(path) for path in rows_of]
+    with ThreadPoolExecutor(workers or os.cpu_count()) as threads:
+        reasons = list(
+            tqdm(
+                threads.map(reason, files),
+                total=len(files),
+                desc="checking images",
+                unit="image",
+                disable=len(files) <= _PROGRESS_FROM,
+            )
+        )
+    found = zip(rows_of.values(), reasons, strict=True)
+    return dict(sorted((int(row), why) for rows, why in found if why for row in rows))
+
+
+def describe(catalog: Catalog, bad: Mapping[int, str] | None = None) -> str:
+    """Plain text about what was found: images, items, labels, and what was left out and why.
+
+    Args:
+        catalog: the catalog.
+        bad: rows that cannot be used, from ``find_unusable``; None where nobody looked.
+    """
+    sections = [_overview(catalog), _images_table(catalog), _labels_table(catalog)]
+    sections.extend(_remarks(catalog))
+    left_out = _by_reason(catalog.dropped)
+    sections.append("Left out by the reader:" + (left_out or " nothing"))
+    if bad is None:
+        sections.append("Images that cannot be used: not looked for")
+    else:
+        cases = [Dropped(f"row {r} ({catalog.table['path'].iloc[r]})", bad[r]) for r in sorted(bad)]
+        sections.append("Images that cannot be used:" + (_by_reason(cases) or " none"))
+    return "\n\n".join(sections) + "\n"
+
+
+def check_usable(catalog: Catalog, *, training: bool = True) -> None:
+    """Refuses a catalog that cannot be used, with every reason at once.
+
+    Args:
+        catalog: the catalog.
+        training: whether it is to be trained on; False where a trained run is only evaluated on it.
+
+    Raises:
+        FlamError: no training images, a class without one, nothing to evaluate edits on.
+    """
+    problems = list(_training_problems(catalog)) if training else []
+    if not len(catalog.rows("evaluation", dense=True)):
+        dense = len(catalog.rows(dense=True))
+        problems.append(
+            f"no evaluation image carries all labels ({', '.join(catalog.schema.types)}), so no "
+            f"edit can be evaluated; {dense} image(s) of the whole catalog do. Label more images, "
+            "use fewer attribute types, or evaluate more rows"
+        )
+    if problems:
+        listed = "".join(f"\n  - {problem}" for problem in problems)
+        raise FlamError(f"{catalog.name} ({catalog.root}) cannot be used:{listed}")
+
+
+def _training_problems(catalog: Catalog) -> Iterator[str]:
+    rows = catalog.rows("train")
+    if not len(rows):
+        yield "no training image: expected rows with the split 'train'"
+        return
+    for kind, counts in _class_counts(catalog, rows).items():
+        none = [name for name, count in counts.items() if count == 0]
+        if none:
+            yield (
+                f"no training image has the {kind} {', '.join(none)}: take fewer classes, evaluate "
+                "fewer rows, or label images of it"
+            )
+
+
+def _class_counts(catalog: Catalog, rows: np.ndarray) -> dict[str, dict[str, int]]:
+    """Attribute type -> class -> number of these rows, classes in schema order."""
+    counts: dict[str, dict[str, int]] = {}
+    for position, kind in enumerate(catalog.schema.types):
+        names = catalog.schema.of(kind)
+        labels = catalog.labels[rows, position]
+        per_class = np.bincount(labels[labels != UNLABELLED], minlength=len(names))
+        counts[kind] = dict(zip(names, per_class.tolist(), strict=True))
+    return counts
+
+
+def _overview(catalog: Catalog) -> str:
+    photos = catalog.table[catalog.table["view"] == 0]
+    per_item = photos["item"].value_counts()
+    lines = [
+        f"{catalog.name}: {catalog.table['path'].nunique()} images in {catalog.root}",
+        f"items: {len(per_item)}, of which {int((per_item == 1).sum())} have one image; "
+        f"images without an item: {int(photos['item'].isna().sum())}",
+    ]
+    views = int((catalog.table["view"] > 0).sum())
+    if views:
+        lines.append(f"distorted views, so that an item can be searched: {views}")
+    counterfactual = int(catalog.table["counterfactual_of"].notna().sum())
+    if counterfactual:
+        lines.append(f"counterfactual images: {counterfactual}")
+    if catalog.extras:
+        lines.append(f"kept for inspection: {', '.join(catalog.extras)}")
+    return "\n".join(lines)
+
+
+def _images_table(catalog: Catalog) -> str:
+    body = [
+        [
+            split,
+            *(len(catalog.rows(split, domain)) for domain in DOMAINS),
+            len(catalog.rows(split, labelled=True)),
+            len(catalog.rows(split, dense=True)),
+        ]
+        for split in SPLITS
+    ]
+    return str(tabulate(body, headers=["rows", *DOMAINS, "any label", "all labels"]))
+
+
+def _labels_table(catalog: Catalog) -> str:
+    per_split = [_class_counts(catalog, catalog.rows(split)) for split in SPLITS]
+    body: list[list[object]] = []
+    for position, kind in enumerate(catalog.schema.types):
+        for name in catalog.schema.of(kind):
+            body.append([kind, name, *(counts[kind][name] for counts in per_split)])
+        missing = catalog.labels[:, position] == UNLABELLED
+        body.append(
+            [kind, "(unlabelled)", *(int(missing[catalog.rows(split)].sum()) for split in SPLITS)]
+        )
+    return str(tabulate(body, headers=["type", "class", *SPLITS]))
+
+
+def _remarks(catalog: Catalog) -> Iterator[str]:
+    whole = _class_counts(catalog, np.arange(len(catalog)))
+    empty = [f"{kind} {name}" for kind, of in whole.items() for name, n in of.items() if n == 0]
+    if empty:
+        yield f"Classes without any image: {', '.join(empty)}"
+    problems = list(_training_problems(catalog))
+    if problems:
+        yield "Before training: " + "; ".join(problems)
+
+
+def _by_reason(cases: Iterable[Dropped]) -> str:
+    """A line a reason, most frequent first, with its first cases; empty where there is none."""
+    table = pd.DataFrame([(case.reason, case.where) for case in cases], columns=["reason", "where"])
+    grouped = table.groupby("reason", sort=True)["where"].apply(list)
+    lines = []
+    for reason, places in sorted(grouped.items(), key=lambda pair: -len(pair[1])):
+        more = f" and {len(places) - SHOWN} more" if len(places) > SHOWN else ""
+        lines.append(f"\n  {len(places)} x {reason}: {'; '.join(places[:SHOWN])}{more}")
+    return "".join(lines)

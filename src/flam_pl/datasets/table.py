@@ -1,0 +1,271 @@
+"""Reader of any catalogue of a user's own: a CSV or Parquet table that names image files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from flam_pl.attributes import AttributeSchema
+from flam_pl.datasets.catalog import DOMAINS, SPLITS, Catalog, Dropped
+from flam_pl.datasets.splits import (
+    EVERY_DENSE_ROW,
+    has_item_pairs,
+    keep_classes,
+    split_dense,
+    top_classes,
+    with_distorted_views,
+)
+from flam_pl.errors import FlamError
+
+SPLIT_WORDS = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "dev": "val",
+    "evaluation": "evaluation",
+    "eval": "evaluation",
+    "test": "evaluation",
+    "testing": "evaluation",
+    "query": "evaluation",
+    "gallery": "evaluation",
+}
+"""What tables call the splits, and what a Catalog calls them."""
+
+
+def read_table(
+    path: Path,
+    *,
+    types: Sequence[str] = ("shape", "color", "pattern"),
+    columns: Mapping[str, str] | None = None,
+    images: Path | None = None,
+    extras: Sequence[str] = (),
+    classes: int = 10,
+    evaluation: int = 1200,
+    validation: int = 300,
+    seed: int = 0,
+    schema: AttributeSchema | None = None,
+) -> Catalog:
+    """A table of images as a Catalog.
+
+    The table needs a column ``path`` (or ``image``) and one column per attribute type; ``item``,
+    ``domain``, ``split`` and ``counterfactual_of`` are taken where they are there. Without
+    ``split`` the rows are split at random (see ``split_dense``), images of one item on one side.
+    With the splits "query" and "gallery" and no ``domain``, queries are "consumer" images. Where
+    no item of the evaluation has two images, val and evaluation rows get a distorted view each,
+    so that FIR can be measured (see ``with_distorted_views``).
+
+    Args:
+        path: a .csv, .tsv or .parquet file.
+        types: attribute types to read; with a ``schema`` its types are read instead.
+        columns: renames, column of the file -> name here, such as ``{"photo": "path"}``.
+        images: folder the image paths are relative to; None means the table's own folder.
+        extras: further columns to keep for inspection (names after renaming).
+        classes: most frequent classes to keep a type; rarer ones become unlabelled.
+        evaluation: dense rows to evaluate, where the table has no split.
+        validation: dense rows to validate on, where the table has no split.
+        seed: of the split.
+        schema: the schema of a trained run, to evaluate that run on this catalogue: classes
+            outside it become unlabelled and, where the table has no split, every dense row is
+            evaluated.
+
+    Raises:
+        FlamError: a file, column, split or domain that is missing or not known; no image found.
+    """
+    path = Path(path)
+    images = path.parent if images is None else Path(images)
+    types = tuple(types) if schema is None else schema.types
+    table = _renamed(_load(path), columns or {}, path)
+    _require_columns(table, (*types, *extras), path)
+    # Positions in the file, from 1, so that messages can name a row after others were dropped.
+    table.index = pd.RangeIndex(1, len(table) + 1)
+    # Nothing else comes along: a user's own "view" may mean "front" or "back".
+    known = ("path", "item", "domain", "split", "counterfactual_of", *types, *extras)
+    table = _as_text(table[[column for column in dict.fromkeys(known) if column in table]])
+    table, dropped = _with_files(table, images, path)
+    if "split" in table:
+        table = _with_known_splits(table, path)
+    if "domain" in table:
+        table = _with_known_domains(table, path)
+    if schema is None:
+        schema = top_classes(table, types, classes, _training_positions(table))
+    elif "split" not in table:
+        evaluation = EVERY_DENSE_ROW
+    table = keep_classes(table, schema, str(path))
+    if "split" not in table:
+        table["split"] = split_dense(
+            table,
+            types,
+            evaluation=evaluation,
+            validation=validation,
+            seed=seed,
+            group="item" if "item" in table else None,
+        )
+    if not has_item_pairs(table):
+        if "domain" not in table:
+            table["domain"] = "shop"
+        table = with_distorted_views(table, types)
+    return Catalog.build(path.stem, images, table, schema, extras, dropped)
+
+
+def _load(path: Path) -> pd.DataFrame:
+    if not path.is_file():
+        raise FlamError(f"{path} is not there; expected a .csv, .tsv or .parquet file")
+    suffix = path.suffix.lower()
+    if suffix not in (".csv", ".tsv", ".parquet"):
+        raise FlamError(f"{path} ends in {suffix!r}; expected a .csv, .tsv or .parquet file")
+    try:
+        if suffix == ".parquet":
+            table = pd.read_parquet(path)
+        else:
+            # As text and without guessing: "NA", "None" and "007" are values like any other.
+            table = pd.read_csv(
+                path,
+                sep="\t" if suffix == ".tsv" else ",",
+                dtype=str,
+                keep_default_na=False,
+                encoding="utf-8-sig",
+            )
+    except pd.errors.EmptyDataError as error:
+        raise FlamError(f"{path} is empty; expected a header and a row an image") from error
+    except (
+        OSError,
+        ValueError,
+    ) as error:  # ParserError, ArrowInvalid and bad UTF-8 are ValueErrors
+        raise FlamError(f"{path} cannot be read as {suffix[1:]}: {error}") from error
+    if table.empty:
+        raise FlamError(f"{path} has no rows; expected a row an image")
+    return table
+
+
+def _renamed(table: pd.DataFrame, columns: Mapping[str, str], path: Path) -> pd.DataFrame:
+    have = ", ".join(map(str, table.columns))
+    for column in columns:
+        if column not in table:
+            raise FlamError(
+                f"{path} has no column {column!r}, which shall be renamed to {columns[column]!r}; "
+                f"it has {have}"
+            )
+    table = table.rename(columns=dict(columns))
+    if "path" not in table and "image" in table:
+        table = table.rename(columns={"image": "path"})
+    twice = table.columns[table.columns.duplicated()].unique()
+    if len(twice):
+        raise FlamError(
+            f"{path} has, after renaming, more than one column {twice[0]!r}; it has {have}. "
+            "Rename one of them to another name."
+        )
+    return table
+
+
+def _require_columns(table: pd.DataFrame, wanted: Sequence[str], path: Path) -> None:
+    have = ", ".join(map(str, table.columns))
+    if "path" not in table:
+        raise FlamError(
+            f"{path} has no column with the image's path, expected 'path' or 'image'; it has "
+            f"{have}. Map the right one, for example columns={{'photo': 'path'}}."
+        )
+    missing = [column for column in wanted if column not in table]
+    if missing:
+        raise FlamError(
+            f"{path} has no column for {', '.join(missing)}; it has {have}. Map the right columns, "
+            "or name the attribute types that the table has."
+        )
+
+
+def _as_text(table: pd.DataFrame) -> pd.DataFrame:
+    """Every value as stripped text, nothing as NA; 3.0 in a number column with gaps reads "3"."""
+
+    def text(value: Any) -> str | None:
+        if isinstance(value, float | np.floating) and float(value).is_integer():
+            value = int(value)
+        return None if pd.isna(value) else (str(value).strip() or None)
+
+    converted = {
+        column: pd.Series([text(v) for v in table[column]], index=table.index, dtype="string")
+        for column in table
+    }
+    return pd.DataFrame(converted)
+
+
+def _with_files(
+    table: pd.DataFrame, images: Path, source: Path
+) -> tuple[pd.DataFrame, tuple[Dropped, ...]]:
+    """The rows whose file is there, each file once, and what was left out.
+
+    Raises:
+        FlamError: no file at all.
+    """
+    # Tables written on Windows; a backslash inside a file name is not worth supporting.
+    table["path"] = table["path"].str.replace("\\", "/", regex=False)
+    exists = {name: (images / name).is_file() for name in table["path"].dropna().unique()}
+    repeated = table["path"].duplicated()
+    dropped: dict[int, Dropped] = {}
+    for (row, name), again in zip(table["path"].items(), repeated, strict=True):
+        if pd.isna(name):
+            reason = "no path"
+        elif not exists[name]:
+            reason = "no image file"
+        elif again:
+            reason = "the same file was listed before"
+        else:
+            continue
+        where = f"{source.name} row {row}"
+        dropped[int(str(row))] = Dropped(where if pd.isna(name) else f"{where} ({name})", reason)
+    kept = table.drop(index=list(dropped))
+    if kept.empty:
+        tried = next((images / name for name in exists), images)
+        raise FlamError(
+            f"{source}: none of the {len(table)} rows has its image; the first path tried is "
+            f"{tried}. Set the images root to the folder that the column 'path' is relative to "
+            f"(now {images})."
+        )
+    return kept, tuple(dropped.values())
+
+
+def _with_known_splits(table: pd.DataFrame, source: Path) -> pd.DataFrame:
+    words = table["split"].str.lower()
+    split = words.map(SPLIT_WORDS)
+    _refuse(
+        table, "split", split.isna(), source, f"one of {', '.join(SPLITS)} (or {_other_words()})"
+    )
+    table = table.assign(split=split)
+    if "domain" not in table and (words == "query").any():
+        table["domain"] = words.map({"query": "consumer"}).fillna("shop")
+    return table
+
+
+def _with_known_domains(table: pd.DataFrame, source: Path) -> pd.DataFrame:
+    domain = table["domain"].str.lower().fillna("shop")
+    _refuse(table, "domain", ~domain.isin(DOMAINS), source, f"one of {', '.join(DOMAINS)}")
+    return table.assign(domain=domain)
+
+
+def _refuse(
+    table: pd.DataFrame, column: str, wrong: pd.Series, source: Path, expected: str
+) -> None:
+    if wrong.any():
+        row = wrong.idxmax()
+        value: Any = table.at[row, column]
+        file: Any = table.at[row, "path"]
+        got = "nothing" if pd.isna(value) else repr(value)
+        raise FlamError(
+            f"{source} row {row} ({file}): column {column} has {got}, expected "
+            f"{expected}. {int(wrong.sum())} row(s) are so; correct them, or leave the column out."
+        )
+
+
+def _training_positions(table: pd.DataFrame) -> np.ndarray | None:
+    """Rows on which classes are counted: a class that nobody can be trained on is of no use."""
+    if "split" not in table or not (table["split"] == "train").any():
+        return None
+    return np.flatnonzero((table["split"] == "train").to_numpy(dtype=bool))
+
+
+def _other_words() -> str:
+    return ", ".join(word for word in SPLIT_WORDS if word not in SPLITS)

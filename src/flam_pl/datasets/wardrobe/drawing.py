@@ -1,0 +1,167 @@
+"""Draws the wardrobe into a folder: by several processes, all or nothing, and not twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import cv2
+import pandas as pd
+from tqdm import tqdm
+
+from flam_pl.datasets.wardrobe.rows import COLUMNS, SPLITS, Item, Row, draw_item, items_of
+from flam_pl.datasets.wardrobe.settings import WardrobeSettings
+from flam_pl.errors import FlamError
+
+CATALOG = "catalog.csv"
+SETTINGS = "settings.json"
+ITEMS_A_TASK = 8
+
+
+def draw_wardrobe(folder: Path, settings: WardrobeSettings, processes: int | None = None) -> None:
+    """Draws the data set, unless it is there already with the same settings.
+
+    The new set grows in a folder beside ``folder`` and takes its place by a rename when it is
+    whole; until then the old one stays. The result does not depend on ``processes``.
+
+    Args:
+        folder: where ``images/``, ``catalog.csv`` and ``settings.json`` shall be.
+        settings: size, labels and seed.
+        processes: how many draw at once; by default one a core.
+
+    Raises:
+        FlamError: the folder holds something else, the disk is full, or a process died.
+    """
+    folder = Path(folder).absolute()
+    if processes is not None and processes < 1:
+        raise FlamError(f"processes: got {processes}, expected at least 1, or none for one a core")
+    retired = folder.with_name(f".{folder.name}.old")
+    if retired.exists() and not folder.exists():
+        retired.rename(folder)  # a run was killed between the two renames of ``swap``
+    if is_drawn(folder, settings):
+        print(f"the wardrobe is there already: {folder}")
+        return
+    require_ours(folder)
+    growing: Path | None = None
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        growing = Path(tempfile.mkdtemp(prefix=f".{folder.name}.drawing-", dir=folder.parent))
+        draw_all(growing, settings, processes or cores())
+        swap(growing, folder, retired)
+    except OSError as error:
+        raise FlamError(
+            f"the wardrobe could not be drawn at {folder}: {error.strerror or error}. "
+            "What was there before is unchanged. Free some space (about 8 kB an image are needed) "
+            "or name another folder, and run it again."
+        ) from error
+    except BrokenProcessPool as error:
+        raise FlamError(
+            f"a process that draws the wardrobe at {folder} died, perhaps for want of memory. "
+            "Run it again with processes=1. (In a script of your own, call draw_wardrobe below "
+            "`if __name__ == '__main__':`.)"
+        ) from error
+    finally:
+        if growing is not None:
+            shutil.rmtree(growing, ignore_errors=True)
+
+
+def is_drawn(folder: Path, settings: WardrobeSettings) -> bool:
+    """Whether ``folder`` holds the wardrobe of these settings: by ``swap`` whole or not at all."""
+    try:
+        there = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return bool(there == settings.record()) and (folder / CATALOG).is_file()
+
+
+def require_ours(folder: Path) -> None:
+    """Raises ``FlamError`` if the folder to be replaced holds something that is no wardrobe."""
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise FlamError(f"{folder} is a file, expected a folder to draw the wardrobe into")
+    if any(folder.iterdir()) and not (
+        (folder / SETTINGS).is_file() or (folder / CATALOG).is_file()
+    ):
+        raise FlamError(
+            f"{folder} is not empty and holds no wardrobe ({SETTINGS} is missing), so it is not "
+            "replaced. Name another folder, or empty this one yourself."
+        )
+
+
+def draw_all(folder: Path, settings: WardrobeSettings, processes: int) -> None:
+    """Pictures, catalogue and settings into an empty folder."""
+    for split in SPLITS:
+        (folder / "images" / split).mkdir(parents=True)
+    items = list(items_of(settings))
+    tasks = [items[i : i + ITEMS_A_TASK] for i in range(0, len(items), ITEMS_A_TASK)]
+    processes = min(processes, len(tasks))
+    draw = partial(draw_items, folder, settings)
+    rows: list[Row] = []
+    total = sum(settings.items(s) * settings.photos(s) for s in SPLITS)
+    total += settings.evaluation_items * settings.counterfactuals
+    with tqdm(total=total, desc="drawing the wardrobe", unit=" images") as bar:
+        for done in run(draw, tasks, processes):
+            rows.extend(done)
+            bar.update(len(done))
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    table.to_csv(folder / CATALOG, index=False, encoding="utf-8")
+    text = json.dumps(settings.record(), indent=2) + "\n"
+    (folder / SETTINGS).write_text(text, encoding="utf-8")
+
+
+def run(draw: partial[list[Row]], tasks: list[list[Item]], processes: int) -> Iterator[list[Row]]:
+    """Results of the tasks in their order.
+
+    New processes are spawned, never forked: the copy of a process with running threads (those of
+    PyTorch) may hang.
+    """
+    if processes == 1:
+        yield from map(draw, tasks)
+        return
+    pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=be_single)
+    try:
+        yield from pool.map(draw, tasks)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def cores() -> int:
+    """Cores this process may use; a container often gets fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def be_single() -> None:
+    """One thread a process: as many processes as cores are drawing already."""
+    cv2.setNumThreads(1)
+
+
+def draw_items(folder: Path, settings: WardrobeSettings, items: list[Item]) -> list[Row]:
+    """A task of one process: some items' pictures, and their rows."""
+    return [row for item in items for row in draw_item(folder, settings, item)]
+
+
+def swap(growing: Path, folder: Path, retired: Path) -> None:
+    """Puts the new set in the place of the old one; at no moment is neither of them on disk."""
+    growing.chmod(0o755)  # mkdtemp makes folders that only the owner may read
+    if folder.exists():
+        if retired.exists():
+            shutil.rmtree(retired)
+        folder.rename(retired)
+    try:
+        growing.rename(folder)
+    except OSError:
+        if retired.exists():
+            retired.rename(folder)
+        raise
+    shutil.rmtree(retired, ignore_errors=True)

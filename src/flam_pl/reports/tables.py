@@ -1,0 +1,108 @@
+"""Figures as tables: Markdown for the report, plain text for the end of a command."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tabulate import tabulate
+
+METHODS = {
+    "no_edit": "no edit",
+    "arithmetic": "arithmetic",
+    "flam": "FLAM",
+}
+"""What the methods are called in tables; a method that is not listed keeps its own name."""
+
+
+def cell(figure: Mapping[str, float]) -> str:
+    """``.642 [.631, .655]``: the value and its 95 % interval."""
+    if figure["n"] == 0:
+        return "-"
+    return f"{_short(figure['value'])} [{_short(figure['low'])}, {_short(figure['high'])}]"
+
+
+def _short(value: float) -> str:
+    return f"{value:.3f}".removeprefix("0") if value < 1 else "1.00"
+
+
+def methods_table(by_method: Mapping[str, Mapping[str, Any]], style: str = "github") -> str:
+    """A row a method, a column a cut-off."""
+    columns = list(next(iter(by_method.values())))
+    body = [
+        [METHODS.get(name, name), *(cell(figures[c]) for c in columns)]
+        for name, figures in by_method.items()
+    ]
+    return str(tabulate(body, headers=["method", *columns], tablefmt=style, disable_numparse=True))
+
+
+def instances_table(fir: Mapping[str, Any], style: str = "github") -> str:
+    body = [[cell(figure) for figure in fir.values()]]
+    return str(tabulate(body, headers=list(fir), tablefmt=style, disable_numparse=True))
+
+
+def sections(metrics: Mapping[str, Any], style: str = "github") -> list[tuple[str, str, str]]:
+    """Title, explanation and table of each part of the report, in reading order."""
+    queries, edits = metrics["queries"], metrics["edits"]
+    groups = list(next(iter(metrics["fam"].values())))
+    parts = [
+        (
+            "Edited search, all edits",
+            f"T@k: the first k results hold an image with exactly the wanted combination of "
+            f"{', '.join(groups[1:])}. {queries['edited']} query images, {queries['gallery']} "
+            f"gallery images (the query itself left out), {edits['evaluated']} edits; "
+            f"{edits['impossible']} more ask for a combination that no gallery image has and do "
+            "not count. In brackets the 95 % interval, resampled by query image.",
+            methods_table({m: of["all"] for m, of in metrics["fam"].items()}, style),
+        )
+    ]
+    for group in groups[1:]:
+        table = methods_table({m: of[group] for m, of in metrics["fam"].items()}, style)
+        parts.append((f"Edits of {group}", "", table))
+    if metrics["counterfactual"]:
+        parts.append(
+            (
+                "Counterfactuals",
+                "CF@k: the first k results hold the same item with just this attribute changed.",
+                methods_table(metrics["counterfactual"], style),
+            )
+        )
+    if metrics["fir"]:
+        how = (
+            "distorted views of the gallery's own photos, since this data set has one photo an "
+            "item: easier than a second photo would be"
+            if queries["instance_on_distorted_views"]
+            else "consumer photos, searched among the shop photos"
+        )
+        parts.append(
+            (
+                "Instance search",
+                f"R@k: the item itself is among the first k. {queries['instance']} queries: {how}. "
+                "The manipulator does not touch the stored features, so this is FLAM's figure too. "
+                f"Queries without any image to be found: {queries['instance_without_match']}.",
+                instances_table(metrics["fir"], style),
+            )
+        )
+    return parts
+
+
+def markdown(metrics: Mapping[str, Any]) -> str:
+    """The whole of ``tables.md``."""
+    lines = [f"# {metrics['dataset']}", ""]
+    for title, explanation, table in sections(metrics):
+        lines += [f"## {title}", ""]
+        lines += [explanation, ""] if explanation else []
+        lines += [table, ""]
+    seconds = ", ".join(f"{name} {value:.0f} s" for name, value in metrics["seconds"].items())
+    lines += [f"Time: {seconds}. Peak memory: {metrics['peak_memory_mb']} MB.", ""]
+    return "\n".join(lines)
+
+
+def summary(metrics: Mapping[str, Any]) -> str:
+    """What is printed at the end of a command."""
+    wanted = ("Edited search, all edits", "Counterfactuals", "Instance search")
+    return "\n\n".join(
+        f"{title}\n{table}"
+        for title, _, table in sections(metrics, style="simple")
+        if title in wanted
+    )

@@ -1,0 +1,49 @@
+"""Exact search by cosine: the whole ranking's head, in chunks, on whatever device the vectors are."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def top_k(
+    queries: Tensor,
+    gallery: Tensor,
+    k: int,
+    *,
+    exclude: Tensor | None = None,
+    chunk: int = 1024,
+) -> tuple[Tensor, Tensor]:
+    """The k gallery vectors nearest to each query.
+
+    Args:
+        queries: ``(Q, R)``, of any length; cosine is what counts.
+        gallery: ``(G, R)``, **of unit length** (normalise once, search often).
+        k: how many; at most G - 1 when ``exclude`` is given, else G.
+        exclude: for each query the gallery position that it must not find (itself), -1 for none,
+            ``(Q,)``.
+        chunk: queries scored at once: memory is ``chunk * G`` floats, whatever Q is.
+
+    Returns:
+        Cosines and gallery positions, both ``(Q, k)``, best first.
+
+    Raises:
+        ValueError: k is larger than the gallery allows.
+    """
+    most = len(gallery) - (exclude is not None)
+    if not 1 <= k <= most:
+        raise ValueError(f"k is {k}, but {len(gallery)} gallery vectors allow 1 to {most}")
+    scores, positions = [], []
+    for start in range(0, len(queries), chunk):
+        part = F.normalize(queries[start : start + chunk], dim=-1) @ gallery.T
+        if exclude is not None:
+            own = exclude[start : start + chunk]
+            rows = (own >= 0).nonzero(as_tuple=True)[0]
+            part[rows, own[rows]] = -torch.inf
+        best = part.topk(k, dim=1)
+        scores.append(best.values)
+        positions.append(best.indices)
+    if not scores:
+        return queries.new_empty((0, k)), torch.empty((0, k), dtype=torch.long)
+    return torch.cat(scores), torch.cat(positions)

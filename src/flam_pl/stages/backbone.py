@@ -1,0 +1,114 @@
+"""Stage 1: learn features in which images of one item lie together (section 4.2, FIR)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from pytorch_metric_learning.distances import CosineSimilarity
+from pytorch_metric_learning.losses import TripletMarginLoss
+from pytorch_metric_learning.miners import TripletMarginMiner
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from flam_pl.retrieval.metrics import hits_at
+from flam_pl.retrieval.search import top_k
+from flam_pl.stages.by_row import ByRow
+
+
+class BackboneStage(pl.LightningModule):
+    """Cross-entropy over the items with most images + triplet over all items.
+
+    Validation: R@k of consumer photos among the shop photos of items that are never trained on.
+    ``predict_step`` gives features by catalog row.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        dimension: int,
+        classified: Sequence[int],
+        validation: tuple[np.ndarray, np.ndarray],
+        settings: dict[str, Any],
+        ks: Sequence[int] = (1, 5, 10, 20, 50),
+    ) -> None:
+        """Args:
+        net: images ``(B, 3, H, W)`` -> features ``(B, dimension)``.
+        classified: item codes that the cross-entropy tells apart (those with most images).
+        validation: of each validation position its item code ``(V,)`` and whether it is a
+            consumer photo ``(V,)`` bool; both may be empty.
+        settings: lr, weight_decay, margin, triplet_weight, classification_weight.
+        """
+        super().__init__()
+        self.net, self.settings, self.ks = net, settings, tuple(ks)
+        self.register_buffer("classified", torch.tensor(list(classified), dtype=torch.long))
+        # a batch norm between feature and classifier: the triplet loss shapes the cosine, the
+        # classifier wants room; without it the two pull against each other
+        self.neck = nn.BatchNorm1d(dimension)
+        self.classifier = nn.Linear(dimension, max(1, len(classified)), bias=False)
+        self.triplet = TripletMarginLoss(margin=settings["margin"], distance=CosineSimilarity())
+        self.miner = TripletMarginMiner(
+            margin=settings["margin"], type_of_triplets="semihard", distance=CosineSimilarity()
+        )
+        self.validation_items = torch.from_numpy(validation[0])
+        self.is_query = torch.from_numpy(validation[1])
+        self.validation_features = ByRow(len(validation[0]), dimension)
+
+    def forward(self, images: Tensor) -> Tensor:
+        features: Tensor = self.net(images)
+        return features
+
+    def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
+        features = self(batch["image"]).float()
+        items = batch["item"]
+        triplet = self.triplet(features, items, self.miner(features, items))
+        matches = items[:, None] == self.classified[None, :]  # (B, classified)
+        known = matches.any(dim=1)
+        logits = self.classifier(self.neck(features))
+        classification = F.cross_entropy(logits[known], matches[known].float().argmax(dim=1))
+        if not known.any():
+            classification = logits.sum() * 0
+        self.log("train/triplet", triplet)
+        self.log("train/classification", classification)
+        return (
+            self.settings["triplet_weight"] * triplet
+            + self.settings["classification_weight"] * classification
+        )
+
+    def validation_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
+        self.validation_features.update(batch["index"], self(batch["image"]).float())
+
+    def on_validation_epoch_end(self) -> None:
+        features = self.validation_features.compute().cpu()
+        self.validation_features.reset()
+        query, shop = self.is_query, ~self.is_query
+        items = self.validation_items
+        findable = query & torch.isin(items, items[shop])
+        if not findable.any():
+            return
+        gallery = F.normalize(features[shop], dim=1)
+        _, found = top_k(features[findable], gallery, min(max(self.ks), len(gallery)))
+        hits = hits_at(items[shop][found], items[findable], self.ks).float().mean(dim=0)
+        for k, value in zip(self.ks, hits.tolist(), strict=True):
+            self.log(f"val/R@{k}", value, prog_bar=k == 1)
+
+    def predict_step(self, batch: dict[str, Tensor], batch_index: int) -> dict[str, Tensor]:
+        return {"index": batch["index"], "features": self(batch["image"])}
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        optimizer = torch.optim.AdamW(
+            self.parameters(), lr=self.settings["lr"], weight_decay=self.settings["weight_decay"]
+        )
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer,
+            max_lr=self.settings["lr"],
+            total_steps=max(2, int(self.trainer.estimated_stepping_batches)),
+            pct_start=0.2,
+        )
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }

@@ -1,0 +1,33 @@
+"""Values gathered by row number, over batches and over ranks."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+
+
+class ByRow(Metric):
+    """Collects one vector for each row; torchmetrics adds the ranks' parts up.
+
+    Under DDP the sampler repeats rows to fill the last batches: the sum is divided by how often a
+    row came, so that a duplicate counts once.
+    """
+
+    full_state_update = False
+    total: Tensor
+    times: Tensor
+
+    def __init__(self, rows: int, dimension: int) -> None:
+        super().__init__()
+        self.add_state("total", torch.zeros(rows, dimension), dist_reduce_fx="sum")
+        self.add_state("times", torch.zeros(rows), dist_reduce_fx="sum")
+
+    def update(self, row: Tensor, values: Tensor) -> None:
+        """Args: row: ``(B,)``, positions; values: ``(B, dimension)``."""
+        self.total.index_add_(0, row, values.to(self.total.dtype))
+        self.times.index_add_(0, row, torch.ones_like(row, dtype=self.times.dtype))
+
+    def compute(self) -> Tensor:
+        """``(rows, dimension)``; a row that never came is zero."""
+        return self.total / self.times.clamp_min(1)[:, None]

@@ -1,0 +1,165 @@
+"""Stage 3: the query-feature manipulator, equations (3) to (5), by manual optimization."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from flam_pl.data.samplers import nearest_of_other_class
+from flam_pl.losses.adversarial import discriminator_loss, generator_loss
+from flam_pl.losses.cycle import cycle_loss
+from flam_pl.losses.matching import matching_loss, wanted_embeddings
+from flam_pl.nets.embedder import Embedders
+from flam_pl.nets.manipulator import Manipulator
+
+
+class ManipulatorStage(pl.LightningModule):
+    """G learns to edit features, D to judge them; the embedders are a frozen teacher.
+
+    No label is read: the embedders' pseudo-labels say which class a feature has.
+    """
+
+    def __init__(
+        self,
+        manipulator: Manipulator,
+        embedders: Embedders,
+        settings: dict[str, Any],
+        evaluate: Callable[[], Mapping[str, float]] | None = None,
+    ) -> None:
+        """Args:
+        settings: a ``ManipulatorConfig`` as a dict (weights, rates, sampling).
+        evaluate: gives the figures of edited searches on the validation split, e.g. T@k; called
+            at the end of each validation, on every rank alike.
+        """
+        super().__init__()
+        self.automatic_optimization = False
+        self.manipulator, self.settings, self.evaluate = manipulator, settings, evaluate
+        self.embedders = embedders.eval().requires_grad_(False)
+
+    def train(self, mode: bool = True) -> ManipulatorStage:
+        super().train(mode)
+        self.embedders.eval()  # the teacher never drops out
+        return self
+
+    def training_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
+        optimizer_g, optimizer_d = self.optimizers()
+        x, e, wanted, target, asked = self.sample(batch["features"])
+        edited = self.manipulator.edit(x, asked, target)
+
+        self.toggle_optimizer(optimizer_d)
+        terms_d = self.discriminator_terms(x, edited.detach(), e, target)
+        self._step(optimizer_d, sum(terms_d.values()))
+        self.untoggle_optimizer(optimizer_d)
+
+        self.toggle_optimizer(optimizer_g)
+        terms_g = self.generator_terms(x, edited, e, wanted, target)
+        self._step(optimizer_g, sum(terms_g.values()))
+        self.untoggle_optimizer(optimizer_g)
+
+        for schedule in self.lr_schedulers():
+            schedule.step()
+        terms = {f"train/{name}": term.detach() for name, term in (terms_d | terms_g).items()}
+        self.log_dict(terms, on_step=False, on_epoch=True, batch_size=len(x))
+
+    def sample(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """A batch of edits to learn from, without gradients.
+
+        Args:
+            features: stored features, ``(B, D)``.
+
+        Returns:
+            x in the working space ``(B, d)``; its embeddings ``(B, types, k)``; the embeddings that
+            x-tilde should have ``(B, types, k)``; the target type of each row ``(B,)``; phi_a(x^-),
+            which is asked for ``(B, k)``. A row for which the batch holds no x^- is left out.
+        """
+        with torch.no_grad():
+            x = self.embedders.space(features)
+            e = self.embedders.embed(x)
+            labels = self.embedders.classify(e)
+            target = torch.randint(e.shape[1], (len(x),), device=x.device)
+            other, has_one = nearest_of_other_class(
+                e, labels, target, self.settings["online_sampling"]
+            )
+            asked = e[other, target]
+            wanted = wanted_embeddings(e, asked, target)
+            return x[has_one], e[has_one], wanted[has_one], target[has_one], asked[has_one]
+
+    def discriminator_terms(
+        self, x: Tensor, edited: Tensor, e: Tensor, target: Tensor
+    ) -> dict[str, Tensor]:
+        """Equation (3) and the real term of (4): what D learns from real and edited features."""
+        real, predicted = self.manipulator.discriminate(x, target)
+        fake, _ = self.manipulator.discriminate(edited, target)
+        return {
+            "d_adversarial": self.settings["adversarial_weight"] * discriminator_loss(real, fake),
+            "d_matching": matching_loss(predicted, e, target),
+        }
+
+    def generator_terms(
+        self, x: Tensor, edited: Tensor, e: Tensor, wanted: Tensor, target: Tensor
+    ) -> dict[str, Tensor]:
+        """Equations (3), (4; the fake term) and (5), each with its weight."""
+        s = self.settings
+        fake, predicted = self.manipulator.discriminate(edited, target)
+        own = e[torch.arange(len(e), device=e.device), target]
+        recovered = self.manipulator.edit(edited, own, target)
+        matching = matching_loss(predicted, wanted, target, s["with_remaining"])
+        return {
+            "g_adversarial": s["adversarial_weight"] * generator_loss(fake),
+            "g_matching": s["matching_weight"] * matching,
+            "g_cycle": s["cycle_weight"] * cycle_loss(x, recovered),
+        }
+
+    def _step(self, optimizer: Any, loss: Any) -> None:
+        optimizer.zero_grad()
+        self.manual_backward(loss)
+        if self.settings["clip"] > 0:
+            # Trainer(gradient_clip_val=) refuses manual optimization
+            self.clip_gradients(optimizer, self.settings["clip"], "norm")
+        optimizer.step()
+
+    def validation_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
+        """How far edits go, whether the way back is found, and whether D still tells the two apart.
+
+        cosine(x, x-hat) reads 1.0 for a perfect generator and for one that does nothing, so
+        cosine(x, x-tilde) always stands beside it.
+        """
+        x, e, _, target, asked = self.sample(batch["features"])
+        edited = self.manipulator.edit(x, asked, target)
+        own = e[torch.arange(len(e), device=e.device), target]
+        recovered = self.manipulator.edit(edited, own, target)
+        real, _ = self.manipulator.discriminate(x, target)
+        fake, _ = self.manipulator.discriminate(edited, target)
+        figures = {
+            "val/cosine_edited": F.cosine_similarity(x, edited).mean(),
+            "val/cosine_recovered": F.cosine_similarity(x, recovered).mean(),
+            "val/d_real": (real > 0).float().mean(),
+            "val/d_fake": (fake < 0).float().mean(),
+        }
+        self.log_dict(figures, batch_size=len(x))
+
+    def on_validation_epoch_end(self) -> None:
+        if self.evaluate is not None:
+            for name, value in self.evaluate().items():
+                self.log(f"val/{name}", value, prog_bar=name == "T@20")
+
+    def configure_optimizers(self) -> tuple[list[Any], list[Any]]:
+        s = self.settings
+        betas = (s["beta1"], s["beta2"])
+        g = torch.optim.Adam(self.manipulator.generators.parameters(), s["lr"], betas)
+        d = torch.optim.Adam(
+            self.manipulator.discriminators.parameters(), s["discriminator_lr"], betas
+        )
+        # Lightning's global_step counts the steps of both optimizers: count G's own
+        steps = s["steps_per_epoch"] * max(1, int(self.trainer.max_epochs or 1))
+
+        def decay(step: int) -> float:
+            """Constant for the first half, then down to zero in a straight line."""
+            return min(1.0, 2.0 * (1.0 - step / steps))
+
+        return [g, d], [torch.optim.lr_scheduler.LambdaLR(o, decay) for o in (g, d)]

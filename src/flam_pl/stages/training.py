@@ -1,0 +1,223 @@
+"""Runs one stage under a Lightning Trainer and leaves its hand-off behind."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import socket
+import sys
+import time
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint, TQDMProgressBar
+from pytorch_lightning.loggers import CSVLogger, Logger
+
+from flam_pl.attributes import AttributeSchema
+from flam_pl.config import Config, LoggerConfig
+from flam_pl.stages.handoff import CHECKPOINT, StageRecord, inputs_hash, sha256, versions
+
+log = logging.getLogger(__name__)
+
+
+def make_trainer(
+    config: Config, stage: str, epochs: int, callbacks: list[Callback] | None = None, **more: Any
+) -> pl.Trainer:
+    """The Trainer of one stage; every stage and the extraction get theirs here.
+
+    Args:
+        epochs: of this stage, unless ``trainer.max_epochs`` says otherwise for all.
+    """
+    settings = config.trainer
+    strategy = settings.strategy
+    several = torch.cuda.device_count() > 1 and settings.accelerator in ("auto", "gpu", "cuda")
+    if stage == "manipulator" and (strategy == "ddp" or (strategy == "auto" and several)):
+        # each of the two optimizers leaves the other's parameters without a gradient
+        strategy = "ddp_find_unused_parameters_true"
+    if settings.progress:
+        terminal = sys.stderr.isatty()
+        callbacks = [TQDMProgressBar(refresh_rate=1 if terminal else 50), *(callbacks or [])]
+    return pl.Trainer(
+        accelerator=settings.accelerator,
+        devices=settings.devices,
+        num_nodes=settings.num_nodes,
+        strategy=strategy,
+        precision=settings.precision,
+        max_epochs=settings.max_epochs if settings.max_epochs is not None else epochs,
+        callbacks=callbacks,
+        enable_progress_bar=settings.progress,
+        enable_model_summary=False,
+        use_distributed_sampler=stage == "features",  # the stages' own samplers know their rank
+        num_sanity_val_steps=0,
+        **more,
+    )
+
+
+def train_stage(
+    stage: str,
+    module: pl.LightningModule,
+    datamodule: pl.LightningDataModule,
+    config: Config,
+    *,
+    epochs: int,
+    monitor: str | None,
+    folder: Path,
+    inputs: Mapping[str, Any],
+    parent: str | None,
+    schema: AttributeSchema,
+    settings: dict[str, Any],
+    architecture: dict[str, Any],
+) -> StageRecord:
+    """Train (or find trained) one stage; afterwards ``module`` holds the best weights.
+
+    Args:
+        epochs: 0 keeps the weights as they are and only measures them.
+        monitor: figure of the validation whose highest value marks the best epoch; None where
+            there is no validation, and the last epoch is kept.
+        folder: gets best.ckpt, stage.json and the logs.
+        inputs: plain values that the result depends on; unchanged inputs are not trained again.
+        parent: SHA-256 of the parent stage's checkpoint.
+    """
+    limit = config.trainer.max_epochs
+    epochs = epochs if limit is None or epochs == 0 else limit
+    wanted = inputs_hash(**inputs, parent=parent, settings=settings, epochs=epochs)
+    trainer_folder = folder / ".training"
+    keep = ModelCheckpoint(
+        dirpath=str(trainer_folder),
+        filename="best",
+        monitor=monitor,
+        mode="max",
+        save_weights_only=True,
+        enable_version_counter=False,
+    )
+    loggers = make_loggers(config.logger, stage, folder, str(config.folder.name))
+    trainer = make_trainer(config, stage, epochs, [keep], logger=loggers, log_every_n_steps=10)
+    record = StageRecord.load(folder)
+    if record and record.inputs == wanted and not config.retrain and trained(folder, record):
+        print(f"{stage}: up to date, nothing to train (retrain=true trains again)", flush=True)
+        return record
+
+    if trainer.is_global_zero:
+        shutil.rmtree(trainer_folder, ignore_errors=True)
+        folder.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
+    if epochs:
+        print(f"{stage}: training for {epochs} epochs", flush=True)
+        trainer.fit(module, datamodule=datamodule)
+        best = Path(keep.best_model_path)
+        state = torch.load(best, map_location="cpu", weights_only=True)["state_dict"]
+        module.load_state_dict(state)
+        metrics = curve(trainer, monitor, keep)
+    else:
+        print(f"{stage}: frozen, its weights are used as they are", flush=True)
+        trainer.validate(module, datamodule=datamodule, verbose=False)
+        best = trainer_folder / "best.ckpt"
+        trainer.save_checkpoint(best, weights_only=True)
+        metrics = plain_metrics(trainer)
+    trainer.strategy.barrier()
+    record = StageRecord(
+        stage=stage,
+        inputs=wanted,
+        parent=parent,
+        checkpoint=sha256(best) if best.is_file() else "",
+        schema=schema.to_dict(),
+        settings=settings,
+        architecture=architecture,
+        seed=config.seed,
+        metrics=metrics,
+        seconds=round(time.monotonic() - started, 1),
+        versions=versions(),
+    )
+    record = trainer.strategy.broadcast(record)
+    if trainer.is_global_zero:
+        os.replace(best, folder / CHECKPOINT)
+        record.save(folder)
+        shutil.rmtree(trainer_folder, ignore_errors=True)
+    trainer.strategy.barrier()
+    finish(loggers)
+    return record
+
+
+def trained(folder: Path, record: StageRecord) -> bool:
+    """Whether the checkpoint is there and is the recorded one."""
+    checkpoint = folder / CHECKPOINT
+    return checkpoint.is_file() and sha256(checkpoint) == record.checkpoint
+
+
+def plain_metrics(trainer: pl.Trainer) -> dict[str, float]:
+    return {name: round(float(v), 6) for name, v in trainer.callback_metrics.items()}
+
+
+def curve(trainer: pl.Trainer, monitor: str | None, keep: ModelCheckpoint) -> dict[str, float]:
+    """The figures at the end, and the best value of the one that was watched."""
+    metrics = plain_metrics(trainer)
+    if monitor and keep.best_model_score is not None:
+        metrics[f"best {monitor}"] = round(float(keep.best_model_score), 6)
+    return metrics
+
+
+def make_loggers(settings: LoggerConfig, stage: str, folder: Path, run: str) -> list[Logger]:
+    """CSV always; W&B where it can be had without a question or a stall."""
+    loggers: list[Logger] = [CSVLogger(str(folder), name="", version="logs")]
+    mode = wandb_mode(settings.wandb)
+    if mode is not None:
+        from pytorch_lightning.loggers import WandbLogger
+
+        loggers.append(
+            WandbLogger(
+                name=f"{run}-{stage}",
+                group=run,
+                project=settings.project,
+                save_dir=str(folder),
+                offline=mode == "offline",
+            )
+        )
+    return loggers
+
+
+def finish(loggers: list[Logger]) -> None:
+    """Each stage is a W&B run of its own: the next one must not write into it."""
+    for logger in loggers:
+        logger.finalize("success")
+    if "wandb" in sys.modules and len(loggers) > 1:
+        sys.modules["wandb"].finish(quiet=True)
+
+
+def wandb_mode(wanted: str) -> str | None:
+    """online, offline or None (no W&B), decided without asking or waiting.
+
+    "auto" is online for somebody who is logged in, offline where the server cannot be reached
+    within three seconds (W&B's own attempt takes two minutes), and nothing for everybody else.
+    """
+    forced = os.environ.get("WANDB_MODE")
+    if wanted == "off" or forced == "disabled":
+        return None
+    if wanted == "offline" or forced == "offline":
+        return "offline"
+    if wanted == "auto" and not logged_in():
+        return None
+    host = os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai").split("//")[-1].split("/")[0]
+    name, _, port = host.partition(":")
+    try:
+        socket.create_connection((name, int(port or 443)), timeout=3).close()
+    except OSError:
+        warnings.warn(f"W&B: {host} cannot be reached, logging offline", stacklevel=2)
+        return "offline"
+    return "online"
+
+
+def logged_in() -> bool:
+    """Whether a W&B key is in the environment or in ~/.netrc."""
+    if os.environ.get("WANDB_API_KEY"):
+        return True
+    try:
+        import netrc
+
+        return netrc.netrc().authenticators("api.wandb.ai") is not None
+    except (OSError, netrc.NetrcParseError):
+        return False

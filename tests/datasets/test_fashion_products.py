@@ -1,0 +1,181 @@
+"""Fashion Product Images: a written miniature with every trap of the published files."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from flam_pl.attributes import AttributeSchema
+from flam_pl.datasets.catalog import Catalog
+from flam_pl.datasets.fashion_products import pattern_of, read_fashion_products
+from flam_pl.errors import FlamError
+
+HEADER = (
+    "id,gender,masterCategory,subCategory,articleType,baseColour,season,year,usage,"
+    "productDisplayName"
+)
+
+
+def row(
+    identity: object,
+    shape: str = "Shirts",
+    color: str = "Blue",
+    name: str = "Turtle Check Men Blue Shirt",
+    category: str = "Apparel",
+    usage: str = "Casual",
+) -> str:
+    return f"{identity},Men,{category},Topwear,{shape},{color},Fall,2011,{usage},{name}"
+
+
+TRAPS = [
+    row(1, name="Arrow Men Solid, Slim, Blue Shirt"),  # bare commas in the name
+    row(2, name='"Arrow Men Striped, ""Slim"" Blue Shirt",,'),  # quoted, and empty columns after
+    row(3, usage="NA", name="Roxy Women Printed Top", shape="Tops", color="Red"),
+    row(4, shape="", name="ROXY Women Printed Red Tunic", color="Red"),  # no articleType
+    row(5, name="Roxy Printed Red Top", shape="Tops", color="Red"),  # nobody it is made for
+    row(6, name="Roxy Women Printed Striped Top", shape="Tops", color="NA"),  # two patterns
+    row(7, name="Turtle Check Men Brown Shirt"),
+    row(8),  # no image
+    row(1, name="Another Men Product"),  # the id once more
+    row("x9"),  # no id
+    "10,Men,Apparel",  # short
+    "",
+    row(11, category="Footwear", shape="Flats"),
+]
+
+
+def write(
+    root: Path, rows: list[str], images: list[int], newline: str = "\n", start: str = ""
+) -> Path:
+    (root / "images").mkdir(parents=True)
+    text = newline.join([HEADER, *rows, ""])
+    (root / "styles.csv").write_bytes((start + text).encode("utf-8"))
+    for identity in images:
+        (root / "images" / f"{identity}.jpg").write_bytes(b"never opened by the reader")
+    return root
+
+
+def read(root: Path, **options: object) -> Catalog:
+    settings: dict[str, object] = {"evaluation": 0, "validation": 0, **options}
+    return read_fashion_products(root, **settings)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def traps(tmp_path: Path) -> Path:
+    return write(tmp_path / "data", TRAPS, [1, 2, 3, 4, 5, 6, 7, 11, 77])
+
+
+@pytest.mark.parametrize(
+    ("newline", "start"), [("\n", ""), ("\r\n", ""), ("\n", "\ufeff"), ("\r\n", "\ufeff")]
+)
+def test_every_trap_however_the_lines_end(tmp_path: Path, newline: str, start: str) -> None:
+    mini = read(write(tmp_path / "data", TRAPS, [1, 2, 3, 4, 5, 6, 7, 11, 77], newline, start))
+    kept = mini.table.set_index("item")
+    assert kept.index.tolist() == list("1234567")
+    assert kept.loc["1", "name"] == "Arrow Men Solid, Slim, Blue Shirt"
+    assert kept.loc["2", "name"] == 'Arrow Men Striped, "Slim" Blue Shirt'
+    assert kept["usage"].tolist().count("NA") == 1
+    assert kept["shape"].isna().tolist() == [False] * 3 + [True] + [False] * 3
+    assert kept["color"].isna().tolist() == [False] * 5 + [True, False]  # "NA" is no color
+    patterns = ["solid", "stripes", "print", "print", "print", None, "check"]
+    assert [None if p is mini.table["pattern"].dtype.na_value else p for p in kept["pattern"]] == (
+        patterns
+    )
+    # One brand however it is spelled, no pattern word in it, and known without "Women" as well.
+    brands = ["Arrow", "Arrow", "Roxy", "Roxy", "Roxy", "Roxy", "Turtle"]
+    assert kept["brand"].tolist() == brands
+    assert kept["path"].tolist()[0] == "images/1.jpg"
+    assert [(drop.where, drop.reason) for drop in mini.dropped] == [
+        ("styles.csv line 9 (images/8.jpg)", "no image file"),
+        ("styles.csv line 10 (id 1, first on line 2)", "the id was there before"),
+        ("styles.csv line 11", "the id is not a whole number"),
+        ("styles.csv line 12", "fewer than 10 fields"),
+        ("images/77.jpg", "no row in styles.csv"),
+    ]
+
+
+def test_empty_columns_in_the_header_and_another_category(traps: Path) -> None:
+    styles = traps / "styles.csv"
+    styles.write_text(styles.read_text().replace(HEADER, HEADER + ",,"))
+    assert len(read(traps)) == 7
+    with pytest.raises(FlamError, match="'Hats'; expected one of Apparel, Footwear"):
+        read(traps, category="Hats")
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern"),
+    [
+        ("Lee Men CHECKED Shirt", "check"),
+        ("Lee Men Stripes Striped Shirt", "stripes"),
+        ("Puma Men Graphic Print Tshirt", "print"),
+        ("Lee Men Solid Stripe Tie", None),
+        ("Lee Men Checkmate Shirt", None),  # whole words only
+        ("Levis Men Washed-Blue Jeans", "wash"),
+        ("Lee Men Blue Shirt", None),
+        ("", None),
+    ],
+)
+def test_pattern_of_a_name(name: str, pattern: str | None) -> None:
+    assert pattern_of(name) == pattern
+
+
+def many(names: int) -> list[str]:
+    """Four products a name; every fourth has no color that counts."""
+    rows = []
+    for n in range(names):
+        pattern, color = ("Solid", "Check")[n % 2], ("Red", "Blue")[n % 3 % 2]
+        for k in range(4):
+            rows.append(
+                row(
+                    4 * n + k, ("Shirts", "Tops")[k % 2], "" if k == 3 else color, f"B{n} {pattern}"
+                )
+            )
+    return rows
+
+
+def test_the_split_keeps_equal_names_together_and_adds_views(tmp_path: Path) -> None:
+    mini = read(
+        write(tmp_path / "data", many(30), list(range(120))), evaluation=30, validation=9, seed=3
+    )
+    photos = mini.table[mini.table["view"] == 0]
+    assert (photos.groupby("name")["split"].nunique() == 1).all()
+    assert len(mini.rows("evaluation", dense=True)) == 30
+    assert len(mini.rows("val", dense=True)) == 9
+    views = mini.table[mini.table["view"] == 1]
+    assert set(views["domain"]) == {"consumer"} and set(views["split"]) == {"val", "evaluation"}
+    # Exactly one view for each row that does not train, the companions of a group included.
+    expected = Counter(photos.loc[photos["split"] != "train", "item"])
+    assert Counter(views["item"]) == expected and len(expected) == 4 * 13
+    assert not len(mini.rows(domain="consumer", labelled=True))
+
+
+def test_a_schema_from_elsewhere_makes_every_dense_row_evaluation(traps: Path) -> None:
+    schema = AttributeSchema(
+        {"shape": ("Shirts", "Sari"), "color": ("Blue", "Red"), "pattern": ("solid", "check")}
+    )
+    mini = read(traps, schema=schema, evaluation=1)
+    assert mini.schema is schema
+    assert mini.table.loc[mini.rows("evaluation", dense=True), "item"].tolist() == ["1", "7"]
+    assert not len(mini.rows("val")) and not len(mini.rows("train", dense=True))
+    assert mini.table["shape"].dropna().unique().tolist() == ["Shirts"]
+    with pytest.raises(FlamError, match="have no neckline"):
+        read(traps, schema=AttributeSchema({"neckline": ("V", "U")}))
+
+
+def test_what_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FlamError, match="nothing is not there.*styles.csv"):
+        read(tmp_path / "nothing")
+    root = write(tmp_path / "data", TRAPS, [])
+    with pytest.raises(FlamError, match=r"no product with an image.*line 2 \(images/1.jpg\)"):
+        read(root)
+    (root / "styles.csv").write_text("id;gender\n1;Men\n")
+    with pytest.raises(FlamError, match="line 1: got the header 'id;gender'"):
+        read(root)
+    (root / "styles.csv").write_text("")
+    with pytest.raises(FlamError, match="line 1: got the header ''"):
+        read(root)
+    (root / "images").rmdir()
+    with pytest.raises(FlamError, match="images is not there"):
+        read(root)

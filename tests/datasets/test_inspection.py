@@ -1,0 +1,85 @@
+"""Which images cannot be used, what is said of a catalog, and which catalogs are refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from flam_pl.attributes import AttributeSchema
+from flam_pl.datasets.catalog import Catalog, Dropped
+from flam_pl.datasets.inspection import check_usable, describe, find_unusable
+from flam_pl.errors import FlamError
+
+SCHEMA = AttributeSchema({"shape": ("shirt", "jeans"), "color": ("red", "blue")})
+
+
+def mini(root: Path = Path("/nowhere"), **changes: object) -> Catalog:
+    columns: dict[str, object] = {
+        "path": [f"{i}.jpg" for i in range(4)] + ["2.jpg"],
+        "item": ["a", "a", "b", "c", "b"],
+        "domain": ["shop"] * 4 + ["consumer"],
+        "split": ["train", "train", "evaluation", "val", "evaluation"],
+        "view": [0, 0, 0, 0, 1],
+        "shape": ["shirt", "jeans", "jeans", None, None],
+        "color": ["red", "blue", "red", "blue", None],
+    }
+    dropped = [Dropped(f"shop.csv row {i}", "no image file") for i in range(5)]
+    return Catalog.build(
+        "mini", root, pd.DataFrame({**columns, **changes}), SCHEMA, dropped=dropped
+    )
+
+
+def test_every_bad_file_is_found_once_and_told_for_each_of_its_rows(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (40, 30, 3), dtype=np.uint8)
+    for i in range(4):
+        Image.fromarray(noise).save(tmp_path / f"{i}.jpg")
+    whole = (tmp_path / "2.jpg").read_bytes()
+    (tmp_path / "2.jpg").write_bytes(whole[: len(whole) // 2])
+    Image.fromarray(noise[:7]).save(tmp_path / "1.jpg")
+    (tmp_path / "3.jpg").unlink()
+    bad = find_unusable(mini(tmp_path), workers=2)
+    assert list(bad) == [1, 2, 3, 4]
+    assert bad[1] == "smaller than 8 pixels"
+    assert bad[2] == bad[4] == "unreadable: truncated"
+    assert bad[3].startswith("unreadable: cannot be opened")
+    assert list(find_unusable(mini(tmp_path), min_side=7)) == [2, 3, 4]
+    text = describe(mini(tmp_path), bad)
+    assert "2 x unreadable: truncated: row 2 (2.jpg); row 4 (2.jpg)" in text
+    assert "1 x smaller than 8 pixels: row 1 (1.jpg)" in text
+
+
+def test_the_description_counts_what_is_there() -> None:
+    text = describe(mini())
+    cells = [line.split() for line in text.splitlines()]
+    assert "mini: 4 images in /nowhere" in text
+    assert "items: 3, of which 2 have one image" in text
+    assert "distorted views, so that an item can be searched: 1" in text
+    assert ["train", "2", "0", "2", "2"] in cells
+    assert ["evaluation", "1", "1", "1", "1"] in cells
+    assert ["shape", "jeans", "1", "0", "1"] in cells
+    assert ["shape", "(unlabelled)", "0", "1", "1"] in cells
+    assert "5 x no image file: shop.csv row 0; shop.csv row 1; shop.csv row 2 and 2 more" in text
+    assert "not looked for" in text and "Classes without" not in text
+    assert "cannot be used: none" in describe(mini(), {})
+    assert "Classes without any image: shape shirt" in describe(mini(shape=["jeans"] * 5))
+
+
+def test_a_usable_catalog_passes_and_the_others_are_told_all_their_problems() -> None:
+    check_usable(mini())
+    with pytest.raises(FlamError, match="no training image: expected"):
+        check_usable(mini(split="evaluation"))
+    check_usable(mini(split="evaluation"), training=False)
+    with pytest.raises(FlamError) as refused:
+        check_usable(mini(shape=["jeans", "jeans", None, None, None], color=["red"] * 5))
+    for words in (
+        "mini (/nowhere)",
+        "shape shirt",
+        "color blue",
+        "no evaluation image carries all labels (shape, color)",
+        "2 image(s) of the whole catalog do",
+    ):
+        assert words in str(refused.value)

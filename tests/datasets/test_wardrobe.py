@@ -1,0 +1,434 @@
+"""The wardrobe: what is drawn, what the catalogue says of it, and what a disturbed drawing leaves."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+from dataclasses import replace
+from math import sqrt
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from flam_pl.datasets.wardrobe import (
+    COLORS,
+    PATTERNS,
+    SCHEMA,
+    SHAPES,
+    Garment,
+    Photo,
+    WardrobeSettings,
+    draw_photo,
+    draw_wardrobe,
+    photograph,
+    rows,
+)
+from flam_pl.datasets.wardrobe.colors import REGIONS, color_of, lch_to_rgb
+from flam_pl.datasets.wardrobe.garment import draw_traits
+from flam_pl.datasets.wardrobe.joint import draw_change, draw_garment, joint_distribution
+from flam_pl.datasets.wardrobe.patterns import cloth
+from flam_pl.datasets.wardrobe.photo import silhouette
+from flam_pl.errors import FlamError
+
+SMALL = WardrobeSettings(
+    seed=3,
+    image_size=48,
+    train_items=7,
+    train_photos=3,
+    val_items=3,
+    val_photos=2,
+    evaluation_items=4,
+    evaluation_photos=2,
+    counterfactuals=4,
+)
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wardrobe") / "small"
+    draw_wardrobe(folder, SMALL, processes=1)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def catalog(drawn: Path) -> pd.DataFrame:
+    return pd.read_csv(drawn / "catalog.csv", keep_default_na=False)
+
+
+def fingerprint(folder: Path) -> str:
+    """One hash of every file's name and bytes."""
+    found = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            found.update(path.relative_to(folder).as_posix().encode() + path.read_bytes())
+    return found.hexdigest()
+
+
+def garment(shape: str, color: str, pattern: str, seed: int = 0) -> Garment:
+    rng = np.random.default_rng(seed)
+    return Garment(shape, color, pattern, draw_traits(shape, color, rng))
+
+
+def plain_photo(seed: int = 0) -> Photo:
+    """A shop photo in neutral light, of nobody."""
+    photo = draw_photo(np.random.default_rng(seed), "shop")
+    return replace(photo, worn=False, exposure=1.0, balance=(1.0, 1.0, 1.0), grain=0.0)
+
+
+def lab(rgb: np.ndarray) -> np.ndarray:
+    """CIE Lab of sRGB colors ``(N, 3)`` in 0..255, by OpenCV: not by the code under test."""
+    pixels = (np.asarray(rgb, np.float32) / 255).reshape(1, -1, 3)
+    return cv2.cvtColor(pixels, cv2.COLOR_RGB2Lab)[0]
+
+
+# ---------------------------------------------------------------- same seed, same bytes
+
+
+def test_the_same_seed_gives_the_same_bytes_whatever_the_number_of_processes(
+    drawn: Path, tmp_path: Path
+) -> None:
+    draw_wardrobe(tmp_path / "two", SMALL, processes=2)
+    assert fingerprint(tmp_path / "two") == fingerprint(drawn)
+
+
+def test_another_seed_gives_other_pictures_and_another_catalogue(
+    drawn: Path, tmp_path: Path
+) -> None:
+    draw_wardrobe(tmp_path / "other", replace(SMALL, seed=4), processes=1)
+    name = "images/train/train-00000-0.jpg"
+    assert (tmp_path / "other" / name).read_bytes() != (drawn / name).read_bytes()
+    assert (tmp_path / "other/catalog.csv").read_bytes() != (drawn / "catalog.csv").read_bytes()
+
+
+def test_another_label_rate_leaves_every_picture_as_it_was(drawn: Path, tmp_path: Path) -> None:
+    settings = replace(SMALL, labelled_share=1.0, label_rate=1.0, wrong_rate=0.0)
+    draw_wardrobe(tmp_path / "labelled", settings, processes=1)
+    assert fingerprint(tmp_path / "labelled/images") == fingerprint(drawn / "images")
+
+
+def test_photos_of_one_item_differ_from_one_another(drawn: Path) -> None:
+    pictures = sorted((drawn / "images/train").glob("train-00000-*.jpg"))
+    assert len({path.read_bytes() for path in pictures}) == SMALL.train_photos
+
+
+# ---------------------------------------------------------------- counterfactuals
+
+
+@pytest.mark.parametrize("kind", SCHEMA.types)
+def test_a_counterfactual_differs_in_exactly_one_attribute(kind: str) -> None:
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        original = draw_garment(0, rng)
+        changed = draw_change(0, original, kind, rng)
+        differing = [t for t in SCHEMA.types if original.attribute(t) != changed.attribute(t)]
+        assert differing == [kind]
+        assert changed.traits == original.traits
+
+
+def test_a_change_of_color_keeps_silhouette_and_pattern_geometry() -> None:
+    photo = draw_photo(np.random.default_rng(5), "consumer")
+    for shape in SHAPES:
+        original = garment(shape, "red", "dots", seed=4)
+        changed = original.changed("color", "blue")
+        assert np.array_equal(silhouette(original, photo), silhouette(changed, photo))
+        assert not np.array_equal(photograph(original, photo), photograph(changed, photo))
+        # Where the marks lie does not depend on the colors. Rims may round to the ground or not.
+        grounds = (original.palette().ground, changed.palette().ground)
+        first, second = (
+            np.abs(cloth(g).astype(float) - ground).sum(axis=-1) < 3
+            for g, ground in zip((original, changed), grounds, strict=True)
+        )
+        if shape != "sweater":  # its knit makes no pixel exactly the ground's color
+            assert first.mean() > 0.5
+            assert (first != second).mean() < 0.01
+
+
+def test_a_change_of_pattern_keeps_silhouette_and_background() -> None:
+    photo = plain_photo(6)
+    original = garment("skirt", "green", "solid", seed=1)
+    changed = original.changed("pattern", "check")
+    inside = silhouette(original, photo)
+    assert np.array_equal(inside, silhouette(changed, photo))
+    difference = np.abs(photograph(original, photo).astype(int) - photograph(changed, photo))
+    # Half-covered pixels of the rim may differ, the background may not.
+    background = cv2.dilate(inside.astype(np.uint8), np.ones((5, 5), np.uint8)) == 0
+    assert background.sum() > 2000
+    assert difference[background].max() == 0
+    assert difference[inside].mean() > 5
+
+
+def test_a_change_of_shape_keeps_the_traits_that_still_apply() -> None:
+    shirt = garment("shirt", "white", "solid", seed=2)
+    shirt = replace(shirt, traits=replace(shirt.traits, sleeve="short", trim="cuffs", neckline="v"))
+    dress, coat = shirt.changed("shape", "dress"), shirt.changed("shape", "coat")
+    assert (dress.trait("sleeve"), dress.trait("trim"), dress.trait("neckline")) == (
+        "short",
+        "cuffs",
+        "v",
+    )
+    assert coat.trait("sleeve") == "long"  # the nearest that a coat can have
+    assert coat.changed("shape", "shirt") == shirt  # and nothing is forgotten on the way
+    assert np.array_equal(dress.palette().ground, shirt.palette().ground)
+
+
+def test_an_unknown_class_is_refused_by_name() -> None:
+    with pytest.raises(FlamError, match="purple"):
+        garment("shirt", "red", "solid").changed("color", "purple")
+
+
+def test_counterfactuals_of_the_catalogue_name_their_original(catalog: pd.DataFrame) -> None:
+    changed = catalog[catalog.counterfactual_of != ""]
+    assert len(changed) == SMALL.evaluation_items * SMALL.counterfactuals
+    assert set(changed.domain) == {"shop"}
+    assert set(changed.split) == {"evaluation"}
+    originals = catalog.drop_duplicates("item").set_index("item")
+    truth = [f"true_{t}" for t in SCHEMA.types]
+    for original, group in changed.groupby("counterfactual_of"):
+        differing = [
+            [t for t in truth if row[t] != originals.loc[original, t]]
+            for _, row in group.iterrows()
+        ]
+        assert [len(names) for names in differing] == [1] * SMALL.counterfactuals
+        # Three types: the first three counterfactuals change each of them, the fourth one again.
+        assert {names[0] for names in differing[:3]} == set(truth)
+        assert not group[truth].duplicated().any()
+
+
+# ---------------------------------------------------------------- colors and patterns
+
+
+def nearest_color(rgb: np.ndarray) -> str:
+    """Class whose region's middle is nearest in Lab."""
+    middles = []
+    for regions in REGIONS.values():
+        lightness, chroma, hue = (sum(r) / 2 for r in regions)
+        middles.append(lch_to_rgb(lightness, chroma, hue))
+    return tuple(REGIONS)[int(np.linalg.norm(lab(np.array(middles)) - lab(rgb), axis=1).argmin())]
+
+
+@pytest.mark.parametrize("color", COLORS)
+def test_the_ground_color_is_that_of_its_class_also_in_a_clean_photo(color: str) -> None:
+    right, seen = 0, 24
+    for seed in range(seen):
+        item = garment(SHAPES[seed % len(SHAPES)], color, "solid", seed)
+        item = replace(item, traits=replace(item.traits, trim="none", logo="none"))
+        assert nearest_color(item.palette().ground) == color
+        photo = plain_photo(seed)
+        picture = photograph(item, photo)
+        right += nearest_color(np.median(picture[silhouette(item, photo)], axis=0)) == color
+    assert right >= seen - 1  # folds and edges darken: one picture in 24 may look like a neighbour
+
+
+def test_the_regions_of_the_colors_stay_apart() -> None:
+    rng = np.random.default_rng(0)
+    samples = {
+        name: lab(np.array([color_of(name, tuple(rng.random(3))) for _ in range(40)]))
+        for name in COLORS
+    }
+    for i, first in enumerate(COLORS):
+        for second in COLORS[i + 1 :]:
+            gaps = np.linalg.norm(samples[first][:, None] - samples[second][None], axis=-1)
+            assert gaps.min() > 17, (first, second)  # about 2.3 is the least a person can see
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_the_ground_covers_more_than_any_mark(pattern: str) -> None:
+    for seed in range(8):
+        item = garment("t-shirt", COLORS[seed], pattern, seed)
+        pixels = cloth(item).reshape(-1, 3).astype(float)
+        palette = item.palette()
+        near = [
+            (np.abs(pixels - color).sum(axis=1) < 6).mean()
+            for color in (palette.ground, palette.second, palette.third)
+        ]
+        assert near[0] > 0.3
+        assert near[0] > 1.3 * max(near[1:])
+
+
+def test_patterns_and_shapes_look_different_from_one_another() -> None:
+    photo = plain_photo(1)
+    seen = {photograph(garment("t-shirt", "red", p), photo).tobytes() for p in PATTERNS}
+    assert len(seen) == len(PATTERNS)
+    masks = [silhouette(garment(s, "red", "solid"), photo) for s in SHAPES]
+    for i in range(len(SHAPES)):
+        for k in range(i):
+            assert (masks[i] ^ masks[k]).sum() > 0.02 * masks[i].sum(), (SHAPES[i], SHAPES[k])
+
+
+# ---------------------------------------------------------------- labels and counts
+
+
+def label_table(settings: WardrobeSettings) -> pd.DataFrame:
+    """Labels beside the truth, of every training image, without drawing one."""
+    table = []
+    for item in rows.items_of(settings):
+        if item.split != "train":
+            continue
+        worn = rows.garment_of(settings, item)
+        for number in range(settings.train_photos):
+            truth = {f"true_{t}": worn.attribute(t) for t in SCHEMA.types}
+            table.append(rows.labels(settings, item, number, worn) | truth)
+    return pd.DataFrame(table)
+
+
+def within(found: float, expected: float, count: int) -> bool:
+    """Whether a share lies within 4.5 standard deviations of a binomial: fails once in 150,000."""
+    return abs(found - expected) <= 4.5 * sqrt(expected * (1 - expected) / count)
+
+
+def test_labels_are_as_sparse_and_as_wrong_as_asked() -> None:
+    settings = WardrobeSettings(seed=8, train_items=500, evaluation_items=1, val_items=1)
+    table = label_table(settings)
+    images = len(table)
+    kept = {t: table[t] != "" for t in SCHEMA.types}
+    for t in SCHEMA.types:
+        assert within(kept[t].mean(), 0.4 * 0.7, images)
+        wrong = (table[t] != table[f"true_{t}"])[kept[t]]
+        assert within(wrong.mean(), 0.05, int(kept[t].sum()))
+    any_label = kept["shape"] | kept["color"] | kept["pattern"]
+    assert within(any_label.mean(), 0.4 * (1 - 0.3**3), images)
+
+
+def test_labels_are_exact_outside_training(catalog: pd.DataFrame) -> None:
+    exact = catalog[catalog.split != "train"]
+    for t in SCHEMA.types:
+        assert (exact[t] == exact[f"true_{t}"]).all()
+    train = catalog[catalog.split == "train"]
+    assert (train[list(SCHEMA.types)] == "").any(axis=None)
+
+
+def test_the_catalogue_counts_what_was_asked_for(drawn: Path, catalog: pd.DataFrame) -> None:
+    originals = catalog[catalog.counterfactual_of == ""]
+    assert originals.groupby("split").item.nunique().to_dict() == {
+        "train": 7,
+        "val": 3,
+        "evaluation": 4,
+    }
+    domains = originals.groupby(["split", "domain"]).size()
+    assert domains["train", "shop"] == 14  # two of three photos
+    assert domains["train", "consumer"] == 7
+    assert domains["evaluation", "shop"] == domains["evaluation", "consumer"] == 4
+    assert (catalog.groupby("item").split.nunique() == 1).all()
+    assert catalog.path.is_unique
+    assert list(catalog.columns) == list(rows.COLUMNS)
+    for path in catalog.path:
+        assert cv2.imread(str(drawn / path)).shape == (48, 48, 3)
+
+
+def test_shape_color_and_pattern_depend_on_each_other() -> None:
+    table = joint_distribution(0)
+    assert table.sum() == pytest.approx(1)
+    assert (table > 0).all()
+    alone = [table.sum(axis=axes) for axes in ((1, 2), (0, 2), (0, 1))]
+    independent = np.einsum("s,c,p->scp", *alone)
+    # Mutual information in nats: 0 if independent. And a quarter of all combinations hardly exists.
+    assert (table * np.log(table / independent)).sum() > 0.3
+    assert (table < 0.1 * independent).mean() > 0.2
+    assert min(a.min() for a in alone) > 0.02  # yet every class is seen
+    assert not np.allclose(table, joint_distribution(1))
+
+
+def test_garments_follow_the_joint_distribution() -> None:
+    rng, count = np.random.default_rng(9), 3000
+    drawn = [draw_garment(0, rng) for _ in range(count)]
+    table = joint_distribution(0)
+    for axis, kind in enumerate(SCHEMA.types):
+        others = tuple(a for a in range(3) if a != axis)
+        expected = count * table.sum(axis=others)
+        found = np.bincount(SCHEMA.encode(kind, [g.attribute(kind) for g in drawn]), minlength=10)
+        assert ((found - expected) ** 2 / expected).sum() < 33.7  # chi-square, 9 d.f.: p = 0.0001
+
+
+# ---------------------------------------------------------------- disturbed drawing
+
+
+def test_a_drawn_wardrobe_is_not_drawn_again(
+    drawn: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flam_pl.datasets.wardrobe.drawing.draw_all", None)  # a call would raise
+    draw_wardrobe(drawn, SMALL)
+    assert "the wardrobe is there already" in capsys.readouterr().out
+
+
+def test_other_settings_replace_the_old_set(tmp_path: Path) -> None:
+    tiny = WardrobeSettings(image_size=32, train_items=1, val_items=0, evaluation_items=0)
+    draw_wardrobe(tmp_path / "w", tiny, processes=1)
+    draw_wardrobe(tmp_path / "w", replace(tiny, train_photos=2), processes=1)
+    assert len(list((tmp_path / "w").rglob("*.jpg"))) == 2
+    assert json.loads((tmp_path / "w/settings.json").read_text())["train_photos"] == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["w"]
+
+
+@pytest.mark.parametrize(
+    ("trouble", "seen"),
+    [
+        (KeyboardInterrupt(), KeyboardInterrupt),
+        (OSError(errno.ENOSPC, "No space left on device"), FlamError),
+    ],
+)
+def test_an_interruption_keeps_the_old_set_and_leaves_nothing_else(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    trouble: BaseException,
+    seen: type[BaseException],
+) -> None:
+    tiny = WardrobeSettings(image_size=32, train_items=3, val_items=0, evaluation_items=0)
+    draw_wardrobe(tmp_path / "w", tiny, processes=1)
+    before, done = fingerprint(tmp_path / "w"), []
+    write = rows.write_jpeg
+
+    def fail_later(path: Path, picture: np.ndarray) -> None:
+        if len(done) == 5:
+            raise trouble
+        done.append(path)
+        write(path, picture)
+
+    monkeypatch.setattr(rows, "write_jpeg", fail_later)
+    with pytest.raises(seen) as caught:
+        draw_wardrobe(tmp_path / "w", replace(tiny, seed=1), processes=1)
+    if seen is FlamError:
+        assert "No space left" in str(caught.value)
+        assert str(tmp_path / "w") in str(caught.value)
+    assert len(done) == 5
+    assert fingerprint(tmp_path / "w") == before
+    assert [path.name for path in tmp_path.iterdir()] == ["w"]
+
+
+def test_a_run_killed_between_the_two_renames_is_mended(tmp_path: Path) -> None:
+    tiny = WardrobeSettings(image_size=32, train_items=1, val_items=0, evaluation_items=0)
+    draw_wardrobe(tmp_path / "w", tiny, processes=1)
+    before = fingerprint(tmp_path / "w")
+    (tmp_path / "w").rename(tmp_path / ".w.old")
+    draw_wardrobe(tmp_path / "w", tiny, processes=1)
+    assert fingerprint(tmp_path / "w") == before
+    assert [path.name for path in tmp_path.iterdir()] == ["w"]
+
+
+def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("two years of work")
+    with pytest.raises(FlamError, match="holds no wardrobe"):
+        draw_wardrobe(tmp_path, SMALL, processes=1)
+    assert (tmp_path / "thesis.tex").read_text() == "two years of work"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("train_items", 0),
+        ("train_photos", -1),
+        ("counterfactuals", -1),
+        ("image_size", 8),
+        ("image_size", 100_000),
+        ("seed", 1.5),
+        ("labelled_share", 1.2),
+        ("label_rate", float("nan")),
+        ("wrong_rate", "often"),
+    ],
+)
+def test_bad_settings_are_refused_by_the_name_of_the_field(name: str, value: object) -> None:
+    with pytest.raises(FlamError, match=f"{name}: got .*expected"):
+        WardrobeSettings(**{name: value})  # type: ignore[arg-type]
