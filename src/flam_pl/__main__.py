@@ -1,8 +1,7 @@
-"""The command table: ``python -m flam_pl <command> [key=value ...]``. Every Make target calls it."""
+"""The command table of ``python -m flam_pl <command> [key=value ...]``; Make calls only this."""
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 import warnings
@@ -107,7 +106,6 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
 
 def quiet_libraries() -> None:
     """Leave out what libraries say about themselves; warnings about the data stay."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     for text in (
         ".*does not have many workers.*",
         ".*number of training batches.*smaller than the logging interval.*",

@@ -1,4 +1,4 @@
-"""The words of the project: attribute types, their classes, and the index maps between names and numbers."""
+"""The words of the project: attribute types, their classes, and the maps to numbers and back."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class AttributeSchema:
         for name, values in self.classes.items():
             if len(values) < 2:
                 raise SchemaError(
-                    f"attribute type {name!r} has the classes {list(values)}: at least two are needed "
-                    "for one to be changed into another. Check the labels of that column."
+                    f"attribute type {name!r} has the classes {list(values)}: at least two are "
+                    "needed for one to be changed into another. Check the labels of that column."
                 )
             if len(set(values)) != len(values):
                 raise SchemaError(f"attribute type {name!r} lists a class twice: {list(values)}")

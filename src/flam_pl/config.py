@@ -113,9 +113,6 @@ class BackboneConfig:
     margin: float = 0.1
     triplet_weight: float = 1.0
     classification_weight: float = 1.0
-    mean: list[float] | None = None
-    """Normalisation of the pixels; null is what timm names for the model."""
-    std: list[float] | None = None
     flip: bool = True
     scale_min: float = 0.7
     brightness: float = 0.2
@@ -163,8 +160,8 @@ class ManipulatorConfig:
     """"M" of Table 3; false is "S": only the target type is matched."""
     online_sampling: bool = True
     """"OS" of Table 3: x^- is like x in the remaining attributes; false: any other class."""
-    lr: float = 2e-4
-    discriminator_lr: float = 2e-4
+    lr: float = 5e-4
+    discriminator_lr: float = 5e-4
     beta1: float = 0.5
     beta2: float = 0.99
     clip: float = 0.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import sys
+from functools import partial
 from typing import Any
 
 import torch
@@ -67,7 +68,7 @@ def measure(run: Run, trained: Trained | None = None) -> Report:
             editor,
             data,
             settings.ks,
-            lambda pairs, name=editor.name: tqdm(pairs, desc=f"edits: {name}", leave=False),
+            partial(tqdm, desc=f"edits: {editor.name}", leave=False),
         )
         figures = results.figures(settings.resamples, settings.seed)
         fam[editor.name] = {

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
@@ -75,8 +76,7 @@ def open_run(config: Config) -> tuple[Run, Backbone]:
     settings = config.backbone
     net = Backbone(settings.model, settings.feature_dim)
     load_weights(net, settings.model, settings.weights)
-    mean, std = settings.mean or net.mean, settings.std or net.std
-    preprocess = Preprocess(settings.image_size, settings.fit, tuple(mean), tuple(std))
+    preprocess = Preprocess(settings.image_size, settings.fit)
     run = Run(config, catalog, FlamDataModule(catalog, config, preprocess))
     run.seconds["data"] = round(time.monotonic() - started, 1)
     return run, net
@@ -156,8 +156,14 @@ def extract(run: Run, backbone: StageRecord, folder: Path) -> None:
     net, run.data.preprocess = restore_backbone(run.config.folder / "backbone", backbone)
     nothing = (np.zeros(0, np.int64), np.zeros(0, bool))
     stage = BackboneStage(net, net.dimension, [0], nothing, to_plain(run.config.backbone))
-    trainer = make_trainer(run.config, "features", 1, logger=False)
-    print(run.data.cache_features(stage, trainer, folder, backbone.checkpoint, net.dimension))
+    said = run.data.cache_features(
+        stage,
+        lambda writer: make_trainer(run.config, "features", 1, [writer], logger=False),
+        folder,
+        backbone.checkpoint,
+        net.dimension,
+    )
+    print(said, flush=True)
     run.seconds["features"] = round(time.monotonic() - started, 1)
 
 
@@ -165,7 +171,7 @@ def train_embedders(run: Run, backbone: StageRecord) -> StageRecord:
     """Stage 2: phi_a and d_a of every type, on whatever labels there are."""
     settings, catalog = run.config.embedder, run.catalog
     data = run.data.for_stage("embedder")
-    architecture = {
+    architecture: dict[str, Any] = {
         "dimension": data.features.dimension,
         "embedding_dim": settings.embedding_dim,
         "working_dim": settings.working_dim,
@@ -198,7 +204,7 @@ def train_manipulator(run: Run, parent: StageRecord) -> StageRecord:
     settings = run.config.manipulator
     data = run.data.for_stage("manipulator")
     embedders = restore_embedders(run.folder / "embedder", parent)
-    architecture = {
+    architecture: dict[str, Any] = {
         "dimension": embedders.space.dimension,
         "embedding_dim": embedders.embedding_dim,
         "shared": settings.shared,

@@ -1,4 +1,4 @@
-"""The wardrobe: what is drawn, what the catalogue says of it, and what a disturbed drawing leaves."""
+"""The wardrobe: what is drawn, what the catalogue says, and what a disturbed drawing leaves."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import BasePredictionWriter
+from pytorch_lightning.callbacks import BasePredictionWriter, Callback
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -115,8 +115,6 @@ class FlamDataModule(pl.LightningDataModule):
             brightness=settings.brightness,
             contrast=settings.brightness,
             erase=settings.erase,
-            mean=self.preprocess.mean,
-            std=self.preprocess.std,
         )
         sampler = ItemBatchSampler(
             self.catalog.items[rows],
@@ -181,7 +179,7 @@ class FlamDataModule(pl.LightningDataModule):
     def cache_features(
         self,
         backbone: pl.LightningModule,
-        trainer: pl.Trainer,
+        make_trainer: Callable[[Callback], pl.Trainer],
         folder: Path,
         checkpoint: str,
         dimension: int,
@@ -190,7 +188,8 @@ class FlamDataModule(pl.LightningDataModule):
 
         Args:
             backbone: its ``predict_step`` gives ``index`` and ``features``.
-            trainer: predicts on every device it has.
+            make_trainer: makes the Trainer, with the given callback, that predicts on every
+                device it has.
             checkpoint: SHA-256 of the backbone's checkpoint.
             dimension: D.
 
@@ -210,10 +209,9 @@ class FlamDataModule(pl.LightningDataModule):
             self._store = found
             return f"features: nothing to extract, {folder} is up to date ({len(found)} images)"
         shards = folder.with_name(f".{folder.name}.shards")
+        trainer = make_trainer(FeatureWriter(shards, self.config.backbone.dtype))
         if trainer.is_global_zero:
             shutil.rmtree(shards, ignore_errors=True)
-        writer = FeatureWriter(shards, self.config.backbone.dtype)
-        trainer.callbacks.append(writer)
         trainer.predict(backbone, datamodule=self, return_predictions=False)
         trainer.strategy.barrier()
         if trainer.is_global_zero:

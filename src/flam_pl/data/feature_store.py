@@ -113,11 +113,12 @@ class ShardWriter:
             folder.mkdir(parents=True, exist_ok=True)
             self._index_path = folder / f"shard-{rank}.index.npy"
             # unbuffered, so that a full disk is noticed at the write and not at some later flush
-            self._file = open(folder / f"shard-{rank}.bin", "wb", buffering=0)
+            path = folder / f"shard-{rank}.bin"
+            self._file = open(path, "wb", buffering=0)  # noqa: SIM115 (closed by ``close``)
 
     def append(self, index: Tensor, features: Tensor) -> None:
         """Args: index: catalog rows ``(B,)``; features: ``(B, D)``."""
-        data = memoryview(features.float().cpu().numpy().astype(self.dtype)).cast("B")
+        data = memoryview(features.float().cpu().numpy().astype(self.dtype).tobytes())
         with disk_errors(self.folder):
             while data:
                 data = data[self._file.write(data) :]

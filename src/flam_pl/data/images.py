@@ -6,7 +6,7 @@ import io
 import math
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,9 +23,8 @@ from flam_pl.errors import FlamError
 
 FITS = ("pad", "crop", "stretch")
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
 WHITE = 255
+MIDDLE_GREY = 128
 
 _JPEG_START = b"\xff\xd8"
 _TRANSPARENT_MODES = ("RGBA", "RGBa", "LA", "La", "PA")
@@ -149,37 +148,30 @@ def distort(image: Tensor, seed: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Preprocess:
-    """What turns a decoded image into the input of a backbone, without any chance in it."""
+    """What turns a decoded image into the input of a backbone, without any chance in it.
+
+    The pixels stay uint8, a quarter of the bytes to move between processes and to a GPU: the
+    backbone normalises them where it runs.
+    """
 
     size: int
     fit: str = "pad"
-    mean: tuple[float, ...] = IMAGENET_MEAN
-    std: tuple[float, ...] = IMAGENET_STD
 
     def __post_init__(self) -> None:
-        """Raises: FlamError: an unknown fit, a size below 1, a standard deviation of 0."""
-        object.__setattr__(self, "mean", _three(self.mean, "mean"))
-        object.__setattr__(self, "std", _three(self.std, "std"))
-        if self.fit not in FITS or self.size < 1 or min(self.std) <= 0:
+        """Raises: FlamError: an unknown fit, a size below 1."""
+        if self.fit not in FITS or self.size < 1:
             raise FlamError(
-                f"got size={self.size}, fit={self.fit!r}, std={self.std}; expected a size of at "
-                f"least 1, a fit out of {', '.join(FITS)}, and std above 0"
+                f"got size={self.size}, fit={self.fit!r}; expected a size of at least 1 and a fit "
+                f"out of {', '.join(FITS)}"
             )
 
     def __call__(self, image: Tensor) -> Tensor:
-        """uint8 ``(3, H, W)`` -> float32 ``(3, size, size)``, normalised."""
-        scaled = F.to_dtype(self.square(image), torch.float32, scale=True)
-        normalised: Tensor = F.normalize(scaled, list(self.mean), list(self.std))
-        return normalised
-
-    def square(self, image: Tensor) -> Tensor:
         """uint8 ``(3, H, W)`` -> uint8 ``(3, size, size)``."""
         return fit(image, self.size, self.fit)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for a feature cache to see that the preprocessing has changed."""
-        plain = asdict(self)
-        return {**plain, "mean": list(self.mean), "std": list(self.std)}
+        return asdict(self)
 
 
 def training_transform(
@@ -191,10 +183,8 @@ def training_transform(
     brightness: float = 0.2,
     contrast: float = 0.2,
     erase: float = 0.0,
-    mean: Sequence[float] = IMAGENET_MEAN,
-    std: Sequence[float] = IMAGENET_STD,
 ) -> Callable[[Tensor], Tensor]:
-    """Random transform of stage 1: uint8 ``(3, H, W)`` -> float32 ``(3, size, size)``, normalised.
+    """Random transform of stage 1: uint8 ``(3, H, W)`` -> uint8 ``(3, size, size)``.
 
     Hue and saturation stay as they are: color is one of the attributes to be told apart.
 
@@ -206,13 +196,10 @@ def training_transform(
         brightness: greatest change of brightness, as a share.
         contrast: greatest change of contrast, as a share.
         erase: probability that a rectangle is blanked out.
-        mean: per channel, of a scale from 0 to 1.
-        std: per channel, of a scale from 0 to 1.
 
     Raises:
         FlamError: a value out of its range.
     """
-    preprocess = Preprocess(size, fit, _three(mean, "mean"), _three(std, "std"))
     for name, value, least in (
         ("scale_min", scale_min, 1e-6),
         ("brightness", brightness, 0),
@@ -222,8 +209,7 @@ def training_transform(
         if not least <= value <= 1:
             raise FlamError(f"got {name}={value}, expected a value between {least} and 1")
     # Large enough that the smallest crop is not enlarged.
-    before_crop = replace(preprocess, size=math.ceil(size / math.sqrt(scale_min)))
-    steps: list[Callable[..., Tensor]] = [before_crop.square]
+    steps: list[Callable[..., Tensor]] = [Preprocess(math.ceil(size / math.sqrt(scale_min)), fit)]
     if scale_min < 1:
         crop = v2.RandomResizedCrop(size, (scale_min, 1.0), (0.9, 1 / 0.9), antialias=True)
         steps.append(crop)
@@ -231,10 +217,8 @@ def training_transform(
         steps.append(v2.RandomHorizontalFlip())
     if brightness or contrast:
         steps.append(v2.ColorJitter(brightness=brightness, contrast=contrast))
-    steps.append(v2.ToDtype(torch.float32, scale=True))
-    steps.append(v2.Normalize(list(preprocess.mean), list(preprocess.std)))
     if erase:
-        steps.append(v2.RandomErasing(p=erase))
+        steps.append(v2.RandomErasing(p=erase, value=MIDDLE_GREY))
     return cast(Callable[[Tensor], Tensor], v2.Compose(steps))
 
 
@@ -318,9 +302,3 @@ def _over_white(image: Image.Image) -> Image.Image:
         white = Image.new("RGBA", layer.size, (WHITE,) * 4)
         return Image.alpha_composite(white, layer).convert("RGB")
     return image.convert("RGB")
-
-
-def _three(values: Sequence[float], name: str) -> tuple[float, ...]:
-    if len(values) != 3:
-        raise FlamError(f"got {len(values)} values of {name}, expected one a channel: 3")
-    return tuple(float(value) for value in values)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,7 +18,7 @@ from flam_pl.retrieval.intervals import Figure, bootstrap
 from flam_pl.retrieval.metrics import hits_at
 from flam_pl.retrieval.search import top_k
 
-Progress = Callable[[Sequence[tuple[str, str]]], Sequence[tuple[str, str]]]
+Progress = Callable[[Sequence[tuple[str, str]]], Iterable[tuple[str, str]]]
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ def evaluate_edits(
 def counterfactual_items(
     data: EvaluationSet, queries: np.ndarray, wanted: np.ndarray, combinations: np.ndarray
 ) -> np.ndarray:
-    """Item code of each query's counterfactual with the wanted combination, -1 for none, ``(Q,)``."""
+    """Item code of each query's counterfactual of the wanted combination, -1 for none, ``(Q,)``."""
     drawn = np.flatnonzero(data.original >= 0)
     of = {(int(data.original[row]), int(combinations[row])): int(data.items[row]) for row in drawn}
     pairs = zip(data.items[queries], wanted, strict=True)

@@ -29,7 +29,7 @@ class GalleryIndex:
             ) from error
         self.editor = editor
         vectors = F.normalize(editor.represent(features), dim=-1).cpu().numpy()
-        self._index = faiss.IndexFlatIP(vectors.shape[1])
+        self._index: faiss.Index = faiss.IndexFlatIP(vectors.shape[1])
         if getattr(faiss, "get_num_gpus", int)() > 0:
             self._index = faiss.index_cpu_to_all_gpus(self._index)
         self._index.add(np.ascontiguousarray(vectors, dtype=np.float32))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import timm
 import torch
@@ -14,12 +15,16 @@ from flam_pl.nets.pooling import SPoC
 
 
 class Backbone(nn.Module):
-    """Image ``(B, 3, H, W)`` -> feature ``(B, D)``, any length: cosine is what counts.
+    """Pixels uint8 ``(B, 3, H, W)`` -> feature ``(B, D)``, any length: cosine is what counts.
 
     Attributes:
         dimension: D.
-        mean, std: what the model expects of the pixels, three numbers each, for values in [0, 1].
+        mean, std: what the model's weights expect of pixels in [0, 1], ``(3, 1, 1)`` each.
     """
+
+    trunk: Any
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, model: str, feature_dim: int | None) -> None:
         """Args:
@@ -40,10 +45,12 @@ class Backbone(nn.Module):
         if feature_dim is not None:
             self.projection = nn.Linear(self.width, feature_dim, bias=False)
         self.dimension = feature_dim or self.width
-        self.mean = tuple(float(v) for v in self.trunk.pretrained_cfg["mean"])
-        self.std = tuple(float(v) for v in self.trunk.pretrained_cfg["std"])
+        for name in ("mean", "std"):
+            values = torch.tensor(self.trunk.pretrained_cfg[name], dtype=torch.float32)
+            self.register_buffer(name, values.view(3, 1, 1))
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, pixels: Tensor) -> Tensor:
+        images = (pixels.to(self.mean.dtype) / 255 - self.mean) / self.std
         maps = as_maps(self.trunk.forward_features(images), self.width)
         features: Tensor = self.projection(self.pooling(maps))
         return features
@@ -122,7 +129,8 @@ def _load_package(backbone: Backbone) -> None:
     own = timm.create_model("tf_efficientnet_lite0").state_dict()
     renamed = dict(zip(own, source.values(), strict=True))
     _load_state(backbone, renamed, path)
-    backbone.mean = backbone.std = (0.5, 0.5, 0.5)
+    for values in (backbone.mean, backbone.std):
+        values.fill_(0.5)
 
 
 def _load_state(backbone: Backbone, state: dict[str, Tensor], source: str) -> None:

@@ -21,7 +21,7 @@ def _mlp(width_in: int, hidden: int, depth: int, activation: nn.Module) -> nn.Se
 
 
 class Generator(nn.Module):
-    """G: the concatenation of a feature ``(B, D)`` and a condition ``(B, c)`` -> feature ``(B, D)``.
+    """G: a feature ``(B, D)`` and a condition ``(B, c)``, concatenated -> feature ``(B, D)``.
 
     With ``residual`` the network predicts the change; that trains faster, but stays at the identity
     when the matching weight is small, so the cosine between x and x-tilde is always logged.
@@ -41,7 +41,7 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """D: feature ``(B, D)`` -> real/fake logit ``(B, 1)`` and predicted embeddings ``(B, types, k)``.
+    """D: feature ``(B, D)`` -> real/fake logit ``(B, 1)``, predicted embeddings ``(B, types, k)``.
 
     ``noise`` is the standard deviation, in units of a feature's root mean square, of the Gaussian
     noise laid on everything D sees while it trains. Without it the embedding branch is satisfied
@@ -66,7 +66,7 @@ class Discriminator(nn.Module):
 
 
 class Manipulator(nn.Module):
-    """One pair (G, D) a target type, or one pair for all types told apart by a one-hot type code."""
+    """One pair (G, D) a target type, or one pair for all types, told apart by a one-hot code."""
 
     def __init__(
         self,

@@ -13,12 +13,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from flam_pl.data.images import read_image
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.editing.editor import Editor
 from flam_pl.editing.evaluation import EvaluationSet
 from flam_pl.galleries.index import GalleryIndex
+from flam_pl.reports.tables import METHODS
 
 HIT, QUERY = "#1a9850", "#2166ac"
 SHOWN = 5
@@ -33,6 +35,19 @@ class Example:
     """Position in the evaluation set."""
     target_type: str
     target_class: str
+
+    def wanted(self, data: EvaluationSet) -> np.ndarray:
+        """The labels asked for, ``(types,)``."""
+        labels: np.ndarray = data.labels[self.query].copy()
+        position = data.schema.types.index(self.target_type)
+        labels[position] = data.schema.index(self.target_type, self.target_class)
+        return labels
+
+    def title(self, data: EvaluationSet) -> str:
+        """E.g. ``dress blue stripes → red``."""
+        schema, labels = data.schema, data.labels[self.query]
+        names = [schema.of(name)[labels[t]] for t, name in enumerate(schema.types)]
+        return f"{' '.join(names)} → {self.target_class}"
 
 
 def choose_examples(data: EvaluationSet, count: int, seed: int) -> list[Example]:
@@ -66,57 +81,48 @@ def draw_searches(
     catalog: Catalog,
     rows: np.ndarray,
     data: EvaluationSet,
-    editors: Sequence[Editor],
+    before: Editor,
+    after: Editor,
     examples: Sequence[Example],
 ) -> None:
-    """A block an example: the query, then a row of results for each method, hits framed green.
+    """A row an example: the query, the first results of one method, then those of another.
 
     Args:
         rows: catalog row of each position of ``data``, ``(N,)``.
     """
-    indexes = [GalleryIndex(editor, data.features) for editor in editors]
-    height = len(examples) * len(editors)
+    sides = [(editor, GalleryIndex(editor, data.features)) for editor in (before, after)]
+    columns = 1 + len(sides) * (SHOWN + 1)  # the query, and a gap before each side
+    widths = [1.0, *([0.25, *[1.0] * SHOWN] * len(sides))]
     figure, axes = plt.subplots(
-        height, SHOWN + 1, figsize=(1.5 * (SHOWN + 1), 1.62 * height), squeeze=False
+        len(examples),
+        columns,
+        figsize=(1.3 * sum(widths), 1.62 * len(examples)),
+        squeeze=False,
+        gridspec_kw={"width_ratios": widths},
     )
     for axis in axes.flat:
         axis.axis("off")
     combinations = data.schema.combinations(data.labels)
-    for block, example in enumerate(examples):
-        wanted = data.labels[example.query].copy()
-        wanted[data.schema.types.index(example.target_type)] = data.schema.index(
-            example.target_type, example.target_class
-        )
-        goal = data.schema.combinations(wanted[None])[0]
-        for line, (editor, index) in enumerate(zip(editors, indexes, strict=True)):
-            row = axes[block * len(editors) + line]
-            query = data.features[[example.query]]
+    for example, line in zip(examples, axes, strict=True):
+        goal = data.schema.combinations(example.wanted(data)[None])[0]
+        _show(line[0], catalog.paths[rows[example.query]], QUERY)
+        line[0].set_title(example.title(data), fontsize=8, pad=3, loc="left")
+        for number, (editor, index) in enumerate(sides):
             edit = (example.target_type, example.target_class)
-            _, found = index.search(query, SHOWN + 1, edit)
+            _, found = index.search(data.features[[example.query]], SHOWN + 1, edit)
             results = [p for p in found[0] if p != example.query][:SHOWN]
-            if line == 0:
-                title = " ".join(_names(data, example.query))
-                _show(row[0], catalog.paths[rows[example.query]], QUERY, title)
-            for axis, position in zip(row[1:], results, strict=False):
+            start = 2 + number * (SHOWN + 1)
+            for axis, position in zip(line[start:], results, strict=False):
                 hit = combinations[position] == goal
-                _show(axis, catalog.paths[rows[position]], HIT if hit else None, "")
-            row[1].set_title(
-                f"{editor.name.replace('_', ' ')}  →  {example.target_class}",
-                fontsize=8,
-                loc="left",
-                pad=3,
-            )
-    figure.tight_layout(pad=0.3, h_pad=0.5)
+                _show(axis, catalog.paths[rows[position]], HIT if hit else None)
+            if line is axes[0]:
+                title = METHODS.get(editor.name, editor.name)
+                line[start + 1].set_title(title, fontsize=9, pad=3, loc="left", weight="bold")
+    figure.tight_layout(pad=0.3, w_pad=0.3, h_pad=0.4)
     save(figure, path)
 
 
-def _names(data: EvaluationSet, position: int) -> list[str]:
-    return [
-        data.schema.of(name)[data.labels[position, t]] for t, name in enumerate(data.schema.types)
-    ]
-
-
-def _show(axis: Axes, path: Path, frame: str | None, title: str) -> None:
+def _show(axis: Axes, path: Path, frame: str | None) -> None:
     axis.imshow(read_image(path).permute(1, 2, 0).numpy())
     axis.axis("on")
     axis.set_xticks([])
@@ -124,8 +130,6 @@ def _show(axis: Axes, path: Path, frame: str | None, title: str) -> None:
     for spine in axis.spines.values():
         spine.set_color(frame or "#dddddd")
         spine.set_linewidth(3.5 if frame else 0.8)
-    if title:
-        axis.set_title(title, fontsize=7, pad=3)
 
 
 def draw_curves(path: Path, log: Path, title: str) -> bool:
@@ -165,7 +169,7 @@ def draw_curves(path: Path, log: Path, title: str) -> bool:
     return True
 
 
-def save(figure: plt.Figure, path: Path) -> None:
+def save(figure: Figure, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
     plt.close(figure)

@@ -49,6 +49,7 @@ class Report:
 
         Args:
             rows: catalog row of each position of ``data``.
+            editors: the pictures show the first (before) and the last (after).
             examples: edited searches drawn of each attribute type.
         """
         new = self.folder.with_name(f".{self.folder.name}.new")
@@ -59,9 +60,8 @@ class Report:
         for name in data.schema.types:
             of_type = [e for e in chosen if e.target_type == name]
             if of_type:
-                draw_searches(
-                    new / "figures" / f"edits-{name}.png", catalog, rows, data, editors, of_type
-                )
+                picture = new / "figures" / f"edits-{name}.png"
+                draw_searches(picture, catalog, rows, data, editors[0], editors[-1], of_type)
         for stage in STAGES:
             log = self.run / stage / "logs" / "metrics.csv"
             draw_curves(new / "figures" / f"training-{stage}.png", log, stage)

@@ -1,4 +1,4 @@
-"""Exact search by cosine: the whole ranking's head, in chunks, on whatever device the vectors are."""
+"""Exact search by cosine: the head of the ranking, in chunks, on the device of the vectors."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from pytorch_metric_learning.distances import CosineSimilarity
 from pytorch_metric_learning.losses import TripletMarginLoss
 from pytorch_metric_learning.miners import TripletMarginMiner
@@ -26,6 +27,8 @@ class BackboneStage(pl.LightningModule):
     ``predict_step`` gives features by catalog row.
     """
 
+    classified: Tensor
+
     def __init__(
         self,
         net: nn.Module,
@@ -36,7 +39,7 @@ class BackboneStage(pl.LightningModule):
         ks: Sequence[int] = (1, 5, 10, 20, 50),
     ) -> None:
         """Args:
-        net: images ``(B, 3, H, W)`` -> features ``(B, dimension)``.
+        net: pixels ``(B, 3, H, W)`` uint8 -> features ``(B, dimension)``.
         classified: item codes that the cross-entropy tells apart (those with most images).
         validation: of each validation position its item code ``(V,)`` and whether it is a
             consumer photo ``(V,)`` bool; both may be empty.
@@ -98,7 +101,7 @@ class BackboneStage(pl.LightningModule):
     def predict_step(self, batch: dict[str, Tensor], batch_index: int) -> dict[str, Tensor]:
         return {"index": batch["index"], "features": self(batch["image"])}
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRScheduler:
         optimizer = torch.optim.AdamW(
             self.parameters(), lr=self.settings["lr"], weight_decay=self.settings["weight_decay"]
         )

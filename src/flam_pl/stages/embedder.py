@@ -6,6 +6,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
 from flam_pl.losses.triplet import embedding_loss
@@ -28,10 +29,21 @@ class EmbedderStage(pl.LightningModule):
         return embeddings
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
-        features, labels = batch["features"], batch["labels"]
+        terms = self.terms(batch["features"], batch["labels"])
+        logged = {f"train/{name}": term.detach() for name, term in terms.items()}
+        self.log_dict(logged, on_step=False, on_epoch=True, batch_size=len(batch["labels"]))
+        return torch.stack(list(terms.values())).sum()
+
+    def terms(self, features: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """Equation (2) of each type, on the rows that carry its label.
+
+        Args:
+            features: stored features, ``(B, D)``.
+            labels: ``(B, types)``, -1 where unlabelled.
+        """
         z = self.embedders.space(features)
         z = z + self.settings["noise"] * torch.randn_like(z)
-        loss = z.new_zeros(())
+        terms = {}
         for t, name in enumerate(self.embedders.schema.types):
             embedder = self.embedders.of(name)
             labelled = labels[:, t] >= 0
@@ -41,9 +53,8 @@ class EmbedderStage(pl.LightningModule):
                 embedder.dictionary,
                 self.settings["margin"],
             )
-            self.log(f"train/{name}", (to_embeddings + to_dictionary).detach())
-            loss = loss + to_embeddings + to_dictionary
-        return loss
+            terms[name] = to_embeddings + to_dictionary
+        return terms
 
     def validation_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
         labels = batch["labels"]
@@ -57,7 +68,7 @@ class EmbedderStage(pl.LightningModule):
         if shares:
             self.log("val/accuracy", torch.stack(shares).mean(), prog_bar=True)
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRScheduler:
         optimizer = torch.optim.AdamW(
             self.parameters(), lr=self.settings["lr"], weight_decay=self.settings["weight_decay"]
         )

@@ -1,4 +1,4 @@
-"""What a stage leaves for the next: ``best.ckpt`` and ``stage.json``, and the check that they fit."""
+"""What a stage leaves for the next: ``best.ckpt`` and ``stage.json``, and whether they fit."""
 
 from __future__ import annotations
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor
 from torch.nn import functional as F
+from torch.optim.lr_scheduler import LRScheduler
 
 from flam_pl.data.samplers import nearest_of_other_class
 from flam_pl.losses.adversarial import discriminator_loss, generator_loss
@@ -47,7 +49,7 @@ class ManipulatorStage(pl.LightningModule):
         return self
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
-        optimizer_g, optimizer_d = self.optimizers()
+        optimizer_g, optimizer_d = cast(list[LightningOptimizer], self.optimizers())
         x, e, wanted, target, asked = self.sample(batch["features"])
         edited = self.manipulator.edit(x, asked, target)
 
@@ -61,7 +63,7 @@ class ManipulatorStage(pl.LightningModule):
         self._step(optimizer_g, sum(terms_g.values()))
         self.untoggle_optimizer(optimizer_g)
 
-        for schedule in self.lr_schedulers():
+        for schedule in cast(list[LRScheduler], self.lr_schedulers()):
             schedule.step()
         terms = {f"train/{name}": term.detach() for name, term in (terms_d | terms_g).items()}
         self.log_dict(terms, on_step=False, on_epoch=True, batch_size=len(x))

@@ -22,7 +22,8 @@ from flam_pl.attributes import AttributeSchema
 from flam_pl.config import Config, LoggerConfig
 from flam_pl.stages.handoff import CHECKPOINT, StageRecord, inputs_hash, sha256, versions
 
-log = logging.getLogger(__name__)
+# Lightning sets its own level when it is imported; what it says at INFO is about itself
+logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
 
 
 def make_trainer(
@@ -47,7 +48,7 @@ def make_trainer(
         devices=settings.devices,
         num_nodes=settings.num_nodes,
         strategy=strategy,
-        precision=settings.precision,
+        precision=settings.precision,  # type: ignore[arg-type]  # checked by Lightning
         max_epochs=settings.max_epochs if settings.max_epochs is not None else epochs,
         callbacks=callbacks,
         enable_progress_bar=settings.progress,

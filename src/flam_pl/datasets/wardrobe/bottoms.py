@@ -116,7 +116,7 @@ def two_legs(
     sketch.motif((0.1, 0.32 if end > 0.7 else 0.22), 0.13)
     sketch.stroke([(0.0, 0.0), (0.0, crotch + 0.01)], "seam", 0.008)
     sketch.stroke(bow((0.035, 0.0), (0.002, 0.17), -0.12), "seam", 0.005)
-    leg_pockets(sketch, garment, hip)
+    leg_pockets(sketch, garment, hip, 0.3 if end > 0.7 else end - 0.17)
     waistband(sketch, garment, top, loops=True)
 
 
@@ -138,8 +138,8 @@ def leg_end(sketch: Sketch, garment: Garment, side: int, foot: np.ndarray, ankle
         sketch.stroke(sided(line, side), "seam", 0.005)
 
 
-def leg_pockets(sketch: Sketch, garment: Garment, hip: float) -> None:
-    """Slanted pockets at the hip, and the big flaps of cargo trousers."""
+def leg_pockets(sketch: Sketch, garment: Garment, hip: float, y: float) -> None:
+    """Slanted pockets at the hip, and the big flaps of cargo trousers at height ``y``."""
     kind = garment.trait("pockets")
     if kind == "none":
         return
@@ -147,10 +147,11 @@ def leg_pockets(sketch: Sketch, garment: Garment, hip: float) -> None:
         sketch.stroke(sided(bow((0.08, 0.01), (hip - 0.008, 0.13), -0.1), side), "seam", 0.008)
         if kind == "flap":
             x = hip - 0.045
-            bag = np.array([[x - 0.045, 0.3], [x + 0.03, 0.3], [x + 0.03, 0.38], [x - 0.045, 0.38]])
+            left, right, low = x - 0.045, x + 0.03, y + 0.08
+            bag = np.array([[left, y], [right, y], [right, low], [left, low]])
             sketch.panel(sided(bag, side), "ground", lift=0.4)
             sketch.stroke(sided(np.concatenate([bag, bag[:1]]), side), "seam", 0.006)
-            details.flap(sketch, garment, (side * (x - 0.007), 0.305), 0.04)
+            details.flap(sketch, garment, (side * (x - 0.007), y + 0.005), 0.04)
 
 
 def waistband(sketch: Sketch, garment: Garment, half: float, loops: bool) -> None:

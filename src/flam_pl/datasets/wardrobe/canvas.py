@@ -106,8 +106,8 @@ class Painter:
         if panel.lift:
             shadow = 255 - (panel.lift * 0.5 * soft).astype(np.uint8)
             self.layer.shade[where] = cv2.multiply(self.layer.shade[where], shadow, scale=1 / 255)
-        # 128 at the edge, 255 inside: the cloth turns away from the light where it ends.
-        cv2.copyTo(cv2.addWeighted(soft, 0.42, mask, 0.58, 0.0), mask, self.layer.shade[where])
+        # Softened it is 128 at the edge, 255 inside: cloth turns away from the light where it ends.
+        cv2.copyTo(cv2.addWeighted(soft, 0.75, soft, 0.0, 64.0), mask, self.layer.shade[where])
         cv2.copyTo(self.material(panel, where), mask, self.layer.color[where])
         cv2.max(self.layer.mask[where], mask, self.layer.mask[where])
         front = self.layer.front[where]

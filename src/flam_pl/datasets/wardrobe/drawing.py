@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import tempfile
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 
 import cv2
@@ -127,7 +129,9 @@ def run(draw: partial[list[Row]], tasks: list[list[Item]], processes: int) -> It
     if processes == 1:
         yield from map(draw, tasks)
         return
-    pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=be_single)
+    pool = ProcessPoolExecutor(
+        processes, mp_context=get_context("spawn"), initializer=settle_worker
+    )
     try:
         yield from pool.map(draw, tasks)
     finally:
@@ -141,9 +145,19 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def be_single() -> None:
-    """One thread a process: as many processes as cores are drawing already."""
-    cv2.setNumThreads(1)
+def settle_worker() -> None:
+    """Sets up a drawing process: one thread, deaf to Ctrl-C, gone when its parent is gone."""
+    cv2.setNumThreads(1)  # as many processes as cores are drawing already
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it too, and ends the pool
+    threading.Thread(target=end_with_parent, daemon=True).start()
+
+
+def end_with_parent() -> None:
+    """Ends this process once its parent was killed: it would wait for work forever."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def draw_items(folder: Path, settings: WardrobeSettings, items: list[Item]) -> list[Row]:

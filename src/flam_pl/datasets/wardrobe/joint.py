@@ -9,8 +9,8 @@ import numpy as np
 from flam_pl.datasets.wardrobe.garment import COLORS, PATTERNS, SCHEMA, SHAPES, Garment, draw_traits
 
 SHAPE_WEIGHTS = (1.4, 1.1, 1.0, 1.0, 1.0, 0.8, 1.3, 0.8, 1.0, 0.8)
-COLOR_WEIGHTS = (1.7, 1.4, 1.1, 0.9, 1.4, 0.8, 0.6, 0.5, 0.8, 0.7)
-PATTERN_WEIGHTS = (2.2, 1.1, 0.9, 1.0, 0.8, 1.0, 0.7, 0.6, 0.5, 0.9)
+COLOR_WEIGHTS = (1.7, 1.4, 1.1, 0.9, 1.4, 0.8, 0.75, 0.8, 0.8, 0.7)
+PATTERN_WEIGHTS = (2.2, 1.1, 0.9, 1.0, 0.8, 1.0, 0.7, 0.8, 0.65, 0.9)
 
 # Factors on top of the weights above; what is not named counts 1. 0.02 means "hardly ever seen".
 SHAPE_PATTERN: dict[str, dict[str, float]] = {

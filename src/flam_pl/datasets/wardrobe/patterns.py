@@ -8,6 +8,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
+from flam_pl.datasets.wardrobe.colors import luminance
 from flam_pl.datasets.wardrobe.garment import Garment, Palette
 
 CLOTH_PIXELS = 384
@@ -17,6 +18,8 @@ CLOTH_SCALE = 256.0
 CLOTH_ORIGIN = (192.0, 64.0)
 """Its pixel (x, y) at the body's origin."""
 MOTIF_PIXELS = 128
+KNIT_UNIT = 200
+"""What stands for evenly lit cloth in a picture of stitches."""
 
 Pattern = Callable[[Palette, float, float, np.random.Generator], np.ndarray]
 SHIFT = 4  # binary digits after the point of coordinates given to OpenCV
@@ -25,38 +28,62 @@ SHIFT = 4  # binary digits after the point of coordinates given to OpenCV
 @lru_cache(maxsize=8)
 def cloth(garment: Garment) -> np.ndarray:
     """The garment's cloth ``(384, 384, 3)`` uint8 RGB; it does not depend on the photo."""
-    traits = garment.traits
-    rng = np.random.default_rng(traits.pattern_seed)
-    draw = PATTERN_OF.get(garment.pattern, plain)
-    picture = draw(garment.palette(), traits.pattern_scale, traits.pattern_angle, rng)
+    traits, palette = garment.traits, garment.palette()
+    draw = PATTERN_OF.get(garment.pattern)
+    if draw is None:
+        picture = plain(palette)
+    else:
+        rng = np.random.default_rng(traits.pattern_seed)
+        picture = draw(palette, traits.pattern_scale, traits.pattern_angle, rng)
     if garment.shape == "sweater":
-        picture = picture * knit(traits.pattern_scale)[..., None]
-    picture = np.clip(picture + 0.5, 0, 255).astype(np.uint8)
-    picture.setflags(write=False)
+        stitches = cv2.merge([knit(traits.pattern_scale)] * 3)
+        picture = cv2.multiply(picture, stitches, scale=1 / KNIT_UNIT)
+    picture.setflags(write=False)  # it is cached
     return picture
+
+
+@lru_cache(maxsize=1)
+def places() -> tuple[np.ndarray, np.ndarray]:
+    """Body coordinates x, y of every cloth pixel, each ``(384, 384)``."""
+    v, u = np.mgrid[0:CLOTH_PIXELS, 0:CLOTH_PIXELS].astype(np.float32)
+    return (u - CLOTH_ORIGIN[0]) / CLOTH_SCALE, (v - CLOTH_ORIGIN[1]) / CLOTH_SCALE
 
 
 def grid(angle: float) -> tuple[np.ndarray, np.ndarray]:
     """Coordinates x, y ``(384, 384)`` in body units, turned by ``angle`` radians."""
-    v, u = np.mgrid[0:CLOTH_PIXELS, 0:CLOTH_PIXELS].astype(np.float32)
-    x, y = (u - CLOTH_ORIGIN[0]) / CLOTH_SCALE, (v - CLOTH_ORIGIN[1]) / CLOTH_SCALE
+    x, y = places()
     c, s = np.float32(np.cos(angle)), np.float32(np.sin(angle))
     return c * x + s * y, c * y - s * x
 
 
+def from_middle(position: np.ndarray, period: float, shift: float = 0.0) -> np.ndarray:
+    """Signed distance from the middle of the period that each position lies in."""
+    turns = position / np.float32(period) + np.float32(shift)
+    return (turns - np.floor(turns) - np.float32(0.5)) * np.float32(period)
+
+
+def soft(depth: np.ndarray) -> np.ndarray:
+    """Coverage in [0, 1] where ``depth``, in body units, is how far inside a mark a pixel lies."""
+    return np.clip(depth * np.float32(CLOTH_SCALE) + np.float32(0.5), 0, 1)
+
+
 def band(position: np.ndarray, period: float, duty: float) -> np.ndarray:
     """Coverage in [0, 1] of stripes that fill ``duty`` of each ``period``; edges a pixel soft."""
-    phase = np.abs(np.mod(position / period, 1.0) - 0.5) * period
-    return np.clip((duty * period / 2 - phase) * CLOTH_SCALE + 0.5, 0, 1)
+    return soft(np.float32(duty * period / 2) - np.abs(from_middle(position, period)))
 
 
-def mix(ground: np.ndarray, mark: np.ndarray, coverage: np.ndarray) -> np.ndarray:
-    """Ground color with ``mark`` where ``coverage`` ``(H, W)`` is 1: ``(H, W, 3)``."""
-    return ground.astype(np.float32) + coverage[..., None] * (mark - ground).astype(np.float32)
+def plain(p: Palette) -> np.ndarray:
+    """Cloth of the ground color, ``(384, 384, 3)`` uint8."""
+    return np.full((CLOTH_PIXELS, CLOTH_PIXELS, 3), np.clip(p.ground + 0.5, 0, 255), np.uint8)
 
 
-def plain(p: Palette, scale: float, angle: float, rng: np.random.Generator) -> np.ndarray:
-    return np.broadcast_to(p.ground.astype(np.float32), (CLOTH_PIXELS, CLOTH_PIXELS, 3))
+def dyed(picture: np.ndarray, color: np.ndarray, coverage: np.ndarray) -> np.ndarray:
+    """The picture with ``color`` where ``coverage`` ``(H, W)`` is 1, mixed where it is between."""
+    cover = cv2.merge([(coverage * 255).astype(np.uint8)] * 3)
+    kept = cv2.multiply(picture, cv2.bitwise_not(cover), scale=1 / 255)
+    ink = np.array([*np.clip(color, 0, 255), 0.0])  # four numbers: what OpenCV takes as one pixel
+    added = cv2.multiply(cover, ink, scale=1 / 255)
+    return cv2.add(kept, added)
 
 
 def horizontal_stripes(
@@ -64,12 +91,10 @@ def horizontal_stripes(
 ) -> np.ndarray:
     _, y = grid(0.06 * angle)
     period = 0.06 + 0.07 * scale
-    coverage = band(y, period, rng.uniform(0.3, 0.42))
-    cloth_picture = mix(p.ground, p.second, coverage)
+    picture = dyed(plain(p), p.second, band(y, period, rng.uniform(0.3, 0.42)))
     if rng.random() < 0.35:  # a thin line of the third color inside the ground
-        thin = band(y + period / 2, period, 0.1)[..., None]
-        cloth_picture = cloth_picture + thin * (p.third - cloth_picture)
-    return cloth_picture
+        picture = dyed(picture, p.third, band(y + period / 2, period, 0.1))
+    return picture
 
 
 def vertical_stripes(
@@ -77,7 +102,7 @@ def vertical_stripes(
 ) -> np.ndarray:
     x, _ = grid(0.05 * angle)
     period = 0.045 + 0.055 * scale
-    return mix(p.ground, p.second, band(x, period, rng.uniform(0.28, 0.4)))
+    return dyed(plain(p), p.second, band(x, period, rng.uniform(0.28, 0.4)))
 
 
 def check(p: Palette, scale: float, angle: float, rng: np.random.Generator) -> np.ndarray:
@@ -86,51 +111,50 @@ def check(p: Palette, scale: float, angle: float, rng: np.random.Generator) -> n
     duty = rng.uniform(0.28, 0.34)
     # A band alone is paler than half, two crossing ones are not: the ground stays the ground.
     coverage = 0.42 * (band(x, period, duty) + band(y, period, duty))
-    picture = mix(p.ground, p.second, coverage)
+    picture = dyed(plain(p), p.second, coverage)
     if rng.random() < 0.4:  # tartan: thin lines between the bands
         thin = np.maximum(band(x + period / 2, period, 0.06), band(y + period / 2, period, 0.06))
-        picture = picture + thin[..., None] * (p.third - picture)
+        picture = dyed(picture, p.third, thin)
     return picture
 
 
 def dots(p: Palette, scale: float, angle: float, rng: np.random.Generator) -> np.ndarray:
     x, y = grid(angle * np.pi / 4)
     period = 0.075 + 0.06 * scale
-    radius = period * rng.uniform(0.2, 0.23)  # two dots a period squared: a quarter to a third
+    radius = np.float32(period * rng.uniform(0.2, 0.23))  # marks cover a quarter to a third
     coverage = np.zeros(x.shape, np.float32)
     for shift in (0.0, 0.5):  # two square grids, one in the gaps of the other
-        dx = (np.mod(x / period + shift, 1.0) - 0.5) * period
-        dy = (np.mod(y / period + shift, 1.0) - 0.5) * period
-        coverage += np.clip((radius - np.hypot(dx, dy)) * CLOTH_SCALE + 0.5, 0, 1)
-    return mix(p.ground, p.second, np.clip(coverage, 0, 1))
+        dx, dy = from_middle(x, period, shift), from_middle(y, period, shift)
+        coverage += soft(radius - np.sqrt(dx * dx + dy * dy))
+    return dyed(plain(p), p.second, np.minimum(coverage, 1))
 
 
 def zigzag(p: Palette, scale: float, angle: float, rng: np.random.Generator) -> np.ndarray:
     x, y = grid(0.05 * angle)
     period = 0.08 + 0.05 * scale
-    wave = 0.12 + 0.05 * scale
-    tooth = np.abs(np.mod(x / wave, 1.0) - 0.5) * wave
-    return mix(p.ground, p.second, band(y + tooth, period, rng.uniform(0.34, 0.42)))
+    tooth = np.abs(from_middle(x, 0.12 + 0.05 * scale))
+    return dyed(plain(p), p.second, band(y + tooth, period, rng.uniform(0.34, 0.42)))
 
 
 def noise(rng: np.random.Generator, cells: int) -> np.ndarray:
-    """Smooth noise ``(384, 384)``, each cell about 384 / cells pixels wide."""
-    field = rng.standard_normal((cells, cells)).astype(np.float32)
-    return cv2.resize(field, (CLOTH_PIXELS, CLOTH_PIXELS), interpolation=cv2.INTER_CUBIC)
+    """Smooth noise ``(384, 384)``, each cell about 384 / cells pixels wide, with ragged edges."""
+    half = CLOTH_PIXELS // 2
+    coarse, fine = (
+        cv2.resize(rng.standard_normal((n, n), np.float32), (half, half), interpolation=how)
+        for n, how in ((cells, cv2.INTER_CUBIC), (3 * cells, cv2.INTER_LINEAR))
+    )
+    return cv2.resize(coarse + 0.25 * fine, (CLOTH_PIXELS, CLOTH_PIXELS))
 
 
 def camouflage(p: Palette, scale: float, angle: float, rng: np.random.Generator) -> np.ndarray:
     """Blots in shades of the ground color, so that they never get another color's name."""
-    cells = round(20 - 7 * scale)
-    picture = plain(p, scale, angle, rng)
-    light = p.ground @ np.array([0.299, 0.587, 0.114])
-    dark = 0.45 * p.ground if light > 60 else p.ground + 58
-    middle = 0.7 * p.ground if light > 60 else p.ground + 30
-    pale = p.ground + 0.5 * (np.array([232.0, 226.0, 205.0]) - p.ground) if light > 60 else dark
+    picture, bright = plain(p), luminance(p.ground) > 60
+    dark = 0.45 * p.ground if bright else p.ground + 58
+    middle = 0.7 * p.ground if bright else p.ground + 30
+    pale = p.ground + 0.5 * (np.array([232.0, 226.0, 205.0]) - p.ground) if bright else dark
     for color, level in ((middle, 0.45), (pale, 0.95), (dark, 0.8)):
-        blot = noise(rng, cells) + 0.25 * noise(rng, 3 * cells)
-        coverage = np.clip((blot - level) * 10 + 0.5, 0, 1)[..., None]
-        picture = picture + coverage * (color - picture)
+        blot = np.clip((noise(rng, round(20 - 7 * scale)) - np.float32(level)) * 10 + 0.5, 0, 1)
+        picture = dyed(picture, color, blot)
     return picture
 
 
@@ -157,7 +181,7 @@ def disc(picture: np.ndarray, center: np.ndarray, radius: float, color: np.ndarr
 
 
 def floral(p: Palette, scale: float, angle: float, rng: np.random.Generator) -> np.ndarray:
-    picture = np.clip(plain(p, scale, angle, rng) + 0.5, 0, 255).astype(np.uint8).copy()
+    picture = plain(p)
     radius = 6 + 5 * scale  # of a petal's center from the flower's, in cloth pixels
     leaf = np.array([60.0, 105.0, 62.0])
     if p.ground[1] > p.ground[0] and p.ground[1] > p.ground[2]:
@@ -180,13 +204,13 @@ def floral(p: Palette, scale: float, angle: float, rng: np.random.Generator) -> 
             disc(picture, petal, 0.6 * size, color)
         heart = np.array([245.0, 205.0, 70.0])
         disc(picture, center, 0.45 * size, heart if color[2] > 90 else 255 - 0.3 * color)
-    return picture.astype(np.float32)
+    return picture
 
 
 def leopard(p: Palette, scale: float, angle: float, rng: np.random.Generator) -> np.ndarray:
     """Broken dark rings around a darker heart, on the ground color."""
-    picture = np.clip(plain(p, scale, angle, rng) + 0.5, 0, 255).astype(np.uint8).copy()
-    dark_ground = p.ground @ np.array([0.299, 0.587, 0.114]) < 60
+    picture = plain(p)
+    dark_ground = luminance(p.ground) < 60
     ring = np.array([205.0, 190.0, 165.0]) if dark_ground else np.array([28.0, 20.0, 16.0])
     heart = p.ground + 45 if dark_ground else 0.68 * p.ground
     radius = 7 + 5 * scale
@@ -202,17 +226,16 @@ def leopard(p: Palette, scale: float, angle: float, rng: np.random.Generator) ->
                 picture, at, half, turn, start, start + arc, ring.tolist(),
                 max(3, round(radius * 0.55)), cv2.LINE_AA,
             )  # fmt: skip
-    return picture.astype(np.float32)
+    return picture
 
 
 def knit(scale: float) -> np.ndarray:
-    """Light and shade of knitted stitches ``(384, 384)``: rows of small v's."""
-    x, y = grid(0.0)
+    """Light and shade of knitted stitches ``(384, 384)`` uint8, rows of small v's, by KNIT_UNIT."""
+    x, y = places()
     column = 0.030 + 0.010 * scale
-    slant = np.abs(np.mod(x / column, 1.0) - 0.5) * column
-    stitch = np.sin(2 * np.pi * (y + 1.2 * slant) / 0.024)
-    groove = np.cos(2 * np.pi * x / column)
-    return (1 + 0.075 * stitch + 0.07 * groove).astype(np.float32)
+    stitch = np.sin((y + np.float32(1.2) * np.abs(from_middle(x, column))) * np.float32(262))
+    groove = np.cos(x * np.float32(2 * np.pi / column))
+    return (KNIT_UNIT * (1 + 0.075 * stitch + 0.07 * groove)).astype(np.uint8)
 
 
 @lru_cache(maxsize=8)

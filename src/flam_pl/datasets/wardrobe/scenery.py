@@ -182,8 +182,7 @@ def wear(
     rng: np.random.Generator,
 ) -> None:
     """Puts a wearer's neck, arms and legs behind the cloth, in place."""
-    skin = np.array(SKINS[int(rng.integers(len(SKINS)))], float)
-    behind = cv2.bitwise_not(layer.mask)
+    skin = SKINS[int(rng.integers(len(SKINS)))]
     scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
     body = np.zeros_like(layer.mask)
     for start, end, half in bones:
@@ -198,11 +197,11 @@ def wear(
             max(1, round(2 * half * scale)),
             cv2.LINE_AA,
         )
-    body = cv2.bitwise_and(body, behind)
-    layer.color[body > 127] = skin.astype(np.uint8)
+    seen = (body > layer.mask).astype(np.uint8)
     soft = cv2.blur(body, (9, 9))
-    cv2.copyTo(cv2.addWeighted(soft, 0.4, body, 0.6, 0.0), body, layer.shade)
-    cv2.bitwise_or(layer.mask, body, layer.mask)
+    cv2.copyTo(cv2.addWeighted(soft, 0.75, soft, 0.0, 64.0), seen, layer.shade)
+    layer.color[seen > 0] = skin
+    layer.mask[:] = cv2.add(layer.mask, body)  # half cloth and half skin is no background at all
 
 
 def occlude(scene: np.ndarray, kind: str, mask: np.ndarray, rng: np.random.Generator) -> None:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields
 
 from flam_pl.errors import FlamError
 
-DRAWING_VERSION = 1
+DRAWING_VERSION = 2
 """Raised whenever the same settings would give other pictures or labels than before."""
 
 

@@ -1,0 +1,216 @@
+"""``make bench``: what the Trainer and the data path cost on top of the bare maths.
+
+Each comparison runs both sides in turn, several times, in one process: on a machine that others use
+too, only the ratio of neighbours means something.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from PIL import Image
+from pytorch_lightning.callbacks import Callback
+from tabulate import tabulate
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from flam_pl.attributes import AttributeSchema
+from flam_pl.config import Config, to_plain
+from flam_pl.data.datamodule import FeatureWriter
+from flam_pl.data.feature_batches import FeatureBatches
+from flam_pl.data.feature_store import FeatureStore, Manifest, ShardWriter, publish
+from flam_pl.data.images import ImageDataset, Preprocess, read_image
+from flam_pl.nets.backbone import Backbone
+from flam_pl.nets.embedder import Embedders
+from flam_pl.nets.manipulator import Manipulator
+from flam_pl.stages.backbone import BackboneStage
+from flam_pl.stages.embedder import EmbedderStage
+from flam_pl.stages.manipulator import ManipulatorStage
+from flam_pl.stages.training import make_trainer
+
+SCHEMA = AttributeSchema({name: tuple("abcdefghij") for name in ("shape", "color", "pattern")})
+ROWS, STEPS, PAIRS, IMAGES = 4000, 40, 5, 256
+
+
+class Stopwatch(Callback):
+    """Seconds of one epoch or one prediction, without the Trainer's set-up before it."""
+
+    seconds = 0.0
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.seconds = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.seconds = time.perf_counter() - self.seconds
+
+    def on_predict_batch_start(self, *_: Any) -> None:
+        if not self.seconds:  # workers are up: the first batch has arrived
+            self.seconds = time.perf_counter()
+
+    def on_predict_epoch_end(self, *_: Any) -> None:
+        self.seconds = time.perf_counter() - self.seconds
+
+
+def run_benchmarks(config: Config) -> str:
+    """Every comparison as a table: seconds of each side and their ratio, pair by pair."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    pl.seed_everything(config.seed, verbose=False)
+    config.trainer.progress = False
+    with tempfile.TemporaryDirectory() as folder:
+        store = random_store(Path(folder) / "features", 1024)
+        rows = [
+            compare("embedder step", *embedder_sides(config, store), "at most 1.25"),
+            compare("manipulator step", *manipulator_sides(config, store), "at most 1.25"),
+            compare("extraction", *extraction_sides(config, Path(folder)), "at most 1.11"),
+        ]
+    headers = ["", "with Lightning, s", "bare, s", "ratio: median [min, max]", "aim"]
+    return str(tabulate(rows, headers=headers, disable_numparse=True))
+
+
+def compare(name: str, ours: Callable[[], float], bare: Callable[[], float], aim: str) -> list[str]:
+    """Both sides in turn after a warm-up; medians, and the ratio of each pair."""
+    ours(), bare()
+    pairs = np.array([(ours(), bare()) for _ in range(PAIRS)])
+    ratios = pairs[:, 0] / pairs[:, 1]
+    seconds = np.median(pairs, axis=0)
+    low, high = ratios.min(), ratios.max()
+    ratio = f"{np.median(ratios):.2f} [{low:.2f}, {high:.2f}]"
+    return [name, f"{seconds[0]:.2f}", f"{seconds[1]:.2f}", ratio, aim]
+
+
+def random_store(folder: Path, dimension: int) -> FeatureStore:
+    """Features that stand for real ones: speed does not depend on what they mean."""
+    manifest = Manifest("none", "none", "none", ROWS, dimension, "float16")
+    writer = ShardWriter(folder.with_name("shards"), 0, manifest.dtype)
+    writer.append(torch.arange(ROWS), torch.randn(ROWS, dimension))
+    writer.close()
+    publish(folder.with_name("shards"), folder, manifest)
+    store = FeatureStore.open(folder, manifest)
+    assert isinstance(store, FeatureStore)
+    return store
+
+
+def lightning_epoch(config: Config, module: pl.LightningModule, batches: FeatureBatches) -> float:
+    watch = Stopwatch()
+    trainer = make_trainer(config, "bench", 1, [watch], logger=False, enable_checkpointing=False)
+    trainer.fit(module, DataLoader(batches, batch_size=None))
+    return watch.seconds
+
+
+def embedder_sides(
+    config: Config, store: FeatureStore
+) -> tuple[Callable[[], float], Callable[[], float]]:
+    """Stage 2 by the Trainer, from the memory map, against a loop over tensors in memory."""
+    labels = np.random.default_rng(0).integers(-1, 10, (ROWS, len(SCHEMA.types)))
+    settings = to_plain(config.embedder)
+    embedders = Embedders(SCHEMA, store.dimension, hidden=config.embedder.hidden)
+    embedders.fit(store.rows(np.arange(ROWS)), torch.from_numpy(labels))
+    stage = EmbedderStage(embedders, settings)
+    batch = config.embedder.batch_size
+    batches = FeatureBatches(store, np.arange(ROWS), labels, batch, batches=STEPS)
+    features, known = store.rows(np.arange(ROWS)), torch.from_numpy(labels)
+
+    def bare() -> float:
+        optimizer = torch.optim.AdamW(stage.parameters(), lr=settings["lr"])
+        started = time.perf_counter()
+        for _ in range(STEPS):
+            chosen = torch.randint(ROWS, (batch,))
+            loss = sum(stage.terms(features[chosen], known[chosen]).values())
+            assert isinstance(loss, Tensor)
+            optimizer.zero_grad()
+            torch.autograd.backward(loss)
+            optimizer.step()
+        return time.perf_counter() - started
+
+    return lambda: lightning_epoch(config, stage, batches), bare
+
+
+def manipulator_sides(
+    config: Config, store: FeatureStore
+) -> tuple[Callable[[], float], Callable[[], float]]:
+    """Stage 3 by manual optimization, against the same terms in a bare loop."""
+    s = config.manipulator
+    labels = np.zeros((ROWS, len(SCHEMA.types)), dtype=np.int64)
+    embedders = Embedders(SCHEMA, store.dimension)
+    embedders.fit(store.rows(np.arange(ROWS)), torch.from_numpy(labels))
+    manipulator = Manipulator(SCHEMA, store.dimension, hidden=s.hidden)
+    stage = ManipulatorStage(manipulator, embedders, to_plain(s))
+    batches = FeatureBatches(store, np.arange(ROWS), labels, s.batch_size, batches=STEPS)
+    features = store.rows(np.arange(ROWS))
+
+    def step(optimizer: torch.optim.Optimizer, terms: dict[str, Tensor]) -> None:
+        loss = sum(terms.values())
+        assert isinstance(loss, Tensor)
+        optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        optimizer.step()
+
+    def bare() -> float:
+        optimizer_g = torch.optim.Adam(manipulator.generators.parameters(), s.lr)
+        optimizer_d = torch.optim.Adam(manipulator.discriminators.parameters(), s.lr)
+        stage.train()
+        started = time.perf_counter()
+        for _ in range(STEPS):
+            chosen = torch.randint(ROWS, (s.batch_size,))
+            x, e, wanted, target, asked = stage.sample(features[chosen])
+            edited = manipulator.edit(x, asked, target)
+            step(optimizer_d, stage.discriminator_terms(x, edited.detach(), e, target))
+            manipulator.discriminators.requires_grad_(False)
+            step(optimizer_g, stage.generator_terms(x, edited, e, wanted, target))
+            manipulator.discriminators.requires_grad_(True)
+        return time.perf_counter() - started
+
+    return lambda: lightning_epoch(config, stage, batches), bare
+
+
+def extraction_sides(
+    config: Config, folder: Path
+) -> tuple[Callable[[], float], Callable[[], float]]:
+    """``Trainer.predict`` from JPEG files to the shard on disk, against the bare model on the same
+    images in memory."""
+    size = config.backbone.image_size
+    rng = np.random.default_rng(0)
+    paths = []
+    for number in range(IMAGES):
+        paths.append(folder / f"{number}.jpg")
+        coarse = rng.integers(0, 255, (size // 8, size // 8, 3), dtype=np.uint8)
+        Image.fromarray(coarse).resize((size, size)).save(paths[-1], quality=90)
+    preprocess = Preprocess(size, config.backbone.fit)
+    net = Backbone(config.backbone.model, config.backbone.feature_dim).eval()
+    nothing = (np.zeros(0, np.int64), np.zeros(0, bool))
+    stage = BackboneStage(net, net.dimension, [0], nothing, to_plain(config.backbone))
+    images = ImageDataset(paths, np.zeros(IMAGES), np.zeros(IMAGES), preprocess)
+    batch = config.backbone.extract_batch
+    loader = DataLoader(
+        images,
+        batch_size=batch,
+        num_workers=1,
+        multiprocessing_context="spawn",
+        persistent_workers=True,
+    )
+
+    def ours() -> float:
+        watch = Stopwatch()
+        writer = FeatureWriter(folder / "shards", config.backbone.dtype)
+        trainer = make_trainer(config, "features", 1, [watch, writer], logger=False)
+        trainer.predict(stage, loader, return_predictions=False)
+        return watch.seconds
+
+    pixels = torch.stack([preprocess(read_image(path)) for path in paths])
+
+    @torch.inference_mode()
+    def bare() -> float:
+        started = time.perf_counter()
+        for start in range(0, IMAGES, batch):
+            net(pixels[start : start + batch])
+        return time.perf_counter() - started
+
+    return ours, bare

@@ -1,0 +1,294 @@
+"""Features on disk: only ever whole, only ever what was asked for."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flam_pl.data.feature_store import FeatureStore, Manifest, ShardWriter, publish, replace_folder
+from flam_pl.errors import FlamError
+
+DIMENSION = 6
+
+
+def manifest(rows: int, dtype: str = "float32", **changes: object) -> Manifest:
+    made = Manifest("a" * 64, '{"size": 64}', "b" * 64, rows, DIMENSION, dtype)
+    return replace(made, **changes)
+
+
+def features(rows: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(rows, DIMENSION, generator=torch.Generator().manual_seed(seed))
+
+
+def write_shards(
+    folder: Path, values: torch.Tensor, of_rank: list[list[list[int]]], dtype: str
+) -> None:
+    """``of_rank``: for each rank its batches, each a list of rows."""
+    for rank, batches in enumerate(of_rank):
+        writer = ShardWriter(folder, rank, dtype)
+        for rows in batches:
+            writer.append(torch.tensor(rows), values[rows])
+        writer.close()
+
+
+def store_at(folder: Path, rows: int = 10, seed: int = 0, **changes: object) -> Manifest:
+    made = manifest(rows, **changes)
+    write_shards(
+        folder.with_name("shards"), features(rows, seed), [[list(range(rows))]], made.dtype
+    )
+    publish(folder.with_name("shards"), folder, made)
+    return made
+
+
+def opened(folder: Path, wanted: Manifest) -> FeatureStore:
+    found = FeatureStore.open(folder, wanted)
+    assert isinstance(found, FeatureStore), found
+    return found
+
+
+@contextmanager
+def disk_that_holds(size: int) -> Iterator[None]:
+    """No file may grow beyond ``size`` bytes: a write then fails as it does on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_what_was_written_is_read_back(dtype: str, tmp_path: Path) -> None:
+    made = store_at(tmp_path / "features", rows=10, dtype=dtype)
+    store = opened(tmp_path / "features", made)
+    assert len(store) == 10 and store.dimension == DIMENSION
+    index = np.array([9, 0, 4, 4])
+    rows = store.rows(index)
+    assert rows.dtype == torch.float32
+    expected = features(10)[index].numpy().astype(dtype).astype(np.float32)
+    assert np.array_equal(rows.numpy(), expected) and np.abs(expected).max() > 1
+    assert not (tmp_path / "shards").exists()
+    assert sorted(os.listdir(tmp_path)) == ["features"]
+
+
+@settings(max_examples=25)
+@given(
+    rows=st.integers(1, 40),
+    ranks=st.integers(1, 3),
+    batch=st.integers(1, 7),
+    seed=st.integers(0, 99),
+)
+def test_shards_of_any_order_become_catalog_order(
+    rows: int, ranks: int, batch: int, seed: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Ranks get rows in any order, some of them twice, as a sampler that pads gives them."""
+    folder = tmp_path_factory.mktemp("store")
+    rng = np.random.default_rng(seed)
+    order = np.concatenate([rng.permutation(rows), rng.integers(rows, size=rng.integers(4))])
+    of_rank = [order[r::ranks].tolist() for r in range(ranks)]
+    batched = [[part[i : i + batch] for i in range(0, len(part), batch)] for part in of_rank]
+    values = features(rows, seed)
+    write_shards(folder / "shards", values, batched, "float32")
+    publish(folder / "shards", folder / "features", manifest(rows))
+    store = opened(folder / "features", manifest(rows))
+    assert torch.equal(store.rows(np.arange(rows)), values)
+
+
+def test_more_rows_than_are_merged_at_once(tmp_path: Path) -> None:
+    rows = 8192 + 100
+    values = features(rows)
+    order = np.random.default_rng(0).permutation(rows)
+    write_shards(
+        tmp_path / "shards", values, [[order[:5000].tolist()], [order[5000:].tolist()]], "float32"
+    )
+    publish(tmp_path / "shards", tmp_path / "features", manifest(rows))
+    assert torch.equal(opened(tmp_path / "features", manifest(rows)).rows(np.arange(rows)), values)
+
+
+@pytest.mark.parametrize("of_rank", [[[[0, 1, 2, 4]]], [[[0, 1]], [[2, 4, 4]]], [[], []]])
+def test_a_row_that_nobody_filled_is_refused(of_rank: list, tmp_path: Path) -> None:
+    write_shards(tmp_path / "shards", features(5), of_rank, "float32")
+    with pytest.raises(FlamError, match=r"filled \d of 5 rows \(first missing: \[[03]"):
+        publish(tmp_path / "shards", tmp_path / "features", manifest(5))
+    assert not (tmp_path / "features").exists()
+
+
+def test_a_row_beyond_the_catalog_is_refused(tmp_path: Path) -> None:
+    write_shards(tmp_path / "shards", features(6), [[[0, 1, 2, 3, 4, 5]]], "float32")
+    with pytest.raises(FlamError):
+        publish(tmp_path / "shards", tmp_path / "features", manifest(5))
+
+
+def test_features_of_another_width_than_announced_are_refused(tmp_path: Path) -> None:
+    """Read as 6 numbers a row, a file of 8 a row would give every row but the first wrong."""
+    writer = ShardWriter(tmp_path / "shards", 0, "float32")
+    writer.append(torch.arange(5), torch.randn(5, DIMENSION + 2))
+    writer.close()
+    with pytest.raises(FlamError):
+        publish(tmp_path / "shards", tmp_path / "features", manifest(5))
+
+
+@pytest.mark.parametrize(("value", "dtype"), [(np.nan, "float32"), (np.inf, "float16")])
+def test_features_that_are_not_finite_are_refused_with_their_row(
+    value: float, dtype: str, tmp_path: Path
+) -> None:
+    values = features(6)
+    values[4, 2] = value
+    write_shards(tmp_path / "shards", values, [[[5, 3, 1]], [[0, 2, 4]]], dtype)
+    with pytest.raises(FlamError, match=f"row 4 are not finite .as {dtype}"):
+        publish(tmp_path / "shards", tmp_path / "features", manifest(6, dtype))
+    assert not (tmp_path / "features").exists()
+
+
+@pytest.mark.filterwarnings("ignore:overflow encountered")
+def test_features_too_large_for_half_precision_are_refused(tmp_path: Path) -> None:
+    values = features(4)
+    values[2] = 7e4  # half precision ends at 65,504
+    write_shards(tmp_path / "shards", values, [[[0, 1, 2, 3]]], "float16")
+    with pytest.raises(FlamError, match=r"row 2 are not finite .*dtype=float32"):
+        publish(tmp_path / "shards", tmp_path / "features", manifest(4, "float16"))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("checkpoint", "c" * 64),
+        ("preprocessing", '{"size": 128}'),
+        ("images", "d" * 64),
+        ("rows", 11),
+        ("dimension", 7),
+        ("dtype", "float16"),
+        ("format", 0),
+    ],
+)
+def test_what_differs_from_the_wish_is_named(field: str, value: object, tmp_path: Path) -> None:
+    made = store_at(tmp_path / "features")
+    found = FeatureStore.open(tmp_path / "features", replace(made, **{field: value}))
+    assert isinstance(found, str)
+    assert "changed since the extraction" in found and f"{field}: " in found
+    others = {"checkpoint", "preprocessing", "images", "rows", "dimension", "dtype", "format"}
+    assert not any(f"{name}: " in found for name in others - {field})
+
+
+def test_an_array_unlike_its_manifest_is_not_opened(tmp_path: Path) -> None:
+    made = store_at(tmp_path / "features")
+    np.save(tmp_path / "features" / "features.npy", np.zeros((9, DIMENSION), np.float32))
+    found = FeatureStore.open(tmp_path / "features", made)
+    assert isinstance(found, str) and "(9, 6)" in found
+
+
+def test_nothing_there_is_said_so(tmp_path: Path) -> None:
+    assert FeatureStore.open(tmp_path / "features", manifest(5)) == "not extracted yet"
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b'{"rows": 3}', b'{"unknown": 1}', b"\xff\xfe"]
+)
+def test_a_damaged_manifest_is_not_opened(content: bytes, tmp_path: Path) -> None:
+    made = store_at(tmp_path / "features")
+    (tmp_path / "features" / "manifest.json").write_bytes(content)
+    found = FeatureStore.open(tmp_path / "features", made)
+    assert isinstance(found, str) and "damaged" in found
+
+
+@pytest.mark.parametrize("keep", [0, 5, 100, 200])
+def test_a_cut_off_array_is_not_opened(keep: int, tmp_path: Path) -> None:
+    made = store_at(tmp_path / "features")
+    array = tmp_path / "features" / "features.npy"
+    assert array.stat().st_size > 200
+    array.write_bytes(array.read_bytes()[:keep])
+    found = FeatureStore.open(tmp_path / "features", made)
+    assert isinstance(found, str) and "damaged" in found
+
+
+def test_an_interrupted_extraction_is_not_taken_for_a_store(tmp_path: Path) -> None:
+    """Shards without a merge, and a merge that was killed before its rename."""
+    made = manifest(5)
+    write_shards(tmp_path / ".features.shards", features(5), [[[0, 1, 2, 3, 4]]], "float32")
+    half = tmp_path / ".features.new"
+    half.mkdir()
+    (half / "features.npy").write_bytes(b"half")
+    assert isinstance(FeatureStore.open(tmp_path / "features", made), str)
+    # the next run clears what was left and gets its store
+    publish(tmp_path / ".features.shards", tmp_path / "features", made)
+    assert torch.equal(opened(tmp_path / "features", made).rows(np.arange(5)), features(5))
+    assert os.listdir(tmp_path) == ["features"]
+
+
+def test_a_new_extraction_replaces_the_old_one(tmp_path: Path) -> None:
+    old = store_at(tmp_path / "features", seed=0)
+    new = store_at(tmp_path / "features", seed=1, checkpoint="c" * 64)
+    assert isinstance(FeatureStore.open(tmp_path / "features", old), str)
+    rows = opened(tmp_path / "features", new).rows(np.arange(10))
+    assert torch.equal(rows, features(10, seed=1))
+    assert os.listdir(tmp_path) == ["features"]
+
+
+def test_a_full_disk_during_the_merge_leaves_the_old_store(tmp_path: Path) -> None:
+    old = store_at(tmp_path / "features")
+    rows = 2000
+    write_shards(tmp_path / "shards", features(rows), [[list(range(rows))]], "float32")
+    with disk_that_holds(16_384), pytest.raises(FlamError, match=r"could not be written.*disk"):
+        publish(tmp_path / "shards", tmp_path / "features", manifest(rows))
+    assert torch.equal(opened(tmp_path / "features", old).rows(np.arange(10)), features(10))
+    assert not (tmp_path / ".features.new").exists()
+    assert isinstance(FeatureStore.open(tmp_path / "features", manifest(rows)), str)
+    # with room again, the same shards serve
+    publish(tmp_path / "shards", tmp_path / "features", manifest(rows))
+    opened(tmp_path / "features", manifest(rows))
+
+
+def test_a_full_disk_during_the_extraction_is_one_clear_message(tmp_path: Path) -> None:
+    writer = ShardWriter(tmp_path / "shards", 0, "float32")
+    with disk_that_holds(4096), pytest.raises(FlamError, match="could not be written"):
+        for start in range(0, 1000, 10):
+            writer.append(torch.arange(start, start + 10), features(10))
+    writer.close()
+
+
+def test_a_rename_that_fails_puts_the_old_store_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = store_at(tmp_path / "features")
+    rename = Path.rename
+
+    def refuse(self: Path, target: Path) -> Path:
+        if self.name == ".features.new":
+            raise OSError(28, "No space left on device")
+        return rename(self, target)
+
+    write_shards(tmp_path / "shards", features(10, 1), [[list(range(10))]], "float32")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", refuse)
+        with pytest.raises(FlamError, match="No space left on device"):
+            publish(tmp_path / "shards", tmp_path / "features", replace(old, checkpoint="c" * 64))
+    assert torch.equal(opened(tmp_path / "features", old).rows(np.arange(10)), features(10))
+
+
+def test_replace_folder_leaves_nothing_behind(tmp_path: Path) -> None:
+    for name in ("new", "features"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "word").write_text(name)
+    replace_folder(tmp_path / "new", tmp_path / "features")
+    assert (tmp_path / "features" / "word").read_text() == "new"
+    assert os.listdir(tmp_path) == ["features"]
+
+
+def test_the_manifest_is_plain_json(tmp_path: Path) -> None:
+    store_at(tmp_path / "features")
+    written = json.loads((tmp_path / "features" / "manifest.json").read_text())
+    assert written["rows"] == 10 and written["dtype"] == "float32" and "format" in written

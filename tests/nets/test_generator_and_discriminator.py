@@ -1,0 +1,110 @@
+"""Manipulator: which pair (G, D) serves which row, and in which order the rows come back."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from attribute_world import SCHEMA
+from flam_pl.nets.manipulator import Discriminator, Generator, Manipulator
+
+TARGET = torch.tensor([2, 0, 1, 0, 2, 2, 1])
+
+
+def manipulator(shared: bool, **options: float) -> Manipulator:
+    sizes = {"hidden": 16, "discriminator_hidden": 16}
+    return Manipulator(SCHEMA, 8, 5, shared=shared, **sizes, **options)
+
+
+def inputs() -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.randn(len(TARGET), 8), torch.randn(len(TARGET), 5)
+
+
+def test_one_pair_a_type_serves_each_row_by_its_own_pair_in_the_given_order() -> None:
+    net, (x, wish) = manipulator(shared=False).eval(), inputs()
+    edited = net.edit(x, wish, TARGET)
+    logits, embeddings = net.discriminate(x, TARGET)
+    for row, t in enumerate(TARGET.tolist()):
+        name, one = SCHEMA.types[t], slice(row, row + 1)
+        expected = net.generators[name](x[one], wish[one])
+        torch.testing.assert_close(edited[one], expected)
+        expected_logit, expected_embeddings = net.discriminators[name](x[one])
+        torch.testing.assert_close(logits[one], expected_logit)
+        torch.testing.assert_close(embeddings[one], expected_embeddings)
+    assert logits.shape == (7, 1) and embeddings.shape == (7, 3, 5)
+    # the pairs differ, so another order would have been noticed
+    assert not torch.allclose(net.edit(x, wish, TARGET.roll(1)), edited, atol=1e-3)
+    assert not torch.allclose(net.discriminate(x, TARGET.roll(1))[0], logits, atol=1e-3)
+
+
+def test_one_pair_for_all_types_is_told_the_type() -> None:
+    net, (x, wish) = manipulator(shared=True).eval(), inputs()
+    edited = net.edit(x, wish, TARGET)
+    for row, t in enumerate(TARGET.tolist()):
+        one = slice(row, row + 1)
+        code = torch.eye(3)[t][None]
+        expected = net.generators["all"](x[one], torch.cat([wish[one], code], dim=1))
+        torch.testing.assert_close(edited[one], expected)
+    assert not torch.allclose(net.edit(x, wish, TARGET.roll(1)), edited, atol=1e-3)
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_batch_without_some_type_or_without_rows_is_served(shared: bool) -> None:
+    net, (x, wish) = manipulator(shared).eval(), inputs()
+    for rows in (0, 3):
+        target = torch.ones(rows, dtype=torch.long)
+        assert net.edit(x[:rows], wish[:rows], target).shape == (rows, 8)
+        logits, embeddings = net.discriminate(x[:rows], target)
+        assert logits.shape == (rows, 1) and embeddings.shape == (rows, 3, 5)
+
+
+def test_one_pair_a_type_learns_from_its_own_rows_only() -> None:
+    net, (x, wish) = manipulator(shared=False), inputs()
+    net.edit(x, wish, torch.zeros(7, dtype=torch.long)).sum().backward()
+    moved = {
+        name: sum(float(p.grad.abs().sum()) for p in g.parameters() if p.grad is not None)
+        for name, g in net.generators.items()
+    }
+    assert moved["shape"] > 0.1 and moved["color"] == moved["pattern"] == 0
+
+
+def test_the_generator_answers_to_feature_and_condition() -> None:
+    net = Generator(8, 5, hidden=16, depth=2, residual=True)
+    x, wish = inputs()
+    out = net(x, wish)
+    assert not torch.allclose(net(x, wish + 1), out, atol=1e-3)
+    assert not torch.allclose(net(x + 1, wish) - 1, out, atol=1e-3)
+
+
+def test_a_residual_generator_adds_its_output_to_the_feature() -> None:
+    x, wish = inputs()
+    residual = Generator(8, 5, 16, 1, residual=True)
+    plain = Generator(8, 5, 16, 1, residual=False)
+    plain.load_state_dict(residual.state_dict())
+    torch.testing.assert_close(residual(x, wish), x + plain(x, wish))
+
+
+@pytest.mark.parametrize("depth", [1, 3])
+def test_depth_counts_the_hidden_layers(depth: int) -> None:
+    for net in (Generator(8, 5, 16, depth, True), Discriminator(8, 3, 5, 16, depth, 0.0)):
+        assert sum(isinstance(m, torch.nn.Linear) for m in net.trunk) == depth
+
+
+def test_the_discriminator_sees_noise_while_it_trains_and_none_after() -> None:
+    noisy = Discriminator(8, 3, 5, 16, 2, noise=2.0)
+    x = torch.randn(4, 8)
+    assert not torch.allclose(noisy(x)[0], noisy(x)[0], atol=1e-3)
+    noisy.eval()
+    assert torch.equal(noisy(x)[0], noisy(x)[0])
+    silent = Discriminator(8, 3, 5, 16, 2, noise=0.0)
+    assert torch.equal(silent(x)[0], silent(x)[0])
+
+
+def test_the_discriminator_s_noise_has_the_set_spread() -> None:
+    seen: list[torch.Tensor] = []
+    net = Discriminator(8, 3, 5, 16, 1, noise=0.7)
+    net.trunk.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    x = torch.randn(4000, 8)
+    net(x)
+    assert (seen[0] - x).std().item() == pytest.approx(0.7, abs=0.02)  # 5 standard errors: 0.014
+    assert (seen[0] - x).mean().abs() < 0.02

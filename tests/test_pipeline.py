@@ -1,0 +1,194 @@
+"""The whole pipeline on a tiny wardrobe: stages, hand-off, report, another catalogue."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from flam_pl.__main__ import main
+
+TINY = (
+    "data.train_items=90",
+    "data.train_photos=2",
+    "data.val_items=12",
+    "data.evaluation_items=30",
+    "data.image_size=48",
+    "data.labelled_share=1",
+    "data.label_rate=1",
+    "data.workers=0",
+    "backbone.image_size=32",
+    "backbone.feature_dim=32",
+    "backbone.items=10",
+    "backbone.images=2",
+    "backbone.max_epochs=1",
+    "embedder.max_epochs=3",
+    "manipulator.max_epochs=2",
+    "manipulator.steps_per_epoch=15",
+    "manipulator.hidden=64",
+    "evaluation.resamples=50",
+    "evaluation.examples=1",
+    "trainer.progress=false",
+    "trainer.accelerator=cpu",
+    "logger.wandb=off",
+)
+
+
+def settings(folder: Path) -> list[str]:
+    return [*TINY, f"runs_dir={folder}/runs", f"data.root={folder}/wardrobe"]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a finished run; tests must not change it."""
+    folder = tmp_path_factory.mktemp("pipeline")
+    assert main(["train-flam", *settings(folder)]) == 0
+    return folder
+
+
+def metrics(report: Path) -> dict:
+    return json.loads((report / "metrics.json").read_text())
+
+
+def test_report_holds_every_figure_with_its_interval(trained: Path) -> None:
+    report = trained / "runs" / "wardrobe" / "report"
+    found = metrics(report)
+    assert set(found["fam"]) == {"no_edit", "arithmetic", "flam"}
+    assert set(found["counterfactual"]) == set(found["fam"])
+    for of_method in found["fam"].values():
+        assert set(of_method) == {"all", "shape", "color", "pattern"}
+        for figures in of_method.values():
+            assert list(figures) == ["T@1", "T@5", "T@10", "T@20", "T@50"]
+            for figure in figures.values():
+                assert 0 <= figure["low"] <= figure["value"] <= figure["high"] <= 1
+                assert figure["n"] > 0
+    # the types together are all edits
+    counts = [found["fam"]["flam"][t]["T@1"]["n"] for t in ("shape", "color", "pattern")]
+    assert sum(counts) == found["fam"]["flam"]["all"]["T@1"]["n"] == found["edits"]["evaluated"]
+    assert found["edits"]["impossible"] > 0
+    assert found["fir"]["R@1"]["n"] == 60  # 30 evaluation items x 2 consumer photos
+    assert {"backbone", "features", "embedder", "manipulator"} <= set(found["seconds"])
+    assert torch.__version__.startswith(found["versions"]["torch"])
+    assert found["training"]["cosine_recovered"] is not None
+    page = (report / "index.html").read_text()
+    for picture in ("edits-shape", "edits-color", "edits-pattern", "training-manipulator"):
+        assert (report / "figures" / f"{picture}.png").stat().st_size > 1000
+        assert f"figures/{picture}.png" in page
+    assert "http" not in page  # shown without a network
+    assert "no edit" in (report / "tables.md").read_text()
+
+
+def test_checkpoints_hold_only_tensors_and_plain_types(trained: Path) -> None:
+    for stage in ("backbone", "embedder", "manipulator"):
+        folder = trained / "runs" / "wardrobe" / stage
+        opened = torch.load(folder / "best.ckpt", weights_only=True)
+        assert opened["state_dict"]
+        record = json.loads((folder / "stage.json").read_text())
+        assert record["schema"]["shape"][0] == "t-shirt"
+
+
+def test_every_validation_logs_what_tells_a_collapse(trained: Path) -> None:
+    log = trained / "runs" / "wardrobe" / "manipulator" / "logs" / "metrics.csv"
+    columns = log.read_text().splitlines()[0].split(",")
+    losses = ["d_adversarial", "d_matching", "g_adversarial", "g_matching", "g_cycle"]
+    seen = ["cosine_edited", "cosine_recovered", "d_real", "d_fake", "T@20", "no_edit/T@20"]
+    expected = {f"train/{name}" for name in losses} | {f"val/{name}" for name in seen}
+    assert expected <= set(columns)
+
+
+def test_a_second_run_trains_and_extracts_nothing(
+    trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = trained / "runs" / "wardrobe"
+    before = {p: p.stat().st_mtime_ns for p in run.glob("*/best.ckpt")}
+    before |= {p: p.stat().st_mtime_ns for p in run.glob("features/*")}
+    assert len(before) == 5
+    assert main(["train-flam", *settings(trained)]) == 0
+    said = capsys.readouterr().out
+    assert said.count("up to date, nothing to train") == 3
+    assert "nothing to extract" in said
+    assert {p: p.stat().st_mtime_ns for p in before} == before
+
+
+def test_evaluate_repeats_the_run_s_own_figures(trained: Path) -> None:
+    run = trained / "runs" / "wardrobe"
+    before = metrics(run / "report")
+    assert main(["evaluate", f"runs_dir={trained}/runs"]) == 0
+    assert metrics(run / "report")["fam"] == before["fam"]
+
+
+def test_another_catalogue_is_evaluated_whole_and_beside(trained: Path, tmp_path: Path) -> None:
+    """Its own report; every image that carries all labels is query and gallery."""
+    run = trained / "runs" / "wardrobe"
+    before = (run / "report" / "metrics.json").read_bytes()
+    other = ["data.seed=7", f"data.root={tmp_path}/other", "data.train_items=1"]
+    asked = ["evaluate", f"runs_dir={trained}/runs", *other]
+    assert main(asked) == 1  # other data, but no name for its report
+    assert main([*asked, "report=other"]) == 0
+    found = metrics(run / "report-other")
+    assert found["queries"]["edited"] == 4 + 12 * 4 + 30 * 4
+    assert found["queries"]["gallery"] == found["queries"]["edited"] + 30 * 2
+    assert set(found["fam"]) == {"no_edit", "arithmetic", "flam"}
+    assert (run / "report" / "metrics.json").read_bytes() == before
+
+
+def test_a_changed_image_is_noticed(trained: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(trained, folder)
+    assert main(["train-backbone", *settings(folder)]) == 0  # the copy's files have new times
+    store = folder / "runs" / "wardrobe" / "features" / "features.npy"
+    before = np.load(store)
+    image = next((folder / "wardrobe" / "images" / "train").glob("*.jpg"))
+    other = next((folder / "wardrobe" / "images" / "evaluation").glob("*.jpg"))
+    shutil.copy(other, image)
+    os.utime(image, (1, 1))
+    # the backbone's training set changed with it: it is trained again, then extracted again
+    assert main(["train-backbone", *settings(folder)]) == 0
+    assert not np.array_equal(np.load(store), before)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["train-flam", "data=fashion_products"], "data.root"),
+        (["train-flam", "data=fashion_products", "data.root=/nowhere"], "/nowhere"),
+        (["train-flam", "embedder.margn=1"], "margn"),
+        (["train-flam", "data=wardrob"], "wardrob"),
+        (["evaluate", "run=never-trained"], "never-trained"),
+        (["train-flam", "backbone.model=resnet_of_nobody"], "resnet_of_nobody"),
+    ],
+)
+def test_bad_input_gets_one_clear_message(
+    arguments: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = ["data.train_items=60", "data.val_items=3", "data.evaluation_items=3"]
+    own = "data=" in " ".join(arguments)
+    extra = [] if own else [f"data.root={tmp_path}/w", *small, "data.labelled_share=1"]
+    assert main([*arguments, f"runs_dir={tmp_path}", *extra, "logger.wandb=off"]) == 1
+    errors = capsys.readouterr().err
+    assert said in errors
+    assert "Traceback" not in errors
+    assert errors.count("error:") == 1
+
+
+def test_a_checkpoint_that_was_changed_is_refused(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(trained / "runs", folder)
+    checkpoint = folder / "wardrobe" / "embedder" / "best.ckpt"
+    checkpoint.write_bytes(checkpoint.read_bytes()[:-100])
+    assert main(["evaluate", f"runs_dir={folder}"]) == 1
+    assert "embedder/best.ckpt" in capsys.readouterr().err
+
+
+def test_unknown_command_lists_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train"]) == 2
+    assert "train-flam" in capsys.readouterr().err
+    assert main([]) == 0
+    assert "verify-data" in capsys.readouterr().out
