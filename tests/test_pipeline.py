@@ -131,7 +131,7 @@ def test_another_catalogue_is_evaluated_whole_and_beside(trained: Path, tmp_path
     assert main(asked) == 1  # other data, but no name for its report
     assert main([*asked, "report=other"]) == 0
     found = metrics(run / "report-other")
-    assert found["queries"]["edited"] == 4 + 12 * 4 + 30 * 4
+    assert found["queries"]["edited"] == 2 + 12 * 4 + 30 * 4
     assert found["queries"]["gallery"] == found["queries"]["edited"] + 30 * 2
     assert set(found["fam"]) == {"no_edit", "arithmetic", "flam"}
     assert (run / "report" / "metrics.json").read_bytes() == before

@@ -51,10 +51,13 @@ def train_flam(overrides: Sequence[str]) -> None:
     from flam_pl.config import load_config, save_config
     from flam_pl.evaluating import measure
     from flam_pl.pipeline import train
+    from flam_pl.stages.training import is_first_process
 
     config = load_config(overrides)
     save_config(config, overrides)
-    print(measure(train(config)).summary())
+    run = train(config)
+    if is_first_process():  # the other processes of a DDP run have done their part
+        print(measure(run).summary())
 
 
 def evaluate(overrides: Sequence[str]) -> None:

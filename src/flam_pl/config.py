@@ -127,7 +127,7 @@ class EmbedderConfig:
     """Stage 2: equation (2) on sparse labels."""
 
     embedding_dim: int = 32
-    working_dim: int | None = None
+    working_dim: int | None = 256
     """Stages 2 and 3 work in so many principal directions of the features; null in all."""
     hidden: int = 512
     dropout: float = 0.3
@@ -160,7 +160,7 @@ class ManipulatorConfig:
     """"M" of Table 3; false is "S": only the target type is matched."""
     online_sampling: bool = True
     """"OS" of Table 3: x^- is like x in the remaining attributes; false: any other class."""
-    lr: float = 5e-4
+    lr: float = 1e-3
     discriminator_lr: float = 5e-4
     beta1: float = 0.5
     beta2: float = 0.99

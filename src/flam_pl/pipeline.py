@@ -31,7 +31,7 @@ from flam_pl.stages.backbone import BackboneStage
 from flam_pl.stages.embedder import EmbedderStage
 from flam_pl.stages.handoff import StageRecord, write_text
 from flam_pl.stages.manipulator import ManipulatorStage
-from flam_pl.stages.training import make_trainer, train_stage
+from flam_pl.stages.training import make_trainer, say, train_stage
 from flam_pl.trained import restore_backbone, restore_embedders
 
 MONITOR = "T@20"
@@ -101,7 +101,7 @@ def usable(catalog: Catalog, config: Config) -> Catalog:
     if not bad:
         return catalog
     first = next(iter(bad))
-    print(
+    say(
         f"{catalog.name}: {len(bad)} of {len(catalog)} images left out, the first: "
         f"{catalog.paths[first]}: {bad[first]}"
     )
@@ -163,7 +163,7 @@ def extract(run: Run, backbone: StageRecord, folder: Path) -> None:
         backbone.checkpoint,
         net.dimension,
     )
-    print(said, flush=True)
+    say(said)
     run.seconds["features"] = round(time.monotonic() - started, 1)
 
 

@@ -15,6 +15,7 @@ import torch
 from pytorch_lightning.callbacks import BasePredictionWriter, Callback
 from torch import Tensor
 from torch.utils.data import DataLoader
+from torch.utils.data.distributed import DistributedSampler
 
 from flam_pl.config import BackboneConfig, Config
 from flam_pl.data.feature_batches import FeatureBatches, WholeBatch
@@ -132,9 +133,15 @@ class FlamDataModule(pl.LightningDataModule):
     def _image_loader(
         self, rows: np.ndarray, transform: Callable[[Tensor], Tensor]
     ) -> DataLoader[Any]:
+        images = self._images(rows, transform)
+        # the ranks take turns; some rows come twice at the end: whoever gathers counts them once
+        mine: DistributedSampler[Any] = DistributedSampler(
+            images, self._world, self._rank, shuffle=False
+        )
         return DataLoader(
-            self._images(rows, transform),
+            images,
             batch_size=self.config.backbone.extract_batch,
+            sampler=mine if self._world > 1 else None,
             **self._worker_options(),
         )
 

@@ -17,6 +17,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint, TQDMProgressBar
 from pytorch_lightning.loggers import CSVLogger, Logger
+from pytorch_lightning.utilities import rank_zero_only
 
 from flam_pl.attributes import AttributeSchema
 from flam_pl.config import Config, LoggerConfig
@@ -24,6 +25,17 @@ from flam_pl.stages.handoff import CHECKPOINT, StageRecord, inputs_hash, sha256,
 
 # Lightning sets its own level when it is imported; what it says at INFO is about itself
 logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+
+
+@rank_zero_only
+def say(text: str) -> None:
+    """Print, once and not once a rank."""
+    print(text, flush=True)
+
+
+def is_first_process() -> bool:
+    """True but in the further processes of a DDP run."""
+    return int(getattr(rank_zero_only, "rank", 0)) == 0
 
 
 def make_trainer(
@@ -53,7 +65,7 @@ def make_trainer(
         callbacks=callbacks,
         enable_progress_bar=settings.progress,
         enable_model_summary=False,
-        use_distributed_sampler=stage == "features",  # the stages' own samplers know their rank
+        use_distributed_sampler=False,  # the samplers of the data module know their rank
         num_sanity_val_steps=0,
         **more,
     )
@@ -100,7 +112,7 @@ def train_stage(
     trainer = make_trainer(config, stage, epochs, [keep], logger=loggers, log_every_n_steps=10)
     record = StageRecord.load(folder)
     if record and record.inputs == wanted and not config.retrain and trained(folder, record):
-        print(f"{stage}: up to date, nothing to train (retrain=true trains again)", flush=True)
+        say(f"{stage}: up to date, nothing to train (retrain=true trains again)")
         return record
 
     if trainer.is_global_zero:
@@ -108,14 +120,14 @@ def train_stage(
         folder.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     if epochs:
-        print(f"{stage}: training for {epochs} epochs", flush=True)
+        say(f"{stage}: training for {epochs} epochs")
         trainer.fit(module, datamodule=datamodule)
         best = Path(keep.best_model_path)
         state = torch.load(best, map_location="cpu", weights_only=True)["state_dict"]
         module.load_state_dict(state)
         metrics = curve(trainer, monitor, keep)
     else:
-        print(f"{stage}: frozen, its weights are used as they are", flush=True)
+        say(f"{stage}: frozen, its weights are used as they are")
         trainer.validate(module, datamodule=datamodule, verbose=False)
         best = trainer_folder / "best.ckpt"
         trainer.save_checkpoint(best, weights_only=True)

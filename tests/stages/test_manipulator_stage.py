@@ -1,0 +1,283 @@
+"""Stage 3: each update moves its own network only, the teacher never moves, and edits are learnt."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from attribute_world import SCHEMA, FeatureModule, World, make_world
+from torch import Tensor, nn
+
+from flam_pl.config import EmbedderConfig, ManipulatorConfig, to_plain
+from flam_pl.losses.adversarial import discriminator_loss, generator_loss
+from flam_pl.losses.cycle import cycle_loss
+from flam_pl.losses.matching import matching_loss
+from flam_pl.nets.embedder import Embedders
+from flam_pl.nets.manipulator import Manipulator
+from flam_pl.stages.embedder import EmbedderStage
+from flam_pl.stages.manipulator import ManipulatorStage
+
+QUIET = {
+    "accelerator": "cpu",
+    "logger": False,
+    "enable_checkpointing": False,
+    "enable_progress_bar": False,
+    "enable_model_summary": False,
+}
+
+
+def teacher(world: World, steps: int = 0) -> Embedders:
+    """Embedders of the world, trained where steps are given; dropout would show in training mode."""
+    embedders = Embedders(SCHEMA, world.features.shape[1], 6, hidden=32, dropout=0.2)
+    embedders.fit(world.features, torch.from_numpy(world.labels))
+    if steps:
+        stage = EmbedderStage(embedders, to_plain(EmbedderConfig(lr=1e-2, noise=0.1)))
+        data = FeatureModule(world, batch_size=64, batches=steps)
+        pl.Trainer(max_epochs=1, limit_val_batches=0, **QUIET).fit(stage, data)
+    return embedders
+
+
+def stage(
+    embedders: Embedders, shared: bool = True, noise: float = 0.5, **settings: Any
+) -> ManipulatorStage:
+    chosen = ManipulatorConfig(**{"steps_per_epoch": 2, "lr": 1e-3, **settings})
+    manipulator = Manipulator(
+        SCHEMA,
+        embedders.space.dimension,
+        embedders.embedding_dim,
+        shared=shared,
+        hidden=32,
+        discriminator_hidden=32,
+        noise=noise,
+    )
+    return ManipulatorStage(manipulator, embedders, to_plain(chosen))
+
+
+def snapshot(net: nn.Module) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in net.state_dict().items()}
+
+
+def gradients(net: nn.Module) -> dict[str, Tensor | None]:
+    return {n: None if p.grad is None else p.grad.clone() for n, p in net.named_parameters()}
+
+
+def same(a: dict[str, Any], b: dict[str, Any]) -> bool:
+    def equal(x: Tensor | None, y: Tensor | None) -> bool:
+        return x is None and y is None if x is None or y is None else torch.equal(x, y)
+
+    return a.keys() == b.keys() and all(equal(a[name], b[name]) for name in a)
+
+
+class Witness(pl.Callback):
+    """Takes down G, D and both gradients right before and right after each optimizer's step."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, str, dict[str, Any]]] = []
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        m = pl_module.manipulator
+
+        def note(which: str, when: str) -> None:
+            state = {
+                "g": snapshot(m.generators),
+                "d": snapshot(m.discriminators),
+                "g.grad": gradients(m.generators),
+                "d.grad": gradients(m.discriminators),
+            }
+            self.seen.append((which, when, state))
+
+        for which, optimizer in zip("gd", trainer.optimizers, strict=True):
+            optimizer.register_step_pre_hook(lambda *_, w=which: note(w, "before"))
+            optimizer.register_step_post_hook(lambda *_, w=which: note(w, "after"))
+
+
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("clip", [0.0, 0.1])
+def test_each_update_leaves_the_other_network_bit_identical(shared: bool, clip: float) -> None:
+    world = make_world()
+    module, witness = stage(teacher(world), shared, clip=clip), Witness()
+    start = snapshot(module.manipulator.generators), snapshot(module.manipulator.discriminators)
+    data = FeatureModule(world, batch_size=48, batches=2)
+    pl.Trainer(max_epochs=1, callbacks=[witness], limit_val_batches=0, **QUIET).fit(module, data)
+
+    order = [(which, when) for which, when, _ in witness.seen]
+    assert order == 2 * [("d", "before"), ("d", "after"), ("g", "before"), ("g", "after")]
+    before = {"g": start[0], "d": start[1]}
+    for step in range(2):
+        d0, d1, g0, g1 = (state for *_, state in witness.seen[4 * step : 4 * step + 4])
+        # nothing moved between the steps
+        assert same(d0["g"], before["g"]) and same(d0["d"], before["d"])
+        assert same(g0["g"], d1["g"]) and same(g0["d"], d1["d"])
+        # D's update
+        assert not same(d1["d"], d0["d"]) and same(d1["g"], d0["g"])
+        # G's update
+        assert not same(g1["g"], g0["g"]) and same(g1["d"], g0["d"])
+        # G's backward pass through D left no gradient there, nor D's in G
+        assert same(g0["d.grad"], d1["d.grad"]) and not same(g0["g.grad"], d1["g.grad"])
+        before = {"g": g1["g"], "d": g1["d"]}
+        if clip:
+            for state, name in ((d0, "d.grad"), (g0, "g.grad")):
+                norm = torch.stack([v.norm() for v in state[name].values() if v is not None]).norm()
+                assert float(norm) <= clip * 1.001
+
+
+def test_the_teacher_stays_as_it_is_and_in_eval_mode() -> None:
+    world = make_world()
+    embedders = teacher(world)
+    before = snapshot(embedders)
+    module = stage(embedders)
+    modes: list[bool] = []
+
+    class Mode(pl.Callback):
+        def on_train_batch_start(self, trainer: Any, pl_module: Any, *_: Any) -> None:
+            modes.append(any(m.training for m in pl_module.embedders.modules()))
+            assert pl_module.manipulator.training
+
+    data = FeatureModule(world, batch_size=48, batches=2)
+    pl.Trainer(max_epochs=2, callbacks=[Mode()], **QUIET).fit(module, data)
+    assert modes == [False] * 4
+    assert same(snapshot(embedders), before)
+    assert not any(p.requires_grad or p.grad is not None for p in embedders.parameters())
+    optimized = {
+        id(p) for o in module.trainer.optimizers for g in o.param_groups for p in g["params"]
+    }
+    assert optimized == {id(p) for p in module.manipulator.parameters()}
+    module.train()
+    assert not embedders.training and module.manipulator.training
+
+
+@pytest.mark.parametrize("online", [True, False])
+def test_a_sample_is_x_its_embeddings_and_a_wish_that_exists_in_the_batch(online: bool) -> None:
+    world = make_world(rows=40)
+    embedders = teacher(world, steps=30)
+    module = stage(embedders, online_sampling=online)
+    module.train()
+    x, e, wanted, target, asked = module.sample(world.features)
+    assert len(x) == 40 and set(target.tolist()) == {0, 1, 2}
+    z = embedders.space(world.features)
+    torch.testing.assert_close(x, z)
+    torch.testing.assert_close(e, embedders.embed(z))
+    labels = embedders.classify(e)
+    wishes = embedders.classify(wanted)
+    for row, t in enumerate(target.tolist()):
+        for kind in range(3):
+            if kind == t:
+                assert torch.equal(wanted[row, kind], asked[row])
+                assert wishes[row, kind] != labels[row, kind]
+                assert (e[:, kind] == asked[row]).all(dim=1).any()  # a real row's embedding
+            else:
+                assert torch.equal(wanted[row, kind], e[row, kind])
+    assert not any(v.requires_grad for v in (x, e, wanted, asked))
+
+
+def test_a_row_without_a_row_of_another_class_is_left_out() -> None:
+    world = make_world(rows=12)
+    module = stage(teacher(world, steps=30))
+    one_kind = world.features[:1].repeat(6, 1)
+    assert [len(v) for v in module.sample(one_kind)] == [0] * 5
+    assert len(module.sample(torch.cat([one_kind, world.features]))[0]) > 6
+
+
+def test_a_batch_without_any_wish_teaches_nothing_and_spoils_no_figure() -> None:
+    """Features that are all alike have one pseudo-label a type, so no edit can be asked for."""
+    world = make_world(rows=60)
+    world.features[:] = world.features[:1].clone()
+    module = stage(teacher(world))
+    before = snapshot(module.manipulator)
+    trainer = pl.Trainer(max_epochs=1, **QUIET)
+    trainer.fit(module, FeatureModule(world, batch_size=10, batches=2))
+    assert same(snapshot(module.manipulator), before)
+    figures = {name: float(v) for name, v in trainer.callback_metrics.items()}
+    assert not [name for name, value in figures.items() if value != value]
+
+
+def test_terms_are_the_equations_with_their_weights() -> None:
+    world = make_world(rows=30)
+    weights = {"adversarial_weight": 0.7, "matching_weight": 1.3, "cycle_weight": 2.0}
+    module = stage(teacher(world), noise=0.0, **weights)
+    net = module.manipulator
+    x, e, wanted, target, asked = module.sample(world.features)
+    edited = net.edit(x, asked, target)
+    real, real_embeddings = net.discriminate(x, target)
+    fake, fake_embeddings = net.discriminate(edited, target)
+    own = torch.stack([e[row, t] for row, t in enumerate(target.tolist())])
+
+    d = module.discriminator_terms(x, edited, e, target)
+    torch.testing.assert_close(d["d_adversarial"], 0.7 * discriminator_loss(real, fake))
+    # D learns the embeddings of real features only: equation (4), first term
+    torch.testing.assert_close(d["d_matching"], matching_loss(real_embeddings, e, target))
+    g = module.generator_terms(x, edited, e, wanted, target)
+    torch.testing.assert_close(g["g_adversarial"], 0.7 * generator_loss(fake))
+    torch.testing.assert_close(
+        g["g_matching"], 1.3 * matching_loss(fake_embeddings, wanted, target)
+    )
+    recovered = net.edit(edited, own, target)
+    torch.testing.assert_close(g["g_cycle"], 2.0 * cycle_loss(x, recovered))
+    assert min(float(v.detach()) for v in (d | g).values()) > 0.01
+
+    module.settings["with_remaining"] = False
+    only_target = module.generator_terms(x, edited, e, wanted, target)["g_matching"]
+    assert float(only_target.detach()) < 0.7 * float(g["g_matching"].detach())
+    # "S" concerns G; D goes on to predict every embedding
+    again = module.discriminator_terms(x, edited, e, target)["d_matching"]
+    torch.testing.assert_close(again, d["d_matching"])
+
+
+def test_rates_are_constant_for_half_of_the_generator_s_steps_and_then_fall_to_zero() -> None:
+    world = make_world()
+    module = stage(teacher(world), steps_per_epoch=4)
+    rates: list[list[float]] = []
+
+    class Rates(pl.Callback):
+        def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+            rates.append([o.param_groups[0]["lr"] for o in trainer.optimizers])
+
+    data = FeatureModule(world, batch_size=16, batches=4)
+    pl.Trainer(max_epochs=2, callbacks=[Rates()], limit_val_batches=0, **QUIET).fit(module, data)
+    expected = [min(1.0, 2 * (1 - step / 8)) for step in range(1, 9)]
+    assert expected[0] == 1 and expected[-1] == 0
+    assert [g for g, _ in rates] == pytest.approx([1e-3 * share for share in expected])
+    assert [d for _, d in rates] == pytest.approx([2e-4 * share for share in expected])
+
+
+def test_edits_reach_the_wanted_class_and_keep_the_others() -> None:
+    """Judged by the world's own directions, not by the networks that trained the edit."""
+    world = make_world(rows=400, noise=0.05)
+    embedders = teacher(world, steps=120)
+    module = stage(
+        embedders, noise=0.1, steps_per_epoch=250, lr=2e-3, discriminator_lr=2e-3, batch_size=64
+    )
+    before = share_of_right_edits(module, world)
+    data = FeatureModule(world, batch_size=64, batches=250)
+    trainer = pl.Trainer(max_epochs=1, **QUIET)
+    trainer.fit(module, data)
+    assert before < 0.2
+    assert share_of_right_edits(module, world) > 0.7
+    figures = trainer.callback_metrics
+    assert float(figures["val/cosine_recovered"]) > 0.9
+    assert float(figures["val/cosine_edited"]) < float(figures["val/cosine_recovered"])
+
+
+@torch.no_grad()
+def share_of_right_edits(module: ManipulatorStage, world: World) -> float:
+    """Share of edits of held-out rows whose nearest noise-free combination is the wanted one."""
+    module.eval()
+    space = module.embedders.space
+    combinations = torch.cartesian_prod(*[torch.arange(size) for size in SCHEMA.sizes])
+    ideal = sum(world.directions[t][combinations[:, t]] for t in range(3))
+    right = total = 0
+    features, labels = world.features[:40], torch.from_numpy(world.labels[:40])
+    for t, name in enumerate(SCHEMA.types):
+        for c in range(SCHEMA.sizes[t]):
+            rows = labels[:, t] != c
+            wish = module.embedders.of(name).dictionary[c].expand(int(rows.sum()), -1)
+            target = torch.full((int(rows.sum()),), t)
+            edited = space.inverse(module.manipulator.edit(space(features[rows]), wish, target))
+            wanted = labels[rows].clone()
+            wanted[:, t] = c
+            nearest = combinations[torch.cdist(edited, ideal).argmin(dim=1)]
+            right += int((nearest == wanted).all(dim=1).sum())
+            total += int(rows.sum())
+    return right / total
