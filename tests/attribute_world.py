@@ -27,6 +27,15 @@ SCHEMA = AttributeSchema(
     }
 )
 
+QUIET = {
+    "accelerator": "cpu",
+    "logger": False,
+    "enable_checkpointing": False,
+    "enable_progress_bar": False,
+    "enable_model_summary": False,
+}
+"""A Lightning Trainer that only trains."""
+
 
 @dataclass(frozen=True)
 class World:

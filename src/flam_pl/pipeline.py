@@ -171,15 +171,16 @@ def train_embedders(run: Run, backbone: StageRecord) -> StageRecord:
     """Stage 2: phi_a and d_a of every type, on whatever labels there are."""
     settings, catalog = run.config.embedder, run.catalog
     data = run.data.for_stage("embedder")
+    rows = catalog.rows(split="train")
     architecture: dict[str, Any] = {
         "dimension": data.features.dimension,
         "embedding_dim": settings.embedding_dim,
-        "working_dim": settings.working_dim,
+        # so many features span no more directions
+        "working_dim": min(settings.working_dim, len(rows)) if settings.working_dim else None,
         "hidden": settings.hidden,
         "dropout": settings.dropout,
     }
     embedders = Embedders(catalog.schema, **architecture)
-    rows = catalog.rows(split="train")
     embedders.fit(data.features.rows(rows), data.labels(rows))
     record = train_stage(
         "embedder",

@@ -59,6 +59,16 @@ def test_a_reduced_space_reconstructs_as_pca_does() -> None:
     np.testing.assert_allclose(space.inverse(space(x)).numpy(), expected, atol=2e-3)
 
 
+def test_the_directions_stand_in_the_order_of_their_spread() -> None:
+    x = correlated()
+    space = WorkingSpace(10, 4)
+    space.fit(x)
+    spread = space(x).var(dim=0)
+    expected = PCA(4, svd_solver="full").fit(x.numpy()).explained_variance_
+    np.testing.assert_allclose((spread / spread[0]).numpy(), expected / expected[0], rtol=1e-3)
+    assert expected[0] > 2 * expected[3]
+
+
 def test_a_reduced_space_projects_once_and_for_all() -> None:
     space = WorkingSpace(10, 3)
     space.fit(correlated())

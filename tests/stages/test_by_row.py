@@ -28,10 +28,12 @@ def test_a_row_has_its_value_however_often_and_wherever_it_came(batches: list[li
     torch.testing.assert_close(first.compute(), expected)
 
 
-def test_states_are_summed_over_ranks() -> None:
-    assert set(ByRow(2, 2)._reductions.values()) == {torch.sum} or all(
-        f.__name__ == "dim_zero_sum" for f in ByRow(2, 2)._reductions.values()
-    )
+def test_torchmetrics_is_told_to_sum_both_states_over_ranks() -> None:
+    reductions = ByRow(2, 2)._reductions
+    assert set(reductions) == {"total", "times"}
+    ranks = torch.tensor([[1.0, 2.0], [3.0, 5.0]])
+    for reduce in reductions.values():
+        assert reduce(ranks).tolist() == [4.0, 7.0]
 
 
 def test_reset_forgets_and_half_precision_is_taken() -> None:

@@ -4,20 +4,12 @@ from __future__ import annotations
 
 import pytorch_lightning as pl
 import torch
-from attribute_world import SCHEMA, FeatureModule, World, make_world
 
+from attribute_world import QUIET, SCHEMA, FeatureModule, World, make_world
 from flam_pl.config import EmbedderConfig, to_plain
 from flam_pl.losses.triplet import embedding_loss
 from flam_pl.nets.embedder import Embedders
 from flam_pl.stages.embedder import EmbedderStage
-
-QUIET = {
-    "accelerator": "cpu",
-    "logger": False,
-    "enable_checkpointing": False,
-    "enable_progress_bar": False,
-    "enable_model_summary": False,
-}
 
 
 def stage(world: World, **settings: float) -> EmbedderStage:
@@ -56,7 +48,7 @@ def test_validation_is_the_mean_over_types_of_the_share_of_right_classes() -> No
                 nearest = int((dictionary @ embeddings[row, t]).argmax())
                 right += nearest == world.labels[row, t]
         shares.append(right / asked)
-    assert len(set(shares)) == 2 and 0 < min(shares)
+    assert len(set(shares)) == 2 and min(shares) > 0
     torch.testing.assert_close(figures["val/accuracy"], sum(shares) / 2)
     assert "val/pattern" not in figures
 

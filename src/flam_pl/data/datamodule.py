@@ -220,6 +220,8 @@ class FlamDataModule(pl.LightningDataModule):
         if trainer.is_global_zero:
             shutil.rmtree(shards, ignore_errors=True)
         trainer.predict(backbone, datamodule=self, return_predictions=False)
+        if trainer.interrupted or not trainer.state.finished:
+            raise FlamError("extraction was interrupted: nothing is kept of it. Run it again.")
         trainer.strategy.barrier()
         if trainer.is_global_zero:
             publish(shards, folder, manifest)

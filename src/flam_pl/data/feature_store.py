@@ -160,6 +160,12 @@ def _merge(shards: Path, target: Path, manifest: Manifest) -> None:
         index = np.load(path)
         raw = path.with_name(path.name.replace(".index.npy", ".bin"))
         shape = (len(index), manifest.dimension)
+        expected = len(index) * manifest.dimension * np.dtype(manifest.dtype).itemsize
+        if raw.stat().st_size != expected:
+            raise FlamError(
+                f"{raw} holds {raw.stat().st_size} bytes, expected {expected} for {len(index)} "
+                "rows: the extraction was interrupted. Run the command again."
+            )
         parts.append(
             np.memmap(raw, manifest.dtype, "r", shape=shape)
             if len(index)

@@ -39,6 +39,8 @@ class Backbone(nn.Module):
             near = ", ".join(timm.list_models(f"*{model.split('_')[0]}*")[:8]) or "none similar"
             raise FlamError(f"backbone.model: timm has no {model!r}; similar names: {near}")
         self.trunk = timm.create_model(model, num_classes=0, global_pool="")
+        # twice as fast on a CPU, and what tensor cores want
+        self.trunk.to(memory_format=torch.channels_last)
         self.width = int(self.trunk.num_features)
         self.pooling = SPoC()
         self.projection: nn.Module = nn.Identity()
@@ -51,6 +53,7 @@ class Backbone(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         images = (pixels.to(self.mean.dtype) / 255 - self.mean) / self.std
+        images = images.contiguous(memory_format=torch.channels_last)
         maps = as_maps(self.trunk.forward_features(images), self.width)
         features: Tensor = self.projection(self.pooling(maps))
         return features

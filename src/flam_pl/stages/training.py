@@ -21,6 +21,7 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from flam_pl.attributes import AttributeSchema
 from flam_pl.config import Config, LoggerConfig
+from flam_pl.errors import FlamError
 from flam_pl.stages.handoff import CHECKPOINT, StageRecord, inputs_hash, sha256, versions
 
 # Lightning sets its own level when it is imported; what it says at INFO is about itself
@@ -36,6 +37,18 @@ def say(text: str) -> None:
 def is_first_process() -> bool:
     """True but in the further processes of a DDP run."""
     return int(getattr(rank_zero_only, "rank", 0)) == 0
+
+
+def require_finished(trainer: pl.Trainer, what: str) -> None:
+    """Lightning ends quietly on a termination signal: what is half done must not count as done.
+
+    Raises:
+        FlamError: the Trainer was interrupted.
+    """
+    if trainer.interrupted or not trainer.state.finished:
+        raise FlamError(
+            f"{what}: interrupted. What was finished before is kept; run the command again."
+        )
 
 
 def make_trainer(
@@ -122,6 +135,7 @@ def train_stage(
     if epochs:
         say(f"{stage}: training for {epochs} epochs")
         trainer.fit(module, datamodule=datamodule)
+        require_finished(trainer, stage)
         best = Path(keep.best_model_path)
         state = torch.load(best, map_location="cpu", weights_only=True)["state_dict"]
         module.load_state_dict(state)

@@ -1,0 +1,58 @@
+"""The FAISS index answers as the exact search does, plain and edited."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from attribute_world import SCHEMA, make_world
+from flam_pl.editing.baselines import Arithmetic, NoEdit
+from flam_pl.errors import FlamError
+from flam_pl.galleries.index import GalleryIndex
+from flam_pl.nets.embedder import Embedders
+from flam_pl.retrieval.search import top_k
+
+
+def arithmetic() -> tuple[Arithmetic, torch.Tensor]:
+    world = make_world(rows=200)
+    embedders = Embedders(SCHEMA, 12, 6, hidden=16).eval()
+    embedders.fit(world.features, torch.from_numpy(world.labels))
+    return Arithmetic(embedders), world.features
+
+
+@pytest.mark.parametrize("edit", [None, ("color", "black")])
+def test_the_index_finds_what_the_exact_search_finds(edit: tuple[str, str] | None) -> None:
+    editor, features = arithmetic()
+    gallery, queries = features[:150], 5 * features[150:]
+    index = GalleryIndex(editor, gallery)
+    cosines, positions = index.search(queries, 7, edit)
+    vectors = editor.edit(queries, *edit) if edit else queries
+    expected = top_k(vectors.detach(), F.normalize(gallery, dim=1), 7)
+    assert len(index) == 150 and positions.shape == (50, 7)
+    assert np.array_equal(positions, expected[1].numpy())
+    np.testing.assert_allclose(cosines, expected[0].numpy(), atol=1e-5)
+    assert cosines.max() <= 1 + 1e-5
+
+
+def test_plain_and_edited_searches_differ() -> None:
+    editor, features = arithmetic()
+    index = GalleryIndex(editor, features[:150])
+    plain, edited = (index.search(features[150:], 5, e)[1] for e in (None, ("color", "red")))
+    assert (plain != edited).mean() > 0.2
+
+
+def test_more_results_than_the_gallery_holds_are_all_of_it() -> None:
+    index = GalleryIndex(NoEdit(), torch.randn(4, 3))
+    cosines, positions = index.search(torch.randn(2, 3), 50)
+    assert sorted(positions[0].tolist()) == [0, 1, 2, 3] and cosines.shape == (2, 4)
+    assert (np.diff(cosines, axis=1) <= 0).all()
+
+
+def test_without_faiss_the_extra_to_install_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    with pytest.raises(FlamError, match=r"flam-pl\[cpu\]"):
+        GalleryIndex(NoEdit(), torch.randn(4, 3))

@@ -1,0 +1,340 @@
+"""train_stage: trains once, again when something changed, and leaves a hand-off; and W&B's mode."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytorch_lightning as pl
+import torch
+
+from attribute_world import SCHEMA, FeatureModule, World, make_world
+from flam_pl.attributes import AttributeSchema
+from flam_pl.config import Config, DataConfig, EmbedderConfig, LoggerConfig, TrainerConfig, to_plain
+from flam_pl.nets.embedder import Embedders
+from flam_pl.stages.embedder import EmbedderStage
+from flam_pl.stages.handoff import CHECKPOINT, RECORD, StageRecord, load_into, require
+from flam_pl.stages.training import make_trainer, train_stage, wandb_mode
+
+ARCHITECTURE = {"dimension": 12, "embedding_dim": 8, "hidden": 32, "dropout": 0.0}
+
+
+def config(folder: Path, retrain: bool = False, **trainer: Any) -> Config:
+    return Config(
+        run="run",
+        runs_dir=str(folder),
+        retrain=retrain,
+        data=DataConfig(name="world"),
+        trainer=TrainerConfig(accelerator="cpu", devices="1", progress=False, **trainer),
+        logger=LoggerConfig(wandb="off"),
+    )
+
+
+class CountedStage(EmbedderStage):
+    """Counts its training steps."""
+
+    steps = 0
+
+    def training_step(self, batch: dict[str, torch.Tensor], batch_index: int) -> torch.Tensor:
+        self.steps += 1
+        return super().training_step(batch, batch_index)
+
+
+def module(world: World) -> CountedStage:
+    torch.manual_seed(1)
+    embedders = Embedders(SCHEMA, **ARCHITECTURE)
+    embedders.fit(world.features, torch.from_numpy(world.labels))
+    return CountedStage(embedders, to_plain(EmbedderConfig(lr=1e-2, noise=0.1)))
+
+
+def run(
+    folder: Path,
+    stage: CountedStage,
+    world: World,
+    trainer_config: Config | None = None,
+    monitor: str | None = "val/accuracy",
+    **changes: Any,
+) -> StageRecord:
+    wanted = {
+        "epochs": 2,
+        "inputs": {"data": "d", "seed": 0},
+        "parent": "p" * 64,
+        "settings": {"lr": 1e-2},
+    }
+    return train_stage(
+        "embedder",
+        stage,
+        FeatureModule(world, batch_size=32, batches=3),
+        trainer_config or config(folder),
+        monitor=monitor,
+        folder=folder / "run" / "embedder",
+        schema=SCHEMA,
+        architecture=ARCHITECTURE,
+        **{**wanted, **changes},
+    )
+
+
+def test_a_trained_stage_is_handed_over_whole(tmp_path: Path) -> None:
+    world = make_world()
+    stage = module(world)
+    record = run(tmp_path, stage, world)
+    folder = tmp_path / "run" / "embedder"
+    assert stage.steps == 6
+    assert require(folder, "embedder") == record
+    assert (record.stage, record.parent) == ("embedder", "p" * 64)
+    assert 0 < record.metrics["val/accuracy"] <= record.metrics["best val/accuracy"] <= 1
+    assert AttributeSchema.from_dict(record.schema) == SCHEMA
+    assert record.seconds >= 0 and record.versions["torch"]
+    # opens without running code, and fits the recorded architecture
+    torch.load(folder / CHECKPOINT, weights_only=True)
+    again = Embedders(AttributeSchema.from_dict(record.schema), **record.architecture)
+    load_into(again, folder, "embedders.")
+    stage.eval()
+    torch.testing.assert_close(again.eval()(world.features), stage(world.features))
+    # nothing half-done is left
+    assert sorted(p.name for p in folder.iterdir()) == sorted([CHECKPOINT, RECORD, "logs"])
+
+
+def test_the_best_epoch_is_kept_not_the_last(tmp_path: Path) -> None:
+    world = make_world()
+    stage = module(world)
+
+    class Spoilt(FeatureModule):
+        """From the second epoch on the labels say nothing."""
+
+        epoch = 0
+
+        def train_dataloader(self) -> Any:
+            self.epoch += 1
+            if self.epoch > 1:
+                self.train.labels = torch.randint(2, world.labels.shape).numpy()
+            return super().train_dataloader()
+
+    settings = config(tmp_path)
+    data = Spoilt(world, batch_size=64, batches=30)
+    # a new loader every epoch, so that the data module can spoil it
+    original = pl.Trainer.__init__
+
+    def reloading(self: pl.Trainer, *args: Any, **options: Any) -> None:
+        original(self, *args, **options, reload_dataloaders_every_n_epochs=1)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pl.Trainer, "__init__", reloading)
+        record = train_stage(
+            "embedder",
+            stage,
+            data,
+            settings,
+            epochs=3,
+            monitor="val/accuracy",
+            folder=tmp_path / "run" / "embedder",
+            inputs={},
+            parent=None,
+            schema=SCHEMA,
+            settings={},
+            architecture=ARCHITECTURE,
+        )
+    assert record.metrics["best val/accuracy"] > record.metrics["val/accuracy"] + 0.1
+    # and the module that was handed in holds the best weights
+    stage.eval()
+    predicted = stage.embedders.classify(stage(world.features[:40])).numpy()
+    accuracy = (predicted == world.labels[:40]).mean(axis=0).mean()
+    assert accuracy == pytest.approx(record.metrics["best val/accuracy"], abs=1e-5)
+
+
+def test_nothing_changed_nothing_is_trained(tmp_path: Path) -> None:
+    world = make_world()
+    first = run(tmp_path, module(world), world)
+    stage = module(world)
+    assert run(tmp_path, stage, world) == first
+    assert stage.steps == 0
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"settings": {"lr": 2e-2}},
+        {"inputs": {"data": "other", "seed": 0}},
+        {"inputs": {"data": "d", "seed": 1}},
+        {"parent": "q" * 64},
+        {"epochs": 1},
+    ],
+)
+def test_whatever_the_result_depends_on_trains_again(
+    changes: dict[str, Any], tmp_path: Path
+) -> None:
+    world = make_world()
+    first = run(tmp_path, module(world), world)
+    stage = module(world)
+    second = run(tmp_path, stage, world, **changes)
+    assert stage.steps == 3 * changes.get("epochs", 2)
+    assert second.inputs != first.inputs
+
+
+def test_retrain_trains_again(tmp_path: Path) -> None:
+    world = make_world()
+    run(tmp_path, module(world), world)
+    stage = module(world)
+    run(tmp_path, stage, world, config(tmp_path, retrain=True))
+    assert stage.steps == 6
+
+
+def test_a_lost_or_changed_checkpoint_is_trained_again(tmp_path: Path) -> None:
+    world = make_world()
+    checkpoint = tmp_path / "run" / "embedder" / CHECKPOINT
+    run(tmp_path, module(world), world)
+    for spoil in (checkpoint.unlink, lambda: checkpoint.write_bytes(b"other")):
+        spoil()
+        stage = module(world)
+        run(tmp_path, stage, world)
+        assert stage.steps == 6
+        require(checkpoint.parent, "embedder")
+
+
+def test_retrain_replaces_a_damaged_record(tmp_path: Path) -> None:
+    """As the message of a damaged record advises."""
+    world = make_world()
+    run(tmp_path, module(world), world)
+    (tmp_path / "run" / "embedder" / RECORD).write_text("{")
+    stage = module(world)
+    run(tmp_path, stage, world, config(tmp_path, retrain=True))
+    assert stage.steps == 6
+
+
+def test_trainer_max_epochs_limits_every_stage(tmp_path: Path) -> None:
+    world = make_world()
+    stage = module(world)
+    run(tmp_path, stage, world, config(tmp_path, max_epochs=1), epochs=5)
+    assert stage.steps == 3
+
+
+def test_without_validation_the_last_epoch_is_kept(tmp_path: Path) -> None:
+    world = make_world()
+    stage = module(world)
+    record = run(tmp_path, stage, world, monitor=None)
+    again = Embedders(SCHEMA, **ARCHITECTURE)
+    load_into(again, tmp_path / "run" / "embedder", "embedders.")
+    assert stage.steps == 6 and "best val/accuracy" not in record.metrics
+    torch.testing.assert_close(again.of("color").dictionary, stage.embedders.of("color").dictionary)
+
+
+def test_no_epochs_keeps_the_weights_and_measures_them(tmp_path: Path) -> None:
+    world = make_world()
+    stage = module(world)
+    before = {name: v.clone() for name, v in stage.state_dict().items()}
+    record = run(tmp_path, stage, world, epochs=0)
+    assert stage.steps == 0 and 0 < record.metrics["val/accuracy"] < 0.9
+    again = Embedders(SCHEMA, **ARCHITECTURE)
+    load_into(again, tmp_path / "run" / "embedder", "embedders.")
+    for name, value in again.state_dict().items():
+        assert torch.equal(value, before[f"embedders.{name}"])
+    second = module(world)
+    assert run(tmp_path, second, world, epochs=0) == record
+
+
+@pytest.mark.parametrize(("stage", "unused"), [("manipulator", True), ("embedder", False)])
+def test_two_optimizers_under_ddp_look_for_unused_parameters(
+    stage: str, unused: bool, tmp_path: Path
+) -> None:
+    trainer = make_trainer(config(tmp_path, strategy="ddp"), stage, 1, logger=False)
+    assert isinstance(trainer.strategy, pl.strategies.DDPStrategy)
+    assert trainer.strategy._ddp_kwargs.get("find_unused_parameters", False) is unused
+
+
+# --- W&B
+
+
+@pytest.fixture
+def nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    """Nobody is logged in, and any connection is an error of the test."""
+    for name in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_BASE_URL", "NETRC"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise AssertionError("the network was asked")
+
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    return monkeypatch
+
+
+class Connection:
+    def close(self) -> None:
+        pass
+
+
+def test_auto_without_a_key_is_no_wandb_at_all(nobody: pytest.MonkeyPatch) -> None:
+    assert wandb_mode("auto") is None
+
+
+def test_never_online_without_a_key(nobody: pytest.MonkeyPatch) -> None:
+    """W&B would stop and ask for one."""
+    nobody.setattr(socket, "create_connection", lambda *_, **__: Connection())
+    for wanted in ("auto", "online", "offline", "off"):
+        assert wandb_mode(wanted) != "online", wanted
+
+
+@pytest.mark.parametrize("wanted", ["auto", "online"])
+def test_online_with_a_key_and_a_network(wanted: str, nobody: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[Any, Any]] = []
+
+    def connect(address: tuple[str, int], timeout: float) -> Connection:
+        asked.append((address, timeout))
+        return Connection()
+
+    nobody.setenv("WANDB_API_KEY", "k" * 40)
+    nobody.setattr(socket, "create_connection", connect)
+    assert wandb_mode(wanted) == "online"
+    assert asked == [(("api.wandb.ai", 443), 3)]
+    nobody.setenv("WANDB_BASE_URL", "http://wandb.local:8080")
+    wandb_mode(wanted)
+    assert asked[-1][0] == ("wandb.local", 8080)
+
+
+@pytest.mark.parametrize("wanted", ["auto", "online"])
+@pytest.mark.parametrize("error", [socket.gaierror(-2, "unknown"), TimeoutError()])
+def test_offline_when_the_server_cannot_be_reached(
+    wanted: str, error: OSError, nobody: pytest.MonkeyPatch
+) -> None:
+    def unreachable(*_: Any, **__: Any) -> None:
+        raise error
+
+    nobody.setenv("WANDB_API_KEY", "k" * 40)
+    nobody.setattr(socket, "create_connection", unreachable)
+    with pytest.warns(UserWarning, match=r"api\.wandb\.ai cannot be reached"):
+        assert wandb_mode(wanted) == "offline"
+
+
+def test_a_key_in_netrc_counts_as_logged_in(nobody: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / ".netrc"
+    file.write_text("machine api.wandb.ai login user password " + "k" * 40)
+    file.chmod(0o600)
+    nobody.setattr(socket, "create_connection", lambda *_, **__: Connection())
+    assert wandb_mode("auto") == "online"
+    file.write_text("machine example.org login user password secret")
+    assert wandb_mode("auto") is None
+    file.write_text("this is no netrc")
+    assert wandb_mode("auto") is None
+
+
+@pytest.mark.parametrize(
+    ("wanted", "variable", "expected"),
+    [
+        ("off", None, None),
+        ("offline", None, "offline"),
+        ("online", "disabled", None),
+        ("online", "offline", "offline"),
+        ("auto", "offline", "offline"),
+        ("offline", "disabled", None),
+        ("off", "offline", None),
+    ],
+)
+def test_what_is_asked_for_needs_no_network(
+    wanted: str, variable: str | None, expected: str | None, nobody: pytest.MonkeyPatch
+) -> None:
+    nobody.setenv("WANDB_API_KEY", "k" * 40)
+    if variable:
+        nobody.setenv("WANDB_MODE", variable)
+    assert wandb_mode(wanted) == expected

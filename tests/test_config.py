@@ -1,0 +1,259 @@
+"""Settings: every YAML composes, and whatever is not a setting is refused by name."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from flam_pl.config import (
+    BackboneConfig,
+    Config,
+    ConfigError,
+    TableData,
+    WardrobeData,
+    check,
+    config_folder,
+    load_config,
+    load_run_config,
+    save_config,
+    to_plain,
+)
+from flam_pl.errors import FlamError
+
+CONF = Path(__file__).resolve().parents[1] / "conf"
+CHOICES = sorted(
+    f"{path.parent.relative_to(CONF)}={path.stem}"
+    for path in CONF.rglob("*.yaml")
+    if path.parent != CONF
+)
+
+
+@pytest.fixture(autouse=True)
+def the_shipped_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLAM_PL_CONF", str(CONF))
+
+
+def test_there_is_a_choice_in_every_group() -> None:
+    groups = {choice.split("=")[0] for choice in CHOICES}
+    assert groups >= {"data", "backbone", "embedder", "manipulator", "trainer", "logger"}
+
+
+def test_the_defaults_are_complete(defaults: Config) -> None:
+    config = defaults
+    assert isinstance(config.data, WardrobeData) and config.data.root
+    assert config.backbone.model == "resnet10t"
+    assert config.folder == Path("runs/wardrobe")
+    assert "???" not in OmegaConf.to_yaml(OmegaConf.structured(config))
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_every_choice_composes_and_is_checked(choice: str) -> None:
+    config = load_config([choice])
+    assert isinstance(config, Config)
+    check(config)
+    # and goes into checkpoints and JSON
+    plain = to_plain(config)
+    assert set(plain) >= {"data", "backbone", "embedder", "manipulator", "trainer", "logger"}
+
+
+@pytest.mark.parametrize("data", ["wardrobe", "fashion_products", "table"])
+def test_the_backbone_follows_the_data_unless_it_is_named(data: str) -> None:
+    expected = "resnet10t" if data == "wardrobe" else "tf_efficientnet_lite0"
+    assert load_config([f"data={data}"]).backbone.model == expected
+    assert load_config([f"data={data}", "backbone=resnet50"]).backbone.model == "resnet50"
+
+
+def test_overrides_arrive_with_their_types() -> None:
+    config = load_config(
+        [
+            "backbone.lr=0.01",
+            "backbone.feature_dim=null",
+            "manipulator.shared=false",
+            "evaluation.ks=[1,7]",
+            "run=trial",
+            "runs_dir=/tmp/x",
+        ]
+    )
+    assert config.backbone.lr == 0.01 and config.backbone.feature_dim is None
+    assert config.manipulator.shared is False and config.evaluation.ks == [1, 7]
+    assert config.folder == Path("/tmp/x/trial")
+
+
+def test_a_table_has_its_columns() -> None:
+    config = load_config(["data=table", "data.columns={photo: path}", "data.types=[color]"])
+    assert isinstance(config.data, TableData)
+    assert config.data.columns == {"photo": "path"} and config.data.types == ["color"]
+
+
+@pytest.mark.parametrize(
+    ("override", "named"),
+    [
+        ("backbone.lerning_rate=1", "lerning_rate"),
+        ("manipulatr.lr=1", "manipulatr"),
+        ("data.category=Apparel", "category"),  # a setting, but of another data set
+        ("backbone=resnet5000", "resnet5000"),
+        ("experiment=none_such", "none_such"),
+        ("seed=many", "seed"),
+        ("backbone.lr=fast", "lr"),
+        ("manipulator.shared=perhaps", "shared"),
+        ("evaluation.ks=[1,two]", "ks"),
+        ("backbone.max_epochs=null", "max_epochs"),
+        ("backbone.lr", "backbone.lr"),
+        ("backbone.model=[", "not usable"),
+    ],
+)
+def test_what_is_no_setting_or_has_the_wrong_type_is_refused_by_name(
+    override: str, named: str
+) -> None:
+    with pytest.raises(ConfigError) as error:
+        load_config([override])
+    assert named in str(error.value)
+
+
+@pytest.mark.parametrize("override", ["+backbone.warmup=3", "++backbone.lr=1", "~seed", "+new=1"])
+def test_a_setting_cannot_be_added_or_removed(override: str) -> None:
+    with pytest.raises(ConfigError, match="only settings that exist") as error:
+        load_config([override])
+    assert override in str(error.value)
+
+
+@pytest.fixture(scope="module")
+def defaults() -> Config:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FLAM_PL_CONF", str(CONF))
+        return load_config()
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"backbone.fit": "squash"}, ["backbone.fit", "'squash'", "stretch"]),
+        ({"backbone.dtype": "float64"}, ["backbone.dtype", "float16"]),
+        ({"logger.wandb": "yes_please"}, ["logger.wandb", "offline"]),
+        ({"backbone.images": 1}, ["backbone.images"]),
+        ({"backbone.items": 1}, ["backbone.items"]),
+        ({"backbone.image_size": 0}, ["backbone.image_size"]),
+        ({"embedder.batch_size": 1}, ["embedder.batch_size"]),
+        ({"manipulator.batch_size": 1}, ["manipulator.batch_size"]),
+        ({"manipulator.steps_per_epoch": 0}, ["manipulator.steps_per_epoch"]),
+        ({"evaluation.resamples": 0}, ["evaluation.resamples"]),
+        ({"evaluation.ks": []}, ["evaluation.ks"]),
+        ({"evaluation.ks": [5, 0]}, ["evaluation.ks"]),
+        # a pair that contradicts itself: both are named
+        (
+            {"backbone.weights": "imagenet-package", "backbone.model": "resnet50"},
+            ["backbone.weights", "backbone.model", "resnet50"],
+        ),
+    ],
+)
+def test_a_value_that_cannot_work_is_refused_before_anything_runs(
+    changes: dict[str, object], named: list[str], defaults: Config
+) -> None:
+    config = copy.deepcopy(defaults)
+    check(config)
+    for key, value in changes.items():
+        group, name = key.split(".")
+        assert hasattr(getattr(config, group), name)
+        setattr(getattr(config, group), name, value)
+    with pytest.raises(ConfigError) as error:
+        check(config)
+    assert all(word in str(error.value) for word in named)
+
+
+def test_loading_checks_the_values() -> None:
+    with pytest.raises(ConfigError, match=r"backbone\.fit is 'squash'"):
+        load_config(["backbone.fit=squash"])
+
+
+def test_a_smallest_usable_value_is_accepted() -> None:
+    config = load_config(["backbone.items=2", "backbone.images=2", "embedder.batch_size=2"])
+    assert (config.backbone.items, config.backbone.images) == (2, 2)
+
+
+def test_plain_settings_hold_only_plain_types(defaults: Config) -> None:
+    def plain(value: object) -> bool:
+        if isinstance(value, dict):
+            return all(isinstance(k, str) and plain(v) for k, v in value.items())
+        if isinstance(value, list):
+            return all(map(plain, value))
+        return value is None or type(value) in (str, int, float, bool)
+
+    assert plain(to_plain(defaults))
+    assert to_plain(BackboneConfig(model="m"))["model"] == "m"
+
+
+def test_a_folder_without_settings_says_where_it_looked(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf" / "config.yaml").write_text("seed: 1")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FLAM_PL_CONF", str(tmp_path / "nowhere"))
+    assert config_folder() == (tmp_path / "conf").resolve()
+    (tmp_path / "conf" / "config.yaml").unlink()
+    assert config_folder() == CONF  # of the repository
+
+
+# --- settings of a run that is there
+
+
+def trained(folder: Path, *overrides: str) -> list[str]:
+    """A run at ``folder``, as the training command leaves it; what names it again."""
+    where = ["run=mine", f"runs_dir={folder}"]
+    given = [*overrides, *where]
+    save_config(load_config(given), given)
+    return where
+
+
+def test_a_run_keeps_its_settings_and_new_ones_win(tmp_path: Path) -> None:
+    where = trained(tmp_path, "backbone.image_size=32", "seed=7", "data.train_items=50")
+    config, own = load_run_config([*where, "evaluation.resamples=99"])
+    assert own
+    assert (config.backbone.image_size, config.seed, config.data.train_items) == (32, 7, 50)
+    assert config.evaluation.resamples == 99
+    config, _ = load_run_config([*where, "seed=8"])
+    assert config.seed == 8 and config.backbone.image_size == 32
+
+
+def test_the_written_settings_are_the_run_s(tmp_path: Path) -> None:
+    trained(tmp_path, "seed=7")
+    written = OmegaConf.load(tmp_path / "mine" / "config.yaml")
+    assert written.seed == 7 and written.data.name == "wardrobe"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        ["data.root=/other/photos"],
+        ["data.seed=5"],
+        ["data=table", "data.root=/photos.csv"],
+    ],
+)
+def test_other_data_is_noticed(other: list[str], tmp_path: Path) -> None:
+    where = trained(tmp_path, "data.train_items=50", "manipulator.lr=0.5")
+    config, own = load_run_config([*where, *other])
+    assert not own
+    assert config.manipulator.lr == 0.5
+    if other[0] == "data=table":
+        assert isinstance(config.data, TableData) and config.data.root == "/photos.csv"
+
+
+def test_other_data_does_not_change_the_run_s_backbone(tmp_path: Path) -> None:
+    """The settings go into the report, which would name a network that was never used."""
+    where = trained(tmp_path, "data.train_items=50")
+    config, _ = load_run_config([*where, "data=table", "data.root=/photos.csv"])
+    assert config.backbone.model == "resnet10t" and config.backbone.image_size == 64
+
+
+def test_the_number_of_workers_is_not_other_data(tmp_path: Path) -> None:
+    where = trained(tmp_path)
+    config, own = load_run_config([*where, "data.workers=0"])
+    assert own and config.data.workers == 0
+
+
+def test_a_run_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FlamError, match=r"no run at .*nobody"):
+        load_run_config(["run=nobody", f"runs_dir={tmp_path}"])
