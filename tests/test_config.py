@@ -83,9 +83,9 @@ def test_overrides_arrive_with_their_types() -> None:
 
 
 def test_a_table_has_its_columns() -> None:
-    config = load_config(["data=table", "data.columns={photo: path}", "data.types=[color]"])
+    config = load_config(["data=table", "data.columns=[photo:path]", "data.types=[color]"])
     assert isinstance(config.data, TableData)
-    assert config.data.columns == {"photo": "path"} and config.data.types == ["color"]
+    assert config.data.columns == ["photo:path"] and config.data.types == ["color"]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -83,8 +83,10 @@ class TableData(SplitData):
     images: str | None = None
     """Folder that the table's paths are relative to; null is the table's own folder."""
     types: list[str] = field(default_factory=lambda: ["shape", "color", "pattern"])
-    columns: dict[str, str] = field(default_factory=dict)
-    """Names of the table's columns and what they are here, e.g. ``{photo: path}``."""
+    columns: list[str] = field(default_factory=list)
+    """The table's own names of columns and what they are here, e.g. ``[photo:path]``."""
+    extras: list[str] = field(default_factory=list)
+    """Further columns to keep: attributes that nobody trains on."""
 
 
 @dataclass
@@ -288,7 +290,8 @@ def load_config(overrides: Sequence[str] = ()) -> Config:
     except (HydraException, OmegaConfBaseException) as error:
         cause = error.__cause__ or error
         text = str(error) if str(cause) in str(error) else f"{error}: {cause}"
-        raise ConfigError(f"the settings are not usable: {text}") from error
+        given = " ".join(overrides)
+        raise ConfigError(f"the settings are not usable ({given}): {text}") from error
     assert isinstance(config, Config)
     check(config)
     return config
@@ -308,7 +311,21 @@ def check(config: Config) -> None:
     for name, (got, known) in words.items():
         if got not in known:
             raise ConfigError(f"{name} is {got!r}; expected one of {', '.join(known)}")
+    shares = {
+        "embedder.dropout": config.embedder.dropout,
+        "manipulator.beta1": config.manipulator.beta1,
+        "manipulator.beta2": config.manipulator.beta2,
+    }
+    for name, share in shares.items():
+        if not 0 <= share < 1:
+            raise ConfigError(f"{name} is {share}; expected a number from 0 up to, but not, 1")
     positive = {
+        "backbone.max_epochs": config.backbone.max_epochs + 1,
+        "backbone.feature_dim": 1 if (d := config.backbone.feature_dim) is None else d,
+        "embedder.working_dim": 1 if (w := config.embedder.working_dim) is None else w,
+        "embedder.max_epochs": config.embedder.max_epochs,
+        "manipulator.max_epochs": config.manipulator.max_epochs,
+        "trainer.max_epochs": 1 if (e := config.trainer.max_epochs) is None else e,
         "backbone.items": config.backbone.items - 1,  # a triplet needs two items ...
         "backbone.images": config.backbone.images - 1,  # ... and two images of one
         "backbone.image_size": config.backbone.image_size,
@@ -358,8 +375,14 @@ def load_run_config(overrides: Sequence[str]) -> tuple[Config, bool]:
     given = {override.split("=")[0] for override in overrides}
     groups = {key for key in given if "." not in key}  # data=... replaces all of data.*
     kept = [o for o in own if o.split("=")[0] not in given and o.split(".")[0] not in groups]
-    config = load_config([*kept, *overrides])
-    return config, to_plain(config.data) == to_plain(load_config(own).data)
+    if not any(o.startswith("backbone=") for o in (*kept, *overrides)):
+        # other data would bring its own default backbone, but the run's is trained
+        chosen = [o.removeprefix("data=") for o in own if o.startswith("data=")]
+        kept.append(f"backbone={chosen[-1] if chosen else 'wardrobe'}")
+    config, trained_on = load_config([*kept, *overrides]), load_config(own).data
+    return config, to_plain(replace(config.data, workers=trained_on.workers)) == to_plain(
+        trained_on
+    )
 
 
 def save_config(config: Config, overrides: Sequence[str]) -> None:

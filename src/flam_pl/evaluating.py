@@ -99,7 +99,7 @@ def measure(run: Run, trained: Trained | None = None) -> Report:
         "queries": {
             "edited": len(data.queries),
             "gallery": len(rows),
-            "instance": fir["R@1"].n if "R@1" in fir else 0,
+            "instance": next(iter(fir.values())).n if fir else 0,
             "instance_without_match": unfindable,
             "instance_on_distorted_views": bool((catalog.table["view"] > 0).any()),
         },

@@ -127,7 +127,7 @@ def train_backbone(run: Run, net: Backbone) -> StageRecord:
         data,
         run.config,
         epochs=settings.max_epochs,
-        monitor="val/R@1" if consumer[held_out].any() else None,
+        monitor="val/R@1" if stage.findable.any() else None,
         folder=run.folder / "backbone",
         inputs=run.inputs | {"images": catalog.fingerprint()},
         parent=None,

@@ -170,11 +170,9 @@ def test_online_sampling_takes_the_nearest_in_the_remaining_attributes(
 ) -> None:
     embeddings, labels, target = batch(seed, rows, kinds)
     expected = slow_nearest(embeddings, labels, target)
-    other, has_one = nearest_of_other_class(embeddings, labels, target)
-    assert has_one.tolist() == [e is not None for e in expected]
-    assert [o for o, e in zip(other.tolist(), expected, strict=True) if e is not None] == [
-        e for e in expected if e is not None
-    ]
+    other = nearest_of_other_class(embeddings, labels, target)
+    # without a candidate a row gets itself
+    assert other.tolist() == [row if e is None else e for row, e in enumerate(expected)]
 
 
 def test_nearness_in_the_target_attribute_itself_does_not_count() -> None:
@@ -182,22 +180,19 @@ def test_nearness_in_the_target_attribute_itself_does_not_count() -> None:
     a, b = [1.0, 0.0], [0.0, 1.0]
     embeddings = torch.tensor([[a, a, a], [a, b, b], [b, a, a]])
     labels = torch.tensor([[0, 0, 0], [1, 0, 0], [1, 0, 0]])
-    other, has_one = nearest_of_other_class(embeddings, labels, torch.zeros(3, dtype=torch.long))
-    assert other.tolist()[0] == 2 and has_one.tolist() == [True] * 3
+    other = nearest_of_other_class(embeddings, labels, torch.zeros(3, dtype=torch.long))
+    assert other.tolist()[0] == 2
 
 
 @pytest.mark.parametrize("online", [True, False])
-def test_a_batch_of_one_class_has_no_other_one(online: bool) -> None:
+def test_in_a_batch_of_one_class_each_row_gets_itself(online: bool) -> None:
     embeddings, labels, _ = batch(0, 8)
     labels[:, 1] = 2
-    _, has_one = nearest_of_other_class(
-        embeddings, labels, torch.full((8,), 1, dtype=torch.long), online
-    )
-    assert not has_one.any()
-    _, has_one = nearest_of_other_class(
-        embeddings, labels, torch.zeros(8, dtype=torch.long), online
-    )
-    assert has_one.all() and len(labels[:, 0].unique()) > 1
+    target = torch.full((8,), 1, dtype=torch.long)
+    other = nearest_of_other_class(embeddings, labels, target, online)
+    assert other.tolist() == list(range(8))
+    other = nearest_of_other_class(embeddings, labels, torch.zeros_like(target), online)
+    assert (labels[other, 0] != labels[:, 0]).all() and len(labels[:, 0].unique()) > 1
 
 
 def test_without_online_sampling_every_row_of_another_class_is_as_likely() -> None:
@@ -206,7 +201,7 @@ def test_without_online_sampling_every_row_of_another_class_is_as_likely() -> No
     labels[:, 0] = torch.tensor([0, 0, 0, 1, 1, 2, 2, 2])
     target = torch.zeros(8, dtype=torch.long)
     drawn = Counter(
-        int(nearest_of_other_class(embeddings, labels, target, online=False)[0][0])
+        int(nearest_of_other_class(embeddings, labels, target, online=False)[0])
         for _ in range(1000)
     )
     assert set(drawn) == {3, 4, 5, 6, 7}

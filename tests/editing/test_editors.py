@@ -110,7 +110,7 @@ def test_flam_is_g_of_the_feature_and_the_dictionary_vector(
     wanted = embedders.of("pattern").dictionary[1].repeat(4, 1)
     code = torch.tensor([0.0, 0.0, 1.0]).repeat(4, 1)
     condition = torch.cat([wanted, code], dim=1) if shared else wanted
-    edited = net.generators["all" if shared else "pattern"](z, condition)
+    edited = net.generators[0 if shared else 2](z, condition)
     torch.testing.assert_close(got, embedders.space.inverse(edited))
     other = Flam(embedders, net).edit(x, "pattern", "plain")
     assert not torch.allclose(other, got, atol=1e-3)

@@ -264,7 +264,7 @@ class FeatureWriter(BasePredictionWriter):
 
 
 def passes(items: np.ndarray, settings: BackboneConfig) -> int:
-    """Passes over the items that show about every image once: ceil(images an item / K)."""
+    """Passes over the items that show about as many images as there are: images an item / K."""
     known = items[items >= 0]
     each = len(known) / max(1, len(np.unique(known)))
     return max(1, round(each / settings.images))

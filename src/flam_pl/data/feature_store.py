@@ -78,7 +78,7 @@ class FeatureStore:
             array = np.load(folder / "features.npy", mmap_mode="r")
         except FileNotFoundError:
             return "not extracted yet"
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, EOFError, ValueError, TypeError) as error:
             return f"{folder} is damaged ({error})"
         differences = wanted.differences(found)
         if differences:

@@ -49,14 +49,16 @@ class ItemBatchSampler(Sampler[list[int]]):
         batches = self.passes * (len(self.of_item) // self.p)
         return max(1, batches // self.world)
 
+    def _chosen(self, rng: np.random.Generator) -> Iterator[np.ndarray]:
+        """P different items at a time; a pass that does not divide by P leaves some items out."""
+        while True:
+            order = rng.permutation(len(self.of_item))
+            yield from order[: len(order) // self.p * self.p].reshape(-1, self.p)
+
     def __iter__(self) -> Iterator[list[int]]:
         rng = np.random.default_rng([self.seed, self.epoch])
         self.epoch += 1
-        order = np.concatenate(
-            [rng.permutation(len(self.of_item)) for _ in range(self.passes + self.world)]
-        )
-        for number in range(len(self) * self.world):
-            chosen = order[number * self.p : (number + 1) * self.p]
+        for number, chosen in zip(range(len(self) * self.world), self._chosen(rng), strict=False):
             batch = [self._images(rng, self.of_item[i]) for i in chosen]
             if number % self.world == self.rank:
                 yield np.concatenate(batch).tolist()
@@ -69,7 +71,7 @@ class ItemBatchSampler(Sampler[list[int]]):
 
 def nearest_of_other_class(
     embeddings: Tensor, labels: Tensor, target: Tensor, online: bool = True
-) -> tuple[Tensor, Tensor]:
+) -> Tensor:
     """For each row x of a batch the row that plays x^- (the paper's section 4.1).
 
     With ``online`` sampling (OS) it is the row nearest to x in the embedding spaces of the
@@ -82,8 +84,8 @@ def nearest_of_other_class(
         target: index of the type that each row changes, ``(B,)``.
 
     Returns:
-        Position of x^- for each row ``(B,)``, and whether the batch has one ``(B,)`` bool; where
-        it has none, the position is meaningless.
+        Position of x^- for each row, ``(B,)``. A row for which the batch holds no other class gets
+        itself: it then asks for what it has.
     """
     rows = torch.arange(len(labels), device=labels.device)
     own = labels[rows, target]  # (B,)
@@ -95,4 +97,4 @@ def nearest_of_other_class(
     else:
         score = torch.rand(other.shape, device=labels.device)
     score = score.masked_fill(~other, -torch.inf)
-    return score.argmax(dim=1), other.any(dim=1)
+    return torch.where(other.any(dim=1), score.argmax(dim=1), rows)

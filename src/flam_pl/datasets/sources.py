@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -50,7 +51,8 @@ def open_catalog(data: DataConfig, schema: AttributeSchema | None = None) -> Cat
     return read_table(
         root,
         types=data.types,
-        columns=data.columns,
+        columns=renamed(data.columns),
+        extras=data.extras,
         images=Path(data.images) if data.images else None,
         classes=data.classes,
         evaluation=data.evaluation,
@@ -58,6 +60,15 @@ def open_catalog(data: DataConfig, schema: AttributeSchema | None = None) -> Cat
         seed=data.split_seed,
         schema=schema,
     )
+
+
+def renamed(columns: Sequence[str]) -> dict[str, str]:
+    """``["photo:path"]`` -> ``{"photo": "path"}``; raises ``FlamError`` for anything else."""
+    pairs = [tuple(column.split(":")) for column in columns]
+    wrong = [c for c, pair in zip(columns, pairs, strict=True) if len(pair) != 2]
+    if wrong:
+        raise FlamError(f"data.columns has {wrong[0]!r}; expected own_name:name, e.g. photo:path")
+    return {pair[0]: pair[1] for pair in pairs}
 
 
 def _wardrobe(root: Path, data: WardrobeData, schema: AttributeSchema | None) -> Catalog:

@@ -54,19 +54,23 @@ class Backbone(nn.Module):
     def forward(self, pixels: Tensor) -> Tensor:
         images = (pixels.to(self.mean.dtype) / 255 - self.mean) / self.std
         images = images.contiguous(memory_format=torch.channels_last)
-        maps = as_maps(self.trunk.forward_features(images), self.width)
+        prefix = getattr(self.trunk, "num_prefix_tokens", 0)
+        maps = as_maps(self.trunk.forward_features(images), self.width, prefix)
         features: Tensor = self.projection(self.pooling(maps))
         return features
 
 
-def as_maps(output: Tensor, width: int) -> Tensor:
-    """What a timm trunk returns -> ``(B, C, H, W)``; transformers give tokens or NHWC maps."""
+def as_maps(output: Tensor, width: int, prefix: int = 0) -> Tensor:
+    """What a timm trunk returns -> ``(B, C, H, W)``; transformers give tokens or NHWC maps.
+
+    ``prefix`` tokens (class, registers) in front belong to no place in the image.
+    """
     if output.ndim == 4 and output.shape[1] == width:
         return output
     if output.ndim == 4 and output.shape[3] == width:
         return output.permute(0, 3, 1, 2)
     if output.ndim == 3 and output.shape[2] == width:
-        return output.transpose(1, 2).unsqueeze(3)
+        return output[:, prefix:].transpose(1, 2).unsqueeze(3)
     raise FlamError(
         f"the backbone returned a tensor of shape {tuple(output.shape)}; expected a feature map "
         f"with {width} channels. Choose another backbone.model."
@@ -102,7 +106,8 @@ def load_weights(backbone: Backbone, model: str, weights: str) -> None:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises pickle, zip and runtime errors alike
         raise FlamError(f"backbone.weights: {path} cannot be opened as weights: {error}") from error
-    _load_state(backbone, state.get("state_dict", state), str(path))
+    state = state.get("state_dict", state) if isinstance(state, dict) else {}
+    _load_state(backbone, state, str(path))
 
 
 def _load_timm(backbone: Backbone, model: str) -> None:

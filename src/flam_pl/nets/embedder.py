@@ -69,13 +69,12 @@ class Embedders(nn.Module):
         self.schema = schema
         self.embedding_dim = embedding_dim
         self.space = WorkingSpace(dimension, working_dim)
-        self.by_type = nn.ModuleDict(
-            {
-                name: AttributeEmbedder(
-                    dimension, self.space.dimension, len(classes), embedding_dim, hidden, dropout
-                )
-                for name, classes in schema.classes.items()
-            }
+        # by position: a user's column may have a name that a module cannot have
+        self.by_type = nn.ModuleList(
+            AttributeEmbedder(
+                dimension, self.space.dimension, classes, embedding_dim, hidden, dropout
+            )
+            for classes in schema.sizes
         )
 
     def fit(self, features: Tensor, labels: Tensor) -> None:
@@ -96,7 +95,7 @@ class Embedders(nn.Module):
     def of(self, attribute_type: str) -> AttributeEmbedder:
         """The embedder of one type; raises ``SchemaError`` for an unknown one."""
         self.schema.of(attribute_type)
-        embedder = self.by_type[attribute_type]
+        embedder = self.by_type[self.schema.types.index(attribute_type)]
         assert isinstance(embedder, AttributeEmbedder)
         return embedder
 

@@ -85,23 +85,16 @@ class Manipulator(nn.Module):
         super().__init__()
         self.schema, self.shared = schema, shared
         types = len(schema.types)
-        names = ["all"] if shared else list(schema.types)
+        pairs = 1 if shared else types
         condition = embedding_dim + (types if shared else 0)
-        self.generators = nn.ModuleDict(
-            {n: Generator(dimension, condition, hidden, depth, residual) for n in names}
+        self.generators = nn.ModuleList(
+            Generator(dimension, condition, hidden, depth, residual) for _ in range(pairs)
         )
-        self.discriminators = nn.ModuleDict(
-            {
-                n: Discriminator(
-                    dimension,
-                    types,
-                    embedding_dim,
-                    discriminator_hidden,
-                    discriminator_depth,
-                    noise,
-                )
-                for n in names
-            }
+        self.discriminators = nn.ModuleList(
+            Discriminator(
+                dimension, types, embedding_dim, discriminator_hidden, discriminator_depth, noise
+            )
+            for _ in range(pairs)
         )
 
     def edit(self, features: Tensor, embedding: Tensor, target: Tensor) -> Tensor:
@@ -111,23 +104,23 @@ class Manipulator(nn.Module):
         """
         if self.shared:
             code = torch.nn.functional.one_hot(target, len(self.schema.types)).to(embedding.dtype)
-            edited: Tensor = self.generators["all"](features, torch.cat([embedding, code], dim=1))
+            edited: Tensor = self.generators[0](features, torch.cat([embedding, code], dim=1))
             return edited
         edited = torch.empty_like(features)
-        for t, name in enumerate(self.schema.types):
+        for t, generator in enumerate(self.generators):
             rows = (target == t).nonzero(as_tuple=True)[0]
-            part = self.generators[name](features[rows], embedding[rows])
+            part = generator(features[rows], embedding[rows])
             edited = edited.index_put((rows,), part.to(edited.dtype))
         return edited
 
     def discriminate(self, features: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Logits ``(B, 1)`` and embeddings ``(B, types, k)`` by the D of each row's target type."""
         if self.shared:
-            logits, embeddings = self.discriminators["all"](features)
+            logits, embeddings = self.discriminators[0](features)
             return logits, embeddings
         parts = [
-            (rows, *self.discriminators[name](features[rows]))
-            for t, name in enumerate(self.schema.types)
+            (rows, *discriminator(features[rows]))
+            for t, discriminator in enumerate(self.discriminators)
             for rows in [(target == t).nonzero(as_tuple=True)[0]]
         ]
         order = torch.cat([rows for rows, _, _ in parts]).argsort()

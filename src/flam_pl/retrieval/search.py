@@ -45,5 +45,5 @@ def top_k(
         scores.append(best.values)
         positions.append(best.indices)
     if not scores:
-        return queries.new_empty((0, k)), torch.empty((0, k), dtype=torch.long)
+        return queries.new_empty((0, k)), queries.new_empty((0, k), dtype=torch.long)
     return torch.cat(scores), torch.cat(positions)

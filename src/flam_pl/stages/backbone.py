@@ -58,6 +58,8 @@ class BackboneStage(pl.LightningModule):
         )
         self.validation_items = torch.from_numpy(validation[0])
         self.is_query = torch.from_numpy(validation[1])
+        of_shop = self.validation_items[~self.is_query]
+        self.findable = self.is_query & torch.isin(self.validation_items, of_shop)
         self.validation_features = ByRow(len(validation[0]), dimension)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -87,14 +89,12 @@ class BackboneStage(pl.LightningModule):
     def on_validation_epoch_end(self) -> None:
         features = self.validation_features.compute().cpu()
         self.validation_features.reset()
-        query, shop = self.is_query, ~self.is_query
-        items = self.validation_items
-        findable = query & torch.isin(items, items[shop])
-        if not findable.any():
+        if not self.findable.any():
             return
+        items, shop = self.validation_items, ~self.is_query
         gallery = F.normalize(features[shop], dim=1)
-        _, found = top_k(features[findable], gallery, min(max(self.ks), len(gallery)))
-        hits = hits_at(items[shop][found], items[findable], self.ks).float().mean(dim=0)
+        _, found = top_k(features[self.findable], gallery, min(max(self.ks), len(gallery)))
+        hits = hits_at(items[shop][found], items[self.findable], self.ks).float().mean(dim=0)
         for k, value in zip(self.ks, hits.tolist(), strict=True):
             self.log(f"val/R@{k}", value, prog_bar=k == 1)
 

@@ -160,4 +160,10 @@ def load_into(net: nn.Module, folder: Path, prefix: str) -> None:
                 f"{path} does not fit: {name} is {got}, expected {tuple(tensor.shape)}. It was "
                 "trained with other settings; train again, or use the run's own settings."
             )
+    unknown = sorted(own.keys() - net.state_dict().keys())
+    if unknown:
+        raise HandoffError(
+            f"{path} does not fit: it holds {unknown[0]}, which these settings have no place for. "
+            "It was trained with other settings; train again, or use the run's own settings."
+        )
     net.load_state_dict(own)

@@ -77,19 +77,17 @@ class ManipulatorStage(pl.LightningModule):
         Returns:
             x in the working space ``(B, d)``; its embeddings ``(B, types, k)``; the embeddings that
             x-tilde should have ``(B, types, k)``; the target type of each row ``(B,)``; phi_a(x^-),
-            which is asked for ``(B, k)``. A row for which the batch holds no x^- is left out.
+            which is asked for ``(B, k)``.
         """
         with torch.no_grad():
             x = self.embedders.space(features)
             e = self.embedders.embed(x)
             labels = self.embedders.classify(e)
             target = torch.randint(e.shape[1], (len(x),), device=x.device)
-            other, has_one = nearest_of_other_class(
-                e, labels, target, self.settings["online_sampling"]
-            )
+            other = nearest_of_other_class(e, labels, target, self.settings["online_sampling"])
             asked = e[other, target]
             wanted = wanted_embeddings(e, asked, target)
-            return x[has_one], e[has_one], wanted[has_one], target[has_one], asked[has_one]
+            return x, e, wanted, target, asked
 
     def discriminator_terms(
         self, x: Tensor, edited: Tensor, e: Tensor, target: Tensor
@@ -162,6 +160,6 @@ class ManipulatorStage(pl.LightningModule):
 
         def decay(step: int) -> float:
             """Constant for the first half, then down to zero in a straight line."""
-            return min(1.0, 2.0 * (1.0 - step / steps))
+            return max(0.0, min(1.0, 2.0 * (1.0 - step / steps)))
 
         return [g, d], [torch.optim.lr_scheduler.LambdaLR(o, decay) for o in (g, d)]

@@ -28,6 +28,14 @@ from flam_pl.stages.handoff import CHECKPOINT, StageRecord, inputs_hash, sha256,
 logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
 
 
+class OwnChance(Callback):
+    """Gives each rank its own random numbers: all start from one seed, to draw equal weights."""
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if trainer.world_size > 1:
+            torch.manual_seed(torch.initial_seed() + trainer.global_rank)
+
+
 @rank_zero_only
 def say(text: str) -> None:
     """Print, once and not once a rank."""
@@ -75,7 +83,7 @@ def make_trainer(
         strategy=strategy,
         precision=settings.precision,  # type: ignore[arg-type]  # checked by Lightning
         max_epochs=settings.max_epochs if settings.max_epochs is not None else epochs,
-        callbacks=callbacks,
+        callbacks=[OwnChance(), *(callbacks or [])],
         enable_progress_bar=settings.progress,
         enable_model_summary=False,
         use_distributed_sampler=False,  # the samplers of the data module know their rank
@@ -99,7 +107,7 @@ def train_stage(
     settings: dict[str, Any],
     architecture: dict[str, Any],
 ) -> StageRecord:
-    """Train (or find trained) one stage; afterwards ``module`` holds the best weights.
+    """Train one stage and keep its best epoch, or find that it is trained already.
 
     Args:
         epochs: 0 keeps the weights as they are and only measures them.
@@ -123,8 +131,8 @@ def train_stage(
     )
     loggers = make_loggers(config.logger, stage, folder, str(config.folder.name))
     trainer = make_trainer(config, stage, epochs, [keep], logger=loggers, log_every_n_steps=10)
-    record = StageRecord.load(folder)
-    if record and record.inputs == wanted and not config.retrain and trained(folder, record):
+    record = None if config.retrain else StageRecord.load(folder)
+    if record and record.inputs == wanted and trained(folder, record):
         say(f"{stage}: up to date, nothing to train (retrain=true trains again)")
         return record
 
@@ -139,7 +147,10 @@ def train_stage(
         best = Path(keep.best_model_path)
         state = torch.load(best, map_location="cpu", weights_only=True)["state_dict"]
         module.load_state_dict(state)
-        metrics = curve(trainer, monitor, keep)
+        metrics = plain_metrics(trainer)
+        if monitor:  # the figures of the weights that are kept, not of the last epoch
+            trainer.validate(module, datamodule=datamodule, verbose=False)
+            metrics |= plain_metrics(trainer)
     else:
         say(f"{stage}: frozen, its weights are used as they are")
         trainer.validate(module, datamodule=datamodule, verbose=False)
@@ -180,14 +191,6 @@ def plain_metrics(trainer: pl.Trainer) -> dict[str, float]:
     return {name: round(float(v), 6) for name, v in trainer.callback_metrics.items()}
 
 
-def curve(trainer: pl.Trainer, monitor: str | None, keep: ModelCheckpoint) -> dict[str, float]:
-    """The figures at the end, and the best value of the one that was watched."""
-    metrics = plain_metrics(trainer)
-    if monitor and keep.best_model_score is not None:
-        metrics[f"best {monitor}"] = round(float(keep.best_model_score), 6)
-    return metrics
-
-
 def make_loggers(settings: LoggerConfig, stage: str, folder: Path, run: str) -> list[Logger]:
     """CSV always; W&B where it can be had without a question or a stall."""
     loggers: list[Logger] = [CSVLogger(str(folder), name="", version="logs")]
@@ -226,8 +229,11 @@ def wandb_mode(wanted: str) -> str | None:
         return None
     if wanted == "offline" or forced == "offline":
         return "offline"
-    if wanted == "auto" and not logged_in():
-        return None
+    if not logged_in():
+        if wanted == "auto":
+            return None
+        warnings.warn("W&B: not logged in (wandb login), logging offline", stacklevel=2)
+        return "offline"
     host = os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai").split("//")[-1].split("/")[0]
     name, _, port = host.partition(":")
     try:
