@@ -34,7 +34,7 @@ from flam_pl.stages.manipulator import ManipulatorStage
 from flam_pl.stages.training import make_trainer, say, train_stage
 from flam_pl.trained import restore_backbone, restore_embedders
 
-MONITOR = "T@20"
+MONITOR = "T@10"
 """The manipulator's epoch that is kept is the one best in this on the validation split."""
 
 

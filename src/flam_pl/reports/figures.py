@@ -96,14 +96,14 @@ def draw_searches(
     figure, axes = plt.subplots(
         len(examples),
         columns,
-        figsize=(1.3 * sum(widths), 1.62 * len(examples)),
+        figsize=(1.3 * sum(widths), 1.5 * len(examples)),
         squeeze=False,
         gridspec_kw={"width_ratios": widths},
     )
     for axis in axes.flat:
         axis.axis("off")
     combinations = data.schema.combinations(data.labels)
-    for example, line in zip(examples, axes, strict=True):
+    for row, (example, line) in enumerate(zip(examples, axes, strict=True)):
         goal = data.schema.combinations(example.wanted(data)[None])[0]
         _show(line[0], catalog.paths[rows[example.query]], QUERY)
         line[0].set_title(example.title(data), fontsize=8, pad=3, loc="left")
@@ -115,10 +115,10 @@ def draw_searches(
             for axis, position in zip(line[start:], results, strict=False):
                 hit = combinations[position] == goal
                 _show(axis, catalog.paths[rows[position]], HIT if hit else None)
-            if line is axes[0]:
+            if row == 0:
                 title = METHODS.get(editor.name, editor.name)
-                line[start + 1].set_title(title, fontsize=9, pad=3, loc="left", weight="bold")
-    figure.tight_layout(pad=0.3, w_pad=0.3, h_pad=0.4)
+                line[start].set_title(title, fontsize=9, pad=3, loc="left", weight="bold")
+    figure.tight_layout(pad=0.3, w_pad=0.3, h_pad=0.3)
     save(figure, path)
 
 
@@ -158,7 +158,7 @@ def draw_curves(path: Path, log: Path, title: str) -> bool:
     for axis, name in zip(axes.flat, names, strict=False):
         values = table[["epoch", name]].dropna()
         axis.plot(np.linspace(0, values["epoch"].max() + 1, len(values)), values[name], lw=1.4)
-        plain = name.replace("val/", "val/no_edit/")
+        plain = f"val/no_edit/{name.removeprefix('val/')}"
         if plain in table:
             axis.axhline(table[plain].dropna().iloc[-1], color="grey", ls=":", lw=1)
         axis.set_title(name, fontsize=8)

@@ -133,8 +133,11 @@ class ManipulatorStage(pl.LightningModule):
         edited = self.manipulator.edit(x, asked, target)
         own = e[torch.arange(len(e), device=e.device), target]
         recovered = self.manipulator.edit(edited, own, target)
+        # in training mode D has its noise: without it D sees features as it has never seen any
+        self.manipulator.discriminators.train()
         real, _ = self.manipulator.discriminate(x, target)
         fake, _ = self.manipulator.discriminate(edited, target)
+        self.manipulator.discriminators.eval()
         figures = {
             "val/cosine_edited": F.cosine_similarity(x, edited).mean(),
             "val/cosine_recovered": F.cosine_similarity(x, recovered).mean(),
@@ -146,7 +149,7 @@ class ManipulatorStage(pl.LightningModule):
     def on_validation_epoch_end(self) -> None:
         if self.evaluate is not None:
             for name, value in self.evaluate().items():
-                self.log(f"val/{name}", value, prog_bar=name == "T@20")
+                self.log(f"val/{name}", value, prog_bar=name == "T@10")
 
     def configure_optimizers(self) -> tuple[list[Any], list[Any]]:
         s = self.settings
