@@ -44,7 +44,7 @@ def test_there_is_a_choice_in_every_group() -> None:
 def test_the_defaults_are_complete(defaults: Config) -> None:
     config = defaults
     assert isinstance(config.data, WardrobeData) and config.data.root
-    assert config.backbone.model == "resnet10t"
+    assert config.backbone.max_epochs > 0
     assert config.folder == Path("runs/wardrobe")
     assert "???" not in OmegaConf.to_yaml(OmegaConf.structured(config))
 
@@ -61,8 +61,9 @@ def test_every_choice_composes_and_is_checked(choice: str) -> None:
 
 @pytest.mark.parametrize("data", ["wardrobe", "fashion_products", "table"])
 def test_the_backbone_follows_the_data_unless_it_is_named(data: str) -> None:
-    expected = "resnet10t" if data == "wardrobe" else "tf_efficientnet_lite0"
-    assert load_config([f"data={data}"]).backbone.model == expected
+    """Only the wardrobe has several photos of an item to tune a backbone on."""
+    tuned = load_config([f"data={data}"]).backbone.max_epochs > 0
+    assert tuned == (data == "wardrobe")
     assert load_config([f"data={data}", "backbone=resnet50"]).backbone.model == "resnet50"
 
 
@@ -245,7 +246,7 @@ def test_other_data_does_not_change_the_run_s_backbone(tmp_path: Path) -> None:
     """The settings go into the report, which would name a network that was never used."""
     where = trained(tmp_path, "data.train_items=50")
     config, _ = load_run_config([*where, "data=table", "data.root=/photos.csv"])
-    assert config.backbone.model == "resnet10t" and config.backbone.image_size == 64
+    assert config.backbone.max_epochs > 0 and config.backbone.image_size == 112
 
 
 def test_the_number_of_workers_is_not_other_data(tmp_path: Path) -> None:

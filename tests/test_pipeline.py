@@ -22,6 +22,7 @@ TINY = (
     "data.labelled_share=1",
     "data.label_rate=1",
     "data.workers=0",
+    "backbone=scratch",
     "backbone.image_size=32",
     "backbone.feature_dim=32",
     "backbone.items=10",
