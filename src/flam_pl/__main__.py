@@ -8,8 +8,12 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from flam_pl.errors import FlamError
+
+if TYPE_CHECKING:
+    from flam_pl.reports.report import Report
 
 
 def data(overrides: Sequence[str]) -> None:
@@ -53,13 +57,10 @@ def train_flam(overrides: Sequence[str]) -> None:
     from flam_pl.config import load_config, save_config
     from flam_pl.evaluating import measure
     from flam_pl.pipeline import train
-    from flam_pl.stages.training import is_first_process
 
     config = load_config(overrides)
     save_config(config, overrides)
-    run = train(config)
-    if is_first_process():  # the other processes of a DDP run have done their part
-        print(measure(run).summary())
+    show(measure(train(config)))
 
 
 def evaluate(overrides: Sequence[str]) -> None:
@@ -67,7 +68,7 @@ def evaluate(overrides: Sequence[str]) -> None:
     from flam_pl import evaluating
     from flam_pl.config import load_run_config
 
-    print(evaluating.evaluate(*load_run_config(overrides)).summary())
+    show(evaluating.evaluate(*load_run_config(overrides)))
 
 
 def report(overrides: Sequence[str]) -> None:
@@ -77,7 +78,13 @@ def report(overrides: Sequence[str]) -> None:
 
     config, _ = load_run_config(overrides)
     folder = config.folder / (f"report-{config.report}" if config.report else "report")
-    print(rewrite(folder).summary())
+    show(rewrite(folder))
+
+
+def show(written: Report | None) -> None:
+    """The summary of a report, where this process wrote one."""
+    if written is not None:
+        print(written.summary())
 
 
 def bench(overrides: Sequence[str]) -> None:
@@ -117,6 +124,7 @@ def quiet_libraries() -> None:
         ".*IterableDataset.*__len__.*",
         ".*Trying to infer the `batch_size`.*",
         ".*isinstance\\(treespec, LeafSpec\\).*",
+        ".*in eval mode at the start of training.*",  # the frozen teacher of stage 3
         ".*Checkpoint directory.*exists and is not empty.*",
         ".*Precision 16-mixed is not supported.*",
     ):

@@ -170,7 +170,7 @@ class ManipulatorConfig:
     """Largest gradient norm of G and of D; 0 does not clip."""
     batch_size: int = 256
     steps_per_epoch: int = 250
-    max_epochs: int = 10
+    max_epochs: int = 8
 
 
 @dataclass

@@ -18,10 +18,11 @@ from flam_pl.editing.evaluation import EvaluationSet, evaluate_edits, evaluate_i
 from flam_pl.pipeline import Run, extract, usable
 from flam_pl.reports.report import Report
 from flam_pl.stages.handoff import versions
+from flam_pl.stages.training import is_first_process
 from flam_pl.trained import Trained
 
 
-def evaluate(config: Config, own: bool) -> Report:
+def evaluate(config: Config, own: bool) -> Report | None:
     """Evaluate a finished run again, or on a data set other than the one it was trained on.
 
     With ``report=<name>`` the data set is another catalogue: all of its images that carry all
@@ -49,8 +50,14 @@ def evaluate(config: Config, own: bool) -> Report:
     return measure(run, trained)
 
 
-def measure(run: Run, trained: Trained | None = None) -> Report:
-    """Every figure of the run's evaluation split, written as the report that it belongs to."""
+def measure(run: Run, trained: Trained | None = None) -> Report | None:
+    """Every figure of the run's evaluation split, written as the report that it belongs to.
+
+    Returns:
+        The report; None in the further processes of a DDP run, whose work is done.
+    """
+    if not is_first_process():
+        return None
     config, catalog = run.config, run.catalog
     trained = trained or Trained.open(run.folder)
     store = run.data.features
@@ -123,10 +130,6 @@ def measure(run: Run, trained: Trained | None = None) -> Report:
 
 
 def peak_memory_mb() -> int:
-    """Most memory this process and its largest worker ever held, in MB."""
+    """Most memory this process ever held, in MB; loading workers, 0.8 GB each, come on top."""
     unit = 1024 if sys.platform != "darwin" else 1024 * 1024  # kB on Linux, bytes on macOS
-    most = sum(
-        resource.getrusage(who).ru_maxrss
-        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    )
-    return round(most / unit)
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit)

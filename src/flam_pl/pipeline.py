@@ -111,7 +111,7 @@ def usable(catalog: Catalog, config: Config) -> Catalog:
 def train_backbone(run: Run, net: Backbone) -> StageRecord:
     """Stage 1: features in which photos of one item lie together."""
     settings, catalog = run.config.backbone, run.catalog
-    data = run.data.for_stage("backbone")
+    data = run.data.serve("images")
     held_out = data.validation_rows
     consumer = (catalog.table["domain"] == "consumer").to_numpy(bool)
     stage = BackboneStage(
@@ -170,7 +170,7 @@ def extract(run: Run, backbone: StageRecord, folder: Path) -> None:
 def train_embedders(run: Run, backbone: StageRecord) -> StageRecord:
     """Stage 2: phi_a and d_a of every type, on whatever labels there are."""
     settings, catalog = run.config.embedder, run.catalog
-    data = run.data.for_stage("embedder")
+    data = run.data.serve("labelled", settings.batch_size)
     rows = catalog.rows(split="train")
     architecture: dict[str, Any] = {
         "dimension": data.features.dimension,
@@ -203,7 +203,7 @@ def train_embedders(run: Run, backbone: StageRecord) -> StageRecord:
 def train_manipulator(run: Run, parent: StageRecord) -> StageRecord:
     """Stage 3: the generator that edits features, against a discriminator."""
     settings = run.config.manipulator
-    data = run.data.for_stage("manipulator")
+    data = run.data.serve("unlabelled", settings.batch_size, settings.steps_per_epoch)
     embedders = restore_embedders(run.folder / "embedder", parent)
     architecture: dict[str, Any] = {
         "dimension": embedders.space.dimension,

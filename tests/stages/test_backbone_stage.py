@@ -187,7 +187,7 @@ def extract(
 def test_extracted_features_are_those_of_each_image_in_catalog_order(tmp_path: Path) -> None:
     data, module = data_of(draw(tmp_path)), stage()
     with pytest.raises(FlamError, match="call cache_features first"):
-        _ = data.for_stage("embedder").features
+        _ = data.serve("labelled").features
     said = extract(data, module, tmp_path / "features")
     assert "extracted 80 images" in said and "not extracted yet" in said
     stored = data.features.rows(np.arange(80))

@@ -25,14 +25,15 @@ from flam_pl.data.samplers import ItemBatchSampler
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.errors import FlamError
 
-Stage = Literal["backbone", "embedder", "manipulator"]
+Source = Literal["images", "labelled", "unlabelled"]
+"""What a stage trains on: images of items; features with their labels; features alone."""
 
 
 class FlamDataModule(pl.LightningDataModule):
     """Images for stage 1, their features for stages 2 and 3.
 
-    ``for_stage`` says which loaders the Trainer gets; ``cache_features`` must have run before
-    stages 2 and 3.
+    ``serve`` says which loaders the Trainer gets; ``cache_features`` must have run before a stage
+    that trains on features.
     """
 
     def __init__(self, catalog: Catalog, config: Config, preprocess: Preprocess) -> None:
@@ -42,11 +43,21 @@ class FlamDataModule(pl.LightningDataModule):
         """
         super().__init__()
         self.catalog, self.config, self.preprocess = catalog, config, preprocess
-        self.stage: Stage = "backbone"
+        self.source: Source = "images"
+        self._batch_size = 1
+        self._batches: int | None = None
         self._store: FeatureStore | None = None
 
-    def for_stage(self, stage: Stage) -> FlamDataModule:
-        self.stage = stage
+    def serve(
+        self, source: Source, batch_size: int = 1, batches: int | None = None
+    ) -> FlamDataModule:
+        """Choose what the loaders give from now on.
+
+        Args:
+            batch_size: of features; batches of images are P x K.
+            batches: of features in an epoch; None is one pass.
+        """
+        self.source, self._batch_size, self._batches = source, batch_size, batches
         return self
 
     # --- rows: who trains on what
@@ -65,28 +76,26 @@ class FlamDataModule(pl.LightningDataModule):
 
     @property
     def feature_rows(self) -> tuple[np.ndarray, np.ndarray]:
-        """Training and validation rows of the present stage (2 or 3)."""
-        if self.stage == "embedder":
+        """Training and validation rows of a stage that trains on features."""
+        if self.source == "labelled":
             return (
                 self.catalog.rows(split="train", labelled=True),
                 self.catalog.rows(split="val", labelled=True),
             )
-        # the manipulator reads no label: every training image serves
+        # no label is read: every training image serves
         return self.catalog.rows(split="train"), self.catalog.rows(split="val", dense=True)
 
     # --- loaders
 
     def train_dataloader(self) -> DataLoader[Any]:
-        if self.stage == "backbone":
+        if self.source == "images":
             return self._item_loader()
-        settings = self.config.embedder if self.stage == "embedder" else self.config.manipulator
-        steps = self.config.manipulator.steps_per_epoch if self.stage == "manipulator" else None
         batches = FeatureBatches(
             self.features,
             self.feature_rows[0],
             self.catalog.labels,
-            settings.batch_size,
-            batches=steps,
+            self._batch_size,
+            batches=self._batches,
             seed=self.config.seed,
             rank=self._rank,
             world=self._world,
@@ -94,7 +103,7 @@ class FlamDataModule(pl.LightningDataModule):
         return DataLoader(batches, batch_size=None)
 
     def val_dataloader(self) -> DataLoader[Any] | list[Any]:
-        if self.stage == "backbone":
+        if self.source == "images":
             rows = self.validation_rows
             return self._image_loader(rows, self.preprocess) if len(rows) else []
         rows = self.feature_rows[1]
@@ -176,7 +185,7 @@ class FlamDataModule(pl.LightningDataModule):
     def features(self) -> FeatureStore:
         """The cached features; raises ``FlamError`` before ``cache_features``."""
         if self._store is None:
-            raise FlamError(f"the {self.stage} stage reads features: call cache_features first")
+            raise FlamError("there are no features yet: call cache_features first")
         return self._store
 
     def labels(self, rows: np.ndarray) -> Tensor:

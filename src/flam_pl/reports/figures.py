@@ -44,10 +44,10 @@ class Example:
         return labels
 
     def title(self, data: EvaluationSet) -> str:
-        """E.g. ``dress blue stripes → red``."""
+        """E.g. ``dress blue stripes``, and below it ``→ red``."""
         schema, labels = data.schema, data.labels[self.query]
         names = [schema.of(name)[labels[t]] for t, name in enumerate(schema.types)]
-        return f"{' '.join(names)} → {self.target_class}"
+        return f"{' '.join(names)}\n→ {self.target_class}"
 
 
 def choose_examples(data: EvaluationSet, count: int, seed: int) -> list[Example]:
@@ -96,7 +96,7 @@ def draw_searches(
     figure, axes = plt.subplots(
         len(examples),
         columns,
-        figsize=(1.3 * sum(widths), 1.5 * len(examples)),
+        figsize=(1.3 * sum(widths), 1.6 * len(examples)),
         squeeze=False,
         gridspec_kw={"width_ratios": widths},
     )
@@ -106,7 +106,7 @@ def draw_searches(
     for row, (example, line) in enumerate(zip(examples, axes, strict=True)):
         goal = data.schema.combinations(example.wanted(data)[None])[0]
         _show(line[0], catalog.paths[rows[example.query]], QUERY)
-        line[0].set_title(example.title(data), fontsize=8, pad=3, loc="left")
+        line[0].set_title(example.title(data), fontsize=7, pad=3, loc="left")
         for number, (editor, index) in enumerate(sides):
             edit = (example.target_type, example.target_class)
             _, found = index.search(data.features[[example.query]], SHOWN + 1, edit)

@@ -17,6 +17,7 @@ from flam_pl.data.feature_store import replace_folder
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.editing.editor import Editor
 from flam_pl.editing.evaluation import EvaluationSet
+from flam_pl.errors import FlamError
 from flam_pl.reports import tables
 from flam_pl.reports.figures import choose_examples, draw_curves, draw_searches
 
@@ -92,8 +93,11 @@ def rewrite(folder: Path) -> Report:
     """Write the tables and the page of a report again from its metrics.
 
     Raises:
-        FileNotFoundError: there is no ``metrics.json``.
+        FlamError: there is no ``metrics.json``.
     """
-    metrics = json.loads((folder / "metrics.json").read_text())
+    path = folder / "metrics.json"
+    if not path.is_file():
+        raise FlamError(f"there is no report at {folder}: {path} is missing. make evaluate first")
+    metrics = json.loads(path.read_text())
     write_pages(folder, metrics)
     return Report(folder, folder.parent, metrics)

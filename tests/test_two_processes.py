@@ -1,0 +1,83 @@
+"""The whole pipeline under DDP: two processes on the CPU, talking by gloo."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+SETTINGS = (
+    "data.train_items=90",
+    "data.train_photos=2",
+    "data.val_items=8",
+    "data.evaluation_items=15",
+    "data.image_size=48",
+    "data.labelled_share=1",
+    "data.label_rate=1",
+    "data.workers=0",
+    "backbone=scratch",
+    "backbone.image_size=32",
+    "backbone.feature_dim=32",
+    "backbone.dtype=float32",
+    "embedder.max_epochs=2",
+    "manipulator.max_epochs=1",
+    "manipulator.steps_per_epoch=10",
+    "manipulator.hidden=64",
+    "evaluation.resamples=50",
+    "evaluation.examples=1",
+    "trainer.accelerator=cpu",
+    "trainer.progress=false",
+    "logger.wandb=off",
+)
+
+
+def command(folder: Path, run: str, *more: str) -> None:
+    words = [f"data.root={folder}/wardrobe", f"runs_dir={folder}/runs", f"run={run}"]
+    environment = {k: v for k, v in os.environ.items() if k not in ("LOCAL_RANK", "WORLD_SIZE")}
+    done = subprocess.run(
+        [sys.executable, "-m", "flam_pl", "train-flam", *SETTINGS, *words, *more],
+        env={**environment, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=400,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_features_of_one_and_a_report(tmp_path: Path) -> None:
+    """An untrained backbone is the same in both runs, so its features must be.
+
+    They are compared to 1e-4: the batches are cut otherwise, and sums of another order round
+    otherwise. The training of stages 2 and 3 sees twice the batch, so those figures may differ.
+    """
+    frozen = "backbone.max_epochs=0"
+    command(tmp_path, "one", frozen, "trainer.devices=1")
+    command(tmp_path, "two", frozen, "trainer.devices=2", "trainer=ddp")
+    one, two = (
+        np.load(tmp_path / "runs" / r / "features" / "features.npy") for r in ("one", "two")
+    )
+    assert one.std() > 0
+    np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-4)
+    reports = [
+        json.loads((tmp_path / "runs" / r / "report" / "metrics.json").read_text())
+        for r in ("one", "two")
+    ]
+    # what does not depend on training is the same, to the last query
+    assert reports[0]["fir"] == reports[1]["fir"]
+    assert reports[0]["fam"]["no_edit"] == reports[1]["fam"]["no_edit"]
+    assert reports[0]["edits"] == reports[1]["edits"]
+
+
+@pytest.mark.slow
+def test_two_processes_train_every_stage(tmp_path: Path) -> None:
+    command(tmp_path, "two", "backbone.max_epochs=1", "trainer.devices=2", "trainer=ddp")
+    run = tmp_path / "runs" / "two"
+    for stage in ("backbone", "embedder", "manipulator"):
+        assert (run / stage / "best.ckpt").is_file()
+    assert json.loads((run / "report" / "metrics.json").read_text())["fam"]["flam"]
