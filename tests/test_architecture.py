@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "flam_pl"
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("attributes", "config", "errors"),
+    ("attributes", "config", "config_data", "errors"),
     ("losses", "retrieval"),
     ("nets",),
     ("datasets", "data"),

@@ -1,7 +1,8 @@
 """Schemas of every config group. A key that is not declared here is refused by name.
 
-The YAML files in ``conf/`` choose values; this file says which keys exist, of which type, and what
-they mean. ``load_config`` is the one way from a command line to a checked ``Config``.
+The data sets have theirs in ``config_data.py``. The YAML files in ``conf/`` choose values; these
+two say which keys exist, of which type, and what they mean. ``load_config`` is the one way from a
+command line to a checked ``Config``.
 """
 
 from __future__ import annotations
@@ -19,74 +20,10 @@ from hydra.errors import HydraException
 from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from flam_pl.config_data import DATA_SCHEMAS, DataConfig
+from flam_pl.config_data import TableData as TableData
+from flam_pl.config_data import WardrobeData as WardrobeData
 from flam_pl.errors import FlamError
-
-
-@dataclass
-class DataConfig:
-    """What every data set has."""
-
-    name: str = MISSING
-    """Name of the data set; also the name of the run unless ``run`` is given."""
-    root: str | None = None
-    """Folder (or, for ``table``, file) with the data."""
-    min_side: int = 8
-    """Images smaller than this many pixels on a side are left out, counted and reported."""
-    workers: int = -1
-    """Processes that decode images; -1 is one a core less one, at most 8."""
-
-
-@dataclass
-class WardrobeData(DataConfig):
-    """The embedded data set; it is drawn into ``root`` when it is not there yet."""
-
-    seed: int = 0
-    image_size: int = 128
-    train_items: int = 600
-    train_photos: int = 6
-    val_items: int = 80
-    val_photos: int = 4
-    evaluation_items: int = 400
-    evaluation_photos: int = 4
-    counterfactuals: int = 2
-    """Counterfactual items of an evaluation item: the same, with one attribute changed."""
-    labelled_share: float = 0.4
-    """Share of the training images that carry any label."""
-    label_rate: float = 0.7
-    """Share of the types that such an image keeps a label of."""
-    wrong_rate: float = 0.05
-    """Share of the kept labels that name another class."""
-
-
-@dataclass
-class SplitData(DataConfig):
-    """A data set without a published split: images with all labels are split off at random."""
-
-    classes: int = 10
-    """The most frequent classes of each attribute type that are used."""
-    evaluation: int = 1200
-    validation: int = 300
-    split_seed: int = 0
-
-
-@dataclass
-class FashionProductsData(SplitData):
-    """Kaggle's Fashion Product Images: ``styles.csv`` and ``images/{id}.jpg`` under ``root``."""
-
-    category: str = "Apparel"
-
-
-@dataclass
-class TableData(SplitData):
-    """A CSV or Parquet table of one's own; ``root`` is the file."""
-
-    images: str | None = None
-    """Folder that the table's paths are relative to; null is the table's own folder."""
-    types: list[str] = field(default_factory=lambda: ["shape", "color", "pattern"])
-    columns: list[str] = field(default_factory=list)
-    """The table's own names of columns and what they are here, e.g. ``[photo:path]``."""
-    extras: list[str] = field(default_factory=list)
-    """Further columns to keep: attributes that nobody trains on."""
 
 
 @dataclass
@@ -234,9 +171,7 @@ class Config:
 
 SCHEMAS: dict[tuple[str | None, str], type] = {
     (None, "schema"): Config,
-    ("data", "schema_wardrobe"): WardrobeData,
-    ("data", "schema_fashion_products"): FashionProductsData,
-    ("data", "schema_table"): TableData,
+    **{("data", f"schema_{name}"): schema for name, schema in DATA_SCHEMAS.items()},
     ("backbone", "schema_backbone"): BackboneConfig,
     ("embedder", "schema_embedder"): EmbedderConfig,
     ("manipulator", "schema_manipulator"): ManipulatorConfig,
