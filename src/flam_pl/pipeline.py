@@ -21,6 +21,7 @@ from flam_pl.data.images import Preprocess
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.inspection import check_usable, find_unusable
 from flam_pl.datasets.sources import open_catalog
+from flam_pl.datasets.splits import split_csv
 from flam_pl.editing.baselines import NoEdit
 from flam_pl.editing.evaluation import EvaluationSet, evaluate_edits
 from flam_pl.editing.flam import Flam
@@ -31,7 +32,7 @@ from flam_pl.stages.backbone import BackboneStage
 from flam_pl.stages.embedder import EmbedderStage
 from flam_pl.stages.handoff import StageRecord, write_text
 from flam_pl.stages.manipulator import ManipulatorStage
-from flam_pl.stages.training import make_trainer, say, train_stage
+from flam_pl.stages.training import is_first_process, make_trainer, say, train_stage
 from flam_pl.trained import restore_backbone, restore_embedders
 
 MONITOR = "T@10"
@@ -73,6 +74,8 @@ def open_run(config: Config) -> tuple[Run, Backbone]:
     started = time.monotonic()
     catalog = usable(open_catalog(config.data), config)
     check_usable(catalog)
+    if is_first_process():
+        write_text(config.folder / "split.csv", split_csv(catalog))
     settings = config.backbone
     net = Backbone(settings.model, settings.feature_dim)
     load_weights(net, settings.model, settings.weights)

@@ -46,13 +46,16 @@ class Catalog:
     Attributes:
         name: name of the data set, used in messages and file names.
         root: folder that the paths are relative to.
-        table: RangeIndex; the columns ``path`` (str, posix, relative to ``root``), ``item`` (str
-            or NA), ``domain``, ``split``, ``view`` (int; 0 = the file as it is, v > 0 = the v-th
-            seeded distortion of the same file), ``counterfactual_of`` (item of the original, or
-            NA), one nullable string column per attribute type, then the extras.
+        table: RangeIndex; the columns ``path`` (str, posix, relative to ``root``, or absolute where
+            the file lies elsewhere), ``item`` (str or NA), ``domain``, ``split``, ``view`` (int;
+            0 = the file as it is, v > 0 = the v-th seeded distortion of the same file),
+            ``counterfactual_of`` (item of the original, or NA), one nullable string column per
+            attribute type, then the extras.
         schema: attribute types and their classes; a label outside it is an error, not "unlabelled".
         extras: columns nobody trains on (gender, season, ...), kept for inspection.
         dropped: what the reader left out, and why.
+        notes: what the reader found worth saying: counts that differ from the published ones, ...
+        gallery: splits whose shop images are searched in instance retrieval.
     """
 
     name: str
@@ -61,6 +64,8 @@ class Catalog:
     schema: AttributeSchema
     extras: tuple[str, ...] = ()
     dropped: tuple[Dropped, ...] = ()
+    notes: tuple[str, ...] = ()
+    gallery: tuple[str, ...] = ("evaluation",)
 
     def __post_init__(self) -> None:
         """Raises: CatalogError: naming the first column, row and value that is not allowed."""
@@ -78,6 +83,8 @@ class Catalog:
         schema: AttributeSchema,
         extras: Sequence[str] = (),
         dropped: Sequence[Dropped] = (),
+        notes: Sequence[str] = (),
+        gallery: Sequence[str] = ("evaluation",),
     ) -> Catalog:
         """A Catalog from a table that may lack what has an obvious default.
 
@@ -103,14 +110,23 @@ class Catalog:
         if pd.api.types.is_string_dtype(filled["view"]):  # a CSV that was read as text
             with suppress(ValueError):  # no number: the check names the row
                 filled["view"] = filled["view"].astype("int64")
-        return cls(name, Path(root), filled, schema, tuple(extras), tuple(dropped))
+        return cls(
+            name,
+            Path(root),
+            filled,
+            schema,
+            tuple(extras),
+            tuple(dropped),
+            tuple(notes),
+            tuple(gallery),
+        )
 
     def __len__(self) -> int:
         return len(self.table)
 
     @property
     def paths(self) -> list[Path]:
-        """The file of every row, under ``root``; ``(N,)``."""
+        """The file of every row; ``(N,)``."""
         return [self.root / path for path in self.table["path"]]
 
     @cached_property
@@ -160,6 +176,16 @@ class Catalog:
         if labelled is not None:
             keep &= has_label.any(axis=1) == labelled
         return np.flatnonzero(keep).astype(np.int64)
+
+    def instance_rows(self) -> np.ndarray:
+        """Rows ``(M,)`` that instance retrieval is measured on, each with an item.
+
+        The consumer images of the evaluation ask; the shop images of ``gallery`` are searched.
+        """
+        asking = self.rows("evaluation", "consumer")
+        searched = [self.rows(split, "shop") for split in dict.fromkeys(self.gallery)]
+        rows = np.sort(np.concatenate([asking, *searched]))
+        return rows[self.items[rows] >= 0]
 
     def select(self, rows: np.ndarray | Sequence[int]) -> Catalog:
         """The catalog of these rows, in this order."""

@@ -82,24 +82,50 @@ def describe(catalog: Catalog, bad: Mapping[int, str] | None = None) -> str:
 def check_usable(catalog: Catalog, *, training: bool = True) -> None:
     """Refuses a catalog that cannot be used, with every reason at once.
 
+    A catalog without images that carry all labels is of use if photos of its items can be searched:
+    then only edits cannot be evaluated, which ``edits_cannot_be_evaluated`` says.
+
     Args:
         catalog: the catalog.
         training: whether it is to be trained on; False where a trained run is only evaluated on it.
 
     Raises:
-        FlamError: no training images, a class without one, nothing to evaluate edits on.
+        FlamError: no training images, a class without one, nothing to evaluate.
     """
     problems = list(_training_problems(catalog)) if training else []
-    if not len(catalog.rows("evaluation", dense=True)):
-        dense = len(catalog.rows(dense=True))
+    without_edits = edits_cannot_be_evaluated(catalog)
+    if without_edits and not _asks_with_own_photos(catalog):
         problems.append(
-            f"no evaluation image carries all labels ({', '.join(catalog.schema.types)}), so no "
-            f"edit can be evaluated; {dense} image(s) of the whole catalog do. Label more images, "
-            "use fewer attribute types, or evaluate more rows"
+            f"{without_edits}. Label more images, use fewer attribute types, or evaluate more rows"
         )
     if problems:
         listed = "".join(f"\n  - {problem}" for problem in problems)
         raise FlamError(f"{catalog.name} ({catalog.root}) cannot be used:{listed}")
+
+
+def edits_cannot_be_evaluated(catalog: Catalog) -> str | None:
+    """Why no edit can be evaluated on the catalog; None where edits can be."""
+    if len(catalog.rows("evaluation", dense=True)):
+        return None
+    dense = len(catalog.rows(dense=True))
+    return (
+        f"no evaluation image carries all labels ({', '.join(catalog.schema.types)}), so no edit "
+        f"can be evaluated; {dense} image(s) of the whole catalog do"
+    )
+
+
+def instance_queries(catalog: Catalog) -> tuple[int, int, int]:
+    """Images that ask for their item, images that are searched, and those asking in vain."""
+    rows = catalog.instance_rows()
+    asks = (catalog.table["domain"].iloc[rows] == "consumer").to_numpy(bool)
+    items, searched = catalog.items[rows][asks], catalog.items[rows][~asks]
+    return len(items), len(searched), int((~np.isin(items, searched)).sum())
+
+
+def _asks_with_own_photos(catalog: Catalog) -> bool:
+    """Whether some item of the evaluation can be searched by a photo that is no distorted view."""
+    queries, _, in_vain = instance_queries(catalog)
+    return queries > in_vain and not (catalog.table["view"] > 0).any()
 
 
 def _training_problems(catalog: Catalog) -> Iterator[str]:
@@ -138,6 +164,12 @@ def _overview(catalog: Catalog) -> str:
     views = int((catalog.table["view"] > 0).sum())
     if views:
         lines.append(f"distorted views, so that an item can be searched: {views}")
+    queries, searched, in_vain = instance_queries(catalog)
+    if queries:
+        lines.append(
+            f"instance search: {queries} queries among {searched} images; queries whose item is "
+            f"not among them: {in_vain}"
+        )
     counterfactual = int(catalog.table["counterfactual_of"].notna().sum())
     if counterfactual:
         lines.append(f"counterfactual images: {counterfactual}")
@@ -177,6 +209,11 @@ def _remarks(catalog: Catalog) -> Iterator[str]:
     empty = [f"{kind} {name}" for kind, of in whole.items() for name, n in of.items() if n == 0]
     if empty:
         yield f"Classes without any image: {', '.join(empty)}"
+    without_edits = edits_cannot_be_evaluated(catalog)
+    if without_edits:
+        yield f"Edits: {without_edits}"
+    if catalog.notes:
+        yield "Notes:" + "".join(f"\n  - {note}" for note in catalog.notes)
     problems = list(_training_problems(catalog))
     if problems:
         yield "Before training: " + "; ".join(problems)

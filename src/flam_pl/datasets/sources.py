@@ -3,20 +3,39 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from flam_pl.attributes import AttributeSchema
-from flam_pl.config import DataConfig, FashionProductsData, TableData, WardrobeData
+from flam_pl.config_data import (
+    ConsumerToShopData,
+    DarnData,
+    DataConfig,
+    FashionProductsData,
+    InShopData,
+    Shopping100kData,
+    SplitData,
+    TableData,
+    WardrobeData,
+)
 from flam_pl.datasets.catalog import COLUMNS, Catalog
+from flam_pl.datasets.consumer_to_shop import read_consumer_to_shop
+from flam_pl.datasets.darn import read_darn
 from flam_pl.datasets.fashion_products import read_fashion_products
+from flam_pl.datasets.in_shop import read_in_shop
+from flam_pl.datasets.shopping100k import read_shopping100k
 from flam_pl.datasets.table import read_table
+from flam_pl.datasets.unlabelled import with_unlabelled
 from flam_pl.datasets.wardrobe.drawing import draw_wardrobe
 from flam_pl.datasets.wardrobe.garment import SCHEMA
 from flam_pl.datasets.wardrobe.settings import WardrobeSettings
 from flam_pl.errors import FlamError
+
+Reader = Callable[[Path, Any, AttributeSchema | None], Catalog]
+"""A root, the data set's own settings and, to evaluate a trained run, its schema."""
 
 
 def open_catalog(data: DataConfig, schema: AttributeSchema | None = None) -> Catalog:
@@ -24,7 +43,8 @@ def open_catalog(data: DataConfig, schema: AttributeSchema | None = None) -> Cat
 
     Args:
         schema: of a trained run, to evaluate another catalogue with it: labels that it does not
-            know count as unlabelled. None takes the classes from the data.
+            know count as unlabelled, and ``data.unlabelled`` is left out, since nothing is
+            trained. None takes the classes from the data.
 
     Raises:
         FlamError: what is wrong with the data set, and where.
@@ -34,32 +54,10 @@ def open_catalog(data: DataConfig, schema: AttributeSchema | None = None) -> Cat
             f"data={data.name} needs the place of its data: "
             f'ARGS="data={data.name} data.root=/path/to/it"'
         )
-    root = Path(data.root)
-    if isinstance(data, WardrobeData):
-        return _wardrobe(root, data, schema)
-    if isinstance(data, FashionProductsData):
-        return read_fashion_products(
-            root,
-            category=data.category,
-            classes=data.classes,
-            evaluation=data.evaluation,
-            validation=data.validation,
-            seed=data.split_seed,
-            schema=schema,
-        )
-    assert isinstance(data, TableData)
-    return read_table(
-        root,
-        types=data.types,
-        columns=renamed(data.columns),
-        extras=data.extras,
-        images=Path(data.images) if data.images else None,
-        classes=data.classes,
-        evaluation=data.evaluation,
-        validation=data.validation,
-        seed=data.split_seed,
-        schema=schema,
-    )
+    catalog = READERS[type(data)](Path(data.root), data, schema)
+    if data.unlabelled is not None and schema is None:
+        catalog = with_unlabelled(catalog, Path(data.unlabelled))
+    return catalog
 
 
 def renamed(columns: Sequence[str]) -> dict[str, str]:
@@ -84,3 +82,69 @@ def _wardrobe(root: Path, data: WardrobeData, schema: AttributeSchema | None) ->
         for name in SCHEMA.types:
             table[name] = table[f"true_{name}"]
     return Catalog.build(data.name, root, table, SCHEMA, extras=extras)
+
+
+def _split_options(data: SplitData) -> dict[str, int]:
+    return {
+        "classes": data.classes,
+        "evaluation": data.evaluation,
+        "validation": data.validation,
+        "seed": data.split_seed,
+    }
+
+
+def _fashion_products(
+    root: Path, data: FashionProductsData, schema: AttributeSchema | None
+) -> Catalog:
+    options = _split_options(data)
+    return read_fashion_products(root, category=data.category, schema=schema, **options)
+
+
+def _table(root: Path, data: TableData, schema: AttributeSchema | None) -> Catalog:
+    return read_table(
+        root,
+        types=data.types,
+        columns=renamed(data.columns),
+        extras=data.extras,
+        images=Path(data.images) if data.images else None,
+        schema=schema,
+        **_split_options(data),
+    )
+
+
+def _in_shop(root: Path, data: InShopData, schema: AttributeSchema | None) -> Catalog:
+    return read_in_shop(
+        root,
+        types=data.types,
+        classes=data.classes,
+        validation_items=data.validation_items,
+        seed=data.split_seed,
+        schema=schema,
+    )
+
+
+def _consumer_to_shop(
+    root: Path, data: ConsumerToShopData, schema: AttributeSchema | None
+) -> Catalog:
+    return read_consumer_to_shop(root, classes=data.classes, gallery=data.gallery, schema=schema)
+
+
+def _darn(root: Path, data: DarnData, schema: AttributeSchema | None) -> Catalog:
+    return read_darn(root, types=data.types, schema=schema, **_split_options(data))
+
+
+def _shopping100k(root: Path, data: Shopping100kData, schema: AttributeSchema | None) -> Catalog:
+    splits = Path(data.splits) if data.splits else None
+    options = _split_options(data)
+    return read_shopping100k(root, types=data.types, splits=splits, schema=schema, **options)
+
+
+READERS: dict[type[DataConfig], Reader] = {
+    WardrobeData: _wardrobe,
+    FashionProductsData: _fashion_products,
+    TableData: _table,
+    InShopData: _in_shop,
+    ConsumerToShopData: _consumer_to_shop,
+    DarnData: _darn,
+    Shopping100kData: _shopping100k,
+}

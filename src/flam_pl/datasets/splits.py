@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from flam_pl.attributes import AttributeSchema
+from flam_pl.datasets.catalog import Catalog
 from flam_pl.errors import FlamError
 
 EVERY_DENSE_ROW = -1
@@ -51,8 +52,15 @@ def top_classes(
     return AttributeSchema(classes)
 
 
-def keep_classes(table: pd.DataFrame, schema: AttributeSchema, whose: str) -> pd.DataFrame:
+def keep_classes(
+    table: pd.DataFrame, schema: AttributeSchema, whose: str, *, required: bool = True
+) -> pd.DataFrame:
     """The table with every label outside the schema turned into "unlabelled".
+
+    Args:
+        whose: the data set, for the message.
+        required: whether every type must keep some label; a set that is made for instance
+            retrieval is of use without.
 
     Raises:
         FlamError: a type of which no label is left, naming the words that are there.
@@ -60,7 +68,7 @@ def keep_classes(table: pd.DataFrame, schema: AttributeSchema, whose: str) -> pd
     kept = table.copy()
     for kind in schema.types:
         kept[kind] = table[kind].where(table[kind].isin(schema.of(kind)), pd.NA)
-        if kept[kind].isna().all():
+        if required and kept[kind].isna().all():
             found = table[kind].value_counts().index[:10]
             raise FlamError(
                 f"{whose}: no row has a {kind} that is known. The known ones are "
@@ -134,6 +142,12 @@ def split_dense(
                 *(split, got, number, group),
             )
     return pd.Series(split_of_group[groups], index=table.index, name="split", dtype="string")
+
+
+def split_csv(catalog: Catalog) -> str:
+    """The split as text, ``path,split`` and a row an image: what a run was trained on, to keep."""
+    photos = catalog.table.loc[catalog.table["view"] == 0, ["path", "split"]]
+    return str(photos.to_csv(index=False, lineterminator="\n"))
 
 
 def with_distorted_views(
