@@ -17,6 +17,7 @@ from flam_pl.datasets.catalog import Catalog, Dropped
 from flam_pl.datasets.splits import (
     has_item_pairs,
     keep_classes,
+    split_csv,
     split_dense,
     top_classes,
     with_distorted_views,
@@ -296,3 +297,30 @@ def test_distorted_views_have_an_item_and_no_label() -> None:
     assert mini.items[views].tolist() == mini.items[:3].tolist()
     assert mini.table["item"].tolist()[2] == "c.jpg"  # it had none
     assert has_item_pairs(both) and not has_item_pairs(bare)
+
+
+def test_instance_rows_ask_from_the_evaluation_and_search_the_gallery_s_splits() -> None:
+    rows = pd.DataFrame(
+        {
+            "path": list("abcdefg"),
+            "split": ["train", "val", "val", "evaluation", "evaluation", "evaluation", "val"],
+            "domain": ["shop", "shop", "consumer", "consumer", "shop", "shop", "shop"],
+            "item": ["1", "2", "2", "3", "3", None, None],
+        }
+    )
+    usual = Catalog.build("mini", Path("."), rows, SCHEMA)
+    assert usual.instance_rows().tolist() == [3, 4]
+    wide = Catalog.build("mini", Path("."), rows, SCHEMA, gallery=("val", "evaluation"))
+    assert wide.instance_rows().tolist() == [1, 3, 4]
+    assert wide.select([4, 1, 3]).instance_rows().tolist() == [0, 1, 2]
+    assert wide.without({0: "truncated"}).gallery == ("val", "evaluation")
+
+
+def test_notes_stay_with_the_catalog() -> None:
+    mini = Catalog.build("mini", Path("."), table(), SCHEMA, notes=["one", "two"])
+    assert mini.without({0: "truncated"}).select([0]).notes == ("one", "two")
+
+
+def test_the_split_is_written_a_row_an_image() -> None:
+    lines = split_csv(catalog(path=["a.jpg", "b, c.jpg", "c.jpg", "a.jpg"])).splitlines()
+    assert lines == ["path,split", "a.jpg,evaluation", '"b, c.jpg",train', "c.jpg,train"]

@@ -11,7 +11,13 @@ from PIL import Image
 
 from flam_pl.attributes import AttributeSchema
 from flam_pl.datasets.catalog import Catalog, Dropped
-from flam_pl.datasets.inspection import check_usable, describe, find_unusable
+from flam_pl.datasets.inspection import (
+    check_usable,
+    describe,
+    edits_cannot_be_evaluated,
+    find_unusable,
+    instance_queries,
+)
 from flam_pl.errors import FlamError
 
 SCHEMA = AttributeSchema({"shape": ("shirt", "jeans"), "color": ("red", "blue")})
@@ -83,3 +89,33 @@ def test_a_usable_catalog_passes_and_the_others_are_told_all_their_problems() ->
         "2 image(s) of the whole catalog do",
     ):
         assert words in str(refused.value)
+
+
+def test_photos_of_items_are_enough_without_edits() -> None:
+    """A set for instance search may have no image with all labels; distorted views are not enough,
+    since every set has them."""
+    both = {"view": [0] * 5, "path": [f"{i}.jpg" for i in range(5)]}
+    unlabelled = {
+        "shape": ["shirt", "jeans", None, None, None],
+        "color": ["red", "blue"] + [None] * 3,
+    }
+    mini_set = mini(**both, **unlabelled)
+    check_usable(mini_set)
+    check_usable(mini_set, training=False)
+    reason = edits_cannot_be_evaluated(mini_set)
+    assert reason is not None and "no evaluation image carries all labels (shape, color)" in reason
+    assert f"Edits: {reason}" in describe(mini_set)
+    assert instance_queries(mini_set) == (1, 1, 0)
+    assert edits_cannot_be_evaluated(mini()) is None
+    for changes in (unlabelled, {**both, **unlabelled, "item": list("aabce")}):
+        with pytest.raises(FlamError, match="no edit can be evaluated"):
+            check_usable(mini(**changes))
+
+
+def test_the_instance_search_and_notes_are_described() -> None:
+    text = describe(mini(item=["a", "a", "b", "c", "d"]))
+    assert "instance search: 1 queries among 1 images; queries whose item is not among" in text
+    assert "them: 1" in text
+    noted = Catalog.build("mini", Path("."), mini().table, SCHEMA, notes=["5 images, not 6"])
+    assert "Notes:\n  - 5 images, not 6" in describe(noted)
+    assert "Notes" not in text

@@ -210,8 +210,9 @@ def _triples(path: Path, names: Sequence[str], meta: _Meta) -> Iterator[tuple[st
             )
         if not 0 <= image < len(names) or not names[image]:
             raise FlamError(
-                f"{path} line {line}: got image {image}, but the list of files has lines 0 to "
-                f"{len(names) - 1}, none of them blank. Labels and files are of different versions."
+                f"{path} line {line}: got image {image}, but the list of files has {len(names)} "
+                "lines, counted from 0, and that one is blank or not there. Labels and files are "
+                "of different versions."
             )
         for attribute, value in zip(pairs[::2], pairs[1::2], strict=True):
             if not 0 <= attribute < len(meta.attributes):

@@ -1,0 +1,82 @@
+"""From settings to the reader: every setting of a data set arrives where it belongs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import test_consumer_to_shop
+import test_darn
+import test_in_shop
+import test_shopping100k
+
+from flam_pl.config import config_folder, load_config
+from flam_pl.config_data import DATA_SCHEMAS
+from flam_pl.datasets.catalog import Catalog
+from flam_pl.datasets.sources import READERS, open_catalog
+from flam_pl.errors import FlamError
+
+
+def opened(name: str, root: Path, *more: str) -> Catalog:
+    return open_catalog(load_config([f"data={name}", f"data.root={root}", *more]).data)
+
+
+def test_every_data_set_has_settings_a_reader_and_a_backbone() -> None:
+    assert set(READERS) == set(DATA_SCHEMAS.values())
+    for group in ("data", "backbone"):
+        assert set(DATA_SCHEMAS) <= {p.stem for p in (config_folder() / group).glob("*.yaml")}
+    for name in DATA_SCHEMAS:
+        assert load_config([f"data={name}"]).data.name == name
+
+
+@pytest.mark.parametrize("name", ["in_shop", "consumer_to_shop", "darn", "shopping100k", "table"])
+def test_a_data_set_needs_its_place(name: str) -> None:
+    with pytest.raises(FlamError, match=f"data={name} needs the place of its data"):
+        open_catalog(load_config([f"data={name}"]).data)
+
+
+def test_only_sets_with_several_photos_of_an_item_tune_the_backbone() -> None:
+    tuned = {n for n in DATA_SCHEMAS if load_config([f"data={n}"]).backbone.max_epochs > 0}
+    assert tuned == {"wardrobe", "in_shop", "consumer_to_shop"}
+
+
+def test_the_numbers_of_the_paper_are_the_defaults() -> None:
+    darn, shopping = (load_config([f"data={n}"]).data for n in ("darn", "shopping100k"))
+    assert (darn.evaluation, shopping.evaluation) == (5000, 2000)  # type: ignore[attr-defined]
+    assert (darn.classes, shopping.classes) == (10, 10)  # type: ignore[attr-defined]
+
+
+def test_settings_of_in_shop(tmp_path: Path) -> None:
+    root = test_in_shop.write(tmp_path, test_in_shop.images())
+    options = ["data.types=[color]", "data.classes=2", "data.validation_items=1"]
+    mini = opened("in_shop", root, *options)
+    assert mini.schema.types == ("color",) and mini.schema.sizes == (2,)
+    assert mini.table.loc[mini.rows("val"), "item"].nunique() == 1
+
+
+def test_settings_of_consumer_to_shop(tmp_path: Path) -> None:
+    root = test_consumer_to_shop.write(tmp_path, test_consumer_to_shop.pairs())
+    mini = opened("consumer_to_shop", root, "data.classes=2", "data.gallery=test")
+    assert mini.gallery == ("evaluation",) and mini.schema.sizes == (2,)
+    with pytest.raises(FlamError, match="data.gallery is 'train'"):
+        opened("consumer_to_shop", root, "data.gallery=train")
+
+
+@pytest.mark.parametrize("name", ["darn", "shopping100k"])
+def test_sets_that_are_split_at_random(name: str, tmp_path: Path) -> None:
+    write = {"darn": test_darn.write, "shopping100k": test_shopping100k.write_own}[name]
+    write(tmp_path)
+    options = ["data.evaluation=7", "data.validation=2", "data.types=[pattern,color]"]
+    mini = opened(name, tmp_path, *options, "data.classes=2")
+    assert mini.schema.types == ("pattern", "color") and mini.schema.sizes == (2, 2)
+    assert len(mini.rows("evaluation", dense=True)) == 7
+    assert len(mini.rows("val", dense=True)) == 2
+    other = opened(name, tmp_path, *options, "data.classes=2", "data.split_seed=9")
+    assert other.label_fingerprint() != mini.label_fingerprint()
+
+
+def test_the_splits_of_adde(tmp_path: Path) -> None:
+    test_shopping100k.write_own(tmp_path)
+    test_shopping100k.write_adde(tmp_path / "splits")
+    mini = opened("shopping100k", tmp_path, f"data.splits={tmp_path / 'splits'}")
+    assert len(mini.rows("evaluation", "shop")) == 20

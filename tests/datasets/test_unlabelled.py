@@ -1,0 +1,118 @@
+"""Further photos without item and label: who trains on them, and who must not."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from test_in_shop import images as in_shop_images
+from test_in_shop import write as write_in_shop
+
+from flam_pl.config import Config, load_config
+from flam_pl.data.datamodule import FlamDataModule
+from flam_pl.data.images import Preprocess
+from flam_pl.data.samplers import ItemBatchSampler
+from flam_pl.datasets.catalog import Catalog
+from flam_pl.datasets.inspection import check_usable, describe
+from flam_pl.datasets.sources import open_catalog
+from flam_pl.datasets.unlabelled import find_images, with_unlabelled
+from flam_pl.errors import FlamError
+from flam_pl.pipeline import most_photographed, usable
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """5 photos in subfolders, among what is no photo."""
+    folder = tmp_path / "street photos"
+    for name in ("b.JPG", "a/1.png", "a/deep/2.jpeg", "a/deep/3.webp", "c d/4.jpg"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"never opened by the reader")
+    for name in ("notes.txt", "._b.jpg", ".thumbnails/1.jpg", "a/list.json"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(b"x")
+    return folder
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return write_in_shop(tmp_path / "inshop", in_shop_images())
+
+
+def config(root: Path, *more: object) -> Config:
+    return load_config(["data=in_shop", f"data.root={root}", *map(str, more)])
+
+
+def test_images_are_found_in_every_subfolder(folder: Path, tmp_path: Path) -> None:
+    found = [path.relative_to(folder).as_posix() for path in find_images(folder)]
+    assert found == ["a/1.png", "a/deep/2.jpeg", "a/deep/3.webp", "b.JPG", "c d/4.jpg"]
+    with pytest.raises(FlamError, match="nowhere, which is no folder"):
+        find_images(tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FlamError, match="empty, which holds no image, also not in its subfolders"):
+        find_images(tmp_path / "empty")
+
+
+def test_they_follow_the_catalog_as_training_images(root: Path, folder: Path) -> None:
+    plain = open_catalog(config(root).data)
+    mini = open_catalog(config(root, f"data.unlabelled='{folder}'").data)
+    assert len(mini) == len(plain) + 5
+    new = mini.table.iloc[len(plain) :]
+    assert mini.table.iloc[: len(plain)].equals(plain.table)
+    assert set(new["split"]) == {"train"} and (mini.items[-5:] == -1).all()
+    assert (mini.labels[-5:] == -1).all()
+    assert mini.paths[-5:] == find_images(folder)
+    assert all(Path(path).is_absolute() for path in new["path"])
+    assert len(mini.fingerprint()) == 64  # every file is found
+    note = f"5 unlabelled images of {folder} for the manipulator"
+    assert note in mini.notes and note in describe(mini)
+    assert (mini.extras, mini.gallery) == (plain.extras, plain.gallery)
+    check_usable(mini)
+    # a trained run that is evaluated here trains nothing
+    assert len(open_catalog(config(root, f"data.unlabelled='{folder}'").data, plain.schema)) == len(
+        plain
+    )
+
+
+def test_only_the_manipulator_trains_on_them(root: Path, folder: Path) -> None:
+    settings = config(root, f"data.unlabelled='{folder}'")
+    mini = open_catalog(settings.data)
+    new = set(range(len(mini) - 5, len(mini)))
+    data = FlamDataModule(mini, settings, Preprocess(32))
+    assert not new & set(data.item_rows)
+    assert not new & set(data.for_stage("embedder").feature_rows[0])
+    assert new <= set(data.for_stage("manipulator").feature_rows[0])
+    assert not new & set(np.concatenate([data.validation_rows, data.feature_rows[1]]))
+    assert not new & set(mini.instance_rows())
+    assert -1 not in most_photographed(mini.items, 1000)
+    batches = ItemBatchSampler(mini.items, 4, 2)
+    assert not new & {row for batch in batches for row in batch}
+
+
+def test_an_image_of_the_catalog_is_not_added_again(root: Path, tmp_path: Path) -> None:
+    """Else images that are evaluated would be trained on."""
+    more = root / "Img" / "img" / "more.jpg"
+    more.write_bytes(b"x")
+    (tmp_path / "link").symlink_to(root / "Img")
+    plain = open_catalog(config(root).data)
+    for given in (root / "Img", tmp_path / "link", Path(os.path.relpath(root / "Img"))):
+        mini = with_unlabelled(plain, given)
+        assert len(mini) == len(plain) + 1
+        assert mini.table["path"].iloc[-1] == "Img/img/more.jpg"  # inside of the root: relative
+        assert f"{len(plain)} more are part of it" in mini.notes[-1]
+
+
+def test_unreadable_ones_are_left_out_as_any_other(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (20, 20, 3), dtype=np.uint8)
+    root, folder = write_in_shop(tmp_path / "inshop", in_shop_images()), tmp_path / "more"
+    folder.mkdir()
+    for path in [*root.rglob("*.jpg"), folder / "good.jpg"]:
+        Image.fromarray(noise).save(path)
+    (folder / "bad.jpg").write_bytes(b"no image")
+    settings = config(root, f"data.unlabelled={folder}", f"runs_dir={tmp_path / 'runs'}")
+    mini: Catalog = usable(open_catalog(settings.data), settings)
+    assert mini.paths[-1] == folder / "good.jpg"
+    assert mini.dropped[-1].reason == "unreadable: not an image of a known format"
+    assert len(mini.notes) == 2
