@@ -10,8 +10,8 @@ import test_darn
 import test_in_shop
 import test_shopping100k
 
-from flam_pl.config import config_folder, load_config
-from flam_pl.config_data import DATA_SCHEMAS
+from flam_pl.config import Config, config_folder, load_config
+from flam_pl.config_data import DATA_SCHEMAS, DarnData, Shopping100kData
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.sources import READERS, open_catalog
 from flam_pl.errors import FlamError
@@ -21,29 +21,34 @@ def opened(name: str, root: Path, *more: str) -> Catalog:
     return open_catalog(load_config([f"data={name}", f"data.root={root}", *more]).data)
 
 
-def test_every_data_set_has_settings_a_reader_and_a_backbone() -> None:
+@pytest.fixture(scope="module")
+def defaults() -> dict[str, Config]:
+    return {name: load_config([f"data={name}"]) for name in DATA_SCHEMAS}
+
+
+def test_every_data_set_has_settings_a_reader_and_a_backbone(defaults: dict[str, Config]) -> None:
     assert set(READERS) == set(DATA_SCHEMAS.values())
     for group in ("data", "backbone"):
         assert set(DATA_SCHEMAS) <= {p.stem for p in (config_folder() / group).glob("*.yaml")}
-    for name in DATA_SCHEMAS:
-        assert load_config([f"data={name}"]).data.name == name
+    for name, config in defaults.items():
+        assert config.data.name == name
+        if name != "wardrobe":
+            with pytest.raises(FlamError, match=f"data={name} needs the place of its data"):
+                open_catalog(config.data)
 
 
-@pytest.mark.parametrize("name", ["in_shop", "consumer_to_shop", "darn", "shopping100k", "table"])
-def test_a_data_set_needs_its_place(name: str) -> None:
-    with pytest.raises(FlamError, match=f"data={name} needs the place of its data"):
-        open_catalog(load_config([f"data={name}"]).data)
-
-
-def test_only_sets_with_several_photos_of_an_item_tune_the_backbone() -> None:
-    tuned = {n for n in DATA_SCHEMAS if load_config([f"data={n}"]).backbone.max_epochs > 0}
+def test_only_sets_with_several_photos_of_an_item_tune_the_backbone(
+    defaults: dict[str, Config],
+) -> None:
+    tuned = {name for name, config in defaults.items() if config.backbone.max_epochs > 0}
     assert tuned == {"wardrobe", "in_shop", "consumer_to_shop"}
 
 
-def test_the_numbers_of_the_paper_are_the_defaults() -> None:
-    darn, shopping = (load_config([f"data={n}"]).data for n in ("darn", "shopping100k"))
-    assert (darn.evaluation, shopping.evaluation) == (5000, 2000)  # type: ignore[attr-defined]
-    assert (darn.classes, shopping.classes) == (10, 10)  # type: ignore[attr-defined]
+def test_the_numbers_of_the_paper_are_the_defaults(defaults: dict[str, Config]) -> None:
+    darn, shopping = defaults["darn"].data, defaults["shopping100k"].data
+    assert isinstance(darn, DarnData) and isinstance(shopping, Shopping100kData)
+    assert (darn.evaluation, shopping.evaluation) == (5000, 2000)
+    assert (darn.classes, shopping.classes) == (10, 10)
 
 
 def test_settings_of_in_shop(tmp_path: Path) -> None:
