@@ -4,7 +4,6 @@ VENV := .venv
 RUN := $(VENV)/bin/python -m flam_pl
 ENV := $(VENV)/.installed
 ARGS ?=
-export HF_HUB_OFFLINE ?= 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-gpu data verify-data train-backbone train-flam evaluate report bench notebooks test lint clean

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -41,11 +40,9 @@ def verify_data(overrides: Sequence[str]) -> None:
 def train_backbone(overrides: Sequence[str]) -> None:
     """Stage 1 only: learn the image features and cache them."""
     from flam_pl import pipeline
-    from flam_pl.config import load_config, save_config
+    from flam_pl.config import load_config
 
-    config = load_config(overrides)
-    save_config(config, overrides)
-    run, net = pipeline.open_run(config)
+    run, net = pipeline.open_run(load_config(overrides), overrides)
     record = pipeline.train_backbone(run, net)
     pipeline.extract(run, record, run.folder / "features")
     for name, value in record.metrics.items():
@@ -54,13 +51,11 @@ def train_backbone(overrides: Sequence[str]) -> None:
 
 def train_flam(overrides: Sequence[str]) -> None:
     """Every stage, the evaluation and the report."""
-    from flam_pl.config import load_config, save_config
+    from flam_pl.config import load_config
     from flam_pl.evaluating import measure
     from flam_pl.pipeline import train
 
-    config = load_config(overrides)
-    save_config(config, overrides)
-    show(measure(train(config)))
+    show(measure(train(load_config(overrides), overrides)))
 
 
 def evaluate(overrides: Sequence[str]) -> None:
@@ -158,7 +153,6 @@ def main(arguments: Sequence[str]) -> int:
     if name not in COMMANDS:
         print(f"no command {name!r}; expected one of {', '.join(COMMANDS)}", file=sys.stderr)
         return 2
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
     quiet_libraries()
     keep_freed_memory()
     try:
@@ -168,7 +162,10 @@ def main(arguments: Sequence[str]) -> int:
         return 1
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
+            if error.filename is None:
+                raise
+            print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
+            return 1
         print(
             f"error: the disk is full ({error}). What was finished before is kept; free some space "
             "and run the command again, or choose another place with runs_dir=.",

@@ -37,7 +37,7 @@ from flam_pl.stages.manipulator import ManipulatorStage
 from flam_pl.stages.training import make_trainer
 
 SCHEMA = AttributeSchema({name: tuple("abcdefghij") for name in ("shape", "color", "pattern")})
-ROWS, STEPS, PAIRS, IMAGES = 4000, 40, 5, 256
+ROWS, STEPS, PAIRS, IMAGES = 4000, 40, 5, 1024
 
 
 class Stopwatch(Callback):
@@ -111,7 +111,8 @@ def embedder_sides(
     """Stage 2 by the Trainer, from the memory map, against a loop over tensors in memory."""
     labels = np.random.default_rng(0).integers(-1, 10, (ROWS, len(SCHEMA.types)))
     settings = to_plain(config.embedder)
-    embedders = Embedders(SCHEMA, store.dimension, hidden=config.embedder.hidden)
+    e = config.embedder
+    embedders = Embedders(SCHEMA, store.dimension, working_dim=e.working_dim, hidden=e.hidden)
     embedders.fit(store.rows(np.arange(ROWS)), torch.from_numpy(labels))
     stage = EmbedderStage(embedders, settings)
     batch = config.embedder.batch_size
@@ -139,9 +140,9 @@ def manipulator_sides(
     """Stage 3 by manual optimization, against the same terms in a bare loop."""
     s = config.manipulator
     labels = np.zeros((ROWS, len(SCHEMA.types)), dtype=np.int64)
-    embedders = Embedders(SCHEMA, store.dimension)
+    embedders = Embedders(SCHEMA, store.dimension, working_dim=config.embedder.working_dim)
     embedders.fit(store.rows(np.arange(ROWS)), torch.from_numpy(labels))
-    manipulator = Manipulator(SCHEMA, store.dimension, hidden=s.hidden)
+    manipulator = Manipulator(SCHEMA, embedders.space.dimension, hidden=s.hidden)
     stage = ManipulatorStage(manipulator, embedders, to_plain(s))
     batches = FeatureBatches(store, np.arange(ROWS), labels, s.batch_size, batches=STEPS)
     features = store.rows(np.arange(ROWS))

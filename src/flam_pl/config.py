@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -185,13 +186,14 @@ class ConfigError(FlamError):
 
 
 def config_folder() -> Path:
-    """``$FLAM_PL_CONF``, else ``conf/`` here, else ``conf/`` of the repository.
+    """``$FLAM_PL_CONF``, else ``conf/`` of the repository, else that of the installed package.
 
     Raises:
         ConfigError: none of them holds a config.yaml.
     """
     repository = Path(__file__).resolve().parents[2] / "conf"
-    places = [Path(p) for p in (os.environ.get("FLAM_PL_CONF"), "conf") if p] + [repository]
+    named = os.environ.get("FLAM_PL_CONF")
+    places = [Path(named)] if named else [repository, Path(sys.prefix) / "share/flam_pl/conf"]
     for place in places:
         if (place / "config.yaml").is_file():
             return place.resolve()
@@ -241,6 +243,7 @@ def check(config: Config) -> None:
     words = {
         "backbone.fit": (config.backbone.fit, ("pad", "crop", "stretch")),
         "backbone.dtype": (config.backbone.dtype, ("float16", "float32")),
+        "trainer.precision": (config.trainer.precision, ("32-true", "bf16-mixed", "16-mixed")),
         "logger.wandb": (config.logger.wandb, ("auto", "online", "offline", "off")),
     }
     for name, (got, known) in words.items():
@@ -268,10 +271,32 @@ def check(config: Config) -> None:
         "manipulator.batch_size": config.manipulator.batch_size - 1,
         "manipulator.steps_per_epoch": config.manipulator.steps_per_epoch,
         "evaluation.resamples": config.evaluation.resamples,
+        "evaluation.examples": config.evaluation.examples + 1,
+        "backbone.extract_batch": config.backbone.extract_batch,
+        "embedder.embedding_dim": config.embedder.embedding_dim,
+        "embedder.hidden": config.embedder.hidden,
+        "manipulator.hidden": config.manipulator.hidden,
+        "manipulator.depth": config.manipulator.depth,
+        "manipulator.discriminator_hidden": config.manipulator.discriminator_hidden,
+        "manipulator.discriminator_depth": config.manipulator.discriminator_depth,
+        "seed": config.seed + 1,
     }
     for name, value in positive.items():
         if value < 1:
             raise ConfigError(f"{name} is too small to train or measure with; raise it")
+    not_negative = {
+        "backbone.lr": config.backbone.lr,
+        "embedder.lr": config.embedder.lr,
+        "embedder.noise": config.embedder.noise,
+        "manipulator.lr": config.manipulator.lr,
+        "manipulator.discriminator_lr": config.manipulator.discriminator_lr,
+        "manipulator.noise": config.manipulator.noise,
+    }
+    for name, number in not_negative.items():
+        if number < 0:
+            raise ConfigError(f"{name} is {number}; expected 0 or more")
+    if not getattr(config.data, "types", ["any"]):
+        raise ConfigError("data.types is empty; name at least one attribute type")
     if not config.evaluation.ks or min(config.evaluation.ks) < 1:
         raise ConfigError(f"evaluation.ks is {config.evaluation.ks}; expected cut-offs from 1 up")
     if config.backbone.weights == "imagenet-package" and (
@@ -306,7 +331,10 @@ def load_run_config(overrides: Sequence[str]) -> tuple[Config, bool]:
             f"there is no run at {folder}: {path} is missing. Train it first, or name another "
             "one with run="
         )
-    own = json.loads(path.read_text())
+    try:
+        own = json.loads(path.read_text())
+    except ValueError as error:
+        raise ConfigError(f"{path} cannot be read ({error}); train the run again") from error
     given = {override.split("=")[0] for override in overrides}
     groups = {key for key in given if "." not in key}  # data=... replaces all of data.*
     kept = [o for o in own if o.split("=")[0] not in given and o.split(".")[0] not in groups]
@@ -323,8 +351,14 @@ def load_run_config(overrides: Sequence[str]) -> tuple[Config, bool]:
 def save_config(config: Config, overrides: Sequence[str]) -> None:
     """Leave the settings in the run's folder, to be read (config.yaml) and to start from."""
     config.folder.mkdir(parents=True, exist_ok=True)
-    (config.folder / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.structured(config)))
-    (config.folder / OVERRIDES).write_text(json.dumps(list(overrides)))
+    texts = {
+        "config.yaml": OmegaConf.to_yaml(OmegaConf.structured(config)),
+        OVERRIDES: json.dumps(list(overrides)),
+    }
+    for name, text in texts.items():
+        temporary = config.folder / f".{name}.new"
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(config.folder / name)
 
 
 OVERRIDES = "overrides.json"

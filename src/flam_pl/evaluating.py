@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import resource
 import sys
+import time
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
+from omegaconf import OmegaConf
 from tqdm import tqdm
 
 from flam_pl.config import Config, ConfigError, to_plain
+from flam_pl.config_data import WardrobeData
 from flam_pl.data.datamodule import FlamDataModule
 from flam_pl.datasets.inspection import check_usable
 from flam_pl.datasets.sources import open_catalog
@@ -40,9 +44,17 @@ def evaluate(config: Config, own: bool) -> Report | None:
             f"the run {config.folder} was trained on other data than {config.data.root}. Evaluate "
             "it there with report=<name>, which leaves the run's own report as it is."
         )
+    if not own and isinstance(config.data, WardrobeData):
+        require_other_place(config)
     catalog = open_catalog(config.data, None if own else trained.schema)
     catalog = usable(catalog, config)
     trained.schema.require_same(catalog.schema, "the data set")
+    if own and trained.records["embedder"].data != catalog.label_fingerprint():
+        raise ConfigError(
+            f"{config.data.root} has changed since the run {config.folder} was trained: its split "
+            "would be drawn anew, and training images could become queries. Train again, or give "
+            "the changed data as a place of its own with report=<name>."
+        )
     check_usable(catalog, training=False)
     run = Run(config, catalog, FlamDataModule(catalog, config, trained.preprocess))
     suffix = "" if own else f"-{config.report}"
@@ -62,7 +74,9 @@ def measure(run: Run, trained: Trained | None = None) -> Report | None:
     trained = trained or Trained.open(run.folder)
     store = run.data.features
     settings = config.evaluation
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    started = time.monotonic()
+    gpu = torch.cuda.is_available() and config.trainer.accelerator != "cpu"
+    device = torch.device("cuda" if gpu else "cpu")
     trained.to(device)
     rows = catalog.rows(split="evaluation", dense=True)
     data = EvaluationSet.of(catalog, store, rows).to(device)
@@ -113,9 +127,15 @@ def measure(run: Run, trained: Trained | None = None) -> Report | None:
         "training": {
             "cosine_recovered": manipulator.get("val/cosine_recovered"),
             "cosine_edited": manipulator.get("val/cosine_edited"),
-            **{f"{n}/{k}": v for n, r in trained.records.items() for k, v in r.metrics.items()},
+            **{
+                f"{stage}/{name}": value if value == value else None  # JSON knows no nan
+                for stage, record in trained.records.items()
+                for name, value in record.metrics.items()
+            },
         },
-        "seconds": {n: r.seconds for n, r in trained.records.items()} | run.seconds,
+        "seconds": {n: r.seconds for n, r in trained.records.items()}
+        | run.seconds
+        | {"evaluation": round(time.monotonic() - started, 1)},
         "peak_memory_mb": peak_memory_mb(),
         "config": to_plain(config),
         "versions": versions(),
@@ -127,6 +147,20 @@ def measure(run: Run, trained: Trained | None = None) -> Report | None:
     )
     report.write(catalog, rows, data, trained.editors(), settings.examples)
     return report
+
+
+def require_other_place(config: Config) -> None:
+    """Another wardrobe must not be drawn over the one that the run was trained on.
+
+    Raises:
+        ConfigError: the same ``data.root``.
+    """
+    own = OmegaConf.load(config.folder / "config.yaml").data.root
+    if own and config.data.root and Path(own).resolve() == Path(config.data.root).resolve():
+        raise ConfigError(
+            f"data.root={own} holds the wardrobe that the run was trained on, and other settings "
+            "would be drawn over it; give another data.root"
+        )
 
 
 def peak_memory_mb() -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 
-from flam_pl.config import Config, to_plain
+from flam_pl.config import BackboneConfig, Config, save_config, to_plain
 from flam_pl.data.datamodule import FlamDataModule
 from flam_pl.data.images import Preprocess
 from flam_pl.datasets.catalog import Catalog
@@ -25,12 +25,13 @@ from flam_pl.datasets.splits import split_csv
 from flam_pl.editing.baselines import NoEdit
 from flam_pl.editing.evaluation import EvaluationSet, evaluate_edits
 from flam_pl.editing.flam import Flam
+from flam_pl.errors import FlamError
 from flam_pl.nets.backbone import Backbone, load_weights
 from flam_pl.nets.embedder import Embedders
 from flam_pl.nets.manipulator import Manipulator
 from flam_pl.stages.backbone import BackboneStage
 from flam_pl.stages.embedder import EmbedderStage
-from flam_pl.stages.handoff import StageRecord, write_text
+from flam_pl.stages.handoff import StageRecord, sha256, write_text
 from flam_pl.stages.manipulator import ManipulatorStage
 from flam_pl.stages.training import is_first_process, make_trainer, say, train_stage
 from flam_pl.trained import restore_backbone, restore_embedders
@@ -55,12 +56,30 @@ class Run:
     @property
     def inputs(self) -> dict[str, str | int]:
         """What every stage's result depends on beside its settings and its parent."""
-        return {"data": self.catalog.label_fingerprint(), "seed": self.config.seed}
+        return {
+            "data": self.catalog.label_fingerprint(),
+            "seed": self.config.seed,
+            "precision": self.config.trainer.precision,
+        }
+
+    @property
+    def feature_inputs(self) -> dict[str, str | int]:
+        """The same for a stage that trains on features: a frozen backbone's checkpoint stays the
+        same when images or preprocessing change, its features do not."""
+        return self.inputs | {"features": self.data.features.manifest.fingerprint()}
+
+    def restart_chance(self) -> None:
+        """The same random numbers for a stage, whether the ones before it were trained just now."""
+        pl.seed_everything(self.config.seed, workers=True, verbose=False)
 
 
-def train(config: Config) -> Run:
-    """All three stages."""
-    run, net = open_run(config)
+def train(config: Config, overrides: Sequence[str] = ()) -> Run:
+    """All three stages.
+
+    Args:
+        overrides: the command's own settings, kept for commands that come back to the run.
+    """
+    run, net = open_run(config, overrides)
     backbone = train_backbone(run, net)
     extract(run, backbone, run.folder / "features")
     embedders = train_embedders(run, backbone)
@@ -68,18 +87,19 @@ def train(config: Config) -> Run:
     return run
 
 
-def open_run(config: Config) -> tuple[Run, Backbone]:
+def open_run(config: Config, overrides: Sequence[str] = ()) -> tuple[Run, Backbone]:
     """Read the data set, leave out what cannot be used, build the backbone, open the folder."""
     pl.seed_everything(config.seed, workers=True, verbose=False)
     started = time.monotonic()
     catalog = usable(open_catalog(config.data), config)
     check_usable(catalog)
-    if is_first_process():
-        write_text(config.folder / "split.csv", split_csv(catalog))
     settings = config.backbone
-    net = Backbone(settings.model, settings.feature_dim)
+    net = Backbone(settings.model, settings.feature_dim, settings.image_size)
     load_weights(net, settings.model, settings.weights)
     preprocess = Preprocess(settings.image_size, settings.fit)
+    if is_first_process():
+        write_text(config.folder / "split.csv", split_csv(catalog))
+        save_config(config, overrides)
     run = Run(config, catalog, FlamDataModule(catalog, config, preprocess))
     run.seconds["data"] = round(time.monotonic() - started, 1)
     return run, net
@@ -90,7 +110,7 @@ def usable(catalog: Catalog, config: Config) -> Catalog:
 
     Every file is decoded once; what was found is remembered until an image changes.
     """
-    memory = config.folder / f"unusable-{catalog.name}.json"
+    memory = config.folder / f"unusable-{config.report or catalog.name}.json"
     images = f"{catalog.fingerprint()}-{config.data.min_side}"
     try:
         known = json.loads(memory.read_text())
@@ -115,6 +135,11 @@ def train_backbone(run: Run, net: Backbone) -> StageRecord:
     """Stage 1: features in which photos of one item lie together."""
     settings, catalog = run.config.backbone, run.catalog
     data = run.data.serve("images")
+    if settings.max_epochs and len(np.unique(catalog.items[data.item_rows])) < 2:
+        raise FlamError(
+            f"{catalog.name}: training a backbone needs photos of two items or more (a column "
+            '"item"). Without them use a frozen one: backbone=imagenet_frozen.'
+        )
     held_out = data.validation_rows
     consumer = (catalog.table["domain"] == "consumer").to_numpy(bool)
     stage = BackboneStage(
@@ -132,7 +157,7 @@ def train_backbone(run: Run, net: Backbone) -> StageRecord:
         epochs=settings.max_epochs,
         monitor="val/R@1" if stage.findable.any() else None,
         folder=run.folder / "backbone",
-        inputs=run.inputs | {"images": catalog.fingerprint()},
+        inputs=run.inputs | {"images": catalog.fingerprint(), "weights": weights_hash(settings)},
         parent=None,
         schema=catalog.schema,
         settings=to_plain(settings),
@@ -144,6 +169,12 @@ def train_backbone(run: Run, net: Backbone) -> StageRecord:
     )
     run.seconds["backbone"] = record.seconds
     return record
+
+
+def weights_hash(settings: BackboneConfig) -> str:
+    """What the initial weights are: their name, or the content of a local file."""
+    path = Path(settings.weights)
+    return sha256(path) if path.is_file() else settings.weights
 
 
 def most_photographed(items: np.ndarray, count: int) -> list[int]:
@@ -172,6 +203,7 @@ def extract(run: Run, backbone: StageRecord, folder: Path) -> None:
 
 def train_embedders(run: Run, backbone: StageRecord) -> StageRecord:
     """Stage 2: phi_a and d_a of every type, on whatever labels there are."""
+    run.restart_chance()
     settings, catalog = run.config.embedder, run.catalog
     data = run.data.serve("labelled", settings.batch_size)
     rows = catalog.rows(split="train")
@@ -193,7 +225,7 @@ def train_embedders(run: Run, backbone: StageRecord) -> StageRecord:
         epochs=settings.max_epochs,
         monitor="val/accuracy" if len(data.feature_rows[1]) else None,
         folder=run.folder / "embedder",
-        inputs=run.inputs,
+        inputs=run.feature_inputs,
         parent=backbone.checkpoint,
         schema=catalog.schema,
         settings=to_plain(settings),
@@ -205,6 +237,7 @@ def train_embedders(run: Run, backbone: StageRecord) -> StageRecord:
 
 def train_manipulator(run: Run, parent: StageRecord) -> StageRecord:
     """Stage 3: the generator that edits features, against a discriminator."""
+    run.restart_chance()
     settings = run.config.manipulator
     data = run.data.serve("unlabelled", settings.batch_size, settings.steps_per_epoch)
     embedders = restore_embedders(run.folder / "embedder", parent)
@@ -230,7 +263,7 @@ def train_manipulator(run: Run, parent: StageRecord) -> StageRecord:
         epochs=settings.max_epochs,
         monitor=f"val/{MONITOR}" if evaluate else None,
         folder=run.folder / "manipulator",
-        inputs=run.inputs,
+        inputs=run.feature_inputs,
         parent=parent.checkpoint,
         schema=run.catalog.schema,
         settings=to_plain(settings),

@@ -65,7 +65,8 @@ class Trained:
 def restore_backbone(folder: Path, record: StageRecord) -> tuple[Backbone, Preprocess]:
     """The network with its best weights, and how images must be prepared for it."""
     shape = record.architecture
-    net = Backbone(shape["model"], shape["feature_dim"])
+    size = shape["preprocess"]["size"]
+    net = Backbone(shape["model"], shape["feature_dim"], size)
     load_into(net, folder, "net.")
     return net.eval().requires_grad_(False), Preprocess(**shape["preprocess"])
 

@@ -6,6 +6,7 @@ written by rank shards, merged, and made visible by one rename, so a folder of t
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -37,6 +38,10 @@ class Manifest:
     dtype: str
     format: int = FORMAT
 
+    def fingerprint(self) -> str:
+        """SHA-256 of all fields: what a stage trained on these features depends on."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
     def differences(self, other: Manifest) -> list[str]:
         """Fields that differ, each as ``field: mine, not theirs``."""
         mine, theirs = asdict(self), asdict(other)
@@ -55,8 +60,8 @@ def _short(value: object) -> str:
 class FeatureStore:
     """Read side: rows by index, from the memory map."""
 
-    def __init__(self, folder: Path, array: np.ndarray) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, array: np.ndarray, manifest: Manifest) -> None:
+        self.folder, self.manifest = folder, manifest
         self._array = array
 
     def __len__(self) -> int:
@@ -85,7 +90,7 @@ class FeatureStore:
             return "changed since the extraction: " + "; ".join(differences)
         if array.shape != (wanted.rows, wanted.dimension) or str(array.dtype) != wanted.dtype:
             return f"{folder}/features.npy is {array.dtype} {array.shape}, unlike its manifest"
-        return cls(folder, array)
+        return cls(folder, array, found)
 
 
 @contextmanager

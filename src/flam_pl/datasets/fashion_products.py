@@ -121,11 +121,13 @@ def pattern_of(name: str) -> str | None:
 
 
 def _photos(root: Path) -> set[str]:
-    for wanted in (root, root / "styles.csv", root / "images"):
-        if not wanted.exists():
+    there = {root: root.is_dir(), root / "styles.csv": (root / "styles.csv").is_file()}
+    there[root / "images"] = (root / "images").is_dir()
+    for wanted, is_there in there.items():
+        if not is_there:
             raise FlamError(
                 f"{wanted} is not there; expected a folder with styles.csv and images/{{id}}.jpg, "
-                "as the Fashion Product Images of Kaggle unpack. Point the data folder at it."
+                "as the Fashion Product Images of Kaggle unpack. Point data.root at it."
             )
     return {file.name for file in (root / "images").iterdir() if file.suffix == ".jpg"}
 

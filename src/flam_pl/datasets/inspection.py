@@ -133,6 +133,16 @@ def _training_problems(catalog: Catalog) -> Iterator[str]:
     if not len(rows):
         yield "no training image: expected rows with the split 'train'"
         return
+    held_out = np.concatenate([catalog.rows("val"), catalog.rows("evaluation")])
+    shared = np.intersect1d(catalog.items[rows], catalog.items[held_out])
+    shared = shared[shared >= 0]
+    if len(shared):
+        row = rows[catalog.items[rows] == shared[0]][0]
+        yield (
+            f"{len(shared)} item(s) stand in training and in a held-out split, the first: item "
+            f"{catalog.table['item'].iloc[row]} ({catalog.table['path'].iloc[row]}): the measure "
+            "would be of images half seen. Put all images of an item into one split"
+        )
     for kind, counts in _class_counts(catalog, rows).items():
         none = [name for name, count in counts.items() if count == 0]
         if none:

@@ -54,7 +54,7 @@ def open_catalog(data: DataConfig, schema: AttributeSchema | None = None) -> Cat
             f"data={data.name} needs the place of its data: "
             f'ARGS="data={data.name} data.root=/path/to/it"'
         )
-    catalog = READERS[type(data)](Path(data.root), data, schema)
+    catalog = READERS[type(data)](Path(data.root).expanduser(), data, schema)
     if data.unlabelled is not None and schema is None:
         catalog = with_unlabelled(catalog, Path(data.unlabelled))
     return catalog

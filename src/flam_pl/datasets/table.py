@@ -106,9 +106,12 @@ def read_table(
             seed=seed,
             group="item" if "item" in table else None,
         )
+    if "domain" not in table:
+        # without the word of the table, an item's first photo is the one that is searched for
+        alone = "item" not in table
+        first = True if alone else ~table["item"].duplicated() | table["item"].isna()
+        table["domain"] = np.where(first, "shop", "consumer")
     if not has_item_pairs(table):
-        if "domain" not in table:
-            table["domain"] = "shop"
         table = with_distorted_views(table, types)
     return Catalog.build(path.stem, images, table, schema, extras, dropped)
 
@@ -130,6 +133,7 @@ def _load(path: Path) -> pd.DataFrame:
                 dtype=str,
                 keep_default_na=False,
                 encoding="utf-8-sig",
+                index_col=False,  # a comma at the end of each row must not shift the columns
             )
     except pd.errors.EmptyDataError as error:
         raise FlamError(f"{path} is empty; expected a header and a row an image") from error

@@ -27,7 +27,8 @@ class Flam:
         target = torch.full(
             (len(features),), self.schema.types.index(target_type), device=features.device
         )
-        edited = self.manipulator.edit(
-            self.embedders.space(features), wanted.expand(len(features), -1), target
-        )
-        return self.embedders.space.inverse(edited)
+        space = self.embedders.space
+        z = space(features)
+        edited = self.manipulator.edit(z, wanted.expand(len(features), -1), target)
+        # what lies outside the working space is the item's own: it stays
+        return features + space.inverse(edited) - space.inverse(z)

@@ -35,7 +35,12 @@ def embedding_loss(
     Returns:
         The two terms, l(d, e+, e-) and l(e, d+, d-), each a scalar; zero where no triplet exists.
     """
-    similarity = F.normalize(embeddings, dim=-1) @ F.normalize(dictionary, dim=-1).T  # (B, C)
+    with torch.autocast(embeddings.device.type, enabled=False):  # cosines want all their digits
+        unit, known = (
+            F.normalize(embeddings.float(), dim=-1),
+            F.normalize(dictionary.float(), dim=-1),
+        )
+        similarity = unit @ known.T  # (B, C)
     own = similarity.gather(1, labels[:, None])  # (B, 1): each row with the vector of its class
     # l(e, d+, d-): row b against the vector of every other class
     other_class = torch.arange(dictionary.shape[0], device=labels.device) != labels[:, None]

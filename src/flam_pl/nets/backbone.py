@@ -26,10 +26,11 @@ class Backbone(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, model: str, feature_dim: int | None) -> None:
+    def __init__(self, model: str, feature_dim: int | None, image_size: int | None = None) -> None:
         """Args:
         model: any name of timm; its weights are random until ``load_weights``.
         feature_dim: D of the projection; None leaves the pooled maps as they are.
+        image_size: for models that are made for one size (transformers); others ignore it.
 
         Raises:
             FlamError: timm has no such model.
@@ -38,7 +39,7 @@ class Backbone(nn.Module):
         if not timm.is_model(model):
             near = ", ".join(timm.list_models(f"*{model.split('_')[0]}*")[:8]) or "none similar"
             raise FlamError(f"backbone.model: timm has no {model!r}; similar names: {near}")
-        self.trunk = timm.create_model(model, num_classes=0, global_pool="")
+        self.trunk = create_trunk(model, image_size)
         # twice as fast on a CPU, and what tensor cores want
         self.trunk.to(memory_format=torch.channels_last)
         self.width = int(self.trunk.num_features)
@@ -58,6 +59,17 @@ class Backbone(nn.Module):
         maps = as_maps(self.trunk.forward_features(images), self.width, prefix)
         features: Tensor = self.projection(self.pooling(maps))
         return features
+
+
+def create_trunk(model: str, image_size: int | None) -> Any:
+    """timm's model without its head, for this size of image where the model must know it."""
+    options: dict[str, Any] = {"num_classes": 0, "global_pool": ""}
+    if image_size is None:
+        return timm.create_model(model, **options)
+    try:
+        return timm.create_model(model, img_size=image_size, **options)
+    except TypeError:  # a convolutional network takes any size
+        return timm.create_model(model, **options)
 
 
 def as_maps(output: Tensor, width: int, prefix: int = 0) -> Tensor:
@@ -113,6 +125,7 @@ def load_weights(backbone: Backbone, model: str, weights: str) -> None:
 def _load_timm(backbone: Backbone, model: str) -> None:
     try:
         pretrained = timm.create_model(model, pretrained=True, num_classes=0, global_pool="")
+        backbone.trunk.load_state_dict(pretrained.state_dict())
     except Exception as error:  # the hub's client raises a dozen kinds
         offline = " HF_HUB_OFFLINE is set." if os.environ.get("HF_HUB_OFFLINE") == "1" else ""
         raise FlamError(
@@ -120,7 +133,6 @@ def _load_timm(backbone: Backbone, model: str) -> None:
             "Run once with a network (HF_HUB_OFFLINE=0), or give a local file: "
             f"backbone.weights=/path/to/weights. ({type(error).__name__}: {error})"
         ) from error
-    backbone.trunk.load_state_dict(pretrained.state_dict())
 
 
 def _load_package(backbone: Backbone) -> None:

@@ -44,7 +44,7 @@ class AttributeEmbedder(nn.Module):
         return F.normalize(self.raw_dictionary, dim=-1)
 
     def forward(self, features: Tensor) -> Tensor:
-        return F.normalize(self.layers(features), dim=-1)
+        return F.normalize(self.layers(features).float(), dim=-1)
 
 
 class Embedders(nn.Module):

@@ -36,7 +36,8 @@ class Generator(nn.Module):
         self.head = nn.Linear(hidden, dimension)
 
     def forward(self, features: Tensor, condition: Tensor) -> Tensor:
-        change = self.head(self.trunk(torch.cat([features, condition], dim=1)))
+        # float: under autocast a small change would be lost in half precision
+        change = self.head(self.trunk(torch.cat([features, condition], dim=1))).float()
         return features + change if self.residual else change
 
 
@@ -62,7 +63,7 @@ class Discriminator(nn.Module):
             features = features + self.noise * torch.randn_like(features)
         hidden = self.trunk(features)
         embeddings = self.embedding(hidden).unflatten(1, (self.types, self.embedding_dim))
-        return self.realness(hidden), embeddings
+        return self.realness(hidden).float(), embeddings.float()
 
 
 class Manipulator(nn.Module):

@@ -16,8 +16,9 @@ class Figure:
     high: float
     n: int
 
-    def to_dict(self) -> dict[str, float | int]:
-        return asdict(self)
+    def to_dict(self) -> dict[str, float | int | None]:
+        """Fit for JSON: None where nothing was counted."""
+        return {name: v if v == v else None for name, v in asdict(self).items()}
 
 
 def bootstrap(

@@ -67,8 +67,12 @@ class BackboneStage(pl.LightningModule):
         return features
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
-        features = self(batch["image"]).float()
-        items = batch["item"]
+        features = self(batch["image"])
+        with torch.autocast(self.device.type, enabled=False):  # distances want all their digits
+            return self.loss(features.float(), batch["item"])
+
+    def loss(self, features: Tensor, items: Tensor) -> Tensor:
+        """Args: features: ``(B, D)`` float32; items: codes ``(B,)``."""
         triplet = self.triplet(features, items, self.miner(features, items))
         matches = items[:, None] == self.classified[None, :]  # (B, classified)
         known = matches.any(dim=1)

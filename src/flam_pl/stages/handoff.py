@@ -33,6 +33,8 @@ class StageRecord:
     stage: str
     inputs: str
     """SHA-256 over all that the training depended on; equal inputs need no second training."""
+    data: str
+    """Fingerprint of the catalog's labels and split."""
     parent: str | None
     """SHA-256 of the parent stage's checkpoint."""
     checkpoint: str

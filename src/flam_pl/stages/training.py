@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shutil
@@ -18,6 +19,9 @@ import torch
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint, TQDMProgressBar
 from pytorch_lightning.loggers import CSVLogger, Logger
 from pytorch_lightning.utilities import rank_zero_only
+from pytorch_lightning.utilities.exceptions import (  # type: ignore[attr-defined]
+    MisconfigurationException,
+)
 
 from flam_pl.attributes import AttributeSchema
 from flam_pl.config import Config, LoggerConfig
@@ -68,28 +72,37 @@ def make_trainer(
         epochs: of this stage, unless ``trainer.max_epochs`` says otherwise for all.
     """
     settings = config.trainer
+    gpus = torch.cuda.device_count() if settings.accelerator in ("auto", "gpu", "cuda") else 0
+    several = settings.num_nodes > 1 or settings.devices not in ("1", "auto") or gpus > 1
     strategy = settings.strategy
-    several = torch.cuda.device_count() > 1 and settings.accelerator in ("auto", "gpu", "cuda")
-    if stage == "manipulator" and (strategy == "ddp" or (strategy == "auto" and several)):
-        # each of the two optimizers leaves the other's parameters without a gradient
+    if strategy == "ddp" or (strategy == "auto" and several):
+        # each of two optimizers leaves the other's parameters without a gradient, and some
+        # backbones have parameters that their feature maps do not depend on
         strategy = "ddp_find_unused_parameters_true"
     if settings.progress:
         terminal = sys.stderr.isatty()
         callbacks = [TQDMProgressBar(refresh_rate=1 if terminal else 50), *(callbacks or [])]
-    return pl.Trainer(
-        accelerator=settings.accelerator,
-        devices=settings.devices,
-        num_nodes=settings.num_nodes,
-        strategy=strategy,
-        precision=settings.precision,  # type: ignore[arg-type]  # checked by Lightning
-        max_epochs=settings.max_epochs if settings.max_epochs is not None else epochs,
-        callbacks=[OwnChance(), *(callbacks or [])],
-        enable_progress_bar=settings.progress,
-        enable_model_summary=False,
-        use_distributed_sampler=False,  # the samplers of the data module know their rank
-        num_sanity_val_steps=0,
-        **more,
-    )
+    devices = settings.devices
+    try:
+        return pl.Trainer(
+            accelerator=settings.accelerator,
+            devices=json.loads(devices) if devices.startswith("[") else devices,
+            num_nodes=settings.num_nodes,
+            strategy=strategy,
+            precision=settings.precision,  # type: ignore[arg-type]  # a word that check() knows
+            max_epochs=settings.max_epochs if settings.max_epochs is not None else epochs,
+            callbacks=[OwnChance(), *(callbacks or [])],
+            enable_progress_bar=settings.progress,
+            enable_model_summary=False,
+            use_distributed_sampler=False,  # the samplers of the data module know their rank
+            num_sanity_val_steps=0,
+            **more,
+        )
+    except (MisconfigurationException, ValueError, TypeError) as error:
+        raise FlamError(
+            f"the trainer settings do not work on this machine: {error} (accelerator="
+            f"{settings.accelerator}, devices={devices}, strategy={strategy})"
+        ) from error
 
 
 def train_stage(
@@ -161,6 +174,7 @@ def train_stage(
     record = StageRecord(
         stage=stage,
         inputs=wanted,
+        data=str(inputs.get("data", "")),
         parent=parent,
         checkpoint=sha256(best) if best.is_file() else "",
         schema=schema.to_dict(),

@@ -1,0 +1,88 @@
+"""The paper's baselines: a vector a type, concatenated; an edit replaces one of them."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from flam_pl.attributes import AttributeSchema
+from flam_pl.nets.working_space import WorkingSpace
+
+
+class TypeClassifier(nn.Module):
+    """Two fully connected layers; the middle one, after ReLU, is the type's part of the vector."""
+
+    prototypes: Tensor
+
+    def __init__(self, dimension: int, classes: int, width: int, dropout: float) -> None:
+        super().__init__()
+        self.middle = nn.Linear(dimension, width)
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(width, classes)
+        self.register_buffer("prototypes", torch.zeros(classes, width))
+
+    def block(self, z: Tensor) -> Tensor:
+        """``(B, d)`` -> ``(B, width)``, of unit length, so that every type weighs the same."""
+        return F.normalize(F.relu(self.middle(z)), dim=-1)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """``(B, d)`` -> logits ``(B, classes)``."""
+        logits: Tensor = self.head(self.dropout(F.relu(self.middle(z))))
+        return logits
+
+
+class ConcatClassifiers(nn.Module):
+    """Cls-Concat: a classifier a type on the stored features; 341 x 3 = 1023 dimensions."""
+
+    def __init__(
+        self,
+        schema: AttributeSchema,
+        dimension: int,
+        width: int = 341,
+        *,
+        working_dim: int | None = None,
+        dropout: float = 0.5,
+    ) -> None:
+        """Args:
+        dimension: D of the stored features.
+        width: of each type's part.
+        working_dim: principal directions of the features that are used; None for all.
+        """
+        super().__init__()
+        self.schema = schema
+        self.space = WorkingSpace(dimension, working_dim)
+        self.by_type = nn.ModuleList(
+            TypeClassifier(self.space.dimension, classes, width, dropout)
+            for classes in schema.sizes
+        )
+
+    def forward(self, features: Tensor) -> list[Tensor]:
+        """Stored features ``(B, D)`` -> logits of each type, ``(B, classes)``."""
+        z = self.space(features)
+        return [classifier(z) for classifier in self.by_type]
+
+    def blocks(self, features: Tensor) -> Tensor:
+        """Stored features ``(B, D)`` -> ``(B, types, width)``."""
+        z = self.space(features)
+        return torch.stack([cast(TypeClassifier, c).block(z) for c in self.by_type], dim=1)
+
+    def prototypes(self, attribute_type: str) -> Tensor:
+        """Mean block of each class, ``(classes, width)``: what an edit puts in."""
+        classifier = self.by_type[self.schema.types.index(attribute_type)]
+        assert isinstance(classifier, TypeClassifier)
+        return classifier.prototypes
+
+    @torch.no_grad()
+    def fit_prototypes(self, features: Tensor, labels: Tensor) -> None:
+        """Measure the prototypes on labelled features ``(N, D)``, labels ``(N, types)``."""
+        blocks = self.blocks(features)
+        for t, classifier in enumerate(self.by_type):
+            assert isinstance(classifier, TypeClassifier)
+            for c in range(len(classifier.prototypes)):
+                rows = labels[:, t] == c
+                if rows.any():
+                    mean = blocks[rows, t].mean(dim=0)
+                    classifier.prototypes[c] = F.normalize(mean, dim=0)

@@ -1,0 +1,74 @@
+"""Trains the classifiers of Cls-Concat: cross-entropy on sparse labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
+from torch import Tensor
+from torch.nn import functional as F
+
+from flam_pl.nets.concat import ConcatClassifiers
+
+
+class ClassifierStage(pl.LightningModule):
+    """Each classifier trains on whatever rows of the batch carry its label."""
+
+    def __init__(
+        self,
+        net: ConcatClassifiers,
+        settings: dict[str, Any],
+        labelled: Callable[[], tuple[Tensor, Tensor]],
+    ) -> None:
+        """Args:
+        settings: noise, lr, weight_decay.
+        labelled: gives the labelled training features ``(N, D)`` and labels ``(N, types)``, whose
+            class means are the prototypes; they are measured anew before each validation.
+        """
+        super().__init__()
+        self.net, self.settings, self.labelled = net, settings, labelled
+
+    def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
+        features, labels = batch["features"], batch["labels"]
+        z = self.net.space(features)
+        z = z + self.settings["noise"] * torch.randn_like(z)
+        loss = z.new_zeros(())
+        for t, classifier in enumerate(self.net.by_type):
+            known = labels[:, t] >= 0
+            # a sum over nothing is zero, where a mean would be nan
+            total = F.cross_entropy(classifier(z[known]), labels[known, t], reduction="sum")
+            loss = loss + total / known.sum().clamp_min(1)
+        self.log("train/classification", loss.detach(), on_step=False, on_epoch=True)
+        return loss
+
+    def on_validation_epoch_start(self) -> None:
+        # before the checkpoint of the epoch is written; Lightning has set eval mode
+        features, labels = self.labelled()
+        self.net.fit_prototypes(features.to(self.device), labels.to(self.device))
+
+    def validation_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
+        labels = batch["labels"]
+        shares = []
+        for t, logits in enumerate(self.net(batch["features"])):
+            known = labels[:, t] >= 0
+            if known.any():
+                right = (logits[known].argmax(dim=1) == labels[known, t]).float().mean()
+                self.log(f"val/{self.net.schema.types[t]}", right)
+                shares.append(right)
+        if shares:
+            self.log("val/accuracy", torch.stack(shares).mean(), prog_bar=True)
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        optimizer = torch.optim.AdamW(
+            self.parameters(), lr=self.settings["lr"], weight_decay=self.settings["weight_decay"]
+        )
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
+            optimizer, T_max=max(1, int(self.trainer.estimated_stepping_batches))
+        )
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
