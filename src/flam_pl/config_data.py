@@ -16,8 +16,8 @@ class DataConfig:
     root: str | None = None
     """Folder (or, for ``table``, file) with the data."""
     unlabelled: str | None = None
-    """Folder of further photos, searched with all its subfolders: the manipulator trains on them
-    too, labelled by the embedders, as on the paper's 4 million photos. Nothing else sees them."""
+    """Folder of further photos, searched with all its subfolders. What needs no label, that is the
+    manipulator, trains on them too, with the embedders as labeller (the paper: 4 million)."""
     min_side: int = 8
     """Images smaller than this many pixels on a side are left out, counted and reported."""
     workers: int = -1

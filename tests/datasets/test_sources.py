@@ -85,3 +85,16 @@ def test_the_splits_of_adde(tmp_path: Path) -> None:
     test_shopping100k.write_adde(tmp_path / "splits")
     mini = opened("shopping100k", tmp_path, f"data.splits={tmp_path / 'splits'}")
     assert len(mini.rows("evaluation", "shop")) == 20
+
+
+def test_for_a_trained_run_only_what_is_measured_is_opened(tmp_path: Path) -> None:
+    """Training images of another catalogue, and unlabelled ones, would be extracted for nothing."""
+    root = test_consumer_to_shop.write(tmp_path, test_consumer_to_shop.pairs())
+    data = load_config(
+        ["data=consumer_to_shop", f"data.root={root}", f"data.unlabelled={root}"]
+    ).data
+    whole = open_catalog(data)
+    mini = open_catalog(data, whole.schema)
+    assert (len(whole), len(mini)) == (24, 4 * 2 + 2)
+    assert len(mini.instance_rows()) == len(mini)
+    assert mini.notes == whole.notes[:-1]

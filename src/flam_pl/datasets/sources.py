@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from flam_pl.attributes import AttributeSchema
@@ -43,8 +44,8 @@ def open_catalog(data: DataConfig, schema: AttributeSchema | None = None) -> Cat
 
     Args:
         schema: of a trained run, to evaluate another catalogue with it: labels that it does not
-            know count as unlabelled, and ``data.unlabelled`` is left out, since nothing is
-            trained. None takes the classes from the data.
+            know count as unlabelled, and what could only be trained on is left out, so that no
+            features are extracted for nothing. None takes the classes from the data.
 
     Raises:
         FlamError: what is wrong with the data set, and where.
@@ -55,8 +56,11 @@ def open_catalog(data: DataConfig, schema: AttributeSchema | None = None) -> Cat
             f'ARGS="data={data.name} data.root=/path/to/it"'
         )
     catalog = READERS[type(data)](Path(data.root).expanduser(), data, schema)
-    if data.unlabelled is not None and schema is None:
-        catalog = with_unlabelled(catalog, Path(data.unlabelled))
+    if schema is not None:
+        measured = np.union1d(catalog.rows("evaluation"), catalog.instance_rows())
+        return catalog.select(measured) if len(measured) else catalog
+    if data.unlabelled is not None:
+        return with_unlabelled(catalog, Path(data.unlabelled))
     return catalog
 
 
