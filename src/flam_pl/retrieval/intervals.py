@@ -16,8 +16,9 @@ class Figure:
     high: float
     n: int
 
-    def to_dict(self) -> dict[str, float | int]:
-        return asdict(self)
+    def to_dict(self) -> dict[str, float | int | None]:
+        """Plain values; None, which JSON has, for nan, which it has not."""
+        return {name: None if value != value else value for name, value in asdict(self).items()}
 
 
 def bootstrap(
