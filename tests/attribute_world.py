@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 
 from flam_pl.attributes import AttributeSchema
 from flam_pl.data.feature_batches import FeatureBatches, WholeBatch
-from flam_pl.data.feature_store import FeatureStore
+from flam_pl.data.feature_store import FeatureStore, Manifest
 
 SCHEMA = AttributeSchema(
     {
@@ -47,7 +47,7 @@ class World:
 
     @property
     def store(self) -> FeatureStore:
-        return FeatureStore(Path("/nowhere"), self.features.numpy())
+        return store_of(self.features.numpy())
 
 
 def make_world(rows: int = 240, dimension: int = 12, noise: float = 0.1, seed: int = 0) -> World:
@@ -82,3 +82,10 @@ class FeatureModule(pl.LightningDataModule):
 
     def val_dataloader(self) -> DataLoader:
         return DataLoader(self.val, batch_size=None)
+
+
+def store_of(features: np.ndarray) -> FeatureStore:
+    """A store in memory, as if it had been opened."""
+    rows, dimension = features.shape
+    manifest = Manifest("none", "none", "none", rows, dimension, str(features.dtype))
+    return FeatureStore(Path("/nowhere"), features, manifest)

@@ -16,13 +16,13 @@ from tqdm import tqdm
 from flam_pl.config import Config, ConfigError, to_plain
 from flam_pl.config_data import WardrobeData
 from flam_pl.data.datamodule import FlamDataModule
-from flam_pl.datasets.inspection import check_usable
+from flam_pl.datasets.inspection import check_usable, edits_cannot_be_evaluated
 from flam_pl.datasets.sources import open_catalog
 from flam_pl.editing.evaluation import EvaluationSet, evaluate_edits, evaluate_instances
 from flam_pl.pipeline import Run, extract, usable
 from flam_pl.reports.report import Report
 from flam_pl.stages.handoff import versions
-from flam_pl.stages.training import is_first_process
+from flam_pl.stages.training import is_first_process, say
 from flam_pl.trained import Trained
 
 
@@ -78,13 +78,16 @@ def measure(run: Run, trained: Trained | None = None) -> Report | None:
     gpu = torch.cuda.is_available() and config.trainer.accelerator != "cpu"
     device = torch.device("cuda" if gpu else "cpu")
     trained.to(device)
+    without_edits = edits_cannot_be_evaluated(catalog)
+    if without_edits:
+        say(f"{catalog.name}: {without_edits}. Only the instance search is measured.")
     rows = catalog.rows(split="evaluation", dense=True)
     data = EvaluationSet.of(catalog, store, rows).to(device)
 
     fam: dict[str, Any] = {}
     counterfactual: dict[str, Any] = {}
     edits = {"evaluated": 0, "impossible": 0}
-    for editor in trained.editors():
+    for editor in [] if without_edits else trained.editors():
         results = evaluate_edits(
             editor,
             data,
@@ -100,8 +103,7 @@ def measure(run: Run, trained: Trained | None = None) -> Report | None:
             found = results.counterfactual_figures(settings.resamples, settings.seed)
             counterfactual[editor.name] = {k: f.to_dict() for k, f in found.items()}
 
-    held_out = catalog.rows(split="evaluation")
-    held_out = held_out[catalog.items[held_out] >= 0]
+    held_out = catalog.instance_rows()
     fir, unfindable = evaluate_instances(
         store.rows(held_out).to(device),
         catalog.items[held_out],
@@ -113,6 +115,7 @@ def measure(run: Run, trained: Trained | None = None) -> Report | None:
     manipulator = trained.records["manipulator"].metrics
     metrics = {
         "dataset": catalog.name,
+        "notes": [*catalog.notes, *([without_edits] if without_edits else [])],
         "fir": {name: figure.to_dict() for name, figure in fir.items()},
         "fam": fam,
         "counterfactual": counterfactual,

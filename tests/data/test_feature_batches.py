@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from attribute_world import store_of
 from flam_pl.data.feature_batches import FeatureBatches, WholeBatch
 from flam_pl.data.feature_store import FeatureStore
 
@@ -21,7 +21,7 @@ LABELS = np.stack([np.arange(N) % 3, np.arange(N) % 5 - 1], axis=1)
 def store() -> FeatureStore:
     """Feature of row i: (i, i/10)."""
     features = np.stack([np.arange(N), np.arange(N) / 10], axis=1)
-    return FeatureStore(Path("/nowhere"), features.astype(np.float16))
+    return store_of(features.astype(np.float16))
 
 
 def batches(rows: np.ndarray, batch_size: int, **options: int) -> FeatureBatches:

@@ -12,8 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attribute_world import SCHEMA
-from flam_pl.data.feature_store import FeatureStore
+from attribute_world import SCHEMA, store_of
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.editing.baselines import NoEdit
 from flam_pl.editing.editor import Editor
@@ -212,7 +211,7 @@ def test_an_evaluation_set_of_a_catalog_asks_with_all_but_counterfactuals() -> N
     catalog = Catalog.build("mini", Path("/nowhere"), table, SCHEMA)
     features = np.arange(12, dtype=np.float32).reshape(6, 2)
     rows = catalog.rows(split="evaluation", dense=True)
-    data = EvaluationSet.of(catalog, FeatureStore(Path("/nowhere"), features), rows)
+    data = EvaluationSet.of(catalog, store_of(features), rows)
     assert rows.tolist() == [0, 1, 2, 3, 4]
     assert data.queries.tolist() == [0, 1, 4]
     assert data.features.tolist() == features[:5].tolist()

@@ -36,6 +36,7 @@ def finished(folder: Path, net: nn.Module | None = None, **changes: object) -> S
     record = StageRecord(
         stage="embedder",
         inputs="i" * 64,
+        data="d" * 64,
         parent="p" * 64,
         checkpoint=sha256(folder / CHECKPOINT),
         schema=SCHEMA.to_dict(),

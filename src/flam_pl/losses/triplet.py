@@ -36,10 +36,8 @@ def embedding_loss(
         The two terms, l(d, e+, e-) and l(e, d+, d-), each a scalar; zero where no triplet exists.
     """
     with torch.autocast(embeddings.device.type, enabled=False):  # cosines want all their digits
-        unit, known = (
-            F.normalize(embeddings.float(), dim=-1),
-            F.normalize(dictionary.float(), dim=-1),
-        )
+        digits = torch.promote_types(embeddings.dtype, torch.float32)
+        unit, known = (F.normalize(v.to(digits), dim=-1) for v in (embeddings, dictionary))
         similarity = unit @ known.T  # (B, C)
     own = similarity.gather(1, labels[:, None])  # (B, 1): each row with the vector of its class
     # l(e, d+, d-): row b against the vector of every other class

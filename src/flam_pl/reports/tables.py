@@ -43,6 +43,29 @@ def instances_table(fir: Mapping[str, Any], style: str = "github") -> str:
 
 def sections(metrics: Mapping[str, Any], style: str = "github") -> list[tuple[str, str, str]]:
     """Title, explanation and table of each part of the report, in reading order."""
+    parts = _edit_sections(metrics, style) if metrics["fam"] else []
+    queries = metrics["queries"]
+    if metrics["fir"]:
+        how = (
+            "distorted views of the gallery's own photos, since this data set has one photo an "
+            "item: easier than a second photo would be"
+            if queries["instance_on_distorted_views"]
+            else "consumer photos, searched among the shop photos"
+        )
+        parts.append(
+            (
+                "Instance search",
+                f"R@k: the item itself is among the first k. {queries['instance']} queries: {how}. "
+                "The manipulator does not touch the stored features, so this is FLAM's figure too. "
+                f"Queries without any image to be found: {queries['instance_without_match']}.",
+                instances_table(metrics["fir"], style),
+            )
+        )
+    return parts
+
+
+def _edit_sections(metrics: Mapping[str, Any], style: str) -> list[tuple[str, str, str]]:
+    """The same for the edits; a data set without images that carry all labels has none."""
     queries, edits = metrics["queries"], metrics["edits"]
     groups = list(next(iter(metrics["fam"].values())))
     parts = [
@@ -67,22 +90,6 @@ def sections(metrics: Mapping[str, Any], style: str = "github") -> list[tuple[st
                 methods_table(metrics["counterfactual"], style),
             )
         )
-    if metrics["fir"]:
-        how = (
-            "distorted views of the gallery's own photos, since this data set has one photo an "
-            "item: easier than a second photo would be"
-            if queries["instance_on_distorted_views"]
-            else "consumer photos, searched among the shop photos"
-        )
-        parts.append(
-            (
-                "Instance search",
-                f"R@k: the item itself is among the first k. {queries['instance']} queries: {how}. "
-                "The manipulator does not touch the stored features, so this is FLAM's figure too. "
-                f"Queries without any image to be found: {queries['instance_without_match']}.",
-                instances_table(metrics["fir"], style),
-            )
-        )
     return parts
 
 
@@ -93,6 +100,7 @@ def markdown(metrics: Mapping[str, Any]) -> str:
         lines += [f"## {title}", ""]
         lines += [explanation, ""] if explanation else []
         lines += [table, ""]
+    lines += [f"- {note}" for note in metrics.get("notes", [])] + [""]
     seconds = ", ".join(f"{name} {value:.0f} s" for name, value in metrics["seconds"].items())
     lines += [f"Time: {seconds}. Peak memory: {metrics['peak_memory_mb']} MB.", ""]
     return "\n".join(lines)
