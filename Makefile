@@ -4,6 +4,8 @@ VENV := .venv
 RUN := $(VENV)/bin/python -m flam_pl
 ENV := $(VENV)/.installed
 ARGS ?=
+# faiss-cpu, unless setup-gpu was asked for once
+FAISS = $(if $(wildcard $(VENV)/.gpu),gpu,cpu)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-gpu data verify-data train-backbone train-flam evaluate report bench notebooks test lint clean
@@ -13,7 +15,7 @@ help: ## list the targets
 
 $(ENV): setup.cfg pyproject.toml
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --editable ".[cpu,imagenet,notebooks,dev]"
+	$(VENV)/bin/python -m pip install --quiet --editable ".[$(FAISS),imagenet,notebooks,dev]"
 	@touch $(ENV)
 
 setup: $(ENV) ## make the environment (.venv, by pip)
@@ -21,6 +23,7 @@ setup: $(ENV) ## make the environment (.venv, by pip)
 setup-gpu: $(ENV) ## the same with faiss-gpu in place of faiss-cpu
 	$(VENV)/bin/python -m pip uninstall --quiet --yes faiss-cpu
 	$(VENV)/bin/python -m pip install --quiet --editable ".[gpu]"
+	@touch $(VENV)/.gpu
 
 data: $(ENV) ## draw the wardrobe (or read the data set that ARGS names)
 	$(RUN) data $(ARGS)

@@ -191,11 +191,13 @@ def test_a_folder_without_settings_says_where_it_looked(
 ) -> None:
     (tmp_path / "conf").mkdir()
     (tmp_path / "conf" / "config.yaml").write_text("seed: 1")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("FLAM_PL_CONF", str(tmp_path / "nowhere"))
+    monkeypatch.chdir(tmp_path)  # another project's conf/ is none of ours
+    assert config_folder() == CONF
+    monkeypatch.setenv("FLAM_PL_CONF", str(tmp_path / "conf"))
     assert config_folder() == (tmp_path / "conf").resolve()
-    (tmp_path / "conf" / "config.yaml").unlink()
-    assert config_folder() == CONF  # of the repository
+    monkeypatch.setenv("FLAM_PL_CONF", str(tmp_path / "nowhere"))
+    with pytest.raises(ConfigError, match="nowhere"):
+        config_folder()
 
 
 # --- settings of a run that is there

@@ -100,7 +100,7 @@ def random_store(folder: Path, dimension: int) -> FeatureStore:
 
 def lightning_epoch(config: Config, module: pl.LightningModule, batches: FeatureBatches) -> float:
     watch = Stopwatch()
-    trainer = make_trainer(config, "bench", 1, [watch], logger=False, enable_checkpointing=False)
+    trainer = make_trainer(config, 1, [watch], logger=False, enable_checkpointing=False)
     trainer.fit(module, DataLoader(batches, batch_size=None))
     return watch.seconds
 
@@ -201,7 +201,7 @@ def extraction_sides(
     def ours() -> float:
         watch = Stopwatch()
         writer = FeatureWriter(folder / "shards", config.backbone.dtype)
-        trainer = make_trainer(config, "features", 1, [watch, writer], logger=False)
+        trainer = make_trainer(config, 1, [watch, writer], logger=False)
         trainer.predict(stage, loader, return_predictions=False)
         return watch.seconds
 

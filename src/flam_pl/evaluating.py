@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 from omegaconf import OmegaConf
 from tqdm import tqdm
@@ -16,6 +17,7 @@ from tqdm import tqdm
 from flam_pl.config import Config, ConfigError, to_plain
 from flam_pl.config_data import WardrobeData
 from flam_pl.data.datamodule import FlamDataModule
+from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.inspection import check_usable, edits_cannot_be_evaluated
 from flam_pl.datasets.sources import open_catalog
 from flam_pl.editing.evaluation import EvaluationSet, evaluate_edits, evaluate_instances
@@ -56,6 +58,8 @@ def evaluate(config: Config, own: bool) -> Report | None:
             "the changed data as a place of its own with report=<name>."
         )
     check_usable(catalog, training=False)
+    if not own:
+        say_overlap(config, catalog)
     run = Run(config, catalog, FlamDataModule(catalog, config, trained.preprocess))
     suffix = "" if own else f"-{config.report}"
     extract(run, trained.records["backbone"], config.folder / f"features{suffix}")
@@ -150,6 +154,18 @@ def measure(run: Run, trained: Trained | None = None) -> Report | None:
     )
     report.write(catalog, rows, data, trained.editors(), settings.examples)
     return report
+
+
+def say_overlap(config: Config, catalog: Catalog) -> None:
+    """Say how many of another catalogue's images the run was trained on: they flatter it."""
+    saved = OmegaConf.load(config.folder / "config.yaml").data
+    root = Path(saved.root).expanduser()
+    root = Path(saved.get("images") or (root if root.is_dir() else root.parent))
+    split = pd.read_csv(config.folder / "split.csv", dtype=str)
+    seen = {(root / path).resolve() for path in split.loc[split["split"] == "train", "path"]}
+    count = sum(path.resolve() in seen for path in catalog.paths)
+    if count:
+        say(f"{count} of these {len(catalog)} images were trained on: the figures flatter the run")
 
 
 def require_other_place(config: Config) -> None:

@@ -192,7 +192,7 @@ def extract(run: Run, backbone: StageRecord, folder: Path) -> None:
     stage = BackboneStage(net, net.dimension, [0], nothing, to_plain(run.config.backbone))
     said = run.data.cache_features(
         stage,
-        lambda writer: make_trainer(run.config, "features", 1, [writer], logger=False),
+        lambda writer: make_trainer(run.config, 1, [writer], logger=False),
         folder,
         backbone.checkpoint,
         net.dimension,

@@ -14,6 +14,7 @@ import torch
 from attribute_world import SCHEMA, FeatureModule, World, make_world
 from flam_pl.attributes import AttributeSchema
 from flam_pl.config import Config, DataConfig, EmbedderConfig, LoggerConfig, TrainerConfig, to_plain
+from flam_pl.errors import FlamError
 from flam_pl.nets.embedder import Embedders
 from flam_pl.stages.embedder import EmbedderStage
 from flam_pl.stages.handoff import CHECKPOINT, RECORD, StageRecord, load_into, require
@@ -28,7 +29,9 @@ def config(folder: Path, retrain: bool = False, **trainer: Any) -> Config:
         runs_dir=str(folder),
         retrain=retrain,
         data=DataConfig(name="world"),
-        trainer=TrainerConfig(accelerator="cpu", devices="1", progress=False, **trainer),
+        trainer=TrainerConfig(
+            **{"accelerator": "cpu", "devices": "1", "progress": False, **trainer}
+        ),
         logger=LoggerConfig(wandb="off"),
     )
 
@@ -238,13 +241,22 @@ def test_no_epochs_keeps_the_weights_and_measures_them(tmp_path: Path) -> None:
     assert run(tmp_path, second, world, epochs=0) == record
 
 
-@pytest.mark.parametrize(("stage", "unused"), [("manipulator", True), ("embedder", False)])
-def test_two_optimizers_under_ddp_look_for_unused_parameters(
-    stage: str, unused: bool, tmp_path: Path
+@pytest.mark.parametrize("options", [{"strategy": "ddp"}, {"devices": "2"}])
+def test_several_processes_look_for_unused_parameters(
+    options: dict[str, str], tmp_path: Path
 ) -> None:
-    trainer = make_trainer(config(tmp_path, strategy="ddp"), stage, 1, logger=False)
+    """Each of two optimizers leaves the other's parameters without a gradient."""
+    trainer = make_trainer(config(tmp_path, **options), 1, logger=False)
     assert isinstance(trainer.strategy, pl.strategies.DDPStrategy)
-    assert trainer.strategy._ddp_kwargs.get("find_unused_parameters", False) is unused
+    assert trainer.strategy._ddp_kwargs["find_unused_parameters"]
+
+
+@pytest.mark.parametrize("options", [{"devices": "three"}, {"accelerator": "abacus"}])
+def test_a_trainer_that_cannot_be_had_is_one_message(
+    options: dict[str, str], tmp_path: Path
+) -> None:
+    with pytest.raises(FlamError, match=next(iter(options.values()))):
+        make_trainer(config(tmp_path, **options), 1, logger=False)
 
 
 # --- W&B

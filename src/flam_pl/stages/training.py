@@ -64,7 +64,7 @@ def require_finished(trainer: pl.Trainer, what: str) -> None:
 
 
 def make_trainer(
-    config: Config, stage: str, epochs: int, callbacks: list[Callback] | None = None, **more: Any
+    config: Config, epochs: int, callbacks: list[Callback] | None = None, **more: Any
 ) -> pl.Trainer:
     """The Trainer of one stage; every stage and the extraction get theirs here.
 
@@ -143,7 +143,7 @@ def train_stage(
         enable_version_counter=False,
     )
     loggers = make_loggers(config.logger, stage, folder, str(config.folder.name))
-    trainer = make_trainer(config, stage, epochs, [keep], logger=loggers, log_every_n_steps=10)
+    trainer = make_trainer(config, epochs, [keep], logger=loggers, log_every_n_steps=10)
     record = None if config.retrain else StageRecord.load(folder)
     if record and record.inputs == wanted and trained(folder, record):
         say(f"{stage}: up to date, nothing to train (retrain=true trains again)")
