@@ -32,12 +32,19 @@ TINY = (
     "manipulator.max_epochs=2",
     "manipulator.steps_per_epoch=15",
     "manipulator.hidden=64",
+    "methods=[cls_concat,emb_concat,memory,flam_s_adv]",
+    "concat.max_epochs=3",
+    "memory.max_epochs=1",
+    "memory.steps_per_epoch=5",
     "evaluation.resamples=50",
     "evaluation.examples=1",
     "trainer.progress=false",
     "trainer.accelerator=cpu",
     "logger.wandb=off",
 )
+
+
+METHODS = {"no_edit", "arithmetic", "cls_concat", "emb_concat", "memory", "flam_s_adv", "flam"}
 
 
 def settings(folder: Path) -> list[str]:
@@ -59,7 +66,7 @@ def metrics(report: Path) -> dict:
 def test_report_holds_every_figure_with_its_interval(trained: Path) -> None:
     report = trained / "runs" / "wardrobe" / "report"
     found = metrics(report)
-    assert set(found["fam"]) == {"no_edit", "arithmetic", "flam"}
+    assert set(found["fam"]) == METHODS
     assert set(found["counterfactual"]) == set(found["fam"])
     for of_method in found["fam"].values():
         assert set(of_method) == {"all", "shape", "color", "pattern"}
@@ -111,7 +118,7 @@ def test_a_second_run_trains_and_extracts_nothing(
     assert len(before) == 5
     assert main(["train-flam", *settings(trained)]) == 0
     said = capsys.readouterr().out
-    assert said.count("up to date, nothing to train") == 3
+    assert said.count("up to date, nothing to train") == 7
     assert "nothing to extract" in said
     assert {p: p.stat().st_mtime_ns for p in before} == before
 
@@ -134,7 +141,7 @@ def test_another_catalogue_is_evaluated_whole_and_beside(trained: Path, tmp_path
     found = metrics(run / "report-other")
     assert found["queries"]["edited"] == 2 + 12 * 4 + 30 * 4
     assert found["queries"]["gallery"] == found["queries"]["edited"] + 30 * 2
-    assert set(found["fam"]) == {"no_edit", "arithmetic", "flam"}
+    assert set(found["fam"]) == METHODS
     assert (run / "report" / "metrics.json").read_bytes() == before
 
 

@@ -53,9 +53,12 @@ def train_flam(overrides: Sequence[str]) -> None:
     """Every stage, the evaluation and the report."""
     from flam_pl.config import load_config
     from flam_pl.evaluating import measure
+    from flam_pl.methods import train_methods
     from flam_pl.pipeline import train
 
-    show(measure(train(load_config(overrides), overrides)))
+    run = train(load_config(overrides), overrides)
+    train_methods(run)
+    show(measure(run))
 
 
 def evaluate(overrides: Sequence[str]) -> None:

@@ -24,6 +24,7 @@ from omegaconf.errors import OmegaConfBaseException
 from flam_pl.config_data import DATA_SCHEMAS, DataConfig
 from flam_pl.config_data import TableData as TableData
 from flam_pl.config_data import WardrobeData as WardrobeData
+from flam_pl.config_methods import METHODS, ConcatConfig, MemoryConfig
 from flam_pl.errors import FlamError
 
 
@@ -91,8 +92,11 @@ class ManipulatorConfig:
     """One generator for all target types; false: one a type."""
     discriminator_hidden: int = 1024
     discriminator_depth: int = 2
-    noise: float = 2.0
-    """Standard deviation of the noise on D's input; without it G fools D by tiny changes."""
+    noise: float = 0.5
+    """Standard deviation of the noise on D's input at the start; without it G fools D by tiny
+    changes, and with much of it D cannot teach yet and G stays at the identity."""
+    noise_end: float = 2.0
+    """The same at the end; it rises in a straight line."""
     adversarial_weight: float = 0.5
     matching_weight: float = 1.0
     cycle_weight: float = 0.3
@@ -164,6 +168,11 @@ class Config:
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     logger: LoggerConfig = field(default_factory=LoggerConfig)
+    methods: list[str] = field(default_factory=list)
+    """What to train and measure beside FLAM: cls_concat, emb_concat, memory, or a row of the
+    ablation: flam_s_adv, flam_m, flam_m_adv."""
+    concat: ConcatConfig = field(default_factory=ConcatConfig)
+    memory: MemoryConfig = field(default_factory=MemoryConfig)
 
     @property
     def folder(self) -> Path:
@@ -249,6 +258,9 @@ def check(config: Config) -> None:
     for name, (got, known) in words.items():
         if got not in known:
             raise ConfigError(f"{name} is {got!r}; expected one of {', '.join(known)}")
+    for method in config.methods:
+        if method not in METHODS:
+            raise ConfigError(f"methods has {method!r}; expected some of {', '.join(METHODS)}")
     shares = {
         "embedder.dropout": config.embedder.dropout,
         "manipulator.beta1": config.manipulator.beta1,
@@ -291,6 +303,7 @@ def check(config: Config) -> None:
         "manipulator.lr": config.manipulator.lr,
         "manipulator.discriminator_lr": config.manipulator.discriminator_lr,
         "manipulator.noise": config.manipulator.noise,
+        "manipulator.noise_end": config.manipulator.noise_end,
     }
     for name, number in not_negative.items():
         if number < 0:

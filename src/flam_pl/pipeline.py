@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
+from torch import nn
 
 from flam_pl.config import BackboneConfig, Config, save_config, to_plain
 from flam_pl.data.datamodule import FlamDataModule
@@ -23,6 +24,7 @@ from flam_pl.datasets.inspection import check_usable, find_unusable
 from flam_pl.datasets.sources import open_catalog
 from flam_pl.datasets.splits import split_csv
 from flam_pl.editing.baselines import NoEdit
+from flam_pl.editing.editor import Editor
 from flam_pl.editing.evaluation import EvaluationSet, evaluate_edits
 from flam_pl.editing.flam import Flam
 from flam_pl.errors import FlamError
@@ -235,10 +237,20 @@ def train_embedders(run: Run, backbone: StageRecord) -> StageRecord:
     return record
 
 
-def train_manipulator(run: Run, parent: StageRecord) -> StageRecord:
-    """Stage 3: the generator that edits features, against a discriminator."""
+def train_manipulator(
+    run: Run,
+    parent: StageRecord,
+    place: str = "manipulator",
+    changes: Mapping[str, Any] | None = None,
+) -> StageRecord:
+    """Stage 3: the generator that edits features, against a discriminator.
+
+    Args:
+        place: folder under the run's; its last part names the stage.
+        changes: of the manipulator's settings, for the rows of the ablation.
+    """
     run.restart_chance()
-    settings = run.config.manipulator
+    settings = replace(run.config.manipulator, **(changes or {}))
     data = run.data.serve("unlabelled", settings.batch_size, settings.steps_per_epoch)
     embedders = restore_embedders(run.folder / "embedder", parent)
     architecture: dict[str, Any] = {
@@ -254,26 +266,28 @@ def train_manipulator(run: Run, parent: StageRecord) -> StageRecord:
     }
     manipulator = Manipulator(run.catalog.schema, **architecture)
     held_out = data.feature_rows[1]
-    evaluate = validation_figures(run, Flam(embedders, manipulator)) if len(held_out) > 1 else None
+    editor = Flam(embedders, manipulator)
+    evaluate = validation_figures(run, editor, manipulator) if len(held_out) > 1 else None
+    name = Path(place).name
     record = train_stage(
-        "manipulator",
+        name,
         ManipulatorStage(manipulator, embedders, to_plain(settings), evaluate),
         data,
         run.config,
         epochs=settings.max_epochs,
         monitor=f"val/{MONITOR}" if evaluate else None,
-        folder=run.folder / "manipulator",
+        folder=run.folder / place,
         inputs=run.feature_inputs,
         parent=parent.checkpoint,
         schema=run.catalog.schema,
         settings=to_plain(settings),
         architecture=architecture,
     )
-    run.seconds["manipulator"] = record.seconds
+    run.seconds[name] = record.seconds
     return record
 
 
-def validation_figures(run: Run, editor: Flam) -> Callable[[], dict[str, float]]:
+def validation_figures(run: Run, editor: Editor, net: nn.Module) -> Callable[[], dict[str, float]]:
     """T@k on the validation split, beside what the plain search reaches there.
 
     A generator that does nothing equals the plain search to three digits: seeing the two side by
@@ -284,7 +298,7 @@ def validation_figures(run: Run, editor: Flam) -> Callable[[], dict[str, float]]
     plain = evaluate_edits(NoEdit(), held_out, ks).shares()
 
     def figures() -> dict[str, float]:
-        device = next(editor.manipulator.parameters()).device
+        device = next(net.parameters()).device
         edited = evaluate_edits(editor, held_out.to(device), ks).shares()
         return edited | {f"no_edit/{name}": value for name, value in plain.items()}
 

@@ -6,16 +6,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from flam_pl.attributes import AttributeSchema
+from flam_pl.config_methods import METHODS
 from flam_pl.data.images import Preprocess
 from flam_pl.editing.baselines import Arithmetic, NoEdit
+from flam_pl.editing.concat import ConcatEditor
 from flam_pl.editing.editor import Editor
 from flam_pl.editing.flam import Flam
+from flam_pl.editing.memory import MemoryEditor
 from flam_pl.nets.backbone import Backbone
+from flam_pl.nets.concat import ConcatClassifiers
 from flam_pl.nets.embedder import Embedders
 from flam_pl.nets.manipulator import Manipulator
+from flam_pl.nets.memory import Memory
 from flam_pl.stages.handoff import StageRecord, load_into, require, require_child
+
+METHODS_FOLDER = "methods"
+"""Under the run's folder: what was trained beside FLAM, a folder a method."""
 
 
 @dataclass
@@ -27,6 +36,8 @@ class Trained:
     embedders: Embedders
     manipulator: Manipulator
     records: dict[str, StageRecord]
+    others: list[tuple[Editor, nn.Module]]
+    """Further methods of the run, each with its network."""
 
     @property
     def schema(self) -> AttributeSchema:
@@ -45,21 +56,65 @@ class Trained:
         require_child(records["embedder"], records["backbone"].checkpoint, schema)
         require_child(records["manipulator"], records["embedder"].checkpoint, schema)
         backbone, preprocess = restore_backbone(folder / "backbone", records["backbone"])
+        embedders = restore_embedders(folder / "embedder", records["embedder"])
         return cls(
             backbone,
             preprocess,
-            restore_embedders(folder / "embedder", records["embedder"]),
+            embedders,
             restore_manipulator(folder / "manipulator", records["manipulator"]),
             records,
+            open_methods(folder / METHODS_FOLDER, embedders, records),
         )
 
     def to(self, device: torch.device) -> None:
-        for net in (self.backbone, self.embedders, self.manipulator):
+        others = [net for _, net in self.others]
+        for net in (self.backbone, self.embedders, self.manipulator, *others):
             net.to(device)
 
     def editors(self) -> list[Editor]:
         """Every method of the run, the plain ones first."""
-        return [NoEdit(), Arithmetic(self.embedders), Flam(self.embedders, self.manipulator)]
+        others = [editor for editor, _ in self.others]
+        flam = Flam(self.embedders, self.manipulator)
+        return [NoEdit(), Arithmetic(self.embedders), *others, flam]
+
+
+def open_methods(
+    folder: Path, embedders: Embedders, records: dict[str, StageRecord]
+) -> list[tuple[Editor, nn.Module]]:
+    """Every method in ``folder`` that was trained on the present stages; others are passed over."""
+    found = []
+    for name in METHODS:
+        if StageRecord.load(folder / name) is None:
+            continue
+        record = require(folder / name, name)
+        parent = "backbone" if name.endswith("_concat") else "embedder"
+        if record.parent != records[parent].checkpoint:
+            print(f"{name}: trained on another {parent}, left out; train it again")
+            continue
+        found.append(restore_method(folder / name, record, embedders))
+    return found
+
+
+def restore_method(
+    folder: Path, record: StageRecord, embedders: Embedders
+) -> tuple[Editor, nn.Module]:
+    """The Editor of a method beside FLAM, and its network."""
+    schema, name = AttributeSchema.from_dict(record.schema), record.stage
+    if name == "cls_concat":
+        classifiers = ConcatClassifiers(schema, **record.architecture)
+        load_into(classifiers, folder, "net.")
+        classifiers.eval().requires_grad_(False)
+        blocks, prototypes = classifiers.blocks, classifiers.prototypes
+        return ConcatEditor(name, schema, blocks, prototypes), classifiers
+    if name == "emb_concat":
+        wide = restore_embedders(folder, record)
+        return ConcatEditor(name, schema, wide, lambda kind: wide.of(kind).dictionary), wide
+    if name == "memory":
+        memory = Memory(schema, **record.architecture)
+        load_into(memory, folder, "memory.")
+        return MemoryEditor(embedders, memory.eval().requires_grad_(False)), memory
+    manipulator = restore_manipulator(folder, record)
+    return Flam(embedders, manipulator, name), manipulator
 
 
 def restore_backbone(folder: Path, record: StageRecord) -> tuple[Backbone, Preprocess]:

@@ -98,6 +98,12 @@ class Manipulator(nn.Module):
             for _ in range(pairs)
         )
 
+    def set_noise(self, noise: float) -> None:
+        """Change the noise of every D, while it trains."""
+        for discriminator in self.discriminators:
+            assert isinstance(discriminator, Discriminator)
+            discriminator.noise = noise
+
     def edit(self, features: Tensor, embedding: Tensor, target: Tensor) -> Tensor:
         """x-tilde = G(x, e): features of the working space ``(B, D)``, wanted embedding ``(B, k)``.
 

@@ -31,7 +31,7 @@ class Report:
     Attributes:
         folder: of this report.
         run: folder of the run, whose logs the curves are drawn from.
-        metrics: every figure, as described in docs of ``metrics.json``.
+        metrics: every figure; a share is {"value", "low", "high", "n"}, null where nothing counted.
     """
 
     folder: Path

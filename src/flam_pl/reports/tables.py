@@ -10,6 +10,12 @@ from tabulate import tabulate
 METHODS = {
     "no_edit": "no edit",
     "arithmetic": "arithmetic",
+    "memory": "linear memory",
+    "cls_concat": "Cls-Concat",
+    "emb_concat": "Emb-Concat",
+    "flam_s_adv": "FLAM (S, adv)",
+    "flam_m": "FLAM (M)",
+    "flam_m_adv": "FLAM (M, adv)",
     "flam": "FLAM",
 }
 """What the methods are called in tables; a method that is not listed keeps its own name."""

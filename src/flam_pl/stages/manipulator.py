@@ -49,6 +49,9 @@ class ManipulatorStage(pl.LightningModule):
         return self
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
+        s = self.settings
+        done = (self.global_step // 2) / self._steps()  # global_step counts both optimizers
+        self.manipulator.set_noise(s["noise"] + (s["noise_end"] - s["noise"]) * min(1.0, done))
         optimizer_g, optimizer_d = cast(list[LightningOptimizer], self.optimizers())
         x, e, wanted, target, asked = self.sample(batch["features"])
         edited = self.manipulator.edit(x, asked, target)
@@ -151,6 +154,10 @@ class ManipulatorStage(pl.LightningModule):
             for name, value in self.evaluate().items():
                 self.log(f"val/{name}", value, prog_bar=name == "T@10")
 
+    def _steps(self) -> int:
+        """Steps of G in the whole training."""
+        return int(self.settings["steps_per_epoch"]) * max(1, int(self.trainer.max_epochs or 1))
+
     def configure_optimizers(self) -> tuple[list[Any], list[Any]]:
         s = self.settings
         betas = (s["beta1"], s["beta2"])
@@ -158,8 +165,7 @@ class ManipulatorStage(pl.LightningModule):
         d = torch.optim.Adam(
             self.manipulator.discriminators.parameters(), s["discriminator_lr"], betas
         )
-        # Lightning's global_step counts the steps of both optimizers: count G's own
-        steps = s["steps_per_epoch"] * max(1, int(self.trainer.max_epochs or 1))
+        steps = self._steps()
 
         def decay(step: int) -> float:
             """Constant for the first half, then down to zero in a straight line."""

@@ -1,0 +1,42 @@
+"""Schemas of the methods that FLAM is compared with, and the names of all that can be trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+ABLATIONS: dict[str, dict[str, Any]] = {
+    "flam_s_adv": {"with_remaining": False, "online_sampling": False},
+    "flam_m": {"adversarial_weight": 0.0, "online_sampling": False},
+    "flam_m_adv": {"online_sampling": False},
+}
+"""Rows of the paper's Table 3 as changes of the manipulator's settings; M + OS + adv is FLAM."""
+
+METHODS = ("cls_concat", "emb_concat", "memory", *ABLATIONS)
+"""What ``methods=[...]`` can name."""
+
+
+@dataclass
+class ConcatConfig:
+    """Cls-Concat and Emb-Concat: 341 x 3 = 1023 dimensions."""
+
+    width: int = 341
+    """Dimensions of each type's part."""
+    dropout: float = 0.5
+    noise: float = 0.5
+    """As for the embedders."""
+    lr: float = 1e-3
+    weight_decay: float = 1e-4
+    batch_size: int = 256
+    max_epochs: int = 40
+
+
+@dataclass
+class MemoryConfig:
+    """The linear memory."""
+
+    margin: float = 0.2
+    lr: float = 1e-3
+    batch_size: int = 256
+    steps_per_epoch: int = 50
+    max_epochs: int = 6
