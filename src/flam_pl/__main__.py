@@ -123,6 +123,7 @@ def quiet_libraries() -> None:
         ".*Trying to infer the `batch_size`.*",
         ".*isinstance\\(treespec, LeafSpec\\).*",
         ".*in eval mode at the start of training.*",  # the frozen teacher of stage 3
+        ".*Previous log files in this directory will be deleted.*",
         ".*Checkpoint directory.*exists and is not empty.*",
         ".*Precision 16-mixed is not supported.*",
     ):

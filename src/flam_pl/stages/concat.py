@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from flam_pl.nets.concat import ConcatClassifiers
+from flam_pl.stages.optimizers import adamw_to_zero
 
 
 class ClassifierStage(pl.LightningModule):
@@ -62,13 +63,4 @@ class ClassifierStage(pl.LightningModule):
             self.log("val/accuracy", torch.stack(shares).mean(), prog_bar=True)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        optimizer = torch.optim.AdamW(
-            self.parameters(), lr=self.settings["lr"], weight_decay=self.settings["weight_decay"]
-        )
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
-            optimizer, T_max=max(1, int(self.trainer.estimated_stepping_batches))
-        )
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
-        }
+        return adamw_to_zero(self, self.settings)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from flam_pl.losses.triplet import embedding_loss
 from flam_pl.nets.embedder import Embedders
+from flam_pl.stages.optimizers import adamw_to_zero
 
 
 class EmbedderStage(pl.LightningModule):
@@ -69,13 +70,4 @@ class EmbedderStage(pl.LightningModule):
             self.log("val/accuracy", torch.stack(shares).mean(), prog_bar=True)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        optimizer = torch.optim.AdamW(
-            self.parameters(), lr=self.settings["lr"], weight_decay=self.settings["weight_decay"]
-        )
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
-            optimizer, T_max=max(1, int(self.trainer.estimated_stepping_batches))
-        )
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
-        }
+        return adamw_to_zero(self, self.settings)
