@@ -14,6 +14,10 @@ from flam_pl.nets.embedder import Embedders
 from flam_pl.stages.optimizers import adamw_to_zero
 
 
+LOG_EVERY = 4
+"""Steps between two looks at the terms: logging costs a tenth of so small a step."""
+
+
 class EmbedderStage(pl.LightningModule):
     """Each type trains on whatever rows of the batch carry its label.
 
@@ -31,8 +35,9 @@ class EmbedderStage(pl.LightningModule):
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
         terms = self.terms(batch["features"], batch["labels"])
-        logged = {f"train/{name}": term.detach() for name, term in terms.items()}
-        self.log_dict(logged, on_step=False, on_epoch=True, batch_size=len(batch["labels"]))
+        if batch_index % LOG_EVERY == 0:
+            logged = {f"train/{name}": term.detach() for name, term in terms.items()}
+            self.log_dict(logged, on_step=False, on_epoch=True, batch_size=len(batch["labels"]))
         return torch.stack(list(terms.values())).sum()
 
     def terms(self, features: Tensor, labels: Tensor) -> dict[str, Tensor]:
