@@ -13,7 +13,6 @@ from flam_pl.losses.triplet import embedding_loss
 from flam_pl.nets.embedder import Embedders
 from flam_pl.stages.optimizers import adamw_to_zero
 
-
 LOG_EVERY = 4
 """Steps between two looks at the terms: logging costs a tenth of so small a step."""
 
