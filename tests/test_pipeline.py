@@ -40,7 +40,7 @@ TINY = (
     "evaluation.examples=1",
     "trainer.progress=false",
     "trainer.accelerator=cpu",
-    "logger.wandb=off",
+    "logger.wandb=offline",
 )
 
 
@@ -89,6 +89,12 @@ def test_report_holds_every_figure_with_its_interval(trained: Path) -> None:
         assert f"figures/{picture}.png" in page
     assert "http" not in page  # shown without a network
     assert "no edit" in (report / "tables.md").read_text()
+
+
+def test_wandb_offline_leaves_a_run_a_stage_to_sync_later(trained: Path) -> None:
+    run = trained / "runs" / "wardrobe"
+    for stage in ("backbone", "embedder", "manipulator"):
+        assert len(list((run / stage / "wandb").glob("offline-run-*/*.wandb"))) == 1
 
 
 def test_checkpoints_hold_only_tensors_and_plain_types(trained: Path) -> None:

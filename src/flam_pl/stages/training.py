@@ -229,7 +229,7 @@ def finish(loggers: list[Logger]) -> None:
     for logger in loggers:
         logger.finalize("success")
     if "wandb" in sys.modules and len(loggers) > 1:
-        sys.modules["wandb"].finish(quiet=True)
+        sys.modules["wandb"].finish()
 
 
 def wandb_mode(wanted: str) -> str | None:
