@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytorch_lightning as pl
 import torch
 from PIL import Image
@@ -24,10 +25,11 @@ from torch.utils.data import DataLoader
 
 from flam_pl.attributes import AttributeSchema
 from flam_pl.config import Config, to_plain
-from flam_pl.data.datamodule import FeatureWriter
+from flam_pl.data.datamodule import FeatureWriter, FlamDataModule
 from flam_pl.data.feature_batches import FeatureBatches
 from flam_pl.data.feature_store import FeatureStore, Manifest, ShardWriter, publish
-from flam_pl.data.images import ImageDataset, Preprocess, read_image
+from flam_pl.data.images import Preprocess, read_image
+from flam_pl.datasets.catalog import Catalog
 from flam_pl.nets.backbone import Backbone
 from flam_pl.nets.embedder import Embedders
 from flam_pl.nets.manipulator import Manipulator
@@ -51,9 +53,8 @@ class Stopwatch(Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.seconds = time.perf_counter() - self.seconds
 
-    def on_predict_batch_start(self, *_: Any) -> None:
-        if not self.seconds:  # workers are up: the first batch has arrived
-            self.seconds = time.perf_counter()
+    def on_predict_start(self, *_: Any) -> None:
+        self.seconds = time.perf_counter()
 
     def on_predict_epoch_end(self, *_: Any) -> None:
         self.seconds = time.perf_counter() - self.seconds
@@ -184,25 +185,19 @@ def extraction_sides(
         paths.append(folder / f"{number}.jpg")
         coarse = rng.integers(0, 255, (size // 8, size // 8, 3), dtype=np.uint8)
         Image.fromarray(coarse).resize((size, size)).save(paths[-1], quality=90)
+    table = pd.DataFrame({"path": [path.name for path in paths], "split": "evaluation"})
     preprocess = Preprocess(size, config.backbone.fit)
+    images = FlamDataModule(Catalog.build("bench", folder, table, SCHEMA), config, preprocess)
     net = Backbone(config.backbone.model, config.backbone.feature_dim).eval()
     nothing = (np.zeros(0, np.int64), np.zeros(0, bool))
     stage = BackboneStage(net, net.dimension, [0], nothing, to_plain(config.backbone))
-    images = ImageDataset(paths, np.zeros(IMAGES), np.zeros(IMAGES), preprocess)
     batch = config.backbone.extract_batch
-    loader = DataLoader(
-        images,
-        batch_size=batch,
-        num_workers=1,
-        multiprocessing_context="spawn",
-        persistent_workers=True,
-    )
 
     def ours() -> float:
         watch = Stopwatch()
         writer = FeatureWriter(folder / "shards", config.backbone.dtype)
         trainer = make_trainer(config, 1, [watch, writer], logger=False)
-        trainer.predict(stage, loader, return_predictions=False)
+        trainer.predict(stage, datamodule=images, return_predictions=False)
         return watch.seconds
 
     pixels = torch.stack([preprocess(read_image(path)) for path in paths])

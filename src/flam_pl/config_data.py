@@ -21,7 +21,8 @@ class DataConfig:
     min_side: int = 8
     """Images smaller than this many pixels on a side are left out, counted and reported."""
     workers: int = -1
-    """Processes that decode images; -1 is one a core less one, at most 8."""
+    """Processes that decode images; -1 is one a core less one, at most 8, and none where a CPU
+    extracts features."""
 
 
 @dataclass
