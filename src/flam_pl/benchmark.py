@@ -185,7 +185,8 @@ def extraction_sides(
         coarse = rng.integers(0, 255, (size // 8, size // 8, 3), dtype=np.uint8)
         Image.fromarray(coarse).resize((size, size)).save(paths[-1], quality=90)
     preprocess = Preprocess(size, config.backbone.fit)
-    net = Backbone(config.backbone.model, config.backbone.feature_dim).eval()
+    b = config.backbone
+    net = Backbone(b.model, b.feature_dim, size, b.pooling).eval()
     nothing = (np.zeros(0, np.int64), np.zeros(0, bool))
     stage = BackboneStage(net, net.dimension, [0], nothing, to_plain(config.backbone))
     images = ImageDataset(paths, np.zeros(IMAGES), np.zeros(IMAGES), preprocess)
