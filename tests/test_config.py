@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import timm
 from omegaconf import OmegaConf
 
 from flam_pl.config import (
@@ -65,6 +67,17 @@ def test_the_backbone_follows_the_data_unless_it_is_named(data: str) -> None:
     tuned = load_config([f"data={data}"]).backbone.max_epochs > 0
     assert tuned == (data == "wardrobe")
     assert load_config([f"data={data}", "backbone=resnet50"]).backbone.model == "resnet50"
+
+
+def test_the_backbones_of_table_5_have_their_own_size_and_the_rest_of_resnet50() -> None:
+    base = load_config(["backbone=resnet50"]).backbone
+    assert (base.feature_dim, base.pooling, base.weights) == (1024, "spoc", "timm")
+    for model in ("seresnet50", "seresnext50_32x4d", "inception_resnet_v2", "densenet121"):
+        size = 299 if model == "inception_resnet_v2" else 224
+        chosen = load_config([f"backbone={model}"]).backbone
+        assert chosen == replace(base, model=model, image_size=size)
+        made_for = timm.get_pretrained_cfg(model)
+        assert made_for is not None and made_for.input_size[1:] == (size, size)
 
 
 def test_overrides_arrive_with_their_types() -> None:
@@ -134,6 +147,13 @@ def defaults() -> Config:
         ({"backbone.fit": "squash"}, ["backbone.fit", "'squash'", "stretch"]),
         ({"backbone.dtype": "float64"}, ["backbone.dtype", "float16"]),
         ({"logger.wandb": "yes_please"}, ["logger.wandb", "offline"]),
+        ({"backbone.pooling": "average"}, ["backbone.pooling", "'average'", "spoc", "cgd-SG"]),
+        (
+            {"backbone.pooling": "cgd-SG", "backbone.feature_dim": None},
+            ["backbone.pooling", "backbone.feature_dim", "multiple of 2"],
+        ),
+        ({"backbone.temperature": 0.0}, ["backbone.temperature"]),
+        ({"backbone.label_smoothing": 1.0}, ["backbone.label_smoothing"]),
         ({"backbone.images": 1}, ["backbone.images"]),
         ({"backbone.items": 1}, ["backbone.items"]),
         ({"backbone.image_size": 0}, ["backbone.image_size"]),

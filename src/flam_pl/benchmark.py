@@ -188,7 +188,8 @@ def extraction_sides(
     table = pd.DataFrame({"path": [path.name for path in paths], "split": "evaluation"})
     preprocess = Preprocess(size, config.backbone.fit)
     images = FlamDataModule(Catalog.build("bench", folder, table, SCHEMA), config, preprocess)
-    net = Backbone(config.backbone.model, config.backbone.feature_dim).eval()
+    b = config.backbone
+    net = Backbone(b.model, b.feature_dim, size, b.pooling).eval()
     nothing = (np.zeros(0, np.int64), np.zeros(0, bool))
     stage = BackboneStage(net, net.dimension, [0], nothing, to_plain(config.backbone))
     batch = config.backbone.extract_batch

@@ -25,7 +25,8 @@ from flam_pl.config_data import DATA_SCHEMAS, DataConfig
 from flam_pl.config_data import TableData as TableData
 from flam_pl.config_data import WardrobeData as WardrobeData
 from flam_pl.config_methods import METHODS, ConcatConfig, MemoryConfig
-from flam_pl.errors import FlamError
+from flam_pl.config_pooling import combined_descriptors
+from flam_pl.errors import ConfigError as ConfigError
 
 
 @dataclass
@@ -41,6 +42,9 @@ class BackboneConfig:
     """How an image becomes square: pad | crop | stretch."""
     feature_dim: int | None = 1024
     """Dimension of the projection after pooling (paper: 1024); null stores the pooled maps."""
+    pooling: str = "spoc"
+    """Feature map -> vector: spoc (the paper's) | mac | gem | a combination of these by their first
+    letters, cgd-SG, cgd-MG, cgd-GSM, ..., whose first one the classification loss sees."""
     max_epochs: int = 10
     """0 keeps the weights as they are: a frozen backbone."""
     items: int = 32
@@ -54,6 +58,10 @@ class BackboneConfig:
     margin: float = 0.1
     triplet_weight: float = 1.0
     classification_weight: float = 1.0
+    temperature: float = 1.0
+    """Divides the logits of the classification; the paper of CGD takes 0.5."""
+    label_smoothing: float = 0.0
+    """Share of the classification's target that all items get alike; the paper of CGD: 0.1."""
     flip: bool = True
     scale_min: float = 0.7
     brightness: float = 0.2
@@ -190,10 +198,6 @@ SCHEMAS: dict[tuple[str | None, str], type] = {
 }
 
 
-class ConfigError(FlamError):
-    """A setting that does not exist, has the wrong type, or contradicts another."""
-
-
 def config_folder() -> Path:
     """``$FLAM_PL_CONF``, else ``conf/`` of the repository, else that of the installed package.
 
@@ -261,7 +265,9 @@ def check(config: Config) -> None:
     for method in config.methods:
         if method not in METHODS:
             raise ConfigError(f"methods has {method!r}; expected some of {', '.join(METHODS)}")
+    combined_descriptors(config.backbone.pooling, config.backbone.feature_dim)
     shares = {
+        "backbone.label_smoothing": config.backbone.label_smoothing,
         "embedder.dropout": config.embedder.dropout,
         "manipulator.beta1": config.manipulator.beta1,
         "manipulator.beta2": config.manipulator.beta2,
@@ -308,6 +314,10 @@ def check(config: Config) -> None:
     for name, number in not_negative.items():
         if number < 0:
             raise ConfigError(f"{name} is {number}; expected 0 or more")
+    if config.backbone.temperature <= 0:
+        raise ConfigError(
+            f"backbone.temperature is {config.backbone.temperature}; raise it above 0"
+        )
     if not getattr(config.data, "types", ["any"]):
         raise ConfigError("data.types is empty; name at least one attribute type")
     if not config.evaluation.ks or min(config.evaluation.ks) < 1:

@@ -96,7 +96,7 @@ def open_run(config: Config, overrides: Sequence[str] = ()) -> tuple[Run, Backbo
     catalog = usable(open_catalog(config.data), config)
     check_usable(catalog)
     settings = config.backbone
-    net = Backbone(settings.model, settings.feature_dim, settings.image_size)
+    net = Backbone(settings.model, settings.feature_dim, settings.image_size, settings.pooling)
     load_weights(net, settings.model, settings.weights)
     preprocess = Preprocess(settings.image_size, settings.fit)
     if is_first_process():
@@ -150,6 +150,7 @@ def train_backbone(run: Run, net: Backbone) -> StageRecord:
         most_photographed(catalog.items[data.item_rows], settings.classified_items),
         (catalog.items[held_out], consumer[held_out]),
         to_plain(settings),
+        described_dimension=net.described_dimension,
     )
     record = train_stage(
         "backbone",
@@ -166,6 +167,7 @@ def train_backbone(run: Run, net: Backbone) -> StageRecord:
         architecture={
             "model": settings.model,
             "feature_dim": settings.feature_dim,
+            "pooling": settings.pooling,
             "preprocess": data.preprocess.to_dict(),
         },
     )

@@ -121,7 +121,9 @@ def restore_backbone(folder: Path, record: StageRecord) -> tuple[Backbone, Prepr
     """The network with its best weights, and how images must be prepared for it."""
     shape = record.architecture
     size = shape["preprocess"]["size"]
-    net = Backbone(shape["model"], shape["feature_dim"], size)
+    # records from before there was a choice do not name it
+    pooling = shape.get("pooling", "spoc")
+    net = Backbone(shape["model"], shape["feature_dim"], size, pooling)
     load_into(net, folder, "net.")
     return net.eval().requires_grad_(False), Preprocess(**shape["preprocess"])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import timm
@@ -10,7 +11,7 @@ import torch
 
 from flam_pl.errors import FlamError
 from flam_pl.nets.backbone import Backbone, as_maps, load_weights
-from flam_pl.nets.pooling import SPoC
+from flam_pl.nets.pooling import CGD, SPoC
 
 MODEL = "test_resnet"
 """A model of timm with 0.4 million parameters, made for tests."""
@@ -50,6 +51,61 @@ def test_features_are_the_projected_mean_of_the_normalised_images_maps() -> None
         expected = maps.flatten(2).mean(dim=2) @ net.projection.weight.T
         assert maps.shape[2:] == (2, 2)
         torch.testing.assert_close(net(x), expected)
+
+
+@pytest.mark.parametrize("pooling", ["mac", "gem"])
+@pytest.mark.parametrize("feature_dim", [5, None])
+def test_a_plain_pooling_stands_between_maps_and_projection(
+    pooling: str, feature_dim: int | None
+) -> None:
+    net = Backbone(MODEL, feature_dim, pooling=pooling).eval()
+    x = pixels(64)
+    with torch.inference_mode():
+        features, described = net.describe(x)
+        torch.testing.assert_close(features, net.projection(net.pooling(net.maps(x))))
+        assert described is features and torch.equal(net(x), features)
+    assert features.shape == (2, net.dimension) and net.described_dimension == net.dimension
+    assert (features - Backbone(MODEL, feature_dim).eval()(x)).abs().max() > 1e-3
+
+
+def test_a_cgd_gives_its_combination_and_to_classify_by_its_first_descriptor() -> None:
+    net = Backbone(MODEL, 6, pooling="cgd-MSG").eval()
+    x = pixels(64)
+    with torch.inference_mode():
+        features, described = net.describe(x)
+        maps = net.maps(x)
+    assert isinstance(net.pooling, CGD) and features.shape == (2, 6)
+    torch.testing.assert_close(features, net.pooling(maps)[0])
+    torch.testing.assert_close(described, maps.amax(dim=(2, 3)))
+    assert described.shape == (2, net.described_dimension)
+    with pytest.raises(FlamError, match=r"backbone\.feature_dim is None"):
+        Backbone(MODEL, None, pooling="cgd-MSG")
+
+
+def test_spoc_adds_nothing_to_a_checkpoint() -> None:
+    """Else those of before there was a choice would not open."""
+    trunk = {f"trunk.{name}" for name in timm.create_model(MODEL, num_classes=0).state_dict()}
+    assert set(Backbone(MODEL, 5).state_dict()) == trunk | {"projection.weight", "mean", "std"}
+
+
+@pytest.mark.parametrize(
+    ("model", "side", "mean"),
+    [
+        ("resnet50", 32, 0.485),
+        ("seresnet50", 32, 0.485),
+        ("seresnext50_32x4d", 32, 0.485),
+        ("inception_resnet_v2", 96, 0.5),
+        ("densenet121", 32, 0.485),
+    ],
+)
+def test_the_networks_of_table_5_are_there_each_with_its_normalisation(
+    model: str, side: int, mean: float
+) -> None:
+    net = Backbone(model, 8, side).eval()
+    with torch.inference_mode():
+        features = net(pixels(side))
+    assert features.shape == (2, 8) and torch.isfinite(features).all()
+    assert float(net.mean[0]) == pytest.approx(mean)
 
 
 def test_as_maps_keeps_every_vector_of_every_layout() -> None:
@@ -155,3 +211,22 @@ def test_weights_that_need_the_network_fail_at_once_and_say_what_to_do(
     monkeypatch.setattr(timm, "create_model", offline)
     with pytest.raises(FlamError, match=r"could not be downloaded.*backbone\.weights=/path"):
         load_weights(net, MODEL, "timm")
+
+
+def test_timm_s_weights_of_a_transformer_fit_another_size_of_image(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its positions are resampled; a file stands for the download."""
+    made_for_160, real = timm.create_model("test_vit"), timm.create_model
+    file = tmp_path / "weights.pt"
+    torch.save(made_for_160.state_dict(), file)
+
+    def from_file(*arguments: Any, **options: Any) -> Any:
+        return real(*arguments, **options, pretrained_cfg_overlay={"file": str(file)})
+
+    net = Backbone("test_vit", 5, image_size=64)
+    monkeypatch.setattr(timm, "create_model", from_file)
+    load_weights(net, "test_vit", "timm")
+    assert torch.equal(net.trunk.patch_embed.proj.weight, made_for_160.patch_embed.proj.weight)
+    assert net.trunk.pos_embed.shape[1] == 1 + 16 < made_for_160.pos_embed.shape[1]
+    assert net(pixels(64)).shape == (2, 5)

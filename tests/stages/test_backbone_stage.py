@@ -21,6 +21,8 @@ from flam_pl.data.datamodule import FlamDataModule
 from flam_pl.data.images import Preprocess
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.errors import FlamError
+from flam_pl.nets.backbone import Backbone
+from flam_pl.nets.pooling import CGD
 from flam_pl.stages.backbone import BackboneStage
 
 PREPROCESS = Preprocess(16, "stretch")
@@ -53,6 +55,10 @@ class Colors(nn.Module):
         colors = torch.cat([scaled.mean(dim=(2, 3)), 2 * scaled[:, :, 0, 0]], dim=1)
         features: torch.Tensor = self.layer(colors)
         return features
+
+    def describe(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        features = self(pixels)
+        return features, features
 
 
 def draw(folder: Path, items: int = 20) -> Catalog:
@@ -121,6 +127,74 @@ def test_cross_entropy_runs_over_the_classified_items_only() -> None:
     total = found["train/triplet"] + found["train/classification"]
     torch.testing.assert_close(found["loss"], total)
     assert float(expected.detach()) > 0.1
+
+
+def test_temperature_and_smoothing_are_those_of_the_cgd_paper() -> None:
+    """Its softmax at temperature t against a target of 1 - s on the item and s shared by all."""
+    module = stage(classified=[3, 5, 9])
+    module.settings.update(temperature=0.5, label_smoothing=0.1)
+    found = losses(module, [3, 3, 5, 5])
+    logits = module.classifier(module.neck(found["features"])) / 0.5
+    target = torch.full((4, 3), 0.1 / 3)
+    target[torch.arange(4), torch.tensor([0, 0, 1, 1])] += 0.9
+    expected = -(target * logits.log_softmax(dim=1)).sum(dim=1).mean()
+    torch.testing.assert_close(found["train/classification"], expected, atol=1e-5, rtol=1e-4)
+
+
+def test_with_a_cgd_each_loss_sees_its_own_vector() -> None:
+    """Triplets the combination; the classification the first descriptor, before its layer."""
+    net = Backbone("test_resnet", 6, pooling="cgd-GS")
+    module = BackboneStage(
+        net,
+        net.dimension,
+        [0, 1],
+        (np.zeros(0, np.int64), np.zeros(0, bool)),
+        to_plain(SETTINGS),
+        described_dimension=net.described_dimension,
+    )
+    found: dict[str, torch.Tensor] = {}
+    module.log = lambda name, value, **_: found.update({name: value})  # type: ignore[method-assign]
+    pixels = torch.randint(256, (8, 3, 64, 64), dtype=torch.uint8)
+    items = torch.arange(8) // 4
+    module.training_step({"image": pixels, "item": items}, 0)
+    pooling = net.pooling
+    assert isinstance(pooling, CGD)
+    layers = [layer.weight for layer in pooling.layers]
+    p = pooling.descriptors[0].p
+    for value, wanted in (
+        (found["train/classification"], [False, False, True]),
+        (found["train/triplet"], [True, True, True]),
+    ):
+        assert float(value.detach()) > 0
+        gradients = torch.autograd.grad(value, [*layers, p], retain_graph=True, allow_unused=True)
+        assert [g is not None and bool(g.abs().max() > 0) for g in gradients] == wanted
+
+
+@pytest.mark.parametrize("pooling", ["spoc", "cgd-SG"])
+def test_a_transformer_trains_and_extracts(pooling: str, tmp_path: Path) -> None:
+    catalog = draw(tmp_path)
+    chosen = dict(model="vit_tiny_patch16_224", image_size=32, pooling=pooling)
+    data = data_of(catalog, **chosen)
+    data.preprocess = Preprocess(32, "stretch")
+    net = Backbone("vit_tiny_patch16_224", 6, 32, pooling)
+    before = {name: value.clone() for name, value in net.named_parameters()}
+    module = BackboneStage(
+        net,
+        net.dimension,
+        np.unique(catalog.items[data.item_rows]).tolist(),
+        (np.zeros(0, np.int64), np.zeros(0, bool)),
+        to_plain(data.config.backbone),
+        described_dimension=net.described_dimension,
+    )
+    options = QUIET | {"precision": "bf16-mixed", "limit_val_batches": 0}
+    pl.Trainer(max_steps=1, **options).fit(module, data)
+    for name, value in net.named_parameters():
+        assert torch.isfinite(value).all(), name
+        if value.ndim > 1:  # a bias may have no say, as that of a softmax's keys
+            assert not torch.equal(value, before[name]), name
+    extract(data, module, tmp_path / "features")
+    stored = data.features.rows(np.arange(len(catalog)))
+    assert torch.isfinite(stored).all() and stored.std(dim=0).min() > 0
 
 
 def test_a_batch_without_a_classified_item_still_trains_by_triplets() -> None:

@@ -1,4 +1,4 @@
-"""Stage 1's network: a timm model without its head, SPoC pooling, and a projection."""
+"""Stage 1's network: a timm model without its head, pooling, and a projection."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import timm
 import torch
 from torch import Tensor, nn
 
+from flam_pl.config_pooling import combined_descriptors
 from flam_pl.errors import FlamError
-from flam_pl.nets.pooling import SPoC
+from flam_pl.nets.pooling import CGD, DESCRIPTORS
 
 
 class Backbone(nn.Module):
@@ -19,6 +20,7 @@ class Backbone(nn.Module):
 
     Attributes:
         dimension: D.
+        described_dimension: E, of the vector that ``describe`` gives beside the feature.
         mean, std: what the model's weights expect of pixels in [0, 1], ``(3, 1, 1)`` each.
     """
 
@@ -26,44 +28,70 @@ class Backbone(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, model: str, feature_dim: int | None, image_size: int | None = None) -> None:
+    def __init__(
+        self,
+        model: str,
+        feature_dim: int | None,
+        image_size: int | None = None,
+        pooling: str = "spoc",
+    ) -> None:
         """Args:
         model: any name of timm; its weights are random until ``load_weights``.
         feature_dim: D of the projection; None leaves the pooled maps as they are.
         image_size: for models that are made for one size (transformers); others ignore it.
+        pooling: as ``backbone.pooling``.
 
         Raises:
             FlamError: timm has no such model.
+            ConfigError: no such pooling, or one that does not fit feature_dim.
         """
         super().__init__()
+        combined = combined_descriptors(pooling, feature_dim)
         if not timm.is_model(model):
             near = ", ".join(timm.list_models(f"*{model.split('_')[0]}*")[:8]) or "none similar"
             raise FlamError(f"backbone.model: timm has no {model!r}; similar names: {near}")
+        self.image_size = image_size
         self.trunk = create_trunk(model, image_size)
         # twice as fast on a CPU, and what tensor cores want
         self.trunk.to(memory_format=torch.channels_last)
         self.width = int(self.trunk.num_features)
-        self.pooling = SPoC()
-        self.projection: nn.Module = nn.Identity()
-        if feature_dim is not None:
-            self.projection = nn.Linear(self.width, feature_dim, bias=False)
         self.dimension = feature_dim or self.width
+        self.projection: nn.Module = nn.Identity()
+        if combined:  # projects each of its descriptors by itself
+            self.pooling: nn.Module = CGD(combined, self.width, self.dimension)
+        else:
+            self.pooling = DESCRIPTORS[pooling]()
+            if feature_dim is not None:
+                self.projection = nn.Linear(self.width, feature_dim, bias=False)
+        self.described_dimension = self.width if combined else self.dimension
         for name in ("mean", "std"):
             values = torch.tensor(self.trunk.pretrained_cfg[name], dtype=torch.float32)
             self.register_buffer(name, values.view(3, 1, 1))
 
     def forward(self, pixels: Tensor) -> Tensor:
+        return self.describe(pixels)[0]
+
+    def describe(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """The feature ``(B, D)`` and what a classification loss should see ``(B, E)``: the feature
+        itself, or the first global descriptor of a CGD."""
+        maps = self.maps(pixels)
+        if isinstance(self.pooling, CGD):
+            combination, first = self.pooling(maps)
+            return combination, first
+        features: Tensor = self.projection(self.pooling(maps))
+        return features, features
+
+    def maps(self, pixels: Tensor) -> Tensor:
+        """Pixels uint8 ``(B, 3, H, W)`` -> feature map ``(B, C, h, w)``."""
         images = (pixels.to(self.mean.dtype) / 255 - self.mean) / self.std
         images = images.contiguous(memory_format=torch.channels_last)
         prefix = getattr(self.trunk, "num_prefix_tokens", 0)
-        maps = as_maps(self.trunk.forward_features(images), self.width, prefix)
-        features: Tensor = self.projection(self.pooling(maps))
-        return features
+        return as_maps(self.trunk.forward_features(images), self.width, prefix)
 
 
-def create_trunk(model: str, image_size: int | None) -> Any:
+def create_trunk(model: str, image_size: int | None, pretrained: bool = False) -> Any:
     """timm's model without its head, for this size of image where the model must know it."""
-    options: dict[str, Any] = {"num_classes": 0, "global_pool": ""}
+    options: dict[str, Any] = {"num_classes": 0, "global_pool": "", "pretrained": pretrained}
     if image_size is None:
         return timm.create_model(model, **options)
     try:
@@ -124,7 +152,8 @@ def load_weights(backbone: Backbone, model: str, weights: str) -> None:
 
 def _load_timm(backbone: Backbone, model: str) -> None:
     try:
-        pretrained = timm.create_model(model, pretrained=True, num_classes=0, global_pool="")
+        # for the same size of image: timm fits a transformer's positions to it
+        pretrained = create_trunk(model, backbone.image_size, pretrained=True)
         backbone.trunk.load_state_dict(pretrained.state_dict())
     except Exception as error:  # the hub's client raises a dozen kinds
         offline = " HF_HUB_OFFLINE is set." if os.environ.get("HF_HUB_OFFLINE") == "1" else ""

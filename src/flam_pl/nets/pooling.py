@@ -1,8 +1,12 @@
-"""Pooling of a convolutional feature map into one vector."""
+"""Global descriptors: pooling of a feature map into one vector, and the combination of several."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 class SPoC(nn.Module):
@@ -15,3 +19,67 @@ class SPoC(nn.Module):
     def forward(self, maps: Tensor) -> Tensor:
         """``(B, C, H, W)`` -> ``(B, C)``."""
         return maps.mean(dim=(2, 3))
+
+
+class MAC(nn.Module):
+    """Maximum activations of convolutions (Tolias, Sicre and Jégou, ICLR 2016)."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """``(B, C, H, W)`` -> ``(B, C)``."""
+        return maps.amax(dim=(2, 3))
+
+
+class GeM(nn.Module):
+    """Generalized mean (Radenović, Tolias and Chum, TPAMI 2018): mean(x^p)^(1/p), p learnt.
+
+    p = 1 is SPoC and p -> infinity is MAC, both of the positive part: activations below ``eps``,
+    such as a transformer's negative ones, count as ``eps``.
+
+    Attributes:
+        p: the exponent, one for all channels, ``(1,)``.
+    """
+
+    def __init__(self, p: float = 3.0, eps: float = 1e-6) -> None:
+        super().__init__()
+        self.p = nn.Parameter(torch.tensor([p]))
+        self.eps = eps
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """``(B, C, H, W)`` -> ``(B, C)``; powers are taken in float32, also under autocast."""
+        positive = maps.float().clamp_min(self.eps)
+        # a constant factor passes through the mean: with the peak at 1 no power overflows
+        peak = positive.detach().amax(dim=(2, 3), keepdim=True)
+        mean = (positive / peak).pow(self.p).mean(dim=(2, 3))
+        return (peak.flatten(1) * mean.pow(1 / self.p)).to(maps.dtype)
+
+
+DESCRIPTORS: dict[str, type[nn.Module]] = {"spoc": SPoC, "mac": MAC, "gem": GeM}
+
+
+class CGD(nn.Module):
+    """Combination of multiple global descriptors (Jun et al. 2019, arXiv 1903.10663).
+
+    Each branch is a global descriptor, a linear layer to an equal share of the dimensions, and an
+    L2 norm; the branches side by side are normalised once more. The ranking loss sees the
+    combination; the auxiliary classification loss the first descriptor, before its linear layer.
+    Their backbone also keeps the resolution of its last stage but one; ours is timm's as it is.
+    """
+
+    def __init__(self, descriptors: Sequence[str], width: int, dimension: int) -> None:
+        """Args:
+        descriptors: names of n global descriptors; the first one is classified.
+        width: C, channels of the maps.
+        dimension: D of the combination, a multiple of n.
+        """
+        super().__init__()
+        self.descriptors = nn.ModuleList(DESCRIPTORS[name]() for name in descriptors)
+        share = dimension // len(descriptors)
+        self.layers = nn.ModuleList(nn.Linear(width, share, bias=False) for _ in descriptors)
+
+    def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
+        """``(B, C, H, W)`` -> combination ``(B, D)`` of length 1, first descriptor ``(B, C)``."""
+        pooled = [descriptor(maps) for descriptor in self.descriptors]
+        reduced = [layer(vector) for layer, vector in zip(self.layers, pooled, strict=True)]
+        # lengths want all their digits, also under autocast
+        branches = [F.normalize(vector.float(), dim=1) for vector in reduced]
+        return F.normalize(torch.cat(branches, dim=1), dim=1), pooled[0]

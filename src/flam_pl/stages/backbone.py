@@ -15,6 +15,7 @@ from pytorch_metric_learning.miners import TripletMarginMiner
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from flam_pl.nets.backbone import Backbone
 from flam_pl.retrieval.metrics import hits_at
 from flam_pl.retrieval.search import top_k
 from flam_pl.stages.by_row import ByRow
@@ -22,6 +23,9 @@ from flam_pl.stages.by_row import ByRow
 
 class BackboneStage(pl.LightningModule):
     """Cross-entropy over the items with most images + triplet over all items.
+
+    Both see the feature; with a CGD (arXiv 1903.10663) the triplet loss sees the combination and
+    the cross-entropy its first global descriptor, with their temperature and label smoothing.
 
     Validation: R@k of consumer photos among the shop photos of items that are never trained on.
     ``predict_step`` gives features by catalog row.
@@ -31,27 +35,31 @@ class BackboneStage(pl.LightningModule):
 
     def __init__(
         self,
-        net: nn.Module,
+        net: Backbone,
         dimension: int,
         classified: Sequence[int],
         validation: tuple[np.ndarray, np.ndarray],
         settings: dict[str, Any],
         ks: Sequence[int] = (1, 5, 10, 20, 50),
+        described_dimension: int | None = None,
     ) -> None:
         """Args:
         net: pixels ``(B, 3, H, W)`` uint8 -> features ``(B, dimension)``.
         classified: item codes that the cross-entropy tells apart (those with most images).
         validation: of each validation position its item code ``(V,)`` and whether it is a
             consumer photo ``(V,)`` bool; both may be empty.
-        settings: lr, weight_decay, margin, triplet_weight, classification_weight.
+        settings: lr, weight_decay, margin, triplet_weight, classification_weight, temperature,
+            label_smoothing.
+        described_dimension: of what ``net.describe`` gives to classify by, if not the features.
         """
         super().__init__()
         self.net, self.settings, self.ks = net, settings, tuple(ks)
         self.register_buffer("classified", torch.tensor(list(classified), dtype=torch.long))
         # a batch norm between feature and classifier: the triplet loss shapes the cosine, the
         # classifier wants room; without it the two pull against each other
-        self.neck = nn.BatchNorm1d(dimension)
-        self.classifier = nn.Linear(dimension, max(1, len(classified)), bias=False)
+        width = described_dimension or dimension
+        self.neck = nn.BatchNorm1d(width)
+        self.classifier = nn.Linear(width, max(1, len(classified)), bias=False)
         self.triplet = TripletMarginLoss(margin=settings["margin"], distance=CosineSimilarity())
         self.miner = TripletMarginMiner(
             margin=settings["margin"], type_of_triplets="semihard", distance=CosineSimilarity()
@@ -67,17 +75,22 @@ class BackboneStage(pl.LightningModule):
         return features
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
-        features = self(batch["image"])
+        features, described = self.net.describe(batch["image"])
         with torch.autocast(self.device.type, enabled=False):  # distances want all their digits
-            return self.loss(features.float(), batch["item"])
+            return self.loss(features.float(), described.float(), batch["item"])
 
-    def loss(self, features: Tensor, items: Tensor) -> Tensor:
-        """Args: features: ``(B, D)`` float32; items: codes ``(B,)``."""
+    def loss(self, features: Tensor, described: Tensor, items: Tensor) -> Tensor:
+        """Args: features: ``(B, D)`` float32; described: ``(B, E)`` float32, what the items are
+        classified by; items: codes ``(B,)``."""
         triplet = self.triplet(features, items, self.miner(features, items))
         matches = items[:, None] == self.classified[None, :]  # (B, classified)
         known = matches.any(dim=1)
-        logits = self.classifier(self.neck(features))
-        classification = F.cross_entropy(logits[known], matches[known].float().argmax(dim=1))
+        logits = self.classifier(self.neck(described)) / self.settings["temperature"]
+        classification = F.cross_entropy(
+            logits[known],
+            matches[known].float().argmax(dim=1),
+            label_smoothing=self.settings["label_smoothing"],
+        )
         if not known.any():
             classification = logits.sum() * 0
         self.log("train/triplet", triplet)

@@ -1,0 +1,42 @@
+"""What ``backbone.pooling`` can name: one global descriptor, or a combination of them (CGD)."""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+from flam_pl.errors import ConfigError
+
+DESCRIPTORS = {"S": "spoc", "M": "mac", "G": "gem"}
+"""Global descriptors by the letter that stands for them in the CGD paper."""
+
+COMBINATIONS = tuple(
+    f"cgd-{''.join(letters)}" for count in (2, 3) for letters in permutations(DESCRIPTORS, count)
+)
+
+
+def combined_descriptors(pooling: str, feature_dim: int | None) -> tuple[str, ...]:
+    """The descriptors that a CGD combines, in their order: ``cgd-SG`` -> spoc, gem.
+
+    Args:
+        pooling: ``backbone.pooling``.
+        feature_dim: ``backbone.feature_dim``, of which each descriptor fills an equal block.
+
+    Returns:
+        Empty for a plain pooling.
+
+    Raises:
+        ConfigError: an unknown pooling, or a feature_dim that has no such blocks.
+    """
+    known = (*DESCRIPTORS.values(), *COMBINATIONS)
+    if pooling not in known:
+        raise ConfigError(f"backbone.pooling is {pooling!r}; expected one of {', '.join(known)}")
+    if pooling not in COMBINATIONS:
+        return ()
+    letters = pooling.removeprefix("cgd-")
+    if feature_dim is None or feature_dim % len(letters):
+        raise ConfigError(
+            f"backbone.feature_dim is {feature_dim}, but backbone.pooling={pooling} fills it with "
+            f"{len(letters)} equal blocks. Set backbone.feature_dim to a multiple of "
+            f"{len(letters)}, for example {1024 // len(letters) * len(letters)}."
+        )
+    return tuple(DESCRIPTORS[letter] for letter in letters)
