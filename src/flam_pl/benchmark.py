@@ -189,9 +189,9 @@ def extraction_sides(
     preprocess = Preprocess(size, config.backbone.fit)
     images = FlamDataModule(Catalog.build("bench", folder, table, SCHEMA), config, preprocess)
     b = config.backbone
-    net = Backbone(b.model, b.feature_dim, size, b.pooling).eval()
+    net = Backbone(b.model, b.feature_dim, size, b.pooling, b.whitening).eval()
     nothing = (np.zeros(0, np.int64), np.zeros(0, bool))
-    stage = BackboneStage(net, net.dimension, [0], nothing, to_plain(config.backbone))
+    stage = BackboneStage(net, [0], nothing, to_plain(config.backbone))
     batch = config.backbone.extract_batch
 
     def ours() -> float:

@@ -45,6 +45,10 @@ class BackboneConfig:
     pooling: str = "spoc"
     """Feature map -> vector: spoc (the paper's) | mac | gem | a combination of these by their first
     letters, cgd-SG, cgd-MG, cgd-GSM, ..., whose first one the classification loss sees."""
+    whitening: float | None = None
+    """In place of a learned projection, measured on training photos once the weights are trained:
+    features are centred and each principal direction (the leading feature_dim of them) is divided
+    by its deviation to this power. 1 is SPoC's whitening, 0 only centres; null: none of it."""
     max_epochs: int = 10
     """0 keeps the weights as they are: a frozen backbone."""
     items: int = 32
@@ -265,7 +269,12 @@ def check(config: Config) -> None:
     for method in config.methods:
         if method not in METHODS:
             raise ConfigError(f"methods has {method!r}; expected some of {', '.join(METHODS)}")
-    combined_descriptors(config.backbone.pooling, config.backbone.feature_dim)
+    combined = combined_descriptors(config.backbone.pooling, config.backbone.feature_dim)
+    if combined and config.backbone.whitening is not None:
+        raise ConfigError(
+            f"backbone.whitening does not go with backbone.pooling={config.backbone.pooling}, "
+            "which projects each of its descriptors; set it to null"
+        )
     shares = {
         "backbone.label_smoothing": config.backbone.label_smoothing,
         "embedder.dropout": config.embedder.dropout,
@@ -304,6 +313,7 @@ def check(config: Config) -> None:
             raise ConfigError(f"{name} is too small to train or measure with; raise it")
     not_negative = {
         "backbone.lr": config.backbone.lr,
+        "backbone.whitening": config.backbone.whitening or 0.0,
         "embedder.lr": config.embedder.lr,
         "embedder.noise": config.embedder.noise,
         "manipulator.lr": config.manipulator.lr,

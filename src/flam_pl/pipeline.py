@@ -9,6 +9,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +33,21 @@ from flam_pl.nets.backbone import Backbone, load_weights
 from flam_pl.nets.embedder import Embedders
 from flam_pl.nets.manipulator import Manipulator
 from flam_pl.stages.backbone import BackboneStage
+from flam_pl.stages.by_row import ByRow
 from flam_pl.stages.embedder import EmbedderStage
 from flam_pl.stages.handoff import StageRecord, sha256, write_text
 from flam_pl.stages.manipulator import ManipulatorStage
-from flam_pl.stages.training import is_first_process, make_trainer, say, train_stage
+from flam_pl.stages.training import (
+    is_first_process,
+    make_trainer,
+    require_finished,
+    say,
+    train_stage,
+)
 from flam_pl.trained import restore_backbone, restore_embedders
+
+WHITENING_SAMPLE = 4096
+"""Training photos that a whitening is measured on at most."""
 
 MONITOR = "T@10"
 """The manipulator's epoch that is kept is the one best in this on the validation split."""
@@ -96,7 +107,7 @@ def open_run(config: Config, overrides: Sequence[str] = ()) -> tuple[Run, Backbo
     catalog = usable(open_catalog(config.data), config)
     check_usable(catalog)
     settings = config.backbone
-    net = Backbone(settings.model, settings.feature_dim, settings.image_size, settings.pooling)
+    net = Backbone(**network(settings), image_size=settings.image_size)
     load_weights(net, settings.model, settings.weights)
     preprocess = Preprocess(settings.image_size, settings.fit)
     if is_first_process():
@@ -146,11 +157,9 @@ def train_backbone(run: Run, net: Backbone) -> StageRecord:
     consumer = (catalog.table["domain"] == "consumer").to_numpy(bool)
     stage = BackboneStage(
         net,
-        net.dimension,
         most_photographed(catalog.items[data.item_rows], settings.classified_items),
         (catalog.items[held_out], consumer[held_out]),
         to_plain(settings),
-        described_dimension=net.described_dimension,
     )
     record = train_stage(
         "backbone",
@@ -164,15 +173,39 @@ def train_backbone(run: Run, net: Backbone) -> StageRecord:
         parent=None,
         schema=catalog.schema,
         settings=to_plain(settings),
-        architecture={
-            "model": settings.model,
-            "feature_dim": settings.feature_dim,
-            "pooling": settings.pooling,
-            "preprocess": data.preprocess.to_dict(),
-        },
+        architecture=network(settings) | {"preprocess": data.preprocess.to_dict()},
+        complete=None if net.whitening is None else partial(measure_whitening, run, stage),
     )
     run.seconds["backbone"] = record.seconds
     return record
+
+
+def network(settings: BackboneConfig) -> dict[str, Any]:
+    """What kind of network it is; its weights fit no other."""
+    return {
+        "model": settings.model,
+        "feature_dim": settings.feature_dim,
+        "pooling": settings.pooling,
+        "whitening": settings.whitening,
+    }
+
+
+def measure_whitening(run: Run, stage: BackboneStage, trainer: pl.Trainer) -> None:
+    """Center and scale the features by those of training photos, or of a sample of them."""
+    net, rows = stage.net, run.catalog.rows(split="train")
+    assert net.whitening is not None
+    if len(rows) > WHITENING_SAMPLE:
+        rng = np.random.default_rng(run.config.seed)
+        rows = np.sort(rng.choice(rows, WHITENING_SAMPLE, replace=False))
+    run.data.trainer = trainer
+    found = trainer.predict(stage, run.data.image_loader(rows))
+    require_finished(trainer, "whitening")
+    # every rank saw its share; the sum over the ranks is the same for all of them
+    features = ByRow(len(rows), net.width).to(trainer.strategy.root_device)
+    for batch in found or []:
+        assert isinstance(batch, dict)
+        features.update(batch["index"].to(features.device), batch["features"].to(features.device))
+    net.whitening.measure(features.compute().cpu())
 
 
 def weights_hash(settings: BackboneConfig) -> str:
@@ -193,7 +226,7 @@ def extract(run: Run, backbone: StageRecord, folder: Path) -> None:
     started = time.monotonic()
     net, run.data.preprocess = restore_backbone(run.config.folder / "backbone", backbone)
     nothing = (np.zeros(0, np.int64), np.zeros(0, bool))
-    stage = BackboneStage(net, net.dimension, [0], nothing, to_plain(run.config.backbone))
+    stage = BackboneStage(net, [0], nothing, to_plain(run.config.backbone))
     said = run.data.cache_features(
         stage,
         lambda writer: make_trainer(run.config, 1, [writer], logger=False),

@@ -119,13 +119,11 @@ def restore_method(
 
 def restore_backbone(folder: Path, record: StageRecord) -> tuple[Backbone, Preprocess]:
     """The network with its best weights, and how images must be prepared for it."""
-    shape = record.architecture
-    size = shape["preprocess"]["size"]
-    # records from before there was a choice do not name it
-    pooling = shape.get("pooling", "spoc")
-    net = Backbone(shape["model"], shape["feature_dim"], size, pooling)
+    shape = dict(record.architecture)
+    preprocess = Preprocess(**shape.pop("preprocess"))
+    net = Backbone(**shape, image_size=preprocess.size)
     load_into(net, folder, "net.")
-    return net.eval().requires_grad_(False), Preprocess(**shape["preprocess"])
+    return net.eval().requires_grad_(False), preprocess
 
 
 def restore_embedders(folder: Path, record: StageRecord) -> Embedders:

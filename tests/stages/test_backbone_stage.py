@@ -46,6 +46,8 @@ SETTINGS = BackboneConfig(
 class Colors(nn.Module):
     """The mean color of an image and, louder, that of its corner, by one layer."""
 
+    present_dimension = described_dimension = 6
+
     def __init__(self) -> None:
         super().__init__()
         self.layer = nn.Linear(6, 6, bias=False)
@@ -100,7 +102,7 @@ def stage(
 ) -> BackboneStage:
     nothing = (np.zeros(0, np.int64), np.zeros(0, bool))
     return BackboneStage(
-        Colors(), 6, classified or [3, 5], validation or nothing, to_plain(SETTINGS), **options
+        Colors(), classified or [3, 5], validation or nothing, to_plain(SETTINGS), **options
     )
 
 
@@ -146,11 +148,9 @@ def test_with_a_cgd_each_loss_sees_its_own_vector() -> None:
     net = Backbone("test_resnet", 6, pooling="cgd-GS")
     module = BackboneStage(
         net,
-        net.dimension,
         [0, 1],
         (np.zeros(0, np.int64), np.zeros(0, bool)),
         to_plain(SETTINGS),
-        described_dimension=net.described_dimension,
     )
     found: dict[str, torch.Tensor] = {}
     module.log = lambda name, value, **_: found.update({name: value})  # type: ignore[method-assign]
@@ -180,11 +180,9 @@ def test_a_transformer_trains_and_extracts(pooling: str, tmp_path: Path) -> None
     before = {name: value.clone() for name, value in net.named_parameters()}
     module = BackboneStage(
         net,
-        net.dimension,
         np.unique(catalog.items[data.item_rows]).tolist(),
         (np.zeros(0, np.int64), np.zeros(0, bool)),
         to_plain(data.config.backbone),
-        described_dimension=net.described_dimension,
     )
     options = QUIET | {"precision": "bf16-mixed", "limit_val_batches": 0}
     pl.Trainer(max_steps=1, **options).fit(module, data)

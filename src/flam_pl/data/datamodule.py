@@ -105,14 +105,14 @@ class FlamDataModule(pl.LightningDataModule):
     def val_dataloader(self) -> DataLoader[Any] | list[Any]:
         if self.source == "images":
             rows = self.validation_rows
-            return self._image_loader(rows, self.preprocess) if len(rows) else []
+            return self.image_loader(rows) if len(rows) else []
         rows = self.feature_rows[1]
         if not len(rows):
             return []
         return DataLoader(WholeBatch(self.features, rows, self.catalog.labels), batch_size=None)
 
     def predict_dataloader(self) -> DataLoader[Any]:
-        return self._image_loader(np.arange(len(self.catalog)), self.preprocess)
+        return self.image_loader(np.arange(len(self.catalog)))
 
     def _item_loader(self) -> DataLoader[Any]:
         settings = self.config.backbone
@@ -141,14 +141,13 @@ class FlamDataModule(pl.LightningDataModule):
             **worker_options(self._wanted_workers),
         )
 
-    def _image_loader(
-        self, rows: np.ndarray, transform: Callable[[Tensor], Tensor]
-    ) -> DataLoader[Any]:
+    def image_loader(self, rows: np.ndarray) -> DataLoader[Any]:
+        """These catalog rows as they are seen by a network in use, each rank its share."""
         # on a CPU the network and a worker fight for the same cores, and a worker takes seconds to
         # start and 0.6 GB: threads that decode between two batches are faster
         on_cpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cpu"
         workers = 0 if on_cpu and self.config.data.workers < 0 else self._wanted_workers
-        images = self._images(rows, transform, 1 if workers else torch.get_num_threads())
+        images = self._images(rows, self.preprocess, 1 if workers else torch.get_num_threads())
         # the ranks take turns; some rows come twice at the end: whoever gathers counts them once
         mine: DistributedSampler[Any] = DistributedSampler(
             images, self._world, self._rank, shuffle=False

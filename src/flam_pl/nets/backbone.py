@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from flam_pl.config_pooling import combined_descriptors
 from flam_pl.errors import FlamError
 from flam_pl.nets.pooling import CGD, DESCRIPTORS
+from flam_pl.nets.whitening import Whitening
 
 
 class Backbone(nn.Module):
@@ -34,15 +35,17 @@ class Backbone(nn.Module):
         feature_dim: int | None,
         image_size: int | None = None,
         pooling: str = "spoc",
+        whitening: float | None = None,
     ) -> None:
         """Args:
         model: any name of timm; its weights are random until ``load_weights``.
         feature_dim: D of the projection; None leaves the pooled maps as they are.
         image_size: for models that are made for one size (transformers); others ignore it.
         pooling: as ``backbone.pooling``.
+        whitening: its power, in place of a learned projection; None for none.
 
         Raises:
-            FlamError: timm has no such model.
+            FlamError: timm has no such model, or a whitening wants more directions than it has.
             ConfigError: no such pooling, or one that does not fit feature_dim.
         """
         super().__init__()
@@ -61,12 +64,31 @@ class Backbone(nn.Module):
             self.pooling: nn.Module = CGD(combined, self.width, self.dimension)
         else:
             self.pooling = DESCRIPTORS[pooling]()
-            if feature_dim is not None:
+            if whitening is not None:
+                if self.dimension > self.width:
+                    raise FlamError(
+                        f"backbone.feature_dim is {feature_dim}, but {model} has {self.width} "
+                        "channels: a whitening keeps at most so many directions. Lower it, or set "
+                        "it to null for all."
+                    )
+                self.projection = Whitening(self.width, self.dimension, whitening)
+            elif feature_dim is not None:
                 self.projection = nn.Linear(self.width, feature_dim, bias=False)
-        self.described_dimension = self.width if combined else self.dimension
+        self.described_dimension = self.width if combined or self.whitening else self.dimension
         for name in ("mean", "std"):
             values = torch.tensor(self.trunk.pretrained_cfg[name], dtype=torch.float32)
             self.register_buffer(name, values.view(3, 1, 1))
+
+    @property
+    def whitening(self) -> Whitening | None:
+        """What is to be measured once the weights are trained."""
+        return self.projection if isinstance(self.projection, Whitening) else None
+
+    @property
+    def present_dimension(self) -> int:
+        """Of the features as they come now: D, or C while the whitening is not measured."""
+        unmeasured = self.whitening is not None and not self.whitening.measured
+        return self.width if unmeasured else self.dimension
 
     def forward(self, pixels: Tensor) -> Tensor:
         return self.describe(pixels)[0]

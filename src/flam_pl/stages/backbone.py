@@ -36,28 +36,24 @@ class BackboneStage(pl.LightningModule):
     def __init__(
         self,
         net: Backbone,
-        dimension: int,
         classified: Sequence[int],
         validation: tuple[np.ndarray, np.ndarray],
         settings: dict[str, Any],
         ks: Sequence[int] = (1, 5, 10, 20, 50),
-        described_dimension: int | None = None,
     ) -> None:
         """Args:
-        net: pixels ``(B, 3, H, W)`` uint8 -> features ``(B, dimension)``.
         classified: item codes that the cross-entropy tells apart (those with most images).
         validation: of each validation position its item code ``(V,)`` and whether it is a
             consumer photo ``(V,)`` bool; both may be empty.
         settings: lr, weight_decay, margin, triplet_weight, classification_weight, temperature,
             label_smoothing.
-        described_dimension: of what ``net.describe`` gives to classify by, if not the features.
         """
         super().__init__()
         self.net, self.settings, self.ks = net, settings, tuple(ks)
         self.register_buffer("classified", torch.tensor(list(classified), dtype=torch.long))
         # a batch norm between feature and classifier: the triplet loss shapes the cosine, the
         # classifier wants room; without it the two pull against each other
-        width = described_dimension or dimension
+        width = net.described_dimension
         self.neck = nn.BatchNorm1d(width)
         self.classifier = nn.Linear(width, max(1, len(classified)), bias=False)
         self.triplet = TripletMarginLoss(margin=settings["margin"], distance=CosineSimilarity())
@@ -68,7 +64,7 @@ class BackboneStage(pl.LightningModule):
         self.is_query = torch.from_numpy(validation[1])
         of_shop = self.validation_items[~self.is_query]
         self.findable = self.is_query & torch.isin(self.validation_items, of_shop)
-        self.validation_features = ByRow(len(validation[0]), dimension)
+        self.validation_features = ByRow(len(validation[0]), net.present_dimension)
 
     def forward(self, images: Tensor) -> Tensor:
         features: Tensor = self.net(images)
@@ -99,6 +95,10 @@ class BackboneStage(pl.LightningModule):
             self.settings["triplet_weight"] * triplet
             + self.settings["classification_weight"] * classification
         )
+
+    def on_validation_epoch_start(self) -> None:
+        rows = len(self.validation_items)  # the dimension changes when a whitening is measured
+        self.validation_features = ByRow(rows, self.net.present_dimension).to(self.device)
 
     def validation_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
         self.validation_features.update(batch["index"], self(batch["image"]).float())

@@ -10,7 +10,7 @@ import socket
 import sys
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +119,7 @@ def train_stage(
     schema: AttributeSchema,
     settings: dict[str, Any],
     architecture: dict[str, Any],
+    complete: Callable[[pl.Trainer], None] | None = None,
 ) -> StageRecord:
     """Train one stage and keep its best epoch, or find that it is trained already.
 
@@ -129,6 +130,7 @@ def train_stage(
         folder: gets best.ckpt, stage.json and the logs.
         inputs: plain values that the result depends on; unchanged inputs are not trained again.
         parent: SHA-256 of the parent stage's checkpoint.
+        complete: measures what the best weights still need before they are kept.
     """
     limit = config.trainer.max_epochs
     epochs = epochs if limit is None or epochs == 0 else limit
@@ -161,11 +163,16 @@ def train_stage(
         state = torch.load(best, map_location="cpu", weights_only=True)["state_dict"]
         module.load_state_dict(state)
         metrics = plain_metrics(trainer)
+        if complete:
+            complete(trainer)
+            trainer.save_checkpoint(best, weights_only=True)
         if monitor:  # the figures of the weights that are kept, not of the last epoch
             trainer.validate(module, datamodule=datamodule, verbose=False)
             metrics |= plain_metrics(trainer)
     else:
         say(f"{stage}: frozen, its weights are used as they are")
+        if complete:
+            complete(trainer)
         trainer.validate(module, datamodule=datamodule, verbose=False)
         best = trainer_folder / "best.ckpt"
         trainer.save_checkpoint(best, weights_only=True)
