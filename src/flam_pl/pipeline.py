@@ -204,11 +204,15 @@ def extract(run: Run, backbone: StageRecord, folder: Path) -> None:
 
 
 def train_embedders(run: Run, backbone: StageRecord) -> StageRecord:
-    """Stage 2: phi_a and d_a of every type, on whatever labels there are."""
+    """Stage 2: phi_a and d_a of every type, on whatever labels there are.
+
+    The working space is measured on the labelled rows and a sample of the others
+    (``FlamDataModule.fitting_rows``), which fits into memory whatever the number of photos.
+    """
     run.restart_chance()
     settings, catalog = run.config.embedder, run.catalog
     data = run.data.serve("labelled", settings.batch_size)
-    rows = catalog.rows(split="train")
+    rows = data.fitting_rows
     architecture: dict[str, Any] = {
         "dimension": data.features.dimension,
         "embedding_dim": settings.embedding_dim,

@@ -29,6 +29,10 @@ Source = Literal["images", "labelled", "unlabelled"]
 """What a stage trains on: images of items; features with their labels; features alone."""
 
 
+FIT_SAMPLE = 100_000
+"""Unlabelled rows that the working space is measured on; more would not move it."""
+
+
 class FlamDataModule(pl.LightningDataModule):
     """Images for stage 1, their features for stages 2 and 3.
 
@@ -84,6 +88,20 @@ class FlamDataModule(pl.LightningDataModule):
             )
         # no label is read: every training image serves
         return self.catalog.rows(split="train"), self.catalog.rows(split="val", dense=True)
+
+    @property
+    def fitting_rows(self) -> np.ndarray:
+        """Training rows that the working space and the class means are measured on, sorted.
+
+        All labelled ones and, of the others, at most ``FIT_SAMPLE``, drawn by ``config.seed``:
+        they are read into memory at once, and millions of unlabelled photos would not fit.
+        """
+        labelled = self.catalog.rows(split="train", labelled=True)
+        others = self.catalog.rows(split="train", labelled=False)
+        if len(others) > FIT_SAMPLE:
+            rng = np.random.default_rng(self.config.seed)
+            others = rng.choice(others, FIT_SAMPLE, replace=False)
+        return np.sort(np.concatenate([labelled, others]))
 
     # --- loaders
 
