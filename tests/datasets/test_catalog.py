@@ -50,8 +50,6 @@ def test_the_arrays_are_those_written_down_by_hand() -> None:
     assert mini.labels.tolist() == [[0, 2], [1, -1], [-1, -1], [-1, -1]]
     assert mini.labels.dtype == np.int64
     assert mini.items.tolist() == [0, 1, -1, 0]  # "10" sorts before "9": items are names
-    assert mini.combinations().tolist() == [0 * 3 + 2, -1, -1, -1]
-    assert mini.combinations(np.array([1, 0])).tolist() == [-1, 2]
     assert mini.paths[1] == Path("/nowhere/b.jpg")
     assert list(mini.table)[:6] == ["path", "item", "domain", "split", "view", "counterfactual_of"]
 
@@ -177,33 +175,6 @@ def test_the_label_fingerprint_sees_each_of_its_parts() -> None:
     ]
     assert len({variant.label_fingerprint() for variant in variants}) == len(variants)
     assert catalog().label_fingerprint() == variants[0].label_fingerprint()
-
-
-@given(st.lists(st.tuples(*(st.integers(-1, n - 1) for n in (2, 3))), min_size=1, max_size=30))
-@settings(max_examples=50, deadline=None)
-def test_combinations_are_equal_exactly_where_all_labels_are(rows: list[tuple[int, int]]) -> None:
-    def names(kind: str, position: int) -> list[str | None]:
-        return [SCHEMA.of(kind)[row[position]] if row[position] >= 0 else None for row in rows]
-
-    mini = Catalog.build(
-        "mini",
-        Path("."),
-        pd.DataFrame(
-            {
-                "path": [f"{i}.jpg" for i in range(len(rows))],
-                "split": "train",
-                "shape": names("shape", 0),
-                "color": names("color", 1),
-            }
-        ),
-        SCHEMA,
-    )
-    codes = mini.combinations()
-    for row, code in zip(rows, codes, strict=True):
-        assert (code == -1) == (-1 in row)
-        for other, code_of_other in zip(rows, codes, strict=True):
-            if -1 not in row and -1 not in other:
-                assert (code == code_of_other) == (row == other)
 
 
 def test_top_classes_by_frequency_and_then_by_name() -> None:

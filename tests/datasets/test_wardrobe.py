@@ -31,7 +31,7 @@ from flam_pl.datasets.wardrobe.colors import REGIONS, color_of, lch_to_rgb
 from flam_pl.datasets.wardrobe.garment import draw_traits
 from flam_pl.datasets.wardrobe.joint import draw_change, draw_garment, joint_distribution
 from flam_pl.datasets.wardrobe.patterns import cloth
-from flam_pl.datasets.wardrobe.photo import silhouette
+from flam_pl.datasets.wardrobe.photo import SUPERSAMPLING, lit_garment
 from flam_pl.errors import FlamError
 
 SMALL = WardrobeSettings(
@@ -77,6 +77,13 @@ def plain_photo(seed: int = 0) -> Photo:
     """A shop photo in neutral light, of nobody."""
     photo = draw_photo(np.random.default_rng(seed), "shop")
     return replace(photo, worn=False, exposure=1.0, balance=(1.0, 1.0, 1.0), grain=0.0)
+
+
+def silhouette(garment: Garment, photo: Photo, size: int = 128) -> np.ndarray:
+    """Where the garment (or its wearer) is in ``photograph``'s picture: bool ``(size, size)``."""
+    rng = np.random.default_rng(photo.seed)
+    _, mask = lit_garment(garment, photo, size * SUPERSAMPLING, rng)
+    return cv2.resize(mask, (size, size), interpolation=cv2.INTER_AREA) > 127
 
 
 def lab(rgb: np.ndarray) -> np.ndarray:

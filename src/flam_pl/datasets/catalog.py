@@ -242,18 +242,6 @@ class Catalog:
         }
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
-    def combinations(self, rows: np.ndarray | None = None) -> np.ndarray:
-        """One number ``(M,)`` int64 for the whole label combination of each row.
-
-        Mixed radix over the types in schema order (the last type counts fastest); -1 where a row
-        is not dense. Equal numbers mean equal labels of every type.
-        """
-        labels = self.labels if rows is None else self.labels[rows]
-        code = np.zeros(len(labels), dtype=np.int64)
-        for position, kind in enumerate(self.schema.types):
-            code = code * len(self.schema.of(kind)) + labels[:, position]
-        return np.where((labels != UNLABELLED).all(axis=1), code, -1)
-
     def _where(self, row: int) -> str:
         return f"row {row} of {self.name} ({self.table['path'].iloc[row]})"
 
