@@ -26,6 +26,7 @@ from flam_pl.config_data import TableData as TableData
 from flam_pl.config_data import WardrobeData as WardrobeData
 from flam_pl.config_methods import METHODS, ConcatConfig, MemoryConfig
 from flam_pl.errors import FlamError
+from flam_pl.files import write_text
 
 
 @dataclass
@@ -363,15 +364,8 @@ def load_run_config(overrides: Sequence[str]) -> tuple[Config, bool]:
 
 def save_config(config: Config, overrides: Sequence[str]) -> None:
     """Leave the settings in the run's folder, to be read (config.yaml) and to start from."""
-    config.folder.mkdir(parents=True, exist_ok=True)
-    texts = {
-        "config.yaml": OmegaConf.to_yaml(OmegaConf.structured(config)),
-        OVERRIDES: json.dumps(list(overrides)),
-    }
-    for name, text in texts.items():
-        temporary = config.folder / f".{name}.new"
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(config.folder / name)
+    write_text(config.folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.structured(config)))
+    write_text(config.folder / OVERRIDES, json.dumps(list(overrides)))
 
 
 OVERRIDES = "overrides.json"

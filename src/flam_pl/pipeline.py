@@ -28,12 +28,13 @@ from flam_pl.editing.editor import Editor
 from flam_pl.editing.evaluation import EvaluationSet, evaluate_edits
 from flam_pl.editing.flam import Flam
 from flam_pl.errors import FlamError
+from flam_pl.files import write_text
 from flam_pl.nets.backbone import Backbone, load_weights
 from flam_pl.nets.embedder import Embedders
 from flam_pl.nets.manipulator import Manipulator
 from flam_pl.stages.backbone import BackboneStage
 from flam_pl.stages.embedder import EmbedderStage
-from flam_pl.stages.handoff import StageRecord, sha256, write_text
+from flam_pl.stages.handoff import StageRecord, sha256
 from flam_pl.stages.manipulator import ManipulatorStage
 from flam_pl.stages.training import is_first_process, make_trainer, say, train_stage
 from flam_pl.trained import restore_backbone, restore_embedders

@@ -17,7 +17,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flam_pl.data.feature_store import FeatureStore, Manifest, ShardWriter, publish, replace_folder
+from flam_pl.data.feature_store import FeatureStore, Manifest, ShardWriter, publish
 from flam_pl.errors import FlamError
 
 DIMENSION = 6
@@ -277,15 +277,6 @@ def test_a_rename_that_fails_puts_the_old_store_back(
         with pytest.raises(FlamError, match="No space left on device"):
             publish(tmp_path / "shards", tmp_path / "features", replace(old, checkpoint="c" * 64))
     assert torch.equal(opened(tmp_path / "features", old).rows(np.arange(10)), features(10))
-
-
-def test_replace_folder_leaves_nothing_behind(tmp_path: Path) -> None:
-    for name in ("new", "features"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "word").write_text(name)
-    replace_folder(tmp_path / "new", tmp_path / "features")
-    assert (tmp_path / "features" / "word").read_text() == "new"
-    assert os.listdir(tmp_path) == ["features"]
 
 
 def test_the_manifest_is_plain_json(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from flam_pl.errors import FlamError
+from flam_pl.files import replace_folder
 
 FORMAT = 1
 
@@ -209,18 +210,3 @@ def _merge(shards: Path, target: Path, manifest: Manifest) -> None:
             out.write(block.tobytes())
         out.flush()
         os.fsync(out.fileno())
-
-
-def replace_folder(new: Path, folder: Path) -> None:
-    """Put ``new`` in the place of ``folder``; the old one goes only after the new one is there."""
-    old = folder.with_name(f".{folder.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        folder.rename(old)
-    try:
-        new.rename(folder)
-    except OSError:
-        if old.exists():
-            old.rename(folder)
-        raise
-    shutil.rmtree(old, ignore_errors=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,7 +31,6 @@ from flam_pl.datasets.table import read_table
 from flam_pl.datasets.unlabelled import with_unlabelled
 from flam_pl.datasets.wardrobe.drawing import draw_wardrobe
 from flam_pl.datasets.wardrobe.garment import SCHEMA
-from flam_pl.datasets.wardrobe.settings import WardrobeSettings
 from flam_pl.errors import FlamError
 
 Reader = Callable[[Path, Any, AttributeSchema | None], Catalog]
@@ -74,9 +72,7 @@ def renamed(columns: Sequence[str]) -> dict[str, str]:
 
 
 def _wardrobe(root: Path, data: WardrobeData, schema: AttributeSchema | None) -> Catalog:
-    fields = {f.name for f in dataclasses.fields(WardrobeSettings)}
-    settings = {name: value for name, value in vars(data).items() if name in fields}
-    draw_wardrobe(root, WardrobeSettings(**settings))
+    draw_wardrobe(root, data.settings, None if data.workers < 0 else max(1, data.workers))
     table = pd.read_csv(root / "catalog.csv", dtype="string", keep_default_na=False, na_values=[""])
     extras = [c for c in table.columns if c not in COLUMNS and c not in SCHEMA.types]
     if schema is not None:

@@ -13,11 +13,11 @@ from typing import Any
 import jinja2
 import numpy as np
 
-from flam_pl.data.feature_store import replace_folder
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.editing.editor import Editor
 from flam_pl.editing.evaluation import EvaluationSet
 from flam_pl.errors import FlamError
+from flam_pl.files import replace_folder
 from flam_pl.galleries.index import GalleryIndex
 from flam_pl.reports import tables
 from flam_pl.reports.figures import choose_examples, draw_curves, draw_searches

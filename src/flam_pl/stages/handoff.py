@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 
 from flam_pl.attributes import AttributeSchema
 from flam_pl.errors import FlamError
+from flam_pl.files import write_text
 
 CHECKPOINT = "best.ckpt"
 RECORD = "stage.json"
@@ -80,14 +80,6 @@ def sha256(path: Path) -> str:
 def inputs_hash(**inputs: Any) -> str:
     """SHA-256 over plain values, whatever their order of keys."""
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
-
-
-def write_text(path: Path, text: str) -> None:
-    """Under a temporary name, then renamed: a reader never sees half a file."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
 
 
 def versions() -> dict[str, str]:
