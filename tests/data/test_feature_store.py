@@ -149,7 +149,7 @@ def test_features_that_are_not_finite_are_refused_with_their_row(
     values = features(6)
     values[4, 2] = value
     write_shards(tmp_path / "shards", values, [[[5, 3, 1]], [[0, 2, 4]]], dtype)
-    with pytest.raises(FlamError, match=f"row 4 are not finite .as {dtype}"):
+    with pytest.raises(FlamError, match=f"image 4 .*are not finite .as {dtype}"):
         publish(tmp_path / "shards", tmp_path / "features", manifest(6, dtype))
     assert not (tmp_path / "features").exists()
 
@@ -159,7 +159,7 @@ def test_features_too_large_for_half_precision_are_refused(tmp_path: Path) -> No
     values = features(4)
     values[2] = 7e4  # half precision ends at 65,504
     write_shards(tmp_path / "shards", values, [[[0, 1, 2, 3]]], "float16")
-    with pytest.raises(FlamError, match=r"row 2 are not finite .*dtype=float32"):
+    with pytest.raises(FlamError, match=r"image 2 .*are not finite .*dtype=float32"):
         publish(tmp_path / "shards", tmp_path / "features", manifest(4, "float16"))
 
 

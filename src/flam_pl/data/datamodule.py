@@ -141,7 +141,6 @@ class FlamDataModule(pl.LightningDataModule):
             flip=settings.flip,
             scale_min=settings.scale_min,
             brightness=settings.brightness,
-            contrast=settings.brightness,
             erase=settings.erase,
         )
         sampler = ItemBatchSampler(

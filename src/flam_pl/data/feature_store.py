@@ -204,8 +204,9 @@ def _merge(shards: Path, target: Path, manifest: Manifest) -> None:
             if not np.isfinite(block).all():
                 bad = chunk[~np.isfinite(block).all(axis=1), 0][0]
                 raise FlamError(
-                    f"the features of row {bad} are not finite (as {manifest.dtype}). The backbone "
-                    "diverged: train it with a smaller backbone.lr; or use backbone.dtype=float32."
+                    f"the features of image {bad} (counted from 0) are not finite (as "
+                    f"{manifest.dtype}). The backbone diverged: train it with a smaller "
+                    "backbone.lr; or use backbone.dtype=float32."
                 )
             out.write(block.tobytes())
         out.flush()

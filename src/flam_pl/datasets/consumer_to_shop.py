@@ -65,7 +65,8 @@ def read_consumer_to_shop(
     if schema is None:
         training = np.flatnonzero((table["split"] == "train").to_numpy(bool))
         schema = top_classes(table, ("shape",), classes, training)
-    table = keep_classes(table, schema, str(root), required=False)
+    table, lost = keep_classes(table, schema, str(root), required=False)
+    notes += lost
     notes.append(f"the gallery of the instance search is all shop photos of {gallery}")
     return Catalog.build(
         "consumer_to_shop",

@@ -112,7 +112,8 @@ def read_darn(
         schema = top_classes(table, wanted, classes)
     else:
         evaluation = EVERY_DENSE_ROW
-    table = keep_classes(table, schema, str(root))
+    table, lost = keep_classes(table, schema, str(root))
+    notes += lost
     table["split"] = split_dense(
         table, wanted, evaluation=evaluation, validation=validation, seed=seed, group=None
     )

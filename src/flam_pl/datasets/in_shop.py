@@ -100,7 +100,8 @@ def read_in_shop(
         _take_validation(table, validation_items, seed)
         training = np.flatnonzero((table["split"] == "train").to_numpy(bool))
         schema = top_classes(table, wanted, classes, training)
-    table = keep_classes(table, schema, str(root), required=False)
+    table, lost = keep_classes(table, schema, str(root), required=False)
+    notes += lost
     notes += list(_shared_items(table))
     notes.append(
         "images are used whole, not cut to their boxes (list_bbox_inshop.txt): the crop moves R@1 "

@@ -104,7 +104,8 @@ def read_shopping100k(
     foreign = schema is not None
     if schema is None:
         schema = top_classes(table, wanted, classes, trains)
-    table = keep_classes(table, schema, str(root))
+    table, lost = keep_classes(table, schema, str(root))
+    notes += lost
     options = {"validation": validation, "seed": seed, "group": None}
     if trains is None:
         number = EVERY_DENSE_ROW if foreign else evaluation

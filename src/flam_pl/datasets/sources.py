@@ -58,7 +58,7 @@ def open_catalog(data: DataConfig, schema: AttributeSchema | None = None) -> Cat
         measured = np.union1d(catalog.rows("evaluation"), catalog.instance_rows())
         return catalog.select(measured) if len(measured) else catalog
     if data.unlabelled is not None:
-        return with_unlabelled(catalog, Path(data.unlabelled))
+        return with_unlabelled(catalog, Path(data.unlabelled).expanduser())
     return catalog
 
 
@@ -106,7 +106,7 @@ def _table(root: Path, data: TableData, schema: AttributeSchema | None) -> Catal
         types=data.types,
         columns=renamed(data.columns),
         extras=data.extras,
-        images=Path(data.images) if data.images else None,
+        images=Path(data.images).expanduser() if data.images else None,
         schema=schema,
         **_split_options(data),
     )
@@ -134,7 +134,7 @@ def _darn(root: Path, data: DarnData, schema: AttributeSchema | None) -> Catalog
 
 
 def _shopping100k(root: Path, data: Shopping100kData, schema: AttributeSchema | None) -> Catalog:
-    splits = Path(data.splits) if data.splits else None
+    splits = Path(data.splits).expanduser() if data.splits else None
     options = _split_options(data)
     return read_shopping100k(root, types=data.types, splits=splits, schema=schema, **options)
 

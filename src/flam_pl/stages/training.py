@@ -100,8 +100,9 @@ def make_trainer(
         )
     except (MisconfigurationException, ValueError, TypeError) as error:
         raise FlamError(
-            f"the trainer settings do not work on this machine: {error} (accelerator="
-            f"{settings.accelerator}, devices={devices}, strategy={strategy})"
+            f"the trainer settings do not work on this machine: {error} ("
+            f"trainer.accelerator={settings.accelerator}, trainer.devices={devices}, "
+            f"trainer.strategy={settings.strategy})"
         ) from error
 
 
