@@ -12,7 +12,15 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "flam_pl"
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("attributes", "config", "config_data", "config_methods", "errors", "files"),
+    (
+        "attributes",
+        "config",
+        "config_data",
+        "config_methods",
+        "config_overrides",
+        "errors",
+        "files",
+    ),
     ("losses", "retrieval"),
     ("nets",),
     ("datasets", "data"),

@@ -67,6 +67,34 @@ def test_the_backbone_follows_the_data_unless_it_is_named(data: str) -> None:
     assert load_config([f"data={data}", "backbone=resnet50"]).backbone.model == "resnet50"
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("2024_11_24", "007", "1e3", "0x10", "12", "true", "nan", "a,b", "[0,1]", "{a:1}"),
+        *("it's", 'say "red"', "a b (2)", "back\\slash\\", "\\'", "a=b", "~x", "é", "'", "*?"),
+    ],
+)
+def test_a_text_setting_is_what_was_written(name: str) -> None:
+    """Hydra alone reads a number into 2024_11_24, and refuses half of the others."""
+    config = load_config([f"run={name}", f"data.root={name}", f"trainer.devices={name}"])
+    assert (config.run, config.data.root, config.trainer.devices) == (name, name, name)
+
+
+def test_a_text_setting_can_be_null_empty_or_quoted_by_hand() -> None:
+    config = load_config(["run=null", "data.root=", "runs_dir='a b'", 'report="x"'])
+    assert (config.run, config.data.root, config.runs_dir, config.report) == (None, "", "a b", "x")
+    with pytest.raises(ConfigError, match="runs_dir"):
+        load_config(["runs_dir=null"])
+
+
+def test_a_run_called_by_a_number_is_found_again(tmp_path: Path) -> None:
+    given = [f"runs_dir={tmp_path}", "run=2024_11_24", "data.train_items=7"]
+    save_config(load_config(given), given)
+    assert (tmp_path / "2024_11_24" / "config.yaml").is_file()
+    found, own = load_run_config(given[:2])
+    assert found.run == "2024_11_24" and own and found.data == load_config(given).data
+
+
 def test_overrides_arrive_with_their_types() -> None:
     config = load_config(
         [
@@ -103,7 +131,7 @@ def test_a_table_has_its_columns() -> None:
         ("evaluation.ks=[1,two]", "ks"),
         ("backbone.max_epochs=null", "max_epochs"),
         ("backbone.lr", "backbone.lr"),
-        ("backbone.model=[", "not usable"),
+        ("backbone.lr=[", "not usable"),
     ],
 )
 def test_what_is_no_setting_or_has_the_wrong_type_is_refused_by_name(

@@ -25,6 +25,7 @@ from flam_pl.config_data import DATA_SCHEMAS, DataConfig
 from flam_pl.config_data import TableData as TableData
 from flam_pl.config_data import WardrobeData as WardrobeData
 from flam_pl.config_methods import METHODS, ConcatConfig, MemoryConfig
+from flam_pl.config_overrides import with_quoted_texts
 from flam_pl.errors import FlamError
 from flam_pl.files import write_text
 
@@ -230,15 +231,15 @@ def load_config(overrides: Sequence[str] = ()) -> Config:
     store = ConfigStore.instance()
     for (group, name), node in SCHEMAS.items():
         store.store(group=group, name=name, node=node)
+    given = with_quoted_texts(overrides, [(group, s) for (group, _), s in SCHEMAS.items()])
     try:
         with initialize_config_dir(str(config_folder()), version_base="1.3"):
-            composed = compose("config", overrides=list(overrides))
+            composed = compose("config", overrides=given)
         config = OmegaConf.to_object(composed)
     except (HydraException, OmegaConfBaseException) as error:
         cause = error.__cause__ or error
         text = str(error) if str(cause) in str(error) else f"{error}: {cause}"
-        given = " ".join(overrides)
-        raise ConfigError(f"the settings are not usable ({given}): {text}") from error
+        raise ConfigError(f"the settings are not usable ({' '.join(overrides)}): {text}") from error
     assert isinstance(config, Config)
     check(config)
     return config
@@ -309,6 +310,11 @@ def check(config: Config) -> None:
     for name, number in not_negative.items():
         if number < 0:
             raise ConfigError(f"{name} is {number}; expected 0 or more")
+    for name in ("min_side", "validation", "validation_items", "split_seed"):
+        if (number := getattr(config.data, name, 0)) < 0:
+            raise ConfigError(f"data.{name} is {number}; expected 0 or more")
+    if config.evaluation.seed < 0:
+        raise ConfigError(f"evaluation.seed is {config.evaluation.seed}; expected 0 or more")
     if not getattr(config.data, "types", ["any"]):
         raise ConfigError("data.types is empty; name at least one attribute type")
     if not config.evaluation.ks or min(config.evaluation.ks) < 1:
