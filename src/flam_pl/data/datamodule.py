@@ -20,6 +20,7 @@ from torch.utils.data.distributed import DistributedSampler
 from flam_pl.config import BackboneConfig, Config
 from flam_pl.data.feature_batches import FeatureBatches, WholeBatch
 from flam_pl.data.feature_store import FeatureStore, Manifest, ShardWriter, publish
+from flam_pl.data.first_process import by_first_process
 from flam_pl.data.images import ImageDataset, Preprocess, training_transform
 from flam_pl.data.samplers import ItemBatchSampler
 from flam_pl.datasets.catalog import Catalog
@@ -248,10 +249,7 @@ class FlamDataModule(pl.LightningDataModule):
         trainer.predict(backbone, datamodule=self, return_predictions=False)
         if trainer.interrupted or not trainer.state.finished:
             raise FlamError("extraction was interrupted: nothing is kept of it. Run it again.")
-        trainer.strategy.barrier()
-        if trainer.is_global_zero:
-            publish(shards, folder, manifest)
-        trainer.strategy.barrier()
+        by_first_process(trainer.strategy, lambda: publish(shards, folder, manifest))
         opened = FeatureStore.open(folder, manifest)
         if not isinstance(opened, FeatureStore):
             raise FlamError(f"the features at {folder} cannot be opened after writing: {opened}")
