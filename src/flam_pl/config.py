@@ -178,6 +178,7 @@ class Config:
 
     @property
     def folder(self) -> Path:
+        """Where everything of the run lies."""
         return Path(self.runs_dir) / (self.run or self.data.name)
 
 

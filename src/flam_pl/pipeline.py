@@ -54,6 +54,7 @@ class Run:
 
     @property
     def folder(self) -> Path:
+        """Where everything of the run lies."""
         return self.config.folder
 
     @property

@@ -41,6 +41,7 @@ class Trained:
 
     @property
     def schema(self) -> AttributeSchema:
+        """Attribute types and classes that the run knows."""
         return self.embedders.schema
 
     @classmethod
@@ -67,6 +68,7 @@ class Trained:
         )
 
     def to(self, device: torch.device) -> None:
+        """Move every network, in place."""
         others = [net for _, net in self.others]
         for net in (self.backbone, self.embedders, self.manipulator, *others):
             net.to(device)
@@ -127,12 +129,14 @@ def restore_backbone(folder: Path, record: StageRecord) -> tuple[Backbone, Prepr
 
 
 def restore_embedders(folder: Path, record: StageRecord) -> Embedders:
+    """The embedders with their best weights, frozen."""
     embedders = Embedders(AttributeSchema.from_dict(record.schema), **record.architecture)
     load_into(embedders, folder, "embedders.")
     return embedders.eval().requires_grad_(False)
 
 
 def restore_manipulator(folder: Path, record: StageRecord) -> Manipulator:
+    """Generator and discriminator with their best weights, frozen."""
     manipulator = Manipulator(AttributeSchema.from_dict(record.schema), **record.architecture)
     load_into(manipulator, folder, "manipulator.")
     return manipulator.eval().requires_grad_(False)

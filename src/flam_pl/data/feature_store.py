@@ -70,6 +70,7 @@ class FeatureStore:
 
     @property
     def dimension(self) -> int:
+        """D."""
         return int(self._array.shape[1])
 
     def rows(self, index: np.ndarray) -> Tensor:
@@ -131,6 +132,7 @@ class ShardWriter:
         self._index.append(index.cpu().numpy())
 
     def close(self) -> None:
+        """Finish the shard: its rows are told beside it."""
         with disk_errors(self.folder):
             self._file.close()
             np.save(self._index_path, np.concatenate(self._index or [np.zeros(0, np.int64)]))

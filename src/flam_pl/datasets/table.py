@@ -164,7 +164,7 @@ def _with_places(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     if len(starts) != len(table):  # pandas reads some files that are no proper CSV
         starts = np.arange(2, len(table) + 2)
     table = table.set_index(pd.Index(starts, name="line"))
-    return table[table.fillna("").ne("").any(axis=1)]
+    return table[~table.isin(["", None]).all(axis=1)]
 
 
 def _separator(path: Path) -> str:

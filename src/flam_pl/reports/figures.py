@@ -170,6 +170,7 @@ def draw_curves(path: Path, log: Path, title: str) -> bool:
 
 
 def save(figure: Figure, path: Path) -> None:
+    """Write the figure as a file and free its memory."""
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
     plt.close(figure)

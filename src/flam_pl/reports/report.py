@@ -74,6 +74,7 @@ class Report:
         replace_folder(new, self.folder)
 
     def summary(self) -> str:
+        """The main tables and where the page is, to be printed."""
         return f"{tables.summary(self.metrics)}\n\nreport: {self.folder / 'index.html'}"
 
 

@@ -49,6 +49,7 @@ class StageRecord:
     versions: dict[str, str]
 
     def save(self, folder: Path) -> None:
+        """Write the record to ``folder``; the last thing that a stage does."""
         write_text(folder / RECORD, json.dumps(asdict(self), indent=1))
 
     @classmethod
@@ -70,6 +71,7 @@ class StageRecord:
 
 
 def sha256(path: Path) -> str:
+    """Of a file's content."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         while block := file.read(1 << 20):
@@ -83,6 +85,7 @@ def inputs_hash(**inputs: Any) -> str:
 
 
 def versions() -> dict[str, str]:
+    """Python and the packages that a result depends on."""
     found = {"python": platform.python_version()}
     for package in PACKAGES:
         try:

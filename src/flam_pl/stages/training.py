@@ -205,6 +205,7 @@ def trained(folder: Path, record: StageRecord) -> bool:
 
 
 def plain_metrics(trainer: pl.Trainer) -> dict[str, float]:
+    """What the Trainer measured last, as plain numbers."""
     return {name: round(float(v), 6) for name, v in trainer.callback_metrics.items()}
 
 

@@ -45,6 +45,7 @@ class Item:
 
     @property
     def name(self) -> str:
+        """What the catalogue calls it."""
         stem = f"{self.split}-{self.number:05d}"
         return f"{stem}-changed-{self.change}" if self.change else stem
 
