@@ -80,6 +80,10 @@ def test_a_text_setting_is_what_was_written(name: str) -> None:
     assert (config.run, config.data.root, config.trainer.devices) == (name, name, name)
 
 
+def test_a_text_setting_can_name_another() -> None:
+    assert load_config(["run=${data.name}-2"]).run == "wardrobe-2"
+
+
 def test_a_text_setting_can_be_null_empty_or_quoted_by_hand() -> None:
     config = load_config(["run=null", "data.root=", "runs_dir='a b'", 'report="x"'])
     assert (config.run, config.data.root, config.runs_dir, config.report) == (None, "", "a b", "x")
@@ -169,6 +173,9 @@ def defaults() -> Config:
         ({"manipulator.batch_size": 1}, ["manipulator.batch_size"]),
         ({"manipulator.steps_per_epoch": 0}, ["manipulator.steps_per_epoch"]),
         ({"evaluation.resamples": 0}, ["evaluation.resamples"]),
+        ({"evaluation.seed": -1}, ["evaluation.seed is -1", "0 or more"]),
+        ({"concat.max_epochs": 0}, ["concat.max_epochs is 0", "1 or more"]),
+        ({"memory.steps_per_epoch": 0}, ["memory.steps_per_epoch"]),
         ({"evaluation.ks": []}, ["evaluation.ks"]),
         ({"evaluation.ks": [5, 0]}, ["evaluation.ks"]),
         # a pair that contradicts itself: both are named
@@ -193,6 +200,12 @@ def test_a_value_that_cannot_work_is_refused_before_anything_runs(
 
 
 def test_loading_checks_the_values() -> None:
+    with pytest.raises(ConfigError, match=r"data\.validation_items is -1; expected 0 or more"):
+        load_config(["data=in_shop", "data.validation_items=-1"])
+    with pytest.raises(ConfigError, match=r"data\.split_seed is -1"):
+        load_config(["data=table", "data.split_seed=-1"])
+    with pytest.raises(FlamError, match=r"data\.image_size: got 8, expected .* at least 32"):
+        load_config(["data.image_size=8"])
     with pytest.raises(ConfigError, match=r"backbone\.fit is 'squash'"):
         load_config(["backbone.fit=squash"])
 

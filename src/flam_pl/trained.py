@@ -22,6 +22,7 @@ from flam_pl.nets.embedder import Embedders
 from flam_pl.nets.manipulator import Manipulator
 from flam_pl.nets.memory import Memory
 from flam_pl.stages.handoff import StageRecord, load_into, require, require_child
+from flam_pl.stages.training import say
 
 METHODS_FOLDER = "methods"
 """Under the run's folder: what was trained beside FLAM, a folder a method."""
@@ -91,7 +92,10 @@ def open_methods(
         record = require(folder / name, name)
         parent = "backbone" if name.endswith("_concat") else "embedder"
         if record.parent != records[parent].checkpoint:
-            print(f"{name}: trained on another {parent}, left out; train it again")
+            say(f"{name}: trained on another {parent}, left out; train it again")
+            continue
+        if record.data != records["embedder"].data:  # a frozen backbone stays the same
+            say(f"{name}: trained on other labels or another split, left out; train it again")
             continue
         found.append(restore_method(folder / name, record, embedders))
     return found
