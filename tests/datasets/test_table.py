@@ -182,6 +182,7 @@ def test_a_schema_from_elsewhere(tmp_path: Path) -> None:
         ("shop.xlsx", b"x", "ends in '.xlsx'"),
         ("shop.csv", b"", "is empty"),
         ("shop.csv", b"path,shape,color\n", "has no rows"),
+        ("shop.csv", b"path,shape,color\n\n,,\n", "has no rows"),
         ("shop.csv", b"path,shape\n\xff\xfe,a\n", "cannot be read as csv"),
         ("shop.csv", b'path,shape\na,"b\nc,d,e\n', "cannot be read as csv"),
         ("shop.parquet", b"no parquet at all", "cannot be read as parquet"),

@@ -230,9 +230,13 @@ class FlamDataModule(pl.LightningDataModule):
         Returns:
             One line that says what was done and why.
         """
+        how = self.preprocess.to_dict()
+        precision = self.config.trainer.precision
+        if precision != "32-true":  # half precision gives other features from the same weights
+            how["precision"] = precision
         manifest = Manifest(
             checkpoint,
-            json.dumps(self.preprocess.to_dict(), sort_keys=True),
+            json.dumps(how, sort_keys=True),
             self.catalog.fingerprint(),
             len(self.catalog),
             dimension,

@@ -82,7 +82,7 @@ def read_table(
     path = Path(path)
     images = path.parent if images is None else Path(images)
     types = tuple(types) if schema is None else schema.types
-    table = _renamed(_with_places(_load(path), path), columns or {}, path)
+    table = _renamed(_load(path), columns or {}, path)
     _require_columns(table, (*types, *extras), path)
     # Nothing else comes along: a user's own "view" may mean "front" or "back".
     known = ("path", "item", "domain", "split", "counterfactual_of", *types, *extras)
@@ -117,6 +117,7 @@ def read_table(
 
 
 def _load(path: Path) -> pd.DataFrame:
+    """The file as it is, without blank rows, each row at its place (see ``_with_places``)."""
     if not path.is_file():
         raise FlamError(f"{path} is not there; expected a .csv, .tsv or .parquet file")
     suffix = path.suffix.lower()
@@ -143,6 +144,7 @@ def _load(path: Path) -> pd.DataFrame:
         ValueError,
     ) as error:  # ParserError, ArrowInvalid and bad UTF-8 are ValueErrors
         raise FlamError(f"{path} cannot be read as {suffix[1:]}: {error}") from error
+    table = _with_places(table, path)
     if table.empty:
         raise FlamError(f"{path} has no rows; expected a row an image")
     return table
