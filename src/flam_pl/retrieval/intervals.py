@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-
 BLOCK = 50
 """Resamples drawn at once: all thousand of 50,000 queries would take 400 MB, twice."""
 
