@@ -12,7 +12,16 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "flam_pl"
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("attributes", "config", "config_data", "config_methods", "config_pooling", "errors"),
+    (
+        "attributes",
+        "config",
+        "config_data",
+        "config_methods",
+        "config_overrides",
+        "config_pooling",
+        "errors",
+        "files",
+    ),
     ("losses", "retrieval"),
     ("nets",),
     ("datasets", "data"),

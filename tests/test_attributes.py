@@ -55,6 +55,16 @@ def test_a_combination_with_an_unknown_label_is_none() -> None:
     assert SCHEMA.combinations(labels).tolist() == [5, -1, -1, -1]
 
 
+@given(st.lists(st.tuples(*(st.integers(-1, n - 1) for n in SCHEMA.sizes)), min_size=1))
+def test_combinations_are_equal_exactly_where_all_labels_are(rows: list[tuple[int, int]]) -> None:
+    codes = SCHEMA.combinations(np.array(rows))
+    for row, code in zip(rows, codes, strict=True):
+        assert (code == -1) == (-1 in row)
+        for other, code_of_other in zip(rows, codes, strict=True):
+            if -1 not in row and -1 not in other:
+                assert (code == code_of_other) == (row == other)
+
+
 def test_a_schema_survives_json() -> None:
     assert AttributeSchema.from_dict(SCHEMA.to_dict()) == SCHEMA
     assert SCHEMA.to_dict() == {"shape": ["shirt", "jeans"], "color": ["red", "green", "blue"]}

@@ -80,6 +80,38 @@ def test_the_backbones_of_table_5_have_their_own_size_and_the_rest_of_resnet50()
         assert made_for is not None and made_for.input_size[1:] == (size, size)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("2024_11_24", "007", "1e3", "0x10", "12", "true", "nan", "a,b", "[0,1]", "{a:1}"),
+        *("it's", 'say "red"', "a b (2)", "back\\slash\\", "\\'", "a=b", "~x", "é", "'", "*?"),
+    ],
+)
+def test_a_text_setting_is_what_was_written(name: str) -> None:
+    """Hydra alone reads a number into 2024_11_24, and refuses half of the others."""
+    config = load_config([f"run={name}", f"data.root={name}", f"trainer.devices={name}"])
+    assert (config.run, config.data.root, config.trainer.devices) == (name, name, name)
+
+
+def test_a_text_setting_can_name_another() -> None:
+    assert load_config(["run=${data.name}-2"]).run == "wardrobe-2"
+
+
+def test_a_text_setting_can_be_null_empty_or_quoted_by_hand() -> None:
+    config = load_config(["run=null", "data.root=", "runs_dir='a b'", 'report="x"'])
+    assert (config.run, config.data.root, config.runs_dir, config.report) == (None, "", "a b", "x")
+    with pytest.raises(ConfigError, match="runs_dir"):
+        load_config(["runs_dir=null"])
+
+
+def test_a_run_called_by_a_number_is_found_again(tmp_path: Path) -> None:
+    given = [f"runs_dir={tmp_path}", "run=2024_11_24", "data.train_items=7"]
+    save_config(load_config(given), given)
+    assert (tmp_path / "2024_11_24" / "config.yaml").is_file()
+    found, own = load_run_config(given[:2])
+    assert found.run == "2024_11_24" and own and found.data == load_config(given).data
+
+
 def test_overrides_arrive_with_their_types() -> None:
     config = load_config(
         [
@@ -116,7 +148,7 @@ def test_a_table_has_its_columns() -> None:
         ("evaluation.ks=[1,two]", "ks"),
         ("backbone.max_epochs=null", "max_epochs"),
         ("backbone.lr", "backbone.lr"),
-        ("backbone.model=[", "not usable"),
+        ("backbone.lr=[", "not usable"),
     ],
 )
 def test_what_is_no_setting_or_has_the_wrong_type_is_refused_by_name(
@@ -161,6 +193,9 @@ def defaults() -> Config:
         ({"manipulator.batch_size": 1}, ["manipulator.batch_size"]),
         ({"manipulator.steps_per_epoch": 0}, ["manipulator.steps_per_epoch"]),
         ({"evaluation.resamples": 0}, ["evaluation.resamples"]),
+        ({"evaluation.seed": -1}, ["evaluation.seed is -1", "0 or more"]),
+        ({"concat.max_epochs": 0}, ["concat.max_epochs is 0", "1 or more"]),
+        ({"memory.steps_per_epoch": 0}, ["memory.steps_per_epoch"]),
         ({"evaluation.ks": []}, ["evaluation.ks"]),
         ({"evaluation.ks": [5, 0]}, ["evaluation.ks"]),
         # a pair that contradicts itself: both are named
@@ -185,6 +220,12 @@ def test_a_value_that_cannot_work_is_refused_before_anything_runs(
 
 
 def test_loading_checks_the_values() -> None:
+    with pytest.raises(ConfigError, match=r"data\.validation_items is -1; expected 0 or more"):
+        load_config(["data=in_shop", "data.validation_items=-1"])
+    with pytest.raises(ConfigError, match=r"data\.split_seed is -1"):
+        load_config(["data=table", "data.split_seed=-1"])
+    with pytest.raises(FlamError, match=r"data\.image_size: got 8, expected .* at least 32"):
+        load_config(["data.image_size=8"])
     with pytest.raises(ConfigError, match=r"backbone\.fit is 'squash'"):
         load_config(["backbone.fit=squash"])
 

@@ -12,6 +12,8 @@ import pytest
 import torch
 
 from flam_pl.__main__ import main
+from flam_pl.editing.editor import Editor
+from flam_pl.galleries.index import GalleryIndex
 
 TINY = (
     "data.train_items=90",
@@ -129,11 +131,22 @@ def test_a_second_run_trains_and_extracts_nothing(
     assert {p: p.stat().st_mtime_ns for p in before} == before
 
 
-def test_evaluate_repeats_the_run_s_own_figures(trained: Path) -> None:
+def test_evaluate_repeats_the_run_s_own_figures(
+    trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = trained / "runs" / "wardrobe"
     before = metrics(run / "report")
+    indexed: list[str] = []
+
+    class Counted(GalleryIndex):
+        def __init__(self, editor: Editor, features: torch.Tensor) -> None:
+            indexed.append(editor.name)
+            super().__init__(editor, features)
+
+    monkeypatch.setattr("flam_pl.reports.report.GalleryIndex", Counted)
     assert main(["evaluate", f"runs_dir={trained}/runs"]) == 0
     assert metrics(run / "report")["fam"] == before["fam"]
+    assert indexed == ["no_edit", "flam"]  # once each, for three pictures
 
 
 def test_another_catalogue_is_evaluated_whole_and_beside(trained: Path, tmp_path: Path) -> None:

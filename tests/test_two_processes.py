@@ -36,16 +36,20 @@ SETTINGS = (
 )
 
 
-def command(folder: Path, run: str, *more: str) -> None:
+def run_command(folder: Path, run: str, *more: str) -> subprocess.CompletedProcess[str]:
     words = [f"data.root={folder}/wardrobe", f"runs_dir={folder}/runs", f"run={run}"]
     environment = {k: v for k, v in os.environ.items() if k not in ("LOCAL_RANK", "WORLD_SIZE")}
-    done = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-m", "flam_pl", "train-flam", *SETTINGS, *words, *more],
         env={**environment, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         timeout=400,
     )
+
+
+def command(folder: Path, run: str, *more: str) -> None:
+    done = run_command(folder, run, *more)
     assert done.returncode == 0, done.stderr[-3000:]
 
 
@@ -81,3 +85,14 @@ def test_two_processes_train_every_stage(tmp_path: Path) -> None:
     for stage in ("backbone", "embedder", "manipulator"):
         assert (run / stage / "best.ckpt").is_file()
     assert json.loads((run / "report" / "metrics.json").read_text())["fam"]["flam"]
+
+
+@pytest.mark.slow
+def test_features_that_cannot_be_put_in_place_end_both_processes(tmp_path: Path) -> None:
+    """The first process alone merges the shards; the other must not wait for it for ever."""
+    (tmp_path / "runs" / "two").mkdir(parents=True)
+    (tmp_path / "runs" / "two" / ".features.new").write_text("in the way")  # no folder can be made
+    done = run_command(tmp_path, "two", "backbone.max_epochs=0", "trainer.devices=2", "trainer=ddp")
+    assert done.returncode == 1
+    assert done.stderr.count("error: features could not be written to") >= 1
+    assert "Traceback" not in done.stderr

@@ -38,6 +38,7 @@ class AttributeSchema:
 
     @property
     def types(self) -> tuple[str, ...]:
+        """Names of the attribute types, in order."""
         return tuple(self.classes)
 
     def index(self, attribute_type: str, name: str) -> int:
@@ -81,10 +82,12 @@ class AttributeSchema:
         return np.where((labels == UNLABELLED).any(axis=1), -1, codes)
 
     def to_dict(self) -> dict[str, list[str]]:
+        """Plain lists, fit for JSON."""
         return {name: list(values) for name, values in self.classes.items()}
 
     @classmethod
     def from_dict(cls, classes: Mapping[str, Sequence[str]]) -> AttributeSchema:
+        """The inverse of ``to_dict``."""
         return cls({name: tuple(values) for name, values in classes.items()})
 
     def require_same(self, other: AttributeSchema, whose: str) -> None:

@@ -100,6 +100,7 @@ def random_store(folder: Path, dimension: int) -> FeatureStore:
 
 
 def lightning_epoch(config: Config, module: pl.LightningModule, batches: FeatureBatches) -> float:
+    """Seconds of one epoch by the Trainer."""
     watch = Stopwatch()
     trainer = make_trainer(config, 1, [watch], logger=False, enable_checkpointing=False)
     trainer.fit(module, DataLoader(batches, batch_size=None))

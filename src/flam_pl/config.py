@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,10 @@ from flam_pl.config_data import DATA_SCHEMAS, DataConfig
 from flam_pl.config_data import TableData as TableData
 from flam_pl.config_data import WardrobeData as WardrobeData
 from flam_pl.config_methods import METHODS, ConcatConfig, MemoryConfig
+from flam_pl.config_overrides import with_quoted_texts
 from flam_pl.config_pooling import combined_descriptors
 from flam_pl.errors import ConfigError as ConfigError
+from flam_pl.files import write_text
 
 
 @dataclass
@@ -188,6 +191,7 @@ class Config:
 
     @property
     def folder(self) -> Path:
+        """Where everything of the run lies."""
         return Path(self.runs_dir) / (self.run or self.data.name)
 
 
@@ -237,18 +241,64 @@ def load_config(overrides: Sequence[str] = ()) -> Config:
     store = ConfigStore.instance()
     for (group, name), node in SCHEMAS.items():
         store.store(group=group, name=name, node=node)
+    given = with_quoted_texts(overrides, [(group, s) for (group, _), s in SCHEMAS.items()])
     try:
         with initialize_config_dir(str(config_folder()), version_base="1.3"):
-            composed = compose("config", overrides=list(overrides))
+            composed = compose("config", overrides=given)
         config = OmegaConf.to_object(composed)
     except (HydraException, OmegaConfBaseException) as error:
         cause = error.__cause__ or error
         text = str(error) if str(cause) in str(error) else f"{error}: {cause}"
-        given = " ".join(overrides)
-        raise ConfigError(f"the settings are not usable ({given}): {text}") from error
+        raise ConfigError(f"the settings are not usable ({' '.join(overrides)}): {text}") from error
     assert isinstance(config, Config)
     check(config)
     return config
+
+
+LEAST = {
+    "seed": 0,
+    "backbone.image_size": 1,
+    "backbone.feature_dim": 1,
+    "backbone.max_epochs": 0,
+    "backbone.items": 2,  # a triplet needs two items ...
+    "backbone.images": 2,  # ... and two images of one
+    "backbone.classified_items": 1,
+    "backbone.lr": 0,
+    "backbone.whitening": 0,
+    "backbone.extract_batch": 1,
+    "embedder.embedding_dim": 1,
+    "embedder.working_dim": 1,
+    "embedder.hidden": 1,
+    "embedder.noise": 0,
+    "embedder.lr": 0,
+    "embedder.batch_size": 2,
+    "embedder.max_epochs": 1,
+    "manipulator.hidden": 1,
+    "manipulator.depth": 1,
+    "manipulator.discriminator_hidden": 1,
+    "manipulator.discriminator_depth": 1,
+    "manipulator.noise": 0,
+    "manipulator.noise_end": 0,
+    "manipulator.lr": 0,
+    "manipulator.discriminator_lr": 0,
+    "manipulator.batch_size": 2,
+    "manipulator.steps_per_epoch": 1,
+    "manipulator.max_epochs": 1,
+    "evaluation.resamples": 1,
+    "evaluation.seed": 0,
+    "evaluation.examples": 0,
+    "trainer.max_epochs": 1,
+    "concat.width": 1,
+    "concat.noise": 0,
+    "concat.lr": 0,
+    "concat.batch_size": 2,
+    "concat.max_epochs": 1,
+    "memory.lr": 0,
+    "memory.batch_size": 2,
+    "memory.steps_per_epoch": 1,
+    "memory.max_epochs": 1,
+}
+"""The least value of settings that have one; null, where a setting allows it, is no value."""
 
 
 def check(config: Config) -> None:
@@ -278,56 +328,22 @@ def check(config: Config) -> None:
     shares = {
         "backbone.label_smoothing": config.backbone.label_smoothing,
         "embedder.dropout": config.embedder.dropout,
+        "concat.dropout": config.concat.dropout,
         "manipulator.beta1": config.manipulator.beta1,
         "manipulator.beta2": config.manipulator.beta2,
     }
     for name, share in shares.items():
         if not 0 <= share < 1:
             raise ConfigError(f"{name} is {share}; expected a number from 0 up to, but not, 1")
-    positive = {
-        "backbone.max_epochs": config.backbone.max_epochs + 1,
-        "backbone.feature_dim": 1 if (d := config.backbone.feature_dim) is None else d,
-        "embedder.working_dim": 1 if (w := config.embedder.working_dim) is None else w,
-        "embedder.max_epochs": config.embedder.max_epochs,
-        "manipulator.max_epochs": config.manipulator.max_epochs,
-        "trainer.max_epochs": 1 if (e := config.trainer.max_epochs) is None else e,
-        "backbone.items": config.backbone.items - 1,  # a triplet needs two items ...
-        "backbone.images": config.backbone.images - 1,  # ... and two images of one
-        "backbone.image_size": config.backbone.image_size,
-        "embedder.batch_size": config.embedder.batch_size - 1,
-        "manipulator.batch_size": config.manipulator.batch_size - 1,
-        "manipulator.steps_per_epoch": config.manipulator.steps_per_epoch,
-        "evaluation.resamples": config.evaluation.resamples,
-        "evaluation.examples": config.evaluation.examples + 1,
-        "backbone.extract_batch": config.backbone.extract_batch,
-        "embedder.embedding_dim": config.embedder.embedding_dim,
-        "embedder.hidden": config.embedder.hidden,
-        "manipulator.hidden": config.manipulator.hidden,
-        "manipulator.depth": config.manipulator.depth,
-        "manipulator.discriminator_hidden": config.manipulator.discriminator_hidden,
-        "manipulator.discriminator_depth": config.manipulator.discriminator_depth,
-        "seed": config.seed + 1,
-    }
-    for name, value in positive.items():
-        if value < 1:
-            raise ConfigError(f"{name} is too small to train or measure with; raise it")
-    not_negative = {
-        "backbone.lr": config.backbone.lr,
-        "backbone.whitening": config.backbone.whitening or 0.0,
-        "embedder.lr": config.embedder.lr,
-        "embedder.noise": config.embedder.noise,
-        "manipulator.lr": config.manipulator.lr,
-        "manipulator.discriminator_lr": config.manipulator.discriminator_lr,
-        "manipulator.noise": config.manipulator.noise,
-        "manipulator.noise_end": config.manipulator.noise_end,
-    }
-    for name, number in not_negative.items():
-        if number < 0:
-            raise ConfigError(f"{name} is {number}; expected 0 or more")
+    for name, least in LEAST.items():
+        value = attrgetter(name)(config)
+        if value is not None and value < least:
+            raise ConfigError(f"{name} is {value}; expected {least} or more")
+    for name in ("min_side", "validation", "validation_items", "split_seed"):
+        if (number := getattr(config.data, name, 0)) < 0:
+            raise ConfigError(f"data.{name} is {number}; expected 0 or more")
     if config.backbone.temperature <= 0:
-        raise ConfigError(
-            f"backbone.temperature is {config.backbone.temperature}; raise it above 0"
-        )
+        raise ConfigError(f"backbone.temperature is {config.backbone.temperature}; raise it")
     if not getattr(config.data, "types", ["any"]):
         raise ConfigError("data.types is empty; name at least one attribute type")
     if not config.evaluation.ks or min(config.evaluation.ks) < 1:
@@ -383,15 +399,8 @@ def load_run_config(overrides: Sequence[str]) -> tuple[Config, bool]:
 
 def save_config(config: Config, overrides: Sequence[str]) -> None:
     """Leave the settings in the run's folder, to be read (config.yaml) and to start from."""
-    config.folder.mkdir(parents=True, exist_ok=True)
-    texts = {
-        "config.yaml": OmegaConf.to_yaml(OmegaConf.structured(config)),
-        OVERRIDES: json.dumps(list(overrides)),
-    }
-    for name, text in texts.items():
-        temporary = config.folder / f".{name}.new"
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(config.folder / name)
+    write_text(config.folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.structured(config)))
+    write_text(config.folder / OVERRIDES, json.dumps(list(overrides)))
 
 
 OVERRIDES = "overrides.json"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from omegaconf import MISSING
+
+from flam_pl.errors import FlamError
 
 
 @dataclass
@@ -22,29 +24,71 @@ class DataConfig:
     """Images smaller than this many pixels on a side are left out, counted and reported."""
     workers: int = -1
     """Processes that decode images; -1 is one a core less one, at most 8, and none where a CPU
-    extracts features."""
+    extracts features. A set number also says how many draw the wardrobe (0: this one does), else
+    one a core."""
 
 
-@dataclass
-class WardrobeData(DataConfig):
-    """The embedded data set; it is drawn into ``root`` when it is not there yet."""
+@dataclass(unsafe_hash=True)  # a key of caches; nobody changes one that is in use
+class WardrobeSettings:
+    """How large a wardrobe is and how it is labelled; the defaults give 6,320 images."""
 
     seed: int = 0
     image_size: int = 128
+    """Pixels of a side."""
     train_items: int = 600
     train_photos: int = 6
+    """Photos of each item; the first half (rounded up) in the shop, the rest by consumers."""
     val_items: int = 80
     val_photos: int = 4
     evaluation_items: int = 400
     evaluation_photos: int = 4
     counterfactuals: int = 2
-    """Counterfactual items of an evaluation item: the same, with one attribute changed."""
+    """Counterfactual items of an evaluation item: the same, with one attribute changed, a shop
+    photo each; three change different types."""
     labelled_share: float = 0.4
-    """Share of the training images that carry any label."""
+    """Share of the training images that somebody labelled."""
     label_rate: float = 0.7
-    """Share of the types that such an image keeps a label of."""
+    """Probability that a labelled image's label of one type was written down."""
     wrong_rate: float = 0.05
-    """Share of the kept labels that name another class."""
+    """Probability that a label written down names another class than the one drawn."""
+
+    def __post_init__(self) -> None:
+        """Raises: FlamError: a value out of its range, by the name of its setting."""
+        least = {"seed": 0, "image_size": 32, "val_items": 0, "evaluation_items": 0}
+        least |= {"counterfactuals": 0}
+        for setting in fields(WardrobeSettings):
+            value = getattr(self, setting.name)
+            if setting.type == "float":
+                number = isinstance(value, int | float) and not isinstance(value, bool)
+                if not (number and 0 <= value <= 1):
+                    self._refuse(setting.name, value, "a number from 0 to 1")
+                continue
+            low = least.get(setting.name, 1)
+            if isinstance(value, bool) or not isinstance(value, int) or value < low:
+                self._refuse(setting.name, value, f"a whole number, at least {low}")
+        if self.image_size > 1024:
+            self._refuse("image_size", self.image_size, "at most 1024 pixels")
+
+    def _refuse(self, name: str, value: object, expected: str) -> None:
+        raise FlamError(f"data.{name}: got {value!r}, expected {expected}")
+
+    def items(self, split: str) -> int:
+        """Items of a split, without counterfactuals."""
+        return int(getattr(self, f"{split}_items"))
+
+    def photos(self, split: str) -> int:
+        """Photos of each item of a split."""
+        return int(getattr(self, f"{split}_photos"))
+
+
+@dataclass
+class WardrobeData(WardrobeSettings, DataConfig):
+    """The embedded data set; it is drawn into ``root`` when it is not there yet."""
+
+    @property
+    def settings(self) -> WardrobeSettings:
+        """What the drawing depends on."""
+        return WardrobeSettings(**{f.name: getattr(self, f.name) for f in fields(WardrobeSettings)})
 
 
 @dataclass

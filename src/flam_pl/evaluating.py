@@ -160,7 +160,7 @@ def say_overlap(config: Config, catalog: Catalog) -> None:
     """Say how many of another catalogue's images the run was trained on: they flatter it."""
     saved = OmegaConf.load(config.folder / "config.yaml").data
     root = Path(saved.root).expanduser()
-    root = Path(saved.get("images") or (root if root.is_dir() else root.parent))
+    root = Path(saved.get("images") or (root if root.is_dir() else root.parent)).expanduser()
     split = pd.read_csv(config.folder / "split.csv", dtype=str)
     seen = {(root / path).resolve() for path in split.loc[split["split"] == "train", "path"]}
     count = sum(path.resolve() in seen for path in catalog.paths)

@@ -38,7 +38,7 @@ def train_concat(run: Run, name: str, embedder: StageRecord) -> StageRecord:
     settings, catalog = run.config.concat, run.catalog
     plain = to_plain(settings) | {"margin": run.config.embedder.margin}
     data = run.data.serve("labelled", settings.batch_size)
-    rows, labelled = catalog.rows(split="train"), data.feature_rows[0]
+    rows, labelled = data.fitting_rows, data.feature_rows[0]
     architecture: dict[str, Any] = {
         "dimension": data.features.dimension,
         "working_dim": embedder.architecture["working_dim"],

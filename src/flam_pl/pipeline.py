@@ -29,13 +29,14 @@ from flam_pl.editing.editor import Editor
 from flam_pl.editing.evaluation import EvaluationSet, evaluate_edits
 from flam_pl.editing.flam import Flam
 from flam_pl.errors import FlamError
+from flam_pl.files import write_text
 from flam_pl.nets.backbone import Backbone, load_weights
 from flam_pl.nets.embedder import Embedders
 from flam_pl.nets.manipulator import Manipulator
 from flam_pl.stages.backbone import BackboneStage
 from flam_pl.stages.by_row import ByRow
 from flam_pl.stages.embedder import EmbedderStage
-from flam_pl.stages.handoff import StageRecord, sha256, write_text
+from flam_pl.stages.handoff import StageRecord, sha256
 from flam_pl.stages.manipulator import ManipulatorStage
 from flam_pl.stages.training import (
     is_first_process,
@@ -64,6 +65,7 @@ class Run:
 
     @property
     def folder(self) -> Path:
+        """Where everything of the run lies."""
         return self.config.folder
 
     @property
@@ -239,11 +241,15 @@ def extract(run: Run, backbone: StageRecord, folder: Path) -> None:
 
 
 def train_embedders(run: Run, backbone: StageRecord) -> StageRecord:
-    """Stage 2: phi_a and d_a of every type, on whatever labels there are."""
+    """Stage 2: phi_a and d_a of every type, on whatever labels there are.
+
+    The working space is measured on the labelled rows and a sample of the others
+    (``FlamDataModule.fitting_rows``), which fits into memory whatever the number of photos.
+    """
     run.restart_chance()
     settings, catalog = run.config.embedder, run.catalog
     data = run.data.serve("labelled", settings.batch_size)
-    rows = catalog.rows(split="train")
+    rows = data.fitting_rows
     architecture: dict[str, Any] = {
         "dimension": data.features.dimension,
         "embedding_dim": settings.embedding_dim,

@@ -22,6 +22,7 @@ from flam_pl.nets.embedder import Embedders
 from flam_pl.nets.manipulator import Manipulator
 from flam_pl.nets.memory import Memory
 from flam_pl.stages.handoff import StageRecord, load_into, require, require_child
+from flam_pl.stages.training import say
 
 METHODS_FOLDER = "methods"
 """Under the run's folder: what was trained beside FLAM, a folder a method."""
@@ -41,6 +42,7 @@ class Trained:
 
     @property
     def schema(self) -> AttributeSchema:
+        """Attribute types and classes that the run knows."""
         return self.embedders.schema
 
     @classmethod
@@ -67,6 +69,7 @@ class Trained:
         )
 
     def to(self, device: torch.device) -> None:
+        """Move every network, in place."""
         others = [net for _, net in self.others]
         for net in (self.backbone, self.embedders, self.manipulator, *others):
             net.to(device)
@@ -89,7 +92,10 @@ def open_methods(
         record = require(folder / name, name)
         parent = "backbone" if name.endswith("_concat") else "embedder"
         if record.parent != records[parent].checkpoint:
-            print(f"{name}: trained on another {parent}, left out; train it again")
+            say(f"{name}: trained on another {parent}, left out; train it again")
+            continue
+        if record.data != records["embedder"].data:  # a frozen backbone stays the same
+            say(f"{name}: trained on other labels or another split, left out; train it again")
             continue
         found.append(restore_method(folder / name, record, embedders))
     return found
@@ -127,12 +133,14 @@ def restore_backbone(folder: Path, record: StageRecord) -> tuple[Backbone, Prepr
 
 
 def restore_embedders(folder: Path, record: StageRecord) -> Embedders:
+    """The embedders with their best weights, frozen."""
     embedders = Embedders(AttributeSchema.from_dict(record.schema), **record.architecture)
     load_into(embedders, folder, "embedders.")
     return embedders.eval().requires_grad_(False)
 
 
 def restore_manipulator(folder: Path, record: StageRecord) -> Manipulator:
+    """Generator and discriminator with their best weights, frozen."""
     manipulator = Manipulator(AttributeSchema.from_dict(record.schema), **record.architecture)
     load_into(manipulator, folder, "manipulator.")
     return manipulator.eval().requires_grad_(False)

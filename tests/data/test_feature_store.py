@@ -17,7 +17,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flam_pl.data.feature_store import FeatureStore, Manifest, ShardWriter, publish, replace_folder
+from flam_pl.data.feature_store import FeatureStore, Manifest, ShardWriter, publish
 from flam_pl.errors import FlamError
 
 DIMENSION = 6
@@ -149,7 +149,7 @@ def test_features_that_are_not_finite_are_refused_with_their_row(
     values = features(6)
     values[4, 2] = value
     write_shards(tmp_path / "shards", values, [[[5, 3, 1]], [[0, 2, 4]]], dtype)
-    with pytest.raises(FlamError, match=f"row 4 are not finite .as {dtype}"):
+    with pytest.raises(FlamError, match=f"image 4 .*are not finite .as {dtype}"):
         publish(tmp_path / "shards", tmp_path / "features", manifest(6, dtype))
     assert not (tmp_path / "features").exists()
 
@@ -159,7 +159,7 @@ def test_features_too_large_for_half_precision_are_refused(tmp_path: Path) -> No
     values = features(4)
     values[2] = 7e4  # half precision ends at 65,504
     write_shards(tmp_path / "shards", values, [[[0, 1, 2, 3]]], "float16")
-    with pytest.raises(FlamError, match=r"row 2 are not finite .*dtype=float32"):
+    with pytest.raises(FlamError, match=r"image 2 .*are not finite .*dtype=float32"):
         publish(tmp_path / "shards", tmp_path / "features", manifest(4, "float16"))
 
 
@@ -277,15 +277,6 @@ def test_a_rename_that_fails_puts_the_old_store_back(
         with pytest.raises(FlamError, match="No space left on device"):
             publish(tmp_path / "shards", tmp_path / "features", replace(old, checkpoint="c" * 64))
     assert torch.equal(opened(tmp_path / "features", old).rows(np.arange(10)), features(10))
-
-
-def test_replace_folder_leaves_nothing_behind(tmp_path: Path) -> None:
-    for name in ("new", "features"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "word").write_text(name)
-    replace_folder(tmp_path / "new", tmp_path / "features")
-    assert (tmp_path / "features" / "word").read_text() == "new"
-    assert os.listdir(tmp_path) == ["features"]
 
 
 def test_the_manifest_is_plain_json(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from flam_pl.attributes import AttributeSchema
 from flam_pl.datasets.catalog import Catalog
-from flam_pl.datasets.fashion_products import pattern_of, read_fashion_products
+from flam_pl.datasets.fashion_products import TYPES, pattern_of, read_fashion_products
 from flam_pl.errors import FlamError
 
 HEADER = (
@@ -102,6 +102,15 @@ def test_empty_columns_in_the_header_and_another_category(traps: Path) -> None:
     assert len(read(traps)) == 7
     with pytest.raises(FlamError, match="'Hats'; expected one of Apparel, Footwear"):
         read(traps, category="Hats")
+
+
+def test_labels_outside_the_classes_are_counted(traps: Path) -> None:
+    whole, few = read(traps), read(traps, classes=2)
+    lost = {note.split()[1]: int(note.split()[0]) for note in few.notes}
+    assert not whole.notes and lost
+    for kind in TYPES:
+        before, after = (int(c.table[kind].notna().sum()) for c in (whole, few))
+        assert lost.get(kind, 0) == before - after
 
 
 @pytest.mark.parametrize(

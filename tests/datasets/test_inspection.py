@@ -54,8 +54,8 @@ def test_every_bad_file_is_found_once_and_told_for_each_of_its_rows(tmp_path: Pa
     assert bad[3].startswith("unreadable: cannot be opened")
     assert list(find_unusable(mini(tmp_path), min_side=7)) == [2, 3, 4]
     text = describe(mini(tmp_path), bad)
-    assert "2 x unreadable: truncated: row 2 (2.jpg); row 4 (2.jpg)" in text
-    assert "1 x smaller than 8 pixels: row 1 (1.jpg)" in text
+    assert "2 x unreadable: truncated: 2.jpg; 2.jpg (view 1)" in text
+    assert "1 x smaller than 8 pixels: 1.jpg" in text
 
 
 def test_the_description_counts_what_is_there() -> None:

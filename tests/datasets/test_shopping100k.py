@@ -129,7 +129,7 @@ def test_all_twelve_attributes_can_be_types(root: Path) -> None:
     types = ["shape", *(name for name in ATTRIBUTES if name not in ("category", "pocket"))]
     mini = read(root, types=types)
     assert mini.schema.types == tuple(types) and mini.extras == ("pocket",)
-    with pytest.raises(FlamError, match="has no length; data.types knows shape and category"):
+    with pytest.raises(FlamError, match="has no length; data.types knows shape, category"):
         read(root, types=["length"])
 
 

@@ -98,3 +98,20 @@ def test_for_a_trained_run_only_what_is_measured_is_opened(tmp_path: Path) -> No
     assert (len(whole), len(mini)) == (24, 4 * 2 + 2)
     assert len(mini.instance_rows()) == len(mini)
     assert mini.notes == whole.notes[:-1]
+
+
+@pytest.mark.parametrize("name", ["in_shop", "consumer_to_shop", "darn", "shopping100k"])
+def test_labels_outside_the_classes_are_counted_for_every_set(name: str, tmp_path: Path) -> None:
+    if name == "in_shop":
+        test_in_shop.write(tmp_path, test_in_shop.images())
+    elif name == "consumer_to_shop":
+        test_consumer_to_shop.write(tmp_path, test_consumer_to_shop.pairs())
+    else:
+        {"darn": test_darn.write, "shopping100k": test_shopping100k.write_own}[name](tmp_path)
+    whole, few = (opened(name, tmp_path, f"data.classes={n}") for n in (10, 2))
+    lost = [note for note in few.notes if "name none of the 2 classes" in note]
+    assert lost and not any("name none of" in note for note in whole.notes)
+    for kind in few.schema.types:
+        before, after = (int(c.table[kind].notna().sum()) for c in (whole, few))  # views have none
+        told = [int(note.split()[0]) for note in lost if f" {kind} label(s)" in note]
+        assert sum(told) == before - after

@@ -9,6 +9,7 @@ import pytest
 
 from flam_pl.attributes import AttributeSchema
 from flam_pl.datasets.catalog import Catalog
+from flam_pl.datasets.inspection import describe
 from flam_pl.datasets.table import read_table
 from flam_pl.errors import FlamError
 
@@ -77,7 +78,7 @@ def test_renames_images_root_and_extras(tmp_path: Path) -> None:
     columns = {"photo": "path", "farbe": "color"}
     mini = read(path, columns=columns, images=tmp_path / "photos", extras=["season"])
     assert mini.paths[0] == tmp_path / "photos" / "0.png" and mini.extras == ("season",)
-    with pytest.raises(FlamError, match="no column 'foto'.*it has photo, shape, farbe"):
+    with pytest.raises(FlamError, match="data.columns renames 'foto'.*it has photo, shape, farbe"):
         read(path, columns={"foto": "path"})
     with pytest.raises(FlamError, match="no column with the image's path.*photo"):
         read(path)
@@ -102,10 +103,12 @@ def test_split_words_and_queries(tmp_path: Path) -> None:
     with pytest.raises(FlamError, match=r"'color' has the classes \['1'\]"):
         read(write(tmp_path, table.assign(color=[1, 1, 2, 2, 2, 2, 2, 2])))
     path = write(tmp_path, table.assign(split=["train", "holdout", *words[2:]]))
-    with pytest.raises(FlamError, match=r"row 2 \(photos/1.png\): column split has 'holdout'"):
+    with pytest.raises(
+        FlamError, match=r"shop.csv line 3 \(photos/1.png\): column split has 'holdout'"
+    ):
         read(path)
     path = write(tmp_path, table.assign(split=["train", None, *words[2:]]))
-    with pytest.raises(FlamError, match="row 2 .*has nothing"):
+    with pytest.raises(FlamError, match="line 3 .*has nothing"):
         read(path)
 
 
@@ -115,7 +118,7 @@ def test_domains(tmp_path: Path) -> None:
     assert mini.table["domain"].tolist()[:4] == ["shop", "consumer", "shop", "shop"]
     assert (mini.table.groupby("item")["split"].nunique() == 1).all()
     path = write(tmp_path, table.assign(domain=["shop"] * 7 + ["street"]))
-    with pytest.raises(FlamError, match="row 8 .*'street', expected one of shop, consumer"):
+    with pytest.raises(FlamError, match="line 9 .*'street', expected one of shop, consumer"):
         read(path)
 
 
@@ -124,12 +127,40 @@ def test_files_that_are_not_there_are_counted_and_all_of_them_refused(tmp_path: 
     table.loc[3, "path"] = None
     mini = read(write(tmp_path, table, images=7))
     assert [(d.where, d.reason) for d in mini.dropped] == [
-        ("shop.csv row 4", "no path"),
-        ("shop.csv row 8 (photos/7.png)", "no image file"),
-        ("shop.csv row 9 (photos/0.png)", "the same file was listed before"),
+        ("shop.csv line 5", "no path"),
+        ("shop.csv line 9 (photos/7.png)", "no image file"),
+        ("shop.csv line 10 (photos/0.png)", "the same file was listed before"),
     ]
-    with pytest.raises(FlamError, match=r"elsewhere/photos/0.png. Set the images root"):
+    with pytest.raises(FlamError, match=r"elsewhere/photos/0.png. Set data.images"):
         read(tmp_path / "shop.csv", images=tmp_path / "elsewhere")
+
+
+def test_lines_are_those_that_an_editor_shows(tmp_path: Path) -> None:
+    write(tmp_path, frame())
+    rows = ["path,shape,color,about", 'photos/0.png,shirt,1,"two', 'lines"', "", ",,,"]
+    rows += ["photos/1.png,jeans,2,one", "gone.png,jeans,2,one"]
+    (tmp_path / "shop.csv").write_text("\n".join([*rows, "", ""]))
+    mini = read(tmp_path / "shop.csv", types=("shape", "color"), extras=("about",))
+    assert [(d.where, d.reason) for d in mini.dropped] == [
+        ("shop.csv line 7 (gone.png)", "no image file")
+    ]
+    assert mini.table["path"].tolist()[:2] == ["photos/0.png", "photos/1.png"]
+
+
+def test_rows_of_parquet_are_counted_from_1(tmp_path: Path) -> None:
+    write(tmp_path, frame(), images=7)
+    frame().to_parquet(tmp_path / "shop.parquet")
+    mini = read(tmp_path / "shop.parquet")
+    assert [d.where for d in mini.dropped] == ["shop.parquet row 8 (photos/7.png)"]
+
+
+def test_labels_outside_the_classes_are_counted_and_named(tmp_path: Path) -> None:
+    table = frame().assign(color=["a", "a", "b", "b", "c", None, "c", "d"])
+    mini = read(write(tmp_path, table), classes=3)
+    assert mini.notes == (
+        "1 color label(s) name none of the 3 classes and count as unlabelled: d (1)",
+    )
+    assert mini.notes[0] in describe(mini)
 
 
 def test_a_schema_from_elsewhere(tmp_path: Path) -> None:
@@ -151,6 +182,7 @@ def test_a_schema_from_elsewhere(tmp_path: Path) -> None:
         ("shop.xlsx", b"x", "ends in '.xlsx'"),
         ("shop.csv", b"", "is empty"),
         ("shop.csv", b"path,shape,color\n", "has no rows"),
+        ("shop.csv", b"path,shape,color\n\n,,\n", "has no rows"),
         ("shop.csv", b"path,shape\n\xff\xfe,a\n", "cannot be read as csv"),
         ("shop.csv", b'path,shape\na,"b\nc,d,e\n', "cannot be read as csv"),
         ("shop.parquet", b"no parquet at all", "cannot be read as parquet"),

@@ -87,6 +87,21 @@ def test_only_the_manipulator_trains_on_them(root: Path, folder: Path) -> None:
     assert not new & {row for batch in batches for row in batch}
 
 
+def test_the_working_space_is_measured_on_a_sample_of_them(
+    root: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = config(root, f"data.unlabelled='{folder}'")
+    mini = open_catalog(settings.data)
+    data = FlamDataModule(mini, settings, Preprocess(32))
+    assert data.fitting_rows.tolist() == mini.rows("train").tolist()
+    monkeypatch.setattr("flam_pl.data.datamodule.FIT_SAMPLE", 3)
+    labelled = set(mini.rows("train", labelled=True).tolist())
+    rows = data.fitting_rows.tolist()
+    assert len(labelled) > 3 and labelled < set(rows) <= set(mini.rows("train").tolist())
+    assert len(rows) == len(labelled) + 3 and rows == sorted(set(rows))
+    assert data.fitting_rows.tolist() == rows  # seeded
+
+
 def test_an_image_of_the_catalog_is_not_added_again(root: Path, tmp_path: Path) -> None:
     """Else images that are evaluated would be trained on."""
     more = root / "Img" / "img" / "more.jpg"

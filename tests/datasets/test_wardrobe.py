@@ -5,15 +5,19 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from math import sqrt
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
 
+import flam_pl.datasets.wardrobe.drawing as wardrobe_drawing
 from flam_pl.datasets.wardrobe import (
     COLORS,
     PATTERNS,
@@ -31,7 +35,7 @@ from flam_pl.datasets.wardrobe.colors import REGIONS, color_of, lch_to_rgb
 from flam_pl.datasets.wardrobe.garment import draw_traits
 from flam_pl.datasets.wardrobe.joint import draw_change, draw_garment, joint_distribution
 from flam_pl.datasets.wardrobe.patterns import cloth
-from flam_pl.datasets.wardrobe.photo import silhouette
+from flam_pl.datasets.wardrobe.photo import SUPERSAMPLING, lit_garment
 from flam_pl.errors import FlamError
 
 SMALL = WardrobeSettings(
@@ -68,6 +72,11 @@ def fingerprint(folder: Path) -> str:
     return found.hexdigest()
 
 
+def beside(folder: Path) -> list[str]:
+    """What drawing left there; an unused lock may stay."""
+    return [path.name for path in folder.iterdir() if path.suffix != ".lock"]
+
+
 def garment(shape: str, color: str, pattern: str, seed: int = 0) -> Garment:
     rng = np.random.default_rng(seed)
     return Garment(shape, color, pattern, draw_traits(shape, color, rng))
@@ -77,6 +86,13 @@ def plain_photo(seed: int = 0) -> Photo:
     """A shop photo in neutral light, of nobody."""
     photo = draw_photo(np.random.default_rng(seed), "shop")
     return replace(photo, worn=False, exposure=1.0, balance=(1.0, 1.0, 1.0), grain=0.0)
+
+
+def silhouette(garment: Garment, photo: Photo, size: int = 128) -> np.ndarray:
+    """Where the garment (or its wearer) is in ``photograph``'s picture: bool ``(size, size)``."""
+    rng = np.random.default_rng(photo.seed)
+    _, mask = lit_garment(garment, photo, size * SUPERSAMPLING, rng)
+    return cv2.resize(mask, (size, size), interpolation=cv2.INTER_AREA) > 127
 
 
 def lab(rgb: np.ndarray) -> np.ndarray:
@@ -360,7 +376,7 @@ def test_other_settings_replace_the_old_set(tmp_path: Path) -> None:
     draw_wardrobe(tmp_path / "w", replace(tiny, train_photos=2), processes=1)
     assert len(list((tmp_path / "w").rglob("*.jpg"))) == 2
     assert json.loads((tmp_path / "w/settings.json").read_text())["train_photos"] == 2
-    assert [path.name for path in tmp_path.iterdir()] == ["w"]
+    assert beside(tmp_path) == ["w"]
 
 
 @pytest.mark.parametrize(
@@ -395,7 +411,7 @@ def test_an_interruption_keeps_the_old_set_and_leaves_nothing_else(
         assert str(tmp_path / "w") in str(caught.value)
     assert len(done) == 5
     assert fingerprint(tmp_path / "w") == before
-    assert [path.name for path in tmp_path.iterdir()] == ["w"]
+    assert beside(tmp_path) == ["w"]
 
 
 def test_a_run_killed_between_the_two_renames_is_mended(tmp_path: Path) -> None:
@@ -405,7 +421,37 @@ def test_a_run_killed_between_the_two_renames_is_mended(tmp_path: Path) -> None:
     (tmp_path / "w").rename(tmp_path / ".w.old")
     draw_wardrobe(tmp_path / "w", tiny, processes=1)
     assert fingerprint(tmp_path / "w") == before
-    assert [path.name for path in tmp_path.iterdir()] == ["w"]
+    assert beside(tmp_path) == ["w"]
+
+
+def test_two_that_draw_at_once_draw_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The second waits, sees that all is done, and leaves it."""
+    tiny = WardrobeSettings(image_size=32, train_items=1, val_items=0, evaluation_items=0)
+    drawing, second_came = threading.Event(), threading.Event()
+    draw, times = wardrobe_drawing.draw_all, []
+
+    def slow(*arguments: Any) -> None:
+        times.append(1)
+        drawing.set()
+        assert second_came.wait(60)
+        draw(*arguments)
+
+    monkeypatch.setattr(wardrobe_drawing, "draw_all", slow)
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(draw_wardrobe, tmp_path / "w", tiny, 1)
+        assert drawing.wait(60)
+        second = threads.submit(draw_wardrobe, tmp_path / "w", tiny, 1)
+        told = ""
+        while "waiting" not in told and not second.done():
+            told += capsys.readouterr().out
+        second_came.set()
+        first.result(60), second.result(60)
+    assert "another process is writing" in told
+    assert times == [1]
+    assert len(list((tmp_path / "w").rglob("*.jpg"))) == 6
+    assert beside(tmp_path) == ["w"]
 
 
 def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
@@ -430,5 +476,5 @@ def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
     ],
 )
 def test_bad_settings_are_refused_by_the_name_of_the_field(name: str, value: object) -> None:
-    with pytest.raises(FlamError, match=f"{name}: got .*expected"):
+    with pytest.raises(FlamError, match=f"data.{name}: got .*expected"):
         WardrobeSettings(**{name: value})  # type: ignore[arg-type]

@@ -88,3 +88,12 @@ def test_nothing_counted_is_nan_with_n_0(queries: int) -> None:
 def test_a_figure_is_written_as_the_report_needs_it() -> None:
     plain = bootstrap(np.array([1, 0]), np.array([1, 1])).to_dict()
     assert list(plain) == ["value", "low", "high", "n"] and plain["n"] == 2
+
+
+def test_resamples_are_the_same_however_many_are_drawn_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hits, counts = np.arange(40) % 3, np.full(40, 3)
+    blocks = bootstrap(hits, counts, resamples=130)
+    monkeypatch.setattr("flam_pl.retrieval.intervals.BLOCK", 130)
+    assert bootstrap(hits, counts, resamples=130) == blocks

@@ -287,3 +287,7 @@ def test_features_are_extracted_once_and_again_when_something_changed(tmp_path: 
     assert net.images == 80
     said = extract(data_of(catalog), module, tmp_path / "features", "e" * 64)
     assert "checkpoint" in said and net.images == 160
+    half = data_of(catalog)
+    half.config.trainer.precision = "bf16-mixed"  # the weights of a frozen backbone stay the same
+    said = extract(half, module, tmp_path / "features", "e" * 64)
+    assert "changed since the extraction: preprocessing" in said and net.images == 240

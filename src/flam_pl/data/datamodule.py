@@ -20,6 +20,7 @@ from torch.utils.data.distributed import DistributedSampler
 from flam_pl.config import BackboneConfig, Config
 from flam_pl.data.feature_batches import FeatureBatches, WholeBatch
 from flam_pl.data.feature_store import FeatureStore, Manifest, ShardWriter, publish
+from flam_pl.data.first_process import by_first_process
 from flam_pl.data.images import ImageDataset, Preprocess, training_transform
 from flam_pl.data.samplers import ItemBatchSampler
 from flam_pl.datasets.catalog import Catalog
@@ -27,6 +28,10 @@ from flam_pl.errors import FlamError
 
 Source = Literal["images", "labelled", "unlabelled"]
 """What a stage trains on: images of items; features with their labels; features alone."""
+
+
+FIT_SAMPLE = 100_000
+"""Unlabelled rows that the working space is measured on; more would not move it."""
 
 
 class FlamDataModule(pl.LightningDataModule):
@@ -85,6 +90,20 @@ class FlamDataModule(pl.LightningDataModule):
         # no label is read: every training image serves
         return self.catalog.rows(split="train"), self.catalog.rows(split="val", dense=True)
 
+    @property
+    def fitting_rows(self) -> np.ndarray:
+        """Training rows that the working space and the class means are measured on, sorted.
+
+        All labelled ones and, of the others, at most ``FIT_SAMPLE``, drawn by ``config.seed``:
+        they are read into memory at once, and millions of unlabelled photos would not fit.
+        """
+        labelled = self.catalog.rows(split="train", labelled=True)
+        others = self.catalog.rows(split="train", labelled=False)
+        if len(others) > FIT_SAMPLE:
+            rng = np.random.default_rng(self.config.seed)
+            others = rng.choice(others, FIT_SAMPLE, replace=False)
+        return np.sort(np.concatenate([labelled, others]))
+
     # --- loaders
 
     def train_dataloader(self) -> DataLoader[Any]:
@@ -123,7 +142,6 @@ class FlamDataModule(pl.LightningDataModule):
             flip=settings.flip,
             scale_min=settings.scale_min,
             brightness=settings.brightness,
-            contrast=settings.brightness,
             erase=settings.erase,
         )
         sampler = ItemBatchSampler(
@@ -213,9 +231,13 @@ class FlamDataModule(pl.LightningDataModule):
         Returns:
             One line that says what was done and why.
         """
+        how = self.preprocess.to_dict()
+        precision = self.config.trainer.precision
+        if precision != "32-true":  # half precision gives other features from the same weights
+            how["precision"] = precision
         manifest = Manifest(
             checkpoint,
-            json.dumps(self.preprocess.to_dict(), sort_keys=True),
+            json.dumps(how, sort_keys=True),
             self.catalog.fingerprint(),
             len(self.catalog),
             dimension,
@@ -232,10 +254,7 @@ class FlamDataModule(pl.LightningDataModule):
         trainer.predict(backbone, datamodule=self, return_predictions=False)
         if trainer.interrupted or not trainer.state.finished:
             raise FlamError("extraction was interrupted: nothing is kept of it. Run it again.")
-        trainer.strategy.barrier()
-        if trainer.is_global_zero:
-            publish(shards, folder, manifest)
-        trainer.strategy.barrier()
+        by_first_process(trainer.strategy, lambda: publish(shards, folder, manifest))
         opened = FeatureStore.open(folder, manifest)
         if not isinstance(opened, FeatureStore):
             raise FlamError(f"the features at {folder} cannot be opened after writing: {opened}")

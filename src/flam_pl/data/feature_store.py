@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from flam_pl.errors import FlamError
+from flam_pl.files import replace_folder
 
 FORMAT = 1
 
@@ -69,6 +70,7 @@ class FeatureStore:
 
     @property
     def dimension(self) -> int:
+        """D."""
         return int(self._array.shape[1])
 
     def rows(self, index: np.ndarray) -> Tensor:
@@ -130,6 +132,7 @@ class ShardWriter:
         self._index.append(index.cpu().numpy())
 
     def close(self) -> None:
+        """Finish the shard: its rows are told beside it."""
         with disk_errors(self.folder):
             self._file.close()
             np.save(self._index_path, np.concatenate(self._index or [np.zeros(0, np.int64)]))
@@ -203,24 +206,10 @@ def _merge(shards: Path, target: Path, manifest: Manifest) -> None:
             if not np.isfinite(block).all():
                 bad = chunk[~np.isfinite(block).all(axis=1), 0][0]
                 raise FlamError(
-                    f"the features of row {bad} are not finite (as {manifest.dtype}). The backbone "
-                    "diverged: train it with a smaller backbone.lr; or use backbone.dtype=float32."
+                    f"the features of image {bad} (counted from 0) are not finite (as "
+                    f"{manifest.dtype}). The backbone diverged: train it with a smaller "
+                    "backbone.lr; or use backbone.dtype=float32."
                 )
             out.write(block.tobytes())
         out.flush()
         os.fsync(out.fileno())
-
-
-def replace_folder(new: Path, folder: Path) -> None:
-    """Put ``new`` in the place of ``folder``; the old one goes only after the new one is there."""
-    old = folder.with_name(f".{folder.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        folder.rename(old)
-    try:
-        new.rename(folder)
-    except OSError:
-        if old.exists():
-            old.rename(folder)
-        raise
-    shutil.rmtree(old, ignore_errors=True)

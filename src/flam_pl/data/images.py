@@ -92,14 +92,14 @@ def fit(image: Tensor, size: int, mode: str = "pad") -> Tensor:
         FlamError: an unknown mode or a size below 1.
     """
     if size < 1:
-        raise FlamError(f"got an image size of {size}, expected at least 1 pixel")
+        raise FlamError(f"backbone.image_size is {size}; expected at least 1 pixel")
     height, width = image.shape[-2:]
     if mode == "stretch":
         return _resize(image, size, size)
     if mode == "crop":
         return _resize(F.center_crop(image, [min(height, width)] * 2), size, size)
     if mode != "pad":
-        raise FlamError(f"no way {mode!r} to fit an image, expected one of {', '.join(FITS)}")
+        raise FlamError(f"backbone.fit is {mode!r}; expected one of {', '.join(FITS)}")
     scale = size / max(height, width)
     new_height, new_width = max(1, round(height * scale)), max(1, round(width * scale))
     top, left = (size - new_height) // 2, (size - new_width) // 2
@@ -162,8 +162,8 @@ class Preprocess:
         """Raises: FlamError: an unknown fit, a size below 1."""
         if self.fit not in FITS or self.size < 1:
             raise FlamError(
-                f"got size={self.size}, fit={self.fit!r}; expected a size of at least 1 and a fit "
-                f"out of {', '.join(FITS)}"
+                f"backbone.image_size is {self.size}, backbone.fit is {self.fit!r}; expected a "
+                f"size of at least 1 and a fit out of {', '.join(FITS)}"
             )
 
     def __call__(self, image: Tensor) -> Tensor:
@@ -182,7 +182,6 @@ def training_transform(
     flip: bool = True,
     scale_min: float = 0.6,
     brightness: float = 0.2,
-    contrast: float = 0.2,
     erase: float = 0.0,
 ) -> Callable[[Tensor], Tensor]:
     """Random transform of stage 1: uint8 ``(3, H, W)`` -> uint8 ``(3, size, size)``.
@@ -194,8 +193,7 @@ def training_transform(
         fit: how the photo becomes a square before it is cropped, as the function ``fit`` says.
         flip: whether every second image is mirrored.
         scale_min: least share of the area that a random crop keeps; 1 does not crop.
-        brightness: greatest change of brightness, as a share.
-        contrast: greatest change of contrast, as a share.
+        brightness: greatest change of brightness and of contrast, as a share.
         erase: probability that a rectangle is blanked out.
 
     Raises:
@@ -204,11 +202,10 @@ def training_transform(
     for name, value, least in (
         ("scale_min", scale_min, 1e-6),
         ("brightness", brightness, 0),
-        ("contrast", contrast, 0),
         ("erase", erase, 0),
     ):
         if not least <= value <= 1:
-            raise FlamError(f"got {name}={value}, expected a value between {least} and 1")
+            raise FlamError(f"backbone.{name} is {value}; expected a value from {least} to 1")
     # Large enough that the smallest crop is not enlarged.
     steps: list[Callable[..., Tensor]] = [Preprocess(math.ceil(size / math.sqrt(scale_min)), fit)]
     if scale_min < 1:
@@ -216,8 +213,8 @@ def training_transform(
         steps.append(crop)
     if flip:
         steps.append(v2.RandomHorizontalFlip())
-    if brightness or contrast:
-        steps.append(v2.ColorJitter(brightness=brightness, contrast=contrast))
+    if brightness:
+        steps.append(v2.ColorJitter(brightness=brightness, contrast=brightness))
     if erase:
         steps.append(v2.RandomErasing(p=erase, value=MIDDLE_GREY))
     return cast(Callable[[Tensor], Tensor], v2.Compose(steps))

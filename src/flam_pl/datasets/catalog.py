@@ -197,7 +197,7 @@ class Catalog:
         """The catalog without these rows (row -> reason), which move to ``dropped``."""
         gone = np.array(sorted(bad), dtype=np.int64)
         self._check_row_numbers(gone)
-        moved = tuple(Dropped(self._where(int(row)), bad[int(row)]) for row in gone)
+        moved = tuple(Dropped(self.image(int(row)), bad[int(row)]) for row in gone)
         kept = np.setdiff1d(np.arange(len(self)), gone)
         if not len(kept):
             raise CatalogError(
@@ -216,14 +216,13 @@ class Catalog:
         """
         digest = hashlib.sha256()
         seen: dict[str, tuple[int, int]] = {}
-        files = zip(self.table["path"], self.table["view"], strict=True)
-        for row, (path, view) in enumerate(files):
+        for path, view in zip(self.table["path"], self.table["view"], strict=True):
             if path not in seen:
                 try:
                     state = (self.root / path).stat()
                 except OSError as error:
                     raise CatalogError(
-                        f"{self._where(row)}: {self.root / path} cannot be read "
+                        f"{self.name}: {self.root / path} cannot be read "
                         f"({error.strerror}). It was there when the catalog was made: put it back, "
                         "or make the catalog again."
                     ) from error
@@ -242,20 +241,10 @@ class Catalog:
         }
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
-    def combinations(self, rows: np.ndarray | None = None) -> np.ndarray:
-        """One number ``(M,)`` int64 for the whole label combination of each row.
-
-        Mixed radix over the types in schema order (the last type counts fastest); -1 where a row
-        is not dense. Equal numbers mean equal labels of every type.
-        """
-        labels = self.labels if rows is None else self.labels[rows]
-        code = np.zeros(len(labels), dtype=np.int64)
-        for position, kind in enumerate(self.schema.types):
-            code = code * len(self.schema.of(kind)) + labels[:, position]
-        return np.where((labels != UNLABELLED).all(axis=1), code, -1)
-
-    def _where(self, row: int) -> str:
-        return f"row {row} of {self.name} ({self.table['path'].iloc[row]})"
+    def image(self, row: int) -> str:
+        """A row as messages name it; the line that it came from is known to its reader only."""
+        path, view = self.table["path"].iloc[row], self.table["view"].iloc[row]
+        return f"{path} (view {view})" if view else str(path)
 
     def _check_row_numbers(self, rows: np.ndarray) -> None:
         outside = rows[(rows < 0) | (rows >= len(self))]
@@ -314,6 +303,6 @@ class Catalog:
         if len(rows):
             row = int(rows[0])
             raise CatalogError(
-                f"{self._where(row)}: column {column} has {self.table[column].iloc[row]!r}, "
-                f"expected {expected} ({len(rows)} such row(s))"
+                f"row {row} of {self.name} ({self.table['path'].iloc[row]}): column {column} has "
+                f"{self.table[column].iloc[row]!r}, expected {expected} ({len(rows)} such row(s))"
             )

@@ -12,9 +12,7 @@ from flam_pl.datasets.catalog import Catalog, Dropped
 from flam_pl.datasets.listings import (
     Listing,
     differences,
-    images_folder,
-    in_folder,
-    keep_images,
+    locate_images,
     read_listing,
 )
 from flam_pl.datasets.splits import keep_classes, top_classes
@@ -58,9 +56,7 @@ def read_consumer_to_shop(
     counts = {"pairs": len(pairs.rows), "items": table["item"].nunique()}
     notes = [*pairs.notes(), *differences("consumer_to_shop", counts, PUBLISHED)]
 
-    folder = images_folder(root, table["name"].tolist(), FOLDERS)
-    table["path"] = in_folder(folder, table["name"])
-    table, missing = keep_images(table, root)
+    table, missing = locate_images(table, root, FOLDERS)
     parts = table["name"].str.split("/")  # img/TOPS/T_Shirt/id_00000218/comsumer_01.jpg
     table["shape"], table["department"] = parts.str[-3], parts.str[-4]
     for kind in schema.types if schema else ():
@@ -69,7 +65,8 @@ def read_consumer_to_shop(
     if schema is None:
         training = np.flatnonzero((table["split"] == "train").to_numpy(bool))
         schema = top_classes(table, ("shape",), classes, training)
-    table = keep_classes(table, schema, str(root), required=False)
+    table, lost = keep_classes(table, schema, str(root), required=False)
+    notes += lost
     notes.append(f"the gallery of the instance search is all shop photos of {gallery}")
     return Catalog.build(
         "consumer_to_shop",

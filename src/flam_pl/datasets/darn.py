@@ -13,11 +13,10 @@ from flam_pl.attributes import AttributeSchema
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.listings import (
     SparseLabels,
+    attributes_of,
     differences,
-    images_folder,
-    in_folder,
     integers,
-    keep_images,
+    locate_images,
     numbered_lines,
 )
 from flam_pl.datasets.splits import (
@@ -67,6 +66,7 @@ class _Meta:
     values: Mapping[str, Sequence[str]]
 
     def value(self, attribute: str, number: int) -> str:
+        """The value's name, its number where it has none."""
         names = self.values.get(attribute, ())
         return names[number] if number < len(names) else str(number)
 
@@ -102,26 +102,18 @@ def read_darn(
     root = Path(root)
     meta = _read_meta(root / "meta.json")
     wanted = tuple(types) if schema is None else schema.types
-    attribute_of = {kind: NAMES.get(kind, kind) for kind in wanted}
-    unknown = [kind for kind, name in attribute_of.items() if name not in meta.attributes]
-    if unknown:
-        raise FlamError(
-            f"DARN has no {', '.join(unknown)}; data.types knows {', '.join(NAMES)} and "
-            f"{', '.join(meta.attributes)}"
-        )
+    attribute_of = attributes_of(wanted, NAMES, meta.attributes, "DARN")
     table, labels = _read_lists(root, meta)
     notes = [*labels.notes(), *differences("darn", {"images": len(table)}, PUBLISHED)]
-    folder = images_folder(root, table["name"].tolist(), FOLDERS)
-    table["path"] = in_folder(folder, table["name"])
-    table, dropped = keep_images(table, root)
+    table, dropped = locate_images(table, root, FOLDERS)
     extras = [name for name in meta.attributes if name not in attribute_of.values()]
-    for kind, name in (attribute_of | {name: name for name in extras}).items():
-        table[kind] = labels.column(name, table["name"])
+    labels.fill(table, attribute_of | {name: name for name in extras})
     if schema is None:
         schema = top_classes(table, wanted, classes)
     else:
         evaluation = EVERY_DENSE_ROW
-    table = keep_classes(table, schema, str(root))
+    table, lost = keep_classes(table, schema, str(root))
+    notes += lost
     table["split"] = split_dense(
         table, wanted, evaluation=evaluation, validation=validation, seed=seed, group=None
     )

@@ -90,8 +90,8 @@ def read_fashion_products(
     table = table[(table["masterCategory"] == category).fillna(False)].reset_index(drop=True)
     if table.empty:
         raise FlamError(
-            f"{root / 'styles.csv'}: no row with an image has masterCategory {category!r}; "
-            f"expected one of {', '.join(known)}"
+            f"{root / 'styles.csv'}: no row with an image has the masterCategory that "
+            f"data.category names, {category!r}; expected one of {', '.join(known)}"
         )
     if schema is None:
         schema = top_classes(table, TYPES, classes)
@@ -99,7 +99,7 @@ def read_fashion_products(
         _require_types(schema)
         evaluation = EVERY_DENSE_ROW
     table["brand"] = _brands(table["name"])
-    table = keep_classes(table, schema, f"{root} ({category})")
+    table, notes = keep_classes(table, schema, f"{root} ({category})")
     table["split"] = split_dense(
         table,
         schema.types,
@@ -110,7 +110,7 @@ def read_fashion_products(
     )
     table["domain"] = "shop"
     table = with_distorted_views(table, schema.types)
-    return Catalog.build("fashion_products", root, table, schema, EXTRAS, dropped)
+    return Catalog.build("fashion_products", root, table, schema, EXTRAS, dropped, notes)
 
 
 def pattern_of(name: str) -> str | None:

@@ -13,12 +13,11 @@ from flam_pl.attributes import AttributeSchema
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.fashion_products import pattern_of
 from flam_pl.datasets.listings import (
+    attributes_of,
     differences,
     find_file,
-    images_folder,
-    in_folder,
     integers,
-    keep_images,
+    locate_images,
     numbered_lines,
     read_listing,
 )
@@ -69,7 +68,7 @@ def read_in_shop(
         FlamError: a file that is missing or laid out otherwise, an unknown type, no image.
     """
     root = Path(root)
-    _require_types(types)
+    attributes_of(types, {}, TYPES, "In-shop")
     columns = ("image_name", "item_id", "evaluation_status")
     partition = read_listing(root / "Eval" / "list_eval_partition.txt", columns)
     table = pd.DataFrame(
@@ -79,9 +78,7 @@ def read_in_shop(
     table["where"] = [f"{partition.path.name} line {line}" for line, _ in partition.rows]
     _require_status(table)
     notes = [*partition.notes(), *differences("in_shop", _counts(table), PUBLISHED)]
-    folder = images_folder(root, table["name"].tolist(), FOLDERS)
-    table["path"] = in_folder(folder, table["name"])
-    table, dropped = keep_images(table, root)
+    table, dropped = locate_images(table, root, FOLDERS)
 
     parts = table["name"].str.split("/")  # img/WOMEN/Blouses_Shirts/id_00000001/02_1_front.jpg
     table["shape"], table["gender"] = parts.str[-3], parts.str[-4]
@@ -103,19 +100,14 @@ def read_in_shop(
         _take_validation(table, validation_items, seed)
         training = np.flatnonzero((table["split"] == "train").to_numpy(bool))
         schema = top_classes(table, wanted, classes, training)
-    table = keep_classes(table, schema, str(root), required=False)
+    table, lost = keep_classes(table, schema, str(root), required=False)
+    notes += lost
     notes += list(_shared_items(table))
     notes.append(
         "images are used whole, not cut to their boxes (list_bbox_inshop.txt): the crop moves R@1 "
         "by about 6 points, so compare with figures of whole images"
     )
     return Catalog.build("in_shop", root, table, schema, EXTRAS, dropped, notes)
-
-
-def _require_types(types: Sequence[str]) -> None:
-    unknown = [kind for kind in types if kind not in TYPES]
-    if unknown:
-        raise FlamError(f"In-shop has no {', '.join(unknown)}; data.types knows {', '.join(TYPES)}")
 
 
 def _require_status(table: pd.DataFrame) -> None:

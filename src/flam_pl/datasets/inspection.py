@@ -74,7 +74,7 @@ def describe(catalog: Catalog, bad: Mapping[int, str] | None = None) -> str:
     if bad is None:
         sections.append("Images that cannot be used: not looked for")
     else:
-        cases = [Dropped(f"row {r} ({catalog.table['path'].iloc[r]})", bad[r]) for r in sorted(bad)]
+        cases = [Dropped(catalog.image(r), bad[r]) for r in sorted(bad)]
         sections.append("Images that cannot be used:" + (_by_reason(cases) or " none"))
     return "\n\n".join(sections) + "\n"
 
@@ -96,7 +96,8 @@ def check_usable(catalog: Catalog, *, training: bool = True) -> None:
     without_edits = edits_cannot_be_evaluated(catalog)
     if without_edits and not _asks_with_own_photos(catalog):
         problems.append(
-            f"{without_edits}. Label more images, use fewer attribute types, or evaluate more rows"
+            f"{without_edits}. Label more images, use fewer attribute types (data.types), or "
+            "evaluate more rows (data.evaluation)"
         )
     if problems:
         listed = "".join(f"\n  - {problem}" for problem in problems)
@@ -147,8 +148,8 @@ def _training_problems(catalog: Catalog) -> Iterator[str]:
         none = [name for name, count in counts.items() if count == 0]
         if none:
             yield (
-                f"no training image has the {kind} {', '.join(none)}: take fewer classes, evaluate "
-                "fewer rows, or label images of it"
+                f"no training image has the {kind} {', '.join(none)}: take fewer classes "
+                "(data.classes), evaluate fewer rows (data.evaluation), or label images of it"
             )
 
 

@@ -96,9 +96,48 @@ def integers(fields: Iterable[str], path: Path, line: int) -> list[int]:
     return numbers
 
 
+def attributes_of(
+    types: Sequence[str], names: Mapping[str, str], known: Sequence[str], whose: str
+) -> dict[str, str]:
+    """Attribute type -> what the data set calls it, e.g. shape -> category.
+
+    Args:
+        names: types that go by another name there; all others by their own.
+        known: the data set's attributes.
+
+    Raises:
+        FlamError: a type that the data set does not have.
+    """
+    attributes = {kind: names.get(kind, kind) for kind in types}
+    unknown = [kind for kind, name in attributes.items() if name not in known]
+    if unknown:
+        raise FlamError(
+            f"{whose} has no {', '.join(unknown)}; data.types knows "
+            f"{', '.join(dict.fromkeys((*names, *known)))}"
+        )
+    return attributes
+
+
 def find_file(root: Path, *names: str) -> Path:
     """The first of these files that exists; the first name where none does."""
     return next((root / name for name in names if (root / name).is_file()), root / names[0])
+
+
+def locate_images(
+    table: pd.DataFrame, root: Path, folders: Sequence[str]
+) -> tuple[pd.DataFrame, tuple[Dropped, ...]]:
+    """The listed images that are there, with their ``path`` relative to ``root``, and the others.
+
+    Args:
+        table: ``name``, as the list has it, and ``where``, the line that names it.
+        folders: where the set may have been unpacked ("" is ``root``).
+
+    Raises:
+        FlamError: no image is left.
+    """
+    folder = images_folder(root, table["name"].tolist(), folders)
+    paths = f"{folder}/" + table["name"] if folder else table["name"]
+    return keep_images(table.assign(path=paths), root)
 
 
 def images_folder(root: Path, names: Sequence[str], folders: Sequence[str]) -> str:
@@ -119,11 +158,6 @@ def images_folder(root: Path, names: Sequence[str], folders: Sequence[str]) -> s
             f"looked in {places}. Unpack the images there, or point data.root elsewhere."
         )
     return best
-
-
-def in_folder(folder: str, names: pd.Series) -> pd.Series:
-    """Paths of images that lie in a folder ("" is the root)."""
-    return folder + "/" + names if folder else names
 
 
 def keep_images(table: pd.DataFrame, root: Path) -> tuple[pd.DataFrame, tuple[Dropped, ...]]:
@@ -159,6 +193,7 @@ class SparseLabels:
     """Type and image with more than one value: they count as unlabelled."""
 
     def add(self, kind: str, image: str, value: str) -> None:
+        """One label; the same twice is no contradiction."""
         if self.of.setdefault(kind, {}).setdefault(image, value) != value:
             self.contradictions.add((kind, image))
 
@@ -171,7 +206,13 @@ class SparseLabels:
         }
         return images.map(values).astype("string")
 
+    def fill(self, table: pd.DataFrame, columns: Mapping[str, str]) -> None:
+        """Add columns to a table of images (``name``), in place; column -> type of label."""
+        for column, kind in columns.items():
+            table[column] = self.column(kind, table["name"])
+
     def notes(self) -> Iterator[str]:
+        """How many labels were given up, with an example."""
         if self.contradictions:
             kind, image = min(self.contradictions)
             yield (

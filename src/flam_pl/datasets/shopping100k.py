@@ -14,10 +14,9 @@ from flam_pl.attributes import AttributeSchema
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.listings import (
     SparseLabels,
+    attributes_of,
     differences,
-    images_folder,
-    in_folder,
-    keep_images,
+    locate_images,
     numbered_lines,
 )
 from flam_pl.datasets.splits import (
@@ -84,13 +83,7 @@ def read_shopping100k(
     """
     root = Path(root)
     wanted = tuple(types) if schema is None else schema.types
-    attribute_of = {kind: NAMES.get(kind, kind) for kind in wanted}
-    unknown = [kind for kind, name in attribute_of.items() if name not in ATTRIBUTES]
-    if unknown:
-        raise FlamError(
-            f"Shopping100k has no {', '.join(unknown)}; data.types knows shape and "
-            f"{', '.join(ATTRIBUTES)}"
-        )
+    attribute_of = attributes_of(wanted, NAMES, ATTRIBUTES, "Shopping100k")
     if splits is None and (root / "imgs_train.txt").is_file():
         splits = root
     if splits is None:
@@ -98,21 +91,21 @@ def read_shopping100k(
     else:
         table, labels = _read_adde(Path(splits))
     notes = [*labels.notes(), *differences("shopping100k", {"images": len(table)}, PUBLISHED)]
-    folder = images_folder(root, table["name"].tolist(), FOLDERS)
-    table["path"] = in_folder(folder, table["name"])
-    table, dropped = keep_images(table, root)
+    table, dropped = locate_images(table, root, FOLDERS)
     extras = [name for name in labels.of if name not in attribute_of.values()]
-    for kind, name in (attribute_of | {name: name for name in extras}).items():
-        table[kind] = labels.column(name, table["name"])
+    columns = attribute_of | {name: name for name in extras}
+    labels.fill(table, columns)
+    for column, name in columns.items():
         if name == "category":
-            table[kind] = _in_words(table[kind], table["name"])
+            table[column] = _in_words(table[column], table["name"])
     trains = (
         np.flatnonzero((table["split"] == "train").to_numpy(bool)) if "split" in table else None
     )
     foreign = schema is not None
     if schema is None:
         schema = top_classes(table, wanted, classes, trains)
-    table = keep_classes(table, schema, str(root))
+    table, lost = keep_classes(table, schema, str(root))
+    notes += lost
     options = {"validation": validation, "seed": seed, "group": None}
     if trains is None:
         number = EVERY_DENSE_ROW if foreign else evaluation

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,7 +31,6 @@ from flam_pl.datasets.table import read_table
 from flam_pl.datasets.unlabelled import with_unlabelled
 from flam_pl.datasets.wardrobe.drawing import draw_wardrobe
 from flam_pl.datasets.wardrobe.garment import SCHEMA
-from flam_pl.datasets.wardrobe.settings import WardrobeSettings
 from flam_pl.errors import FlamError
 
 Reader = Callable[[Path, Any, AttributeSchema | None], Catalog]
@@ -60,7 +58,7 @@ def open_catalog(data: DataConfig, schema: AttributeSchema | None = None) -> Cat
         measured = np.union1d(catalog.rows("evaluation"), catalog.instance_rows())
         return catalog.select(measured) if len(measured) else catalog
     if data.unlabelled is not None:
-        return with_unlabelled(catalog, Path(data.unlabelled))
+        return with_unlabelled(catalog, Path(data.unlabelled).expanduser())
     return catalog
 
 
@@ -74,9 +72,7 @@ def renamed(columns: Sequence[str]) -> dict[str, str]:
 
 
 def _wardrobe(root: Path, data: WardrobeData, schema: AttributeSchema | None) -> Catalog:
-    fields = {f.name for f in dataclasses.fields(WardrobeSettings)}
-    settings = {name: value for name, value in vars(data).items() if name in fields}
-    draw_wardrobe(root, WardrobeSettings(**settings))
+    draw_wardrobe(root, data.settings, None if data.workers < 0 else max(1, data.workers))
     table = pd.read_csv(root / "catalog.csv", dtype="string", keep_default_na=False, na_values=[""])
     extras = [c for c in table.columns if c not in COLUMNS and c not in SCHEMA.types]
     if schema is not None:
@@ -110,7 +106,7 @@ def _table(root: Path, data: TableData, schema: AttributeSchema | None) -> Catal
         types=data.types,
         columns=renamed(data.columns),
         extras=data.extras,
-        images=Path(data.images) if data.images else None,
+        images=Path(data.images).expanduser() if data.images else None,
         schema=schema,
         **_split_options(data),
     )
@@ -138,7 +134,7 @@ def _darn(root: Path, data: DarnData, schema: AttributeSchema | None) -> Catalog
 
 
 def _shopping100k(root: Path, data: Shopping100kData, schema: AttributeSchema | None) -> Catalog:
-    splits = Path(data.splits) if data.splits else None
+    splits = Path(data.splits).expanduser() if data.splits else None
     options = _split_options(data)
     return read_shopping100k(root, types=data.types, splits=splits, schema=schema, **options)
 

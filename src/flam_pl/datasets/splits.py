@@ -18,6 +18,9 @@ EVERY_DENSE_ROW = -1
 EVALUATION_SHARE, VALIDATION_SHARE = 0.60, 0.15
 """The most that evaluation and validation may take of the rows that carry all labels."""
 
+WORDS_SHOWN = 5
+"""Labels outside the classes that are named, the most frequent ones; the rest is counted."""
+
 log = logging.getLogger(__name__)
 
 
@@ -36,7 +39,7 @@ def top_classes(
         FlamError: a type with fewer than two classes.
     """
     if k < 2:
-        raise FlamError(f"got {k} classes a type, expected at least 2: one to edit into another")
+        raise FlamError(f"data.classes is {k}; expected at least 2: one to edit into another")
     counted = table if rows is None else table.iloc[rows]
     classes: dict[str, tuple[str, ...]] = {}
     for kind in types:
@@ -46,7 +49,7 @@ def top_classes(
             raise FlamError(
                 f"attribute type {kind!r} has the classes {names} in the {len(counted)} rows that "
                 "are counted, expected at least two. Check the labels of that column, or leave "
-                "the type out."
+                "the type out of data.types."
             )
         classes[kind] = tuple(names)
     return AttributeSchema(classes)
@@ -54,28 +57,40 @@ def top_classes(
 
 def keep_classes(
     table: pd.DataFrame, schema: AttributeSchema, whose: str, *, required: bool = True
-) -> pd.DataFrame:
-    """The table with every label outside the schema turned into "unlabelled".
+) -> tuple[pd.DataFrame, list[str]]:
+    """The table with every label outside the schema turned into "unlabelled", and what that was.
 
     Args:
         whose: the data set, for the message.
         required: whether every type must keep some label; a set that is made for instance
             retrieval is of use without.
 
+    Returns:
+        The table, and a sentence a type that lost labels: how many, and the most frequent words.
+
     Raises:
         FlamError: a type of which no label is left, naming the words that are there.
     """
-    kept = table.copy()
+    kept, said = table.copy(), []
     for kind in schema.types:
-        kept[kind] = table[kind].where(table[kind].isin(schema.of(kind)), pd.NA)
+        known = table[kind].isin(schema.of(kind))
+        kept[kind] = table[kind].where(known, pd.NA)
+        lost = table.loc[~known, kind].dropna().value_counts()
         if required and kept[kind].isna().all():
-            found = table[kind].value_counts().index[:10]
             raise FlamError(
                 f"{whose}: no row has a {kind} that is known. The known ones are "
-                f"{', '.join(schema.of(kind))}; the data has {', '.join(found) or 'no label'}. "
+                f"{', '.join(schema.of(kind))}; the data has "
+                f"{', '.join(lost.index[:10]) or 'no label'}. "
                 "Rename the classes in the data to the known words."
             )
-    return kept
+        if len(lost):
+            words = ", ".join(f"{word} ({count})" for word, count in lost[:WORDS_SHOWN].items())
+            more = f" and {len(lost) - WORDS_SHOWN} more" if len(lost) > WORDS_SHOWN else ""
+            said.append(
+                f"{lost.sum()} {kind} label(s) name none of the {len(schema.of(kind))} classes and "
+                f"count as unlabelled: {words}{more}"
+            )
+    return kept, said
 
 
 def split_dense(
@@ -114,8 +129,8 @@ def split_dense(
     """
     if evaluation < EVERY_DENSE_ROW or validation < 0:
         raise FlamError(
-            f"got evaluation={evaluation} and validation={validation} rows, expected numbers >= 0 "
-            "(or evaluation=-1 for every row that carries all labels)"
+            f"data.evaluation is {evaluation} and data.validation is {validation}; expected "
+            "numbers of rows, 0 or more (or data.evaluation=-1 for every row with all labels)"
         )
     dense = table[list(types)].notna().all(axis=1).to_numpy(dtype=bool)
     groups = _group_codes(table, group)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -82,8 +84,6 @@ def read_table(
     types = tuple(types) if schema is None else schema.types
     table = _renamed(_load(path), columns or {}, path)
     _require_columns(table, (*types, *extras), path)
-    # Positions in the file, from 1, so that messages can name a row after others were dropped.
-    table.index = pd.RangeIndex(1, len(table) + 1)
     # Nothing else comes along: a user's own "view" may mean "front" or "back".
     known = ("path", "item", "domain", "split", "counterfactual_of", *types, *extras)
     table = _as_text(table[[column for column in dict.fromkeys(known) if column in table]])
@@ -96,7 +96,7 @@ def read_table(
         schema = top_classes(table, types, classes, _training_positions(table))
     elif "split" not in table:
         evaluation = EVERY_DENSE_ROW
-    table = keep_classes(table, schema, str(path))
+    table, notes = keep_classes(table, schema, str(path))
     if "split" not in table:
         table["split"] = split_dense(
             table,
@@ -113,10 +113,11 @@ def read_table(
         table["domain"] = np.where(first, "shop", "consumer")
     if not has_item_pairs(table):
         table = with_distorted_views(table, types)
-    return Catalog.build(path.stem, images, table, schema, extras, dropped)
+    return Catalog.build(path.stem, images, table, schema, extras, dropped, notes)
 
 
 def _load(path: Path) -> pd.DataFrame:
+    """The file as it is, without blank rows, each row at its place (see ``_with_places``)."""
     if not path.is_file():
         raise FlamError(f"{path} is not there; expected a .csv, .tsv or .parquet file")
     suffix = path.suffix.lower()
@@ -129,11 +130,12 @@ def _load(path: Path) -> pd.DataFrame:
             # As text and without guessing: "NA", "None" and "007" are values like any other.
             table = pd.read_csv(
                 path,
-                sep="\t" if suffix == ".tsv" else ",",
+                sep=_separator(path),
                 dtype=str,
                 keep_default_na=False,
                 encoding="utf-8-sig",
                 index_col=False,  # a comma at the end of each row must not shift the columns
+                skip_blank_lines=False,  # they are lines, too, when rows are told by their line
             )
     except pd.errors.EmptyDataError as error:
         raise FlamError(f"{path} is empty; expected a header and a row an image") from error
@@ -142,9 +144,33 @@ def _load(path: Path) -> pd.DataFrame:
         ValueError,
     ) as error:  # ParserError, ArrowInvalid and bad UTF-8 are ValueErrors
         raise FlamError(f"{path} cannot be read as {suffix[1:]}: {error}") from error
+    table = _with_places(table, path)
     if table.empty:
         raise FlamError(f"{path} has no rows; expected a row an image")
     return table
+
+
+def _with_places(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """The table with an index that messages can name, also after rows were dropped.
+
+    The line that a row starts on, the header's being 1; blank lines and line breaks inside of
+    quotes are counted. A Parquet file has no lines: its rows are counted from 1.
+    """
+    if path.suffix.lower() == ".parquet":
+        return table.set_index(pd.RangeIndex(1, len(table) + 1, name="row"))
+    ends: list[int] = []
+    with path.open(encoding="utf-8-sig", newline="") as file, suppress(csv.Error):
+        reader = csv.reader(file, delimiter=_separator(path))
+        ends.extend(reader.line_num for _ in reader)  # of the header, then of each row
+    starts = np.array(ends[: len(table)]) + 1  # after the end of the one before
+    if len(starts) != len(table):  # pandas reads some files that are no proper CSV
+        starts = np.arange(2, len(table) + 2)
+    table = table.set_index(pd.Index(starts, name="line"))
+    return table[~table.isin(["", None]).all(axis=1)]
+
+
+def _separator(path: Path) -> str:
+    return "\t" if path.suffix.lower() == ".tsv" else ","
 
 
 def _renamed(table: pd.DataFrame, columns: Mapping[str, str], path: Path) -> pd.DataFrame:
@@ -152,8 +178,8 @@ def _renamed(table: pd.DataFrame, columns: Mapping[str, str], path: Path) -> pd.
     for column in columns:
         if column not in table:
             raise FlamError(
-                f"{path} has no column {column!r}, which shall be renamed to {columns[column]!r}; "
-                f"it has {have}"
+                f"data.columns renames {column!r} to {columns[column]!r}, but {path} has no such "
+                f"column; it has {have}"
             )
     table = table.rename(columns=dict(columns))
     if "path" not in table and "image" in table:
@@ -162,7 +188,7 @@ def _renamed(table: pd.DataFrame, columns: Mapping[str, str], path: Path) -> pd.
     if len(twice):
         raise FlamError(
             f"{path} has, after renaming, more than one column {twice[0]!r}; it has {have}. "
-            "Rename one of them to another name."
+            "Rename one of them to another name by data.columns."
         )
     return table
 
@@ -172,13 +198,14 @@ def _require_columns(table: pd.DataFrame, wanted: Sequence[str], path: Path) -> 
     if "path" not in table:
         raise FlamError(
             f"{path} has no column with the image's path, expected 'path' or 'image'; it has "
-            f"{have}. Map the right one, for example columns={{'photo': 'path'}}."
+            f"{have}. Name the right one by data.columns, for example data.columns=[photo:path]."
         )
     missing = [column for column in wanted if column not in table]
     if missing:
         raise FlamError(
-            f"{path} has no column for {', '.join(missing)}; it has {have}. Map the right columns, "
-            "or name the attribute types that the table has."
+            f"{path} has no column for {', '.join(missing)}; it has {have}. Name the right columns "
+            f"by data.columns, for example data.columns=[my_column:{missing[0]}], or name in "
+            "data.types (and data.extras) what the table has."
         )
 
 
@@ -219,14 +246,14 @@ def _with_files(
             reason = "the same file was listed before"
         else:
             continue
-        where = f"{source.name} row {row}"
+        where = f"{source.name} {table.index.name} {row}"
         dropped[int(str(row))] = Dropped(where if pd.isna(name) else f"{where} ({name})", reason)
     kept = table.drop(index=list(dropped))
     if kept.empty:
         tried = next((images / name for name in exists), images)
         raise FlamError(
             f"{source}: none of the {len(table)} rows has its image; the first path tried is "
-            f"{tried}. Set the images root to the folder that the column 'path' is relative to "
+            f"{tried}. Set data.images to the folder that the column 'path' is relative to "
             f"(now {images})."
         )
     return kept, tuple(dropped.values())
@@ -259,7 +286,7 @@ def _refuse(
         file: Any = table.at[row, "path"]
         got = "nothing" if pd.isna(value) else repr(value)
         raise FlamError(
-            f"{source} row {row} ({file}): column {column} has {got}, expected "
+            f"{source} {table.index.name} {row} ({file}): column {column} has {got}, expected "
             f"{expected}. {int(wrong.sum())} row(s) are so; correct them, or leave the column out."
         )
 

@@ -56,6 +56,7 @@ class EvaluationSet:
         )
 
     def to(self, device: torch.device) -> EvaluationSet:
+        """The same with its features on another device."""
         return replace(self, features=self.features.to(device))
 
 

@@ -81,16 +81,16 @@ def draw_searches(
     catalog: Catalog,
     rows: np.ndarray,
     data: EvaluationSet,
-    before: Editor,
-    after: Editor,
+    sides: Sequence[tuple[Editor, GalleryIndex]],
     examples: Sequence[Example],
 ) -> None:
-    """A row an example: the query, the first results of one method, then those of another.
+    """A row an example: the query, then for each side its method's first results.
 
     Args:
         rows: catalog row of each position of ``data``, ``(N,)``.
+        sides: a method and the index of ``data`` by it.
     """
-    sides = [(editor, GalleryIndex(editor, data.features)) for editor in (before, after)]
+    paths = catalog.paths
     columns = 1 + len(sides) * (SHOWN + 1)  # the query, and a gap before each side
     widths = [1.0, *([0.25, *[1.0] * SHOWN] * len(sides))]
     figure, axes = plt.subplots(
@@ -105,7 +105,7 @@ def draw_searches(
     combinations = data.schema.combinations(data.labels)
     for row, (example, line) in enumerate(zip(examples, axes, strict=True)):
         goal = data.schema.combinations(example.wanted(data)[None])[0]
-        _show(line[0], catalog.paths[rows[example.query]], QUERY)
+        _show(line[0], paths[rows[example.query]], QUERY)
         line[0].set_title(example.title(data), fontsize=7, pad=3, loc="left")
         for number, (editor, index) in enumerate(sides):
             edit = (example.target_type, example.target_class)
@@ -114,7 +114,7 @@ def draw_searches(
             start = 2 + number * (SHOWN + 1)
             for axis, position in zip(line[start:], results, strict=False):
                 hit = combinations[position] == goal
-                _show(axis, catalog.paths[rows[position]], HIT if hit else None)
+                _show(axis, paths[rows[position]], HIT if hit else None)
             if row == 0:
                 title = METHODS.get(editor.name, editor.name)
                 line[start].set_title(title, fontsize=9, pad=3, loc="left", weight="bold")
@@ -170,6 +170,7 @@ def draw_curves(path: Path, log: Path, title: str) -> bool:
 
 
 def save(figure: Figure, path: Path) -> None:
+    """Write the figure as a file and free its memory."""
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
     plt.close(figure)

@@ -13,11 +13,12 @@ from typing import Any
 import jinja2
 import numpy as np
 
-from flam_pl.data.feature_store import replace_folder
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.editing.editor import Editor
 from flam_pl.editing.evaluation import EvaluationSet
 from flam_pl.errors import FlamError
+from flam_pl.files import replace_folder
+from flam_pl.galleries.index import GalleryIndex
 from flam_pl.reports import tables
 from flam_pl.reports.figures import choose_examples, draw_curves, draw_searches
 
@@ -58,11 +59,13 @@ class Report:
         (new / "figures").mkdir(parents=True)
         seed = int(self.metrics["config"]["evaluation"]["seed"])
         chosen = choose_examples(data, examples, seed)
+        shown = (editors[0], editors[-1]) if chosen else ()
+        sides = [(editor, GalleryIndex(editor, data.features)) for editor in shown]
         for name in data.schema.types:
             of_type = [e for e in chosen if e.target_type == name]
             if of_type:
                 picture = new / "figures" / f"edits-{name}.png"
-                draw_searches(picture, catalog, rows, data, editors[0], editors[-1], of_type)
+                draw_searches(picture, catalog, rows, data, sides, of_type)
         for stage in STAGES:
             log = self.run / stage / "logs" / "metrics.csv"
             draw_curves(new / "figures" / f"training-{stage}.png", log, stage)
@@ -71,6 +74,7 @@ class Report:
         replace_folder(new, self.folder)
 
     def summary(self) -> str:
+        """The main tables and where the page is, to be printed."""
         return f"{tables.summary(self.metrics)}\n\nreport: {self.folder / 'index.html'}"
 
 

@@ -43,6 +43,7 @@ def methods_table(by_method: Mapping[str, Mapping[str, Any]], style: str = "gith
 
 
 def instances_table(fir: Mapping[str, Any], style: str = "github") -> str:
+    """One row, a column a cut-off."""
     body = [[cell(figure) for figure in fir.values()]]
     return str(tabulate(body, headers=list(fir), tablefmt=style, disable_numparse=True))
 

@@ -6,6 +6,9 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+BLOCK = 50
+"""Resamples drawn at once: all thousand of 50,000 queries would take 400 MB, twice."""
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -43,8 +46,11 @@ def bootstrap(
     if counts.sum() == 0:
         return Figure(float("nan"), float("nan"), float("nan"), 0)
     rng = np.random.default_rng(seed)
-    drawn = rng.multinomial(len(hits), np.full(len(hits), 1 / len(hits)), size=resamples)
-    totals = drawn @ counts
-    shares = (drawn @ hits)[totals > 0] / totals[totals > 0]
-    low, high = np.quantile(shares, [0.025, 0.975])
+    equal = np.full(len(hits), 1 / len(hits))
+    shares = []
+    for start in range(0, resamples, BLOCK):
+        drawn = rng.multinomial(len(hits), equal, size=min(BLOCK, resamples - start))
+        totals = drawn @ counts
+        shares.append((drawn @ hits)[totals > 0] / totals[totals > 0])
+    low, high = np.quantile(np.concatenate(shares), [0.025, 0.975])
     return Figure(float(hits.sum() / counts.sum()), float(low), float(high), int(counts.sum()))

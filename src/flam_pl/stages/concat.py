@@ -27,7 +27,7 @@ class ClassifierStage(pl.LightningModule):
         """Args:
         settings: noise, lr, weight_decay.
         labelled: gives the labelled training features ``(N, D)`` and labels ``(N, types)``, whose
-            class means are the prototypes; they are measured anew before each validation.
+            class means are the prototypes; they are measured anew in each epoch.
         """
         super().__init__()
         self.net, self.settings, self.labelled = net, settings, labelled
@@ -46,7 +46,14 @@ class ClassifierStage(pl.LightningModule):
         return loss
 
     def on_validation_epoch_start(self) -> None:
-        # before the checkpoint of the epoch is written; Lightning has set eval mode
+        self.measure_prototypes()  # before the checkpoint of the epoch is written
+
+    def on_train_epoch_end(self) -> None:
+        if not sum(self.trainer.num_val_batches):  # no validation: the checkpoint is written next
+            self.measure_prototypes()
+
+    def measure_prototypes(self) -> None:
+        """The class means under the present weights; blocks know no dropout."""
         features, labels = self.labelled()
         self.net.fit_prototypes(features.to(self.device), labels.to(self.device))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 
 from flam_pl.attributes import AttributeSchema
 from flam_pl.errors import FlamError
+from flam_pl.files import write_text
 
 CHECKPOINT = "best.ckpt"
 RECORD = "stage.json"
@@ -49,6 +49,7 @@ class StageRecord:
     versions: dict[str, str]
 
     def save(self, folder: Path) -> None:
+        """Write the record to ``folder``; the last thing that a stage does."""
         write_text(folder / RECORD, json.dumps(asdict(self), indent=1))
 
     @classmethod
@@ -70,6 +71,7 @@ class StageRecord:
 
 
 def sha256(path: Path) -> str:
+    """Of a file's content."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         while block := file.read(1 << 20):
@@ -82,15 +84,8 @@ def inputs_hash(**inputs: Any) -> str:
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
 
 
-def write_text(path: Path, text: str) -> None:
-    """Under a temporary name, then renamed: a reader never sees half a file."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
-
-
 def versions() -> dict[str, str]:
+    """Python and the packages that a result depends on."""
     found = {"python": platform.python_version()}
     for package in PACKAGES:
         try:

@@ -28,7 +28,7 @@ class MemoryStage(pl.LightningModule):
         evaluate: Callable[[], Mapping[str, float]] | None = None,
     ) -> None:
         """Args:
-        settings: margin, lr, online_sampling.
+        settings: margin, lr.
         evaluate: figures of edited searches on the validation split.
         """
         super().__init__()

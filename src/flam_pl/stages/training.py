@@ -25,6 +25,7 @@ from pytorch_lightning.utilities.exceptions import (  # type: ignore[attr-define
 
 from flam_pl.attributes import AttributeSchema
 from flam_pl.config import Config, LoggerConfig
+from flam_pl.data.first_process import by_first_process
 from flam_pl.errors import FlamError
 from flam_pl.stages.handoff import CHECKPOINT, StageRecord, inputs_hash, sha256, versions
 
@@ -100,8 +101,9 @@ def make_trainer(
         )
     except (MisconfigurationException, ValueError, TypeError) as error:
         raise FlamError(
-            f"the trainer settings do not work on this machine: {error} (accelerator="
-            f"{settings.accelerator}, devices={devices}, strategy={strategy})"
+            f"the trainer settings do not work on this machine: {error} ("
+            f"trainer.accelerator={settings.accelerator}, trainer.devices={devices}, "
+            f"trainer.strategy={settings.strategy})"
         ) from error
 
 
@@ -177,7 +179,6 @@ def train_stage(
         best = trainer_folder / "best.ckpt"
         trainer.save_checkpoint(best, weights_only=True)
         metrics = plain_metrics(trainer)
-    trainer.strategy.barrier()
     record = StageRecord(
         stage=stage,
         inputs=wanted,
@@ -193,11 +194,13 @@ def train_stage(
         versions=versions(),
     )
     record = trainer.strategy.broadcast(record)
-    if trainer.is_global_zero:
+
+    def hand_off() -> None:
         os.replace(best, folder / CHECKPOINT)
         record.save(folder)
         shutil.rmtree(trainer_folder, ignore_errors=True)
-    trainer.strategy.barrier()
+
+    by_first_process(trainer.strategy, hand_off)
     finish(loggers)
     return record
 
@@ -209,6 +212,7 @@ def trained(folder: Path, record: StageRecord) -> bool:
 
 
 def plain_metrics(trainer: pl.Trainer) -> dict[str, float]:
+    """What the Trainer measured last, as plain numbers."""
     return {name: round(float(v), 6) for name, v in trainer.callback_metrics.items()}
 
 

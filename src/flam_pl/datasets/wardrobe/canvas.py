@@ -76,6 +76,7 @@ class Painter:
         )
 
     def paint(self, sketch: Sketch) -> Layer:
+        """Every part of the sketch, in its order."""
         for part in sketch.parts:
             if isinstance(part, Panel):
                 self.panel(part)
@@ -92,6 +93,7 @@ class Painter:
         return points @ self.matrix[:, :2].T + self.matrix[:, 2]
 
     def panel(self, panel: Panel) -> None:
+        """A piece of cloth with its seams."""
         points = self.pixels(panel.outline)
         margin = 6
         left, top = np.maximum(np.floor(points.min(axis=0)).astype(int) - margin, 0)
@@ -139,6 +141,7 @@ class Painter:
         )
 
     def stroke(self, stroke: Stroke) -> None:
+        """A line, such as a seam or a cord."""
         points = np.round(self.pixels(stroke.points) * 2**SHIFT).astype(np.int32)
         width = max(1, round(stroke.width * self.scale))
         cv2.polylines(
@@ -146,6 +149,7 @@ class Painter:
         )
 
     def spot(self, spot: Spot) -> None:
+        """A disc, such as a button."""
         x, y = np.round(self.pixels(np.array([spot.center]))[0] * 2**SHIFT).astype(int)
         radius = max(1.6, spot.radius * self.scale)
         rim = round((radius + 0.9) * 2**SHIFT)
@@ -201,6 +205,7 @@ def tones(garment: Garment) -> dict[str, tuple[float, float, float]]:
 
 
 def to_rgb(color: np.ndarray) -> tuple[float, float, float]:
+    """A color as three whole numbers from 0 to 255."""
     r, g, b = np.clip(np.round(color), 0, 255)
     return float(r), float(g), float(b)
 

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict
 from functools import partial
 from multiprocessing import get_context, parent_process
 from pathlib import Path
@@ -19,45 +20,44 @@ import cv2
 import pandas as pd
 from tqdm import tqdm
 
+from flam_pl.config_data import WardrobeSettings
 from flam_pl.datasets.wardrobe.rows import COLUMNS, SPLITS, Item, Row, draw_item, items_of
-from flam_pl.datasets.wardrobe.settings import WardrobeSettings
 from flam_pl.errors import FlamError
+from flam_pl.files import only_writer, replace_folder, restore_folder
 
 CATALOG = "catalog.csv"
 SETTINGS = "settings.json"
 ITEMS_A_TASK = 8
+
+DRAWING_VERSION = 2
+"""Raised whenever the same settings would give other pictures or labels than before."""
 
 
 def draw_wardrobe(folder: Path, settings: WardrobeSettings, processes: int | None = None) -> None:
     """Draws the data set, unless it is there already with the same settings.
 
     The new set grows in a folder beside ``folder`` and takes its place by a rename when it is
-    whole; until then the old one stays. The result does not depend on ``processes``.
+    whole; until then the old one stays. The result does not depend on ``processes``. Where another
+    command draws into the same folder, this one waits for it.
 
     Args:
         folder: where ``images/``, ``catalog.csv`` and ``settings.json`` shall be.
         settings: size, labels and seed.
-        processes: how many draw at once; by default one a core.
+        processes: how many draw at once, at least 1; None is one a core.
 
     Raises:
         FlamError: the folder holds something else, the disk is full, or a process died.
     """
     folder = Path(folder).absolute()
-    if processes is not None and processes < 1:
-        raise FlamError(f"processes: got {processes}, expected at least 1, or none for one a core")
-    retired = folder.with_name(f".{folder.name}.old")
-    if retired.exists() and not folder.exists():
-        retired.rename(folder)  # a run was killed between the two renames of ``swap``
-    if is_drawn(folder, settings):
+    if is_drawn(folder, settings):  # needs no lock, which a folder for reading only would refuse
         print(f"the wardrobe is there already: {folder}")
         return
-    require_ours(folder)
-    growing: Path | None = None
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        growing = Path(tempfile.mkdtemp(prefix=f".{folder.name}.drawing-", dir=folder.parent))
-        draw_all(growing, settings, processes or cores())
-        swap(growing, folder, retired)
+        with only_writer(folder):
+            restore_folder(folder)
+            if not is_drawn(folder, settings):
+                require_ours(folder)
+                draw_anew(folder, settings, processes or cores())
     except OSError as error:
         raise FlamError(
             f"the wardrobe could not be drawn at {folder}: {error.strerror or error}. "
@@ -67,21 +67,23 @@ def draw_wardrobe(folder: Path, settings: WardrobeSettings, processes: int | Non
     except BrokenProcessPool as error:
         raise FlamError(
             f"a process that draws the wardrobe at {folder} died, perhaps for want of memory. "
-            "Run it again with processes=1. (In a script of your own, call draw_wardrobe below "
-            "`if __name__ == '__main__':`.)"
+            "Run it again with data.workers=0, which draws in one. (In a script of your own, call "
+            "draw_wardrobe below `if __name__ == '__main__':`.)"
         ) from error
-    finally:
-        if growing is not None:
-            shutil.rmtree(growing, ignore_errors=True)
 
 
 def is_drawn(folder: Path, settings: WardrobeSettings) -> bool:
-    """Whether ``folder`` holds the wardrobe of these settings: by ``swap`` whole or not at all."""
+    """Whether ``folder`` holds the wardrobe of these settings, which is there whole or not."""
     try:
         there = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    return bool(there == settings.record()) and (folder / CATALOG).is_file()
+    return bool(there == record(settings)) and (folder / CATALOG).is_file()
+
+
+def record(settings: WardrobeSettings) -> dict[str, int | float]:
+    """What ``settings.json`` holds, and what tells whether a drawn wardrobe may be used again."""
+    return {**asdict(settings), "DRAWING_VERSION": DRAWING_VERSION}
 
 
 def require_ours(folder: Path) -> None:
@@ -97,6 +99,17 @@ def require_ours(folder: Path) -> None:
             f"{folder} is not empty and holds no wardrobe ({SETTINGS} is missing), so it is not "
             "replaced. Name another folder, or empty this one yourself."
         )
+
+
+def draw_anew(folder: Path, settings: WardrobeSettings, processes: int) -> None:
+    """Draws into a folder beside ``folder``, then puts it in its place."""
+    growing = Path(tempfile.mkdtemp(prefix=f".{folder.name}.drawing-", dir=folder.parent))
+    try:
+        draw_all(growing, settings, processes)
+        growing.chmod(0o755)  # mkdtemp makes folders that only the owner may read
+        replace_folder(growing, folder)
+    finally:
+        shutil.rmtree(growing, ignore_errors=True)
 
 
 def draw_all(folder: Path, settings: WardrobeSettings, processes: int) -> None:
@@ -116,7 +129,7 @@ def draw_all(folder: Path, settings: WardrobeSettings, processes: int) -> None:
             bar.update(len(done))
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     table.to_csv(folder / CATALOG, index=False, encoding="utf-8")
-    text = json.dumps(settings.record(), indent=2) + "\n"
+    text = json.dumps(record(settings), indent=2) + "\n"
     (folder / SETTINGS).write_text(text, encoding="utf-8")
 
 
@@ -163,19 +176,3 @@ def end_with_parent() -> None:
 def draw_items(folder: Path, settings: WardrobeSettings, items: list[Item]) -> list[Row]:
     """A task of one process: some items' pictures, and their rows."""
     return [row for item in items for row in draw_item(folder, settings, item)]
-
-
-def swap(growing: Path, folder: Path, retired: Path) -> None:
-    """Puts the new set in the place of the old one; at no moment is neither of them on disk."""
-    growing.chmod(0o755)  # mkdtemp makes folders that only the owner may read
-    if folder.exists():
-        if retired.exists():
-            shutil.rmtree(retired)
-        folder.rename(retired)
-    try:
-        growing.rename(folder)
-    except OSError:
-        if retired.exists():
-            retired.rename(folder)
-        raise
-    shutil.rmtree(retired, ignore_errors=True)

@@ -99,21 +99,27 @@ class Sketch:
         lift: float = 0.0,
         front: bool = False,
     ) -> None:
+        """Add a piece of cloth."""
         self.parts.append(Panel(outline, material, turn, anchor, lift, front))
 
     def stroke(self, points: Sequence[Point] | np.ndarray, tone: str, width: float = 0.006) -> None:
+        """Add a line."""
         self.parts.append(Stroke(np.asarray(points, dtype=float), tone, width))
 
     def spot(self, center: Point, radius: float, tone: str) -> None:
+        """Add a disc."""
         self.parts.append(Spot(center, radius, tone))
 
     def motif(self, center: Point, size: float) -> None:
+        """Add a printed picture."""
         self.parts.append(Motif(center, size))
 
     def fold(self, points: Sequence[Point] | np.ndarray, width: float, depth: float) -> None:
+        """Add a crease."""
         self.folds.append(Fold(np.asarray(points, dtype=float), width, depth))
 
     def bone(self, start: Point, end: Point, half_width: float) -> None:
+        """Add a limb of the wearer."""
         self.bones.append((start, end, half_width))
 
     def box(self) -> tuple[np.ndarray, np.ndarray]:

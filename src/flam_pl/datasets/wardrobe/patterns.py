@@ -89,6 +89,7 @@ def dyed(picture: np.ndarray, color: np.ndarray, coverage: np.ndarray) -> np.nda
 def horizontal_stripes(
     p: Palette, scale: float, angle: float, rng: np.random.Generator
 ) -> np.ndarray:
+    """Bands across, sometimes with a thin third line; cloth ``(S, S, 3)``."""
     _, y = grid(0.06 * angle)
     period = 0.06 + 0.07 * scale
     picture = dyed(plain(p), p.second, band(y, period, rng.uniform(0.3, 0.42)))
@@ -100,12 +101,14 @@ def horizontal_stripes(
 def vertical_stripes(
     p: Palette, scale: float, angle: float, rng: np.random.Generator
 ) -> np.ndarray:
+    """Bands along the body."""
     x, _ = grid(0.05 * angle)
     period = 0.045 + 0.055 * scale
     return dyed(plain(p), p.second, band(x, period, rng.uniform(0.28, 0.4)))
 
 
 def check(p: Palette, scale: float, angle: float, rng: np.random.Generator) -> np.ndarray:
+    """Crossing bands, sometimes with the thin lines of a tartan."""
     x, y = grid(np.pi / 4 if angle > 0.7 else 0.05 * angle)
     period = 0.085 + 0.075 * scale
     duty = rng.uniform(0.28, 0.34)
@@ -119,6 +122,7 @@ def check(p: Palette, scale: float, angle: float, rng: np.random.Generator) -> n
 
 
 def dots(p: Palette, scale: float, angle: float, rng: np.random.Generator) -> np.ndarray:
+    """Discs on two square grids, one in the gaps of the other."""
     x, y = grid(angle * np.pi / 4)
     period = 0.075 + 0.06 * scale
     radius = np.float32(period * rng.uniform(0.2, 0.23))  # marks cover a quarter to a third
@@ -130,6 +134,7 @@ def dots(p: Palette, scale: float, angle: float, rng: np.random.Generator) -> np
 
 
 def zigzag(p: Palette, scale: float, angle: float, rng: np.random.Generator) -> np.ndarray:
+    """Bands that go up and down."""
     x, y = grid(0.05 * angle)
     period = 0.08 + 0.05 * scale
     tooth = np.abs(from_middle(x, 0.12 + 0.05 * scale))
@@ -181,6 +186,7 @@ def disc(picture: np.ndarray, center: np.ndarray, radius: float, color: np.ndarr
 
 
 def floral(p: Palette, scale: float, angle: float, rng: np.random.Generator) -> np.ndarray:
+    """Scattered flowers with leaves."""
     picture = plain(p)
     radius = 6 + 5 * scale  # of a petal's center from the flower's, in cloth pixels
     leaf = np.array([60.0, 105.0, 62.0])
@@ -254,10 +260,12 @@ def motif(garment: Garment) -> np.ndarray:
 
 
 def polygon(picture: np.ndarray, points: np.ndarray, color: list[float]) -> None:
+    """A filled polygon in place; points ``(N, 2)`` in pixels."""
     cv2.fillPoly(picture, [np.round(points * 16).astype(np.int32)], color, cv2.LINE_AA, SHIFT)
 
 
 def star(picture: np.ndarray, a: list[float], b: list[float], rng: np.random.Generator) -> None:
+    """A star in a disc."""
     cv2.circle(picture, (64, 64), 58, a, -1, cv2.LINE_AA)
     turn = -np.pi / 2 + np.arange(10) * np.pi / 5
     radius = np.where(np.arange(10) % 2 == 0, 50, 21)
@@ -268,12 +276,14 @@ def star(picture: np.ndarray, a: list[float], b: list[float], rng: np.random.Gen
 def mountains(
     picture: np.ndarray, a: list[float], b: list[float], rng: np.random.Generator
 ) -> None:
+    """Mountains and a sun in a frame."""
     cv2.rectangle(picture, (8, 16), (120, 112), a, -1)
     cv2.circle(picture, (90, 42), 15, b, -1, cv2.LINE_AA)
     polygon(picture, np.array([[8, 112], [48, 40], [76, 84], [92, 64], [120, 112]]), b)
 
 
 def letters(picture: np.ndarray, a: list[float], b: list[float], rng: np.random.Generator) -> None:
+    """A word over two bars."""
     words = ("NOVA", "SURF", "WILD", "ROCK", "CITY")
     word = words[int(rng.integers(len(words)))]
     font = cv2.FONT_HERSHEY_DUPLEX
@@ -283,11 +293,13 @@ def letters(picture: np.ndarray, a: list[float], b: list[float], rng: np.random.
 
 
 def rings(picture: np.ndarray, a: list[float], b: list[float], rng: np.random.Generator) -> None:
+    """Rings within each other."""
     for radius, color in ((60, a), (45, b), (30, a), (14, b)):
         cv2.circle(picture, (64, 64), radius, color, -1, cv2.LINE_AA)
 
 
 def heart(picture: np.ndarray, a: list[float], b: list[float], rng: np.random.Generator) -> None:
+    """A broken heart."""
     t = np.linspace(0, 2 * np.pi, 48)
     x = 16 * np.sin(t) ** 3
     y = 13 * np.cos(t) - 5 * np.cos(2 * t) - 2 * np.cos(3 * t) - np.cos(4 * t)
@@ -296,6 +308,7 @@ def heart(picture: np.ndarray, a: list[float], b: list[float], rng: np.random.Ge
 
 
 def face(picture: np.ndarray, a: list[float], b: list[float], rng: np.random.Generator) -> None:
+    """A cat's face."""
     polygon(picture, np.array([[18, 8], [54, 40], [20, 60]]), a)
     polygon(picture, np.array([[110, 8], [74, 40], [108, 60]]), a)
     cv2.ellipse(picture, (64, 72), (48, 46), 0, 0, 360, a, -1, cv2.LINE_AA)

@@ -111,13 +111,6 @@ def photograph(garment: Garment, photo: Photo, size: int = 128) -> np.ndarray:
     return developed(scene, photo, size, rng)
 
 
-def silhouette(garment: Garment, photo: Photo, size: int = 128) -> np.ndarray:
-    """Where the garment (or its wearer) is in ``photograph``'s picture: bool ``(size, size)``."""
-    large = size * SUPERSAMPLING
-    _, mask = lit_garment(garment, photo, large, np.random.default_rng(photo.seed))
-    return cv2.resize(mask, (size, size), interpolation=cv2.INTER_AREA) > 127
-
-
 def lit_garment(
     garment: Garment, photo: Photo, size: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -10,10 +10,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from flam_pl.config_data import WardrobeSettings
 from flam_pl.datasets.wardrobe.garment import SCHEMA, TRAIT_COLUMNS, Garment
 from flam_pl.datasets.wardrobe.joint import draw_change, draw_garment
 from flam_pl.datasets.wardrobe.photo import draw_photo, photograph
-from flam_pl.datasets.wardrobe.settings import WardrobeSettings
 
 SPLITS = ("train", "val", "evaluation")
 COLUMNS = (
@@ -45,6 +45,7 @@ class Item:
 
     @property
     def name(self) -> str:
+        """What the catalogue calls it."""
         stem = f"{self.split}-{self.number:05d}"
         return f"{stem}-changed-{self.change}" if self.change else stem
 

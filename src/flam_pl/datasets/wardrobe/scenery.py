@@ -48,6 +48,7 @@ def room_color(rng: np.random.Generator) -> np.ndarray:
 
 
 def tone(color: np.ndarray, factor: float) -> list[float]:
+    """The color made lighter (factor above 1) or darker."""
     return [float(c) for c in np.clip(color * factor, 0, 255)]
 
 
@@ -264,6 +265,7 @@ def occlude(scene: np.ndarray, kind: str, mask: np.ndarray, rng: np.random.Gener
 
 
 def integer(point: np.ndarray) -> tuple[int, int]:
+    """A point as whole pixels, for OpenCV."""
     return round(float(point[0])), round(float(point[1]))
 
 

@@ -34,10 +34,12 @@ class Torso:
 
     @property
     def shoulder_point(self) -> Point:
+        """Where the sleeve begins."""
         return self.shoulder, 0.035
 
     @property
     def armpit(self) -> Point:
+        """Where the sleeve ends below."""
         return self.chest, 0.2
 
 
@@ -307,6 +309,7 @@ def sleeve(
 
 
 def point(array: np.ndarray) -> Point:
+    """``(2,)`` as a pair."""
     return float(array[0]), float(array[1])
 
 

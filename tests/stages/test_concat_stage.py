@@ -1,0 +1,40 @@
+"""Cls-Concat's prototypes belong to the weights that are kept, also without a validation split."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from torch.utils.data import DataLoader
+
+from attribute_world import QUIET, SCHEMA, make_world
+from flam_pl.data.feature_batches import FeatureBatches, WholeBatch
+from flam_pl.nets.concat import ConcatClassifiers
+from flam_pl.stages.concat import ClassifierStage
+
+
+@pytest.mark.parametrize("validated", [True, False])
+def test_the_prototypes_are_those_of_the_last_weights(validated: bool) -> None:
+    world = make_world()
+    rows = torch.arange(len(world.features)).numpy()
+    net = ConcatClassifiers(SCHEMA, world.features.shape[1], width=5)
+    net.space.fit(world.features)
+    labelled = (world.features, torch.from_numpy(world.labels))
+    settings = {"noise": 0.1, "lr": 0.01, "weight_decay": 0.0}
+    stage = ClassifierStage(net, settings, lambda: labelled)
+    loaders: dict[str, Any] = {
+        "train_dataloaders": DataLoader(
+            FeatureBatches(world.store, rows, world.labels, 32), batch_size=None
+        ),
+        "val_dataloaders": DataLoader(WholeBatch(world.store, rows, world.labels), batch_size=None)
+        if validated
+        else [],
+    }
+    pl.Trainer(max_epochs=2, **QUIET).fit(stage, **loaders)  # type: ignore[arg-type]
+    found = {kind: net.prototypes(kind).clone() for kind in SCHEMA.types}
+    net.fit_prototypes(*labelled)
+    for kind, prototypes in found.items():
+        assert prototypes.norm(dim=1).min() > 0.9
+        torch.testing.assert_close(prototypes, net.prototypes(kind))

@@ -1,0 +1,51 @@
+"""What a run has trained is opened only where it fits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from attribute_world import SCHEMA
+from flam_pl.nets.embedder import Embedders
+from flam_pl.stages.handoff import HandoffError, StageRecord
+from flam_pl.trained import open_methods
+
+
+def record(stage: str, data: str, parent: str | None) -> StageRecord:
+    return StageRecord(
+        stage=stage,
+        inputs="",
+        data=data,
+        parent=parent,
+        checkpoint=f"sha of {stage}",
+        schema=SCHEMA.to_dict(),
+        settings={},
+        architecture={},
+        seed=0,
+        metrics={},
+        seconds=0.0,
+        versions={},
+    )
+
+
+def test_a_method_that_was_trained_on_another_split_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A frozen backbone's checkpoint stays the same when the split is drawn anew: what was
+    training then may be evaluated now."""
+    (tmp_path / "cls_concat").mkdir()
+    present = {
+        "backbone": record("backbone", "split 2", None),
+        "embedder": record("embedder", "split 2", "sha of backbone"),
+    }
+    method = record("cls_concat", "split 1", "sha of backbone")
+    method.save(tmp_path / "cls_concat")
+    monkeypatch.setattr("flam_pl.trained.require", lambda folder, stage: StageRecord.load(folder))
+    embedders = Embedders(SCHEMA, 4)
+    assert open_methods(tmp_path, embedders, present) == []
+    assert "cls_concat: trained on other labels or another split" in capsys.readouterr().out
+    replace(method, data="split 2").save(tmp_path / "cls_concat")
+    with pytest.raises((HandoffError, TypeError)):  # it fits, and is opened: there is no checkpoint
+        open_methods(tmp_path, embedders, present)
