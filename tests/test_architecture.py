@@ -19,6 +19,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "config_methods",
         "config_overrides",
         "config_pooling",
+        "config_stages",
         "errors",
         "files",
     ),

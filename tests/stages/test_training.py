@@ -13,7 +13,8 @@ import torch
 
 from attribute_world import SCHEMA, FeatureModule, World, make_world
 from flam_pl.attributes import AttributeSchema
-from flam_pl.config import Config, DataConfig, EmbedderConfig, LoggerConfig, TrainerConfig, to_plain
+from flam_pl.config import Config, DataConfig, LoggerConfig, TrainerConfig, to_plain
+from flam_pl.config_stages import EmbedderConfig
 from flam_pl.errors import FlamError
 from flam_pl.nets.embedder import Embedders
 from flam_pl.stages.embedder import EmbedderStage
