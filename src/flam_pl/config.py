@@ -193,6 +193,7 @@ LEAST = {
     "evaluation.examples": 0,
     "trainer.max_epochs": 1,
     "concat.width": 1,
+    "concat.hidden": 1,
     "concat.noise": 0,
     "concat.lr": 0,
     "concat.batch_size": 2,
