@@ -12,13 +12,23 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "flam_pl"
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("attributes", "config", "config_data", "config_methods", "errors"),
+    ("attributes", "config", "config_data", "config_methods", "config_tables", "errors"),
     ("losses", "retrieval"),
     ("nets",),
     ("datasets", "data"),
     ("stages",),
     ("editing", "galleries"),
-    ("trained", "pipeline", "evaluating", "methods", "benchmark", "reports", "serving", "__main__"),
+    (
+        "trained",
+        "pipeline",
+        "evaluating",
+        "methods",
+        "reproduction",
+        "benchmark",
+        "reports",
+        "serving",
+        "__main__",
+    ),
 )
 LONGEST_FILE = 400
 HEAPS = {"utils", "util", "misc", "helpers", "helper", "common"}

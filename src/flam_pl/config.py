@@ -25,6 +25,7 @@ from flam_pl.config_data import DATA_SCHEMAS, DataConfig
 from flam_pl.config_data import TableData as TableData
 from flam_pl.config_data import WardrobeData as WardrobeData
 from flam_pl.config_methods import METHODS, ConcatConfig, MemoryConfig
+from flam_pl.config_tables import PAPER_TABLES, TablesConfig
 from flam_pl.errors import FlamError
 
 
@@ -119,7 +120,7 @@ class ManipulatorConfig:
 class EvaluationConfig:
     """How retrieval and edits are measured."""
 
-    ks: list[int] = field(default_factory=lambda: [1, 5, 10, 20, 50])
+    ks: list[int] = field(default_factory=lambda: [1, 5, 10, 20, 50, 100])
     resamples: int = 1000
     seed: int = 0
     examples: int = 6
@@ -173,10 +174,15 @@ class Config:
     ablation: flam_s_adv, flam_m, flam_m_adv."""
     concat: ConcatConfig = field(default_factory=ConcatConfig)
     memory: MemoryConfig = field(default_factory=MemoryConfig)
+    tables: TablesConfig = field(default_factory=TablesConfig)
+
+    @property
+    def name(self) -> str:
+        return self.run or self.data.name
 
     @property
     def folder(self) -> Path:
-        return Path(self.runs_dir) / (self.run or self.data.name)
+        return Path(self.runs_dir) / self.name
 
 
 SCHEMAS: dict[tuple[str | None, str], type] = {
@@ -261,6 +267,10 @@ def check(config: Config) -> None:
     for method in config.methods:
         if method not in METHODS:
             raise ConfigError(f"methods has {method!r}; expected some of {', '.join(METHODS)}")
+    if not config.tables.which or not {*config.tables.which} <= {*PAPER_TABLES}:
+        raise ConfigError(
+            f"tables.which is {config.tables.which}; expected some of {list(PAPER_TABLES)}"
+        )
     shares = {
         "embedder.dropout": config.embedder.dropout,
         "manipulator.beta1": config.manipulator.beta1,
@@ -292,6 +302,8 @@ def check(config: Config) -> None:
         "manipulator.discriminator_hidden": config.manipulator.discriminator_hidden,
         "manipulator.discriminator_depth": config.manipulator.discriminator_depth,
         "seed": config.seed + 1,
+        "tables.seeds": min(config.tables.seeds, default=0) + 1,
+        "tables.backbone_epochs": 1 if (b := config.tables.backbone_epochs) is None else b,
     }
     for name, value in positive.items():
         if value < 1:
@@ -319,6 +331,13 @@ def check(config: Config) -> None:
             f"backbone.weights=imagenet-package holds tf_efficientnet_lite0, but backbone.model is "
             f"{config.backbone.model!r}. Use that model, or other weights."
         )
+
+
+def ablation(name: str) -> dict[str, Any]:
+    """What ``conf/manipulator/<name>.yaml`` changes of the manipulator's settings."""
+    changes = OmegaConf.to_container(OmegaConf.load(config_folder() / f"manipulator/{name}.yaml"))
+    assert isinstance(changes, dict)
+    return {str(key): value for key, value in changes.items() if key != "defaults"}
 
 
 def to_plain(config: Any) -> dict[str, Any]:
@@ -351,14 +370,12 @@ def load_run_config(overrides: Sequence[str]) -> tuple[Config, bool]:
     given = {override.split("=")[0] for override in overrides}
     groups = {key for key in given if "." not in key}  # data=... replaces all of data.*
     kept = [o for o in own if o.split("=")[0] not in given and o.split(".")[0] not in groups]
-    if not any(o.startswith("backbone=") for o in (*kept, *overrides)):
-        # other data would bring its own default backbone, but the run's is trained
-        chosen = [o.removeprefix("data=") for o in own if o.startswith("data=")]
-        kept.append(f"backbone={chosen[-1] if chosen else 'wardrobe'}")
     config, trained_on = load_config([*kept, *overrides]), load_config(own).data
-    return config, to_plain(replace(config.data, workers=trained_on.workers)) == to_plain(
-        trained_on
-    )
+    # other data would bring its own default backbone, but the run's is trained
+    backbone = [o for o in overrides if o.startswith(("backbone=", "backbone."))]
+    config.backbone = load_config([*own, *backbone]).backbone
+    same = replace(config.data, workers=trained_on.workers)
+    return config, to_plain(same) == to_plain(trained_on)
 
 
 def save_config(config: Config, overrides: Sequence[str]) -> None:

@@ -33,7 +33,7 @@ from flam_pl.nets.embedder import Embedders
 from flam_pl.nets.manipulator import Manipulator
 from flam_pl.stages.backbone import BackboneStage
 from flam_pl.stages.embedder import EmbedderStage
-from flam_pl.stages.handoff import StageRecord, sha256, write_text
+from flam_pl.stages.handoff import StageRecord, require, sha256, write_text
 from flam_pl.stages.manipulator import ManipulatorStage
 from flam_pl.stages.training import is_first_process, make_trainer, say, train_stage
 from flam_pl.trained import restore_backbone, restore_embedders
@@ -50,10 +50,16 @@ class Run:
     catalog: Catalog
     data: FlamDataModule
     seconds: dict[str, float] = field(default_factory=dict)
+    shared: Path | None = None
+    """Folder of the run whose backbone and features this one uses; None: it has its own."""
 
     @property
     def folder(self) -> Path:
         return self.config.folder
+
+    @property
+    def backbone_folder(self) -> Path:
+        return (self.shared or self.folder) / "backbone"
 
     @property
     def inputs(self) -> dict[str, str | int]:
@@ -75,13 +81,14 @@ class Run:
         pl.seed_everything(self.config.seed, workers=True, verbose=False)
 
 
-def train(config: Config, overrides: Sequence[str] = ()) -> Run:
+def train(config: Config, overrides: Sequence[str] = (), catalog: Catalog | None = None) -> Run:
     """All three stages.
 
     Args:
         overrides: the command's own settings, kept for commands that come back to the run.
+        catalog: the data set where it was read before, without what cannot be used.
     """
-    run, net = open_run(config, overrides)
+    run, net = open_run(config, overrides, catalog)
     backbone = train_backbone(run, net)
     extract(run, backbone, run.folder / "features")
     embedders = train_embedders(run, backbone)
@@ -89,11 +96,28 @@ def train(config: Config, overrides: Sequence[str] = ()) -> Run:
     return run
 
 
-def open_run(config: Config, overrides: Sequence[str] = ()) -> tuple[Run, Backbone]:
+def train_seed(run: Run, seed: int) -> Run:
+    """Stages 2 and 3 of ``run`` by another seed, in ``<run>/seeds/<seed>``, on its own features.
+
+    Stage 1 is most of the time, and a frozen backbone does not depend on the seed anyway.
+    """
+    config = replace(run.config, seed=seed, run=f"{run.config.name}/seeds/{seed}")
+    data = FlamDataModule(run.catalog, config, run.data.preprocess)
+    other = Run(config, run.catalog, data, shared=run.folder)
+    backbone = require(run.backbone_folder, "backbone")
+    extract(other, backbone, run.folder / "features")
+    train_manipulator(other, train_embedders(other, backbone))
+    return other
+
+
+def open_run(
+    config: Config, overrides: Sequence[str] = (), catalog: Catalog | None = None
+) -> tuple[Run, Backbone]:
     """Read the data set, leave out what cannot be used, build the backbone, open the folder."""
     pl.seed_everything(config.seed, workers=True, verbose=False)
     started = time.monotonic()
-    catalog = usable(open_catalog(config.data), config)
+    if catalog is None:
+        catalog = usable(open_catalog(config.data), config)
     check_usable(catalog)
     settings = config.backbone
     net = Backbone(settings.model, settings.feature_dim, settings.image_size)
@@ -158,7 +182,7 @@ def train_backbone(run: Run, net: Backbone) -> StageRecord:
         run.config,
         epochs=settings.max_epochs,
         monitor="val/R@1" if stage.findable.any() else None,
-        folder=run.folder / "backbone",
+        folder=run.backbone_folder,
         inputs=run.inputs | {"images": catalog.fingerprint(), "weights": weights_hash(settings)},
         parent=None,
         schema=catalog.schema,
@@ -189,7 +213,7 @@ def most_photographed(items: np.ndarray, count: int) -> list[int]:
 def extract(run: Run, backbone: StageRecord, folder: Path) -> None:
     """Features of the whole catalog by the trained backbone, from the cache where it fits."""
     started = time.monotonic()
-    net, run.data.preprocess = restore_backbone(run.config.folder / "backbone", backbone)
+    net, run.data.preprocess = restore_backbone(run.backbone_folder, backbone)
     nothing = (np.zeros(0, np.int64), np.zeros(0, bool))
     stage = BackboneStage(net, net.dimension, [0], nothing, to_plain(run.config.backbone))
     said = run.data.cache_features(
