@@ -10,7 +10,7 @@ import numpy as np
 
 from flam_pl.reports.published import published
 from flam_pl.reports.table_formats import Cell, PaperTable, Part
-from flam_pl.reports.tables import METHODS, short
+from flam_pl.reports.tables import METHODS
 
 Metrics = Mapping[str, Any]
 ABLATED = "FLAM (M, OS, adv)"
@@ -43,8 +43,12 @@ class Measured:
         parts = builders.get(number, [backbones, classification])
         return PaperTable(number, self.dataset, [build(self) for build in parts])
 
-    def notes(self, *own: str, all_seeds: bool = True) -> list[str]:
-        """A part's own notes, then what holds for all that is measured."""
+    def notes(self, *own: str, paper: Mapping[str, Any], all_seeds: bool = True) -> list[str]:
+        """A part's own notes, then what holds for all that is measured.
+
+        Args:
+            paper: the paper's figures beside it, if any.
+        """
         intervals = "In brackets the 95 % interval, resampled by query image."
         if all_seeds and len(self.seeds) > 1:
             listed = ", ".join(map(str, self.seeds))
@@ -53,8 +57,8 @@ class Measured:
                 "features (a figure without ± does not depend on them); in brackets the 95 % "
                 f"interval of seed {self.seeds[0]}, resampled by query image."
             )
-        paper = "(paper ...): what the paper prints for the same data set."
-        return [note for note in (self.note, *own, intervals, paper) if note]
+        beside = "(paper ...): what the paper prints for the same data set." if paper else ""
+        return [note for note in (self.note, *own, intervals, beside) if note]
 
     def cell(self, *keys: str, paper: float | None = None, seeds: int | None = None) -> Cell:
         """The figure that every seed's metrics have under ``keys``.
@@ -110,7 +114,8 @@ def instances(measured: Measured) -> Part:
         measured.notes(
             f"R@k: the item itself is among the first k. {queries['instance']} queries: {how}; "
             f"{queries['instance_without_match']} more have no match in the gallery. "
-            f"Features: {describe_backbone(measured.by_seed[0])}."
+            f"Features: {describe_backbone(measured.by_seed[0])}.",
+            paper=own,
         ),
     )
 
@@ -124,7 +129,10 @@ def edits(measured: Measured) -> Part:
     order = list(METHODS)
     for name in sorted(metrics["fam"], key=lambda n: order.index(n) if n in order else len(order)):
         own = paper.get(name, {})
-        cells = [measured.cell("fam", name, g, "T@50", paper=own.get(g)) for g in groups]
+        seeds = 1 if name == "no_edit" else None  # nothing of it is trained after stage 1
+        cells = [
+            measured.cell("fam", name, g, "T@50", paper=own.get(g), seeds=seeds) for g in groups
+        ]
         rows.append((_called(name, metrics), [_dimension(metrics, name), *cells]))
     return Part(
         "T@50 of edited searches, by the attribute type that is changed",
@@ -135,6 +143,7 @@ def edits(measured: Measured) -> Part:
             "M / S: the remaining types are matched too / only the target; adv: adversarial loss; "
             "OS: online sampling. Cls-Concat and Emb-Concat search a second vector that is stored "
             "for edits alone; all others search the features as they are stored.",
+            paper=paper,
         ),
     )
 
@@ -159,6 +168,7 @@ def both_tasks(measured: Measured) -> Part:
         measured.notes(
             "R@k: photos of an item are searched in the vectors that the method searches edits in.",
             _how_edits(metrics),
+            paper=paper,
         ),
     )
 
@@ -181,6 +191,7 @@ def backbones(measured: Measured) -> Part:
         measured.notes(
             f"Every stage is trained anew on each backbone's features, with seed {seed}.",
             _how_edits(measured.by_seed[0]),
+            paper=paper,
             all_seeds=False,
         ),
     )
@@ -205,7 +216,8 @@ def classification(measured: Measured) -> Part:
             "The classifiers are those of Cls-Concat, trained on original features of labelled "
             "training images. Original: the share of query images whose class they tell. "
             "Manipulated: the share of FLAM's edits of that type, those that count in Table 3, "
-            "whose wanted class they tell."
+            "whose wanted class they tell.",
+            paper=paper,
         ),
     )
 
@@ -218,13 +230,7 @@ def _mean_change(measured: Measured, types: Sequence[str], paper: float | None) 
         pairs = [(found["manipulated"][t], found["original"][t]) for t in types] if found else []
         if pairs and all(after["n"] and before["n"] for after, before in pairs):
             changes.append(float(np.mean([a["value"] - b["value"] for a, b in pairs])))
-    beside = f" (paper {paper:+.3f})" if paper is not None else ""
-    if not changes:
-        return Cell(beside.strip() or "-", {"published": paper})
-    std = float(np.std(changes, ddof=1)) if len(changes) > 1 else None
-    text = f"{np.mean(changes):+.3f}" + (f" ± {short(std)}" if std is not None else "")
-    data = {"values": changes, "mean": float(np.mean(changes)), "std": std, "published": paper}
-    return Cell(text + beside, data)
+    return Cell.changed(changes, paper)
 
 
 def _quoted(

@@ -38,17 +38,30 @@ class Cell:
             interval of the first seed.
         """
         known = [f for f in figures if f and f["n"]]
-        paper = f"(paper {short(published)})" if published is not None else ""
-        if not known:
-            return cls(paper or "-", {"published": published} if paper else {})
-        values = [float(f["value"]) for f in known]
-        mean, std = float(np.mean(values)), None
-        text = short(values[0])
-        if len(values) > 1:
-            std = float(np.std(values, ddof=1))
-            text = f"{short(mean)} ± {short(std)}"
-        data = {**known[0], "values": values, "mean": mean, "std": std, "published": published}
-        return cls(" ".join(filter(None, [text, interval(known[0]), paper])), data)
+        first = known[0] if known else {}
+        return cls._of(
+            [float(f["value"]) for f in known], first, interval(first) if first else "", published
+        )
+
+    @classmethod
+    def changed(cls, changes: Sequence[float], published: float | None = None) -> Cell:
+        """The difference of two shares, of each seed, without an interval."""
+        return cls._of(changes, {}, "", published)
+
+    @classmethod
+    def _of(
+        cls, values: Sequence[float], first: Mapping[str, Any], around: str, published: float | None
+    ) -> Cell:
+        mean = float(np.mean(values)) if values else None
+        std = float(np.std(values, ddof=1)) if len(values) > 1 else None
+        words = [
+            short(mean) if mean is not None else "",
+            f"± {short(std)}" if std is not None else "",
+            around,
+            f"(paper {short(published)})" if published is not None else "",
+        ]
+        data = {**first, "values": [*values], "mean": mean, "std": std, "published": published}
+        return cls(" ".join(filter(None, words)) or "-", data)
 
 
 @dataclass(frozen=True)
