@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from flam_pl.config import (
     ConfigError,
     TableData,
     WardrobeData,
+    ablation,
     check,
     config_folder,
     load_config,
@@ -21,6 +23,7 @@ from flam_pl.config import (
     save_config,
     to_plain,
 )
+from flam_pl.config_methods import ABLATIONS, METHODS
 from flam_pl.errors import FlamError
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
@@ -65,6 +68,31 @@ def test_the_backbone_follows_the_data_unless_it_is_named(data: str) -> None:
     tuned = load_config([f"data={data}"]).backbone.max_epochs > 0
     assert tuned == (data == "wardrobe")
     assert load_config([f"data={data}", "backbone=resnet50"]).backbone.model == "resnet50"
+
+
+def test_an_ablation_is_the_paper_s_recipe_without_what_its_row_lacks(defaults: Config) -> None:
+    """Table 3: S, adv | M | M, adv; the file is read both as a choice and as a change."""
+    lacks = {
+        "flam_s_adv": {"with_remaining": False, "online_sampling": False},
+        "flam_m": {"adversarial_weight": 0.0, "online_sampling": False},
+        "flam_m_adv": {"online_sampling": False},
+    }
+    assert set(lacks) == set(ABLATIONS)
+    for name, changes in lacks.items():
+        assert ablation(name) == changes
+        chosen = load_config([f"manipulator={name}"]).manipulator
+        assert chosen == replace(defaults.manipulator, **changes)
+        assert load_config([f"experiment={name}"]).methods == [name]
+    assert load_config(["experiment=flam_m_os_adv"]) == defaults
+    assert set(load_config(["experiment=table3"]).methods) == set(METHODS)
+
+
+def test_a_quick_trial_is_quick_on_any_data() -> None:
+    wardrobe = load_config(["experiment=quick"])
+    assert wardrobe.folder == Path("runs/wardrobe_small") and wardrobe.tables.note
+    own = load_config(["experiment=quick", "data=table", "data.root=/photos.csv"])
+    assert isinstance(own.data, TableData) and own.backbone.max_epochs == 0
+    assert own.manipulator == wardrobe.manipulator
 
 
 def test_overrides_arrive_with_their_types() -> None:
@@ -143,6 +171,10 @@ def defaults() -> Config:
         ({"evaluation.resamples": 0}, ["evaluation.resamples"]),
         ({"evaluation.ks": []}, ["evaluation.ks"]),
         ({"evaluation.ks": [5, 0]}, ["evaluation.ks"]),
+        ({"tables.which": []}, ["tables.which"]),
+        ({"tables.which": [2, 6]}, ["tables.which", "[2, 6]"]),
+        ({"tables.seeds": [1, -1]}, ["tables.seeds"]),
+        ({"tables.backbone_epochs": 0}, ["tables.backbone_epochs"]),
         # a pair that contradicts itself: both are named
         (
             {"backbone.weights": "imagenet-package", "backbone.model": "resnet50"},
@@ -249,6 +281,16 @@ def test_other_data_does_not_change_the_run_s_backbone(tmp_path: Path) -> None:
     where = trained(tmp_path, "data.train_items=50")
     config, _ = load_run_config([*where, "data=table", "data.root=/photos.csv"])
     assert config.backbone.max_epochs > 0 and config.backbone.image_size == 112
+
+
+def test_a_run_of_an_experiment_keeps_its_backbone(tmp_path: Path) -> None:
+    where = trained(tmp_path, "experiment=quick")
+    config, own = load_run_config(where)
+    assert own and config.backbone.max_epochs == 2
+    config, own = load_run_config([*where, "data=fashion_products", "data.root=/photos"])
+    assert not own and config.backbone.max_epochs == 2
+    config, _ = load_run_config([*where, "backbone.extract_batch=7"])
+    assert config.backbone.extract_batch == 7 and config.backbone.max_epochs == 2
 
 
 def test_the_number_of_workers_is_not_other_data(tmp_path: Path) -> None:
