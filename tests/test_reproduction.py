@@ -68,6 +68,7 @@ def test_figures_are_those_of_the_reports_with_the_seeds_summed_up(folder: Path)
     run = folder / "runs" / "wardrobe"
     own = [metrics(run), metrics(run / "seeds" / "1")]
     assert own[1]["config"]["seed"] == 1
+    assert json.loads((run / "tables" / "table3.json").read_text())["seeds"] == [0, 1]
     cells = read(folder, 3)
     for name, label in (("emb_concat", "Emb-Concat"), ("flam_m", "FLAM (M)")):
         values = [m["fam"][name]["color"]["T@50"]["value"] for m in own]

@@ -53,7 +53,8 @@ def make_tables(config: Config, overrides: Sequence[str] = ()) -> str | None:
     else:
         run = train(config, overrides)
         train_methods(run)
-        by_seed = [run, *(with_seed(run, seed) for seed in further_seeds(config))]
+        seeds = further_seeds(config) if needed else []  # Table 2 is of stage 1 alone
+        by_seed = [run, *(with_seed(run, seed) for seed in seeds)]
         by_backbone = {
             name: train(of_backbone, own_overrides, run.catalog)
             for name, (of_backbone, own_overrides) in others.items()

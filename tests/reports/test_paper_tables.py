@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flam_pl.reports.paper_tables import Measured
+from flam_pl.reports.paper_tables import Measured, describe_backbone
 from flam_pl.reports.published import published
 from flam_pl.reports.table_formats import Part
 
@@ -64,6 +64,7 @@ def metrics(seed: int = 0) -> dict[str, Any]:
                 "max_epochs": 20,
                 "image_size": 224,
             },
+            "trainer": {"max_epochs": None},
             "manipulator": {
                 "with_remaining": True,
                 "online_sampling": True,
@@ -168,6 +169,14 @@ def test_table_5_has_a_row_a_backbone_and_the_change_of_the_accuracy() -> None:
     found = cells(right)["manipulated", "mean change"]
     assert found.data["mean"] == pytest.approx(change) and found.data["published"] == 0.102
     assert cells(right)["original", "shape"].data["published"] == 0.352
+
+
+def test_a_shortened_training_is_described_as_it_was() -> None:
+    short = metrics()
+    short["config"]["trainer"]["max_epochs"] = 1
+    assert describe_backbone(short) == "resnet50, 1 epoch from timm, 224 px, 1024 dimensions"
+    short["config"]["backbone"]["max_epochs"] = 0
+    assert describe_backbone(short) == "resnet50, timm, frozen, 224 px, 1024 dimensions"
 
 
 def test_a_frozen_network_is_not_set_beside_the_paper_s_trained_one() -> None:

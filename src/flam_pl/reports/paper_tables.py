@@ -41,7 +41,7 @@ class Measured:
         """Table ``number`` of the paper, 1 to 5."""
         builders = {1: [classes], 2: [instances], 3: [edits], 4: [both_tasks]}
         parts = builders.get(number, [backbones, classification])
-        return PaperTable(number, self.dataset, [build(self) for build in parts])
+        return PaperTable(number, self.dataset, [build(self) for build in parts], self.seeds)
 
     def notes(self, *own: str, paper: Mapping[str, Any], all_seeds: bool = True) -> list[str]:
         """A part's own notes, then what holds for all that is measured.
@@ -273,12 +273,11 @@ def _how_edits(metrics: Metrics) -> str:
 
 
 def describe_backbone(metrics: Metrics) -> str:
-    """E.g. ``tf_efficientnet_lite0, 4 epochs, 112 px, 1280 dimensions``."""
-    settings = metrics["config"]["backbone"]
-    epochs = settings["max_epochs"]
-    trained = (
-        f"{epochs} epoch{'s' * (epochs > 1)} from {settings['weights']}" if epochs else "frozen"
-    )
+    """E.g. ``resnet50, 20 epochs from timm, 224 px, 1024 dimensions``."""
+    settings, most = metrics["config"]["backbone"], metrics["config"]["trainer"]["max_epochs"]
+    epochs = settings["max_epochs"] and (most or settings["max_epochs"])
+    start = settings["weights"]
+    trained = f"{epochs} epoch{'s' * (epochs > 1)} from {start}" if epochs else f"{start}, frozen"
     return (
         f"{settings['model']}, {trained}, {settings['image_size']} px, "
         f"{metrics['dimensions']['flam']} dimensions"

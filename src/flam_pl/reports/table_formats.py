@@ -86,6 +86,8 @@ class PaperTable:
     number: int
     dataset: str
     parts: Sequence[Part]
+    seeds: Sequence[int] = ()
+    """That ``values`` of the cells are of, in this order."""
 
     def title_of(self, part: Part) -> str:
         return f"Table {self.number} on {self.dataset}: {part.title}"
@@ -132,7 +134,12 @@ class PaperTable:
             }
             for part in self.parts
         ]
-        whole = {"table": self.number, "dataset": self.dataset, "parts": parts}
+        whole = {
+            "table": self.number,
+            "dataset": self.dataset,
+            "seeds": list(self.seeds),
+            "parts": parts,
+        }
         return json.dumps(whole, indent=1, allow_nan=False)
 
     def write(self, folder: Path) -> None:
