@@ -174,7 +174,6 @@ def defaults() -> Config:
         ({"tables.which": []}, ["tables.which"]),
         ({"tables.which": [2, 6]}, ["tables.which", "[2, 6]"]),
         ({"tables.seeds": [1, -1]}, ["tables.seeds"]),
-        ({"tables.backbone_epochs": 0}, ["tables.backbone_epochs"]),
         # a pair that contradicts itself: both are named
         (
             {"backbone.weights": "imagenet-package", "backbone.model": "resnet50"},

@@ -6,15 +6,19 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from flam_pl.__main__ import main
+from flam_pl.attributes import AttributeSchema
 from flam_pl.config import load_config
 from flam_pl.data.datamodule import FlamDataModule
+from flam_pl.data.images import Preprocess
+from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.sources import open_catalog
 from flam_pl.pipeline import Run, extract
-from flam_pl.reproduction import backbone_settings, further_seeds
+from flam_pl.reproduction import backbone_settings, further_seeds, trainable
 from flam_pl.trained import Trained
 from test_pipeline import TINY
 
@@ -26,7 +30,6 @@ QUICKER = (
     "logger.wandb=off",
     "tables.seeds=[0,1]",
     "tables.backbones=[scratch]",
-    "tables.backbone_epochs=1",
     "tables.note='only a test'",
 )
 
@@ -87,7 +90,7 @@ def test_a_backbone_is_a_run_of_its_own(folder: Path) -> None:
     run = folder / "runs" / "wardrobe" / "backbones" / "scratch"
     own = metrics(run)
     assert own["config"]["backbone"]["image_size"] == 64  # the shipped one, not this run's
-    assert own["config"]["backbone"]["max_epochs"] == 1  # but for tables.backbone_epochs
+    assert own["config"]["backbone"]["max_epochs"] == 1  # no longer than this run's
     assert own["config"]["manipulator"]["hidden"] == 64  # all else as in this run
     cells = read(folder, 5)
     assert list(cells) == ["resnet10t (this run)", "scratch"]
@@ -216,3 +219,16 @@ def test_a_backbone_that_is_not_there_is_refused_before_anything_is_trained(
     assert main(["tables", "tables.backbones=[resnet5000]", *where]) == 1
     assert "resnet5000" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_a_backbone_that_nothing_can_be_learnt_for_is_left_out(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Tables 1 to 4 must not fail on a data set without items."""
+    rows = {"path": ["a.jpg", "b.jpg"], "split": "train", "color": ["red", "blue"]}
+    schema = AttributeSchema({"color": ("blue", "red")})
+    catalog = Catalog.build("mine", Path("/nowhere"), pd.DataFrame(rows), schema)
+    scratch, frozen = (load_config([f"backbone={b}"]) for b in ("scratch", "imagenet_frozen"))
+    run = Run(frozen, catalog, FlamDataModule(catalog, frozen, Preprocess(32, "pad")))
+    assert trainable(run, frozen) and not trainable(run, scratch)
+    assert "no photos of two items" in capsys.readouterr().out

@@ -303,7 +303,6 @@ def check(config: Config) -> None:
         "manipulator.discriminator_depth": config.manipulator.discriminator_depth,
         "seed": config.seed + 1,
         "tables.seeds": min(config.tables.seeds, default=0) + 1,
-        "tables.backbone_epochs": 1 if (b := config.tables.backbone_epochs) is None else b,
     }
     for name, value in positive.items():
         if value < 1:

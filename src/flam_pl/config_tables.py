@@ -17,9 +17,7 @@ class TablesConfig:
     then give mean and standard deviation."""
     backbones: list[str] = field(default_factory=lambda: ["imagenet_frozen", "scratch"])
     """Table 5: choices of ``conf/backbone/``, each trained as a run of its own, beside the run's
-    own backbone. The paper's: resnet50, seresnet50, seresnext50_32x4d, inception_resnet_v2,
-    densenet121."""
-    backbone_epochs: int | None = None
-    """Most epochs of those; null: as many as their own settings say."""
+    own backbone and for at most as many epochs. The paper's: resnet50, seresnet50,
+    seresnext50_32x4d, inception_resnet_v2, densenet121."""
     note: str = ""
     """Said below every table."""

@@ -161,7 +161,7 @@ def train_backbone(run: Run, net: Backbone) -> StageRecord:
     """Stage 1: features in which photos of one item lie together."""
     settings, catalog = run.config.backbone, run.catalog
     data = run.data.serve("images")
-    if settings.max_epochs and len(np.unique(catalog.items[data.item_rows])) < 2:
+    if settings.max_epochs and not has_items_to_learn(run):
         raise FlamError(
             f"{catalog.name}: training a backbone needs photos of two items or more (a column "
             '"item"). Without them use a frozen one: backbone=imagenet_frozen.'
@@ -195,6 +195,11 @@ def train_backbone(run: Run, net: Backbone) -> StageRecord:
     )
     run.seconds["backbone"] = record.seconds
     return record
+
+
+def has_items_to_learn(run: Run) -> bool:
+    """Whether a backbone can be trained: a triplet needs photos of two items."""
+    return len(np.unique(run.catalog.items[run.data.item_rows])) >= 2
 
 
 def weights_hash(settings: BackboneConfig) -> str:

@@ -15,7 +15,7 @@ from flam_pl.datasets.inspection import class_counts
 from flam_pl.datasets.sources import open_catalog
 from flam_pl.evaluating import measured
 from flam_pl.methods import train_methods
-from flam_pl.pipeline import Run, train, train_seed
+from flam_pl.pipeline import Run, has_items_to_learn, train, train_seed
 from flam_pl.reports.paper_tables import Measured
 from flam_pl.stages.training import is_first_process, say
 
@@ -58,6 +58,7 @@ def make_tables(config: Config, overrides: Sequence[str] = ()) -> str | None:
         by_backbone = {
             name: train(of_backbone, own_overrides, run.catalog)
             for name, (of_backbone, own_overrides) in others.items()
+            if trainable(run, of_backbone)
         }
         if not is_first_process():
             return None
@@ -86,21 +87,30 @@ def backbone_settings(
 ) -> dict[str, tuple[Config, list[str]]]:
     """Choice of ``conf/backbone/`` -> settings and overrides of its run, as ``train`` takes them.
 
-    A choice that is the run's own backbone is left out: it needs no second run.
+    A choice that is the run's own backbone is left out: it needs no second run. None is trained for
+    longer than the run's own, if that is trained: they are to be compared.
     """
     kept = [o for o in overrides if not o.startswith(("backbone=", "backbone.", "run="))]
-    most = config.tables.backbone_epochs
+    most = config.backbone.max_epochs
     found = {}
     for name in config.tables.backbones:
         own = [*kept, f"backbone={name}", f"run={config.name}/backbones/{name}", "methods=[]"]
         of_backbone = load_config(own)
         if of_backbone.backbone == config.backbone:
             continue
-        if most is not None and of_backbone.backbone.max_epochs > most:
+        if most and of_backbone.backbone.max_epochs > most:
             own.append(f"backbone.max_epochs={most}")
             of_backbone = load_config(own)
         found[name] = (replace(of_backbone, evaluation=config.evaluation), own)
     return found
+
+
+def trainable(run: Run, config: Config) -> bool:
+    """Whether the data set has what this backbone needs; says so where it has not."""
+    if not config.backbone.max_epochs or has_items_to_learn(run):
+        return True
+    say(f"{config.name}: left out, {run.catalog.name} has no photos of two items to train it on")
+    return False
 
 
 def fill(by_seed: Sequence[Run], by_backbone: Mapping[str, Run]) -> Measured:
