@@ -146,7 +146,7 @@ def train_stage(
         save_weights_only=True,
         enable_version_counter=False,
     )
-    loggers = make_loggers(config.logger, stage, folder, str(config.folder.name))
+    loggers = make_loggers(config.logger, stage, folder, config.name.replace("/", "-"))
     trainer = make_trainer(config, epochs, [keep], logger=loggers, log_every_n_steps=10)
     record = None if config.retrain else StageRecord.load(folder)
     if record and record.inputs == wanted and trained(folder, record):
