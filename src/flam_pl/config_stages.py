@@ -75,14 +75,14 @@ class EmbedderConfig:
 class ManipulatorConfig:
     """Stage 3: equations (3) to (5)."""
 
-    hidden: int = 1024
+    hidden: int = 512
     depth: int = 2
     residual: bool = False
     """Whether G adds a change to the feature, or makes the whole of the new one; a residual G keeps
     of the item what the edit should have replaced, and half as many first results are right."""
     shared: bool = True
     """One generator for all target types; false: one a type."""
-    discriminator_hidden: int = 1024
+    discriminator_hidden: int = 512
     discriminator_depth: int = 2
     noise: float = 0.5
     """Standard deviation of the noise on D's input at the start; without it G fools D by tiny
@@ -104,4 +104,4 @@ class ManipulatorConfig:
     """Largest gradient norm of G and of D; 0 does not clip."""
     batch_size: int = 256
     steps_per_epoch: int = 250
-    max_epochs: int = 8
+    max_epochs: int = 6
