@@ -28,8 +28,10 @@ def numbers(log: Path, ks: Sequence[int]) -> dict[str, Any] | None:
     logged = [f"T@{k}" for k in ks if f"val/T@{k}" in table]
     if COSINE not in table or not logged:
         return None
-    # a step of G is also one of D; the last validation, of the weights that are kept, comes again
-    seen = table.dropna(subset=[COSINE]).drop_duplicates("epoch", keep="first")
+    # at last the weights that are kept are validated again, after an epoch that was not trained
+    trained = table.loc[table.filter(like="train/").notna().any(axis=1), "epoch"]
+    validated = table.dropna(subset=[COSINE])
+    seen = validated[validated["epoch"].isin(trained)].drop_duplicates("epoch")
     names = ["cosine_recovered", "cosine_edited", *logged]
     return {
         "epochs": [

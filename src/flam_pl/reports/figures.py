@@ -62,6 +62,8 @@ def choose_examples(data: EvaluationSet, count: int, seed: int) -> list[Example]
     for t, name in enumerate(data.schema.types):
         found: list[Example] = []
         for query in rng.permutation(data.queries):
+            if len(found) == count:
+                break
             labels = np.repeat(data.labels[query][None], data.schema.sizes[t], axis=0)
             labels[:, t] = np.arange(data.schema.sizes[t])
             codes = data.schema.combinations(labels)
@@ -70,8 +72,6 @@ def choose_examples(data: EvaluationSet, count: int, seed: int) -> list[Example]
             if possible:
                 wanted = data.schema.of(name)[int(rng.choice(possible))]
                 found.append(Example(int(query), name, wanted))
-            if len(found) == count:
-                break
         examples += found
     return examples
 
