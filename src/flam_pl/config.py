@@ -204,6 +204,7 @@ LEAST = {
     "figures.manipulated": 2,
     "trainer.max_epochs": 1,
     "concat.width": 1,
+    "concat.hidden": 1,
     "concat.noise": 0,
     "concat.lr": 0,
     "concat.batch_size": 2,

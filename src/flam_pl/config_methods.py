@@ -17,6 +17,9 @@ class ConcatConfig:
 
     width: int = 341
     """Dimensions of each type's part."""
+    hidden: int | None = 512
+    """Cls-Concat's layer before that one; null: none, the other reading of the paper's text, which
+    makes a far weaker baseline."""
     dropout: float = 0.5
     noise: float = 0.5
     """As for the embedders."""

@@ -77,7 +77,9 @@ class ManipulatorConfig:
 
     hidden: int = 1024
     depth: int = 2
-    residual: bool = True
+    residual: bool = False
+    """Whether G adds a change to the feature, or makes the whole of the new one; a residual G keeps
+    of the item what the edit should have replaced, and half as many first results are right."""
     shared: bool = True
     """One generator for all target types; false: one a type."""
     discriminator_hidden: int = 1024
@@ -87,7 +89,7 @@ class ManipulatorConfig:
     changes, and with much of it D cannot teach yet and G stays at the identity."""
     noise_end: float = 2.0
     """The same at the end; it rises in a straight line."""
-    adversarial_weight: float = 0.5
+    adversarial_weight: float = 0.1
     matching_weight: float = 1.0
     cycle_weight: float = 0.3
     with_remaining: bool = True

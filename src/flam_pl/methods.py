@@ -46,7 +46,7 @@ def train_concat(run: Run, name: str, embedder: StageRecord) -> StageRecord:
     }
     stage: ClassifierStage | EmbedderStage
     if name == "cls_concat":
-        architecture["width"] = settings.width
+        architecture |= {"width": settings.width, "hidden": settings.hidden}
         net = ConcatClassifiers(catalog.schema, **architecture)
         net.space.fit(data.features.rows(rows))
         stage = ClassifierStage(

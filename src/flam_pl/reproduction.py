@@ -94,14 +94,20 @@ def backbone_settings(
     most = config.backbone.max_epochs
     found = {}
     for name in config.tables.backbones:
-        own = [*kept, f"backbone={name}", f"run={config.name}/backbones/{name}", "methods=[]"]
+        own = [
+            *kept,
+            f"backbone={name}",
+            f"run={config.name}/backbones/{name}",
+            "methods=[]",
+            f"evaluation.ks={config.evaluation.ks}",
+        ]
         of_backbone = load_config(own)
         if of_backbone.backbone == config.backbone:
             continue
         if most and of_backbone.backbone.max_epochs > most:
             own.append(f"backbone.max_epochs={most}")
             of_backbone = load_config(own)
-        found[name] = (replace(of_backbone, evaluation=config.evaluation), own)
+        found[name] = (of_backbone, own)
     return found
 
 

@@ -33,9 +33,9 @@ def test_accuracies_are_those_of_a_loop_over_queries_and_edits() -> None:
     queries = np.sort(rng.choice(40, 25, replace=False))  # the others are in the gallery only
     nobody = np.full(40, -1)
     data = EvaluationSet(SCHEMA, world.features, world.labels, queries, nobody, nobody)
-    net = ConcatClassifiers(SCHEMA, world.features.shape[1], width=6).eval()
+    net = ConcatClassifiers(SCHEMA, world.features.shape[1], width=6, hidden=None).eval()
     for t, classifier in enumerate(net.by_type):  # a head that knows something
-        classifier.middle.weight.data[: SCHEMA.sizes[t]] = world.directions[t]
+        classifier.layers[0].weight.data[: SCHEMA.sizes[t]] = world.directions[t]
         classifier.head.weight.data = torch.eye(SCHEMA.sizes[t], 6)
     editor = Towards(world.directions)
     asked = evaluate_edits(editor, data, [1]).asked
