@@ -135,7 +135,7 @@ def test_a_data_set_without_colors_edits_its_first_type() -> None:
 
 def test_classes_that_are_colors_are_drawn_in_their_own() -> None:
     assert spaces.class_colors(("red", "Navy Blue", "grey")) != ["red", "navyblue", "grey"]
-    assert spaces.class_colors(("red", "Navy", "grey")) == ["red", "navy", "grey"]
+    assert spaces.class_colors(("red", "Sky-Blue", "black")) == ["red", "skyblue", "black"]
     assert len(set(spaces.class_colors(tuple("abcdefghijkl")))) == 12
 
 

@@ -50,16 +50,16 @@ def draw(found: Mapping[str, Any]) -> Figure:
     for axis, name in zip(axes[0], plain, strict=True):
         values = [epoch[name] for epoch in epochs]
         axis.plot(cosines, values, color="#bbbbbb", lw=1, zorder=1)
-        points = axis.scatter(
+        axis.scatter(
             cosines, values, c=[e["epoch"] for e in epochs], cmap="viridis", s=28, zorder=2
         )
         for epoch, x, y in zip(epochs, cosines, values, strict=True):
             axis.annotate(str(epoch["epoch"]), (x, y), (4, 4), textcoords="offset points", size=8)
         axis.axhline(plain[name], color="grey", ls=":", lw=1.2, label="no edit")
-        axis.set_xlabel("cosine(x, $\\hat{x}$), validation")
+        axis.set_xlabel("cosine(x, $\\hat{x}$)")
         axis.set_ylabel(name)
         axis.margins(0.12)
         axis.legend(fontsize=8, loc="best")
+    figure.suptitle("stage 3 on the validation split, a point an epoch", fontsize=10)
     figure.tight_layout()
-    figure.colorbar(points, ax=axes[0].tolist(), label="epoch", pad=0.02)
     return figure

@@ -80,7 +80,7 @@ def draw(searches: Sequence[Search], data: EvaluationSet, paths: Sequence[Path])
         axis.axis("off")
     for number, (name, of_type) in enumerate(blocks.items()):
         columns = axes[:, number * len(widths) :]
-        columns[0, 2].annotate(
+        columns[0, 0].annotate(
             f"edits of {name}",
             (0, 1),
             (0, 20),
@@ -99,8 +99,7 @@ def _draw_search(
 ) -> None:
     query: Axes = line[0]
     show_image(query, paths[search.example.query], QUERY)
-    own, wish = search.example.title(data).split("\n")
-    query.set_title(own, fontsize=7, pad=4, loc="left")
-    line[2].set_title(wish, fontsize=9, pad=4, loc="left", weight="bold")
+    own = named(data, search.example.query)[search.example.target_type]
+    query.set_title(f"{own} → {search.example.target_class}", fontsize=9, pad=4, loc="left")
     for axis, position, hit in zip(line[2:], search.results, search.hits, strict=False):
         show_image(axis, paths[position], HIT if hit else None)

@@ -161,14 +161,26 @@ def points_of(spaces: Spaces, by_type: Mapping[str, np.ndarray]) -> dict[str, An
 
 
 def draw(spaces: Spaces, by_type: Mapping[str, np.ndarray]) -> Figure:
-    """A map a space, side by side; a color a class, the edited ones in black."""
+    """A map a space, side by side; a color a class, the edited ones as black crosses.
+
+    t-SNE draws dense places as large as sparse ones: how far a map collapsed is in its title.
+    """
     types = spaces.schema.types
     figure, axes = plt.subplots(1, len(types), figsize=(4.3 * len(types), 5.6), squeeze=False)
+    found = numbers(spaces)["spaces"]
     for t, (axis, name) in enumerate(zip(axes[0], types, strict=True)):
         _draw_map(axis, by_type[name], spaces.labels[:, t], spaces.schema.of(name))
-        axis.set_title(f"embeddings of {name}", fontsize=11)
+        before, after = found[name]["before"], found[name]["after"]
+        change = ", ".join(
+            f"{what} {before[key]:.2f} → {after[key]:.2f}"
+            for what, key in (("spread", "spread"), ("distance to wanted", "distance_to_wanted"))
+        )
+        axis.set_title(f"embeddings of {name}\n", fontsize=11)
+        axis.text(0.5, 1.02, change, fontsize=8, ha="center", transform=axis.transAxes)
     edit = f"edited to {spaces.target_type} {spaces.target_class}"
-    figure.suptitle(f"{len(spaces.labels)} images; black: {len(spaces.edited)} of them {edit}")
+    figure.suptitle(
+        f"{len(spaces.labels)} images; crosses: {len(spaces.edited)} of them, {edit}", fontsize=11
+    )
     figure.tight_layout()
     return figure
 
@@ -204,7 +216,7 @@ def _draw_map(axis: Axes, points: np.ndarray, labels: np.ndarray, classes: tuple
 def class_colors(classes: tuple[str, ...]) -> list[Any]:
     """Their own where all classes are colors with a name, else twenty that differ."""
     names = [name.lower().replace(" ", "").replace("-", "") for name in classes]
-    if all(map(is_color_like, names)) and "black" not in names:
+    if all(map(is_color_like, names)):
         return list(names)
     wheel = colormaps["tab10" if len(classes) <= 10 else "tab20"]
     return [wheel(c % wheel.N) for c in range(len(classes))]
