@@ -8,7 +8,7 @@ from typing import Any
 
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullLocator
+from matplotlib.ticker import NullLocator
 
 from flam_pl.attributes import UNLABELLED
 from flam_pl.config import Config
@@ -105,6 +105,8 @@ def label_counts(catalog: Catalog) -> dict[str, int]:
 def draw(found: Mapping[str, Any]) -> Figure:
     """A panel a cut-off, a line a method over the share on a log axis, with 95 % intervals."""
     shares = [100 * share for share in found["shares"]]
+    labels = [sum(of_type.values()) for of_type in found["labels"]]
+    ticks = [f"{share:g} %\n{count:,}" for share, count in zip(shares, labels, strict=True)]
     figure, axes = plt.subplots(1, len(CUTOFFS), figsize=(4.6 * len(CUTOFFS), 3.8))
     colors = dict(zip(SHOWN, ("#7f7f7f", "#bcbd22", "#d62728", "#1f77b4", "#17becf"), strict=True))
     for axis, k in zip(axes, CUTOFFS, strict=True):
@@ -129,9 +131,8 @@ def draw(found: Mapping[str, Any]) -> Figure:
             )
         axis.set_xscale("log")
         axis.xaxis.set_minor_locator(NullLocator())
-        axis.set_xticks(shares)
-        axis.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g} %"))
-        axis.set_xlabel("training labels kept")
+        axis.set_xticks(shares, ticks)
+        axis.set_xlabel("training labels kept, and their number")
         axis.set_ylabel(f"T@{k}")
         axis.set_ylim(bottom=0)
         axis.grid(alpha=0.25)
