@@ -8,7 +8,7 @@ ARGS ?=
 FAISS = $(if $(wildcard $(VENV)/.gpu),gpu,cpu)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-gpu data verify-data train-backbone train-flam evaluate report tables table1 table2 table3 table4 table5 bench notebooks test lint clean
+.PHONY: help setup setup-gpu data verify-data train-backbone train-flam evaluate report tables table1 table2 table3 table4 table5 figures bench notebooks test lint clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -48,6 +48,9 @@ tables: $(ENV) ## the paper's Tables 1 to 5 with one's own figures (make table1 
 
 table1 table2 table3 table4 table5: $(ENV)
 	$(RUN) tables "tables.which=[$(@:table%=%)]" $(ARGS)
+
+figures: $(ENV) ## the paper's Figures 2 and 3, convergence, T@k against the share of labels
+	$(RUN) figures $(ARGS)
 
 bench: $(ENV) ## compare the training step with a bare PyTorch loop, extraction with the bare model
 	$(RUN) bench $(ARGS)

@@ -228,6 +228,14 @@ def defaults() -> Config:
         ({"tables.which": []}, ["tables.which"]),
         ({"tables.which": [2, 6]}, ["tables.which", "[2, 6]"]),
         ({"tables.seeds": [1, -1]}, ["tables.seeds"]),
+        ({"figures.which": []}, ["figures.which"]),
+        ({"figures.which": ["2", "4"]}, ["figures.which", "'4'", "convergence"]),
+        ({"figures.shares": []}, ["figures.shares"]),
+        ({"figures.shares": [0.5, 0.0]}, ["figures.shares", "[0.5, 0.0]"]),
+        ({"figures.manipulated": 1}, ["figures.manipulated is 1"]),
+        ({"data.label_share": 0.0}, ["data.label_share is 0.0"]),
+        ({"data.label_share": 20.0}, ["data.label_share is 20.0", "up to 1"]),
+        ({"data.label_seed": -1}, ["data.label_seed"]),
         # a pair that contradicts itself: both are named
         (
             {"backbone.weights": "imagenet-package", "backbone.model": "resnet50"},

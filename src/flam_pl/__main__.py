@@ -89,6 +89,15 @@ def tables(overrides: Sequence[str]) -> None:
         print(written)
 
 
+def figures(overrides: Sequence[str]) -> None:
+    """The paper's Figures 2 and 3, convergence and label shares, training what is missing."""
+    from flam_pl.config import load_config
+    from flam_pl.paper_figures.making import make_figures
+
+    for picture in make_figures(load_config(overrides), overrides):
+        print(picture)
+
+
 def show(written: Report | None) -> None:
     """The summary of a report, where this process wrote one."""
     if written is not None:
@@ -120,6 +129,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "evaluate": evaluate,
     "report": report,
     "tables": tables,
+    "figures": figures,
     "bench": bench,
     "config": config,
 }

@@ -26,6 +26,7 @@ from omegaconf.errors import OmegaConfBaseException
 from flam_pl.config_data import DATA_SCHEMAS, DataConfig
 from flam_pl.config_data import TableData as TableData
 from flam_pl.config_data import WardrobeData as WardrobeData
+from flam_pl.config_figures import FiguresConfig, check_figures
 from flam_pl.config_methods import METHODS, ConcatConfig, MemoryConfig
 from flam_pl.config_overrides import with_quoted_texts
 from flam_pl.config_pooling import combined_descriptors
@@ -94,6 +95,7 @@ class Config:
     concat: ConcatConfig = field(default_factory=ConcatConfig)
     memory: MemoryConfig = field(default_factory=MemoryConfig)
     tables: TablesConfig = field(default_factory=TablesConfig)
+    figures: FiguresConfig = field(default_factory=FiguresConfig)
 
     @property
     def name(self) -> str:
@@ -197,6 +199,9 @@ LEAST = {
     "evaluation.resamples": 1,
     "evaluation.seed": 0,
     "evaluation.examples": 0,
+    "figures.examples": 1,
+    "figures.features": 3,
+    "figures.manipulated": 2,
     "trainer.max_epochs": 1,
     "concat.width": 1,
     "concat.hidden": 1,
@@ -242,6 +247,7 @@ def check(config: Config) -> None:
         )
     if min(config.tables.seeds, default=0) < 0:
         raise ConfigError(f"tables.seeds is {config.tables.seeds}; expected 0 or more")
+    check_figures(config.figures)
     shares = {
         "backbone.label_smoothing": config.backbone.label_smoothing,
         "embedder.dropout": config.embedder.dropout,
@@ -256,9 +262,13 @@ def check(config: Config) -> None:
         value = attrgetter(name)(config)
         if value is not None and value < least:
             raise ConfigError(f"{name} is {value}; expected {least} or more")
-    for name in ("min_side", "validation", "validation_items", "split_seed"):
+    for name in ("min_side", "validation", "validation_items", "split_seed", "label_seed"):
         if (number := getattr(config.data, name, 0)) < 0:
             raise ConfigError(f"data.{name} is {number}; expected 0 or more")
+    if not 0 < config.data.label_share <= 1:
+        raise ConfigError(
+            f"data.label_share is {config.data.label_share}; expected a number above 0, up to 1"
+        )
     if config.backbone.temperature <= 0:
         raise ConfigError(f"backbone.temperature is {config.backbone.temperature}; raise it")
     if not getattr(config.data, "types", ["any"]):

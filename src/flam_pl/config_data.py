@@ -20,6 +20,11 @@ class DataConfig:
     unlabelled: str | None = None
     """Folder of further photos, searched with all its subfolders. What needs no label, that is the
     manipulator, trains on them too, with the embedders as labeller (the paper: 4 million)."""
+    label_share: float = 1.0
+    """Share of the training labels that is kept, at least one a class; the others read as never
+    written down. Labels of validation and evaluation all stay."""
+    label_seed: int = 0
+    """Of the draw of that share; a smaller share is part of a larger one."""
     min_side: int = 8
     """Images smaller than this many pixels on a side are left out, counted and reported."""
     workers: int = -1

@@ -111,14 +111,19 @@ def train(config: Config, overrides: Sequence[str] = (), catalog: Catalog | None
     return run
 
 
-def train_seed(run: Run, seed: int) -> Run:
-    """Stages 2 and 3 of ``run`` by another seed, in ``<run>/seeds/<seed>``, on its own features.
+def train_beside(run: Run, place: str, config: Config, catalog: Catalog | None = None) -> Run:
+    """Stages 2 and 3 by another seed or other labels, in ``<run>/<place>``, on the same features.
 
-    Stage 1 is most of the time, and a frozen backbone does not depend on the seed anyway.
+    Stage 1 is most of the time, reads no attribute label, and if frozen knows no seed either.
+
+    Args:
+        config: the run's settings with what differs; those of stage 1 are not looked at.
+        catalog: the run's images with other labels; None: with their own.
     """
-    config = replace(run.config, seed=seed, run=f"{run.config.name}/seeds/{seed}")
-    data = FlamDataModule(run.catalog, config, run.data.preprocess)
-    other = Run(config, run.catalog, data, shared=run.folder)
+    config = replace(config, run=f"{run.config.name}/{place}")
+    catalog = run.catalog if catalog is None else catalog
+    data = FlamDataModule(catalog, config, run.data.preprocess)
+    other = Run(config, catalog, data, shared=run.folder)
     backbone = require(run.backbone_folder, "backbone")
     extract(other, backbone, run.folder / "features")
     train_manipulator(other, train_embedders(other, backbone))

@@ -15,7 +15,7 @@ from flam_pl.datasets.inspection import class_counts
 from flam_pl.datasets.sources import open_catalog
 from flam_pl.evaluating import measured
 from flam_pl.methods import train_methods
-from flam_pl.pipeline import Run, has_items_to_learn, train, train_seed
+from flam_pl.pipeline import Run, has_items_to_learn, train, train_beside
 from flam_pl.reports.paper_tables import Measured
 from flam_pl.stages.training import is_first_process, say
 
@@ -77,7 +77,7 @@ def further_seeds(config: Config) -> list[int]:
 
 def with_seed(run: Run, seed: int) -> Run:
     """All that comes after stage 1, by another seed."""
-    other = train_seed(run, seed)
+    other = train_beside(run, f"seeds/{seed}", replace(run.config, seed=seed))
     train_methods(other)
     return other
 

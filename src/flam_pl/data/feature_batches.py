@@ -43,7 +43,7 @@ class FeatureBatches(IterableDataset[dict[str, Tensor]]):
             raise ValueError("no rows to draw batches from")
         self.store, self.row_numbers, self.labels = store, rows, labels
         self.batch_size = min(batch_size, len(rows))
-        self.batches = batches or max(1, len(rows) // (self.batch_size * world))
+        self.batches = batches or batches_in_pass(len(rows), batch_size, world)
         self.rank, self.world = rank, world
         self._rng = np.random.default_rng(seed)
         self._left = np.zeros(0, dtype=np.int64)
@@ -66,6 +66,11 @@ class FeatureBatches(IterableDataset[dict[str, Tensor]]):
             self._left = np.concatenate([self._left, self._rng.permutation(self.row_numbers)])
         taken, self._left = self._left[:count], self._left[count:]
         return taken
+
+
+def batches_in_pass(rows: int, batch_size: int, world: int = 1) -> int:
+    """Batches of each of ``world`` ranks in one pass over so many rows; one at least."""
+    return max(1, rows // (min(batch_size, rows) * world))
 
 
 class WholeBatch(IterableDataset[dict[str, Tensor]]):

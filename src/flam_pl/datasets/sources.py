@@ -26,6 +26,7 @@ from flam_pl.datasets.consumer_to_shop import read_consumer_to_shop
 from flam_pl.datasets.darn import read_darn
 from flam_pl.datasets.fashion_products import read_fashion_products
 from flam_pl.datasets.in_shop import read_in_shop
+from flam_pl.datasets.label_share import keep_label_share
 from flam_pl.datasets.shopping100k import read_shopping100k
 from flam_pl.datasets.table import read_table
 from flam_pl.datasets.unlabelled import with_unlabelled
@@ -57,6 +58,7 @@ def open_catalog(data: DataConfig, schema: AttributeSchema | None = None) -> Cat
     if schema is not None:
         measured = np.union1d(catalog.rows("evaluation"), catalog.instance_rows())
         return catalog.select(measured) if len(measured) else catalog
+    catalog = keep_label_share(catalog, data.label_share, data.label_seed)
     if data.unlabelled is not None:
         return with_unlabelled(catalog, Path(data.unlabelled).expanduser())
     return catalog

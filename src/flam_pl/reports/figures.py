@@ -76,6 +76,24 @@ def choose_examples(data: EvaluationSet, count: int, seed: int) -> list[Example]
     return examples
 
 
+@dataclass(frozen=True)
+class Search:
+    """What an edited search found: gallery positions, best first, and which of them are hits."""
+
+    example: Example
+    results: list[int]
+    hits: list[bool]
+
+    @classmethod
+    def run(cls, example: Example, data: EvaluationSet, index: GalleryIndex, shown: int) -> Search:
+        """The first ``shown`` results beside the query itself; ``index`` is of all of ``data``."""
+        edit = (example.target_type, example.target_class)
+        _, found = index.search(data.features[[example.query]], shown + 1, edit)
+        results = [int(p) for p in found[0] if p != example.query][:shown]
+        wanted = example.wanted(data)
+        return cls(example, results, [bool((data.labels[p] == wanted).all()) for p in results])
+
+
 def draw_searches(
     path: Path,
     catalog: Catalog,
@@ -102,19 +120,15 @@ def draw_searches(
     )
     for axis in axes.flat:
         axis.axis("off")
-    combinations = data.schema.combinations(data.labels)
     for row, (example, line) in enumerate(zip(examples, axes, strict=True)):
-        goal = data.schema.combinations(example.wanted(data)[None])[0]
-        _show(line[0], paths[rows[example.query]], QUERY)
+        show_image(line[0], paths[rows[example.query]], QUERY)
         line[0].set_title(example.title(data), fontsize=7, pad=3, loc="left")
         for number, (editor, index) in enumerate(sides):
-            edit = (example.target_type, example.target_class)
-            _, found = index.search(data.features[[example.query]], SHOWN + 1, edit)
-            results = [p for p in found[0] if p != example.query][:SHOWN]
+            search = Search.run(example, data, index, SHOWN)
             start = 2 + number * (SHOWN + 1)
-            for axis, position in zip(line[start:], results, strict=False):
-                hit = combinations[position] == goal
-                _show(axis, paths[rows[position]], HIT if hit else None)
+            found = zip(line[start:], search.results, search.hits, strict=False)
+            for axis, position, hit in found:
+                show_image(axis, paths[rows[position]], HIT if hit else None)
             if row == 0:
                 title = METHODS.get(editor.name, editor.name)
                 line[start].set_title(title, fontsize=9, pad=3, loc="left", weight="bold")
@@ -122,7 +136,8 @@ def draw_searches(
     save(figure, path)
 
 
-def _show(axis: Axes, path: Path, frame: str | None) -> None:
+def show_image(axis: Axes, path: Path, frame: str | None) -> None:
+    """An image without ticks, in a frame of this color; None is a thin grey one."""
     axis.imshow(read_image(path).permute(1, 2, 0).numpy())
     axis.axis("on")
     axis.set_xticks([])
@@ -169,8 +184,8 @@ def draw_curves(path: Path, log: Path, title: str) -> bool:
     return True
 
 
-def save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path, dpi: int = 110) -> None:
     """Write the figure as a file and free its memory."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=dpi)
     plt.close(figure)

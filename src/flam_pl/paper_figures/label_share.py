@@ -1,0 +1,141 @@
+"""T@k against the share of the training labels: the method's claim is that few labels do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
+
+from flam_pl.attributes import UNLABELLED
+from flam_pl.config import Config
+from flam_pl.data.feature_batches import batches_in_pass
+from flam_pl.datasets.catalog import Catalog
+from flam_pl.datasets.label_share import keep_label_share
+from flam_pl.methods import train_methods
+from flam_pl.pipeline import Run, train_beside
+from flam_pl.reports.tables import METHODS
+
+CUTOFFS = (10, 50)
+SHOWN = ("no_edit", "arithmetic", "flam", "cls_concat", "emb_concat")
+BASELINES = ("cls_concat", "emb_concat")
+"""Those of them that must be trained for each share."""
+
+
+def train_shares(run: Run) -> dict[float, Run]:
+    """Share of the run's training labels -> the run on it; a share of 1 is the run itself.
+
+    Backbone and features are the run's own: they read no label.
+    """
+    return {share: train_share(run, share) for share in sorted({*run.config.figures.shares})}
+
+
+def train_share(run: Run, share: float) -> Run:
+    """Stages 2 and 3 and the baselines, in ``<run>/shares/<percent>``."""
+    if share == 1:
+        train_methods(run)
+        return run
+    settings = run.config.data
+    catalog = keep_label_share(run.catalog, share, settings.label_seed)
+    config = with_as_many_steps(run.config, run.catalog, catalog)
+    config = replace(
+        config,
+        data=replace(settings, label_share=settings.label_share * share),
+        evaluation=replace(config.evaluation, examples=0),
+        methods=[*BASELINES],
+    )
+    other = train_beside(run, f"shares/{100 * share:g}", config, catalog)
+    train_methods(other)
+    return other
+
+
+def with_as_many_steps(config: Config, full: Catalog, kept: Catalog) -> Config:
+    """Settings by which fewer labels are trained on for as many steps, that is for more epochs.
+
+    An epoch over a hundredth of the labels is one step: with the same number of epochs the figure
+    would show how long was trained, and not what the labels do.
+    """
+
+    def epochs(number: int, batch_size: int) -> int:
+        batches = [
+            batches_in_pass(len(catalog.rows(split="train", labelled=True)), batch_size)
+            for catalog in (full, kept)
+        ]
+        return round(number * batches[0] / batches[1])
+
+    embedder, concat = config.embedder, config.concat
+    return replace(
+        config,
+        embedder=replace(embedder, max_epochs=epochs(embedder.max_epochs, embedder.batch_size)),
+        concat=replace(concat, max_epochs=epochs(concat.max_epochs, concat.batch_size)),
+    )
+
+
+def numbers(
+    fam: Mapping[float, Mapping[str, Any]], catalogs: Mapping[float, Catalog]
+) -> dict[str, Any]:
+    """T@k with intervals, and the number of labels of each type.
+
+    Args:
+        fam: share -> what ``metrics.json`` calls ``fam``: method -> group -> T@k -> figure.
+        catalogs: share -> the catalog that was trained on.
+    """
+    return {
+        "shares": list(fam),
+        "labels": [label_counts(catalogs[share]) for share in fam],
+        "methods": {
+            method: {
+                f"T@{k}": [of[method]["all"][f"T@{k}"] for of in fam.values()] for k in CUTOFFS
+            }
+            for method in SHOWN
+        },
+    }
+
+
+def label_counts(catalog: Catalog) -> dict[str, int]:
+    """Attribute type -> number of training labels."""
+    labels = catalog.labels[catalog.rows(split="train")]
+    counts = (labels != UNLABELLED).sum(axis=0)
+    return {name: int(count) for name, count in zip(catalog.schema.types, counts, strict=True)}
+
+
+def draw(found: Mapping[str, Any]) -> Figure:
+    """A panel a cut-off, a line a method over the share on a log axis, with 95 % intervals."""
+    shares = [100 * share for share in found["shares"]]
+    labels = [sum(of_type.values()) for of_type in found["labels"]]
+    ticks = [f"{share:g} %\n{count:,}" for share, count in zip(shares, labels, strict=True)]
+    figure, axes = plt.subplots(1, len(CUTOFFS), figsize=(4.6 * len(CUTOFFS), 3.8))
+    colors = dict(zip(SHOWN, ("#7f7f7f", "#bcbd22", "#d62728", "#1f77b4", "#17becf"), strict=True))
+    for axis, k in zip(axes, CUTOFFS, strict=True):
+        for method in SHOWN:
+            figures = found["methods"][method][f"T@{k}"]
+            values = [f["value"] for f in figures]
+            around = [
+                [f["value"] - f["low"] for f in figures],
+                [f["high"] - f["value"] for f in figures],
+            ]
+            axis.errorbar(
+                shares,
+                values,
+                around,
+                color=colors[method],
+                label=METHODS[method],
+                lw=2.2 if method == "flam" else 1.4,
+                ls=":" if method == "no_edit" else "-",
+                marker="o",
+                ms=4,
+                capsize=2.5,
+            )
+        axis.set_xscale("log")
+        axis.xaxis.set_minor_locator(NullLocator())
+        axis.set_xticks(shares, ticks)
+        axis.set_xlabel("training labels kept, and their number")
+        axis.set_ylabel(f"T@{k}")
+        axis.set_ylim(bottom=0)
+        axis.grid(alpha=0.25)
+    axes[0].legend(fontsize=8)
+    figure.tight_layout()
+    return figure
