@@ -23,6 +23,7 @@ from flam_pl.datasets.sources import open_catalog
 from flam_pl.editing.evaluation import EvaluationSet, evaluate_edits, evaluate_instances
 from flam_pl.pipeline import Run, extract, usable
 from flam_pl.reports.report import Report
+from flam_pl.reports.tracking import log_report
 from flam_pl.stages.handoff import versions
 from flam_pl.stages.training import is_first_process, say
 from flam_pl.trained import Trained
@@ -153,6 +154,7 @@ def measure(run: Run, trained: Trained | None = None) -> Report | None:
         metrics=metrics,
     )
     report.write(catalog, rows, data, trained.editors(), settings.examples)
+    log_report(config, report, trained.records)
     return report
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib
@@ -20,60 +19,12 @@ from flam_pl.datasets.catalog import Catalog
 from flam_pl.editing.editor import Editor
 from flam_pl.editing.evaluation import EvaluationSet
 from flam_pl.galleries.index import GalleryIndex
+from flam_pl.reports.examples import Example
 from flam_pl.reports.tables import METHODS
 
 HIT, QUERY = "#1a9850", "#2166ac"
 SHOWN = 5
 """Results drawn of each search."""
-
-
-@dataclass(frozen=True)
-class Example:
-    """One wish: a query image and the class that it should have instead."""
-
-    query: int
-    """Position in the evaluation set."""
-    target_type: str
-    target_class: str
-
-    def wanted(self, data: EvaluationSet) -> np.ndarray:
-        """The labels asked for, ``(types,)``."""
-        labels: np.ndarray = data.labels[self.query].copy()
-        position = data.schema.types.index(self.target_type)
-        labels[position] = data.schema.index(self.target_type, self.target_class)
-        return labels
-
-    def title(self, data: EvaluationSet) -> str:
-        """E.g. ``dress blue stripes``, and below it ``→ red``."""
-        schema, labels = data.schema, data.labels[self.query]
-        names = [schema.of(name)[labels[t]] for t, name in enumerate(schema.types)]
-        return f"{' '.join(names)}\n→ {self.target_class}"
-
-
-def choose_examples(data: EvaluationSet, count: int, seed: int) -> list[Example]:
-    """``count`` edits of each type, drawn at random among those that the gallery can answer.
-
-    Drawn, not picked: pictures of the best cases would say nothing about the method.
-    """
-    rng = np.random.default_rng(seed)
-    combinations = data.schema.combinations(data.labels)
-    have = set(combinations.tolist())
-    examples = []
-    for t, name in enumerate(data.schema.types):
-        found: list[Example] = []
-        for query in rng.permutation(data.queries):
-            labels = np.repeat(data.labels[query][None], data.schema.sizes[t], axis=0)
-            labels[:, t] = np.arange(data.schema.sizes[t])
-            codes = data.schema.combinations(labels)
-            possible = [c for c in range(len(codes)) if codes[c] in have]
-            possible = [c for c in possible if c != data.labels[query, t]]
-            if possible:
-                wanted = data.schema.of(name)[int(rng.choice(possible))]
-                found.append(Example(int(query), name, wanted))
-            if len(found) == count:
-                break
-        examples += found
-    return examples
 
 
 def draw_searches(
@@ -102,18 +53,14 @@ def draw_searches(
     )
     for axis in axes.flat:
         axis.axis("off")
-    combinations = data.schema.combinations(data.labels)
     for row, (example, line) in enumerate(zip(examples, axes, strict=True)):
-        goal = data.schema.combinations(example.wanted(data)[None])[0]
         _show(line[0], paths[rows[example.query]], QUERY)
         line[0].set_title(example.title(data), fontsize=7, pad=3, loc="left")
         for number, (editor, index) in enumerate(sides):
-            edit = (example.target_type, example.target_class)
-            _, found = index.search(data.features[[example.query]], SHOWN + 1, edit)
-            results = [p for p in found[0] if p != example.query][:SHOWN]
+            results = example.search(data, index, SHOWN)
             start = 2 + number * (SHOWN + 1)
-            for axis, position in zip(line[start:], results, strict=False):
-                hit = combinations[position] == goal
+            hits = example.hits(data, results)
+            for axis, position, hit in zip(line[start:], results, hits, strict=False):
                 _show(axis, paths[rows[position]], HIT if hit else None)
             if row == 0:
                 title = METHODS.get(editor.name, editor.name)

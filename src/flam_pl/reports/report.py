@@ -20,7 +20,8 @@ from flam_pl.errors import FlamError
 from flam_pl.files import replace_folder
 from flam_pl.galleries.index import GalleryIndex
 from flam_pl.reports import tables
-from flam_pl.reports.figures import choose_examples, draw_curves, draw_searches
+from flam_pl.reports.examples import choose_examples
+from flam_pl.reports.figures import draw_curves, draw_searches
 
 STAGES = ("backbone", "embedder", "manipulator")
 
