@@ -14,7 +14,7 @@ import torch
 from omegaconf import OmegaConf
 from tqdm import tqdm
 
-from flam_pl.config import Config, ConfigError, to_plain
+from flam_pl.config import Config, ConfigError, load_run_config, to_plain
 from flam_pl.config_data import WardrobeData
 from flam_pl.data.datamodule import FlamDataModule
 from flam_pl.datasets.catalog import Catalog
@@ -34,6 +34,28 @@ def evaluate(config: Config, own: bool) -> Report | None:
 
     With ``report=<name>`` the data set is another catalogue: all of its images that carry all
     labels are queries and gallery, and the run's own report is not touched.
+
+    Args:
+        own: whether ``config.data`` is what the run was trained on.
+
+    Raises:
+        FlamError: as ``reopen``.
+    """
+    return measure(*reopen(config, own))
+
+
+def open_folder(folder: Path) -> tuple[Run, Trained]:
+    """A finished run with its own data, from its folder alone: ``runs/wardrobe``.
+
+    Raises:
+        FlamError: as ``reopen``, or there is no run.
+    """
+    config, own = load_run_config([f"run={folder.name}", f"runs_dir={folder.parent}"])
+    return reopen(config, own)
+
+
+def reopen(config: Config, own: bool) -> tuple[Run, Trained]:
+    """A finished run with its catalog, its features and its networks.
 
     Args:
         own: whether ``config.data`` is what the run was trained on.
@@ -64,7 +86,7 @@ def evaluate(config: Config, own: bool) -> Report | None:
     run = Run(config, catalog, FlamDataModule(catalog, config, trained.preprocess))
     suffix = "" if own else f"-{config.report}"
     extract(run, trained.records["backbone"], config.folder / f"features{suffix}")
-    return measure(run, trained)
+    return run, trained
 
 
 def measure(run: Run, trained: Trained | None = None) -> Report | None:

@@ -1,14 +1,26 @@
-"""W&B without a question, a stall or a network: its mode, and what an offline run holds."""
+"""W&B without a question, a stall or a network: its mode, and checkpoints as artifacts."""
 
 from __future__ import annotations
 
+import json
 import socket
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from flam_pl.stages.loggers import wandb_mode
+from flam_pl.config import Config, load_config
+from flam_pl.stages.handoff import CHECKPOINT, StageRecord
+from flam_pl.stages.loggers import (
+    checkpoint_artifact,
+    finish,
+    log_checkpoint,
+    make_loggers,
+    make_wandb_logger,
+    wandb_mode,
+)
+from wandb_files import read_runs
 
 
 @pytest.fixture
@@ -103,3 +115,71 @@ def test_what_is_asked_for_needs_no_network(
     if variable:
         nobody.setenv("WANDB_MODE", variable)
     assert wandb_mode(wanted) == expected
+
+
+# --- checkpoints
+
+RECORD = StageRecord(
+    stage="embedder",
+    inputs="i",
+    data="d",
+    parent="b" * 64,
+    checkpoint="e" * 64,
+    schema={"color": ["red", "blue"]},
+    settings={"lr": 0.1},
+    architecture={"dimension": 4},
+    seed=0,
+    metrics={"val/accuracy": 0.5, "val/nothing": float("nan")},
+    seconds=1.0,
+    versions={"python": "3"},
+)
+
+
+def config(folder: Path, run: str = "run", artifacts: bool = True) -> Config:
+    """Offline, with a finished backbone and embedder in the run's folder."""
+    made = load_config([f"run={run}", f"runs_dir={folder}", "logger.wandb=offline"])
+    made.logger.artifacts = artifacts
+    backbone = replace(RECORD, stage="backbone", parent=None, checkpoint="b" * 64)
+    for record in (backbone, RECORD):
+        record.save(made.folder / record.stage)
+        (made.folder / record.stage / CHECKPOINT).write_text(record.stage)
+    return made
+
+
+def test_artifacts_have_names_and_metadata_that_wandb_takes(tmp_path: Path) -> None:
+    settings = config(tmp_path, run="my photos (new)")
+    artifact = checkpoint_artifact(settings, settings.folder / "embedder", RECORD)
+    assert artifact.name == "my-photos--new--embedder" and artifact.type == "model"
+    assert artifact.metadata["metrics"] == {"val/accuracy": 0.5}  # JSON knows no nan
+    assert json.loads(json.dumps(artifact.metadata, allow_nan=False)) == artifact.metadata
+
+
+def test_equal_checkpoints_are_one_version(tmp_path: Path) -> None:
+    settings = config(tmp_path)
+    folder = settings.folder / "embedder"
+    made = checkpoint_artifact(settings, folder, RECORD)
+    assert checkpoint_artifact(settings, folder, RECORD, copied=False).digest == made.digest
+    (folder / CHECKPOINT).write_text("trained again")
+    assert checkpoint_artifact(settings, folder, RECORD).digest != made.digest
+
+
+@pytest.mark.parametrize("artifacts", [True, False])
+def test_checkpoints_can_be_left_out(artifacts: bool, tmp_path: Path) -> None:
+    settings = config(tmp_path, artifacts=artifacts)
+    folder = settings.folder / "embedder"
+    loggers = make_loggers(settings, "embedder", folder)
+    loggers[1].log_metrics({"val/accuracy": 0.5})
+    log_checkpoint(loggers, settings, folder, RECORD)
+    finish(loggers)
+    run = read_runs(settings.folder / "wandb")["run-embedder"]
+    assert list(run.logged) == (["run-embedder"] if artifacts else [])
+    assert list(run.used) == (["run-backbone"] if artifacts else [])
+    assert run.summary["val/accuracy"] == 0.5
+
+
+def test_a_run_that_logs_nothing_leaves_nothing(tmp_path: Path) -> None:
+    settings = config(tmp_path)
+    logger = make_wandb_logger(settings, "embedder", "train")
+    assert logger is not None
+    finish([logger])
+    assert not (settings.folder / "wandb").exists()

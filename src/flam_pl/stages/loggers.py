@@ -110,9 +110,8 @@ def checkpoint_artifact(
     name = re.sub(r"[^A-Za-z0-9_.-]", "-", f"{config.folder.name}-{record.stage}")
     numbers = {key: value for key, value in record.metrics.items() if value == value}
     artifact = Artifact(name, "model", metadata=asdict(record) | {"metrics": numbers})
-    artifact.add_file(
-        str(folder / CHECKPOINT), name=CHECKPOINT, policy="mutable" if copied else "immutable"
-    )
+    file = str((folder / CHECKPOINT).resolve())  # synced from anywhere
+    artifact.add_file(file, name=CHECKPOINT, policy="mutable" if copied else "immutable")
     return artifact
 
 
