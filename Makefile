@@ -8,7 +8,7 @@ ARGS ?=
 FAISS = $(if $(wildcard $(VENV)/.gpu),gpu,cpu)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-gpu data verify-data train-backbone train-flam evaluate report bench notebooks test lint clean
+.PHONY: help setup setup-gpu data verify-data train-backbone train-flam evaluate report tables table1 table2 table3 table4 table5 bench notebooks test lint clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -42,6 +42,12 @@ evaluate: $(ENV) ## evaluate a trained run, also on other photos: ARGS="run=... 
 
 report: $(ENV) ## write the report of a run again from its metrics
 	$(RUN) report $(ARGS)
+
+tables: $(ENV) ## the paper's Tables 1 to 5 with one's own figures (make table1 ... table5: one of them)
+	$(RUN) tables $(ARGS)
+
+table1 table2 table3 table4 table5: $(ENV)
+	$(RUN) tables "tables.which=[$(@:table%=%)]" $(ARGS)
 
 bench: $(ENV) ## compare the training step with a bare PyTorch loop, extraction with the bare model
 	$(RUN) bench $(ARGS)

@@ -20,6 +20,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "config_overrides",
         "config_pooling",
         "config_stages",
+        "config_tables",
         "errors",
         "files",
     ),
@@ -28,7 +29,17 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("datasets", "data"),
     ("stages",),
     ("editing", "galleries"),
-    ("trained", "pipeline", "evaluating", "methods", "benchmark", "reports", "serving", "__main__"),
+    (
+        "trained",
+        "pipeline",
+        "evaluating",
+        "methods",
+        "reproduction",
+        "benchmark",
+        "reports",
+        "serving",
+        "__main__",
+    ),
 )
 LONGEST_FILE = 400
 HEAPS = {"utils", "util", "misc", "helpers", "helper", "common"}

@@ -16,6 +16,7 @@ from flam_pl.config import (
     ConfigError,
     TableData,
     WardrobeData,
+    ablation,
     check,
     config_folder,
     load_config,
@@ -23,6 +24,7 @@ from flam_pl.config import (
     save_config,
     to_plain,
 )
+from flam_pl.config_methods import ABLATIONS, METHODS
 from flam_pl.errors import FlamError
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
@@ -112,6 +114,31 @@ def test_a_run_called_by_a_number_is_found_again(tmp_path: Path) -> None:
     assert found.run == "2024_11_24" and own and found.data == load_config(given).data
 
 
+def test_an_ablation_is_the_paper_s_recipe_without_what_its_row_lacks(defaults: Config) -> None:
+    """Table 3: S, adv | M | M, adv; the file is read both as a choice and as a change."""
+    lacks = {
+        "flam_s_adv": {"with_remaining": False, "online_sampling": False},
+        "flam_m": {"adversarial_weight": 0.0, "online_sampling": False},
+        "flam_m_adv": {"online_sampling": False},
+    }
+    assert set(lacks) == set(ABLATIONS)
+    for name, changes in lacks.items():
+        assert ablation(name) == changes
+        chosen = load_config([f"manipulator={name}"]).manipulator
+        assert chosen == replace(defaults.manipulator, **changes)
+        assert load_config([f"experiment={name}"]).methods == [name]
+    assert load_config(["experiment=flam_m_os_adv"]) == defaults
+    assert set(load_config(["experiment=table3"]).methods) == set(METHODS)
+
+
+def test_a_quick_trial_is_quick_on_any_data() -> None:
+    wardrobe = load_config(["experiment=quick"])
+    assert wardrobe.folder == Path("runs/wardrobe_small") and wardrobe.tables.note
+    own = load_config(["experiment=quick", "data=table", "data.root=/photos.csv"])
+    assert isinstance(own.data, TableData) and own.backbone.max_epochs == 0
+    assert own.manipulator == wardrobe.manipulator
+
+
 def test_overrides_arrive_with_their_types() -> None:
     config = load_config(
         [
@@ -198,6 +225,9 @@ def defaults() -> Config:
         ({"memory.steps_per_epoch": 0}, ["memory.steps_per_epoch"]),
         ({"evaluation.ks": []}, ["evaluation.ks"]),
         ({"evaluation.ks": [5, 0]}, ["evaluation.ks"]),
+        ({"tables.which": []}, ["tables.which"]),
+        ({"tables.which": [2, 6]}, ["tables.which", "[2, 6]"]),
+        ({"tables.seeds": [1, -1]}, ["tables.seeds"]),
         # a pair that contradicts itself: both are named
         (
             {"backbone.weights": "imagenet-package", "backbone.model": "resnet50"},
@@ -310,6 +340,16 @@ def test_other_data_does_not_change_the_run_s_backbone(tmp_path: Path) -> None:
     where = trained(tmp_path, "data.train_items=50")
     config, _ = load_run_config([*where, "data=table", "data.root=/photos.csv"])
     assert config.backbone.max_epochs > 0 and config.backbone.image_size == 112
+
+
+def test_a_run_of_an_experiment_keeps_its_backbone(tmp_path: Path) -> None:
+    where = trained(tmp_path, "experiment=quick")
+    config, own = load_run_config(where)
+    assert own and config.backbone.max_epochs == 2
+    config, own = load_run_config([*where, "data=fashion_products", "data.root=/photos"])
+    assert not own and config.backbone.max_epochs == 2
+    config, _ = load_run_config([*where, "backbone.extract_batch=7"])
+    assert config.backbone.extract_batch == 7 and config.backbone.max_epochs == 2
 
 
 def test_the_number_of_workers_is_not_other_data(tmp_path: Path) -> None:

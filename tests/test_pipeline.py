@@ -31,7 +31,7 @@ def test_report_holds_every_figure_with_its_interval(trained: Path) -> None:
     for of_method in found["fam"].values():
         assert set(of_method) == {"all", "shape", "color", "pattern"}
         for figures in of_method.values():
-            assert list(figures) == ["T@1", "T@5", "T@10", "T@20", "T@50"]
+            assert list(figures) == ["T@1", "T@5", "T@10", "T@20", "T@50", "T@100"]
             for figure in figures.values():
                 assert 0 <= figure["low"] <= figure["value"] <= figure["high"] <= 1
                 assert figure["n"] > 0

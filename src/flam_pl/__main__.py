@@ -72,11 +72,21 @@ def evaluate(overrides: Sequence[str]) -> None:
 def report(overrides: Sequence[str]) -> None:
     """Write a report's tables and page again from its metrics.json."""
     from flam_pl.config import load_run_config
+    from flam_pl.evaluating import report_folder
     from flam_pl.reports.report import rewrite
 
     config, _ = load_run_config(overrides)
-    folder = config.folder / (f"report-{config.report}" if config.report else "report")
-    show(rewrite(folder))
+    show(rewrite(report_folder(config)))
+
+
+def tables(overrides: Sequence[str]) -> None:
+    """The paper's Tables 1 to 5 with one's own figures, training what is missing."""
+    from flam_pl.config import load_config
+    from flam_pl.reproduction import make_tables
+
+    written = make_tables(load_config(overrides), overrides)
+    if written is not None:
+        print(written)
 
 
 def show(written: Report | None) -> None:
@@ -109,6 +119,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "train-flam": train_flam,
     "evaluate": evaluate,
     "report": report,
+    "tables": tables,
     "bench": bench,
     "config": config,
 }

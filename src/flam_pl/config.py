@@ -30,6 +30,7 @@ from flam_pl.config_methods import METHODS, ConcatConfig, MemoryConfig
 from flam_pl.config_overrides import with_quoted_texts
 from flam_pl.config_pooling import combined_descriptors
 from flam_pl.config_stages import BackboneConfig, EmbedderConfig, ManipulatorConfig
+from flam_pl.config_tables import PAPER_TABLES, TablesConfig
 from flam_pl.errors import ConfigError as ConfigError
 from flam_pl.files import write_text
 
@@ -38,7 +39,7 @@ from flam_pl.files import write_text
 class EvaluationConfig:
     """How retrieval and edits are measured."""
 
-    ks: list[int] = field(default_factory=lambda: [1, 5, 10, 20, 50])
+    ks: list[int] = field(default_factory=lambda: [1, 5, 10, 20, 50, 100])
     resamples: int = 1000
     seed: int = 0
     examples: int = 6
@@ -94,11 +95,16 @@ class Config:
     ablation: flam_s_adv, flam_m, flam_m_adv."""
     concat: ConcatConfig = field(default_factory=ConcatConfig)
     memory: MemoryConfig = field(default_factory=MemoryConfig)
+    tables: TablesConfig = field(default_factory=TablesConfig)
+
+    @property
+    def name(self) -> str:
+        return self.run or self.data.name
 
     @property
     def folder(self) -> Path:
         """Where everything of the run lies."""
-        return Path(self.runs_dir) / (self.run or self.data.name)
+        return Path(self.runs_dir) / self.name
 
 
 SCHEMAS: dict[tuple[str | None, str], type] = {
@@ -195,6 +201,7 @@ LEAST = {
     "evaluation.examples": 0,
     "trainer.max_epochs": 1,
     "concat.width": 1,
+    "concat.hidden": 1,
     "concat.noise": 0,
     "concat.lr": 0,
     "concat.batch_size": 2,
@@ -231,6 +238,12 @@ def check(config: Config) -> None:
             f"backbone.whitening does not go with backbone.pooling={config.backbone.pooling}, "
             "which projects each of its descriptors; set it to null"
         )
+    if not config.tables.which or not {*config.tables.which} <= {*PAPER_TABLES}:
+        raise ConfigError(
+            f"tables.which is {config.tables.which}; expected some of {list(PAPER_TABLES)}"
+        )
+    if min(config.tables.seeds, default=0) < 0:
+        raise ConfigError(f"tables.seeds is {config.tables.seeds}; expected 0 or more")
     shares = {
         "backbone.label_smoothing": config.backbone.label_smoothing,
         "embedder.dropout": config.embedder.dropout,
@@ -263,6 +276,13 @@ def check(config: Config) -> None:
         )
 
 
+def ablation(name: str) -> dict[str, Any]:
+    """What ``conf/manipulator/<name>.yaml`` changes of the manipulator's settings."""
+    changes = OmegaConf.to_container(OmegaConf.load(config_folder() / f"manipulator/{name}.yaml"))
+    assert isinstance(changes, dict)
+    return {str(key): value for key, value in changes.items() if key != "defaults"}
+
+
 def to_plain(config: Any) -> dict[str, Any]:
     """Any config dataclass as nested dicts and lists, fit for JSON and checkpoints."""
     plain = OmegaConf.to_container(OmegaConf.structured(config))
@@ -293,14 +313,12 @@ def load_run_config(overrides: Sequence[str]) -> tuple[Config, bool]:
     given = {override.split("=")[0] for override in overrides}
     groups = {key for key in given if "." not in key}  # data=... replaces all of data.*
     kept = [o for o in own if o.split("=")[0] not in given and o.split(".")[0] not in groups]
-    if not any(o.startswith("backbone=") for o in (*kept, *overrides)):
-        # other data would bring its own default backbone, but the run's is trained
-        chosen = [o.removeprefix("data=") for o in own if o.startswith("data=")]
-        kept.append(f"backbone={chosen[-1] if chosen else 'wardrobe'}")
     config, trained_on = load_config([*kept, *overrides]), load_config(own).data
-    return config, to_plain(replace(config.data, workers=trained_on.workers)) == to_plain(
-        trained_on
-    )
+    # other data would bring its own default backbone, but the run's is trained
+    backbone = [o for o in overrides if o.startswith(("backbone=", "backbone."))]
+    config.backbone = load_config([*own, *backbone]).backbone
+    same = replace(config.data, workers=trained_on.workers)
+    return config, to_plain(same) == to_plain(trained_on)
 
 
 def save_config(config: Config, overrides: Sequence[str]) -> None:

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-ABLATIONS: dict[str, dict[str, Any]] = {
-    "flam_s_adv": {"with_remaining": False, "online_sampling": False},
-    "flam_m": {"adversarial_weight": 0.0, "online_sampling": False},
-    "flam_m_adv": {"online_sampling": False},
-}
-"""Rows of the paper's Table 3 as changes of the manipulator's settings; M + OS + adv is FLAM."""
+ABLATIONS = ("flam_s_adv", "flam_m", "flam_m_adv")
+"""Rows of the paper's Table 3, each a file of ``conf/manipulator/``; M + OS + adv is FLAM."""
 
 METHODS = ("cls_concat", "emb_concat", "memory", *ABLATIONS)
 """What ``methods=[...]`` can name."""
@@ -22,6 +17,9 @@ class ConcatConfig:
 
     width: int = 341
     """Dimensions of each type's part."""
+    hidden: int | None = 512
+    """Cls-Concat's layer before that one; null: none, the other reading of the paper's text, which
+    makes a far weaker baseline."""
     dropout: float = 0.5
     noise: float = 0.5
     """As for the embedders."""

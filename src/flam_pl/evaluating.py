@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 import time
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,17 +15,19 @@ import torch
 from omegaconf import OmegaConf
 from tqdm import tqdm
 
-from flam_pl.config import Config, ConfigError, load_run_config, to_plain
+from flam_pl.config import Config, ConfigError, EvaluationConfig, load_run_config, to_plain
 from flam_pl.config_data import WardrobeData
 from flam_pl.data.datamodule import FlamDataModule
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.inspection import check_usable, edits_cannot_be_evaluated
 from flam_pl.datasets.sources import open_catalog
+from flam_pl.editing.classification import evaluate_classification
 from flam_pl.editing.evaluation import EvaluationSet, evaluate_edits, evaluate_instances
 from flam_pl.pipeline import Run, extract, usable
-from flam_pl.reports.report import Report
+from flam_pl.reports.report import METRICS, Report
 from flam_pl.reports.tracking import log_report
-from flam_pl.stages.handoff import versions
+from flam_pl.retrieval.intervals import Figure
+from flam_pl.stages.handoff import inputs_hash, versions
 from flam_pl.stages.training import is_first_process, say
 from flam_pl.trained import Trained
 
@@ -89,6 +92,27 @@ def reopen(config: Config, own: bool) -> tuple[Run, Trained]:
     return run, trained
 
 
+def measured(run: Run) -> Report | None:
+    """The run's report, measured anew only where something that it was measured from has changed.
+
+    Returns:
+        As ``measure``.
+    """
+    if not is_first_process():
+        return None
+    trained = Trained.open(run.folder, run.backbone_folder)
+    folder = report_folder(run.config)
+    report = Report.open(folder) if (folder / METRICS).is_file() else None
+    if (
+        report
+        and not run.config.retrain
+        and report.metrics.get("inputs") == measured_from(run, trained)
+    ):
+        say(f"evaluation: up to date, nothing to measure ({folder})")
+        return report
+    return measure(run, trained)
+
+
 def measure(run: Run, trained: Trained | None = None) -> Report | None:
     """Every figure of the run's evaluation split, written as the report that it belongs to.
 
@@ -98,8 +122,7 @@ def measure(run: Run, trained: Trained | None = None) -> Report | None:
     if not is_first_process():
         return None
     config, catalog = run.config, run.catalog
-    trained = trained or Trained.open(run.folder)
-    store = run.data.features
+    trained = trained or Trained.open(run.folder, run.backbone_folder)
     settings = config.evaluation
     started = time.monotonic()
     gpu = torch.cuda.is_available() and config.trainer.accelerator != "cpu"
@@ -109,48 +132,20 @@ def measure(run: Run, trained: Trained | None = None) -> Report | None:
     if without_edits:
         say(f"{catalog.name}: {without_edits}. Only the instance search is measured.")
     rows = catalog.rows(split="evaluation", dense=True)
-    data = EvaluationSet.of(catalog, store, rows).to(device)
-
-    fam: dict[str, Any] = {}
-    counterfactual: dict[str, Any] = {}
-    edits = {"evaluated": 0, "impossible": 0}
-    for editor in [] if without_edits else trained.editors():
-        results = evaluate_edits(
-            editor,
-            data,
-            settings.ks,
-            partial(tqdm, desc=f"edits: {editor.name}", leave=False),
-        )
-        figures = results.figures(settings.resamples, settings.seed)
-        fam[editor.name] = {
-            group: {k: f.to_dict() for k, f in of.items()} for group, of in figures.items()
-        }
-        edits = {"evaluated": results.evaluated, "impossible": results.impossible}
-        if len(results.counterfactual[0]):
-            found = results.counterfactual_figures(settings.resamples, settings.seed)
-            counterfactual[editor.name] = {k: f.to_dict() for k, f in found.items()}
-
-    held_out = catalog.instance_rows()
-    fir, unfindable = evaluate_instances(
-        store.rows(held_out).to(device),
-        catalog.items[held_out],
-        (catalog.table["domain"].iloc[held_out] == "consumer").to_numpy(bool),
-        settings.ks,
-        settings.resamples,
-        settings.seed,
-    )
+    data = EvaluationSet.of(catalog, run.data.features, rows).to(device)
+    fir, unfindable, dimensions = measure_instances(run, trained, device)
     manipulator = trained.records["manipulator"].metrics
     metrics = {
         "dataset": catalog.name,
         "notes": [*catalog.notes, *([without_edits] if without_edits else [])],
-        "fir": {name: figure.to_dict() for name, figure in fir.items()},
-        "fam": fam,
-        "counterfactual": counterfactual,
-        "edits": edits,
+        "fir": fir["no_edit"],
+        "fir_by_method": fir,
+        **({**NO_EDITS} if without_edits else measure_edits(trained, data, settings)),
+        "dimensions": dimensions,
         "queries": {
             "edited": len(data.queries),
             "gallery": len(rows),
-            "instance": next(iter(fir.values())).n if fir else 0,
+            "instance": next(iter(fir["no_edit"].values()))["n"] if fir["no_edit"] else 0,
             "instance_without_match": unfindable,
             "instance_on_distorted_views": bool((catalog.table["view"] > 0).any()),
         },
@@ -169,15 +164,102 @@ def measure(run: Run, trained: Trained | None = None) -> Report | None:
         "peak_memory_mb": peak_memory_mb(),
         "config": to_plain(config),
         "versions": versions(),
+        "inputs": measured_from(run, trained),
     }
-    report = Report(
-        folder=config.folder / (f"report-{config.report}" if config.report else "report"),
-        run=config.folder,
-        metrics=metrics,
-    )
+    report = Report(folder=report_folder(config), run=config.folder, metrics=metrics)
     report.write(catalog, rows, data, trained.editors(), settings.examples)
     log_report(config, report, trained.records)
     return report
+
+
+NO_EDITS: dict[str, Any] = {
+    "fam": {},
+    "counterfactual": {},
+    "classification": {},
+    "edits": {"evaluated": 0, "impossible": 0},
+}
+"""What a report says of edits where none can be evaluated."""
+
+
+def measure_edits(
+    trained: Trained, data: EvaluationSet, settings: EvaluationConfig
+) -> dict[str, Any]:
+    """The parts of the metrics that are about edits: those of ``NO_EDITS``."""
+    fam: dict[str, Any] = {}
+    counterfactual: dict[str, Any] = {}
+    chance = (settings.resamples, settings.seed)
+    for editor in trained.editors():
+        results = evaluate_edits(
+            editor,
+            data,
+            settings.ks,
+            partial(tqdm, desc=f"edits: {editor.name}", leave=False),
+        )
+        fam[editor.name] = as_dicts(results.figures(*chance))
+        if len(results.counterfactual[0]):
+            found = results.counterfactual_figures(*chance)
+            counterfactual |= as_dicts({editor.name: found})
+    # the last editor is FLAM; which edits count is the same for all
+    classified = trained.classifiers and evaluate_classification(
+        trained.classifiers, editor, data, results.asked, *chance
+    )
+    return {
+        "fam": fam,
+        "counterfactual": counterfactual,
+        "classification": as_dicts(classified or {}),
+        "edits": {"evaluated": results.evaluated, "impossible": results.impossible},
+    }
+
+
+def measure_instances(
+    run: Run, trained: Trained, device: torch.device
+) -> tuple[dict[str, Any], int, dict[str, int]]:
+    """R@k of every method in the vectors that it searches: those of FLAM are the stored features.
+
+    Returns:
+        Method -> R@k; queries without a match; method -> dimension of its vectors.
+    """
+    catalog, settings = run.catalog, run.config.evaluation
+    rows = catalog.instance_rows()
+    features = run.data.features.rows(rows).to(device)
+    measure_in = partial(
+        evaluate_instances,
+        items=catalog.items[rows],
+        is_query=(catalog.table["domain"].iloc[rows] == "consumer").to_numpy(bool),
+        ks=settings.ks,
+        resamples=settings.resamples,
+        seed=settings.seed,
+    )
+    stored, unfindable = measure_in(features)
+    figures, dimensions = {}, {}
+    for editor in trained.editors():
+        vectors = editor.represent(features)
+        figures[editor.name] = stored if vectors is features else measure_in(vectors)[0]
+        dimensions[editor.name] = vectors.shape[1]
+    return as_dicts(figures), unfindable, dimensions
+
+
+def as_dicts(figures: Mapping[str, Mapping[str, Figure]]) -> dict[str, dict[str, Any]]:
+    """Figures as JSON takes them."""
+    return {
+        group: {name: figure.to_dict() for name, figure in of.items()}
+        for group, of in figures.items()
+    }
+
+
+def measured_from(run: Run, trained: Trained) -> str:
+    """SHA-256 over what the figures depend on: equal inputs need no second evaluation."""
+    return inputs_hash(
+        checkpoints={name: record.checkpoint for name, record in trained.records.items()},
+        features=run.data.features.manifest.fingerprint(),
+        labels=run.catalog.label_fingerprint(),
+        gallery=run.catalog.gallery,
+        evaluation=to_plain(run.config.evaluation),
+    )
+
+
+def report_folder(config: Config) -> Path:
+    return config.folder / (f"report-{config.report}" if config.report else "report")
 
 
 def say_overlap(config: Config, catalog: Catalog) -> None:

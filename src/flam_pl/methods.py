@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flam_pl.config import to_plain
+from flam_pl.config import ablation, to_plain
 from flam_pl.config_methods import ABLATIONS
 from flam_pl.editing.memory import MemoryEditor
 from flam_pl.nets.concat import ConcatClassifiers
@@ -25,7 +25,7 @@ def train_methods(run: Run) -> None:
     for name in run.config.methods:
         embedder = require(run.folder / "embedder", "embedder")
         if name in ABLATIONS:
-            train_manipulator(run, embedder, f"{METHODS_FOLDER}/{name}", ABLATIONS[name])
+            train_manipulator(run, embedder, f"{METHODS_FOLDER}/{name}", ablation(name))
         elif name == "memory":
             train_memory(run, embedder)
         else:
@@ -46,7 +46,7 @@ def train_concat(run: Run, name: str, embedder: StageRecord) -> StageRecord:
     }
     stage: ClassifierStage | EmbedderStage
     if name == "cls_concat":
-        architecture["width"] = settings.width
+        architecture |= {"width": settings.width, "hidden": settings.hidden}
         net = ConcatClassifiers(catalog.schema, **architecture)
         net.space.fit(data.features.rows(rows))
         stage = ClassifierStage(

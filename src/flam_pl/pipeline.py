@@ -38,7 +38,7 @@ from flam_pl.reports.tracking import SearchTable
 from flam_pl.stages.backbone import BackboneStage
 from flam_pl.stages.by_row import ByRow
 from flam_pl.stages.embedder import EmbedderStage
-from flam_pl.stages.handoff import StageRecord, sha256
+from flam_pl.stages.handoff import StageRecord, require, sha256
 from flam_pl.stages.manipulator import ManipulatorStage
 from flam_pl.stages.training import (
     is_first_process,
@@ -64,11 +64,18 @@ class Run:
     catalog: Catalog
     data: FlamDataModule
     seconds: dict[str, float] = field(default_factory=dict)
+    shared: Path | None = None
+    """Folder of the run whose backbone and features this one uses; None: it has its own."""
 
     @property
     def folder(self) -> Path:
         """Where everything of the run lies."""
         return self.config.folder
+
+    @property
+    def backbone_folder(self) -> Path:
+        """Of stage 1, the run's own or the one that it shares."""
+        return (self.shared or self.folder) / "backbone"
 
     @property
     def inputs(self) -> dict[str, str | int]:
@@ -90,13 +97,14 @@ class Run:
         pl.seed_everything(self.config.seed, workers=True, verbose=False)
 
 
-def train(config: Config, overrides: Sequence[str] = ()) -> Run:
+def train(config: Config, overrides: Sequence[str] = (), catalog: Catalog | None = None) -> Run:
     """All three stages.
 
     Args:
         overrides: the command's own settings, kept for commands that come back to the run.
+        catalog: the data set where it was read before, without what cannot be used.
     """
-    run, net = open_run(config, overrides)
+    run, net = open_run(config, overrides, catalog)
     backbone = train_backbone(run, net)
     extract(run, backbone, run.folder / "features")
     embedders = train_embedders(run, backbone)
@@ -104,11 +112,28 @@ def train(config: Config, overrides: Sequence[str] = ()) -> Run:
     return run
 
 
-def open_run(config: Config, overrides: Sequence[str] = ()) -> tuple[Run, Backbone]:
+def train_seed(run: Run, seed: int) -> Run:
+    """Stages 2 and 3 of ``run`` by another seed, in ``<run>/seeds/<seed>``, on its own features.
+
+    Stage 1 is most of the time, and a frozen backbone does not depend on the seed anyway.
+    """
+    config = replace(run.config, seed=seed, run=f"{run.config.name}/seeds/{seed}")
+    data = FlamDataModule(run.catalog, config, run.data.preprocess)
+    other = Run(config, run.catalog, data, shared=run.folder)
+    backbone = require(run.backbone_folder, "backbone")
+    extract(other, backbone, run.folder / "features")
+    train_manipulator(other, train_embedders(other, backbone))
+    return other
+
+
+def open_run(
+    config: Config, overrides: Sequence[str] = (), catalog: Catalog | None = None
+) -> tuple[Run, Backbone]:
     """Read the data set, leave out what cannot be used, build the backbone, open the folder."""
     pl.seed_everything(config.seed, workers=True, verbose=False)
     started = time.monotonic()
-    catalog = usable(open_catalog(config.data), config)
+    if catalog is None:
+        catalog = usable(open_catalog(config.data), config)
     check_usable(catalog)
     settings = config.backbone
     net = Backbone(**network(settings), image_size=settings.image_size)
@@ -152,7 +177,7 @@ def train_backbone(run: Run, net: Backbone) -> StageRecord:
     """Stage 1: features in which photos of one item lie together."""
     settings, catalog = run.config.backbone, run.catalog
     data = run.data.serve("images")
-    if settings.max_epochs and len(np.unique(catalog.items[data.item_rows])) < 2:
+    if settings.max_epochs and not has_items_to_learn(run):
         raise FlamError(
             f"{catalog.name}: training a backbone needs photos of two items or more (a column "
             '"item"). Without them use a frozen one: backbone=imagenet_frozen.'
@@ -172,7 +197,7 @@ def train_backbone(run: Run, net: Backbone) -> StageRecord:
         run.config,
         epochs=settings.max_epochs,
         monitor="val/R@1" if stage.findable.any() else None,
-        folder=run.folder / "backbone",
+        folder=run.backbone_folder,
         inputs=run.inputs | {"images": catalog.fingerprint(), "weights": weights_hash(settings)},
         parent=None,
         schema=catalog.schema,
@@ -212,6 +237,11 @@ def measure_whitening(run: Run, stage: BackboneStage, trainer: pl.Trainer) -> No
     net.whitening.measure(features.compute().cpu())
 
 
+def has_items_to_learn(run: Run) -> bool:
+    """Whether a backbone can be trained: a triplet needs photos of two items."""
+    return len(np.unique(run.catalog.items[run.data.item_rows])) >= 2
+
+
 def weights_hash(settings: BackboneConfig) -> str:
     """What the initial weights are: their name, or the content of a local file."""
     path = Path(settings.weights)
@@ -228,7 +258,7 @@ def most_photographed(items: np.ndarray, count: int) -> list[int]:
 def extract(run: Run, backbone: StageRecord, folder: Path) -> None:
     """Features of the whole catalog by the trained backbone, from the cache where it fits."""
     started = time.monotonic()
-    net, run.data.preprocess = restore_backbone(run.config.folder / "backbone", backbone)
+    net, run.data.preprocess = restore_backbone(run.backbone_folder, backbone)
     nothing = (np.zeros(0, np.int64), np.zeros(0, bool))
     stage = BackboneStage(net, [0], nothing, to_plain(run.config.backbone))
     said = run.data.cache_features(

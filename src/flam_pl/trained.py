@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +38,7 @@ class Trained:
     embedders: Embedders
     manipulator: Manipulator
     records: dict[str, StageRecord]
+    """Of every stage and of every further method."""
     others: list[tuple[Editor, nn.Module]]
     """Further methods of the run, each with its network."""
 
@@ -45,27 +47,39 @@ class Trained:
         """Attribute types and classes that the run knows."""
         return self.embedders.schema
 
+    @property
+    def classifiers(self) -> ConcatClassifiers | None:
+        """Those of Cls-Concat, where it was trained."""
+        return next((net for _, net in self.others if isinstance(net, ConcatClassifiers)), None)
+
     @classmethod
-    def open(cls, folder: Path) -> Trained:
+    def open(cls, folder: Path, backbone_folder: Path | None = None) -> Trained:
         """Args:
         folder: of the run, e.g. ``runs/wardrobe``.
+        backbone_folder: of stage 1, where it is not the run's own.
 
         Raises:
             HandoffError: a stage that is missing, or that does not fit its parent.
         """
-        records = {s: require(folder / s, s) for s in ("backbone", "embedder", "manipulator")}
+        backbone_folder = backbone_folder or folder / "backbone"
+        records = {s: require(folder / s, s) for s in ("embedder", "manipulator")}
+        records = {"backbone": require(backbone_folder, "backbone"), **records}
         schema = AttributeSchema.from_dict(records["embedder"].schema)
         require_child(records["embedder"], records["backbone"].checkpoint, schema)
         require_child(records["manipulator"], records["embedder"].checkpoint, schema)
-        backbone, preprocess = restore_backbone(folder / "backbone", records["backbone"])
+        backbone, preprocess = restore_backbone(backbone_folder, records["backbone"])
         embedders = restore_embedders(folder / "embedder", records["embedder"])
+        methods = method_records(folder / METHODS_FOLDER, records)
         return cls(
             backbone,
             preprocess,
             embedders,
             restore_manipulator(folder / "manipulator", records["manipulator"]),
-            records,
-            open_methods(folder / METHODS_FOLDER, embedders, records),
+            records | methods,
+            [
+                restore_method(folder / METHODS_FOLDER / name, record, embedders)
+                for name, record in methods.items()
+            ],
         )
 
     def to(self, device: torch.device) -> None:
@@ -81,23 +95,21 @@ class Trained:
         return [NoEdit(), Arithmetic(self.embedders), *others, flam]
 
 
-def open_methods(
-    folder: Path, embedders: Embedders, records: dict[str, StageRecord]
-) -> list[tuple[Editor, nn.Module]]:
-    """Every method in ``folder`` that was trained on the present stages; others are passed over."""
-    found = []
+def method_records(folder: Path, stages: Mapping[str, StageRecord]) -> dict[str, StageRecord]:
+    """Every method in ``folder`` that was trained on these stages; others are passed over."""
+    found = {}
     for name in METHODS:
         if StageRecord.load(folder / name) is None:
             continue
         record = require(folder / name, name)
         parent = "backbone" if name.endswith("_concat") else "embedder"
-        if record.parent != records[parent].checkpoint:
+        if record.parent != stages[parent].checkpoint:
             say(f"{name}: trained on another {parent}, left out; train it again")
             continue
-        if record.data != records["embedder"].data:  # a frozen backbone stays the same
+        if record.data != stages["embedder"].data:  # a frozen backbone stays the same
             say(f"{name}: trained on other labels or another split, left out; train it again")
             continue
-        found.append(restore_method(folder / name, record, embedders))
+        found[name] = record
     return found
 
 

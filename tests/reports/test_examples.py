@@ -1,4 +1,4 @@
-"""Wishes drawn at random, their searches and the ranks of their hits, against slow loops."""
+"""Which edited searches a report draws, what they find, and the ranks of their hits."""
 
 from __future__ import annotations
 
@@ -10,14 +10,25 @@ from attribute_world import SCHEMA, make_world
 from flam_pl.editing.baselines import NoEdit
 from flam_pl.editing.evaluation import EvaluationSet
 from flam_pl.galleries.index import GalleryIndex
-from flam_pl.reports.examples import Example, choose_examples, worst_first
+from flam_pl.reports.failures import worst_first
+from flam_pl.reports.figures import Search, choose_examples
 
 
-@pytest.fixture(scope="module")
-def data() -> EvaluationSet:
-    world = make_world(rows=60)
-    nothing = np.full(60, -1)
-    return EvaluationSet(SCHEMA, world.features, world.labels, np.arange(60), nothing, nothing)
+def labelled_set(rows: int = 80) -> EvaluationSet:
+    world = make_world(rows=rows)
+    nobody = np.full(rows, -1)
+    return EvaluationSet(SCHEMA, world.features, world.labels, np.arange(rows), nobody, nobody)
+
+
+@pytest.mark.parametrize("count", [0, 1, 4])
+def test_as_many_examples_of_each_type_as_asked_for_and_none_for_none(count: int) -> None:
+    data = labelled_set()
+    chosen = choose_examples(data, count, seed=0)
+    assert [e.target_type for e in chosen] == [n for n in SCHEMA.types for _ in range(count)]
+    for example in chosen:  # each has an answer, and changes something
+        wanted = example.wanted(data)
+        assert (data.labels == wanted).all(axis=1).any()
+        assert (wanted != data.labels[example.query]).sum() == 1
 
 
 def ranked(data: EvaluationSet, query: int) -> list[int]:
@@ -26,40 +37,26 @@ def ranked(data: EvaluationSet, query: int) -> list[int]:
     return [p for p in cosine.argsort(descending=True).tolist() if p != query]
 
 
-def test_examples_are_as_many_of_each_type_and_can_be_answered(data: EvaluationSet) -> None:
-    examples = choose_examples(data, 5, seed=3)
-    assert [e.target_type for e in examples] == [t for t in SCHEMA.types for _ in range(5)]
-    have = {tuple(row) for row in data.labels.tolist()}
-    for example in examples:
-        wanted = example.wanted(data)
-        assert tuple(wanted) in have
-        assert (wanted != data.labels[example.query]).sum() == 1
-    assert choose_examples(data, 5, seed=3) == examples != choose_examples(data, 5, seed=4)
-
-
-def test_the_query_is_not_among_its_results(data: EvaluationSet) -> None:
+def test_a_search_leaves_out_its_query_and_tells_the_hits() -> None:
+    data = labelled_set()
     index = GalleryIndex(NoEdit(), data.features)
     for example in choose_examples(data, 4, seed=0):
-        expected = ranked(data, example.query)
-        assert example.search(data, index, 7).tolist() == expected[:7]
-        assert example.search(data, index).tolist() == expected
+        search = Search.run(example, data, index, 7)
+        expected = ranked(data, example.query)[:7]
+        assert search.results == expected
+        goal = example.wanted(data).tolist()
+        assert search.hits == [data.labels[p].tolist() == goal for p in expected]
 
 
-def test_ranks_of_first_hits_the_deepest_first(data: EvaluationSet) -> None:
+def test_ranks_of_first_hits_the_deepest_first() -> None:
+    data = labelled_set()
     index = GalleryIndex(NoEdit(), data.features)
     examples = choose_examples(data, 6, seed=0)
     found = worst_first(data, index, examples)
     expected = {}
     for example in examples:
-        goal = tuple(example.wanted(data))
-        order = [tuple(data.labels[p]) for p in ranked(data, example.query)]
-        expected[example] = order.index(goal) + 1
+        order = [data.labels[p].tolist() for p in ranked(data, example.query)]
+        expected[example] = order.index(example.wanted(data).tolist()) + 1
     assert {example: rank for rank, example in found} == expected
     ranks = [rank for rank, _ in found]
     assert ranks == sorted(ranks, reverse=True) and ranks[0] > ranks[-1]
-
-
-def test_no_hit_at_all_has_rank_0(data: EvaluationSet) -> None:
-    few = EvaluationSet(SCHEMA, data.features[:2], data.labels[:2], *[np.arange(2)] * 3)
-    other = next(c for c in SCHEMA.of("shape") if SCHEMA.index("shape", c) not in few.labels[:, 0])
-    assert Example(0, "shape", other).first_hit(few, GalleryIndex(NoEdit(), few.features)) == 0

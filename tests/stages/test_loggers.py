@@ -12,6 +12,7 @@ import pytest
 
 from flam_pl.config import Config, load_config
 from flam_pl.stages.handoff import CHECKPOINT, StageRecord
+from flam_pl.stages.handoff import RECORD as RECORD_FILE
 from flam_pl.stages.loggers import (
     checkpoint_artifact,
     finish,
@@ -148,7 +149,7 @@ def config(folder: Path, run: str = "run", artifacts: bool = True) -> Config:
 
 def test_artifacts_have_names_and_metadata_that_wandb_takes(tmp_path: Path) -> None:
     settings = config(tmp_path, run="my photos (new)")
-    artifact = checkpoint_artifact(settings, settings.folder / "embedder", RECORD)
+    artifact = checkpoint_artifact(settings.name, settings.folder / "embedder", RECORD)
     assert artifact.name == "my-photos--new--embedder" and artifact.type == "model"
     assert artifact.metadata["metrics"] == {"val/accuracy": 0.5}  # JSON knows no nan
     assert json.loads(json.dumps(artifact.metadata, allow_nan=False)) == artifact.metadata
@@ -157,10 +158,10 @@ def test_artifacts_have_names_and_metadata_that_wandb_takes(tmp_path: Path) -> N
 def test_equal_checkpoints_are_one_version(tmp_path: Path) -> None:
     settings = config(tmp_path)
     folder = settings.folder / "embedder"
-    made = checkpoint_artifact(settings, folder, RECORD)
-    assert checkpoint_artifact(settings, folder, RECORD, copied=False).digest == made.digest
+    made = checkpoint_artifact(settings.name, folder, RECORD)
+    assert checkpoint_artifact(settings.name, folder, RECORD, copied=False).digest == made.digest
     (folder / CHECKPOINT).write_text("trained again")
-    assert checkpoint_artifact(settings, folder, RECORD).digest != made.digest
+    assert checkpoint_artifact(settings.name, folder, RECORD).digest != made.digest
 
 
 @pytest.mark.parametrize("artifacts", [True, False])
@@ -183,3 +184,17 @@ def test_a_run_that_logs_nothing_leaves_nothing(tmp_path: Path) -> None:
     assert logger is not None
     finish([logger])
     assert not (settings.folder / "wandb").exists()
+
+
+def test_a_further_seed_is_made_from_the_backbone_of_the_run_above(tmp_path: Path) -> None:
+    config(tmp_path)
+    settings = config(tmp_path, run="run/seeds/1")
+    (settings.folder / "backbone" / RECORD_FILE).unlink()  # it has none of its own
+    folder = settings.folder / "embedder"
+    loggers = make_loggers(settings, "embedder", folder)
+    log_checkpoint(loggers, settings, folder, RECORD)
+    finish(loggers)
+    run = read_runs(tmp_path / "run" / "wandb")["run-seeds-1-embedder"]
+    assert run.group == "run"
+    assert list(run.logged) == ["run-seeds-1-embedder"]
+    assert list(run.used) == ["run-backbone"]

@@ -144,7 +144,7 @@ def _training_problems(catalog: Catalog) -> Iterator[str]:
             f"{catalog.table['item'].iloc[row]} ({catalog.table['path'].iloc[row]}): the measure "
             "would be of images half seen. Put all images of an item into one split"
         )
-    for kind, counts in _class_counts(catalog, rows).items():
+    for kind, counts in class_counts(catalog, rows).items():
         none = [name for name, count in counts.items() if count == 0]
         if none:
             yield (
@@ -153,7 +153,7 @@ def _training_problems(catalog: Catalog) -> Iterator[str]:
             )
 
 
-def _class_counts(catalog: Catalog, rows: np.ndarray) -> dict[str, dict[str, int]]:
+def class_counts(catalog: Catalog, rows: np.ndarray) -> dict[str, dict[str, int]]:
     """Attribute type -> class -> number of these rows, classes in schema order."""
     counts: dict[str, dict[str, int]] = {}
     for position, kind in enumerate(catalog.schema.types):
@@ -203,7 +203,7 @@ def _images_table(catalog: Catalog) -> str:
 
 
 def _labels_table(catalog: Catalog) -> str:
-    per_split = [_class_counts(catalog, catalog.rows(split)) for split in SPLITS]
+    per_split = [class_counts(catalog, catalog.rows(split)) for split in SPLITS]
     body: list[list[object]] = []
     for position, kind in enumerate(catalog.schema.types):
         for name in catalog.schema.of(kind):
@@ -216,7 +216,7 @@ def _labels_table(catalog: Catalog) -> str:
 
 
 def _remarks(catalog: Catalog) -> Iterator[str]:
-    whole = _class_counts(catalog, np.arange(len(catalog)))
+    whole = class_counts(catalog, np.arange(len(catalog)))
     empty = [f"{kind} {name}" for kind, of in whole.items() for name, n in of.items() if n == 0]
     if empty:
         yield f"Classes without any image: {', '.join(empty)}"

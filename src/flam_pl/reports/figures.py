@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib
@@ -19,12 +20,78 @@ from flam_pl.datasets.catalog import Catalog
 from flam_pl.editing.editor import Editor
 from flam_pl.editing.evaluation import EvaluationSet
 from flam_pl.galleries.index import GalleryIndex
-from flam_pl.reports.examples import Example
 from flam_pl.reports.tables import METHODS
 
 HIT, QUERY = "#1a9850", "#2166ac"
 SHOWN = 5
 """Results drawn of each search."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """One wish: a query image and the class that it should have instead."""
+
+    query: int
+    """Position in the evaluation set."""
+    target_type: str
+    target_class: str
+
+    def wanted(self, data: EvaluationSet) -> np.ndarray:
+        """The labels asked for, ``(types,)``."""
+        labels: np.ndarray = data.labels[self.query].copy()
+        position = data.schema.types.index(self.target_type)
+        labels[position] = data.schema.index(self.target_type, self.target_class)
+        return labels
+
+    def title(self, data: EvaluationSet) -> str:
+        """E.g. ``dress blue stripes``, and below it ``→ red``."""
+        schema, labels = data.schema, data.labels[self.query]
+        names = [schema.of(name)[labels[t]] for t, name in enumerate(schema.types)]
+        return f"{' '.join(names)}\n→ {self.target_class}"
+
+
+def choose_examples(data: EvaluationSet, count: int, seed: int) -> list[Example]:
+    """``count`` edits of each type, drawn at random among those that the gallery can answer.
+
+    Drawn, not picked: pictures of the best cases would say nothing about the method.
+    """
+    rng = np.random.default_rng(seed)
+    combinations = data.schema.combinations(data.labels)
+    have = set(combinations.tolist())
+    examples = []
+    for t, name in enumerate(data.schema.types):
+        found: list[Example] = []
+        for query in rng.permutation(data.queries):
+            if len(found) == count:
+                break
+            labels = np.repeat(data.labels[query][None], data.schema.sizes[t], axis=0)
+            labels[:, t] = np.arange(data.schema.sizes[t])
+            codes = data.schema.combinations(labels)
+            possible = [c for c in range(len(codes)) if codes[c] in have]
+            possible = [c for c in possible if c != data.labels[query, t]]
+            if possible:
+                wanted = data.schema.of(name)[int(rng.choice(possible))]
+                found.append(Example(int(query), name, wanted))
+        examples += found
+    return examples
+
+
+@dataclass(frozen=True)
+class Search:
+    """What an edited search found: gallery positions, best first, and which of them are hits."""
+
+    example: Example
+    results: list[int]
+    hits: list[bool]
+
+    @classmethod
+    def run(cls, example: Example, data: EvaluationSet, index: GalleryIndex, shown: int) -> Search:
+        """The first ``shown`` results beside the query itself; ``index`` is of all of ``data``."""
+        edit = (example.target_type, example.target_class)
+        _, found = index.search(data.features[[example.query]], shown + 1, edit)
+        results = [int(p) for p in found[0] if p != example.query][:shown]
+        wanted = example.wanted(data)
+        return cls(example, results, [bool((data.labels[p] == wanted).all()) for p in results])
 
 
 def draw_searches(
@@ -54,14 +121,14 @@ def draw_searches(
     for axis in axes.flat:
         axis.axis("off")
     for row, (example, line) in enumerate(zip(examples, axes, strict=True)):
-        _show(line[0], paths[rows[example.query]], QUERY)
+        show_image(line[0], paths[rows[example.query]], QUERY)
         line[0].set_title(example.title(data), fontsize=7, pad=3, loc="left")
         for number, (editor, index) in enumerate(sides):
-            results = example.search(data, index, SHOWN)
+            search = Search.run(example, data, index, SHOWN)
             start = 2 + number * (SHOWN + 1)
-            hits = example.hits(data, results)
-            for axis, position, hit in zip(line[start:], results, hits, strict=False):
-                _show(axis, paths[rows[position]], HIT if hit else None)
+            found = zip(line[start:], search.results, search.hits, strict=False)
+            for axis, position, hit in found:
+                show_image(axis, paths[rows[position]], HIT if hit else None)
             if row == 0:
                 title = METHODS.get(editor.name, editor.name)
                 line[start].set_title(title, fontsize=9, pad=3, loc="left", weight="bold")
@@ -69,7 +136,8 @@ def draw_searches(
     save(figure, path)
 
 
-def _show(axis: Axes, path: Path, frame: str | None) -> None:
+def show_image(axis: Axes, path: Path, frame: str | None) -> None:
+    """An image without ticks, in a frame of this color; None is a thin grey one."""
     axis.imshow(read_image(path).permute(1, 2, 0).numpy())
     axis.axis("on")
     axis.set_xticks([])
@@ -116,8 +184,8 @@ def draw_curves(path: Path, log: Path, title: str) -> bool:
     return True
 
 
-def save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path, dpi: int = 110) -> None:
     """Write the figure as a file and free its memory."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=dpi)
     plt.close(figure)

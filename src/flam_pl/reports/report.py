@@ -20,8 +20,10 @@ from flam_pl.errors import FlamError
 from flam_pl.files import replace_folder
 from flam_pl.galleries.index import GalleryIndex
 from flam_pl.reports import tables
-from flam_pl.reports.examples import choose_examples
-from flam_pl.reports.figures import draw_curves, draw_searches
+from flam_pl.reports.figures import choose_examples, draw_curves, draw_searches
+
+METRICS = "metrics.json"
+"""Every figure of a report; its tables and its page are made from it."""
 
 STAGES = ("backbone", "embedder", "manipulator")
 
@@ -70,9 +72,23 @@ class Report:
         for stage in STAGES:
             log = self.run / stage / "logs" / "metrics.csv"
             draw_curves(new / "figures" / f"training-{stage}.png", log, stage)
-        (new / "metrics.json").write_text(json.dumps(self.metrics, indent=1, allow_nan=False))
+        (new / METRICS).write_text(json.dumps(self.metrics, indent=1, allow_nan=False))
         write_pages(new, self.metrics)
         replace_folder(new, self.folder)
+
+    @classmethod
+    def open(cls, folder: Path) -> Report:
+        """A report that was written before.
+
+        Raises:
+            FlamError: there is no ``metrics.json``.
+        """
+        path = folder / METRICS
+        if not path.is_file():
+            raise FlamError(
+                f"there is no report at {folder}: {path} is missing. make evaluate first"
+            )
+        return cls(folder, folder.parent, json.loads(path.read_text()))
 
     def summary(self) -> str:
         """The main tables and where the page is, to be printed."""
@@ -100,9 +116,6 @@ def rewrite(folder: Path) -> Report:
     Raises:
         FlamError: there is no ``metrics.json``.
     """
-    path = folder / "metrics.json"
-    if not path.is_file():
-        raise FlamError(f"there is no report at {folder}: {path} is missing. make evaluate first")
-    metrics = json.loads(path.read_text())
-    write_pages(folder, metrics)
-    return Report(folder, folder.parent, metrics)
+    report = Report.open(folder)
+    write_pages(folder, report.metrics)
+    return report

@@ -23,13 +23,18 @@ METHODS = {
 
 def cell(figure: Mapping[str, float]) -> str:
     """``.642 [.631, .655]``: the value and its 95 % interval."""
-    if figure["n"] == 0:
-        return "-"
-    return f"{_short(figure['value'])} [{_short(figure['low'])}, {_short(figure['high'])}]"
+    return f"{short(figure['value'])} {interval(figure)}" if figure["n"] else "-"
 
 
-def _short(value: float) -> str:
-    return f"{value:.3f}".removeprefix("0") if value < 1 else "1.00"
+def interval(figure: Mapping[str, float]) -> str:
+    return f"[{short(figure['low'])}, {short(figure['high'])}]"
+
+
+def short(value: float) -> str:
+    """``.642``, ``-.012``, ``1.00``."""
+    if abs(value) >= 0.9995:
+        return f"{value:.2f}"
+    return f"{value:.3f}".replace("0.", ".", 1)
 
 
 def methods_table(by_method: Mapping[str, Mapping[str, Any]], style: str = "github") -> str:

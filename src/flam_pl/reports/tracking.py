@@ -17,8 +17,7 @@ from flam_pl.datasets.catalog import Catalog
 from flam_pl.editing.editor import Editor
 from flam_pl.editing.evaluation import EvaluationSet
 from flam_pl.galleries.index import GalleryIndex
-from flam_pl.reports.examples import Example, choose_examples
-from flam_pl.reports.figures import SHOWN
+from flam_pl.reports.figures import SHOWN, Example, Search, choose_examples
 from flam_pl.reports.report import Report
 from flam_pl.reports.tables import METHODS, cell
 from flam_pl.stages.handoff import StageRecord
@@ -61,12 +60,11 @@ class SearchTable(Callback):
 
     def line(self, example: Example, data: EvaluationSet, index: GalleryIndex) -> list[Any]:
         """The query, the wish, whether any result is a hit, the results."""
-        results = example.search(data, index, SHOWN)
+        search = Search.run(example, data, index, SHOWN)
         wish = example.title(data).replace("\n", " ")
-        shown = [self.thumbnail(position) for position in results]
+        shown = [self.thumbnail(position) for position in search.results]
         shown += [None] * (SHOWN - len(shown))  # a gallery of fewer images
-        hit = bool(example.hits(data, results).any())
-        return [self.thumbnail(example.query), wish, hit, *shown]
+        return [self.thumbnail(example.query), wish, any(search.hits), *shown]
 
     def thumbnail(self, position: int) -> Any:
         """A small picture of the image in this row."""

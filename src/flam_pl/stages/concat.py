@@ -53,7 +53,7 @@ class ClassifierStage(pl.LightningModule):
             self.measure_prototypes()
 
     def measure_prototypes(self) -> None:
-        """The class means under the present weights; blocks know no dropout."""
+        """The class means under the present weights."""
         features, labels = self.labelled()
         self.net.fit_prototypes(features.to(self.device), labels.to(self.device))
 

@@ -14,7 +14,7 @@ import sys
 import warnings
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
@@ -41,13 +41,15 @@ def make_wandb_logger(config: Config, name: str, job_type: str) -> WandbLogger |
     mode = wandb_mode(config.logger.wandb)
     if mode is None:
         return None
-    config.folder.mkdir(parents=True, exist_ok=True)
+    run = PurePath(config.name).parts[0]  # the others of its name are further seeds and the like
+    folder = Path(config.runs_dir) / run
+    folder.mkdir(parents=True, exist_ok=True)
     return WandbLogger(
-        name=f"{config.folder.name}-{name}",
-        group=config.folder.name,
+        name=plain(f"{config.name}-{name}"),
+        group=run,
         job_type=job_type,
         project=config.logger.project,
-        save_dir=str(config.folder),
+        save_dir=str(folder),
         config=to_plain(config),
         mode=mode,  # offline=True would set WANDB_MODE for the whole process
     )
@@ -69,7 +71,7 @@ def log_checkpoint(
     """
     logger = wandb_of(loggers)
     if logger is not None and config.logger.artifacts:
-        artifact = checkpoint_artifact(config, folder, record)
+        artifact = checkpoint_artifact(config.name, folder, record)
         logger.experiment.log_artifact(artifact)
         use_checkpoints(logger, config, [record.parent])
 
@@ -88,31 +90,37 @@ def use_checkpoints(
     """
     if not config.logger.artifacts:
         return
-    for stage in STAGES:
-        record = StageRecord.load(config.folder / stage)
-        if record and record.checkpoint in checkpoints:
-            artifact = checkpoint_artifact(config, config.folder / stage, record, copied=False)
-            logger.experiment._log_artifact(artifact, is_user_created=True, use_after_commit=True)
+    # a further seed, <run>/seeds/1, is made from the backbone of the run above it
+    for name in (config.name, *map(str, PurePath(config.name).parents[:-1])):
+        for stage in STAGES:
+            folder = Path(config.runs_dir) / name / stage
+            record = StageRecord.load(folder)
+            if record and record.checkpoint in checkpoints:
+                made = checkpoint_artifact(name, folder, record, copied=False)
+                logger.experiment._log_artifact(made, is_user_created=True, use_after_commit=True)
 
 
-def checkpoint_artifact(
-    config: Config, folder: Path, record: StageRecord, copied: bool = True
-) -> Any:
+def checkpoint_artifact(run: str, folder: Path, record: StageRecord, copied: bool = True) -> Any:
     """``<run>-<stage>`` of type "model": best.ckpt, with the stage's record as metadata.
 
     Args:
+        folder: of the stage.
         copied: W&B keeps a copy until the upload, since a later training replaces the file; there
             is no need where the checkpoint's own stage has logged it.
     """
     from wandb import Artifact
 
-    # W&B takes a name of letters, digits and "_.-"; and JSON knows no nan
-    name = re.sub(r"[^A-Za-z0-9_.-]", "-", f"{config.folder.name}-{record.stage}")
     numbers = {key: value for key, value in record.metrics.items() if value == value}
-    artifact = Artifact(name, "model", metadata=asdict(record) | {"metrics": numbers})
+    metadata = asdict(record) | {"metrics": numbers}  # JSON knows no nan
+    artifact = Artifact(plain(f"{run}-{record.stage}"), "model", metadata=metadata)
     file = str((folder / CHECKPOINT).resolve())  # synced from anywhere
     artifact.add_file(file, name=CHECKPOINT, policy="mutable" if copied else "immutable")
     return artifact
+
+
+def plain(name: str) -> str:
+    """With a dash for whatever W&B takes in no name of an artifact."""
+    return re.sub(r"[^A-Za-z0-9_.-]", "-", name)
 
 
 def finish(loggers: Sequence[Logger]) -> None:

@@ -1,0 +1,105 @@
+"""Schemas of the three stages: config groups ``backbone``, ``embedder`` and ``manipulator``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from omegaconf import MISSING
+
+
+@dataclass
+class BackboneConfig:
+    """Stage 1: images -> features."""
+
+    model: str = MISSING
+    """Any name of timm."""
+    weights: str = "none"
+    """none | timm (downloaded) | imagenet-package (tf_efficientnet_lite0 only) | a local file."""
+    image_size: int = 224
+    fit: str = "pad"
+    """How an image becomes square: pad | crop | stretch."""
+    feature_dim: int | None = 1024
+    """Dimension of the projection after pooling (paper: 1024); null stores the pooled maps."""
+    pooling: str = "spoc"
+    """Feature map -> vector: spoc (the paper's) | mac | gem | a combination of these by their first
+    letters, cgd-SG, cgd-MG, cgd-GSM, ..., whose first one the classification loss sees."""
+    whitening: float | None = None
+    """In place of a learned projection, measured on training photos once the weights are trained:
+    features are centred and each principal direction (the leading feature_dim of them) is divided
+    by its deviation to this power. 1 is SPoC's whitening, 0 only centres; null: none of it."""
+    max_epochs: int = 10
+    """0 keeps the weights as they are: a frozen backbone."""
+    items: int = 32
+    """P: items in a batch."""
+    images: int = 4
+    """K: images of each item in a batch."""
+    classified_items: int = 1000
+    """Cross-entropy runs over this many items, those with the most images."""
+    lr: float = 3e-4
+    weight_decay: float = 1e-4
+    margin: float = 0.1
+    triplet_weight: float = 1.0
+    classification_weight: float = 1.0
+    temperature: float = 1.0
+    """Divides the logits of the classification; the paper of CGD takes 0.5."""
+    label_smoothing: float = 0.0
+    """Share of the classification's target that all items get alike; the paper of CGD: 0.1."""
+    flip: bool = True
+    scale_min: float = 0.7
+    brightness: float = 0.2
+    erase: float = 0.2
+    extract_batch: int = 64
+    dtype: str = "float16"
+    """Of the stored features: float16 | float32."""
+
+
+@dataclass
+class EmbedderConfig:
+    """Stage 2: equation (2) on sparse labels."""
+
+    embedding_dim: int = 32
+    working_dim: int | None = 256
+    """Stages 2 and 3 work in so many principal directions of the features; null in all."""
+    hidden: int = 512
+    dropout: float = 0.3
+    margin: float = 0.5
+    noise: float = 0.5
+    """Gaussian noise on the training features, in units of their root mean square."""
+    lr: float = 1e-3
+    weight_decay: float = 1e-4
+    batch_size: int = 256
+    max_epochs: int = 40
+
+
+@dataclass
+class ManipulatorConfig:
+    """Stage 3: equations (3) to (5)."""
+
+    hidden: int = 1024
+    depth: int = 2
+    residual: bool = True
+    shared: bool = True
+    """One generator for all target types; false: one a type."""
+    discriminator_hidden: int = 1024
+    discriminator_depth: int = 2
+    noise: float = 0.5
+    """Standard deviation of the noise on D's input at the start; without it G fools D by tiny
+    changes, and with much of it D cannot teach yet and G stays at the identity."""
+    noise_end: float = 2.0
+    """The same at the end; it rises in a straight line."""
+    adversarial_weight: float = 0.5
+    matching_weight: float = 1.0
+    cycle_weight: float = 0.3
+    with_remaining: bool = True
+    """"M" of Table 3; false is "S": only the target type is matched."""
+    online_sampling: bool = True
+    """"OS" of Table 3: x^- is like x in the remaining attributes; false: any other class."""
+    lr: float = 1e-3
+    discriminator_lr: float = 5e-4
+    beta1: float = 0.5
+    beta2: float = 0.99
+    clip: float = 0.0
+    """Largest gradient norm of G and of D; 0 does not clip."""
+    batch_size: int = 256
+    steps_per_epoch: int = 250
+    max_epochs: int = 8
