@@ -27,6 +27,8 @@ def newest_run() -> Path:
 def execute(run: Path) -> list[Path]:
     """Run every notebook on ``run``; returns the executed notebooks."""
     os.environ["FLAM_PL_RUN"] = str(run.resolve())
+    # what tqdm misses, widgets for its bars, no executed page would show
+    os.environ.setdefault("PYTHONWARNINGS", "ignore:IProgress not found")
     folder = run / "notebooks"
     folder.mkdir(parents=True, exist_ok=True)
     written = []
@@ -38,7 +40,7 @@ def execute(run: Path) -> list[Path]:
             notebook,
             timeout=600,
             kernel_name="python3",
-            resources={"metadata": {"path": str(HERE)}},
+            resources={"metadata": {"path": os.getcwd()}},  # paths mean what they mean to commands
         )
         client.execute()
         target = folder / f"{script.stem}.ipynb"

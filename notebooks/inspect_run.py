@@ -14,8 +14,8 @@
 # %% [markdown]
 # # Inspect a run
 #
-# How well the searches of a run do, what its training looked like, and what an edited search
-# finds. The only parameter is the run's folder.
+# How well the searches of a run do, what its training looked like, what an edited search finds,
+# and where it fails. The only parameter is the run's folder.
 
 # %% tags=["parameters"]
 import json
@@ -25,13 +25,22 @@ from pathlib import Path
 import pandas as pd
 from IPython.display import Image, Markdown, display
 
+from flam_pl.editing.evaluation import EvaluationSet
+from flam_pl.evaluating import open_folder
+from flam_pl.galleries.index import GalleryIndex
 from flam_pl.reports import tables
+from flam_pl.reports.failures import worst_first
+from flam_pl.reports.figures import choose_examples, draw_searches
 
-RUN = os.environ.get("FLAM_PL_RUN", "../runs/wardrobe")
+RUN = os.environ.get("FLAM_PL_RUN", "runs/wardrobe")
 
 # %%
-run = Path(RUN)
-metrics = json.loads((run / "report" / "metrics.json").read_text())
+# %matplotlib inline
+if Path.cwd().name == "notebooks":  # a run's settings name folders as seen from the repository's
+    os.chdir("..")
+folder = Path(RUN)
+report = folder / "report"
+metrics = json.loads((report / "metrics.json").read_text())
 
 # %% [markdown]
 # ## How well it retrieves and edits
@@ -50,11 +59,15 @@ for title, explanation, table in tables.sections(metrics):
 # %%
 by_type = pd.DataFrame(
     {
-        method: {group: of["T@20"]["value"] for group, of in groups.items()}
+        tables.METHODS.get(method, method): {
+            group: of["T@20"]["value"] for group, of in groups.items()
+        }
         for method, groups in metrics["fam"].items()
     }
 )
-axis = by_type.plot.bar(rot=0, ylabel="T@20", figsize=(7, 3), title="by the type that is edited")
+if len(by_type):
+    axis = by_type.plot.bar(rot=0, ylabel="T@20", figsize=(8, 3))
+    axis.legend(loc="upper left", bbox_to_anchor=(1, 1))
 
 # %% [markdown]
 # ## Training
@@ -64,7 +77,7 @@ axis = by_type.plot.bar(rot=0, ylabel="T@20", figsize=(7, 3), title="by the type
 
 # %%
 for stage in ("backbone", "embedder", "manipulator"):
-    curve = run / "report" / "figures" / f"training-{stage}.png"
+    curve = report / "figures" / f"training-{stage}.png"
     if curve.exists():
         display(Markdown(f"### {stage}"), Image(str(curve)))
 
@@ -75,5 +88,41 @@ for stage in ("backbone", "embedder", "manipulator"):
 # with exactly the wanted combination.
 
 # %%
-for picture in sorted((run / "report" / "figures").glob("edits-*.png")):
+for picture in sorted((report / "figures").glob("edits-*.png")):
+    display(Image(str(picture)))
+
+# %% [markdown]
+# ## Failures
+#
+# Fifty wishes of each type, drawn at random among those that the gallery can answer, sorted by
+# how bad they are: by the rank of the first image with exactly the wanted combination.
+
+# %%
+run, trained = open_folder(folder)
+rows = run.catalog.rows("evaluation", dense=True)
+data = EvaluationSet.of(run.catalog, run.data.features, rows)
+plain, *_, flam = trained.editors()
+index = GalleryIndex(flam, data.features)
+failures = worst_first(data, index, choose_examples(data, 50, seed=0))
+
+# %%
+ranks = pd.DataFrame(
+    [(example.target_type, rank) for rank, example in failures],
+    columns=["edited", "rank of the first hit"],
+)
+ranks.groupby("edited").describe(percentiles=[0.5, 0.9]).round(1)
+
+# %% [markdown]
+# The six worst. Is the edit not made, is too much of the garment lost, or is it the label that is
+# wrong? (Left the plain search, right the edited one; no green means no hit among the first five.)
+
+# %%
+for rank, example in failures[:6]:
+    print(f"first hit at rank {rank} of {len(data.labels)}: {example.title(data)}")
+
+# %%
+if failures:
+    picture = folder / "notebooks" / "failures.png"
+    sides = [(plain, GalleryIndex(plain, data.features)), (flam, index)]
+    draw_searches(picture, run.catalog, rows, data, sides, [e for _, e in failures[:6]])
     display(Image(str(picture)))

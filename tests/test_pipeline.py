@@ -14,51 +14,9 @@ import torch
 from flam_pl.__main__ import main
 from flam_pl.editing.editor import Editor
 from flam_pl.galleries.index import GalleryIndex
-
-TINY = (
-    "data.train_items=90",
-    "data.train_photos=2",
-    "data.val_items=12",
-    "data.evaluation_items=30",
-    "data.image_size=48",
-    "data.labelled_share=1",
-    "data.label_rate=1",
-    "data.workers=0",
-    "backbone=scratch",
-    "backbone.image_size=32",
-    "backbone.feature_dim=32",
-    "backbone.items=10",
-    "backbone.images=2",
-    "backbone.max_epochs=1",
-    "embedder.max_epochs=3",
-    "manipulator.max_epochs=2",
-    "manipulator.steps_per_epoch=15",
-    "manipulator.hidden=64",
-    "methods=[cls_concat,emb_concat,memory,flam_s_adv]",
-    "concat.max_epochs=3",
-    "memory.max_epochs=1",
-    "memory.steps_per_epoch=5",
-    "evaluation.resamples=50",
-    "evaluation.examples=1",
-    "trainer.progress=false",
-    "trainer.accelerator=cpu",
-    "logger.wandb=offline",
-)
-
+from tiny_run import settings
 
 METHODS = {"no_edit", "arithmetic", "cls_concat", "emb_concat", "memory", "flam_s_adv", "flam"}
-
-
-def settings(folder: Path) -> list[str]:
-    return [*TINY, f"runs_dir={folder}/runs", f"data.root={folder}/wardrobe"]
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a finished run; tests must not change it."""
-    folder = tmp_path_factory.mktemp("pipeline")
-    assert main(["train-flam", *settings(folder)]) == 0
-    return folder
 
 
 def metrics(report: Path) -> dict:
@@ -91,12 +49,6 @@ def test_report_holds_every_figure_with_its_interval(trained: Path) -> None:
         assert f"figures/{picture}.png" in page
     assert "http" not in page  # shown without a network
     assert "no edit" in (report / "tables.md").read_text()
-
-
-def test_wandb_offline_leaves_a_run_a_stage_to_sync_later(trained: Path) -> None:
-    run = trained / "runs" / "wardrobe"
-    for stage in ("backbone", "embedder", "manipulator"):
-        assert len(list((run / stage / "wandb").glob("offline-run-*/*.wandb"))) == 1
 
 
 def test_checkpoints_hold_only_tensors_and_plain_types(trained: Path) -> None:

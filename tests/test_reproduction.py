@@ -20,7 +20,7 @@ from flam_pl.datasets.sources import open_catalog
 from flam_pl.pipeline import Run, extract
 from flam_pl.reproduction import backbone_settings, further_seeds, trainable
 from flam_pl.trained import Trained
-from test_pipeline import TINY
+from tiny_run import TINY
 
 QUICKER = (
     "methods=[]",  # the tables know what they need

@@ -68,6 +68,8 @@ class LoggerConfig:
     wandb: str = "auto"
     """auto: online if logged in, else none | online | offline | off."""
     project: str = "flam-pl"
+    artifacts: bool = True
+    """Give W&B the checkpoints too, each with the one that it was trained on."""
 
 
 @dataclass

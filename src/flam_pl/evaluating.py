@@ -15,7 +15,7 @@ import torch
 from omegaconf import OmegaConf
 from tqdm import tqdm
 
-from flam_pl.config import Config, ConfigError, EvaluationConfig, to_plain
+from flam_pl.config import Config, ConfigError, EvaluationConfig, load_run_config, to_plain
 from flam_pl.config_data import WardrobeData
 from flam_pl.data.datamodule import FlamDataModule
 from flam_pl.datasets.catalog import Catalog
@@ -25,6 +25,7 @@ from flam_pl.editing.classification import evaluate_classification
 from flam_pl.editing.evaluation import EvaluationSet, evaluate_edits, evaluate_instances
 from flam_pl.pipeline import Run, extract, usable
 from flam_pl.reports.report import METRICS, Report
+from flam_pl.reports.tracking import log_report
 from flam_pl.retrieval.intervals import Figure
 from flam_pl.stages.handoff import inputs_hash, versions
 from flam_pl.stages.training import is_first_process, say
@@ -36,6 +37,28 @@ def evaluate(config: Config, own: bool) -> Report | None:
 
     With ``report=<name>`` the data set is another catalogue: all of its images that carry all
     labels are queries and gallery, and the run's own report is not touched.
+
+    Args:
+        own: whether ``config.data`` is what the run was trained on.
+
+    Raises:
+        FlamError: as ``reopen``.
+    """
+    return measure(*reopen(config, own))
+
+
+def open_folder(folder: Path) -> tuple[Run, Trained]:
+    """A finished run with its own data, from its folder alone: ``runs/wardrobe``.
+
+    Raises:
+        FlamError: as ``reopen``, or there is no run.
+    """
+    config, own = load_run_config([f"run={folder.name}", f"runs_dir={folder.parent}"])
+    return reopen(config, own)
+
+
+def reopen(config: Config, own: bool) -> tuple[Run, Trained]:
+    """A finished run with its catalog, its features and its networks.
 
     Args:
         own: whether ``config.data`` is what the run was trained on.
@@ -66,7 +89,7 @@ def evaluate(config: Config, own: bool) -> Report | None:
     run = Run(config, catalog, FlamDataModule(catalog, config, trained.preprocess))
     suffix = "" if own else f"-{config.report}"
     extract(run, trained.records["backbone"], config.folder / f"features{suffix}")
-    return measure(run, trained)
+    return run, trained
 
 
 def measured(run: Run) -> Report | None:
@@ -145,6 +168,7 @@ def measure(run: Run, trained: Trained | None = None) -> Report | None:
     }
     report = Report(folder=report_folder(config), run=config.folder, metrics=metrics)
     report.write(catalog, rows, data, trained.editors(), settings.examples)
+    log_report(config, report, trained.records)
     return report
 
 

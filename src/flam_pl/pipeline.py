@@ -34,6 +34,7 @@ from flam_pl.files import write_text
 from flam_pl.nets.backbone import Backbone, load_weights
 from flam_pl.nets.embedder import Embedders
 from flam_pl.nets.manipulator import Manipulator
+from flam_pl.reports.tracking import SearchTable
 from flam_pl.stages.backbone import BackboneStage
 from flam_pl.stages.by_row import ByRow
 from flam_pl.stages.embedder import EmbedderStage
@@ -359,6 +360,7 @@ def train_manipulator(
         schema=run.catalog.schema,
         settings=to_plain(settings),
         architecture=architecture,
+        callbacks=[SearchTable(editor, run.catalog, data.features, held_out, run.config.seed)],
     )
     run.seconds[name] = record.seconds
     return record

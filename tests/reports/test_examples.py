@@ -1,23 +1,62 @@
-"""Which edited searches a report draws."""
+"""Which edited searches a report draws, what they find, and the ranks of their hits."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from attribute_world import SCHEMA, make_world
+from flam_pl.editing.baselines import NoEdit
 from flam_pl.editing.evaluation import EvaluationSet
-from flam_pl.reports.figures import choose_examples
+from flam_pl.galleries.index import GalleryIndex
+from flam_pl.reports.failures import worst_first
+from flam_pl.reports.figures import Search, choose_examples
+
+
+def labelled_set(rows: int = 80) -> EvaluationSet:
+    world = make_world(rows=rows)
+    nobody = np.full(rows, -1)
+    return EvaluationSet(SCHEMA, world.features, world.labels, np.arange(rows), nobody, nobody)
 
 
 @pytest.mark.parametrize("count", [0, 1, 4])
 def test_as_many_examples_of_each_type_as_asked_for_and_none_for_none(count: int) -> None:
-    world = make_world(rows=80)
-    nobody = np.full(80, -1)
-    data = EvaluationSet(SCHEMA, world.features, world.labels, np.arange(80), nobody, nobody)
+    data = labelled_set()
     chosen = choose_examples(data, count, seed=0)
     assert [e.target_type for e in chosen] == [n for n in SCHEMA.types for _ in range(count)]
     for example in chosen:  # each has an answer, and changes something
         wanted = example.wanted(data)
-        assert (world.labels == wanted).all(axis=1).any()
-        assert (wanted != world.labels[example.query]).sum() == 1
+        assert (data.labels == wanted).all(axis=1).any()
+        assert (wanted != data.labels[example.query]).sum() == 1
+
+
+def ranked(data: EvaluationSet, query: int) -> list[int]:
+    """All other images, the most similar first."""
+    cosine = torch.nn.functional.cosine_similarity(data.features[query], data.features)
+    return [p for p in cosine.argsort(descending=True).tolist() if p != query]
+
+
+def test_a_search_leaves_out_its_query_and_tells_the_hits() -> None:
+    data = labelled_set()
+    index = GalleryIndex(NoEdit(), data.features)
+    for example in choose_examples(data, 4, seed=0):
+        search = Search.run(example, data, index, 7)
+        expected = ranked(data, example.query)[:7]
+        assert search.results == expected
+        goal = example.wanted(data).tolist()
+        assert search.hits == [data.labels[p].tolist() == goal for p in expected]
+
+
+def test_ranks_of_first_hits_the_deepest_first() -> None:
+    data = labelled_set()
+    index = GalleryIndex(NoEdit(), data.features)
+    examples = choose_examples(data, 6, seed=0)
+    found = worst_first(data, index, examples)
+    expected = {}
+    for example in examples:
+        order = [data.labels[p].tolist() for p in ranked(data, example.query)]
+        expected[example] = order.index(example.wanted(data).tolist()) + 1
+    assert {example: rank for rank, example in found} == expected
+    ranks = [rank for rank, _ in found]
+    assert ranks == sorted(ranks, reverse=True) and ranks[0] > ranks[-1]

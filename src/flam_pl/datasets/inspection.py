@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from itertools import combinations, product
 from pathlib import Path
 
 import numpy as np
@@ -162,6 +163,32 @@ def class_counts(catalog: Catalog, rows: np.ndarray) -> dict[str, dict[str, int]
         per_class = np.bincount(labels[labels != UNLABELLED], minlength=len(names))
         counts[kind] = dict(zip(names, per_class.tolist(), strict=True))
     return counts
+
+
+def pair_counts(catalog: Catalog, rows: np.ndarray) -> pd.DataFrame:
+    """How many images have each pair of classes of two types, the scarce ones first.
+
+    Args:
+        rows: catalog rows that are counted, ``(M,)``; an image counts for the types it is labelled
+            in.
+
+    Returns:
+        A row a pair, also those of no image: ``type``, ``class``, ``other type``, ``other class``,
+        ``images``.
+    """
+    counts = []
+    labels = catalog.labels[rows]
+    for (a, kind), (b, other) in combinations(enumerate(catalog.schema.types), 2):
+        of_kind, of_other = catalog.schema.of(kind), catalog.schema.of(other)
+        both = labels[(labels[:, [a, b]] != UNLABELLED).all(axis=1)]
+        images = np.zeros((len(of_kind), len(of_other)), dtype=np.int64)
+        np.add.at(images, (both[:, a], both[:, b]), 1)
+        counts += [
+            (kind, name, other, other_name, int(images[i, j]))
+            for (i, name), (j, other_name) in product(enumerate(of_kind), enumerate(of_other))
+        ]
+    columns = ["type", "class", "other type", "other class", "images"]
+    return pd.DataFrame(counts, columns=columns).sort_values("images", kind="stable")
 
 
 def _overview(catalog: Catalog) -> str:

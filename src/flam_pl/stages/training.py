@@ -6,28 +6,26 @@ import json
 import logging
 import os
 import shutil
-import socket
 import sys
 import time
-import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint, TQDMProgressBar
-from pytorch_lightning.loggers import CSVLogger, Logger
 from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import (  # type: ignore[attr-defined]
     MisconfigurationException,
 )
 
 from flam_pl.attributes import AttributeSchema
-from flam_pl.config import Config, LoggerConfig
+from flam_pl.config import Config
 from flam_pl.data.first_process import by_first_process
 from flam_pl.errors import FlamError
 from flam_pl.stages.handoff import CHECKPOINT, StageRecord, inputs_hash, sha256, versions
+from flam_pl.stages.loggers import finish, log_checkpoint, make_loggers
 
 # Lightning sets its own level when it is imported; what it says at INFO is about itself
 logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
@@ -122,6 +120,7 @@ def train_stage(
     settings: dict[str, Any],
     architecture: dict[str, Any],
     complete: Callable[[pl.Trainer], None] | None = None,
+    callbacks: Sequence[Callback] = (),
 ) -> StageRecord:
     """Train one stage and keep its best epoch, or find that it is trained already.
 
@@ -133,6 +132,7 @@ def train_stage(
         inputs: plain values that the result depends on; unchanged inputs are not trained again.
         parent: SHA-256 of the parent stage's checkpoint.
         complete: measures what the best weights still need before they are kept.
+        callbacks: look on at each validation.
     """
     limit = config.trainer.max_epochs
     epochs = epochs if limit is None or epochs == 0 else limit
@@ -146,8 +146,8 @@ def train_stage(
         save_weights_only=True,
         enable_version_counter=False,
     )
-    loggers = make_loggers(config.logger, stage, folder, config.name.replace("/", "-"))
-    trainer = make_trainer(config, epochs, [keep], logger=loggers, log_every_n_steps=10)
+    loggers = make_loggers(config, stage, folder)
+    trainer = make_trainer(config, epochs, [keep, *callbacks], logger=loggers, log_every_n_steps=10)
     record = None if config.retrain else StageRecord.load(folder)
     if record and record.inputs == wanted and trained(folder, record):
         say(f"{stage}: up to date, nothing to train (retrain=true trains again)")
@@ -201,6 +201,7 @@ def train_stage(
         shutil.rmtree(trainer_folder, ignore_errors=True)
 
     by_first_process(trainer.strategy, hand_off)
+    log_checkpoint(loggers, config, folder, record)
     finish(loggers)
     return record
 
@@ -214,68 +215,3 @@ def trained(folder: Path, record: StageRecord) -> bool:
 def plain_metrics(trainer: pl.Trainer) -> dict[str, float]:
     """What the Trainer measured last, as plain numbers."""
     return {name: round(float(v), 6) for name, v in trainer.callback_metrics.items()}
-
-
-def make_loggers(settings: LoggerConfig, stage: str, folder: Path, run: str) -> list[Logger]:
-    """CSV always; W&B where it can be had without a question or a stall."""
-    loggers: list[Logger] = [CSVLogger(str(folder), name="", version="logs")]
-    mode = wandb_mode(settings.wandb)
-    if mode is not None:
-        from pytorch_lightning.loggers import WandbLogger
-
-        loggers.append(
-            WandbLogger(
-                name=f"{run}-{stage}",
-                group=run,
-                project=settings.project,
-                save_dir=str(folder),
-                offline=mode == "offline",
-            )
-        )
-    return loggers
-
-
-def finish(loggers: list[Logger]) -> None:
-    """Each stage is a W&B run of its own: the next one must not write into it."""
-    for logger in loggers:
-        logger.finalize("success")
-    if "wandb" in sys.modules and len(loggers) > 1:
-        sys.modules["wandb"].finish()
-
-
-def wandb_mode(wanted: str) -> str | None:
-    """online, offline or None (no W&B), decided without asking or waiting.
-
-    "auto" is online for somebody who is logged in, offline where the server cannot be reached
-    within three seconds (W&B's own attempt takes two minutes), and nothing for everybody else.
-    """
-    forced = os.environ.get("WANDB_MODE")
-    if wanted == "off" or forced == "disabled":
-        return None
-    if wanted == "offline" or forced == "offline":
-        return "offline"
-    if not logged_in():
-        if wanted == "auto":
-            return None
-        warnings.warn("W&B: not logged in (wandb login), logging offline", stacklevel=2)
-        return "offline"
-    host = os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai").split("//")[-1].split("/")[0]
-    name, _, port = host.partition(":")
-    try:
-        socket.create_connection((name, int(port or 443)), timeout=3).close()
-    except OSError:
-        warnings.warn(f"W&B: {host} cannot be reached, logging offline", stacklevel=2)
-        return "offline"
-    return "online"
-
-
-def logged_in() -> bool:
-    """Whether a W&B key is in the environment or in ~/.netrc."""
-    if os.environ.get("WANDB_API_KEY"):
-        return True
-    try:
-        import netrc
-
-        return netrc.netrc().authenticators("api.wandb.ai") is not None
-    except (OSError, netrc.NetrcParseError):
-        return False

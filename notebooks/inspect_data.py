@@ -1,0 +1,114 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: py:percent,ipynb
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Inspect a data set
+#
+# What the images of a run are: how many, with which labels, what they look like, and which
+# combinations of classes hardly exist. The only parameter is the run's folder.
+
+# %% tags=["parameters"]
+import os
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from IPython.display import display
+
+from flam_pl.attributes import UNLABELLED
+from flam_pl.datasets.inspection import class_counts, describe, pair_counts
+from flam_pl.evaluating import open_folder
+from flam_pl.reports.figures import show_image
+
+RUN = os.environ.get("FLAM_PL_RUN", "runs/wardrobe")
+
+# %%
+# %matplotlib inline
+if Path.cwd().name == "notebooks":  # a run's settings name folders as seen from the repository's
+    os.chdir("..")
+run, _ = open_folder(Path(RUN))
+catalog = run.catalog
+types = catalog.schema.types
+
+# %% [markdown]
+# ## Counts
+#
+# Images, items and labels by split, and what the reader had to leave out.
+
+# %%
+print(describe(catalog))
+
+# %% [markdown]
+# ## Classes
+#
+# A class that training hardly shows is one that edits will hardly reach.
+
+# %%
+training = catalog.rows("train")
+figure, axes = plt.subplots(1, len(types), figsize=(4 * len(types), 3.5), squeeze=False)
+for axis, (kind, counts) in zip(axes.flat, class_counts(catalog, training).items(), strict=True):
+    pd.Series(counts).sort_values().plot.barh(ax=axis, title=f"{kind}: training images")
+figure.tight_layout()
+
+# %% [markdown]
+# ## Examples
+#
+# One image of each class, drawn at random among all splits.
+
+# %%
+rng = np.random.default_rng(0)
+for t, kind in enumerate(types):
+    classes = catalog.schema.of(kind)
+    figure, axes = plt.subplots(1, len(classes), figsize=(1.4 * len(classes), 2), squeeze=False)
+    for c, axis in enumerate(axes.flat):
+        rows = np.flatnonzero(catalog.labels[:, t] == c)
+        if len(rows):
+            show_image(axis, catalog.paths[rng.choice(rows)], None)
+        axis.set_title(classes[c], fontsize=8)
+    figure.suptitle(kind)
+
+# %% [markdown]
+# ## Pairs of classes
+#
+# Training images that are labelled with both. An edit to a pair that has none must be guessed from
+# the two classes.
+
+# %%
+pairs = pair_counts(catalog, training)
+for (kind, other), found in pairs.groupby(["type", "other type"], sort=False):
+    table = found.pivot(index="class", columns="other class", values="images")
+    table.index.name, table.columns.name = kind, other
+    display(table.style.background_gradient("Blues", axis=None))
+
+# %% [markdown]
+# ## Combinations that hardly exist
+#
+# The scarcest pairs that do exist, how many pairs do not, and how many images share one
+# combination of all types: an edit can only be answered by a combination that some image has.
+
+# %%
+print(f"{(pairs['images'] == 0).sum()} of {len(pairs)} pairs of classes have no training image")
+display(pairs[pairs["images"] > 0].head(15).style.hide(axis="index"))
+
+# %%
+labels = catalog.labels[(catalog.labels != UNLABELLED).all(axis=1)]
+images = pd.Series(catalog.schema.combinations(labels)).value_counts()
+print(
+    f"{len(images)} of {np.prod(catalog.schema.sizes)} combinations have an image with all labels"
+)
+axis = (
+    images.value_counts()
+    .sort_index()
+    .plot.bar(figsize=(9, 3), xlabel="images of a combination", ylabel="combinations")
+)

@@ -1,0 +1,40 @@
+"""Settings of a whole run on a tiny wardrobe, which takes seconds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+TINY = (
+    "data.train_items=90",
+    "data.train_photos=2",
+    "data.val_items=12",
+    "data.evaluation_items=30",
+    "data.image_size=48",
+    "data.labelled_share=1",
+    "data.label_rate=1",
+    "data.workers=0",
+    "backbone=scratch",
+    "backbone.image_size=32",
+    "backbone.feature_dim=32",
+    "backbone.items=10",
+    "backbone.images=2",
+    "backbone.max_epochs=1",
+    "embedder.max_epochs=3",
+    "manipulator.max_epochs=2",
+    "manipulator.steps_per_epoch=15",
+    "manipulator.hidden=64",
+    "methods=[cls_concat,emb_concat,memory,flam_s_adv]",
+    "concat.max_epochs=3",
+    "memory.max_epochs=1",
+    "memory.steps_per_epoch=5",
+    "evaluation.resamples=50",
+    "evaluation.examples=1",
+    "trainer.progress=false",
+    "trainer.accelerator=cpu",
+    "logger.wandb=offline",
+)
+
+
+def settings(folder: Path) -> list[str]:
+    """Data and runs under ``folder``."""
+    return [*TINY, f"runs_dir={folder}/runs", f"data.root={folder}/wardrobe"]
