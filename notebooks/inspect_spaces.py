@@ -20,16 +20,16 @@
 
 # %% tags=["parameters"]
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 import torch
-from sklearn.manifold import TSNE
 
-from flam_pl.editing.evaluation import EvaluationSet
 from flam_pl.evaluating import open_folder
+from flam_pl.paper_figures import spaces
+from flam_pl.paper_figures.making import evaluation_set
 
 RUN = os.environ.get("FLAM_PL_RUN", "runs/wardrobe")
 IMAGES, EDITED = 800, 100
@@ -40,78 +40,54 @@ if Path.cwd().name == "notebooks":  # a run's settings name folders as seen from
     os.chdir("..")
 run, trained = open_folder(Path(RUN))
 schema, embedders, flam = trained.schema, trained.embedders, trained.editors()[-1]
-rows = run.catalog.rows("evaluation", dense=True)
-rows = np.random.default_rng(0).permutation(rows)[:IMAGES]
-data = EvaluationSet.of(run.catalog, run.data.features, rows)
+data, _ = evaluation_set(run)
 
 # %% [markdown]
 # ## How well the classes are told apart
 #
-# The share of these images, which no training has seen, whose nearest dictionary vector is their
-# class.
+# The share of the evaluation images, which no training has seen, whose nearest dictionary vector
+# is their class.
 
 # %%
 with torch.inference_mode():
-    embeddings = embedders(data.features)
-right = embedders.classify(embeddings).numpy() == data.labels
+    right = embedders.classify(embedders(data.features)).numpy() == data.labels
 pd.DataFrame({"share right": right.mean(axis=0).round(3)}, index=schema.types)
-
 
 # %% [markdown]
 # ## The features themselves
 #
-# One map (t-SNE), colored by each type in turn: what dominates the plain search shows here.
-
+# One map (t-SNE) of images drawn at random, colored by each type in turn: what dominates the plain
+# search shows here.
 
 # %%
-def place(vectors: torch.Tensor) -> np.ndarray:
-    """A map of the vectors ``(N, D)`` in the plane, ``(N, 2)``."""
-    perplexity = min(30, (len(vectors) - 1) / 3)
-    return TSNE(init="pca", perplexity=perplexity, random_state=0).fit_transform(vectors.numpy())
-
-
-def show_classes(axis: plt.Axes, points: np.ndarray, t: int) -> None:
-    """The map, with a color for each class of the t-th type."""
-    for c, name in enumerate(schema.of(schema.types[t])):
-        axis.scatter(*points[data.labels[:, t] == c].T, s=8, color=f"C{c % 10}", label=name)
-    axis.set(xticks=[], yticks=[], title=schema.types[t])
-    axis.legend(fontsize=6, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.02))
-
-
-points = place(data.features.float())
-figure, axes = plt.subplots(1, len(schema.types), figsize=(5 * len(schema.types), 5), squeeze=False)
-for t, axis in enumerate(axes.flat):
-    show_classes(axis, points, t)
+some = torch.randperm(len(data.labels), generator=torch.Generator().manual_seed(0))[:IMAGES]
+points = spaces.place(data.features[some], seed=0)
+figure, axes = plt.subplots(1, len(schema.types), figsize=(4.3 * len(schema.types), 5))
+for t, name in enumerate(schema.types):
+    spaces.draw_map(figure.axes[t], points, data.labels[some, t], schema.of(name))
+    figure.axes[t].set_title(f"features, colored by {name}")
 
 # %% [markdown]
 # ## The embedding spaces, and edits in them
 #
 # Each type has a space and a map of its own. The crosses are images that were edited to one class
-# of the first type: in its space they gather at that class, in the others they keep their spread.
+# of one type: in its space they gather at that class, in the others they keep their spread.
 
 # %%
-edited_type = schema.types[0]
-counts = np.bincount(data.labels[:, 0])
-wanted = schema.of(edited_type)[int(counts.argmax())]
-others = torch.from_numpy(np.flatnonzero(data.labels[:, 0] != counts.argmax())[:EDITED])
-with torch.inference_mode():
-    after = embedders(flam.edit(data.features[others], edited_type, wanted))
-
-# %%
-figure, axes = plt.subplots(1, len(schema.types), figsize=(5 * len(schema.types), 5), squeeze=False)
-for t, axis in enumerate(axes.flat):
-    points = place(torch.cat([embeddings[:, t], after[:, t]]))
-    show_classes(axis, points[: len(data.labels)], t)
-    axis.scatter(*points[len(data.labels) :].T, marker="x", lw=0.8, s=14, color="black")
-_ = figure.suptitle(f"crosses: {len(others)} images edited to {edited_type} {wanted}")
+settings = replace(run.config.figures, features=IMAGES, manipulated=EDITED)
+found = spaces.edit_to_one_class(flam, embedders, data, settings, seed=0)
+figure = spaces.draw(found, spaces.maps(found, seed=0))
 
 # %% [markdown]
-# The same as numbers: the share of the edited images that the embedders take for the class that
-# each of them should have now.
+# The same as numbers, for the images that were edited: how far from the class that each of them
+# should have (mean cosine distance), and how far apart.
 
 # %%
-goal = data.labels[others]
-goal[:, 0] = schema.index(edited_type, wanted)
-reached = (embedders.classify(after).numpy() == goal).mean(axis=0)
-before = (embedders.classify(embeddings[others]).numpy() == goal).mean(axis=0)
-pd.DataFrame({"before the edit": before.round(3), "after": reached.round(3)}, index=schema.types)
+by_space = spaces.numbers(found)["spaces"]
+pd.DataFrame(
+    {
+        (number, when): {name: by_space[name][when][number] for name in by_space}
+        for number in ("distance_to_wanted", "spread")
+        for when in ("before", "after")
+    }
+).round(2)

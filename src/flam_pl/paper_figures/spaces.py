@@ -137,15 +137,19 @@ def numbers(spaces: Spaces) -> dict[str, Any]:
 
 
 def maps(spaces: Spaces, seed: int) -> dict[str, np.ndarray]:
-    """Attribute type -> t-SNE of the images and then of the edited ones, ``(N + M, 2)``."""
-    found = {}
-    for t, name in enumerate(spaces.schema.types):
-        points = torch.cat([spaces.before[:, t], spaces.after[:, t]]).numpy()
-        perplexity = min(30.0, (len(points) - 1) / 3)
-        found[name] = TSNE(
-            init="pca", perplexity=perplexity, random_state=seed, n_jobs=1
-        ).fit_transform(points)
-    return found
+    """Attribute type -> map of the images and then of the edited ones, ``(N + M, 2)``."""
+    return {
+        name: place(torch.cat([spaces.before[:, t], spaces.after[:, t]]), seed)
+        for t, name in enumerate(spaces.schema.types)
+    }
+
+
+def place(vectors: Tensor, seed: int) -> np.ndarray:
+    """A map of vectors ``(N, D)`` in the plane by t-SNE, ``(N, 2)``."""
+    perplexity = min(30.0, (len(vectors) - 1) / 3)
+    tsne = TSNE(init="pca", perplexity=perplexity, random_state=seed, n_jobs=1)
+    points: np.ndarray = tsne.fit_transform(vectors.float().numpy())
+    return points
 
 
 def points_of(spaces: Spaces, by_type: Mapping[str, np.ndarray]) -> dict[str, Any]:
@@ -169,7 +173,7 @@ def draw(spaces: Spaces, by_type: Mapping[str, np.ndarray]) -> Figure:
     figure, axes = plt.subplots(1, len(types), figsize=(4.3 * len(types), 5.6), squeeze=False)
     found = numbers(spaces)["spaces"]
     for t, (axis, name) in enumerate(zip(axes[0], types, strict=True)):
-        _draw_map(axis, by_type[name], spaces.labels[:, t], spaces.schema.of(name))
+        draw_map(axis, by_type[name], spaces.labels[:, t], spaces.schema.of(name))
         before, after = found[name]["before"], found[name]["after"]
         change = ", ".join(
             f"{what} {before[key]:.2f} → {after[key]:.2f}"
@@ -185,7 +189,13 @@ def draw(spaces: Spaces, by_type: Mapping[str, np.ndarray]) -> Figure:
     return figure
 
 
-def _draw_map(axis: Axes, points: np.ndarray, labels: np.ndarray, classes: tuple[str, ...]) -> None:
+def draw_map(axis: Axes, points: np.ndarray, labels: np.ndarray, classes: tuple[str, ...]) -> None:
+    """Dots in the color of their class, and crosses for images that were edited.
+
+    Args:
+        points: of images and then of edited ones, if there are any, ``(N + M, 2)``.
+        labels: of the images, ``(N,)``.
+    """
     own, edited = points[: len(labels)], points[len(labels) :]
     for c, (name, color) in enumerate(zip(classes, class_colors(classes), strict=True)):
         of_class = own[labels == c]
@@ -198,7 +208,10 @@ def _draw_map(axis: Axes, points: np.ndarray, labels: np.ndarray, classes: tuple
             lw=0.3,
             label=name,
         )
-    axis.scatter(edited[:, 0], edited[:, 1], s=9, color=EDITED, marker="x", lw=0.7, label="edited")
+    if len(edited):
+        axis.scatter(
+            edited[:, 0], edited[:, 1], s=9, color=EDITED, marker="x", lw=0.7, label="edited"
+        )
     axis.set_xticks([])
     axis.set_yticks([])
     axis.legend(
