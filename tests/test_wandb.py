@@ -102,7 +102,7 @@ def test_the_report_comes_with_what_it_was_made_from(
     assert run.summary["flam/CF@10"] == metrics["counterfactual"]["flam"]["CF@10"]["value"]
     assert run.summary["R@1"] == metrics["fir"]["R@1"]["value"]
     edits, _ = table(run, "report/edits")
-    assert edits["columns"] == ["edits of", "method", "T@1", "T@5", "T@10", "T@20", "T@50"]
+    assert edits["columns"] == ["edits of", "method", *metrics["fam"]["flam"]["all"]]
     assert len(edits["data"]) == len(metrics["fam"]) * 4
     color = next(row for row in edits["data"] if row[:2] == ["color", "FLAM"])
     assert color[2] == tables.cell(metrics["fam"]["flam"]["color"]["T@1"])
