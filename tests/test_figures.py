@@ -12,7 +12,7 @@ import pytest
 from flam_pl.__main__ import main
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.paper_figures import making
-from test_pipeline import TINY
+from tiny_run import TINY
 
 QUICKER = (
     "methods=[]",  # the figures know what they need
