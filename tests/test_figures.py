@@ -12,7 +12,7 @@ import pytest
 from flam_pl.__main__ import main
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.paper_figures import making
-from test_pipeline import TINY
+from tiny_run import TINY
 
 QUICKER = (
     "methods=[]",  # the figures know what they need
@@ -129,6 +129,15 @@ def test_only_what_is_asked_for_is_drawn(run: Path, monkeypatch: pytest.MonkeyPa
     given = [*settings(run.parents[1]), "figures.which=[2,convergence]"]
     assert main(["figures", *given]) == 0
     assert written == ["figure2.png", "convergence.png"]
+
+
+def test_too_few_images_have_no_map(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(making, "write", lambda *_: pytest.fail("nothing to draw"))
+    given = [*settings(run.parents[1]), "figures.which=[3]", "figures.features=3"]
+    assert main(["figures", *given]) == 0
+    assert "figure 3: left out, 3 images leave 1" in capsys.readouterr().out
 
 
 def test_a_gallery_without_labelled_images_has_no_figures(

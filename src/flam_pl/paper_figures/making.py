@@ -96,13 +96,18 @@ def draw_searches(run: Run) -> Drawn | None:
     return searches.draw(found, data, paths), searches.numbers(found, data, paths)
 
 
-def draw_spaces(run: Run) -> Drawn:
-    """Figure 3."""
+def draw_spaces(run: Run) -> Drawn | None:
+    """Figure 3; None where there are too few images to speak of their spread."""
     trained = Trained.open(run.folder, run.backbone_folder)
     data, _ = evaluation_set(run)
     seed = run.config.evaluation.seed
     flam = Flam(trained.embedders, trained.manipulator)
     found = spaces.edit_to_one_class(flam, trained.embedders, data, run.config.figures, seed)
+    if len(found.edited) < 2:
+        say(
+            f"figure 3: left out, {len(found.labels)} images leave {len(found.edited)} to be edited"
+        )
+        return None
     by_type = spaces.maps(found, seed)
     return spaces.draw(found, by_type), spaces.numbers(found) | spaces.points_of(found, by_type)
 
