@@ -27,6 +27,8 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import torch
 
+from flam_pl.datasets.inspection import edits_cannot_be_evaluated
+from flam_pl.errors import FlamError
 from flam_pl.evaluating import open_folder
 from flam_pl.paper_figures import spaces
 from flam_pl.paper_figures.making import evaluation_set
@@ -41,6 +43,8 @@ if Path.cwd().name == "notebooks":  # a run's settings name folders as seen from
 run, trained = open_folder(Path(RUN))
 schema, embedders, flam = trained.schema, trained.embedders, trained.editors()[-1]
 data, _ = evaluation_set(run)
+if not len(data.labels):
+    raise FlamError(edits_cannot_be_evaluated(run.catalog))
 
 # %% [markdown]
 # ## How well the classes are told apart
