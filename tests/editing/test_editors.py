@@ -96,13 +96,20 @@ def test_arithmetic_lands_on_the_answer_where_classes_add_up() -> None:
 
 @pytest.mark.parametrize("working_dim", [None, 5])
 @pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("residual", [True, False])
 def test_flam_is_g_of_the_feature_and_the_dictionary_vector(
-    working_dim: int | None, shared: bool
+    working_dim: int | None, shared: bool, residual: bool
 ) -> None:
     world = make_world(rows=40)
     embedders = embedders_of(world, working_dim)
     net = Manipulator(
-        SCHEMA, embedders.space.dimension, 6, shared=shared, hidden=16, discriminator_hidden=16
+        SCHEMA,
+        embedders.space.dimension,
+        6,
+        shared=shared,
+        hidden=16,
+        discriminator_hidden=16,
+        residual=residual,
     ).eval()
     x = world.features[:4]
     got = Flam(embedders, net).edit(x, "pattern", "striped")
@@ -111,9 +118,10 @@ def test_flam_is_g_of_the_feature_and_the_dictionary_vector(
     code = torch.tensor([0.0, 0.0, 1.0]).repeat(4, 1)
     condition = torch.cat([wanted, code], dim=1) if shared else wanted
     edited = net.generators[0 if shared else 2](z, condition)
-    # what the working space leaves out of x is kept
+    # what the working space leaves out of x is kept by a change, and not by a whole new feature
     outside = x - embedders.space.inverse(z)
-    torch.testing.assert_close(got, embedders.space.inverse(edited) + outside)
+    expected = embedders.space.inverse(edited) + (outside if residual else 0)
+    torch.testing.assert_close(got, expected)
     assert working_dim is None or outside.norm() > 0.1
     other = Flam(embedders, net).edit(x, "pattern", "plain")
     assert not torch.allclose(other, got, atol=1e-3)

@@ -29,6 +29,7 @@ class Flam:
         )
         space = self.embedders.space
         z = space(features)
-        edited = self.manipulator.edit(z, wanted.expand(len(features), -1), target)
-        # what lies outside the working space is the item's own: it stays
-        return features + space.inverse(edited) - space.inverse(z)
+        edited = space.inverse(self.manipulator.edit(z, wanted.expand(len(features), -1), target))
+        # a change leaves alone what lies outside the working space; a whole new feature has nothing
+        # there: what it takes from the query pulls the query's own photos to the front
+        return features + edited - space.inverse(z) if self.manipulator.residual else edited

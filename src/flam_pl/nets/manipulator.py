@@ -23,7 +23,7 @@ def _mlp(width_in: int, hidden: int, depth: int, activation: nn.Module) -> nn.Se
 class Generator(nn.Module):
     """G: a feature ``(B, D)`` and a condition ``(B, c)``, concatenated -> feature ``(B, D)``.
 
-    With ``residual`` the network predicts the change; that trains faster, but stays at the identity
+    With ``residual`` the network predicts the change, and starts at the identity; it stays there
     when the matching weight is small, so the cosine between x and x-tilde is always logged.
     """
 
@@ -78,13 +78,13 @@ class Manipulator(nn.Module):
         shared: bool = True,
         hidden: int = 1024,
         depth: int = 2,
-        residual: bool = True,
+        residual: bool = False,
         discriminator_hidden: int = 1024,
         discriminator_depth: int = 2,
         noise: float = 2.0,
     ) -> None:
         super().__init__()
-        self.schema, self.shared = schema, shared
+        self.schema, self.shared, self.residual = schema, shared, residual
         types = len(schema.types)
         pairs = 1 if shared else types
         condition = embedding_dim + (types if shared else 0)
