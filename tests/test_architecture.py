@@ -32,6 +32,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("editing", "galleries"),
     (
         "trained",
+        "validation",
         "pipeline",
         "evaluating",
         "methods",

@@ -16,7 +16,7 @@ from flam_pl.config import (
     ConfigError,
     TableData,
     WardrobeData,
-    ablation,
+    changes_of,
     check,
     config_folder,
     load_config,
@@ -123,7 +123,7 @@ def test_an_ablation_is_the_paper_s_recipe_without_what_its_row_lacks(defaults: 
     }
     assert set(lacks) == set(ABLATIONS)
     for name, changes in lacks.items():
-        assert ablation(name) == changes
+        assert changes_of("manipulator", name) == changes
         chosen = load_config([f"manipulator={name}"]).manipulator
         assert chosen == replace(defaults.manipulator, **changes)
         assert load_config([f"experiment={name}"]).methods == [name]

@@ -286,9 +286,9 @@ def check(config: Config) -> None:
         )
 
 
-def ablation(name: str) -> dict[str, Any]:
-    """What ``conf/manipulator/<name>.yaml`` changes of the manipulator's settings."""
-    changes = OmegaConf.to_container(OmegaConf.load(config_folder() / f"manipulator/{name}.yaml"))
+def changes_of(group: str, name: str) -> dict[str, Any]:
+    """What ``conf/<group>/<name>.yaml`` changes of the group's settings, for a method of a run."""
+    changes = OmegaConf.to_container(OmegaConf.load(config_folder() / group / f"{name}.yaml"))
     assert isinstance(changes, dict)
     return {str(key): value for key, value in changes.items() if key != "defaults"}
 

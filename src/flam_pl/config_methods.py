@@ -7,7 +7,7 @@ from dataclasses import dataclass
 ABLATIONS = ("flam_s_adv", "flam_m", "flam_m_adv")
 """Rows of the paper's Table 3, each a file of ``conf/manipulator/``; M + OS + adv is FLAM."""
 
-METHODS = ("cls_concat", "emb_concat", "memory", *ABLATIONS)
+METHODS = ("cls_concat", "emb_concat", "memory", *ABLATIONS, "flam_plus")
 """What ``methods=[...]`` can name."""
 
 

@@ -57,6 +57,10 @@ class BackboneConfig:
 class EmbedderConfig:
     """Stage 2: equation (2) on sparse labels."""
 
+    loss: str = "triplet"
+    """triplet: equation (2) | softmax: cross-entropy over the dictionary, not in the paper."""
+    temperature: float = 0.2
+    """Of the softmax."""
     embedding_dim: int = 32
     working_dim: int | None = 256
     """Stages 2 and 3 work in so many principal directions of the features; null in all."""
@@ -92,6 +96,16 @@ class ManipulatorConfig:
     adversarial_weight: float = 0.1
     matching_weight: float = 1.0
     cycle_weight: float = 0.3
+    distillation_weight: float = 0.0
+    """Of the neighbour distillation, which the paper does not have: x-tilde ranks real features as
+    the embedders do. The other weights may then be 0; where (3) and (4) both are, D is not used."""
+    bank: int = 1024
+    """Features that are ranked in each step."""
+    teacher_temperature: float = 0.5
+    student_temperature: float = 0.05
+    scoring: bool = False
+    """Whether results are re-ranked by what the embedders read in them, which the paper does not
+    do; how much that weighs beside the cosine is chosen on validation."""
     with_remaining: bool = True
     """"M" of Table 3; false is "S": only the target type is matched."""
     online_sampling: bool = True

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from flam_pl.config import ablation, to_plain
+from flam_pl.config import changes_of, to_plain
 from flam_pl.config_methods import ABLATIONS
 from flam_pl.editing.memory import MemoryEditor
 from flam_pl.nets.concat import ConcatClassifiers
 from flam_pl.nets.embedder import Embedders
 from flam_pl.nets.memory import Memory
-from flam_pl.pipeline import MONITOR, Run, train_manipulator, validation_figures
+from flam_pl.pipeline import Run, train_embedders, train_manipulator
 from flam_pl.stages.concat import ClassifierStage
 from flam_pl.stages.embedder import EmbedderStage
 from flam_pl.stages.handoff import StageRecord, require
 from flam_pl.stages.memory import MemoryStage
 from flam_pl.stages.training import train_stage
 from flam_pl.trained import METHODS_FOLDER, restore_embedders
+from flam_pl.validation import MONITOR, validation_figures
 
 
 def train_methods(run: Run) -> None:
@@ -25,11 +26,28 @@ def train_methods(run: Run) -> None:
     for name in run.config.methods:
         embedder = require(run.folder / "embedder", "embedder")
         if name in ABLATIONS:
-            train_manipulator(run, embedder, f"{METHODS_FOLDER}/{name}", ablation(name))
+            train_manipulator(
+                run, embedder, f"{METHODS_FOLDER}/{name}", changes_of("manipulator", name)
+            )
+        elif name == "flam_plus":
+            train_flam_plus(run)
         elif name == "memory":
             train_memory(run, embedder)
         else:
             train_concat(run, name, embedder)
+
+
+def train_flam_plus(run: Run) -> StageRecord:
+    """Stages 2 and 3 by the better recipe, on the run's own features."""
+    place = f"{METHODS_FOLDER}/flam_plus"
+    embedder = train_embedders(
+        run,
+        require(run.backbone_folder, "backbone"),
+        f"{place}/embedder",
+        changes_of("embedder", "flam_plus"),
+    )
+    changes = changes_of("manipulator", "flam_plus")
+    return train_manipulator(run, embedder, place, changes, f"{place}/embedder")
 
 
 def train_concat(run: Run, name: str, embedder: StageRecord) -> StageRecord:
@@ -85,7 +103,9 @@ def train_memory(run: Run, embedder: StageRecord) -> StageRecord:
     schema = run.catalog.schema
     memory.start_at([embedders.space(embedders.of(name).class_means) for name in schema.types])
     several = len(data.feature_rows[1]) > 1
-    evaluate = validation_figures(run, MemoryEditor(embedders, memory), memory) if several else None
+    evaluate = (
+        validation_figures(data, MemoryEditor(embedders, memory), memory) if several else None
+    )
     return train_stage(
         "memory",
         MemoryStage(memory, embedders, to_plain(settings), evaluate),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
-from torch import nn
+from torch import Tensor
 
 from flam_pl.config import Config, save_config, to_plain
 from flam_pl.config_stages import BackboneConfig
@@ -25,9 +25,6 @@ from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.inspection import check_usable, find_unusable
 from flam_pl.datasets.sources import open_catalog
 from flam_pl.datasets.splits import split_csv
-from flam_pl.editing.baselines import NoEdit
-from flam_pl.editing.editor import Editor
-from flam_pl.editing.evaluation import EvaluationSet, evaluate_edits
 from flam_pl.editing.flam import Flam
 from flam_pl.errors import FlamError
 from flam_pl.files import write_text
@@ -48,12 +45,10 @@ from flam_pl.stages.training import (
     train_stage,
 )
 from flam_pl.trained import restore_backbone, restore_embedders
+from flam_pl.validation import MONITOR, choose_scoring, validation_figures
 
 WHITENING_SAMPLE = 4096
 """Training photos that a whitening is measured on at most."""
-
-MONITOR = "T@10"
-"""The manipulator's epoch that is kept is the one best in this on the validation split."""
 
 
 @dataclass
@@ -277,14 +272,23 @@ def extract(run: Run, backbone: StageRecord, folder: Path) -> None:
     run.seconds["features"] = round(time.monotonic() - started, 1)
 
 
-def train_embedders(run: Run, backbone: StageRecord) -> StageRecord:
+def train_embedders(
+    run: Run,
+    backbone: StageRecord,
+    place: str = "embedder",
+    changes: Mapping[str, Any] | None = None,
+) -> StageRecord:
     """Stage 2: phi_a and d_a of every type, on whatever labels there are.
 
     The working space is measured on the labelled rows and a sample of the others
     (``FlamDataModule.fitting_rows``), which fits into memory whatever the number of photos.
+
+    Args:
+        place: folder under the run's.
+        changes: of the embedders' settings, for another recipe.
     """
     run.restart_chance()
-    settings, catalog = run.config.embedder, run.catalog
+    settings, catalog = replace(run.config.embedder, **(changes or {})), run.catalog
     data = run.data.serve("labelled", settings.batch_size)
     rows = data.fitting_rows
     architecture: dict[str, Any] = {
@@ -297,21 +301,30 @@ def train_embedders(run: Run, backbone: StageRecord) -> StageRecord:
     }
     embedders = Embedders(catalog.schema, **architecture)
     embedders.fit(data.features.rows(rows), data.labels(rows))
+    held_out = data.feature_rows[1]
+
+    def calibrate(trainer: pl.Trainer) -> None:
+        device = embedders.space.mean.device
+        embedders.eval().calibrate(
+            data.features.rows(held_out).to(device), data.labels(held_out).to(device)
+        )
+
     record = train_stage(
         "embedder",
         EmbedderStage(embedders, to_plain(settings)),
         data,
         run.config,
         epochs=settings.max_epochs,
-        monitor="val/accuracy" if len(data.feature_rows[1]) else None,
-        folder=run.folder / "embedder",
+        monitor="val/accuracy" if len(held_out) else None,
+        folder=run.folder / place,
         inputs=run.feature_inputs,
         parent=backbone.checkpoint,
         schema=catalog.schema,
         settings=to_plain(settings),
         architecture=architecture,
+        complete=calibrate if len(held_out) else None,
     )
-    run.seconds["embedder"] = record.seconds
+    run.seconds[place.replace("/", "-")] = record.seconds
     return record
 
 
@@ -320,17 +333,19 @@ def train_manipulator(
     parent: StageRecord,
     place: str = "manipulator",
     changes: Mapping[str, Any] | None = None,
+    teacher: str = "embedder",
 ) -> StageRecord:
     """Stage 3: the generator that edits features, against a discriminator.
 
     Args:
         place: folder under the run's; its last part names the stage.
         changes: of the manipulator's settings, for the rows of the ablation.
+        teacher: folder under the run's with the embedders, whose record is ``parent``.
     """
     run.restart_chance()
     settings = replace(run.config.manipulator, **(changes or {}))
     data = run.data.serve("unlabelled", settings.batch_size, settings.steps_per_epoch)
-    embedders = restore_embedders(run.folder / "embedder", parent)
+    embedders = restore_embedders(run.folder / teacher, parent)
     architecture: dict[str, Any] = {
         "dimension": embedders.space.dimension,
         "embedding_dim": embedders.embedding_dim,
@@ -345,11 +360,16 @@ def train_manipulator(
     manipulator = Manipulator(run.catalog.schema, **architecture)
     held_out = data.feature_rows[1]
     editor = Flam(embedders, manipulator)
-    evaluate = validation_figures(run, editor, manipulator) if len(held_out) > 1 else None
+    evaluate = validation_figures(data, editor, manipulator) if len(held_out) > 1 else None
     name = Path(place).name
+    rows, chance = data.feature_rows[0], np.random.default_rng(run.config.seed)
+
+    def bank(count: int) -> Tensor:
+        return data.features.rows(chance.choice(rows, min(count, len(rows)), replace=False))
+
     record = train_stage(
         name,
-        ManipulatorStage(manipulator, embedders, to_plain(settings), evaluate),
+        ManipulatorStage(manipulator, embedders, to_plain(settings), evaluate, bank),
         data,
         run.config,
         epochs=settings.max_epochs,
@@ -361,24 +381,9 @@ def train_manipulator(
         settings=to_plain(settings),
         architecture=architecture,
         callbacks=[SearchTable(editor, run.catalog, data.features, held_out, run.config.seed)],
+        complete=(lambda _: choose_scoring(data, editor))
+        if settings.scoring and evaluate
+        else None,
     )
     run.seconds[name] = record.seconds
     return record
-
-
-def validation_figures(run: Run, editor: Editor, net: nn.Module) -> Callable[[], dict[str, float]]:
-    """T@k on the validation split, beside what the plain search reaches there.
-
-    A generator that does nothing equals the plain search to three digits: seeing the two side by
-    side is what tells it from a good one.
-    """
-    held_out = EvaluationSet.of(run.catalog, run.data.features, run.data.feature_rows[1])
-    ks = sorted({*run.config.evaluation.ks, int(MONITOR.removeprefix("T@"))})
-    plain = evaluate_edits(NoEdit(), held_out, ks).shares()
-
-    def figures() -> dict[str, float]:
-        device = next(net.parameters()).device
-        edited = evaluate_edits(editor, held_out.to(device), ks).shares()
-        return edited | {f"no_edit/{name}": value for name, value in plain.items()}
-
-    return figures

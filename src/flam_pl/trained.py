@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -17,6 +17,7 @@ from flam_pl.editing.concat import ConcatEditor
 from flam_pl.editing.editor import Editor
 from flam_pl.editing.flam import Flam
 from flam_pl.editing.memory import MemoryEditor
+from flam_pl.editing.scored import SCORED, Scored
 from flam_pl.nets.backbone import Backbone
 from flam_pl.nets.concat import ConcatClassifiers
 from flam_pl.nets.embedder import Embedders
@@ -24,6 +25,9 @@ from flam_pl.nets.manipulator import Manipulator
 from flam_pl.nets.memory import Memory
 from flam_pl.stages.handoff import StageRecord, load_into, require, require_child
 from flam_pl.stages.training import say
+
+PLUS_ROWS = ("scored_only", "flam_plus_unscored", "flam_plus")
+"""Rows that the method ``flam_plus`` fills."""
 
 METHODS_FOLDER = "methods"
 """Under the run's folder: what was trained beside FLAM, a folder a method."""
@@ -39,8 +43,8 @@ class Trained:
     manipulator: Manipulator
     records: dict[str, StageRecord]
     """Of every stage and of every further method."""
-    others: list[tuple[Editor, nn.Module]]
-    """Further methods of the run, each with its network."""
+    others: list[tuple[list[Editor], nn.Module]]
+    """Further methods of the run: the rows that each fills, and its network."""
 
     @property
     def schema(self) -> AttributeSchema:
@@ -90,9 +94,10 @@ class Trained:
 
     def editors(self) -> list[Editor]:
         """Every method of the run, the plain ones first."""
-        others = [editor for editor, _ in self.others]
+        others = [editor for editors, _ in self.others for editor in editors]
         flam = Flam(self.embedders, self.manipulator)
-        return [NoEdit(), Arithmetic(self.embedders), *others, flam]
+        rows: list[Editor] = [NoEdit(), Arithmetic(self.embedders), *others, flam]
+        return sorted(rows, key=lambda editor: editor.name in PLUS_ROWS)  # the better recipe last
 
 
 def method_records(folder: Path, stages: Mapping[str, StageRecord]) -> dict[str, StageRecord]:
@@ -103,7 +108,12 @@ def method_records(folder: Path, stages: Mapping[str, StageRecord]) -> dict[str,
             continue
         record = require(folder / name, name)
         parent = "backbone" if name.endswith("_concat") else "embedder"
-        if record.parent != stages[parent].checkpoint:
+        needed = stages[parent].checkpoint
+        if name == "flam_plus":  # on embedders of its own
+            own = require(folder / name / "embedder", "embedder")
+            parent, needed = "backbone", stages["backbone"].checkpoint
+            record = replace(record, parent=own.parent if record.parent == own.checkpoint else None)
+        if record.parent != needed:
             say(f"{name}: trained on another {parent}, left out; train it again")
             continue
         if record.data != stages["embedder"].data:  # a frozen backbone stays the same
@@ -115,24 +125,39 @@ def method_records(folder: Path, stages: Mapping[str, StageRecord]) -> dict[str,
 
 def restore_method(
     folder: Path, record: StageRecord, embedders: Embedders
-) -> tuple[Editor, nn.Module]:
-    """The Editor of a method beside FLAM, and its network."""
+) -> tuple[list[Editor], nn.Module]:
+    """The Editors of a method beside FLAM, and its network."""
     schema, name = AttributeSchema.from_dict(record.schema), record.stage
     if name == "cls_concat":
         classifiers = ConcatClassifiers(schema, **record.architecture)
         load_into(classifiers, folder, "net.")
         classifiers.eval().requires_grad_(False)
         blocks, prototypes = classifiers.blocks, classifiers.prototypes
-        return ConcatEditor(name, schema, blocks, prototypes), classifiers
+        return [ConcatEditor(name, schema, blocks, prototypes)], classifiers
     if name == "emb_concat":
         wide = restore_embedders(folder, record)
-        return ConcatEditor(name, schema, wide, lambda kind: wide.of(kind).dictionary), wide
+        return [ConcatEditor(name, schema, wide, lambda kind: wide.of(kind).dictionary)], wide
     if name == "memory":
         memory = Memory(schema, **record.architecture)
         load_into(memory, folder, "memory.")
-        return MemoryEditor(embedders, memory.eval().requires_grad_(False)), memory
+        return [MemoryEditor(embedders, memory.eval().requires_grad_(False))], memory
     manipulator = restore_manipulator(folder, record)
-    return Flam(embedders, manipulator, name), manipulator
+    if name == "flam_plus":
+        own = restore_embedders(folder / "embedder", require(folder / "embedder", "embedder"))
+        return plus_rows(own, manipulator), nn.ModuleList([own, manipulator])
+    return [Flam(embedders, manipulator, name)], manipulator
+
+
+def plus_rows(embedders: Embedders, manipulator: Manipulator) -> list[Editor]:
+    """Of the better recipe: the scoring without G, G without the scoring, and both."""
+    with_g, without = manipulator.scoring_weights.tolist()
+    scored, unscored, whole = PLUS_ROWS
+    flam = Flam(embedders, manipulator, unscored)
+    return [
+        Scored(NoEdit(), embedders, without, SCORED, scored),
+        flam,
+        Scored(flam, embedders, with_g, SCORED, whole),
+    ]
 
 
 def restore_backbone(folder: Path, record: StageRecord) -> tuple[Backbone, Preprocess]:

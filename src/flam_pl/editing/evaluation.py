@@ -14,6 +14,7 @@ from flam_pl.attributes import AttributeSchema
 from flam_pl.data.feature_store import FeatureStore
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.editing.editor import Editor
+from flam_pl.editing.scored import Scored
 from flam_pl.retrieval.intervals import Figure, bootstrap
 from flam_pl.retrieval.metrics import hits_at
 from flam_pl.retrieval.search import top_k
@@ -144,7 +145,8 @@ def evaluate_edits(
     have = np.unique(combinations)
     codes = torch.from_numpy(combinations).to(device)
     items = torch.from_numpy(data.items).to(device)
-    depth = min(max(ks), len(gallery) - 1)
+    depth = min(max(*ks, getattr(editor, "depth", 0)), len(gallery) - 1)
+    classes = editor.classes(data.features) if isinstance(editor, Scored) else []
 
     shape = {n: (len(data.queries), len(data.schema.of(n))) for n in data.schema.types}
     hits = {name: np.zeros((*shape[name], len(ks)), dtype=bool) for name in shape}
@@ -166,7 +168,11 @@ def evaluate_edits(
             continue
         positions = torch.from_numpy(data.queries[numbers]).to(device)
         vectors = editor.edit(data.features[positions], name, class_name)
-        _, found = top_k(vectors, gallery, depth, exclude=positions)
+        cosines, found = top_k(vectors, gallery, depth, exclude=positions)
+        if isinstance(editor, Scored):
+            asking = data.features[positions]
+            order = editor.order(asking, name, class_name, cosines, found, classes)
+            found = found.gather(1, order)
         hit = hits_at(codes[found], torch.from_numpy(wanted[numbers]).to(device), ks)
         hits[name][numbers, c] = hit.cpu().numpy()
 

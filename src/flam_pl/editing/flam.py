@@ -28,8 +28,6 @@ class Flam:
             (len(features),), self.schema.types.index(target_type), device=features.device
         )
         space = self.embedders.space
-        z = space(features)
-        edited = space.inverse(self.manipulator.edit(z, wanted.expand(len(features), -1), target))
-        # a change leaves alone what lies outside the working space; a whole new feature has nothing
-        # there: what it takes from the query pulls the query's own photos to the front
-        return features + edited - space.inverse(z) if self.manipulator.residual else edited
+        wishes = wanted.expand(len(features), -1)
+        edited = self.manipulator.edit(space(features), wishes, target)
+        return self.manipulator.stored(features, edited, space)

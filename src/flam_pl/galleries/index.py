@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from flam_pl.editing.editor import Editor
+from flam_pl.editing.scored import Scored
 from flam_pl.errors import FlamError
 
 
@@ -28,6 +29,7 @@ class GalleryIndex:
                 'searching needs FAISS: pip install "flam-pl[cpu]" (or "[gpu]"; not both)'
             ) from error
         self.editor = editor
+        self._classes = editor.classes(features) if isinstance(editor, Scored) else []
         vectors = F.normalize(editor.represent(features), dim=-1).cpu().numpy()
         self._index: faiss.Index = faiss.IndexFlatIP(vectors.shape[1])
         if getattr(faiss, "get_num_gpus", int)() > 0:
@@ -53,5 +55,12 @@ class GalleryIndex:
         """
         vectors = self.editor.edit(features, *edit) if edit else self.editor.represent(features)
         queries = F.normalize(vectors, dim=-1).cpu().numpy().astype(np.float32)
-        cosines, positions = self._index.search(np.ascontiguousarray(queries), min(k, len(self)))
+        scored = self.editor if edit and isinstance(self.editor, Scored) else None
+        depth = min(max(k, scored.depth if scored else 0), len(self))
+        cosines, positions = self._index.search(np.ascontiguousarray(queries), depth)
+        if scored and edit:
+            head = torch.from_numpy(cosines), torch.from_numpy(positions)
+            order = scored.order(features, *edit, *head, self._classes).numpy()[:, :k]
+            cosines = np.take_along_axis(cosines, order, axis=1)
+            positions = np.take_along_axis(positions, order, axis=1)
         return cosines, positions

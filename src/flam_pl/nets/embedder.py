@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from flam_pl.attributes import AttributeSchema
+from flam_pl.losses.softmax import class_log_probabilities, dictionary_loss
 from flam_pl.nets.working_space import WorkingSpace
 
 
@@ -18,6 +19,7 @@ class AttributeEmbedder(nn.Module):
     """
 
     class_means: Tensor
+    temperature: Tensor
 
     def __init__(
         self,
@@ -30,6 +32,8 @@ class AttributeEmbedder(nn.Module):
     ) -> None:
         super().__init__()
         self.register_buffer("class_means", torch.zeros(classes, feature_dim))
+        # of the probabilities: measured on validation images, so that they mean what they say
+        self.register_buffer("temperature", torch.tensor(0.2))
         self.layers = nn.Sequential(
             nn.Linear(dimension, hidden),
             nn.ReLU(),
@@ -106,6 +110,36 @@ class Embedders(nn.Module):
     def embed(self, z: Tensor) -> Tensor:
         """The same from features ``(B, d)`` that are in the working space already."""
         return torch.stack([self.of(name)(z) for name in self.schema.types], dim=1)
+
+    def log_probabilities(self, embeddings: Tensor) -> list[Tensor]:
+        """Embeddings ``(B, types, k)`` -> of each type the log-probability of each class,
+        ``(B, classes)``."""
+        embedders = [self.of(name) for name in self.schema.types]
+        return [
+            class_log_probabilities(embeddings[:, t], of.dictionary, of.temperature)
+            for t, of in enumerate(embedders)
+        ]
+
+    @torch.no_grad()
+    def calibrate(self, features: Tensor, labels: Tensor) -> None:
+        """Temperature scaling (Guo et al., ICML 2017): of each type the temperature under which
+        labelled features, not trained on, are most likely.
+
+        Args:
+            features: ``(N, D)``.
+            labels: ``(N, types)``, -1 where unlabelled; a type without any keeps its temperature.
+        """
+        embeddings = self(features)
+        for t, name in enumerate(self.schema.types):
+            of, known = self.of(name), labels[:, t] >= 0
+            if not known.any():
+                continue
+            tried = torch.logspace(-2, 0.5, 126, device=features.device)
+            losses = [
+                dictionary_loss(embeddings[known, t], labels[known, t], of.dictionary, temperature)
+                for temperature in tried
+            ]
+            of.temperature.copy_(tried[torch.stack(losses).argmin()])
 
     def classify(self, embeddings: Tensor) -> Tensor:
         """Pseudo-labels ``(B, types)``: the nearest dictionary vector of each type."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from flam_pl.attributes import AttributeSchema
+from flam_pl.nets.working_space import WorkingSpace
 
 
 def _mlp(width_in: int, hidden: int, depth: int, activation: nn.Module) -> nn.Sequential:
@@ -69,6 +70,8 @@ class Discriminator(nn.Module):
 class Manipulator(nn.Module):
     """One pair (G, D) a target type, or one pair for all types, told apart by a one-hot code."""
 
+    scoring_weights: Tensor
+
     def __init__(
         self,
         schema: AttributeSchema,
@@ -85,6 +88,9 @@ class Manipulator(nn.Module):
     ) -> None:
         super().__init__()
         self.schema, self.shared, self.residual = schema, shared, residual
+        # of the embedders' agreement beside the cosine to x-tilde, and (where nothing is edited) to
+        # x; chosen on validation; 0: no scoring
+        self.register_buffer("scoring_weights", torch.zeros(2))
         types = len(schema.types)
         pairs = 1 if shared else types
         condition = embedding_dim + (types if shared else 0)
@@ -119,6 +125,18 @@ class Manipulator(nn.Module):
             part = generator(features[rows], embedding[rows])
             edited = edited.index_put((rows,), part.to(edited.dtype))
         return edited
+
+    def stored(self, features: Tensor, edited: Tensor, space: WorkingSpace) -> Tensor:
+        """x-tilde ``(B, d)`` of the working space as a stored feature ``(B, D)``.
+
+        A change leaves alone what lies outside the working space; a whole new feature has nothing
+        there: what it took from the query would pull the query's own photos to the front.
+
+        Args:
+            features: x as it is stored, ``(B, D)``.
+        """
+        whole = space.inverse(edited)
+        return features + whole - space.inverse(space(features)) if self.residual else whole
 
     def discriminate(self, features: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Logits ``(B, 1)`` and embeddings ``(B, types, k)`` by the D of each row's target type."""

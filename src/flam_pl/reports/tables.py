@@ -17,6 +17,9 @@ METHODS = {
     "flam_m": "FLAM (M)",
     "flam_m_adv": "FLAM (M, adv)",
     "flam": "FLAM",
+    "scored_only": "no edit, scored",
+    "flam_plus_unscored": "FLAM+ unscored",
+    "flam_plus": "FLAM+",
 }
 """What the methods are called in tables; a method that is not listed keeps its own name."""
 

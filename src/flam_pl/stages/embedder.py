@@ -9,6 +9,7 @@ import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
+from flam_pl.losses.softmax import dictionary_loss
 from flam_pl.losses.triplet import embedding_loss
 from flam_pl.nets.embedder import Embedders
 from flam_pl.stages.optimizers import adamw_to_zero
@@ -24,7 +25,7 @@ class EmbedderStage(pl.LightningModule):
     """
 
     def __init__(self, embedders: Embedders, settings: dict[str, Any]) -> None:
-        """Args: settings: margin, noise, lr, weight_decay."""
+        """Args: settings: loss, margin, temperature, noise, lr, weight_decay."""
         super().__init__()
         self.embedders, self.settings = embedders, settings
 
@@ -40,7 +41,7 @@ class EmbedderStage(pl.LightningModule):
         return torch.stack(list(terms.values())).sum()
 
     def terms(self, features: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """Equation (2) of each type, on the rows that carry its label.
+        """Equation (2) of each type, or the softmax in its place, on the rows that carry its label.
 
         Args:
             features: stored features, ``(B, D)``.
@@ -52,11 +53,13 @@ class EmbedderStage(pl.LightningModule):
         for t, name in enumerate(self.embedders.schema.types):
             embedder = self.embedders.of(name)
             labelled = labels[:, t] >= 0
+            e, classes = embedder(z[labelled]).float(), labels[labelled, t]
+            if self.settings["loss"] == "softmax":
+                temperature = torch.tensor(self.settings["temperature"], device=e.device)
+                terms[name] = dictionary_loss(e, classes, embedder.dictionary, temperature)
+                continue
             to_embeddings, to_dictionary = embedding_loss(
-                embedder(z[labelled]).float(),
-                labels[labelled, t],
-                embedder.dictionary,
-                self.settings["margin"],
+                e, classes, embedder.dictionary, self.settings["margin"]
             )
             terms[name] = to_embeddings + to_dictionary
         return terms

@@ -15,6 +15,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from flam_pl.data.samplers import nearest_of_other_class
 from flam_pl.losses.adversarial import discriminator_loss, generator_loss
 from flam_pl.losses.cycle import cycle_loss
+from flam_pl.losses.distillation import agreement, distillation_loss
 from flam_pl.losses.matching import matching_loss, wanted_embeddings
 from flam_pl.nets.embedder import Embedders
 from flam_pl.nets.manipulator import Manipulator
@@ -32,15 +33,20 @@ class ManipulatorStage(pl.LightningModule):
         embedders: Embedders,
         settings: dict[str, Any],
         evaluate: Callable[[], Mapping[str, float]] | None = None,
+        bank: Callable[[int], Tensor] | None = None,
     ) -> None:
         """Args:
         settings: a ``ManipulatorConfig`` as a dict (weights, rates, sampling).
         evaluate: gives the figures of edited searches on the validation split, e.g. T@k; called
             at the end of each validation, on every rank alike.
+        bank: gives so many real stored features, drawn at random, ``(N, D)``; what the neighbour
+            distillation ranks, and needed only by it.
         """
         super().__init__()
         self.automatic_optimization = False
         self.manipulator, self.settings, self.evaluate = manipulator, settings, evaluate
+        self.bank = bank
+        self.judged = settings["adversarial_weight"] > 0 or settings["matching_weight"] > 0
         self.embedders = embedders.eval().requires_grad_(False)
 
     def train(self, mode: bool = True) -> ManipulatorStage:
@@ -53,23 +59,27 @@ class ManipulatorStage(pl.LightningModule):
         done = (self.global_step // 2) / self._steps()  # global_step counts both optimizers
         self.manipulator.set_noise(s["noise"] + (s["noise_end"] - s["noise"]) * min(1.0, done))
         optimizer_g, optimizer_d = cast(list[LightningOptimizer], self.optimizers())
-        x, e, wanted, target, asked = self.sample(batch["features"])
+        features = batch["features"]
+        x, e, wanted, target, asked = self.sample(features)
         edited = self.manipulator.edit(x, asked, target)
-
-        self.toggle_optimizer(optimizer_d)
-        terms_d = self.discriminator_terms(x, edited.detach(), e, target)
-        self._step(optimizer_d, sum(terms_d.values()))
-        self.untoggle_optimizer(optimizer_d)
+        terms: dict[str, Tensor] = {}
+        if self.judged:
+            self.toggle_optimizer(optimizer_d)
+            terms |= self.discriminator_terms(x, edited.detach(), e, target)
+            self._step(optimizer_d, sum(terms.values()))
+            self.untoggle_optimizer(optimizer_d)
 
         self.toggle_optimizer(optimizer_g)
         terms_g = self.generator_terms(x, edited, e, wanted, target)
+        if s["distillation_weight"] > 0:
+            terms_g |= self.distillation_terms(features, edited, wanted)
         self._step(optimizer_g, sum(terms_g.values()))
         self.untoggle_optimizer(optimizer_g)
 
         for schedule in cast(list[LRScheduler], self.lr_schedulers()):
             schedule.step()
-        terms = {f"train/{name}": term.detach() for name, term in (terms_d | terms_g).items()}
-        self.log_dict(terms, on_step=False, on_epoch=True, batch_size=len(x))
+        logged = {f"train/{name}": term.detach() for name, term in (terms | terms_g).items()}
+        self.log_dict(logged, on_step=False, on_epoch=True, batch_size=len(x))
 
     def sample(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """A batch of edits to learn from, without gradients.
@@ -108,15 +118,34 @@ class ManipulatorStage(pl.LightningModule):
     ) -> dict[str, Tensor]:
         """Equations (3), (4; the fake term) and (5), each with its weight."""
         s = self.settings
-        fake, predicted = self.manipulator.discriminate(edited, target)
-        own = e[torch.arange(len(e), device=e.device), target]
-        recovered = self.manipulator.edit(edited, own, target)
-        matching = matching_loss(predicted, wanted, target, s["with_remaining"])
-        return {
-            "g_adversarial": s["adversarial_weight"] * generator_loss(fake),
-            "g_matching": s["matching_weight"] * matching,
-            "g_cycle": s["cycle_weight"] * cycle_loss(x, recovered),
-        }
+        terms = {}
+        if self.judged:
+            fake, predicted = self.manipulator.discriminate(edited, target)
+            matching = matching_loss(predicted, wanted, target, s["with_remaining"])
+            terms["g_adversarial"] = s["adversarial_weight"] * generator_loss(fake)
+            terms["g_matching"] = s["matching_weight"] * matching
+        if s["cycle_weight"] > 0:
+            own = e[torch.arange(len(e), device=e.device), target]
+            recovered = self.manipulator.edit(edited, own, target)
+            terms["g_cycle"] = s["cycle_weight"] * cycle_loss(x, recovered)
+        return terms
+
+    def distillation_terms(
+        self, features: Tensor, edited: Tensor, wanted: Tensor
+    ) -> dict[str, Tensor]:
+        """Neighbour distillation with its weight, on features of the bank drawn for this step."""
+        s = self.settings
+        assert self.bank is not None, "distillation ranks a bank of real features"
+        with torch.no_grad():
+            bank = self.bank(s["bank"]).to(features)
+            asked = [p.exp() for p in self.embedders.log_probabilities(wanted)]
+            found = [p.exp() for p in self.embedders.log_probabilities(self.embedders(bank))]
+            fits = agreement(asked, found)
+        searched = self.manipulator.stored(features, edited, self.embedders.space)
+        loss = distillation_loss(
+            searched, bank, fits, s["teacher_temperature"], s["student_temperature"]
+        )
+        return {"g_distillation": s["distillation_weight"] * loss}
 
     def _step(self, optimizer: Any, loss: Any) -> None:
         optimizer.zero_grad()
