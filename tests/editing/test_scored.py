@@ -1,0 +1,89 @@
+"""Scoring with the embedders against a slow loop; calibration against a known answer."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from attribute_world import SCHEMA, World, make_world
+from flam_pl.editing.baselines import NoEdit
+from flam_pl.editing.evaluation import EvaluationSet, evaluate_edits
+from flam_pl.editing.scored import Scored
+from flam_pl.galleries.index import GalleryIndex
+from flam_pl.losses.distillation import LEAST
+from flam_pl.nets.embedder import Embedders
+from flam_pl.retrieval.search import top_k
+
+
+def embedders_of(world: World) -> Embedders:
+    torch.manual_seed(0)
+    net = Embedders(SCHEMA, world.features.shape[1], 6, hidden=8).eval().requires_grad_(False)
+    net.fit(world.features, torch.from_numpy(world.labels))
+    return net
+
+
+def test_the_order_is_that_of_cosine_plus_weighted_agreement() -> None:
+    world = make_world(rows=30)
+    net = embedders_of(world)
+    scored = Scored(NoEdit(), net, 0.3, 10, "scored")
+    queries = world.features[:4]
+    gallery = F.normalize(world.features, dim=1)
+    cosines, found = top_k(queries, gallery, 10)
+    order = scored.order(queries, "color", "blue", cosines, found, scored.classes(world.features))
+    of_query, of_gallery = (
+        net.log_probabilities(net(queries)),
+        net.log_probabilities(net(world.features)),
+    )
+    for q in range(4):
+        scores = []
+        for n, position in enumerate(found[q].tolist()):
+            total = float(cosines[q, n])
+            for t in range(len(SCHEMA.types)):
+                have = of_gallery[t][position].exp()
+                want = of_query[t][q].exp() if t != 1 else F.one_hot(torch.tensor(2), 4).float()
+                total += 0.3 * math.log(float(want @ have) + LEAST)
+            scores.append(total)
+        assert order[q].tolist() == np.argsort(scores)[::-1].tolist()
+
+
+def test_without_weight_nothing_changes_and_with_much_the_agreement_decides() -> None:
+    world = make_world(rows=60)
+    net = embedders_of(world)
+    nobody = np.full(60, -1)
+    data = EvaluationSet(SCHEMA, world.features, world.labels, np.arange(60), nobody, nobody)
+    plain = evaluate_edits(NoEdit(), data, [1, 5])
+    same = evaluate_edits(Scored(NoEdit(), net, 0.0, 20, "scored"), data, [1, 5])
+    other = evaluate_edits(Scored(NoEdit(), net, 9.0, 59, "scored"), data, [1, 5])
+    assert all(np.array_equal(plain.hits[n], same.hits[n]) for n in SCHEMA.types)
+    assert plain.shares() != other.shares()
+
+
+def test_the_index_gives_the_scored_order() -> None:
+    world = make_world(rows=40)
+    scored = Scored(NoEdit(), embedders_of(world), 0.5, 15, "scored")
+    queries = world.features[:3]
+    cosines, found = top_k(queries, F.normalize(world.features, dim=1), 15)
+    classes = scored.classes(world.features)
+    order = scored.order(queries, "shape", "dress", cosines, found, classes)
+    index = GalleryIndex(scored, world.features)
+    got, positions = index.search(queries, 6, ("shape", "dress"))
+    assert positions.tolist() == found.gather(1, order)[:, :6].tolist()
+    np.testing.assert_allclose(got, cosines.gather(1, order)[:, :6], atol=1e-5)
+    _, unedited = index.search(queries, 6)
+    assert unedited.tolist() == found[:, :6].tolist()
+
+
+def test_calibration_finds_the_temperature_that_the_labels_were_drawn_with() -> None:
+    world = make_world(rows=4000, noise=1.0)
+    net = embedders_of(world)
+    cosines = net(world.features)[:, 1] @ net.of("color").dictionary.T
+    drawn = torch.distributions.Categorical(logits=cosines / 0.15).sample()
+    labels = torch.full((4000, 3), -1)
+    labels[:, 1] = drawn
+    before = net.of("shape").temperature.clone()
+    net.calibrate(world.features, labels)
+    assert 0.13 < float(net.of("color").temperature) < 0.17
+    assert torch.equal(net.of("shape").temperature, before)  # no label, nothing to measure
