@@ -11,11 +11,7 @@ import timm
 from omegaconf import OmegaConf
 
 from flam_pl.config import (
-    BackboneConfig,
     Config,
-    ConfigError,
-    TableData,
-    WardrobeData,
     ablation,
     check,
     config_folder,
@@ -24,8 +20,10 @@ from flam_pl.config import (
     save_config,
     to_plain,
 )
+from flam_pl.config_data import TableData, WardrobeData
 from flam_pl.config_methods import ABLATIONS, METHODS
-from flam_pl.errors import FlamError
+from flam_pl.config_stages import BackboneConfig
+from flam_pl.errors import ConfigError, FlamError
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 CHOICES = sorted(

@@ -24,15 +24,13 @@ from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from flam_pl.config_data import DATA_SCHEMAS, DataConfig
-from flam_pl.config_data import TableData as TableData
-from flam_pl.config_data import WardrobeData as WardrobeData
 from flam_pl.config_figures import FiguresConfig, check_figures
 from flam_pl.config_methods import METHODS, ConcatConfig, MemoryConfig
 from flam_pl.config_overrides import with_quoted_texts
 from flam_pl.config_pooling import combined_descriptors
 from flam_pl.config_stages import BackboneConfig, EmbedderConfig, ManipulatorConfig
 from flam_pl.config_tables import PAPER_TABLES, TablesConfig
-from flam_pl.errors import ConfigError as ConfigError
+from flam_pl.errors import ConfigError
 from flam_pl.files import write_text
 
 

@@ -15,7 +15,7 @@ import torch
 from omegaconf import OmegaConf
 from tqdm import tqdm
 
-from flam_pl.config import Config, ConfigError, EvaluationConfig, load_run_config, to_plain
+from flam_pl.config import Config, EvaluationConfig, load_run_config, to_plain
 from flam_pl.config_data import WardrobeData
 from flam_pl.data.datamodule import FlamDataModule
 from flam_pl.datasets.catalog import Catalog
@@ -23,6 +23,7 @@ from flam_pl.datasets.inspection import check_usable, edits_cannot_be_evaluated
 from flam_pl.datasets.sources import open_catalog
 from flam_pl.editing.classification import evaluate_classification
 from flam_pl.editing.evaluation import EvaluationSet, evaluate_edits, evaluate_instances
+from flam_pl.errors import ConfigError
 from flam_pl.pipeline import Run, extract, usable
 from flam_pl.reports.report import METRICS, Report
 from flam_pl.reports.tracking import log_report
