@@ -1,7 +1,8 @@
 """Schemas of every config group. A key that is not declared here is refused by name.
 
 The data sets have theirs in ``config_data.py``, the stages in ``config_stages.py``, the methods
-beside FLAM in ``config_methods.py``. The YAML files in ``conf/`` choose values; these say which
+beside FLAM in ``config_methods.py``, the paper's tables and figures in ``config_tables.py`` and
+``config_figures.py``. The YAML files in ``conf/`` choose values; these say which
 keys exist, of which type, and what they mean. ``load_config`` is the one way from a command line to
 a checked ``Config``.
 """

@@ -273,12 +273,14 @@ def _how_edits(metrics: Metrics) -> str:
 
 
 def describe_backbone(metrics: Metrics) -> str:
-    """E.g. ``resnet50, 20 epochs from timm, 224 px, 1024 dimensions``."""
+    """E.g. ``resnet50, 20 epochs from timm, 224 px, 1024 dimensions``, and how it is whitened."""
     settings, most = metrics["config"]["backbone"], metrics["config"]["trainer"]["max_epochs"]
     epochs = settings["max_epochs"] and (most or settings["max_epochs"])
     start = settings["weights"]
     trained = f"{epochs} epoch{'s' * (epochs > 1)} from {start}" if epochs else f"{start}, frozen"
+    power = settings.get("whitening")
+    whitened = f", whitened (power {power:g})" if power is not None else ""
     return (
         f"{settings['model']}, {trained}, {settings['image_size']} px, "
-        f"{metrics['dimensions']['flam']} dimensions"
+        f"{metrics['dimensions']['flam']} dimensions{whitened}"
     )
