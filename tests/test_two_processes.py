@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -37,11 +38,16 @@ SETTINGS = (
 )
 
 
-def run_command(folder: Path, run: str, *more: str) -> subprocess.CompletedProcess[str]:
+TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+
+
+def run_command(
+    folder: Path, run: str, *more: str, launcher: Sequence[str] = ()
+) -> subprocess.CompletedProcess[str]:
     words = [f"data.root={folder}/wardrobe", f"runs_dir={folder}/runs", f"run={run}"]
     environment = {k: v for k, v in os.environ.items() if k not in ("LOCAL_RANK", "WORLD_SIZE")}
     return subprocess.run(
-        [sys.executable, "-m", "flam_pl", "train-flam", *SETTINGS, *words, *more],
+        [sys.executable, *launcher, "-m", "flam_pl", "train-flam", *SETTINGS, *words, *more],
         env={**environment, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
@@ -49,8 +55,8 @@ def run_command(folder: Path, run: str, *more: str) -> subprocess.CompletedProce
     )
 
 
-def command(folder: Path, run: str, *more: str) -> None:
-    done = run_command(folder, run, *more)
+def command(folder: Path, run: str, *more: str, launcher: Sequence[str] = ()) -> None:
+    done = run_command(folder, run, *more, launcher=launcher)
     assert done.returncode == 0, done.stderr[-3000:]
 
 
@@ -92,12 +98,17 @@ def test_two_processes_give_the_features_of_one_and_a_report(tmp_path: Path) -> 
 
 
 @pytest.mark.slow
-def test_two_processes_train_every_stage(tmp_path: Path) -> None:
-    command(tmp_path, "two", "backbone.max_epochs=1", "trainer.devices=2", "trainer=ddp")
+def test_two_processes_of_torchrun_train_everything(tmp_path: Path) -> None:
+    """They start at once, as on several nodes, where Lightning's own launcher starts the second
+    process when the first one trains."""
+    methods = ("methods=[cls_concat,emb_concat,memory]", "concat.max_epochs=2")
+    options = ("backbone.max_epochs=1", "trainer.devices=2", "trainer=ddp", *methods)
+    command(tmp_path, "two", *options, launcher=TORCHRUN)
     run = tmp_path / "runs" / "two"
-    for stage in ("backbone", "embedder", "manipulator"):
+    for stage in ("backbone", "embedder", "manipulator", "methods/emb_concat"):
         assert (run / stage / "best.ckpt").is_file()
-    assert json.loads((run / "report" / "metrics.json").read_text())["fam"]["flam"]
+    found = json.loads((run / "report" / "metrics.json").read_text())["fam"]
+    assert {"cls_concat", "emb_concat", "memory", "flam"} <= set(found)
 
 
 @pytest.mark.slow

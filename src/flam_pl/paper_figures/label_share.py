@@ -56,7 +56,8 @@ def with_as_many_steps(config: Config, full: Catalog, kept: Catalog) -> Config:
     """Settings by which fewer labels are trained on for as many steps, that is for more epochs.
 
     An epoch over a hundredth of the labels is one step: with the same number of epochs the figure
-    would show how long was trained, and not what the labels do.
+    would show how long was trained, and not what the labels do. ``trainer.max_epochs``, for short
+    trials, still cuts all of them to the same number.
     """
 
     def epochs(number: int, batch_size: int) -> int:
