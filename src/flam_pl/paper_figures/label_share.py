@@ -17,7 +17,7 @@ from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.label_share import keep_label_share
 from flam_pl.methods import train_methods
 from flam_pl.pipeline import Run, train_beside
-from flam_pl.reports.tables import METHODS
+from flam_pl.reports.tables import called
 
 CUTOFFS = (10, 50)
 SHOWN = ("no_edit", "arithmetic", "flam", "cls_concat", "emb_concat")
@@ -123,7 +123,7 @@ def draw(found: Mapping[str, Any]) -> Figure:
                 values,
                 around,
                 color=colors[method],
-                label=METHODS[method],
+                label=called(method),
                 lw=2.2 if method == "flam" else 1.4,
                 ls=":" if method == "no_edit" else "-",
                 marker="o",
