@@ -59,7 +59,7 @@ for title, explanation, table in tables.sections(metrics):
 # %%
 by_type = pd.DataFrame(
     {
-        tables.METHODS.get(method, method): {
+        tables.called(method): {
             group: of["T@20"]["value"] for group, of in groups.items()
         }
         for method, groups in metrics["fam"].items()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,11 +12,7 @@ import timm
 from omegaconf import OmegaConf
 
 from flam_pl.config import (
-    BackboneConfig,
     Config,
-    ConfigError,
-    TableData,
-    WardrobeData,
     changes_of,
     check,
     config_folder,
@@ -24,8 +21,10 @@ from flam_pl.config import (
     save_config,
     to_plain,
 )
+from flam_pl.config_data import TableData, WardrobeData
 from flam_pl.config_methods import ABLATIONS, METHODS
-from flam_pl.errors import FlamError
+from flam_pl.config_stages import BackboneConfig
+from flam_pl.errors import ConfigError, FlamError
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 CHOICES = sorted(
@@ -51,6 +50,22 @@ def test_the_defaults_are_complete(defaults: Config) -> None:
     assert config.backbone.max_epochs > 0
     assert config.folder == Path("runs/wardrobe")
     assert "???" not in OmegaConf.to_yaml(OmegaConf.structured(config))
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/paper.md"])
+def test_what_the_pages_tell_to_type_can_be_typed(page: str) -> None:
+    """Make targets, whole settings and those of ``ARGS``."""
+    text = (CONF.parent / page).read_text(encoding="utf-8")
+    makefile = (CONF.parent / "Makefile").read_text(encoding="utf-8")
+    lines = re.findall(r"^([a-z0-9 -]+):", makefile, re.M)
+    targets = {name for line in lines for name in line.split()}
+    asked = set(re.findall(r"^make ([a-z0-9-]+)|`make ([a-z0-9-]+)", text, re.M))
+    asked = {name for pair in asked for name in pair if name}
+    assert asked and asked <= targets
+    given = re.findall(r'ARGS="([^"]*)"', text) + re.findall(r"`([a-z_.]+=[^` ]+)`", text)
+    assert len(given) > 5
+    for settings in given:
+        load_config(settings.split())
 
 
 @pytest.mark.parametrize("choice", CHOICES)

@@ -8,9 +8,11 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
+from flam_pl import pipeline
 from flam_pl.__main__ import main
 from flam_pl.editing.editor import Editor
 from flam_pl.galleries.index import GalleryIndex
@@ -171,3 +173,25 @@ def test_unknown_command_lists_the_known_ones(capsys: pytest.CaptureFixture[str]
     assert "train-flam" in capsys.readouterr().err
     assert main([]) == 0
     assert "verify-data" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("sample", [100, 4096])
+def test_a_trained_backbone_is_whitened_by_training_photos_alone(
+    sample: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their features, or those of the drawn ones, come out centred; held-out ones need not."""
+    monkeypatch.setattr(pipeline, "WHITENING_SAMPLE", sample)
+    options = ["backbone.whitening=1", "backbone.feature_dim=8", "backbone.dtype=float32"]
+    assert main(["train-backbone", *settings(tmp_path), *options]) == 0
+    run = tmp_path / "runs" / "wardrobe"
+    features = np.load(run / "features" / "features.npy")
+    table = pd.read_csv(tmp_path / "wardrobe" / "catalog.csv")
+    rows = np.flatnonzero(table["split"] == "train")
+    others = np.flatnonzero(table["split"] != "train")
+    if sample < len(rows):
+        rows = np.random.default_rng(0).choice(rows, sample, replace=False)
+    np.testing.assert_allclose(features[rows].mean(axis=0), 0, atol=0.02)
+    np.testing.assert_allclose(np.cov(features[rows].T, bias=True), np.eye(8), atol=0.05)
+    assert np.abs(features[others].mean(axis=0)).max() > 0.1
+    record = json.loads((run / "backbone" / "stage.json").read_text())
+    assert record["architecture"]["whitening"] == 1 and record["metrics"]["val/R@1"] > 0

@@ -147,6 +147,9 @@ def quiet_libraries() -> None:
         ".*Previous log files in this directory will be deleted.*",
         ".*Checkpoint directory.*exists and is not empty.*",
         ".*Precision 16-mixed is not supported.*",
+        # under DDP: every rank measures the whole validation split, and the curves of the training
+        # may be those of the first rank
+        ".*sync_dist=True.*",
     ):
         warnings.filterwarnings("ignore", message=text)
     warnings.filterwarnings("ignore", category=DeprecationWarning)

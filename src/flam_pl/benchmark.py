@@ -154,7 +154,14 @@ def manipulator_sides(
     labels = np.zeros((ROWS, len(SCHEMA.types)), dtype=np.int64)
     embedders = Embedders(SCHEMA, store.dimension, working_dim=config.embedder.working_dim)
     embedders.fit(store.rows(np.arange(ROWS)), torch.from_numpy(labels))
-    manipulator = Manipulator(SCHEMA, embedders.space.dimension, hidden=s.hidden)
+    manipulator = Manipulator(
+        SCHEMA,
+        embedders.space.dimension,
+        hidden=s.hidden,
+        residual=s.residual,
+        discriminator_hidden=s.discriminator_hidden,
+        noise=s.noise,
+    )
     stage = ManipulatorStage(manipulator, embedders, to_plain(s))
     batches = FeatureBatches(store, np.arange(ROWS), labels, s.batch_size, batches=STEPS)
     features = store.rows(np.arange(ROWS))

@@ -1,7 +1,8 @@
 """Schemas of every config group. A key that is not declared here is refused by name.
 
 The data sets have theirs in ``config_data.py``, the stages in ``config_stages.py``, the methods
-beside FLAM in ``config_methods.py``. The YAML files in ``conf/`` choose values; these say which
+beside FLAM in ``config_methods.py``, the paper's tables and figures in ``config_tables.py`` and
+``config_figures.py``. The YAML files in ``conf/`` choose values; these say which
 keys exist, of which type, and what they mean. ``load_config`` is the one way from a command line to
 a checked ``Config``.
 """
@@ -24,15 +25,13 @@ from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from flam_pl.config_data import DATA_SCHEMAS, DataConfig
-from flam_pl.config_data import TableData as TableData
-from flam_pl.config_data import WardrobeData as WardrobeData
 from flam_pl.config_figures import FiguresConfig, check_figures
 from flam_pl.config_methods import METHODS, ConcatConfig, MemoryConfig
 from flam_pl.config_overrides import with_quoted_texts
 from flam_pl.config_pooling import combined_descriptors
 from flam_pl.config_stages import BackboneConfig, EmbedderConfig, ManipulatorConfig
 from flam_pl.config_tables import PAPER_TABLES, TablesConfig
-from flam_pl.errors import ConfigError as ConfigError
+from flam_pl.errors import ConfigError
 from flam_pl.files import write_text
 
 
@@ -220,11 +219,18 @@ LEAST = {
 
 
 def check(config: Config) -> None:
-    """Fields that must fit each other or a fixed list of words.
+    """Fields that must fit each other, a range or a fixed list of words.
 
     Raises:
         ConfigError: naming the field (or both fields).
     """
+    _check_words(config)
+    _check_numbers(config)
+    _check_pairs(config)
+    check_figures(config.figures)
+
+
+def _check_words(config: Config) -> None:
     words = {
         "backbone.fit": (config.backbone.fit, ("pad", "crop", "stretch")),
         "backbone.dtype": (config.backbone.dtype, ("float16", "float32")),
@@ -237,19 +243,15 @@ def check(config: Config) -> None:
     for method in config.methods:
         if method not in METHODS:
             raise ConfigError(f"methods has {method!r}; expected some of {', '.join(METHODS)}")
-    combined = combined_descriptors(config.backbone.pooling, config.backbone.feature_dim)
-    if combined and config.backbone.whitening is not None:
-        raise ConfigError(
-            f"backbone.whitening does not go with backbone.pooling={config.backbone.pooling}, "
-            "which projects each of its descriptors; set it to null"
-        )
     if not config.tables.which or not {*config.tables.which} <= {*PAPER_TABLES}:
         raise ConfigError(
             f"tables.which is {config.tables.which}; expected some of {list(PAPER_TABLES)}"
         )
-    if min(config.tables.seeds, default=0) < 0:
-        raise ConfigError(f"tables.seeds is {config.tables.seeds}; expected 0 or more")
-    check_figures(config.figures)
+    if not getattr(config.data, "types", ["any"]):
+        raise ConfigError("data.types is empty; name at least one attribute type")
+
+
+def _check_numbers(config: Config) -> None:
     shares = {
         "backbone.label_smoothing": config.backbone.label_smoothing,
         "embedder.dropout": config.embedder.dropout,
@@ -267,22 +269,32 @@ def check(config: Config) -> None:
     for name in ("min_side", "validation", "validation_items", "split_seed", "label_seed"):
         if (number := getattr(config.data, name, 0)) < 0:
             raise ConfigError(f"data.{name} is {number}; expected 0 or more")
+    if min(config.tables.seeds, default=0) < 0:
+        raise ConfigError(f"tables.seeds is {config.tables.seeds}; expected 0 or more")
     if not 0 < config.data.label_share <= 1:
         raise ConfigError(
             f"data.label_share is {config.data.label_share}; expected a number above 0, up to 1"
         )
     if config.backbone.temperature <= 0:
-        raise ConfigError(f"backbone.temperature is {config.backbone.temperature}; raise it")
-    if not getattr(config.data, "types", ["any"]):
-        raise ConfigError("data.types is empty; name at least one attribute type")
+        raise ConfigError(
+            f"backbone.temperature is {config.backbone.temperature}; expected a number above 0"
+        )
     if not config.evaluation.ks or min(config.evaluation.ks) < 1:
         raise ConfigError(f"evaluation.ks is {config.evaluation.ks}; expected cut-offs from 1 up")
-    if config.backbone.weights == "imagenet-package" and (
-        config.backbone.model != "tf_efficientnet_lite0"
-    ):
+
+
+def _check_pairs(config: Config) -> None:
+    backbone = config.backbone
+    combined = combined_descriptors(backbone.pooling, backbone.feature_dim)
+    if combined and backbone.whitening is not None:
+        raise ConfigError(
+            f"backbone.whitening does not go with backbone.pooling={backbone.pooling}, "
+            "which projects each of its descriptors; set it to null"
+        )
+    if backbone.weights == "imagenet-package" and backbone.model != "tf_efficientnet_lite0":
         raise ConfigError(
             f"backbone.weights=imagenet-package holds tf_efficientnet_lite0, but backbone.model is "
-            f"{config.backbone.model!r}. Use that model, or other weights."
+            f"{backbone.model!r}. Use that model, or other weights."
         )
 
 

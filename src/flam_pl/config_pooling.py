@@ -6,11 +6,11 @@ from itertools import permutations
 
 from flam_pl.errors import ConfigError
 
-DESCRIPTORS = {"S": "spoc", "M": "mac", "G": "gem"}
+BY_LETTER = {"S": "spoc", "M": "mac", "G": "gem"}
 """Global descriptors by the letter that stands for them in the CGD paper."""
 
 COMBINATIONS = tuple(
-    f"cgd-{''.join(letters)}" for count in (2, 3) for letters in permutations(DESCRIPTORS, count)
+    f"cgd-{''.join(letters)}" for count in (2, 3) for letters in permutations(BY_LETTER, count)
 )
 
 
@@ -27,7 +27,7 @@ def combined_descriptors(pooling: str, feature_dim: int | None) -> tuple[str, ..
     Raises:
         ConfigError: an unknown pooling, or a feature_dim that has no such blocks.
     """
-    known = (*DESCRIPTORS.values(), *COMBINATIONS)
+    known = (*BY_LETTER.values(), *COMBINATIONS)
     if pooling not in known:
         raise ConfigError(f"backbone.pooling is {pooling!r}; expected one of {', '.join(known)}")
     if pooling not in COMBINATIONS:
@@ -39,4 +39,4 @@ def combined_descriptors(pooling: str, feature_dim: int | None) -> tuple[str, ..
             f"{len(letters)} equal blocks. Set backbone.feature_dim to a multiple of "
             f"{len(letters)}, for example {1024 // len(letters) * len(letters)}."
         )
-    return tuple(DESCRIPTORS[letter] for letter in letters)
+    return tuple(BY_LETTER[letter] for letter in letters)

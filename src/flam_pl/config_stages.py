@@ -19,7 +19,8 @@ class BackboneConfig:
     fit: str = "pad"
     """How an image becomes square: pad | crop | stretch."""
     feature_dim: int | None = 1024
-    """Dimension of the projection after pooling (paper: 1024); null stores the pooled maps."""
+    """Dimension of the projection after pooling (paper: 1024), or of a whitening in its place; null
+    keeps all channels."""
     pooling: str = "spoc"
     """Feature map -> vector: spoc (the paper's) | mac | gem | a combination of these by their first
     letters, cgd-SG, cgd-MG, cgd-GSM, ..., whose first one the classification loss sees."""

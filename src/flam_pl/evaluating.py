@@ -15,7 +15,7 @@ import torch
 from omegaconf import OmegaConf
 from tqdm import tqdm
 
-from flam_pl.config import Config, ConfigError, EvaluationConfig, load_run_config, to_plain
+from flam_pl.config import Config, EvaluationConfig, load_run_config, to_plain
 from flam_pl.config_data import WardrobeData
 from flam_pl.data.datamodule import FlamDataModule
 from flam_pl.datasets.catalog import Catalog
@@ -23,12 +23,13 @@ from flam_pl.datasets.inspection import check_usable, edits_cannot_be_evaluated
 from flam_pl.datasets.sources import open_catalog
 from flam_pl.editing.classification import evaluate_classification
 from flam_pl.editing.evaluation import EvaluationSet, evaluate_edits, evaluate_instances
+from flam_pl.errors import ConfigError
 from flam_pl.pipeline import Run, extract, usable
 from flam_pl.reports.report import METRICS, Report
 from flam_pl.reports.tracking import log_report
 from flam_pl.retrieval.intervals import Figure
 from flam_pl.stages.handoff import inputs_hash, versions
-from flam_pl.stages.training import is_first_process, say
+from flam_pl.stages.training import is_first_process, make_trainer, say
 from flam_pl.trained import Trained
 
 
@@ -125,8 +126,7 @@ def measure(run: Run, trained: Trained | None = None) -> Report | None:
     trained = trained or Trained.open(run.folder, run.backbone_folder)
     settings = config.evaluation
     started = time.monotonic()
-    gpu = torch.cuda.is_available() and config.trainer.accelerator != "cpu"
-    device = torch.device("cuda" if gpu else "cpu")
+    device = evaluation_device(config)
     trained.to(device)
     without_edits = edits_cannot_be_evaluated(catalog)
     if without_edits:
@@ -170,6 +170,12 @@ def measure(run: Run, trained: Trained | None = None) -> Report | None:
     report.write(catalog, rows, data, trained.editors(), settings.examples)
     log_report(config, report, trained.records)
     return report
+
+
+def evaluation_device(config: Config) -> torch.device:
+    """The first GPU that the trainer settings name, else the CPU."""
+    device = make_trainer(config, 1, logger=False).strategy.root_device
+    return device if device.type == "cuda" else torch.device("cpu")
 
 
 NO_EDITS: dict[str, Any] = {

@@ -21,8 +21,8 @@ from flam_pl.validation import MONITOR, validation_figures
 
 
 def train_methods(run: Run) -> None:
-    """Every method that ``methods=[...]`` names, on the run's own features; all but the present
-    ones are up to date and cost nothing."""
+    """Every method that ``methods=[...]`` names, on the run's own features; those that are up to
+    date cost nothing."""
     for name in run.config.methods:
         embedder = require(run.folder / "embedder", "embedder")
         if name in ABLATIONS:

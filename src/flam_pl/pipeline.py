@@ -110,7 +110,7 @@ def train(config: Config, overrides: Sequence[str] = (), catalog: Catalog | None
 def train_beside(run: Run, place: str, config: Config, catalog: Catalog | None = None) -> Run:
     """Stages 2 and 3 by another seed or other labels, in ``<run>/<place>``, on the same features.
 
-    Stage 1 is most of the time, reads no attribute label, and if frozen knows no seed either.
+    Stage 1 is most of the time, and reads no attribute label.
 
     Args:
         config: the run's settings with what differs; those of stage 1 are not looked at.

@@ -94,3 +94,14 @@ def test_the_measured_space_travels_with_the_state_dict() -> None:
     assert not torch.allclose(other(x), space(x), atol=0.1)
     other.load_state_dict(space.state_dict())
     assert torch.equal(other(x), space(x))
+
+
+@pytest.mark.parametrize("dimension", [None, 4])
+def test_half_precision_around_it_takes_no_digits_away(dimension: int | None) -> None:
+    x = correlated()
+    space = WorkingSpace(10, dimension)
+    space.fit(x)
+    z, back = space(x), space.inverse(space(x))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert (x @ x.T).dtype == torch.bfloat16  # else the test would show nothing
+        assert torch.equal(space(x), z) and torch.equal(space.inverse(z), back)

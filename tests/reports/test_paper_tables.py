@@ -177,6 +177,8 @@ def test_a_shortened_training_is_described_as_it_was() -> None:
     assert describe_backbone(short) == "resnet50, 1 epoch from timm, 224 px, 1024 dimensions"
     short["config"]["backbone"]["max_epochs"] = 0
     assert describe_backbone(short) == "resnet50, timm, frozen, 224 px, 1024 dimensions"
+    short["config"]["backbone"]["whitening"] = 0.5
+    assert describe_backbone(short).endswith("1024 dimensions, whitened (power 0.5)")
 
 
 def test_a_frozen_network_is_not_set_beside_the_paper_s_trained_one() -> None:

@@ -16,7 +16,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from attribute_world import QUIET, SCHEMA
-from flam_pl.config import Config, WardrobeData, to_plain
+from flam_pl.config import Config, to_plain
+from flam_pl.config_data import WardrobeData
 from flam_pl.config_stages import BackboneConfig
 from flam_pl.data.datamodule import FlamDataModule
 from flam_pl.data.images import Preprocess

@@ -143,6 +143,23 @@ def test_the_teacher_stays_as_it_is_and_in_eval_mode() -> None:
     assert not embedders.training and module.manipulator.training
 
 
+@pytest.mark.parametrize("shared", [True, False])
+def test_half_precision_trains_both_and_validates(shared: bool) -> None:
+    world = make_world()
+    module = stage(teacher(world), shared)
+    before = snapshot(module.manipulator)
+    data = FeatureModule(world, batch_size=48, batches=2)
+    trainer = pl.Trainer(max_epochs=1, precision="bf16-mixed", **QUIET)
+    trainer.fit(module, data)
+    after = snapshot(module.manipulator)
+    assert all(torch.isfinite(v).all() and v.dtype == torch.float32 for v in after.values())
+    assert not any(torch.equal(after[name], before[name]) for name in after)
+    assert all(torch.isfinite(v) for v in trainer.callback_metrics.values())
+    with torch.autocast("cpu", torch.bfloat16):
+        x, *_, target, asked = module.sample(world.features[:9])
+        assert x.dtype == module.manipulator.edit(x, asked, target).dtype == torch.float32
+
+
 @pytest.mark.parametrize("online", [True, False])
 def test_a_sample_is_x_its_embeddings_and_a_wish_that_exists_in_the_batch(online: bool) -> None:
     world = make_world()

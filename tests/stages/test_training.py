@@ -12,7 +12,8 @@ import torch
 
 from attribute_world import SCHEMA, FeatureModule, World, make_world
 from flam_pl.attributes import AttributeSchema
-from flam_pl.config import Config, DataConfig, LoggerConfig, TrainerConfig, to_plain
+from flam_pl.config import Config, LoggerConfig, TrainerConfig, to_plain
+from flam_pl.config_data import DataConfig
 from flam_pl.config_stages import EmbedderConfig
 from flam_pl.errors import FlamError
 from flam_pl.nets.embedder import Embedders
@@ -66,6 +67,7 @@ def run(
         "inputs": {"data": "d", "seed": 0},
         "parent": "p" * 64,
         "settings": {"lr": 1e-2},
+        "architecture": ARCHITECTURE,
     }
     return train_stage(
         "embedder",
@@ -75,7 +77,6 @@ def run(
         monitor=monitor,
         folder=folder / "run" / "embedder",
         schema=SCHEMA,
-        architecture=ARCHITECTURE,
         **{**wanted, **changes},
     )
 
@@ -178,6 +179,16 @@ def test_whatever_the_result_depends_on_trains_again(
     second = run(tmp_path, stage, world, **changes)
     assert stage.steps == 3 * changes.get("epochs", 2)
     assert second.inputs != first.inputs
+
+
+def test_another_architecture_with_the_same_settings_trains_again(tmp_path: Path) -> None:
+    """Cls-Concat works in the space of the embedders, which is no setting of its own."""
+    world = make_world()
+    first = run(tmp_path, module(world), world)
+    stage = module(world)
+    second = run(tmp_path, stage, world, architecture={**ARCHITECTURE, "working_dim": 3})
+    assert stage.steps == 6
+    assert second.inputs == first.inputs and second.architecture != first.architecture
 
 
 def test_retrain_trains_again(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Stage 1's network: a timm model without its head, pooling, and a projection."""
+"""Stage 1's network: a timm model without its head, pooling, and a projection or whitening."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ class Backbone(nn.Module):
     ) -> None:
         """Args:
         model: any name of timm; its weights are random until ``load_weights``.
-        feature_dim: D of the projection; None leaves the pooled maps as they are.
+        feature_dim: D of the projection or whitening; None is C: no projection, or a whitening
+            that keeps every direction.
         image_size: for models that are made for one size (transformers); others ignore it.
         pooling: as ``backbone.pooling``.
         whitening: its power, in place of a learned projection; None for none.

@@ -17,7 +17,7 @@ class TypeClassifier(nn.Module):
 
     The paper: "two fully connected layers followed by a ReLU and a dropout", the "intermediate
     layer" of 341. With ``hidden`` there are two before the classes, without it one; two gather each
-    class far more closely (README), so the upper bound that FLAM is measured by is higher.
+    class far more closely (docs/paper.md), so the upper bound that FLAM is measured by is higher.
     """
 
     prototypes: Tensor

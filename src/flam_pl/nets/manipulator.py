@@ -24,7 +24,7 @@ def _mlp(width_in: int, hidden: int, depth: int, activation: nn.Module) -> nn.Se
 class Generator(nn.Module):
     """G: a feature ``(B, D)`` and a condition ``(B, c)``, concatenated -> feature ``(B, D)``.
 
-    With ``residual`` the network predicts the change, and starts at the identity; it stays there
+    With ``residual`` the network predicts the change, and starts near the identity; it stays there
     when the matching weight is small, so the cosine between x and x-tilde is always logged.
     """
 
@@ -79,12 +79,12 @@ class Manipulator(nn.Module):
         embedding_dim: int = 32,
         *,
         shared: bool = True,
-        hidden: int = 1024,
+        hidden: int = 512,
         depth: int = 2,
         residual: bool = False,
-        discriminator_hidden: int = 1024,
+        discriminator_hidden: int = 512,
         discriminator_depth: int = 2,
-        noise: float = 2.0,
+        noise: float = 0.5,
     ) -> None:
         super().__init__()
         self.schema, self.shared, self.residual = schema, shared, residual

@@ -57,10 +57,12 @@ class WorkingSpace(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Stored features ``(B, D)`` -> z ``(B, d)``, root mean square about 1."""
-        z = features - self.mean
-        return (z @ self.basis if self.reduced else z) / self.scale
+        with torch.autocast(features.device.type, enabled=False):  # rankings want all their digits
+            z = features - self.mean
+            return (z @ self.basis if self.reduced else z) / self.scale
 
     def inverse(self, z: Tensor) -> Tensor:
         """z ``(B, d)`` -> stored features ``(B, D)``."""
-        z = z * self.scale
-        return (z @ self.basis.T if self.reduced else z) + self.mean
+        with torch.autocast(z.device.type, enabled=False):
+            z = z.to(self.scale.dtype) * self.scale
+            return (z @ self.basis.T if self.reduced else z) + self.mean

@@ -17,7 +17,7 @@ from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.label_share import keep_label_share
 from flam_pl.methods import train_methods
 from flam_pl.pipeline import Run, train_beside
-from flam_pl.reports.tables import METHODS
+from flam_pl.reports.tables import called
 
 CUTOFFS = (10, 50)
 SHOWN = ("no_edit", "arithmetic", "flam", "cls_concat", "emb_concat")
@@ -56,7 +56,8 @@ def with_as_many_steps(config: Config, full: Catalog, kept: Catalog) -> Config:
     """Settings by which fewer labels are trained on for as many steps, that is for more epochs.
 
     An epoch over a hundredth of the labels is one step: with the same number of epochs the figure
-    would show how long was trained, and not what the labels do.
+    would show how long was trained, and not what the labels do. ``trainer.max_epochs``, for short
+    trials, still cuts all of them to the same number.
     """
 
     def epochs(number: int, batch_size: int) -> int:
@@ -122,7 +123,7 @@ def draw(found: Mapping[str, Any]) -> Figure:
                 values,
                 around,
                 color=colors[method],
-                label=METHODS[method],
+                label=called(method),
                 lw=2.2 if method == "flam" else 1.4,
                 ls=":" if method == "no_edit" else "-",
                 marker="o",

@@ -20,7 +20,7 @@ from flam_pl.datasets.catalog import Catalog
 from flam_pl.editing.editor import Editor
 from flam_pl.editing.evaluation import EvaluationSet
 from flam_pl.galleries.index import GalleryIndex
-from flam_pl.reports.tables import METHODS
+from flam_pl.reports.tables import called
 
 HIT, QUERY = "#1a9850", "#2166ac"
 SHOWN = 5
@@ -130,8 +130,9 @@ def draw_searches(
             for axis, position, hit in found:
                 show_image(axis, paths[rows[position]], HIT if hit else None)
             if row == 0:
-                title = METHODS.get(editor.name, editor.name)
-                line[start].set_title(title, fontsize=9, pad=3, loc="left", weight="bold")
+                line[start].set_title(
+                    called(editor.name), fontsize=9, pad=3, loc="left", weight="bold"
+                )
     figure.tight_layout(pad=0.3, w_pad=0.3, h_pad=0.3)
     save(figure, path)
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from flam_pl.reports.published import published
 from flam_pl.reports.table_formats import Cell, PaperTable, Part
-from flam_pl.reports.tables import METHODS
+from flam_pl.reports.tables import TITLES, called
 
 Metrics = Mapping[str, Any]
 ABLATED = "FLAM (M, OS, adv)"
@@ -125,8 +125,8 @@ def edits(measured: Measured) -> Part:
     metrics = measured.by_seed[0]
     paper = published("edits", measured.dataset)
     groups = [*measured.classes, "all"]
-    rows = _quoted({n: of for n, of in paper.items() if n not in METHODS}, groups, dimension=True)
-    order = list(METHODS)
+    rows = _quoted({n: of for n, of in paper.items() if n not in TITLES}, groups, dimension=True)
+    order = list(TITLES)
     for name in sorted(metrics["fam"], key=lambda n: order.index(n) if n in order else len(order)):
         own = paper.get(name, {})
         seeds = 1 if name == "no_edit" else None  # nothing of it is trained after stage 1
@@ -252,7 +252,7 @@ def _called(name: str, metrics: Metrics) -> str:
         and settings["online_sampling"]
         and settings["adversarial_weight"] > 0
     )
-    return ABLATED if name == "flam" and proposed else METHODS.get(name, name)
+    return ABLATED if name == "flam" and proposed else called(name)
 
 
 def _dimension(metrics: Metrics, name: str) -> Cell:
@@ -273,12 +273,14 @@ def _how_edits(metrics: Metrics) -> str:
 
 
 def describe_backbone(metrics: Metrics) -> str:
-    """E.g. ``resnet50, 20 epochs from timm, 224 px, 1024 dimensions``."""
+    """E.g. ``resnet50, 20 epochs from timm, 224 px, 1024 dimensions``, and how it is whitened."""
     settings, most = metrics["config"]["backbone"], metrics["config"]["trainer"]["max_epochs"]
     epochs = settings["max_epochs"] and (most or settings["max_epochs"])
     start = settings["weights"]
     trained = f"{epochs} epoch{'s' * (epochs > 1)} from {start}" if epochs else f"{start}, frozen"
+    power = settings.get("whitening")
+    whitened = f", whitened (power {power:g})" if power is not None else ""
     return (
         f"{settings['model']}, {trained}, {settings['image_size']} px, "
-        f"{metrics['dimensions']['flam']} dimensions"
+        f"{metrics['dimensions']['flam']} dimensions{whitened}"
     )

@@ -21,11 +21,10 @@ from flam_pl.files import replace_folder
 from flam_pl.galleries.index import GalleryIndex
 from flam_pl.reports import tables
 from flam_pl.reports.figures import choose_examples, draw_curves, draw_searches
+from flam_pl.stages.handoff import STAGES
 
 METRICS = "metrics.json"
 """Every figure of a report; its tables and its page are made from it."""
-
-STAGES = ("backbone", "embedder", "manipulator")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from tabulate import tabulate
 
-METHODS = {
+TITLES = {
     "no_edit": "no edit",
     "arithmetic": "arithmetic",
     "memory": "linear memory",
@@ -21,7 +21,12 @@ METHODS = {
     "flam_plus_unscored": "FLAM+ unscored",
     "flam_plus": "FLAM+",
 }
-"""What the methods are called in tables; a method that is not listed keeps its own name."""
+"""What the methods are called in tables, in their order there."""
+
+
+def called(method: str) -> str:
+    """Its title; a method that has none keeps its own name."""
+    return TITLES.get(method, method)
 
 
 def cell(figure: Mapping[str, float]) -> str:
@@ -44,8 +49,7 @@ def methods_table(by_method: Mapping[str, Mapping[str, Any]], style: str = "gith
     """A row a method, a column a cut-off."""
     columns = list(next(iter(by_method.values())))
     body = [
-        [METHODS.get(name, name), *(cell(figures[c]) for c in columns)]
-        for name, figures in by_method.items()
+        [called(name), *(cell(figures[c]) for c in columns)] for name, figures in by_method.items()
     ]
     return str(tabulate(body, headers=["method", *columns], tablefmt=style, disable_numparse=True))
 

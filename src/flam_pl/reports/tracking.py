@@ -19,7 +19,7 @@ from flam_pl.editing.evaluation import EvaluationSet
 from flam_pl.galleries.index import GalleryIndex
 from flam_pl.reports.figures import SHOWN, Example, Search, choose_examples
 from flam_pl.reports.report import Report
-from flam_pl.reports.tables import METHODS, cell
+from flam_pl.reports.tables import called, cell
 from flam_pl.stages.handoff import StageRecord
 from flam_pl.stages.loggers import finish, make_wandb_logger, use_checkpoints, wandb_of
 
@@ -112,7 +112,7 @@ def tables(metrics: Mapping[str, Any]) -> dict[str, list[dict[str, str]]]:
 
 def methods_row(method: str, figures: Mapping[str, Any]) -> dict[str, str]:
     """The method's name as tables have it, and a cell a cut-off."""
-    return {"method": METHODS.get(method, method), **{k: cell(f) for k, f in figures.items()}}
+    return {"method": called(method), **{k: cell(f) for k, f in figures.items()}}
 
 
 def summary(metrics: Mapping[str, Any]) -> dict[str, float]:

@@ -19,6 +19,8 @@ from flam_pl.files import write_text
 
 CHECKPOINT = "best.ckpt"
 RECORD = "stage.json"
+STAGES = ("backbone", "embedder", "manipulator")
+"""In their order: each is the parent of the next."""
 PACKAGES = ("flam-pl", "torch", "torchvision", "pytorch-lightning", "timm", "numpy")
 
 

@@ -21,10 +21,7 @@ from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 
 from flam_pl.config import Config, to_plain
-from flam_pl.stages.handoff import CHECKPOINT, StageRecord
-
-STAGES = ("backbone", "embedder", "manipulator")
-"""Stages whose checkpoints others are made from."""
+from flam_pl.stages.handoff import CHECKPOINT, STAGES, StageRecord
 
 
 def make_loggers(config: Config, stage: str, folder: Path) -> list[Logger]:

@@ -131,6 +131,7 @@ def train_stage(
         folder: gets best.ckpt, stage.json and the logs.
         inputs: plain values that the result depends on; unchanged inputs are not trained again.
         parent: SHA-256 of the parent stage's checkpoint.
+        architecture: plain values that the networks are built with; another is trained anew.
         complete: measures what the best weights still need before they are kept.
         callbacks: look on at each validation.
     """
@@ -149,7 +150,8 @@ def train_stage(
     loggers = make_loggers(config, stage, folder)
     trainer = make_trainer(config, epochs, [keep, *callbacks], logger=loggers, log_every_n_steps=10)
     record = None if config.retrain else StageRecord.load(folder)
-    if record and record.inputs == wanted and trained(folder, record):
+    same = record and (record.inputs, record.architecture) == (wanted, architecture)
+    if record and same and is_whole(folder, record):
         say(f"{stage}: up to date, nothing to train (retrain=true trains again)")
         return record
 
@@ -179,6 +181,7 @@ def train_stage(
         best = trainer_folder / "best.ckpt"
         trainer.save_checkpoint(best, weights_only=True)
         metrics = plain_metrics(trainer)
+    require_finished(trainer, stage)  # the validation, too
     record = StageRecord(
         stage=stage,
         inputs=wanted,
@@ -206,7 +209,7 @@ def train_stage(
     return record
 
 
-def trained(folder: Path, record: StageRecord) -> bool:
+def is_whole(folder: Path, record: StageRecord) -> bool:
     """Whether the checkpoint is there and is the recorded one."""
     checkpoint = folder / CHECKPOINT
     return checkpoint.is_file() and sha256(checkpoint) == record.checkpoint
