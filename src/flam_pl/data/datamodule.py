@@ -30,7 +30,6 @@ from flam_pl.errors import FlamError
 Source = Literal["images", "labelled", "unlabelled"]
 """What a stage trains on: images of items; features with their labels; features alone."""
 
-
 FIT_SAMPLE = 100_000
 """Unlabelled rows that the working space is measured on; more would not move it."""
 
