@@ -12,7 +12,7 @@ import pytest
 from flam_pl.__main__ import main
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.paper_figures import making
-from tiny_run import TINY
+from tiny_run import settings
 
 QUICKER = (
     "methods=[]",  # the figures know what they need
@@ -32,17 +32,11 @@ QUICKER = (
 NAMES = ("convergence", "figure2", "figure3", "label_share")
 
 
-def settings(folder: Path) -> list[str]:
-    set_here = {o.split("=")[0] for o in QUICKER}
-    kept = [o for o in TINY if o.split("=")[0] not in set_here]
-    return [*kept, *QUICKER, f"runs_dir={folder}/runs", f"data.root={folder}/wardrobe"]
-
-
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a run with all figures; tests must not change what is trained there."""
     folder = tmp_path_factory.mktemp("figures")
-    assert main(["figures", *settings(folder)]) == 0
+    assert main(["figures", *settings(folder, QUICKER)]) == 0
     return folder / "runs" / "wardrobe"
 
 
@@ -112,7 +106,7 @@ def test_a_second_call_trains_extracts_and_measures_nothing(
     kept = [*run.rglob("best.ckpt"), *run.rglob("features.npy"), *run.rglob("metrics.json")]
     before = {path: path.stat().st_mtime_ns for path in kept}
     figures = {path: path.read_text() for path in (run / "figures").glob("*.json")}
-    assert main(["figures", *settings(run.parents[1])]) == 0
+    assert main(["figures", *settings(run.parents[1], QUICKER)]) == 0
     said = capsys.readouterr().out
     assert "training for" not in said and "extracted" not in said
     assert said.count("nothing to train") == 3 + 2 + 2 + 2  # own stages, share's, concats of both
@@ -126,7 +120,7 @@ def test_only_what_is_asked_for_is_drawn(run: Path, monkeypatch: pytest.MonkeyPa
     written: list[str] = []
     monkeypatch.setattr(making, "write", lambda picture, *_: written.append(picture.name))
     monkeypatch.setattr(making.label_share, "train_shares", lambda run: pytest.fail("not asked"))
-    given = [*settings(run.parents[1]), "figures.which=[2,convergence]"]
+    given = [*settings(run.parents[1], QUICKER), "figures.which=[2,convergence]"]
     assert main(["figures", *given]) == 0
     assert written == ["figure2.png", "convergence.png"]
 
@@ -135,7 +129,7 @@ def test_too_few_images_have_no_map(
     run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(making, "write", lambda *_: pytest.fail("nothing to draw"))
-    given = [*settings(run.parents[1]), "figures.which=[3]", "figures.features=3"]
+    given = [*settings(run.parents[1], QUICKER), "figures.which=[3]", "figures.features=3"]
     assert main(["figures", *given]) == 0
     assert "figure 3: left out, 3 images leave 1" in capsys.readouterr().out
 
@@ -148,5 +142,5 @@ def test_a_gallery_without_labelled_images_has_no_figures(
 
     monkeypatch.setattr(making, "edits_cannot_be_evaluated", without)
     monkeypatch.setattr(making, "write", lambda *_: pytest.fail("nothing to draw"))
-    assert main(["figures", *settings(run.parents[1]), "figures.which=[2,3]"]) == 0
+    assert main(["figures", *settings(run.parents[1], QUICKER), "figures.which=[2,3]"]) == 0
     assert "There are no edits to draw" in capsys.readouterr().out

@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 import torch
 
-from flam_pl import pipeline
 from flam_pl.__main__ import main
 from flam_pl.editing.editor import Editor
 from flam_pl.galleries.index import GalleryIndex
+from flam_pl.stages import whitening
 from tiny_run import settings
 
 METHODS = {"no_edit", "arithmetic", "cls_concat", "emb_concat", "memory", "flam_s_adv", "flam"}
@@ -180,7 +180,7 @@ def test_a_trained_backbone_is_whitened_by_training_photos_alone(
     sample: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Their features, or those of the drawn ones, come out centred; held-out ones need not."""
-    monkeypatch.setattr(pipeline, "WHITENING_SAMPLE", sample)
+    monkeypatch.setattr(whitening, "SAMPLE", sample)
     options = ["backbone.whitening=1", "backbone.feature_dim=8", "backbone.dtype=float32"]
     assert main(["train-backbone", *settings(tmp_path), *options]) == 0
     run = tmp_path / "runs" / "wardrobe"

@@ -19,7 +19,7 @@ SMALL = (
     "backbone.image_size=96",
     "data.classes=4",
     "data.workers=0",
-    "embedder.max_epochs=8",
+    "embedder.max_epochs=40",  # of one batch each
     "manipulator.max_epochs=2",
     "manipulator.steps_per_epoch=30",
     "evaluation.resamples=100",
@@ -53,7 +53,7 @@ def test_real_photos_go_through_every_stage(tmp_path: Path) -> None:
     found = json.loads((run / "report" / "metrics.json").read_text())
     assert found["queries"]["instance_on_distorted_views"]
     assert found["fir"]["R@1"]["value"] > 0.3  # real weights see that it is the same photo
-    assert found["training"]["embedder/val/accuracy"] > 0.5  # of four classes a type
+    assert found["training"]["embedder/val/accuracy"] > 0.6  # of four classes a type
     assert found["fam"]["arithmetic"]["all"]["T@10"]["n"] > 100
 
     elsewhere = [f"data.root={other}", "data=fashion_products", "report=other"]

@@ -20,7 +20,7 @@ from flam_pl.datasets.sources import open_catalog
 from flam_pl.pipeline import Run, extract
 from flam_pl.reproduction import backbone_settings, further_seeds, trainable
 from flam_pl.trained import Trained
-from tiny_run import TINY
+from tiny_run import settings
 
 QUICKER = (
     "methods=[]",  # the tables know what they need
@@ -38,17 +38,11 @@ QUICKER = (
 )
 
 
-def settings(folder: Path) -> list[str]:
-    set_here = {o.split("=")[0] for o in QUICKER}
-    kept = [o for o in TINY if o.split("=")[0] not in set_here]
-    return [*kept, *QUICKER, f"runs_dir={folder}/runs", f"data.root={folder}/wardrobe"]
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with all tables; tests must not change what is trained there."""
     folder = tmp_path_factory.mktemp("tables")
-    assert main(["tables", *settings(folder)]) == 0
+    assert main(["tables", *settings(folder, QUICKER)]) == 0
     return folder
 
 
@@ -105,7 +99,7 @@ def test_a_backbone_is_a_run_of_its_own(folder: Path) -> None:
 
 
 def opened(folder: Path) -> tuple[Run, Trained]:
-    config = load_config(settings(folder))
+    config = load_config(settings(folder, QUICKER))
     trained = Trained.open(config.folder)
     catalog = open_catalog(config.data)
     run = Run(config, catalog, FlamDataModule(catalog, config, trained.preprocess))
@@ -165,7 +159,7 @@ def test_a_second_call_trains_extracts_and_measures_nothing(
     kept = [*run.rglob("best.ckpt"), *run.rglob("features.npy"), *run.rglob("metrics.json")]
     before = {path: path.stat().st_mtime_ns for path in kept}
     tables = {path: path.read_text() for path in (run / "tables").iterdir()}
-    assert main(["tables", *settings(folder)]) == 0
+    assert main(["tables", *settings(folder, QUICKER)]) == 0
     said = capsys.readouterr().out
     assert "training for" not in said and "extracted" not in said
     assert said.count("nothing to train") == 9 + 8 + 3  # own run, seed 1, scratch
@@ -177,7 +171,11 @@ def test_a_second_call_trains_extracts_and_measures_nothing(
 def test_a_figure_that_is_out_of_date_is_measured_again(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    two = [o for o in settings(folder) if not o.startswith(("tables.seeds", "evaluation.resam"))]
+    two = [
+        o
+        for o in settings(folder, QUICKER)
+        if not o.startswith(("tables.seeds", "evaluation.resam"))
+    ]
     assert main(["tables", *two, "tables.which=[2]", "evaluation.resamples=40"]) == 0
     assert "nothing to measure" not in capsys.readouterr().out
     assert main(["tables", *two, "tables.which=[2]", "evaluation.resamples=50"]) == 0
@@ -187,7 +185,7 @@ def test_a_figure_that_is_out_of_date_is_measured_again(
 
 def test_table_1_trains_nothing(tmp_path: Path, folder: Path) -> None:
     where = [f"runs_dir={tmp_path}", f"data.root={folder}/wardrobe"]
-    kept = [o for o in settings(folder) if not o.startswith(("runs_dir", "data.root"))]
+    kept = [o for o in settings(folder, QUICKER) if not o.startswith(("runs_dir", "data.root"))]
     assert main(["tables", *kept, *where, "tables.which=[1]"]) == 0
     made = sorted(p.name for p in (tmp_path / "wardrobe").iterdir())
     assert made == ["tables"]

@@ -13,30 +13,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-SETTINGS = (
-    "data.train_items=90",
-    "data.train_photos=2",
+from tiny_run import settings
+
+CHANGES = (
     "data.val_items=8",
     "data.evaluation_items=15",
-    "data.image_size=48",
-    "data.labelled_share=1",
-    "data.label_rate=1",
-    "data.workers=0",
-    "backbone=scratch",
-    "backbone.image_size=32",
-    "backbone.feature_dim=32",
+    "backbone.items=32",
+    "backbone.images=4",
+    "backbone.max_epochs=10",
     "backbone.dtype=float32",
     "embedder.max_epochs=2",
     "manipulator.max_epochs=1",
     "manipulator.steps_per_epoch=10",
-    "manipulator.hidden=64",
-    "evaluation.resamples=50",
-    "evaluation.examples=1",
-    "trainer.accelerator=cpu",
-    "trainer.progress=false",
+    "methods=[]",
     "logger.wandb=off",
 )
-
 
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
 
@@ -44,10 +35,10 @@ TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "
 def run_command(
     folder: Path, run: str, *more: str, launcher: Sequence[str] = ()
 ) -> subprocess.CompletedProcess[str]:
-    words = [f"data.root={folder}/wardrobe", f"runs_dir={folder}/runs", f"run={run}"]
+    words = [*settings(folder, CHANGES), f"run={run}"]
     environment = {k: v for k, v in os.environ.items() if k not in ("LOCAL_RANK", "WORLD_SIZE")}
     return subprocess.run(
-        [sys.executable, *launcher, "-m", "flam_pl", "train-flam", *SETTINGS, *words, *more],
+        [sys.executable, *launcher, "-m", "flam_pl", "train-flam", *words, *more],
         env={**environment, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,

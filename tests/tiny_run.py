@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 TINY = (
@@ -35,6 +36,8 @@ TINY = (
 )
 
 
-def settings(folder: Path) -> list[str]:
-    """Data and runs under ``folder``."""
-    return [*TINY, f"runs_dir={folder}/runs", f"data.root={folder}/wardrobe"]
+def settings(folder: Path, changes: Sequence[str] = ()) -> list[str]:
+    """The tiny run with other settings in the place of its own; data and runs under ``folder``."""
+    set_here = {change.split("=")[0] for change in changes}
+    kept = [setting for setting in TINY if setting.split("=")[0] not in set_here]
+    return [*kept, *changes, f"runs_dir={folder}/runs", f"data.root={folder}/wardrobe"]

@@ -33,22 +33,18 @@ from flam_pl.nets.embedder import Embedders
 from flam_pl.nets.manipulator import Manipulator
 from flam_pl.reports.tracking import SearchTable
 from flam_pl.stages.backbone import BackboneStage
-from flam_pl.stages.by_row import ByRow
 from flam_pl.stages.embedder import EmbedderStage
 from flam_pl.stages.handoff import StageRecord, require, sha256
 from flam_pl.stages.manipulator import ManipulatorStage
 from flam_pl.stages.training import (
     is_first_process,
     make_trainer,
-    require_finished,
     say,
     train_stage,
 )
+from flam_pl.stages.whitening import measure_whitening
 from flam_pl.trained import restore_backbone, restore_embedders
 from flam_pl.validation import MONITOR, choose_scoring, validation_figures
-
-WHITENING_SAMPLE = 4096
-"""Training photos that a whitening is measured on at most."""
 
 
 @dataclass
@@ -203,7 +199,7 @@ def train_backbone(run: Run, net: Backbone) -> StageRecord:
         schema=catalog.schema,
         settings=to_plain(settings),
         architecture=network(settings) | {"preprocess": data.preprocess.to_dict()},
-        complete=None if net.whitening is None else partial(measure_whitening, run, stage),
+        complete=partial(measure_whitening, stage, run.data) if net.whitening else None,
     )
     run.seconds["backbone"] = record.seconds
     return record
@@ -217,24 +213,6 @@ def network(settings: BackboneConfig) -> dict[str, Any]:
         "pooling": settings.pooling,
         "whitening": settings.whitening,
     }
-
-
-def measure_whitening(run: Run, stage: BackboneStage, trainer: pl.Trainer) -> None:
-    """Center and scale the features by those of training photos, or of a sample of them."""
-    net, rows = stage.net, run.catalog.rows(split="train")
-    assert net.whitening is not None
-    if len(rows) > WHITENING_SAMPLE:
-        rng = np.random.default_rng(run.config.seed)
-        rows = np.sort(rng.choice(rows, WHITENING_SAMPLE, replace=False))
-    run.data.trainer = trainer
-    found = trainer.predict(stage, run.data.image_loader(rows))
-    require_finished(trainer, "whitening")
-    # every rank saw its share; the sum over the ranks is the same for all of them
-    features = ByRow(len(rows), net.width).to(trainer.strategy.root_device)
-    for batch in found or []:
-        assert isinstance(batch, dict)
-        features.update(batch["index"].to(features.device), batch["features"].to(features.device))
-    net.whitening.measure(features.compute().cpu())
 
 
 def has_items_to_learn(run: Run) -> bool:

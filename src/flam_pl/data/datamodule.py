@@ -30,7 +30,6 @@ from flam_pl.errors import FlamError
 Source = Literal["images", "labelled", "unlabelled"]
 """What a stage trains on: images of items; features with their labels; features alone."""
 
-
 FIT_SAMPLE = 100_000
 """Unlabelled rows that the working space is measured on; more would not move it."""
 
@@ -163,10 +162,10 @@ class FlamDataModule(pl.LightningDataModule):
     def image_loader(self, rows: np.ndarray) -> DataLoader[Any]:
         """These catalog rows as they are seen by a network in use, each rank its share."""
         # on a CPU the network and a worker fight for the same cores, and a worker takes seconds to
-        # start and 0.6 GB: threads that decode between two batches are faster
+        # start and 0.6 GB: decoding between two batches is faster
         on_cpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cpu"
         workers = 0 if on_cpu and self.config.data.workers < 0 else self._wanted_workers
-        images = self._images(rows, self.preprocess, 1 if workers else torch.get_num_threads())
+        images = self._images(rows, self.preprocess)
         # the ranks take turns; some rows come twice at the end: whoever gathers counts them once
         mine: DistributedSampler[Any] = DistributedSampler(
             images, self._world, self._rank, shuffle=False
@@ -178,13 +177,11 @@ class FlamDataModule(pl.LightningDataModule):
             **worker_options(workers),
         )
 
-    def _images(
-        self, rows: np.ndarray, transform: Callable[[Tensor], Tensor], threads: int = 1
-    ) -> ImageDataset:
+    def _images(self, rows: np.ndarray, transform: Callable[[Tensor], Tensor]) -> ImageDataset:
         paths = self.catalog.paths
         views = self.catalog.table["view"].to_numpy()
         chosen: Sequence[Path] = [paths[row] for row in rows]
-        return ImageDataset(chosen, views[rows], self.catalog.items[rows], transform, threads)
+        return ImageDataset(chosen, views[rows], self.catalog.items[rows], transform)
 
     @property
     def _wanted_workers(self) -> int:

@@ -79,7 +79,7 @@ def use_checkpoints(
     """Note that the W&B run was made from these checkpoints of the run's stages.
 
     A checkpoint is named by its content: W&B finds the version that its own stage has logged.
-    ``Run.use_artifact`` does the same, but it refuses to offline (wandb 0.17 to 0.31), and online
+    ``Run.use_artifact`` does the same, but it refuses to offline (wandb 0.31), and online
     it waits for the server; what it calls inside is recorded offline too, and synced later.
 
     Args:
