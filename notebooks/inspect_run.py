@@ -25,7 +25,7 @@ from pathlib import Path
 import pandas as pd
 from IPython.display import Image, Markdown, display
 
-from flam_pl.editing.evaluation import EvaluationSet
+from flam_pl.editing.searches import EvaluationSet
 from flam_pl.evaluating import open_folder
 from flam_pl.galleries.index import GalleryIndex
 from flam_pl.reports import tables

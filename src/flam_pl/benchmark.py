@@ -32,7 +32,8 @@ from flam_pl.data.feature_store import FeatureStore, Manifest, ShardWriter, publ
 from flam_pl.data.images import Preprocess, read_image
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.editing.baselines import NoEdit
-from flam_pl.editing.evaluation import EvaluationSet, evaluate_edits
+from flam_pl.editing.evaluation import evaluate_edits
+from flam_pl.editing.searches import EvaluationSet
 from flam_pl.nets.backbone import Backbone
 from flam_pl.nets.embedder import Embedders
 from flam_pl.nets.manipulator import Manipulator

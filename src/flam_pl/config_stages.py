@@ -44,7 +44,8 @@ class BackboneConfig:
     temperature: float = 1.0
     """Divides the logits of the classification; a reimplementation of CGD takes 0.5."""
     label_smoothing: float = 0.0
-    """Share of the classification's target that all items get alike; a reimplementation of CGD: 0.1."""
+    """Share of the classification's target that all items get alike; a reimplementation of CGD
+    takes 0.1."""
     flip: bool = True
     scale_min: float = 0.7
     brightness: float = 0.2

@@ -22,7 +22,8 @@ from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.inspection import check_usable, edits_cannot_be_evaluated
 from flam_pl.datasets.sources import open_catalog
 from flam_pl.editing.classification import evaluate_classification
-from flam_pl.editing.evaluation import EvaluationSet, evaluate_edits, evaluate_instances
+from flam_pl.editing.evaluation import evaluate_edits, evaluate_instances
+from flam_pl.editing.searches import EvaluationSet
 from flam_pl.errors import ConfigError
 from flam_pl.pipeline import Run, extract, usable
 from flam_pl.reports.report import METRICS, Report

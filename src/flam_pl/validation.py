@@ -9,9 +9,10 @@ from torch import nn
 from flam_pl.data.datamodule import FlamDataModule
 from flam_pl.editing.baselines import NoEdit
 from flam_pl.editing.editor import Editor
-from flam_pl.editing.evaluation import EvaluationSet, evaluate_edits
+from flam_pl.editing.evaluation import evaluate_edits
 from flam_pl.editing.flam import Flam
 from flam_pl.editing.scored import SCORED, Scored
+from flam_pl.editing.searches import EvaluationSet
 
 MONITOR = "T@10"
 """The manipulator's epoch that is kept is the one best in this on the validation split."""

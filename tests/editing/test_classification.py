@@ -7,7 +7,8 @@ import torch
 
 from attribute_world import SCHEMA, make_world
 from flam_pl.editing.classification import evaluate_classification
-from flam_pl.editing.evaluation import EvaluationSet, evaluate_edits
+from flam_pl.editing.evaluation import evaluate_edits
+from flam_pl.editing.searches import EvaluationSet
 from flam_pl.nets.concat import ConcatClassifiers
 
 

@@ -16,7 +16,8 @@ from attribute_world import SCHEMA, store_of
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.editing.baselines import NoEdit
 from flam_pl.editing.editor import Editor
-from flam_pl.editing.evaluation import EvaluationSet, evaluate_edits, evaluate_instances
+from flam_pl.editing.evaluation import evaluate_edits, evaluate_instances
+from flam_pl.editing.searches import EvaluationSet
 
 KS = (1, 3, 10)
 Hits = dict[str, dict[int, list[int]]]

@@ -10,8 +10,9 @@ from torch.nn import functional as F
 
 from attribute_world import SCHEMA, World, make_world
 from flam_pl.editing.baselines import NoEdit
-from flam_pl.editing.evaluation import EvaluationSet, evaluate_edits
+from flam_pl.editing.evaluation import evaluate_edits
 from flam_pl.editing.scored import Scored
+from flam_pl.editing.searches import EvaluationSet
 from flam_pl.galleries.index import GalleryIndex
 from flam_pl.losses.distillation import LEAST
 from flam_pl.nets.embedder import Embedders

@@ -18,7 +18,7 @@ from flam_pl.config import load_config
 from flam_pl.config_figures import FiguresConfig
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.editing.baselines import NoEdit
-from flam_pl.editing.evaluation import EvaluationSet
+from flam_pl.editing.searches import EvaluationSet
 from flam_pl.nets.embedder import Embedders
 from flam_pl.paper_figures import convergence, spaces
 from flam_pl.paper_figures.label_share import with_as_many_steps

@@ -8,7 +8,7 @@ import torch
 
 from attribute_world import SCHEMA, make_world
 from flam_pl.editing.baselines import NoEdit
-from flam_pl.editing.evaluation import EvaluationSet
+from flam_pl.editing.searches import EvaluationSet
 from flam_pl.galleries.index import GalleryIndex
 from flam_pl.reports.failures import worst_first
 from flam_pl.reports.figures import Search, choose_examples

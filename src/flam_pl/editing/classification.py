@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from flam_pl.editing.editor import Editor
-from flam_pl.editing.evaluation import EvaluationSet
+from flam_pl.editing.searches import EvaluationSet
 from flam_pl.retrieval.intervals import Figure, bootstrap
 
 

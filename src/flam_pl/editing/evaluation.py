@@ -2,63 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from flam_pl.attributes import AttributeSchema
-from flam_pl.data.feature_store import FeatureStore
-from flam_pl.datasets.catalog import Catalog
 from flam_pl.editing.editor import Editor
-from flam_pl.editing.scored import Scored
+from flam_pl.editing.searches import EvaluationSet, Progress, edited_searches
 from flam_pl.retrieval.intervals import Figure, bootstrap
 from flam_pl.retrieval.metrics import hits_at
 from flam_pl.retrieval.search import top_k
-
-Progress = Callable[[Sequence[tuple[str, str]]], Iterable[tuple[str, str]]]
-
-
-@dataclass(frozen=True)
-class EvaluationSet:
-    """Images with all labels known, which are the gallery, and those of them that ask.
-
-    Attributes:
-        features: stored features, ``(N, D)``.
-        labels: ``(N, types)``, none of them -1.
-        queries: positions that ask, ``(Q,)``; a query is never in its own gallery.
-        items: item code of each image ``(N,)``, -1 for none.
-        original: for a counterfactual the code of the item it was made from, else -1, ``(N,)``.
-    """
-
-    schema: AttributeSchema
-    features: Tensor
-    labels: np.ndarray
-    queries: np.ndarray
-    items: np.ndarray
-    original: np.ndarray
-
-    @classmethod
-    def of(cls, catalog: Catalog, store: FeatureStore, rows: np.ndarray) -> EvaluationSet:
-        """These catalog rows, which must be dense; all but the counterfactuals ask."""
-        codes = dict(zip(catalog.table["item"].fillna(""), catalog.items, strict=True))
-        made_from = catalog.table["counterfactual_of"].iloc[rows].fillna("")
-        original = np.array([codes.get(item, -1) if item else -1 for item in made_from], np.int64)
-        return cls(
-            catalog.schema,
-            store.rows(rows),
-            catalog.labels[rows],
-            np.flatnonzero((made_from == "").to_numpy(bool)),
-            catalog.items[rows],
-            original,
-        )
-
-    def to(self, device: torch.device) -> EvaluationSet:
-        """The same with its features on another device."""
-        return replace(self, features=self.features.to(device))
 
 
 @dataclass(frozen=True)
@@ -139,63 +95,44 @@ def evaluate_edits(
     Args:
         progress: wraps the list of (type, class) pairs, e.g. with a progress bar.
     """
-    gallery = F.normalize(editor.represent(data.features), dim=-1)
-    device = gallery.device
-    combinations = data.schema.combinations(data.labels)
-    have = np.unique(combinations)
-    codes = torch.from_numpy(combinations).to(device)
+    device = data.features.device
+    codes = torch.from_numpy(data.combinations).to(device)
     items = torch.from_numpy(data.items).to(device)
-    depth = min(max(*ks, getattr(editor, "depth", 0)), len(gallery) - 1)
-    classes = editor.classes(data.features) if isinstance(editor, Scored) else []
-
     shape = {n: (len(data.queries), len(data.schema.of(n))) for n in data.schema.types}
     hits = {name: np.zeros((*shape[name], len(ks)), dtype=bool) for name in shape}
     asked = {name: np.zeros(shape[name], dtype=bool) for name in shape}
-    impossible = 0
     cf_query, cf_found = [], []
-    edits = [(n, c) for n in data.schema.types for c in data.schema.of(n)]
-    for name, class_name in progress(edits):
-        t, c = data.schema.types.index(name), data.schema.index(name, class_name)
-        wanted_labels = data.labels[data.queries].copy()
-        other = wanted_labels[:, t] != c
-        wanted_labels[:, t] = c
-        wanted = data.schema.combinations(wanted_labels)
-        possible = other & np.isin(wanted, have)
-        impossible += int((other & ~possible).sum())
-        asked[name][:, c] = possible
-        numbers = np.flatnonzero(possible)
-        if not len(numbers):
-            continue
-        positions = torch.from_numpy(data.queries[numbers]).to(device)
-        vectors = editor.edit(data.features[positions], name, class_name)
-        cosines, found = top_k(vectors, gallery, depth, exclude=positions)
-        if isinstance(editor, Scored):
-            asking = data.features[positions]
-            order = editor.order(asking, name, class_name, cosines, found, classes)
-            found = found.gather(1, order)
-        hit = hits_at(codes[found], torch.from_numpy(wanted[numbers]).to(device), ks)
-        hits[name][numbers, c] = hit.cpu().numpy()
+    for search in edited_searches(editor, data, max(ks), progress=progress):
+        name, c = search.target_type, data.schema.index(search.target_type, search.target_class)
+        asked[name][search.numbers, c] = True
+        hit = hits_at(codes[search.found], torch.from_numpy(search.wanted).to(device), ks)
+        hits[name][search.numbers, c] = hit.cpu().numpy()
 
-        twin = counterfactual_items(data, data.queries[numbers], wanted[numbers], combinations)
+        twin = counterfactual_items(data, data.queries[search.numbers], search.wanted)
         has_twin = np.flatnonzero(twin >= 0)
         if len(has_twin):
             twin_items = torch.from_numpy(twin[has_twin]).to(device)
             rows = torch.from_numpy(has_twin).to(device)
-            cf_query.append(numbers[has_twin])
-            cf_found.append(hits_at(items[found[rows]], twin_items, ks).cpu().numpy())
+            cf_query.append(search.numbers[has_twin])
+            cf_found.append(hits_at(items[search.found[rows]], twin_items, ks).cpu().numpy())
     counterfactual = (
         np.concatenate([np.zeros(0, np.int64), *cf_query]),
         np.concatenate([np.zeros((0, len(ks)), bool), *cf_found]),
     )
+    changes = sum(len(data.queries) * (len(data.schema.of(n)) - 1) for n in data.schema.types)
+    impossible = changes - sum(int(of_type.sum()) for of_type in asked.values())
     return EditResults(tuple(ks), hits, asked, impossible, counterfactual)
 
 
 def counterfactual_items(
-    data: EvaluationSet, queries: np.ndarray, wanted: np.ndarray, combinations: np.ndarray
+    data: EvaluationSet, queries: np.ndarray, wanted: np.ndarray
 ) -> np.ndarray:
     """Item code of each query's counterfactual of the wanted combination, -1 for none, ``(Q,)``."""
     drawn = np.flatnonzero(data.original >= 0)
-    of = {(int(data.original[row]), int(combinations[row])): int(data.items[row]) for row in drawn}
+    of = {
+        (int(data.original[row]), int(data.combinations[row])): int(data.items[row])
+        for row in drawn
+    }
     pairs = zip(data.items[queries], wanted, strict=True)
     return np.array([of.get((int(i), int(w)), -1) for i, w in pairs], dtype=np.int64)
 

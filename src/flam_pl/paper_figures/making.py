@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from flam_pl.config import Config
 from flam_pl.config_methods import METHODS
 from flam_pl.datasets.inspection import edits_cannot_be_evaluated
-from flam_pl.editing.evaluation import EvaluationSet
 from flam_pl.editing.flam import Flam
+from flam_pl.editing.searches import EvaluationSet
 from flam_pl.evaluating import measured
 from flam_pl.files import write_text
 from flam_pl.paper_figures import convergence, label_share, searches, spaces

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from flam_pl.editing.editor import Editor
-from flam_pl.editing.evaluation import EvaluationSet
+from flam_pl.editing.searches import EvaluationSet
 from flam_pl.galleries.index import GalleryIndex
 from flam_pl.reports.figures import Search, choose_examples, show_image
 

@@ -22,7 +22,7 @@ from torch import Tensor
 from flam_pl.attributes import AttributeSchema, SchemaError
 from flam_pl.config_figures import FiguresConfig
 from flam_pl.editing.editor import Editor
-from flam_pl.editing.evaluation import EvaluationSet
+from flam_pl.editing.searches import EvaluationSet
 from flam_pl.nets.embedder import Embedders
 
 EDITED = "#111111"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from flam_pl.editing.evaluation import EvaluationSet
+from flam_pl.editing.searches import EvaluationSet
 from flam_pl.galleries.index import GalleryIndex
 from flam_pl.reports.figures import Example, Search
 

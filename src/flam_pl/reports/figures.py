@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from flam_pl.data.images import read_image
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.editing.editor import Editor
-from flam_pl.editing.evaluation import EvaluationSet
+from flam_pl.editing.searches import EvaluationSet
 from flam_pl.galleries.index import GalleryIndex
 from flam_pl.reports.tables import called
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.editing.editor import Editor
-from flam_pl.editing.evaluation import EvaluationSet
+from flam_pl.editing.searches import EvaluationSet
 from flam_pl.errors import FlamError
 from flam_pl.files import replace_folder
 from flam_pl.galleries.index import GalleryIndex

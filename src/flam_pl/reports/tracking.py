@@ -15,7 +15,7 @@ from flam_pl.data.feature_store import FeatureStore
 from flam_pl.data.images import fit, read_image
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.editing.editor import Editor
-from flam_pl.editing.evaluation import EvaluationSet
+from flam_pl.editing.searches import EvaluationSet
 from flam_pl.galleries.index import GalleryIndex
 from flam_pl.reports.figures import SHOWN, Example, Search, choose_examples
 from flam_pl.reports.report import Report

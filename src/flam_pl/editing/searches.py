@@ -1,0 +1,133 @@
+"""The searches of an evaluation: every query, every type, every class that it has not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from flam_pl.attributes import AttributeSchema
+from flam_pl.data.feature_store import FeatureStore
+from flam_pl.datasets.catalog import Catalog
+from flam_pl.editing.editor import Editor
+from flam_pl.editing.scored import Scored
+from flam_pl.retrieval.search import top_k
+
+Progress = Callable[[Sequence[tuple[str, str]]], Iterable[tuple[str, str]]]
+
+
+@dataclass(frozen=True)
+class EvaluationSet:
+    """Images with all labels known, which are the gallery, and those of them that ask.
+
+    Attributes:
+        features: stored features, ``(N, D)``.
+        labels: ``(N, types)``, none of them -1.
+        queries: positions that ask, ``(Q,)``; a query is never in its own gallery.
+        items: item code of each image ``(N,)``, -1 for none.
+        original: for a counterfactual the code of the item it was made from, else -1, ``(N,)``.
+    """
+
+    schema: AttributeSchema
+    features: Tensor
+    labels: np.ndarray
+    queries: np.ndarray
+    items: np.ndarray
+    original: np.ndarray
+
+    @classmethod
+    def of(cls, catalog: Catalog, store: FeatureStore, rows: np.ndarray) -> EvaluationSet:
+        """These catalog rows, which must be dense; all but the counterfactuals ask."""
+        codes = dict(zip(catalog.table["item"].fillna(""), catalog.items, strict=True))
+        made_from = catalog.table["counterfactual_of"].iloc[rows].fillna("")
+        original = np.array([codes.get(item, -1) if item else -1 for item in made_from], np.int64)
+        return cls(
+            catalog.schema,
+            store.rows(rows),
+            catalog.labels[rows],
+            np.flatnonzero((made_from == "").to_numpy(bool)),
+            catalog.items[rows],
+            original,
+        )
+
+    @cached_property
+    def combinations(self) -> np.ndarray:
+        """Code of each image's combination of classes, ``(N,)``."""
+        return self.schema.combinations(self.labels)
+
+    def wish(self, target_type: str, target_class: str) -> tuple[np.ndarray, np.ndarray]:
+        """Of each query the code of the combination it has after the edit, and whether the edit
+        changes it, both ``(Q,)``."""
+        t, c = self.schema.types.index(target_type), self.schema.index(target_type, target_class)
+        labels = self.labels[self.queries].copy()
+        other = labels[:, t] != c
+        labels[:, t] = c
+        return self.schema.combinations(labels), other
+
+    def to(self, device: torch.device) -> EvaluationSet:
+        """The same with its features on another device."""
+        return replace(self, features=self.features.to(device))
+
+
+@dataclass(frozen=True)
+class EditedSearch:
+    """What one edit found.
+
+    Attributes:
+        target_type, target_class: the edit.
+        numbers: which of the queries asked for it: those that have another class, ``(E,)``.
+        wanted: code of the combination that each of them wants, ``(E,)``.
+        found: gallery positions of its results, best first, without the query, ``(E, depth)``.
+        cosines: of each result with the query vector, ``(E, depth)``.
+    """
+
+    target_type: str
+    target_class: str
+    numbers: np.ndarray
+    wanted: np.ndarray
+    found: Tensor
+    cosines: Tensor
+
+
+@torch.inference_mode()
+def edited_searches(
+    editor: Editor,
+    data: EvaluationSet,
+    depth: int,
+    impossible: bool = False,
+    progress: Progress = lambda edits: edits,
+) -> Iterator[EditedSearch]:
+    """Edit by edit, so that memory does not grow with their number; one that nobody asks for is
+    passed over.
+
+    Args:
+        depth: results of each search; a gallery of fewer gives all it has.
+        impossible: whether also those search whose combination no gallery image has, instead of
+            only those that can be answered.
+        progress: wraps the list of (type, class) pairs, e.g. with a progress bar.
+    """
+    gallery = F.normalize(editor.represent(data.features), dim=-1)
+    scored = editor if isinstance(editor, Scored) else None
+    classes = scored.classes(data.features) if scored else []
+    searched = min(max(depth, scored.depth if scored else 0), len(gallery) - 1)
+    for name, class_name in progress(
+        [(n, c) for n in data.schema.types for c in data.schema.of(n)]
+    ):
+        wanted, other = data.wish(name, class_name)
+        asking = other if impossible else other & np.isin(wanted, data.combinations)
+        numbers = np.flatnonzero(asking)
+        if not len(numbers):
+            continue
+        positions = torch.from_numpy(data.queries[numbers]).to(gallery.device)
+        features = data.features[positions]
+        vectors = editor.edit(features, name, class_name)
+        cosines, found = top_k(vectors, gallery, searched, exclude=positions)
+        if scored:
+            order = scored.order(features, name, class_name, cosines, found, classes)[:, :depth]
+            cosines, found = cosines.gather(1, order), found.gather(1, order)
+        yield EditedSearch(name, class_name, numbers, wanted[numbers], found, cosines)
