@@ -180,6 +180,7 @@ LEAST = {
     "backbone.whitening": 0,
     "backbone.extract_batch": 1,
     "embedder.embedding_dim": 1,
+    "embedder.members": 1,
     "embedder.working_dim": 1,
     "embedder.hidden": 1,
     "embedder.noise": 0,

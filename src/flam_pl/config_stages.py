@@ -64,6 +64,9 @@ class EmbedderConfig:
     temperature: float = 0.2
     """Of the softmax."""
     embedding_dim: int = 32
+    """k."""
+    members: int = 1
+    """Networks a type, each with a dictionary of its own; the paper has one."""
     working_dim: int | None = 256
     """Stages 2 and 3 work in so many principal directions of the features; null in all."""
     hidden: int = 512

@@ -276,6 +276,7 @@ def train_embedders(
         "working_dim": min(settings.working_dim, len(rows)) if settings.working_dim else None,
         "hidden": settings.hidden,
         "dropout": settings.dropout,
+        "members": settings.members,
     }
     embedders = Embedders(catalog.schema, **architecture)
     embedders.fit(data.features.rows(rows), data.labels(rows))

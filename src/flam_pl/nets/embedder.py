@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -11,29 +13,13 @@ from flam_pl.losses.softmax import class_log_probabilities, dictionary_loss
 from flam_pl.nets.working_space import WorkingSpace
 
 
-class AttributeEmbedder(nn.Module):
-    """phi_a: feature ``(B, d)`` -> unit embedding ``(B, k)``, with a dictionary ``(classes, k)``.
-
-    ``class_means (classes, D)`` are the mean stored features of the labelled training images: what
-    the arithmetic baseline edits with.
-    """
-
-    class_means: Tensor
-    temperature: Tensor
+class Member(nn.Module):
+    """One network and its dictionary: feature ``(B, d)`` -> unit embedding ``(B, k)``."""
 
     def __init__(
-        self,
-        feature_dim: int,
-        dimension: int,
-        classes: int,
-        embedding_dim: int,
-        hidden: int,
-        dropout: float,
+        self, dimension: int, classes: int, embedding_dim: int, hidden: int, dropout: float
     ) -> None:
         super().__init__()
-        self.register_buffer("class_means", torch.zeros(classes, feature_dim))
-        # of the probabilities: measured on validation images, so that they mean what they say
-        self.register_buffer("temperature", torch.tensor(0.2))
         self.layers = nn.Sequential(
             nn.Linear(dimension, hidden),
             nn.ReLU(),
@@ -51,6 +37,56 @@ class AttributeEmbedder(nn.Module):
         return F.normalize(self.layers(features).float(), dim=-1)
 
 
+class AttributeEmbedder(nn.Module):
+    """phi_a: feature ``(B, d)`` -> unit embedding, with a dictionary of unit vectors.
+
+    In the paper one network with k = 32. Several, each trained by itself, are an ensemble: their
+    embeddings stand one after the other, so that the cosine to a dictionary vector is the mean of
+    their cosines, and everything after it sees one embedding of members x k dimensions.
+
+    ``class_means (classes, D)`` are the mean stored features of the labelled training images: what
+    the arithmetic baseline edits with.
+    """
+
+    class_means: Tensor
+    temperature: Tensor
+
+    def __init__(
+        self,
+        feature_dim: int,
+        dimension: int,
+        classes: int,
+        embedding_dim: int,
+        hidden: int,
+        dropout: float,
+        members: int,
+    ) -> None:
+        super().__init__()
+        self.register_buffer("class_means", torch.zeros(classes, feature_dim))
+        # of the probabilities: measured on validation images, so that they mean what they say
+        self.register_buffer("temperature", torch.tensor(0.2))
+        self.members = nn.ModuleList(
+            Member(dimension, classes, embedding_dim, hidden, dropout) for _ in range(members)
+        )
+
+    @property
+    def dictionary(self) -> Tensor:
+        """Unit vectors ``(classes, members x k)``."""
+        return joined([self.member(m).dictionary for m in range(len(self.members))])
+
+    def member(self, number: int) -> Member:
+        """One of the networks."""
+        return cast(Member, self.members[number])
+
+    def forward(self, features: Tensor) -> Tensor:
+        return joined([member(features) for member in self.members])
+
+
+def joined(parts: list[Tensor]) -> Tensor:
+    """Unit vectors ``(N, k)`` as one unit vector ``(N, len(parts) x k)``."""
+    return torch.cat(parts, dim=-1) / len(parts) ** 0.5
+
+
 class Embedders(nn.Module):
     """One ``AttributeEmbedder`` a type, in the working space that stages 2 and 3 share."""
 
@@ -63,20 +99,22 @@ class Embedders(nn.Module):
         working_dim: int | None = None,
         hidden: int = 512,
         dropout: float = 0.3,
+        members: int = 1,
     ) -> None:
         """Args:
         dimension: D of the stored features.
-        embedding_dim: k.
+        embedding_dim: k of each member.
+        members: networks a type; more than one is not in the paper.
         working_dim: dimension of the working space; None keeps all of D.
         """
         super().__init__()
         self.schema = schema
-        self.embedding_dim = embedding_dim
+        self.members, self.embedding_dim = members, members * embedding_dim
         self.space = WorkingSpace(dimension, working_dim)
         # by position: a user's column may have a name that a module cannot have
         self.by_type = nn.ModuleList(
             AttributeEmbedder(
-                dimension, self.space.dimension, classes, embedding_dim, hidden, dropout
+                dimension, self.space.dimension, classes, embedding_dim, hidden, dropout, members
             )
             for classes in schema.sizes
         )

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from flam_pl.losses.softmax import dictionary_loss
 from flam_pl.losses.triplet import embedding_loss
-from flam_pl.nets.embedder import Embedders
+from flam_pl.nets.embedder import Embedders, Member
 from flam_pl.stages.optimizers import adamw_to_zero
 
 LOG_EVERY = 4
@@ -47,22 +47,25 @@ class EmbedderStage(pl.LightningModule):
             features: stored features, ``(B, D)``.
             labels: ``(B, types)``, -1 where unlabelled.
         """
-        z = self.embedders.space(features)
-        z = z + self.settings["noise"] * torch.randn_like(z)
-        terms = {}
-        for t, name in enumerate(self.embedders.schema.types):
-            embedder = self.embedders.of(name)
-            labelled = labels[:, t] >= 0
-            e, classes = embedder(z[labelled]).float(), labels[labelled, t]
-            if self.settings["loss"] == "softmax":
-                temperature = torch.tensor(self.settings["temperature"], device=e.device)
-                terms[name] = dictionary_loss(e, classes, embedder.dictionary, temperature)
-                continue
-            to_embeddings, to_dictionary = embedding_loss(
-                e, classes, embedder.dictionary, self.settings["margin"]
-            )
-            terms[name] = to_embeddings + to_dictionary
-        return terms
+        z, schema = self.embedders.space(features), self.embedders.schema
+        of_types = {name: z.new_zeros(()) for name in schema.types}
+        for m in range(self.embedders.members):
+            noisy = z + self.settings["noise"] * torch.randn_like(z)  # each member sees its own
+            for t, name in enumerate(schema.types):
+                known = labels[:, t] >= 0
+                member = self.embedders.of(name).member(m)
+                loss = self.member_loss(member, noisy[known], labels[known, t])
+                of_types[name] = of_types[name] + loss
+        return of_types
+
+    def member_loss(self, member: Member, z: Tensor, classes: Tensor) -> Tensor:
+        """Of one network, on features ``(B, d)`` that carry the label ``(B,)`` -> scalar."""
+        s, e = self.settings, member(z).float()
+        if s["loss"] == "softmax":
+            temperature = torch.tensor(s["temperature"], device=e.device)
+            return dictionary_loss(e, classes, member.dictionary, temperature)
+        to_embeddings, to_dictionary = embedding_loss(e, classes, member.dictionary, s["margin"])
+        return to_embeddings + to_dictionary
 
     def validation_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
         labels = batch["labels"]
