@@ -193,6 +193,8 @@ LEAST = {
     "manipulator.discriminator_depth": 1,
     "manipulator.noise": 0,
     "manipulator.noise_end": 0,
+    "manipulator.bank": 2,
+    "manipulator.ranked": 2,
     "manipulator.lr": 0,
     "manipulator.discriminator_lr": 0,
     "manipulator.batch_size": 2,

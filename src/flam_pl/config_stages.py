@@ -104,8 +104,13 @@ class ManipulatorConfig:
     distillation_weight: float = 0.0
     """Of the neighbour distillation, which the paper does not have: x-tilde ranks real features as
     the embedders do. The other weights may then be 0; where (3) and (4) both are, D is not used."""
-    bank: int = 1024
-    """Features that are ranked in each step."""
+    bank: int = 8192
+    """Real photos that the distillation ranks, drawn once; fewer where there are fewer."""
+    ranked: int = 1024
+    """Of these, drawn in each step."""
+    likeness: float = 0.0
+    """How much the ranking that the distillation teaches also weighs the cosine to the query beside
+    the embedders' agreement: what is like the query keeps its character."""
     teacher_temperature: float = 0.5
     student_temperature: float = 0.05
     scoring: bool = False

@@ -341,11 +341,7 @@ def train_manipulator(
     editor = Flam(embedders, manipulator)
     evaluate = validation_figures(data, editor, manipulator) if len(held_out) > 1 else None
     name = Path(place).name
-    rows, chance = data.feature_rows[0], np.random.default_rng(run.config.seed)
-
-    def bank(count: int) -> Tensor:
-        return data.features.rows(chance.choice(rows, min(count, len(rows)), replace=False))
-
+    bank = bank_of(data, settings.bank, run.config.seed) if settings.distillation_weight else None
     record = train_stage(
         name,
         ManipulatorStage(manipulator, embedders, to_plain(settings), evaluate, bank),
@@ -366,3 +362,10 @@ def train_manipulator(
     )
     run.seconds[name] = record.seconds
     return record
+
+
+def bank_of(data: FlamDataModule, count: int, seed: int) -> Tensor:
+    """Features of so many training photos, drawn at random, ``(N, D)``."""
+    rows = data.feature_rows[0]
+    drawn = np.random.default_rng(seed).permutation(rows)[:count]
+    return data.features.rows(np.sort(drawn))

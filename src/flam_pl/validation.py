@@ -17,7 +17,7 @@ from flam_pl.editing.searches import EvaluationSet
 MONITOR = "T@10"
 """The manipulator's epoch that is kept is the one best in this on the validation split."""
 
-WEIGHTS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
+WEIGHTS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0)
 """Of the embedders' agreement beside the cosine: those that are tried."""
 
 

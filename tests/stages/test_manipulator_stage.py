@@ -153,7 +153,8 @@ def test_half_precision_trains_both_and_validates(shared: bool) -> None:
     trainer.fit(module, data)
     after = snapshot(module.manipulator)
     assert all(torch.isfinite(v).all() and v.dtype == torch.float32 for v in after.values())
-    assert not any(torch.equal(after[name], before[name]) for name in after)
+    learnt = [name for name, _ in module.manipulator.named_parameters()]
+    assert not any(torch.equal(after[name], before[name]) for name in learnt)
     assert all(torch.isfinite(v) for v in trainer.callback_metrics.values())
     with torch.autocast("cpu", torch.bfloat16):
         x, *_, target, asked = module.sample(world.features[:9])

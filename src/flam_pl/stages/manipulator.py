@@ -27,27 +27,39 @@ class ManipulatorStage(pl.LightningModule):
     No label is read: the embedders' pseudo-labels say which class a feature has.
     """
 
+    bank: Tensor | None
+
     def __init__(
         self,
         manipulator: Manipulator,
         embedders: Embedders,
         settings: dict[str, Any],
         evaluate: Callable[[], Mapping[str, float]] | None = None,
-        bank: Callable[[int], Tensor] | None = None,
+        bank: Tensor | None = None,
     ) -> None:
         """Args:
         settings: a ``ManipulatorConfig`` as a dict (weights, rates, sampling).
         evaluate: gives the figures of edited searches on the validation split, e.g. T@k; called
             at the end of each validation, on every rank alike.
-        bank: gives so many real stored features, drawn at random, ``(N, D)``; what the neighbour
-            distillation ranks, and needed only by it.
+        bank: real stored features ``(N, D)`` that the neighbour distillation ranks, of which each
+            step sees some; needed only by it.
         """
         super().__init__()
         self.automatic_optimization = False
         self.manipulator, self.settings, self.evaluate = manipulator, settings, evaluate
-        self.bank = bank
         self.judged = settings["adversarial_weight"] > 0 or settings["matching_weight"] > 0
         self.embedders = embedders.eval().requires_grad_(False)
+        self.register_buffer("bank", bank, persistent=False)
+        self.bank_classes: list[Tensor] = []
+
+    def on_fit_start(self) -> None:
+        """What the frozen teacher sees in the bank stays the same for the whole training."""
+        if self.bank is not None:
+            self.bank_classes = self.class_probabilities(self.embedders(self.bank))
+
+    def class_probabilities(self, embeddings: Tensor) -> list[Tensor]:
+        """Of each type how likely each class is, ``(B, classes)``."""
+        return [logs.exp() for logs in self.embedders.log_probabilities(embeddings)]
 
     def train(self, mode: bool = True) -> ManipulatorStage:
         super().train(mode)
@@ -56,7 +68,8 @@ class ManipulatorStage(pl.LightningModule):
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
         s = self.settings
-        done = (self.global_step // 2) / self._steps()  # global_step counts both optimizers
+        # global_step counts the steps of both optimizers, where D has one
+        done = self.global_step / (2 if self.judged else 1) / self._steps()
         self.manipulator.set_noise(s["noise"] + (s["noise_end"] - s["noise"]) * min(1.0, done))
         optimizer_g, optimizer_d = cast(list[LightningOptimizer], self.optimizers())
         features = batch["features"]
@@ -76,8 +89,10 @@ class ManipulatorStage(pl.LightningModule):
         self._step(optimizer_g, sum(terms_g.values()))
         self.untoggle_optimizer(optimizer_g)
 
-        for schedule in cast(list[LRScheduler], self.lr_schedulers()):
-            schedule.step()
+        of_g, of_d = cast(list[LRScheduler], self.lr_schedulers())
+        of_g.step()
+        if self.judged:
+            of_d.step()
         logged = {f"train/{name}": term.detach() for name, term in (terms | terms_g).items()}
         self.log_dict(logged, on_step=False, on_epoch=True, batch_size=len(x))
 
@@ -133,14 +148,16 @@ class ManipulatorStage(pl.LightningModule):
     def distillation_terms(
         self, features: Tensor, edited: Tensor, wanted: Tensor
     ) -> dict[str, Tensor]:
-        """Neighbour distillation with its weight, on features of the bank drawn for this step."""
+        """Neighbour distillation with its weight, on a part of the bank drawn for this step."""
         s = self.settings
         assert self.bank is not None, "distillation ranks a bank of real features"
         with torch.no_grad():
-            bank = self.bank(s["bank"]).to(features)
-            asked = [p.exp() for p in self.embedders.log_probabilities(wanted)]
-            found = [p.exp() for p in self.embedders.log_probabilities(self.embedders(bank))]
-            fits = agreement(asked, found)
+            drawn = torch.randperm(len(self.bank), device=features.device)[: s["ranked"]]
+            bank = self.bank[drawn]
+            fits = agreement(
+                self.class_probabilities(wanted), [of[drawn] for of in self.bank_classes]
+            )
+            fits += s["likeness"] * (F.normalize(features, dim=1) @ F.normalize(bank, dim=1).T)
         searched = self.manipulator.stored(features, edited, self.embedders.space)
         loss = distillation_loss(
             searched, bank, fits, s["teacher_temperature"], s["student_temperature"]
@@ -165,17 +182,18 @@ class ManipulatorStage(pl.LightningModule):
         edited = self.manipulator.edit(x, asked, target)
         own = e[torch.arange(len(e), device=e.device), target]
         recovered = self.manipulator.edit(edited, own, target)
-        # in training mode D has its noise: without it D sees features as it has never seen any
-        self.manipulator.discriminators.train()
-        real, _ = self.manipulator.discriminate(x, target)
-        fake, _ = self.manipulator.discriminate(edited, target)
-        self.manipulator.discriminators.eval()
         figures = {
             "val/cosine_edited": F.cosine_similarity(x, edited).mean(),
             "val/cosine_recovered": F.cosine_similarity(x, recovered).mean(),
-            "val/d_real": (real > 0).float().mean(),
-            "val/d_fake": (fake < 0).float().mean(),
         }
+        if self.judged:
+            # in training mode D has its noise: without it D sees features as it has never seen any
+            self.manipulator.discriminators.train()
+            real, _ = self.manipulator.discriminate(x, target)
+            fake, _ = self.manipulator.discriminate(edited, target)
+            self.manipulator.discriminators.eval()
+            figures["val/d_real"] = (real > 0).float().mean()
+            figures["val/d_fake"] = (fake < 0).float().mean()
         self.log_dict(figures, batch_size=len(x))
 
     def on_validation_epoch_end(self) -> None:
