@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -13,21 +14,15 @@ from hypothesis import strategies as st
 from attribute_world import SCHEMA, make_world
 from flam_pl.attributes import SchemaError
 from flam_pl.editing.evidence import (
-    LEAST,
-    answer_evidence,
+    answer_probabilities,
     asked_classes,
     class_probabilities,
-    result_evidence,
+    likely_combinations,
     result_probabilities,
 )
-from flam_pl.editing.outcomes import evidence_of
+from flam_pl.editing.outcomes import raw_probabilities
 from flam_pl.nets.embedder import Embedders
 from posterior import Posterior
-
-
-def slow_logit(p: float) -> float:
-    p = min(max(p, LEAST), 1 - LEAST)
-    return math.log(p / (1 - p))
 
 
 def random_embedders(dimension: int) -> Embedders:
@@ -43,7 +38,7 @@ def test_evidence_is_that_of_a_loop_over_photos(wishes: dict[str, str]) -> None:
     found = torch.tensor([[5, 2, 9, 11], [1, 8, 4, 0], [7, 6, 24, 3]])
     asked, have = asked_classes(net, queries, wishes), class_probabilities(net, gallery)
     types = [SCHEMA.types.index(name) for name in wishes]
-    seen = evidence_of(asked, have, found, types, exclude=own)
+    seen = raw_probabilities(asked, have, found, types, exclude=own)
     logs = net.log_probabilities(net(torch.cat([queries, gallery])))
     for q in range(3):
         fits = []
@@ -58,12 +53,17 @@ def test_evidence_is_that_of_a_loop_over_photos(wishes: dict[str, str]) -> None:
             fits.append((math.prod(of_type[t] for t in types), math.prod(of_type)))
         for n, g in enumerate(found[q].tolist()):
             for kind, p in zip(("attribute", "combination"), fits[g], strict=True):
-                expected = [slow_logit(p), math.log(n + 1)]
-                assert seen[kind][q, n].tolist() == pytest.approx(expected, abs=1e-4)
-        others = [p for g, (_, p) in enumerate(fits) if g != int(own[q])]
-        some = 1 - math.prod(1 - p for p in others)
-        expected = [slow_logit(some), slow_logit(max(others))]
-        assert seen["answer"][q].tolist() == pytest.approx(expected, abs=1e-4)
+                assert float(seen[kind][q, n]) == pytest.approx(p, abs=1e-5)
+        some = 0.0
+        for meant in itertools.product(*map(range, SCHEMA.sizes)):
+            weight, none = 1.0, 1.0
+            for t, c in enumerate(meant):
+                weight *= float(asked[t][q, c])
+            for g in range(25):
+                has = math.prod(float(logs[t][3 + g].exp()[c]) for t, c in enumerate(meant))
+                none *= 1 - has if g != int(own[q]) else 1
+            some += weight * (1 - none)
+        assert float(seen["answer"][q]) == pytest.approx(some, abs=1e-4)
 
 
 chances = st.lists(st.floats(0.001, 0.9), min_size=1, max_size=30)
@@ -76,30 +76,61 @@ def test_one_photo_more_makes_an_answer_likelier_as_the_product_says(
     def some(of: list[float]) -> float:
         have = [torch.tensor([[p, 1 - p] for p in of], dtype=torch.float64)]
         asked = [torch.tensor([[1.0, 0.0]], dtype=torch.float64)]
-        return float(answer_evidence(asked, have)[0, 0].sigmoid())
+        return float(answer_probabilities(asked, have)[0])
 
     assert some(chances) == pytest.approx(1 - math.prod(1 - p for p in chances), abs=1e-5)
     assert some([*chances, more]) > some(chances) - 1e-6
 
 
-def test_certain_and_impossible_photos_give_finite_evidence() -> None:
+def test_certain_and_impossible_photos_give_probabilities() -> None:
     have = [torch.tensor([[1.0, 0.0], [0.0, 1.0]]).repeat(500, 1)]
     asked = [torch.tensor([[1.0, 0.0], [0.0, 1.0]])]
-    sure = answer_evidence(asked, have)
-    assert torch.isfinite(sure).all() and (sure.sigmoid() > 0.999).all()
-    none = answer_evidence([torch.tensor([[0.0, 1.0]])], [torch.tensor([[1.0, 0.0]])])
-    assert torch.isfinite(none).all() and (none.sigmoid() < 0.001).all()
-    assert torch.isfinite(result_evidence(torch.tensor([[0.0, 1.0]]))).all()
+    assert (answer_probabilities(asked, have) > 0.999).all()
+    none = answer_probabilities([torch.tensor([[0.0, 1.0]])], [torch.tensor([[1.0, 0.0]])])
+    assert 0 <= float(none) < 0.001
+    # the only photo that fits is the query itself
+    alone = [torch.tensor([[1.0, 0.0], [0.0, 1.0]])]
+    itself = answer_probabilities([torch.tensor([[1.0, 0.0]])], alone, torch.tensor([0]))
+    assert 0 <= float(itself) < 0.001
 
 
-def test_many_queries_are_looked_at_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_query_of_doubtful_class_asks_for_either_and_not_for_half_of_each() -> None:
+    """Sure photos of one class only: whether there is an answer is whether that class was meant."""
+    have = [torch.tensor([[1.0, 0.0]]).repeat(200, 1)]
+    said = answer_probabilities([torch.tensor([[0.3, 0.7]])], have)
+    assert float(said) == pytest.approx(0.3, abs=1e-4)
+
+
+def test_the_likeliest_combinations_are_those_of_a_sorted_list(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    draw = np.random.default_rng(0)
+    sizes = (3, 4, 2, 3)
+    asked = [torch.from_numpy(draw.dirichlet(np.ones(n), size=5)) for n in sizes]
+    for most in (1, 7, 500):
+        monkeypatch.setattr("flam_pl.editing.evidence.MEANT", most)
+        meant, weights = likely_combinations(asked)
+        assert meant.shape == (5, min(most, math.prod(sizes)), 4)
+        for q in range(5):
+            chance = {
+                c: math.prod(float(asked[t][q, k]) for t, k in enumerate(c))
+                for c in itertools.product(*map(range, sizes))
+            }
+            best = sorted(chance, key=lambda c: -chance[c])[:most]
+            assert [tuple(c) for c in meant[q].tolist()] == best
+            total = sum(chance[c] for c in best)
+            expected = [chance[c] / total for c in best]
+            assert weights[q].tolist() == pytest.approx(expected)
+
+
+def test_many_combinations_are_looked_at_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     draw = np.random.default_rng(0)
     asked = [torch.from_numpy(draw.dirichlet(np.ones(n), size=7)).float() for n in (3, 2)]
     have = [torch.from_numpy(draw.dirichlet(np.ones(n), size=9)).float() for n in (3, 2)]
     own = torch.tensor([0, -1, 3, 8, -1, 2, 1])
-    whole = answer_evidence(asked, have, own)
+    whole = answer_probabilities(asked, have, own)
     monkeypatch.setattr("flam_pl.editing.evidence.CHUNK", 3)
-    torch.testing.assert_close(answer_evidence(asked, have, own), whole)
+    torch.testing.assert_close(answer_probabilities(asked, have, own), whole)
 
 
 def test_the_results_alone_have_the_probabilities_of_the_whole_gallery() -> None:

@@ -13,11 +13,11 @@ from torchmetrics.functional.classification import binary_calibration_error
 
 from attribute_world import SCHEMA, World, make_world
 from flam_pl.editing.baselines import NoEdit
-from flam_pl.editing.evidence import answer_evidence, result_evidence
+from flam_pl.editing.evidence import answer_probabilities
 from flam_pl.editing.outcomes import DEPTH, KINDS, Outcomes
 from flam_pl.editing.scored import Scored
 from flam_pl.editing.searches import EvaluationSet, edited_searches
-from flam_pl.editing.sureness import Logistic, SureGallery, Sureness, sentence
+from flam_pl.editing.sureness import Platt, SureGallery, Sureness, sentence
 from flam_pl.errors import FlamError
 from posterior import Posterior
 
@@ -71,24 +71,27 @@ def test_outcomes_are_those_of_a_loop_over_searches() -> None:
             e += 1
     assert e == len(outcomes.query) == len(data.queries) * (2 + 3 + 1)
     for kind in KINDS:
-        assert outcomes.evidence[kind].shape == (*outcomes.true[kind].shape, 2)
+        assert outcomes.raw[kind].shape == outcomes.true[kind].shape
         assert 0.02 < outcomes.true[kind].mean() < 0.98
 
 
 def test_a_fit_finds_the_curve_that_the_outcomes_were_drawn_from() -> None:
     rng = np.random.default_rng(0)
-    evidence = np.stack([rng.normal(0, 3, 40_000), rng.uniform(0, 3, 40_000)], axis=1)
-    drawn = rng.random(40_000) < expit(0.6 * evidence[:, 0] - 0.4 * evidence[:, 1] - 0.5)
-    fitted = Logistic.fit(evidence.reshape(400, 100, 2), drawn.reshape(400, 100))
-    assert fitted.weights == pytest.approx((0.6, -0.4), abs=0.05)
-    assert fitted.intercept == pytest.approx(-0.5, abs=0.08)
+    logits = rng.normal(0, 3, (400, 100))
+    drawn = rng.random((400, 100)) < expit(0.6 * logits - 0.5)
+    fitted = Platt.fit(expit(logits), drawn)
+    assert (fitted.slope, fitted.intercept) == pytest.approx((0.6, -0.5), abs=0.05)
 
 
 @pytest.mark.parametrize("all_alike", [True, False])
 def test_where_outcomes_are_all_alike_the_embedders_are_believed(all_alike: bool) -> None:
-    evidence = np.array([[-2.0, 5.0], [1.0, 7.0]])
-    fitted = Logistic.fit(evidence, np.full(2, all_alike))
-    assert fitted(evidence) == pytest.approx(expit(evidence[:, 0]))
+    raw = np.array([0.2, 0.7])
+    assert Platt.fit(raw, np.full(2, all_alike))(raw) == pytest.approx(raw)
+
+
+def test_certainties_stay_probabilities() -> None:
+    said = Platt(1.3, -0.2)(np.array([0.0, 1.0], dtype=np.float32))
+    assert 0 < said[0] < 0.001 and 0.999 < said[1] < 1
 
 
 def chosen_by_noisy_probabilities(seed: int, searches: int, gallery: int) -> tuple:
@@ -99,37 +102,36 @@ def chosen_by_noisy_probabilities(seed: int, searches: int, gallery: int) -> tup
     seen = true + rng.normal(0, 1.0, true.shape)
     order = np.argsort(-seen, axis=1)[:, :DEPTH]
     chance = expit(np.take_along_axis(true, order, axis=1))
-    evidence = result_evidence(torch.from_numpy(expit(np.take_along_axis(seen, order, axis=1))))
-    return evidence.numpy(), rng.random(chance.shape) < chance, chance
+    raw = expit(np.take_along_axis(seen, order, axis=1))
+    return raw, rng.random(chance.shape) < chance, chance
 
 
 def test_the_winner_s_curse_is_taken_from_the_head_of_a_ranking() -> None:
-    evidence, true, _ = chosen_by_noisy_probabilities(0, 600, 200)
-    fitted = Logistic.fit(evidence, true)
-    held_out, came_true, chance = chosen_by_noisy_probabilities(1, 600, 200)
-    raw = expit(held_out[..., 0])
+    learned_by, true, _ = chosen_by_noisy_probabilities(0, 600, 200)
+    fitted = Platt.fit(learned_by, true)
+    raw, came_true, chance = chosen_by_noisy_probabilities(1, 600, 200)
     assert raw.mean() - came_true.mean() > 0.15  # the curse is there
     assert ece(raw, came_true) > 0.15
-    assert ece(fitted(held_out), came_true) < 0.03
-    assert abs(fitted(held_out) - chance).mean() < 0.6 * abs(raw - chance).mean()
+    assert ece(fitted(raw), came_true) < 0.03
+    assert abs(fitted(raw) - chance).mean() < 0.6 * abs(raw - chance).mean()
 
 
 def independent_galleries(seed: int, searches: int, gallery: int) -> tuple:
     """Photos that fit apart from each other with known chances, which are all that is seen."""
     rng = np.random.default_rng(seed)
     chance = expit(rng.normal(-7, 1.5, (searches, gallery)) + rng.normal(0, 1, (searches, 1)))
-    evidence = []
+    raw = []
     for of_search in torch.from_numpy(chance).float():
         have = [torch.stack([of_search, 1 - of_search], dim=1)]
-        evidence.append(answer_evidence([torch.tensor([[1.0, 0.0]])], have))
+        raw.append(answer_probabilities([torch.tensor([[1.0, 0.0]])], have))
     fits = rng.random(chance.shape) < chance
-    return torch.cat(evidence).numpy(), fits.any(axis=1)
+    return torch.cat(raw).numpy(), fits.any(axis=1)
 
 
 def test_an_answer_is_as_likely_as_it_should_be_in_galleries_of_any_size() -> None:
     """Fitted on a gallery of 200, believed in one of 50 and in one of 800."""
-    evidence, true = independent_galleries(0, 3000, 200)
-    fitted = Logistic.fit(evidence, true)
+    raw, true = independent_galleries(0, 3000, 200)
+    fitted = Platt.fit(raw, true)
     assert 0.2 < true.mean() < 0.7
     seen = []
     for gallery in (50, 200, 800):
@@ -147,10 +149,10 @@ def test_searches_of_a_validation_gallery_set_those_of_a_larger_one_right() -> N
     small, large = split(world, 120)
     known = Sureness.fit(Outcomes.of(*searched(small, boldness=3.0)), "sha")
     outcomes = Outcomes.of(*searched(large, boldness=3.0))
-    said = known.probabilities(outcomes.evidence)
+    said = known.probabilities(outcomes.raw)
     for kind in KINDS:
-        raw = expit(outcomes.evidence[kind][..., 0])
-        assert ece(said[kind], outcomes.true[kind]) < ece(raw, outcomes.true[kind])
+        raw = ece(outcomes.raw[kind], outcomes.true[kind])
+        assert ece(said[kind], outcomes.true[kind]) < raw
     for kind in ("attribute", "combination"):
         assert ece(said[kind], outcomes.true[kind]) < 0.1
 
@@ -184,15 +186,15 @@ def test_an_edit_without_an_answer_is_told_so() -> None:
 def test_a_gallery_says_what_the_outcomes_say() -> None:
     editor, data = searched(make_world(rows=50, noise=NOISE))
     known = Sureness(
-        Logistic(0.1, (0.5, -0.2)),
-        Logistic(0.2, (0.7, -0.1)),
-        Logistic(0.3, (0.9, 0.1)),
+        Platt(0.5, 0.1),
+        Platt(0.7, 0.2),
+        Platt(0.9, 0.3),
         0.4,
         "sha",
     )
     outcomes = Outcomes.of(editor, data)
     gallery, e = SureGallery(known, editor.embedders, data.features), 0
-    expected = known.probabilities(outcomes.evidence)
+    expected = known.probabilities(outcomes.raw)
     for search in edited_searches(editor, data, DEPTH, impossible=True):
         own = torch.from_numpy(data.queries[search.numbers])
         wish = {search.target_type: search.target_class}
@@ -207,25 +209,21 @@ def test_a_gallery_says_what_the_outcomes_say() -> None:
 def test_the_threshold_tells_few_edits_with_an_answer_that_there_is_none() -> None:
     outcomes = Outcomes.of(*searched(without(make_world(rows=150, noise=NOISE), 2, 1)))
     known = Sureness.fit(outcomes, "sha")
-    told = known.probabilities(outcomes.evidence)["answer"] < known.threshold
+    told = known.probabilities(outcomes.raw)["answer"] < known.threshold
     answer = outcomes.true["answer"]
-    assert told[answer].mean() == pytest.approx(0.05, abs=0.01)
+    assert told[answer].mean() == pytest.approx(0.1, abs=0.01)
     assert told[~answer].mean() > told[answer].mean()
 
 
 def test_it_is_kept_for_the_checkpoint_that_it_was_measured_with(tmp_path: Path) -> None:
-    known = Sureness(
-        Logistic(0.1, (0.5, -0.2)), Logistic(0.2, (1.0, 0.0)), Logistic(0.0, (1.0, 2.0)), 0.3, "sha"
-    )
+    known = Sureness(Platt(0.5, 0.1), Platt(1.0, 0.2), Platt(1.0, 0.0), 0.3, "sha")
     assert Sureness.load(tmp_path, "sha") is None
     known.save(tmp_path)
     assert Sureness.load(tmp_path, "sha") == known
     assert Sureness.load(tmp_path, "that of another training") is None
     path = tmp_path / "sureness.json"
     path.write_text(path.read_text().replace("intercept", "intercpt"))
-    with pytest.raises(
-        FlamError, match=r"sureness\.json cannot be read .*intercept.*measured anew"
-    ):
+    with pytest.raises(FlamError, match=r"sureness\.json cannot be read .*intercpt.*measured anew"):
         Sureness.load(tmp_path, "sha")
 
 

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.special import logit
 from sklearn.metrics import roc_auc_score
 
 from flam_pl.editing.outcomes import Outcomes
-from flam_pl.editing.sureness import Logistic, Sureness
+from flam_pl.editing.sureness import Platt, Sureness
 from flam_pl.reports import tables
 from flam_pl.reports.reliability import (
     BINS,
@@ -20,18 +19,15 @@ from flam_pl.reports.reliability import (
     measure_sureness,
 )
 
-AS_THEY_ARE = Logistic(0.0, (1.0, 0.0))
-"""Believes the first number of the evidence."""
+AS_THEY_ARE = Platt(1.0, 0.0)
 
 
 def outcomes_of(answer: np.ndarray, true: np.ndarray, query: np.ndarray) -> Outcomes:
     """Each search has two results, as likely as the answer, and as true."""
-    evidence = np.stack([logit(answer), np.zeros(len(answer))], axis=1)
-    twice = np.repeat(evidence[:, None], 2, axis=1)
-    of_results = np.repeat(true[:, None], 2, axis=1)
+    twice, both = np.repeat(answer[:, None], 2, axis=1), np.repeat(true[:, None], 2, axis=1)
     return Outcomes(
-        {"attribute": twice, "combination": twice, "answer": evidence},
-        {"attribute": of_results, "combination": of_results, "answer": true},
+        {"attribute": twice, "combination": twice, "answer": answer},
+        {"attribute": both, "combination": both, "answer": true},
         query,
     )
 
@@ -88,7 +84,7 @@ def calibration() -> dict:
     rng = np.random.default_rng(0)
     p = rng.random(400)
     outcomes = outcomes_of(p, rng.random(400) < p**2, np.repeat(np.arange(100), 4))
-    known = Sureness(*[Logistic(-0.8, (1.3, 0.0))] * 3, 0.2, "sha")
+    known = Sureness(*[Platt(1.3, -0.8)] * 3, 0.2, "sha")
     return measure_sureness(known, outcomes, 50, 0)
 
 

@@ -1,4 +1,4 @@
-"""What the embedders' probabilities say of an edited search, before it is set right by validation.
+"""What the embedders' probabilities say of an edited search, before validation sets them right.
 
 A photo fits where it has the wanted classes and, in every other type, the query's. The query's
 own classes are not known either: its probabilities are kept, so a doubtful color asks for either.
@@ -14,10 +14,13 @@ from torch import Tensor
 from flam_pl.nets.embedder import Embedders
 
 LEAST = 1e-6
-"""Probabilities nearer to 0 or 1 than this are taken for this: single precision has no more."""
+"""Nothing is surer than this, nor less sure: single precision has no more."""
 
-CHUNK = 1024
-"""Queries whose probabilities for the whole gallery are held at once."""
+MEANT = 128
+"""Combinations that a query may mean: beyond them there is hardly any probability left."""
+
+CHUNK = 64
+"""Combinations whose probabilities for the whole gallery are held at once."""
 
 
 def class_probabilities(embedders: Embedders, features: Tensor) -> list[Tensor]:
@@ -45,25 +48,14 @@ def asked_classes(
     return asked
 
 
-def fit_probabilities(asked: Sequence[Tensor], have: Sequence[Tensor]) -> Tensor:
-    """How likely each photo of a gallery has what each query asks for, ``(Q, G)``.
-
-    Args:
-        asked: of each type, ``(Q, classes)``.
-        have: of each type, of the gallery's photos, ``(G, classes)``.
-    """
-    fits = torch.ones(len(asked[0]), len(have[0]), device=have[0].device)
-    for of_query, of_photo in zip(asked, have, strict=True):
-        fits *= of_query @ of_photo.T
-    return fits
-
-
 def result_probabilities(
     asked: Sequence[Tensor], have: Sequence[Tensor], found: Tensor, types: Iterable[int]
 ) -> Tensor:
-    """The same of a search's own results, and of some types only, ``(Q, N)``.
+    """How likely each result has what its query asks for, ``(Q, N)``.
 
     Args:
+        asked: of each type how likely each class is asked for, ``(Q, classes)``.
+        have: of each type how likely each photo of the gallery has each class, ``(G, classes)``.
         found: gallery positions of the results, ``(Q, N)``.
         types: positions of the types that must fit.
     """
@@ -73,50 +65,63 @@ def result_probabilities(
     return fits
 
 
-def logit(probabilities: Tensor) -> Tensor:
-    """log(p / (1 - p)), of any shape."""
-    return probabilities.clamp(LEAST, 1 - LEAST).logit()
-
-
-def result_evidence(probabilities: Tensor) -> Tensor:
-    """Of each result: the logit of its probability, and the logarithm of its rank from 1.
-
-    Args:
-        probabilities: of the results, best first, ``(Q, N)``.
-
-    Returns:
-        ``(Q, N, 2)``.
-    """
-    ranks = torch.arange(1, probabilities.shape[1] + 1, device=probabilities.device)
-    return torch.stack([logit(probabilities), ranks.log().expand_as(probabilities)], dim=-1)
-
-
-def answer_evidence(
+def answer_probabilities(
     asked: Sequence[Tensor], have: Sequence[Tensor], exclude: Tensor | None = None
 ) -> Tensor:
-    """Of each search: the logit of "some photo fits", and of the likeliest photo's probability.
+    """How likely some photo of the gallery has what each query asks for, ``(Q,)``.
 
-    The first is log(p / (1 - p)) of p = 1 - prod over photos of (1 - p_g), which is the truth where
-    photos are right or wrong apart from each other. Every photo adds its own share to it, so that a
-    gallery twice as large is rightly surer, and nothing has to be known of its size.
+    Were the combination known, it would be 1 - prod over photos of (1 - p_g), photos being right or
+    wrong apart from each other: every photo adds its own share, a gallery twice as large is rightly
+    surer, and nothing has to be known of its size. What is asked for is doubtful, and that doubt is
+    the same for all photos: so this is averaged over the combinations that the query may mean.
 
     Args:
-        asked, have: as for ``fit_probabilities``.
+        asked, have: as for ``result_probabilities``.
         exclude: of each query the gallery position that does not count (itself), -1 for none,
             ``(Q,)``.
-
-    Returns:
-        ``(Q, 2)``.
     """
-    parts = []
-    for start in range(0, len(asked[0]), CHUNK):
-        fits = fit_probabilities([of[start : start + CHUNK] for of in asked], have)
-        if exclude is not None:
-            own = exclude[start : start + CHUNK]
-            rows = (own >= 0).nonzero(as_tuple=True)[0]
-            fits[rows, own[rows]] = 0
-        fits = fits.clamp(max=1 - LEAST)
-        # s = -log prod(1 - p): then log(p / (1 - p)) = log(exp(s) - 1)
-        s = -torch.log1p(-fits).sum(dim=1).clamp(max=-LEAST)
-        parts.append(torch.stack([s + torch.log(-torch.expm1(-s)), logit(fits.amax(dim=1))], dim=1))
-    return torch.cat(parts)
+    meant, weights = likely_combinations(asked)
+    distinct, position = torch.unique(meant.flatten(0, 1), dim=0, return_inverse=True)
+    missing = torch.cat(
+        [
+            torch.log1p(-fits_of(have, part).clamp(max=1 - LEAST)).sum(dim=1)
+            for part in distinct.split(CHUNK)
+        ]
+    )[position].view(weights.shape)
+    if exclude is not None:
+        own = torch.stack(
+            [
+                of_photo[exclude.clamp(min=0)].gather(1, meant[..., t])
+                for t, of_photo in enumerate(have)
+            ]
+        ).prod(dim=0)
+        own[exclude < 0] = 0
+        missing = missing - torch.log1p(-own.clamp(max=1 - LEAST))
+    found: Tensor = (weights * -torch.expm1(missing.clamp(max=0))).sum(dim=1)
+    return found.clamp(0, 1)
+
+
+def likely_combinations(asked: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """The combinations that each query most likely means, ``(Q, M, types)``, and how likely, which
+    sums to 1, ``(Q, M)``; M is ``MEANT`` or, where there are fewer, all.
+
+    Found type by type, keeping the likeliest beginnings: a likeliest combination has no other.
+    """
+    queries = len(asked[0])
+    meant = asked[0].new_zeros(queries, 1, 0, dtype=torch.long)
+    weights = asked[0].new_ones(queries, 1)
+    for of_type in asked:
+        longer = (weights[:, :, None] * of_type[:, None]).flatten(start_dim=1)
+        weights, chosen = longer.topk(min(MEANT, longer.shape[1]), dim=1)
+        classes = of_type.shape[1]
+        beginning = (chosen // classes)[..., None].expand(-1, -1, meant.shape[2])
+        meant = torch.cat([meant.gather(1, beginning), (chosen % classes)[..., None]], dim=2)
+    return meant, weights / weights.sum(dim=1, keepdim=True)
+
+
+def fits_of(have: Sequence[Tensor], combinations: Tensor) -> Tensor:
+    """How likely each photo has each combination: ``(C, types)`` -> ``(C, G)``."""
+    fits = have[0][:, combinations[:, 0]]
+    for t in range(1, len(have)):
+        fits = fits * have[t][:, combinations[:, t]]
+    return fits.T

@@ -10,10 +10,9 @@ import torch
 from torch import Tensor
 
 from flam_pl.editing.evidence import (
-    answer_evidence,
+    answer_probabilities,
     asked_classes,
     class_probabilities,
-    result_evidence,
     result_probabilities,
 )
 from flam_pl.editing.scored import Scored
@@ -32,12 +31,13 @@ class Outcomes:
     """Every edit of every query, also those that no photo can answer.
 
     Attributes:
-        evidence: of each of ``KINDS``: of the results ``(E, N, 2)``, of the answer ``(E, 2)``.
-        true: whether it was so, ``(E, N)`` and ``(E,)`` bool.
+        raw: of each of ``KINDS`` how likely the embedders took it to be: of the results ``(E, N)``,
+            of the answer ``(E,)``.
+        true: whether it was so, bool, of the same shapes.
         query: number of the query of each search, ``(E,)``.
     """
 
-    evidence: Mapping[str, np.ndarray]
+    raw: Mapping[str, np.ndarray]
     true: Mapping[str, np.ndarray]
     query: np.ndarray
 
@@ -59,7 +59,7 @@ class Outcomes:
             rows = torch.from_numpy(data.queries[search.numbers]).to(data.features.device)
             asked = asked_classes(editor.embedders, data.features[rows], wishes)
             types = [data.schema.types.index(name) for name in wishes]
-            seen = evidence_of(asked, have, search.found, types, exclude=rows)
+            seen = raw_probabilities(asked, have, search.found, types, exclude=rows)
             found = search.found.cpu().numpy()
             is_wanted = np.array([data.schema.index(*wish) for wish in wishes.items()])
             true = {
@@ -67,8 +67,8 @@ class Outcomes:
                 "combination": data.combinations[found] == search.wanted[:, None],
                 "answer": np.isin(search.wanted, data.combinations),
             }
-            evidence = {kind: of_kind.cpu().numpy() for kind, of_kind in seen.items()}
-            parts.append(cls(evidence, true, search.numbers))
+            raw = {kind: of_kind.cpu().numpy() for kind, of_kind in seen.items()}
+            parts.append(cls(raw, true, search.numbers))
         return cls.joined(parts)
 
     @classmethod
@@ -79,20 +79,20 @@ class Outcomes:
             ValueError: there are none.
         """
         return cls(
-            {kind: np.concatenate([part.evidence[kind] for part in parts]) for kind in KINDS},
+            {kind: np.concatenate([part.raw[kind] for part in parts]) for kind in KINDS},
             {kind: np.concatenate([part.true[kind] for part in parts]) for kind in KINDS},
             np.concatenate([part.query for part in parts]),
         )
 
 
-def evidence_of(
+def raw_probabilities(
     asked: Sequence[Tensor],
     have: Sequence[Tensor],
     found: Tensor,
     types: Sequence[int],
     exclude: Tensor | None = None,
 ) -> dict[str, Tensor]:
-    """Of each of ``KINDS`` what the embedders say: ``(Q, N, 2)``, ``(Q, N, 2)`` and ``(Q, 2)``.
+    """Of each of ``KINDS`` how likely the embedders take it to be: ``(Q, N)`` twice, ``(Q,)``.
 
     Args:
         asked: of each type how likely each class is asked for, ``(Q, classes)``.
@@ -103,7 +103,7 @@ def evidence_of(
     """
     every_type = range(len(have))
     return {
-        "attribute": result_evidence(result_probabilities(asked, have, found, types)),
-        "combination": result_evidence(result_probabilities(asked, have, found, every_type)),
-        "answer": answer_evidence(asked, have, exclude),
+        "attribute": result_probabilities(asked, have, found, types),
+        "combination": result_probabilities(asked, have, found, every_type),
+        "answer": answer_probabilities(asked, have, exclude),
     }

@@ -9,7 +9,6 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from scipy.special import expit
 from torchmetrics.functional.classification import binary_auroc, binary_calibration_error
 
 from flam_pl.editing.outcomes import KINDS, Outcomes
@@ -36,10 +35,10 @@ def measure_sureness(
         the edits without an answer that are told so; "told_wrongly", that of the edits with one;
         "threshold", below which an edit is told so.
     """
-    probabilities = sureness.probabilities(outcomes.evidence)
+    probabilities = sureness.probabilities(outcomes.raw)
     found: dict[str, Any] = {}
     for kind in KINDS:
-        true, raw = outcomes.true[kind], expit(outcomes.evidence[kind][..., 0])
+        true, raw = outcomes.true[kind], outcomes.raw[kind]
         given = (true, outcomes.query, resamples, seed)
         found[kind] = measure_probabilities(probabilities[kind], *given)
         found[kind]["raw"] = measure_probabilities(raw, *given)
