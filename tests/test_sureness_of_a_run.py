@@ -15,7 +15,7 @@ from flam_pl.editing.scored import Scored
 from flam_pl.editing.sureness import FILE, SureGallery
 from flam_pl.evaluating import open_folder
 from flam_pl.galleries.index import GalleryIndex
-from flam_pl.methods import measure_sureness
+from flam_pl.methods import keep_sureness
 from flam_pl.stages.handoff import require
 from flam_pl.trained import Trained
 from tiny_run import settings
@@ -97,5 +97,5 @@ def test_no_evaluation_image_is_looked_at_when_it_is_measured(plus: Path, tmp_pa
     vectors[run.catalog.rows(split="evaluation")] = 7.0
     run.data._store = FeatureStore(tmp_path, vectors, run.data.features.manifest)
     (folder / FILE).unlink()
-    measure_sureness(run, require(folder, "flam_plus"), require(folder / "embedder", "embedder"))
+    keep_sureness(run, require(folder, "flam_plus"), require(folder / "embedder", "embedder"))
     assert (folder / FILE).read_text() == before

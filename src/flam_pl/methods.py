@@ -50,12 +50,12 @@ def train_flam_plus(run: Run) -> StageRecord:
     )
     changes = changes_of("manipulator", "flam_plus")
     record = train_manipulator(run, embedder, place, changes, f"{place}/embedder")
-    measure_sureness(run, record, embedder)
+    keep_sureness(run, record, embedder)
     return record
 
 
-def measure_sureness(run: Run, record: StageRecord, embedder: StageRecord) -> None:
-    """How sure its searches are, measured on the validation split where it was not yet.
+def keep_sureness(run: Run, record: StageRecord, embedder: StageRecord) -> None:
+    """Keep how the probabilities of ``flam_plus`` are set right, where that is not measured yet.
 
     Args:
         record, embedder: of ``flam_plus`` and of its own embedders.

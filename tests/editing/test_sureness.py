@@ -30,11 +30,13 @@ def ece(p: np.ndarray, true: np.ndarray) -> float:
     return float(binary_calibration_error(*tensors, n_bins=15, norm="l1"))
 
 
-def searched(world: World, boldness: float = 1.0) -> tuple[Scored, EvaluationSet]:
+def searched(
+    world: World, boldness: float = 1.0, noise: float = NOISE
+) -> tuple[Scored, EvaluationSet]:
     rows = len(world.labels)
     nobody = np.full(rows, -1)
     data = EvaluationSet(SCHEMA, world.features, world.labels, np.arange(rows), nobody, nobody)
-    return Scored(NoEdit(), Posterior(world, NOISE, boldness), 1.0, rows - 1, "scored"), data
+    return Scored(NoEdit(), Posterior(world, noise, boldness), 1.0, rows - 1, "scored"), data
 
 
 def without(world: World, color: int, shape: int) -> World:
@@ -159,13 +161,9 @@ def test_searches_of_a_validation_gallery_set_those_of_a_larger_one_right() -> N
 
 def test_an_edit_without_an_answer_is_told_so() -> None:
     """Quiet features, in which nothing is mistaken: every edit is known for what it is."""
-    world = without(make_world(rows=400, noise=0.3), 2, 1)
-    rows = np.arange(len(world.labels))
-    nobody = np.full(len(rows), -1)
-    data = EvaluationSet(SCHEMA, world.features, world.labels, rows, nobody, nobody)
-    editor = Scored(NoEdit(), Posterior(world, 0.3), 1.0, 100, "scored")
-    outcomes = Outcomes.of(editor, data)
-    known = Sureness.fit(outcomes, "sha")
+    validation, world = split(without(make_world(rows=800, noise=0.3), 2, 1), 400)
+    editor, data = searched(validation, noise=0.3)
+    known = Sureness.fit(Outcomes.of(editor, data), "sha")
     gallery = SureGallery(known, editor.embedders, world.features)
     jeans = np.flatnonzero(world.labels[:, 0] == 1)[:5]
     found = np.tile(np.arange(4), (5, 1))

@@ -19,6 +19,14 @@ from flam_pl.reports.reliability import (
     measure_sureness,
 )
 
+INVENTED = {
+    "dataset": "invented",
+    "fam": {},
+    "fir": {},
+    "queries": {},
+    "seconds": {},
+    "peak_memory_mb": 1,
+}
 AS_THEY_ARE = Platt(1.0, 0.0)
 
 
@@ -69,6 +77,14 @@ def test_what_is_told_is_counted_by_the_threshold() -> None:
     assert found["threshold"] == 0.4
 
 
+def test_without_edits_of_both_kinds_there_is_no_auroc_and_a_table_all_the_same() -> None:
+    every = np.ones(6, dtype=bool)
+    found = measure_sureness(sure(0.4), outcomes_of(np.full(6, 0.7), every, np.arange(6)), 9, 0)
+    assert found["answer"]["AUROC"]["n"] == found["answer"]["told_rightly"]["n"] == 0
+    metrics = INVENTED | {"calibration": json.loads(json.dumps(found, allow_nan=False))}
+    assert "AUROC of the two: -" in tables.markdown(metrics)
+
+
 def test_intervals_are_by_query_and_not_by_result() -> None:
     """All edits of a query come true together: as many figures, far fewer draws."""
     rng = np.random.default_rng(0)
@@ -92,19 +108,11 @@ def test_figures_fit_into_json_and_the_table_says_them() -> None:
     found = json.loads(json.dumps(calibration(), allow_nan=False))
     for kind in ("attribute", "combination", "answer"):
         assert found[kind]["ECE"]["value"] < found[kind]["raw"]["ECE"]["value"]
-    metrics = {
-        "dataset": "invented",
-        "fam": {},
-        "fir": {},
-        "queries": {},
-        "seconds": {},
-        "peak_memory_mb": 1,
-    }
-    said = tables.markdown(metrics | {"calibration": found})
+    said = tables.markdown(INVENTED | {"calibration": found})
     assert "## How sure the search is" in said and f"{BINS} bins" in said
     assert tables.cell(found["answer"]["told_rightly"]) in said
     assert tables.cell(found["combination"]["Brier"]) in said
-    for without in (metrics, metrics | {"calibration": {}}):
+    for without in (INVENTED, INVENTED | {"calibration": {}}):
         assert "How sure" not in tables.markdown(without)
 
 

@@ -20,6 +20,9 @@ from flam_pl.retrieval.intervals import Figure, bootstrap
 BINS = 15
 """Of equal width, from 0 to 1; of the diagram and of the expected calibration error."""
 
+FEWEST = 30
+"""Of fewer, a share is mostly chance."""
+
 
 def measure_sureness(
     sureness: Sureness, outcomes: Outcomes, resamples: int, seed: int
@@ -43,9 +46,10 @@ def measure_sureness(
         found[kind] = measure_probabilities(probabilities[kind], *given)
         found[kind]["raw"] = measure_probabilities(raw, *given)
     answer, p = outcomes.true["answer"], probabilities["answer"]
-    told = p < sureness.threshold
+    told, both = p < sureness.threshold, answer.any() and not answer.all()
+    auroc = float(binary_auroc(*as_tensors(p, answer))) if both else float("nan")
     found["answer"] |= {
-        "AUROC": alone(float(binary_auroc(*as_tensors(p, answer))), len(p)),
+        "AUROC": alone(auroc, len(p) if both else 0),
         "told_rightly": share(told, ~answer, outcomes.query, resamples, seed),
         "told_wrongly": share(told, answer, outcomes.query, resamples, seed),
         "threshold": sureness.threshold,
@@ -120,7 +124,7 @@ def bins(p: np.ndarray, true: np.ndarray) -> list[dict[str, float | None]]:
 
 def draw_reliability(path: Path, calibration: Mapping[str, Any]) -> None:
     """The reliability diagram (DeGroot and Fienberg, 1983): a panel each of ``KINDS``, below it how
-    many probabilities fell into each bin.
+    many probabilities fell into each bin. A bin of fewer than ``FEWEST`` has no point above.
 
     Args:
         calibration: as ``measure_sureness`` gave it.
@@ -134,15 +138,15 @@ def draw_reliability(path: Path, calibration: Mapping[str, Any]) -> None:
             (calibration[kind]["raw"], "#aaaaaa", "embedders alone"),
             (calibration[kind], "#2166ac", "set right on validation"),
         ):
-            predicted, observed = zip(
-                *[(b["predicted"], b["observed"]) for b in of["bins"] if b["n"]], strict=True
-            )
+            shown = [b for b in of["bins"] if b["n"] >= FEWEST]
+            predicted, observed = ([b[name] for b in shown] for name in ("predicted", "observed"))
             text = f"{label}: ECE {of['ECE']['value']:.3f}"
             above.plot(predicted, observed, "o-", color=color, lw=1.4, ms=4, label=text)
         counts = [b["n"] for b in calibration[kind]["bins"]]
         middles = (np.arange(len(counts)) + 0.5) / len(counts)
         below.bar(middles, counts, width=0.9 / len(counts), color="#2166ac")
         below.set_yscale("log")
+        below.set_ylim(bottom=1)
         above.set_title(SURENESS[kind], fontsize=10)
         above.legend(fontsize=8, loc="upper left", frameon=False)
         below.set_xlabel("predicted")

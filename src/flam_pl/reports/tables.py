@@ -125,6 +125,7 @@ SURENESS = {
 def _sureness_section(calibration: Mapping[str, Any], style: str) -> tuple[str, str, str]:
     """How far the probabilities of edited searches can be believed."""
     answer = calibration["answer"]
+    auroc = answer["AUROC"]
     body = [
         [
             SURENESS[kind],
@@ -143,7 +144,7 @@ def _sureness_section(calibration: Mapping[str, Any], style: str) -> tuple[str, 
         f"Of the edits without an answer in the gallery {cell(answer['told_rightly'])} are told "
         f"so, and of those with one {cell(answer['told_wrongly'])}: where the probability of an "
         f"answer is below {short(answer['threshold'])}, as chosen on validation. AUROC of the two: "
-        f"{short(answer['AUROC']['value'])}. Edits that ask for what no photo has count here.",
+        f"{short(auroc['value']) if auroc['n'] else '-'}. Here edits count that no photo answers.",
         str(tabulate(body, headers=headers, tablefmt=style, disable_numparse=True)),
     )
 
