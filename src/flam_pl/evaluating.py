@@ -6,6 +6,7 @@ import resource
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,12 @@ from flam_pl.datasets.inspection import check_usable, edits_cannot_be_evaluated
 from flam_pl.datasets.sources import open_catalog
 from flam_pl.editing.classification import evaluate_classification
 from flam_pl.editing.evaluation import evaluate_edits, evaluate_instances
+from flam_pl.editing.outcomes import Outcomes
+from flam_pl.editing.scored import Scored
 from flam_pl.editing.searches import EvaluationSet
 from flam_pl.errors import ConfigError
 from flam_pl.pipeline import Run, extract, usable
+from flam_pl.reports.reliability import measure_sureness
 from flam_pl.reports.report import METRICS, Report
 from flam_pl.reports.tracking import log_report
 from flam_pl.retrieval.intervals import Figure
@@ -184,6 +188,7 @@ NO_EDITS: dict[str, Any] = {
     "counterfactual": {},
     "classification": {},
     "edits": {"evaluated": 0, "impossible": 0},
+    "calibration": {},
 }
 """What a report says of edits where none can be evaluated."""
 
@@ -215,7 +220,19 @@ def measure_edits(
         "counterfactual": counterfactual,
         "classification": as_dicts(classified or {}),
         "edits": {"evaluated": results.evaluated, "impossible": results.impossible},
+        "calibration": measure_calibration(trained, data, settings),
     }
+
+
+def measure_calibration(
+    trained: Trained, data: EvaluationSet, settings: EvaluationConfig
+) -> dict[str, Any]:
+    """Whether what the last method says of its searches comes true; empty where it says nothing."""
+    editor = trained.editors()[-1]
+    if trained.sureness is None or not isinstance(editor, Scored):
+        return {}
+    outcomes = Outcomes.of(editor, data, partial(tqdm, desc="edits: how sure", leave=False))
+    return measure_sureness(trained.sureness, outcomes, settings.resamples, settings.seed)
 
 
 def measure_instances(
@@ -262,6 +279,7 @@ def measured_from(run: Run, trained: Trained) -> str:
         labels=run.catalog.label_fingerprint(),
         gallery=run.catalog.gallery,
         evaluation=to_plain(run.config.evaluation),
+        **({"sureness": asdict(trained.sureness)} if trained.sureness else {}),
     )
 
 

@@ -7,6 +7,8 @@ from typing import Any
 from flam_pl.config import changes_of, to_plain
 from flam_pl.config_methods import ABLATIONS
 from flam_pl.editing.memory import MemoryEditor
+from flam_pl.editing.scored import Scored
+from flam_pl.editing.sureness import Sureness
 from flam_pl.nets.concat import ConcatClassifiers
 from flam_pl.nets.embedder import Embedders
 from flam_pl.nets.memory import Memory
@@ -15,9 +17,9 @@ from flam_pl.stages.concat import ClassifierStage
 from flam_pl.stages.embedder import EmbedderStage
 from flam_pl.stages.handoff import StageRecord, require
 from flam_pl.stages.memory import MemoryStage
-from flam_pl.stages.training import train_stage
-from flam_pl.trained import METHODS_FOLDER, restore_embedders
-from flam_pl.validation import MONITOR, validation_figures
+from flam_pl.stages.training import is_first_process, train_stage
+from flam_pl.trained import METHODS_FOLDER, plus_rows, restore_embedders, restore_manipulator
+from flam_pl.validation import MONITOR, choose_sureness, validation_figures
 
 
 def train_methods(run: Run) -> None:
@@ -47,14 +49,34 @@ def train_flam_plus(run: Run) -> StageRecord:
         changes_of("embedder", "flam_plus"),
     )
     changes = changes_of("manipulator", "flam_plus")
-    return train_manipulator(run, embedder, place, changes, f"{place}/embedder")
+    record = train_manipulator(run, embedder, place, changes, f"{place}/embedder")
+    keep_sureness(run, record, embedder)
+    return record
+
+
+def keep_sureness(run: Run, record: StageRecord, embedder: StageRecord) -> None:
+    """Keep how the probabilities of ``flam_plus`` are set right, where that is not measured yet.
+
+    Args:
+        record, embedder: of ``flam_plus`` and of its own embedders.
+    """
+    folder = run.folder / METHODS_FOLDER / "flam_plus"
+    if not is_first_process() or Sureness.load(folder, record.checkpoint):
+        return
+    data = run.data.serve("unlabelled", run.config.manipulator.batch_size)
+    networks = restore_embedders(folder / "embedder", embedder), restore_manipulator(folder, record)
+    *_, editor = plus_rows(*networks)
+    assert isinstance(editor, Scored)
+    sureness = choose_sureness(data, editor, record.checkpoint)
+    if sureness:
+        sureness.save(folder)
 
 
 def train_concat(run: Run, name: str, embedder: StageRecord) -> StageRecord:
     """Cls-Concat or Emb-Concat, which know nothing of the run's embedders but their space."""
     run.restart_chance()
     settings, catalog = run.config.concat, run.catalog
-    plain = to_plain(settings) | {"margin": run.config.embedder.margin}
+    plain = to_plain(settings) | {"loss": "triplet", "margin": run.config.embedder.margin}
     data = run.data.serve("labelled", settings.batch_size)
     rows, labelled = data.fitting_rows, data.feature_rows[0]
     architecture: dict[str, Any] = {

@@ -18,6 +18,7 @@ from flam_pl.editing.editor import Editor
 from flam_pl.editing.flam import Flam
 from flam_pl.editing.memory import MemoryEditor
 from flam_pl.editing.scored import SCORED, Scored
+from flam_pl.editing.sureness import Sureness
 from flam_pl.nets.backbone import Backbone
 from flam_pl.nets.concat import ConcatClassifiers
 from flam_pl.nets.embedder import Embedders
@@ -45,6 +46,8 @@ class Trained:
     """Of every stage and of every further method."""
     others: list[tuple[list[Editor], nn.Module]]
     """Further methods of the run: the rows that each fills, and its network."""
+    sureness: Sureness | None = None
+    """Of the last Editor, where it was measured: how sure its searches are."""
 
     @property
     def schema(self) -> AttributeSchema:
@@ -84,6 +87,7 @@ class Trained:
                 restore_method(folder / METHODS_FOLDER / name, record, embedders)
                 for name, record in methods.items()
             ],
+            sureness_of(folder / METHODS_FOLDER / "flam_plus", methods.get("flam_plus")),
         )
 
     def to(self, device: torch.device) -> None:
@@ -146,6 +150,11 @@ def restore_method(
         own = restore_embedders(folder / "embedder", require(folder / "embedder", "embedder"))
         return plus_rows(own, manipulator), nn.ModuleList([own, manipulator])
     return [Flam(embedders, manipulator, name)], manipulator
+
+
+def sureness_of(folder: Path, record: StageRecord | None) -> Sureness | None:
+    """What was measured on validation images with this checkpoint of the method, if it was."""
+    return Sureness.load(folder, record.checkpoint) if record else None
 
 
 def plus_rows(embedders: Embedders, manipulator: Manipulator) -> list[Editor]:

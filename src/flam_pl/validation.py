@@ -11,8 +11,10 @@ from flam_pl.editing.baselines import NoEdit
 from flam_pl.editing.editor import Editor
 from flam_pl.editing.evaluation import evaluate_edits
 from flam_pl.editing.flam import Flam
+from flam_pl.editing.outcomes import Outcomes
 from flam_pl.editing.scored import SCORED, Scored
 from flam_pl.editing.searches import EvaluationSet
+from flam_pl.editing.sureness import Sureness
 
 MONITOR = "T@10"
 """The manipulator's epoch that is kept is the one best in this on the validation split."""
@@ -56,3 +58,18 @@ def choose_scoring(data: FlamDataModule, flam: Flam) -> None:
             scored = Scored(editor, flam.embedders, weight, SCORED, editor.name)
             sums.append(sum(evaluate_edits(scored, held_out, (1, 5, 20, 50)).shares().values()))
         flam.manipulator.scoring_weights[position] = WEIGHTS[sums.index(max(sums))]
+
+
+def choose_sureness(data: FlamDataModule, editor: Scored, checkpoint: str) -> Sureness | None:
+    """How the embedders' probabilities are set right for the searches of this Editor; None where
+    no validation search can be made.
+
+    Args:
+        checkpoint: SHA-256 of the method's checkpoint.
+    """
+    if len(data.feature_rows[1]) < 2:
+        return None
+    held_out = held_out_set(data)
+    if not len(held_out.queries):
+        return None
+    return Sureness.fit(Outcomes.of(editor, held_out), checkpoint)

@@ -21,6 +21,7 @@ from flam_pl.files import replace_folder
 from flam_pl.galleries.index import GalleryIndex
 from flam_pl.reports import tables
 from flam_pl.reports.figures import choose_examples, draw_curves, draw_searches
+from flam_pl.reports.reliability import draw_reliability
 from flam_pl.stages.handoff import STAGES
 
 METRICS = "metrics.json"
@@ -68,6 +69,8 @@ class Report:
             if of_type:
                 picture = new / "figures" / f"edits-{name}.png"
                 draw_searches(picture, catalog, rows, data, sides, of_type)
+        if self.metrics.get("calibration"):
+            draw_reliability(new / "figures" / "reliability.png", self.metrics["calibration"])
         for stage in STAGES:
             log = self.run / stage / "logs" / "metrics.csv"
             draw_curves(new / "figures" / f"training-{stage}.png", log, stage)
@@ -104,6 +107,7 @@ def write_pages(folder: Path, metrics: Mapping[str, Any]) -> None:
         metrics=metrics,
         sections=tables.sections(metrics, style="html"),
         searches=sorted(p.name for p in folder.glob("figures/edits-*.png")),
+        reliability=sorted(p.name for p in folder.glob("figures/reliability*.png")),
         curves=sorted(p.name for p in folder.glob("figures/training-*.png")),
     )
     (folder / "index.html").write_text(page, encoding="utf-8")

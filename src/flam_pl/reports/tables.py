@@ -63,6 +63,8 @@ def instances_table(fir: Mapping[str, Any], style: str = "github") -> str:
 def sections(metrics: Mapping[str, Any], style: str = "github") -> list[tuple[str, str, str]]:
     """Title, explanation and table of each part of the report, in reading order."""
     parts = _edit_sections(metrics, style) if metrics["fam"] else []
+    if metrics.get("calibration"):
+        parts.append(_sureness_section(metrics["calibration"], style))
     queries = metrics["queries"]
     if metrics["fir"]:
         how = (
@@ -110,6 +112,41 @@ def _edit_sections(metrics: Mapping[str, Any], style: str) -> list[tuple[str, st
             )
         )
     return parts
+
+
+SURENESS = {
+    "attribute": "a result has the wanted attribute",
+    "combination": "a result has the whole combination",
+    "answer": "the gallery has the combination",
+}
+"""What an edited search says the probability of."""
+
+
+def _sureness_section(calibration: Mapping[str, Any], style: str) -> tuple[str, str, str]:
+    """How far the probabilities of edited searches can be believed."""
+    answer = calibration["answer"]
+    auroc = answer["AUROC"]
+    body = [
+        [
+            SURENESS[kind],
+            *(short(of["raw"][name]["value"]) for name in ("ECE", "Brier")),
+            short(of["ECE"]["value"]),
+            cell(of["Brier"]),
+            cell(of["observed"]),
+        ]
+        for kind, of in calibration.items()
+    ]
+    headers = ["said", "ECE, raw", "Brier, raw", "ECE", "Brier", "true"]
+    return (
+        "How sure the search is",
+        "The embedders' probabilities (raw) set right on the validation split's own edited "
+        f"searches. ECE: expected calibration error, {len(answer['bins'])} bins of equal width. "
+        f"Of the edits without an answer in the gallery {cell(answer['told_rightly'])} are told "
+        f"so, and of those with one {cell(answer['told_wrongly'])}: where the probability of an "
+        f"answer is below {short(answer['threshold'])}, as chosen on validation. AUROC of the two: "
+        f"{short(auroc['value']) if auroc['n'] else '-'}. Here edits count that no photo answers.",
+        str(tabulate(body, headers=headers, tablefmt=style, disable_numparse=True)),
+    )
 
 
 def markdown(metrics: Mapping[str, Any]) -> str:

@@ -1,0 +1,101 @@
+"""A run of the better recipe measures how sure its searches are, keeps it and reports it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flam_pl.__main__ import main
+from flam_pl.data.feature_store import FeatureStore
+from flam_pl.editing.scored import Scored
+from flam_pl.editing.sureness import FILE, SureGallery
+from flam_pl.evaluating import open_folder
+from flam_pl.galleries.index import GalleryIndex
+from flam_pl.methods import keep_sureness
+from flam_pl.stages.handoff import require
+from flam_pl.trained import Trained
+from tiny_run import settings
+
+
+@pytest.fixture(scope="module")
+def plus(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the tiny run with ``flam_plus`` trained on it."""
+    folder = tmp_path_factory.mktemp("plus") / "copy"
+    shutil.copytree(trained, folder)
+    assert main(["train-flam", *settings(folder, ["methods=[flam_plus]"])]) == 0
+    return folder
+
+
+def test_it_is_reported(plus: Path) -> None:
+    report = plus / "runs" / "wardrobe" / "report"
+    found = json.loads((report / "metrics.json").read_text())
+    calibration = found["calibration"]
+    # every edit counts here, also those that no photo can answer
+    edits = found["edits"]["evaluated"] + found["edits"]["impossible"]
+    assert calibration["answer"]["observed"]["n"] == edits
+    answered = found["edits"]["evaluated"] / edits
+    assert calibration["answer"]["observed"]["value"] == pytest.approx(answered)
+    assert calibration["answer"]["told_wrongly"]["n"] == found["edits"]["evaluated"]
+    assert calibration["answer"]["told_rightly"]["n"] == found["edits"]["impossible"]
+    assert (report / "figures" / "reliability.png").is_file()
+    page = (report / "index.html").read_text()
+    assert "figures/reliability.png" in page and "How sure the search is" in page
+
+
+def test_it_is_kept_with_the_method_and_measured_once(
+    plus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = plus / "runs" / "wardrobe" / "methods" / "flam_plus"
+    record = json.loads((folder / "stage.json").read_text())
+    before = (folder / FILE).read_text(), (folder / FILE).stat().st_mtime_ns
+    assert json.loads(before[0])["checkpoint"] == record["checkpoint"]
+    asked = ["train-flam", *settings(plus, ["methods=[flam_plus]"])]
+    assert main(asked) == 0
+    assert (folder / FILE).stat().st_mtime_ns == before[1]
+    # a run of before it was measured gets it without any training, and the same
+    (folder / FILE).unlink()
+    capsys.readouterr()
+    assert main(asked) == 0
+    assert (folder / FILE).read_text() == before[0]
+    assert "flam_plus: training" not in capsys.readouterr().out
+
+
+def test_a_search_of_the_opened_run_says_how_sure_it_is(plus: Path) -> None:
+    run, trained = open_folder(plus / "runs" / "wardrobe")
+    editor = trained.editors()[-1]
+    assert isinstance(editor, Scored) and trained.sureness is not None
+    features = run.data.features.rows(run.catalog.rows(split="evaluation", dense=True))
+    kind = trained.schema.types[0]
+    wish = (kind, trained.schema.of(kind)[0])
+    _, found = GalleryIndex(editor, features).search(features[:3], 4, wish)
+    gallery = SureGallery(trained.sureness, editor.embedders, features)
+    said = gallery.of(features[:3], dict([wish]), found)
+    assert said.attribute.shape == said.combination.shape == (3, 4)
+    assert all(wish[1] in text for text in said.texts())
+    assert ((said.answer > 0) & (said.answer < 1)).all()
+
+
+def test_a_method_without_calibrated_embedders_says_nothing(trained: Path) -> None:
+    folder = trained / "runs" / "wardrobe"
+    assert Trained.open(folder).sureness is None
+    found = json.loads((folder / "report" / "metrics.json").read_text())
+    assert found["calibration"] == {}
+    assert not (folder / "report" / "figures" / "reliability.png").exists()
+    assert "How sure" not in (folder / "report" / "index.html").read_text()
+
+
+def test_no_evaluation_image_is_looked_at_when_it_is_measured(plus: Path, tmp_path: Path) -> None:
+    """Other features of the evaluation images change nothing of it."""
+    run, _ = open_folder(plus / "runs" / "wardrobe")
+    folder = run.folder / "methods" / "flam_plus"
+    before = (folder / FILE).read_text()
+    vectors = run.data.features.rows(np.arange(len(run.catalog))).numpy().copy()
+    vectors[run.catalog.rows(split="evaluation")] = 7.0
+    run.data._store = FeatureStore(tmp_path, vectors, run.data.features.manifest)
+    (folder / FILE).unlink()
+    keep_sureness(run, require(folder, "flam_plus"), require(folder / "embedder", "embedder"))
+    assert (folder / FILE).read_text() == before
