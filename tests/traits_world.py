@@ -51,6 +51,9 @@ class Shift:
         return features
 
     def edit(self, features: torch.Tensor, target_type: str, target_class: str) -> torch.Tensor:
+        return self.moved(features, target_type, target_class)
+
+    def moved(self, features: torch.Tensor, target_type: str, target_class: str) -> torch.Tensor:
         return features + self.directions[target_type, target_class]
 
 
@@ -62,7 +65,7 @@ class Exact(Shift):
     def __init__(self) -> None:
         pass
 
-    def edit(self, features: torch.Tensor, target_type: str, target_class: str) -> torch.Tensor:
+    def moved(self, features: torch.Tensor, target_type: str, target_class: str) -> torch.Tensor:
         t = SCHEMA.types.index(target_type)
         starts = np.cumsum([0, *SCHEMA.sizes])
         edited = features.clone()
@@ -79,7 +82,7 @@ class Jump(Exact):
     def __init__(self, data: EvaluationSet) -> None:
         self.data, self.rng = data, np.random.default_rng(0)
 
-    def edit(self, features: torch.Tensor, target_type: str, target_class: str) -> torch.Tensor:
+    def moved(self, features: torch.Tensor, target_type: str, target_class: str) -> torch.Tensor:
         t, c = SCHEMA.types.index(target_type), SCHEMA.index(target_type, target_class)
         right = np.flatnonzero(self.data.labels[:, t] == c)
         return self.data.features[torch.from_numpy(self.rng.choice(right, len(features)))]

@@ -32,7 +32,7 @@ def figures(editor: Editor, data: EvaluationSet) -> dict[str, dict[str, float]]:
     return {kind: {name: f.value for name, f in of.items()} for kind, of in found.items()}
 
 
-def slow(editor: Editor, data: EvaluationSet) -> dict[str, dict[str, float]]:
+def slow(editor: Shift, data: EvaluationSet) -> dict[str, dict[str, float]]:
     """One ranking of all other images an edit."""
     gallery = data.features.numpy().astype(float)
     gallery = gallery / np.linalg.norm(gallery, axis=1, keepdims=True)
@@ -46,7 +46,7 @@ def slow(editor: Editor, data: EvaluationSet) -> dict[str, dict[str, float]]:
                 wanted[t] = c
                 if data.labels[query, t] == c or tuple(wanted.tolist()) not in have:
                     continue
-                vector = editor.edit(data.features[query : query + 1], name, class_name)
+                vector = editor.moved(data.features[query : query + 1], name, class_name)
                 scores = gallery[others] @ vector[0].numpy().astype(float)
                 same = data.labels[others] == wanted
                 untouched = np.delete(same, t, axis=1)
