@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from flam_pl.__main__ import main
+from flam_pl.datasets.wardrobe.garment import KEPT_TRAITS
 from flam_pl.editing.editor import Editor
 from flam_pl.galleries.index import GalleryIndex
 from flam_pl.stages import whitening
@@ -37,6 +38,31 @@ def test_report_holds_every_figure_with_its_interval(trained: Path) -> None:
             for figure in figures.values():
                 assert 0 <= figure["low"] <= figure["value"] <= figure["high"] <= 1
                 assert figure["n"] > 0
+    for method in METHODS:
+        for measure in ("results", "hits"):
+            for ending in ("", "_to_no_edit"):
+                of_traits = found["kept"][method][measure + ending]
+                assert list(of_traits) == ["mean", *KEPT_TRAITS]
+                assert of_traits["mean"].keys() == found["kept"]["flam"][measure]["mean"].keys()
+        ndcg = found["ndcg"][method]
+        assert list(ndcg) == ["all", "target", "other"]
+        for figures in ndcg.values():
+            assert list(figures) == [
+                "NDCG@1",
+                "NDCG@5",
+                "NDCG@10",
+                "NDCG@20",
+                "NDCG@50",
+                "NDCG@100",
+            ]
+            assert all(0 < figure["value"] <= 1 for figure in figures.values())
+            assert figures["NDCG@1"]["n"] == found["edits"]["evaluated"]
+    # the plain search keeps the other attributes better than it finds the wanted one
+    plain = found["ndcg"]["no_edit"]
+    assert plain["other"]["NDCG@1"]["value"] > plain["target"]["NDCG@1"]["value"]
+    assert {f["value"] for f in found["kept"]["no_edit"]["results_to_no_edit"]["fit"].values()} == {
+        1
+    }
     # the types together are all edits
     counts = [found["fam"]["flam"][t]["T@1"]["n"] for t in ("shape", "color", "pattern")]
     assert sum(counts) == found["fam"]["flam"]["all"]["T@1"]["n"] == found["edits"]["evaluated"]
@@ -50,7 +76,9 @@ def test_report_holds_every_figure_with_its_interval(trained: Path) -> None:
         assert (report / "figures" / f"{picture}.png").stat().st_size > 1000
         assert f"figures/{picture}.png" in page
     assert "http" not in page  # shown without a network
-    assert "no edit" in (report / "tables.md").read_text()
+    tables = (report / "tables.md").read_text()
+    assert "no edit" in tables and "## Kept traits, hits only\n" in tables
+    assert "## NDCG, target attribute\n" in tables
 
 
 def test_checkpoints_hold_only_tensors_and_plain_types(trained: Path) -> None:

@@ -33,6 +33,8 @@ from flam_pl.data.images import Preprocess, read_image
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.editing.baselines import NoEdit
 from flam_pl.editing.evaluation import evaluate_edits
+from flam_pl.editing.kept import KeptTraits
+from flam_pl.editing.ndcg import AttributeNDCG
 from flam_pl.editing.searches import EvaluationSet
 from flam_pl.nets.backbone import Backbone
 from flam_pl.nets.embedder import Embedders
@@ -43,7 +45,7 @@ from flam_pl.stages.manipulator import ManipulatorStage
 from flam_pl.stages.training import make_trainer
 
 SCHEMA = AttributeSchema({name: tuple("abcdefghij") for name in ("shape", "color", "pattern")})
-ROWS, STEPS, PAIRS, IMAGES, EVALUATED = 4000, 40, 5, 1024, 5000
+ROWS, STEPS, PAIRS, IMAGES, EVALUATED, TRAITS = 4000, 40, 5, 1024, 5000, 9
 
 
 class Stopwatch(Callback):
@@ -233,19 +235,20 @@ def extraction_sides(
 
 
 def evaluation_sides(config: Config) -> tuple[Callable[[], float], Callable[[], float]]:
-    """T@k of every edit of 5,000 queries in 5,000 images of 1,024 dimensions, against nothing but
-    the matrix products and the heads of the rankings."""
+    """T@k, kept traits and NDCG@k of every edit of 5,000 queries in 5,000 images of 1,024
+    dimensions, against nothing but the matrix products and the heads of the rankings."""
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 10, (EVALUATED, len(SCHEMA.types)))
     everyone, nobody = np.arange(EVALUATED), np.full(EVALUATED, -1)
     features = torch.randn(EVALUATED, 1024)
-    data = EvaluationSet(SCHEMA, features, labels, everyone, nobody, nobody)
+    traits = {f"trait {i}": rng.integers(-1, 6, EVALUATED) for i in range(TRAITS)}
+    data = EvaluationSet(SCHEMA, features, labels, everyone, nobody, nobody, traits)
     ks = config.evaluation.ks
     asked = evaluate_edits(NoEdit(), data, ks).asked
 
     def ours() -> float:
         started = time.perf_counter()
-        evaluate_edits(NoEdit(), data, ks)
+        evaluate_edits(NoEdit(), data, ks, also=[KeptTraits(data, ks), AttributeNDCG(data, ks)])
         return time.perf_counter() - started
 
     @torch.inference_mode()

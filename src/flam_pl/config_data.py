@@ -125,6 +125,9 @@ class TableData(SplitData):
     """The table's own names of columns and what they are here, e.g. ``[photo:path]``."""
     extras: list[str] = field(default_factory=list)
     """Further columns to keep: attributes that nobody trains on."""
+    traits: list[str] = field(default_factory=list)
+    """Columns nobody trains on that an edited search should keep, e.g. ``[gender, brand]``: the
+    report says how well each method does. They need not be named in ``extras`` as well."""
 
 
 @dataclass

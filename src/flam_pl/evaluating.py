@@ -22,8 +22,11 @@ from flam_pl.data.datamodule import FlamDataModule
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.inspection import check_usable, edits_cannot_be_evaluated
 from flam_pl.datasets.sources import open_catalog
+from flam_pl.datasets.traits import trait_codes
 from flam_pl.editing.classification import evaluate_classification
 from flam_pl.editing.evaluation import evaluate_edits, evaluate_instances
+from flam_pl.editing.kept import KeptTraits
+from flam_pl.editing.ndcg import AttributeNDCG
 from flam_pl.editing.outcomes import Outcomes
 from flam_pl.editing.scored import Scored
 from flam_pl.editing.searches import EvaluationSet
@@ -187,6 +190,8 @@ NO_EDITS: dict[str, Any] = {
     "fam": {},
     "counterfactual": {},
     "classification": {},
+    "kept": {},
+    "ndcg": {},
     "edits": {"evaluated": 0, "impossible": 0},
     "calibration": {},
 }
@@ -199,14 +204,24 @@ def measure_edits(
     """The parts of the metrics that are about edits: those of ``NO_EDITS``."""
     fam: dict[str, Any] = {}
     counterfactual: dict[str, Any] = {}
+    kept: dict[str, Any] = {}
+    ndcg: dict[str, Any] = {}
+    unedited: KeptTraits | None = None
     chance = (settings.resamples, settings.seed)
     for editor in trained.editors():
+        traits, ranks = KeptTraits(data, settings.ks), AttributeNDCG(data, settings.ks)
         results = evaluate_edits(
             editor,
             data,
             settings.ks,
             partial(tqdm, desc=f"edits: {editor.name}", leave=False),
+            also=[traits, ranks],
         )
+        unedited = unedited or traits  # the first method is the plain search
+        if data.traits:
+            shares = traits.figures(unedited, *chance)
+            kept[editor.name] = {measure: as_dicts(of) for measure, of in shares.items()}
+        ndcg[editor.name] = as_dicts(ranks.figures(*chance))
         fam[editor.name] = as_dicts(results.figures(*chance))
         if len(results.counterfactual[0]):
             found = results.counterfactual_figures(*chance)
@@ -219,6 +234,8 @@ def measure_edits(
         "fam": fam,
         "counterfactual": counterfactual,
         "classification": as_dicts(classified or {}),
+        "kept": kept,
+        "ndcg": ndcg,
         "edits": {"evaluated": results.evaluated, "impossible": results.impossible},
         "calibration": measure_calibration(trained, data, settings),
     }
@@ -277,6 +294,7 @@ def measured_from(run: Run, trained: Trained) -> str:
         checkpoints={name: record.checkpoint for name, record in trained.records.items()},
         features=run.data.features.manifest.fingerprint(),
         labels=run.catalog.label_fingerprint(),
+        traits={name: codes.tolist() for name, codes in trait_codes(run.catalog).items()},
         gallery=run.catalog.gallery,
         evaluation=to_plain(run.config.evaluation),
         **({"sureness": asdict(trained.sureness)} if trained.sureness else {}),

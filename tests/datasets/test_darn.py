@@ -72,6 +72,7 @@ def test_newer_and_older_names_hold_the_same(root: Path, tmp_path: Path) -> None
     assert table["pattern"].isna().tolist()[:4] == [True, False, False, True]
     assert table["sleeve_length"].notna().sum() == 20
     assert set(mini.extras) == {*darn.ATTRIBUTES, "published_split"} - set(darn.NAMES.values())
+    assert set(mini.traits) == set(mini.extras) - {"published_split"}
     check_usable(mini)
 
 

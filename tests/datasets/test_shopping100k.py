@@ -86,6 +86,7 @@ def test_the_own_layout(root: Path) -> None:
     assert table["color"].isna().tolist()[:8] == [True, *[False] * 6, True]
     assert table["pattern"].tolist()[1:3] == ["11", "10"]
     assert set(mini.extras) == {*ATTRIBUTES} - {"category", "color", "pattern"}
+    assert mini.traits == mini.extras
     assert table["pocket"].notna().sum() == 8
     assert len(mini.rows("evaluation", dense=True)) == 15
     assert len(mini.rows("val", dense=True)) == 4

@@ -88,6 +88,14 @@ def test_renames_images_root_and_extras(tmp_path: Path) -> None:
         read(path, columns={"photo": "path", "farbe": "season"})
 
 
+def test_traits_are_kept_as_extras_once(tmp_path: Path) -> None:
+    path = write(tmp_path, frame().assign(season="fall", brand="Roxy", gender="women"))
+    mini = read(path, extras=["season", "brand"], traits=["brand", "gender"])
+    assert mini.extras == ("season", "brand", "gender") and mini.traits == ("brand", "gender")
+    with pytest.raises(FlamError, match="no column for sleeve.*data.traits"):
+        read(path, traits=["sleeve"])
+
+
 def test_a_column_called_image_needs_no_rename(tmp_path: Path) -> None:
     assert len(read(write(tmp_path, frame().rename(columns={"path": "image"})))) == 13
 

@@ -69,6 +69,7 @@ def test_they_follow_the_catalog_as_training_images(root: Path, folder: Path) ->
     note = f"5 unlabelled images of {folder} for the manipulator"
     assert note in mini.notes and note in describe(mini)
     assert (mini.extras, mini.gallery) == (plain.extras, plain.gallery)
+    assert mini.traits == plain.traits
     check_usable(mini)
 
 

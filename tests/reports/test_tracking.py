@@ -32,19 +32,32 @@ def figure(value: float, n: int = 5) -> dict[str, float]:
 
 
 def test_numbers_of_a_report() -> None:
-    metrics = {
+    metrics: dict[str, Any] = {
         "fir": {"R@1": figure(0.7)},
         "fam": {"flam": {"all": {"T@1": figure(0.3)}, "color": {"T@1": figure(0.4)}}},
         "counterfactual": {"flam": {"CF@1": figure(0.2), "CF@5": figure(0.0, n=0)}},
     }
+    kept = {"mean": {"kept@5": figure(0.5)}, "brand": {"kept@5": figure(0.6)}}
+    hits = {"mean": {"kept_hits@5": figure(0.1, n=0)}, "brand": {"kept_hits@5": figure(0.1)}}
+    metrics["kept"] = {"flam": {"results": kept, "hits": hits}}
+    metrics["ndcg"] = {"flam": {"all": {"NDCG@5": figure(0.8)}, "other": {"NDCG@5": figure(0.9)}}}
     # what nothing counted for is no number
-    assert summary(metrics) == {"R@1": 0.7, "flam/T@1": 0.3, "flam/CF@1": 0.2}
+    edits = {"flam/T@1": 0.3, "flam/CF@1": 0.2, "flam/kept@5": 0.5, "flam/NDCG@5": 0.8}
+    assert summary(metrics) == {"R@1": 0.7, **edits}
     found = tables(metrics)
     assert found["edits"] == [
         {"edits of": "all", "method": "FLAM", "T@1": ".300 [.200, .400]"},
         {"edits of": "color", "method": "FLAM", "T@1": ".400 [.300, .500]"},
     ]
     assert found["counterfactuals"][0]["CF@5"] == "-"
+    assert found["kept"][1] == {
+        "results": "results",
+        "trait": "brand",
+        "method": "FLAM",
+        "@5": ".600 [.500, .700]",
+    }
+    assert [row["@5"][:4] for row in found["kept"]] == [".500", ".600", "-", ".100"]
+    assert [row["attributes"] for row in found["ndcg"]] == ["all", "other"]
     assert found["instances"] == [{"R@1": ".700 [.600, .800]"}]
 
 

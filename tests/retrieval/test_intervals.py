@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from flam_pl.retrieval.intervals import bootstrap
+from flam_pl.retrieval.intervals import bootstrap, figure_of, ratio, resampled
 
 
 def normal_width(share: float, n: int) -> float:
@@ -97,3 +97,38 @@ def test_resamples_are_the_same_however_many_are_drawn_at_once(
     blocks = bootstrap(hits, counts, resamples=130)
     monkeypatch.setattr("flam_pl.retrieval.intervals.BLOCK", 130)
     assert bootstrap(hits, counts, resamples=130) == blocks
+
+
+def test_totals_as_measured_come_first_and_resamples_draw_whole_queries() -> None:
+    sums = np.array([[1.0, 10.0], [2.0, 20.0], [4.0, 40.0]])
+    totals = resampled(sums, resamples=400, seed=3)
+    assert totals.shape == (401, 2) and totals[0].tolist() == [7.0, 70.0]
+    assert np.array_equal(totals[:, 1], 10 * totals[:, 0])  # the columns of a query stay together
+    assert set(totals[1:, 0]) <= {
+        float(a + b + c) for a in (1, 2, 4) for b in (1, 2, 4) for c in (1, 2, 4)
+    }
+    assert totals[1:, 0].mean() == pytest.approx(7, abs=0.4)  # its standard error is 0.11
+
+
+def test_a_figure_of_totals_is_that_of_the_bootstrap() -> None:
+    hits, counts = np.arange(40) % 3, np.full(40, 3)
+    totals = resampled(np.stack([hits, counts], axis=1), resamples=200, seed=4)
+    figure = figure_of(ratio(totals[:, 0], totals[:, 1]), 120)
+    assert figure == bootstrap(hits, counts, resamples=200, seed=4)
+
+
+def test_what_two_methods_share_drops_out_of_their_ratio() -> None:
+    """Twice as good on every query: the ratio is known exactly, though neither figure is."""
+    rng = np.random.default_rng(0)
+    plain, counts = rng.random(50), np.ones(50)
+    totals = resampled(np.stack([2 * plain, plain, counts], axis=1), resamples=100)
+    doubled = figure_of(ratio(totals[:, 0], totals[:, 1]), 50)
+    assert (doubled.value, doubled.low, doubled.high) == pytest.approx((2, 2, 2))
+    one = figure_of(ratio(totals[:, 1], totals[:, 2]), 50)
+    assert one.high - one.low > 0.1
+
+
+def test_a_ratio_to_nothing_is_no_figure() -> None:
+    values = ratio(np.array([1.0, 2.0]), np.array([0.0, 4.0]))
+    assert math.isnan(values[0]) and values[1] == 0.5
+    assert figure_of(values, 3).n == 0 and figure_of(values[1:], 0).n == 0

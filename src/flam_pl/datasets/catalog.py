@@ -53,6 +53,7 @@ class Catalog:
             attribute type, then the extras.
         schema: attribute types and their classes; a label outside it is an error, not "unlabelled".
         extras: columns nobody trains on (gender, season, ...), kept for inspection.
+        traits: those extras that an edited search should keep: what of an item no edit asks about.
         dropped: what the reader left out, and why.
         notes: what the reader found worth saying: counts that differ from the published ones, ...
         gallery: splits whose shop images are searched in instance retrieval.
@@ -66,6 +67,7 @@ class Catalog:
     dropped: tuple[Dropped, ...] = ()
     notes: tuple[str, ...] = ()
     gallery: tuple[str, ...] = ("evaluation",)
+    traits: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Raises: CatalogError: naming the first column, row and value that is not allowed."""
@@ -85,6 +87,7 @@ class Catalog:
         dropped: Sequence[Dropped] = (),
         notes: Sequence[str] = (),
         gallery: Sequence[str] = ("evaluation",),
+        traits: Sequence[str] = (),
     ) -> Catalog:
         """A Catalog from a table that may lack what has an obvious default.
 
@@ -119,6 +122,7 @@ class Catalog:
             tuple(dropped),
             tuple(notes),
             tuple(gallery),
+            tuple(traits),
         )
 
     def __len__(self) -> int:
@@ -257,6 +261,12 @@ class Catalog:
             raise CatalogError(
                 f"{self.name}: {', '.join(taken)} cannot name an attribute type or an extra, since "
                 f"every catalog has the columns {', '.join(COLUMNS)}. Rename the column."
+            )
+        unknown = [name for name in self.traits if name not in self.extras]
+        if unknown:
+            raise CatalogError(
+                f"{self.name}: the trait(s) {', '.join(unknown)} are no extra; a trait is one of "
+                f"the columns nobody trains on: {', '.join(self.extras) or 'there are none'}"
             )
         wanted = (*COLUMNS, *self.schema.types, *self.extras)
         missing = [column for column in wanted if column not in self.table]

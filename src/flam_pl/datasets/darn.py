@@ -119,7 +119,8 @@ def read_darn(
     )
     table["domain"] = "shop"
     table = with_distorted_views(table, wanted)
-    return Catalog.build("darn", root, table, schema, (*extras, "published_split"), dropped, notes)
+    kept = (*extras, "published_split")
+    return Catalog.build("darn", root, table, schema, kept, dropped, notes, traits=extras)
 
 
 def _read_meta(path: Path) -> _Meta:

@@ -22,6 +22,9 @@ from flam_pl.errors import FlamError
 
 TYPES = ("shape", "color", "pattern")
 EXTRAS = ("gender", "season", "usage", "brand", "subCategory", "name")
+TRAITS = ("gender", "season", "usage", "brand")
+"""What an edit should keep. Not subCategory: the articleType implies it (all Jeans are Bottomwear),
+so an edit of shape would be blamed for doing as it was told. Not the name, which is the item."""
 
 FIELDS = (
     "id",
@@ -110,7 +113,9 @@ def read_fashion_products(
     )
     table["domain"] = "shop"
     table = with_distorted_views(table, schema.types)
-    return Catalog.build("fashion_products", root, table, schema, EXTRAS, dropped, notes)
+    return Catalog.build(
+        "fashion_products", root, table, schema, EXTRAS, dropped, notes, traits=TRAITS
+    )
 
 
 def pattern_of(name: str) -> str | None:

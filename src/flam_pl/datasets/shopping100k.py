@@ -115,7 +115,7 @@ def read_shopping100k(
         table.loc[drawn.index, "split"] = drawn
     table["domain"] = "shop"
     table = with_distorted_views(table, wanted)
-    return Catalog.build("shopping100k", root, table, schema, extras, dropped, notes)
+    return Catalog.build("shopping100k", root, table, schema, extras, dropped, notes, traits=extras)
 
 
 def _read_attributes(folder: Path, needed: set[str]) -> tuple[pd.DataFrame, SparseLabels]:

@@ -31,7 +31,7 @@ from flam_pl.datasets.shopping100k import read_shopping100k
 from flam_pl.datasets.table import read_table
 from flam_pl.datasets.unlabelled import with_unlabelled
 from flam_pl.datasets.wardrobe.drawing import draw_wardrobe
-from flam_pl.datasets.wardrobe.garment import SCHEMA
+from flam_pl.datasets.wardrobe.garment import KEPT_TRAITS, SCHEMA
 from flam_pl.errors import FlamError
 
 Reader = Callable[[Path, Any, AttributeSchema | None], Catalog]
@@ -83,7 +83,7 @@ def _wardrobe(root: Path, data: WardrobeData, schema: AttributeSchema | None) ->
         table["split"] = "evaluation"
         for name in SCHEMA.types:
             table[name] = table[f"true_{name}"]
-    return Catalog.build(data.name, root, table, SCHEMA, extras=extras)
+    return Catalog.build(data.name, root, table, SCHEMA, extras=extras, traits=KEPT_TRAITS)
 
 
 def _split_options(data: SplitData) -> dict[str, int]:
@@ -108,6 +108,7 @@ def _table(root: Path, data: TableData, schema: AttributeSchema | None) -> Catal
         types=data.types,
         columns=renamed(data.columns),
         extras=data.extras,
+        traits=data.traits,
         images=Path(data.images).expanduser() if data.images else None,
         schema=schema,
         **_split_options(data),

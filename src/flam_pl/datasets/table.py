@@ -47,6 +47,7 @@ def read_table(
     columns: Mapping[str, str] | None = None,
     images: Path | None = None,
     extras: Sequence[str] = (),
+    traits: Sequence[str] = (),
     classes: int = 10,
     evaluation: int = 1200,
     validation: int = 300,
@@ -68,6 +69,7 @@ def read_table(
         columns: renames, column of the file -> name here, such as ``{"photo": "path"}``.
         images: folder the image paths are relative to; None means the table's own folder.
         extras: further columns to keep for inspection (names after renaming).
+        traits: further columns that an edited search should keep (names after renaming).
         classes: most frequent classes to keep a type; rarer ones become unlabelled.
         evaluation: dense rows to evaluate, where the table has no split.
         validation: dense rows to validate on, where the table has no split.
@@ -82,6 +84,7 @@ def read_table(
     path = Path(path)
     images = path.parent if images is None else Path(images)
     types = tuple(types) if schema is None else schema.types
+    extras = tuple(dict.fromkeys((*extras, *traits)))
     table = _renamed(_load(path), columns or {}, path)
     _require_columns(table, (*types, *extras), path)
     # Nothing else comes along: a user's own "view" may mean "front" or "back".
@@ -113,7 +116,7 @@ def read_table(
         table["domain"] = np.where(first, "shop", "consumer")
     if not has_item_pairs(table):
         table = with_distorted_views(table, types)
-    return Catalog.build(path.stem, images, table, schema, extras, dropped, notes)
+    return Catalog.build(path.stem, images, table, schema, extras, dropped, notes, traits=traits)
 
 
 def _load(path: Path) -> pd.DataFrame:
@@ -205,7 +208,7 @@ def _require_columns(table: pd.DataFrame, wanted: Sequence[str], path: Path) -> 
         raise FlamError(
             f"{path} has no column for {', '.join(missing)}; it has {have}. Name the right columns "
             f"by data.columns, for example data.columns=[my_column:{missing[0]}], or name in "
-            "data.types (and data.extras) what the table has."
+            "data.types (and data.extras, data.traits) what the table has."
         )
 
 

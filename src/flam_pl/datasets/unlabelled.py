@@ -68,4 +68,5 @@ def with_unlabelled(catalog: Catalog, folder: Path) -> Catalog:
         catalog.dropped,
         (*catalog.notes, note),
         catalog.gallery,
+        catalog.traits,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from flam_pl.editing.editor import Editor
-from flam_pl.editing.searches import EvaluationSet, Progress, edited_searches
+from flam_pl.editing.searches import EditedSearch, EvaluationSet, Progress, edited_searches
 from flam_pl.retrieval.intervals import Figure, bootstrap
 from flam_pl.retrieval.metrics import hits_at
 from flam_pl.retrieval.search import top_k
@@ -83,17 +84,27 @@ class EditResults:
         }
 
 
+class Measure(Protocol):
+    """Whatever else is measured of the same searches, summed for each query image."""
+
+    def add(self, search: EditedSearch) -> None:
+        """Count what one edit found."""
+        ...
+
+
 @torch.inference_mode()
 def evaluate_edits(
     editor: Editor,
     data: EvaluationSet,
     ks: Sequence[int],
     progress: Progress = lambda edits: edits,
+    also: Sequence[Measure] = (),
 ) -> EditResults:
     """Every query, every type, every other class; memory does not grow with the number of edits.
 
     Args:
         progress: wraps the list of (type, class) pairs, e.g. with a progress bar.
+        also: what is shown every search as well, so that one pass serves all that is measured.
     """
     device = data.features.device
     codes = torch.from_numpy(data.combinations).to(device)
@@ -115,6 +126,8 @@ def evaluate_edits(
             rows = torch.from_numpy(has_twin).to(device)
             cf_query.append(search.numbers[has_twin])
             cf_found.append(hits_at(items[search.found[rows]], twin_items, ks).cpu().numpy())
+        for measure in also:
+            measure.add(search)
     counterfactual = (
         np.concatenate([np.zeros(0, np.int64), *cf_query]),
         np.concatenate([np.zeros((0, len(ks)), bool), *cf_found]),

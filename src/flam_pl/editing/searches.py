@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from flam_pl.attributes import AttributeSchema
 from flam_pl.data.feature_store import FeatureStore
 from flam_pl.datasets.catalog import Catalog
+from flam_pl.datasets.traits import trait_codes
 from flam_pl.editing.editor import Editor
 from flam_pl.editing.scored import Scored
 from flam_pl.retrieval.search import top_k
@@ -31,6 +32,7 @@ class EvaluationSet:
         queries: positions that ask, ``(Q,)``; a query is never in its own gallery.
         items: item code of each image ``(N,)``, -1 for none.
         original: for a counterfactual the code of the item it was made from, else -1, ``(N,)``.
+        traits: of each trait the code of each image, -1 for no value, ``(N,)``.
     """
 
     schema: AttributeSchema
@@ -39,6 +41,7 @@ class EvaluationSet:
     queries: np.ndarray
     items: np.ndarray
     original: np.ndarray
+    traits: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @classmethod
     def of(cls, catalog: Catalog, store: FeatureStore, rows: np.ndarray) -> EvaluationSet:
@@ -53,6 +56,7 @@ class EvaluationSet:
             np.flatnonzero((made_from == "").to_numpy(bool)),
             catalog.items[rows],
             original,
+            {name: codes[rows] for name, codes in trait_codes(catalog).items()},
         )
 
     @cached_property

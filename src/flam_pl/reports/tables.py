@@ -7,6 +7,8 @@ from typing import Any
 
 from tabulate import tabulate
 
+from flam_pl.editing.kept import MEAN, MEASURES, RELATIVE
+
 TITLES = {
     "no_edit": "no edit",
     "arithmetic": "arithmetic",
@@ -111,6 +113,73 @@ def _edit_sections(metrics: Mapping[str, Any], style: str) -> list[tuple[str, st
                 methods_table(metrics["counterfactual"], style),
             )
         )
+    return parts + _kept_sections(metrics, style) + _ndcg_sections(metrics, style)
+
+
+KEPT = {
+    "results": (
+        "all results",
+        "kept@k: share of the first k results that agree with the query in a trait, averaged over "
+        "{traits}, which nobody trains on and no edit asks for; where the query or the result has "
+        "no value, nothing is counted. No edit keeps the most and finds the least: read it beside "
+        "T@k.",
+    ),
+    "hits": (
+        "hits only",
+        "kept_hits@k: the same over only those of the first k results that have exactly the wanted "
+        "combination, so that nothing is gained by missing.",
+    ),
+}
+"""Of each measure of kept traits: what the title says of it, and its explanation."""
+
+BY_TRAIT = 10
+"""The cut-off at which the traits are told apart, where it was measured."""
+
+
+def _kept_sections(metrics: Mapping[str, Any], style: str) -> list[tuple[str, str, str]]:
+    """What the edits keep, mean and by trait; a data set without traits has none."""
+    kept = metrics.get("kept") or {}
+    if not kept:
+        return []
+    of_traits = next(iter(kept.values()))["results"]
+    traits = [name for name in of_traits if name != MEAN]
+    cut_offs = [name.partition("@")[2] for name in of_traits[MEAN]]
+    k = str(BY_TRAIT) if str(BY_TRAIT) in cut_offs else cut_offs[-1]
+    parts = []
+    for measure, (which, how) in KEPT.items():
+        title = f"Kept traits, {which}"
+        means = {m: of[measure][MEAN] for m, of in kept.items()}
+        parts.append((title, how.format(traits=", ".join(traits)), methods_table(means, style)))
+        means = {m: of[measure + RELATIVE][MEAN] for m, of in kept.items()}
+        how = "The same divided by kept@k of no edit (of all its results), resampled together."
+        parts.append((f"{title}, relative to no edit", how, methods_table(means, style)))
+        at_k = {
+            m: {t: of[measure][t][f"{MEASURES[measure]}@{k}"] for t in traits}
+            for m, of in kept.items()
+        }
+        how = f"{MEASURES[measure]}@{k} of each trait."
+        parts.append((f"{title}, by trait", how, methods_table(at_k, style)))
+    return parts
+
+
+NDCG = {
+    "all": "2^r - 1 is gained at each rank, discounted by log2(rank + 1), with r the share of all "
+    "attributes that are as wanted; 1 is the gallery without the query in the order of r.",
+    "target": "r is 1 where the edited attribute has the wanted class, else 0.",
+    "other": "r is the share of the attributes that were not edited and that are the query's.",
+}
+"""What the relevance r of a result is, by kind."""
+
+
+def _ndcg_sections(metrics: Mapping[str, Any], style: str) -> list[tuple[str, str, str]]:
+    """NDCG@k by kind of relevance, in the order of ``NDCG``."""
+    by_method = metrics.get("ndcg") or {}
+    parts = []
+    for kind, how in NDCG.items():
+        of_kind = {m: of[kind] for m, of in by_method.items() if kind in of}
+        if of_kind:
+            title = f"NDCG, {kind} attribute{'' if kind == 'target' else 's'}"
+            parts.append((title, how, methods_table(of_kind, style)))
     return parts
 
 

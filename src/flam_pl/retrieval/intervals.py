@@ -24,6 +24,10 @@ class Figure:
         return {name: v if v == v else None for name, v in asdict(self).items()}
 
 
+NOTHING = Figure(float("nan"), float("nan"), float("nan"), 0)
+"""Where nothing was counted."""
+
+
 def bootstrap(
     hits: np.ndarray, counts: np.ndarray, *, resamples: int = 1000, seed: int = 0
 ) -> Figure:
@@ -44,13 +48,48 @@ def bootstrap(
     """
     hits, counts = np.asarray(hits, dtype=np.float64), np.asarray(counts, dtype=np.float64)
     if counts.sum() == 0:
-        return Figure(float("nan"), float("nan"), float("nan"), 0)
+        return NOTHING
+    totals = resampled(np.stack([hits, counts], axis=1), resamples=resamples, seed=seed)
+    return figure_of(ratio(totals[:, 0], totals[:, 1]), int(counts.sum()))
+
+
+def resampled(sums: np.ndarray, *, resamples: int = 1000, seed: int = 0) -> np.ndarray:
+    """Totals over the query images, and over each resample of them: many figures, one draw.
+
+    Figures that are computed from columns of one call are resampled together, so that a ratio of
+    two methods is paired: both of them meet the same queries.
+
+    Args:
+        sums: what was summed for each query image, ``(Q, columns)``; Q is at least 1.
+
+    Returns:
+        ``(1 + resamples, columns)`` float64, the totals as measured first.
+    """
+    sums = np.asarray(sums, dtype=np.float64)
     rng = np.random.default_rng(seed)
-    equal = np.full(len(hits), 1 / len(hits))
-    shares = []
+    equal = np.full(len(sums), 1 / len(sums))
+    totals = [sums.sum(axis=0, keepdims=True)]
     for start in range(0, resamples, BLOCK):
-        drawn = rng.multinomial(len(hits), equal, size=min(BLOCK, resamples - start))
-        totals = drawn @ counts
-        shares.append((drawn @ hits)[totals > 0] / totals[totals > 0])
-    low, high = np.quantile(np.concatenate(shares), [0.025, 0.975])
-    return Figure(float(hits.sum() / counts.sum()), float(low), float(high), int(counts.sum()))
+        drawn = rng.multinomial(len(sums), equal, size=min(BLOCK, resamples - start))
+        totals.append(drawn.astype(np.float64) @ sums)
+    return np.concatenate(totals)
+
+
+def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """above / below, nan where below is 0."""
+    nothing = np.full(np.broadcast_shapes(above.shape, below.shape), np.nan)
+    return np.divide(above, below, out=nothing, where=below > 0)
+
+
+def figure_of(values: np.ndarray, n: int) -> Figure:
+    """A figure and its percentile interval.
+
+    Args:
+        values: as measured, then of each resample, ``(1 + resamples,)``; resamples of nan, in
+            which nothing was counted, are left out.
+    """
+    value, drawn = float(values[0]), values[1:]
+    if value != value or n == 0:
+        return NOTHING
+    low, high = np.quantile(drawn[drawn == drawn], [0.025, 0.975])
+    return Figure(value, float(low), float(high), int(n))

@@ -127,6 +127,20 @@ TRAIT_COLUMNS = (
 )
 """The traits a catalogue row tells, in this order."""
 
+KEPT_TRAITS = (
+    "sleeve",
+    "neckline",
+    "collar",
+    "pockets",
+    "trim",
+    "logo",
+    "fit",
+    "length",
+    "second_color",
+)
+"""What an edit should keep. The others are told of garments that show nothing of them: a T-shirt
+has no cut, a solid one no scale and angle of a pattern, trousers show one button of the eight."""
+
 CONTRAST = 220.0
 """Least ``colors.distance`` of a second color from the ground: with less a pattern hardly shows."""
 

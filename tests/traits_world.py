@@ -1,0 +1,88 @@
+"""Images with traits beside their labels, and editors whose keeping is known beforehand."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from attribute_world import SCHEMA
+from flam_pl.editing.searches import EvaluationSet
+
+TRAITS = {"sleeve": 3, "brand": 4}
+
+
+def random_set(seed: int, rows: int = 60, dimension: int = 5) -> EvaluationSet:
+    """Features that say nothing; some images have no value of a trait, some do not ask."""
+    rng = np.random.default_rng(seed)
+    labels = np.stack([rng.integers(size, size=rows) for size in SCHEMA.sizes], axis=1)
+    traits = {n: rng.integers(-1, size, size=rows) for n, size in TRAITS.items()}
+    features = torch.from_numpy(rng.normal(size=(rows, dimension)).astype(np.float32))
+    queries = np.sort(rng.permutation(rows)[: rows * 2 // 3])
+    nobody = np.full(rows, -1)
+    return EvaluationSet(SCHEMA, features, labels, queries, nobody, nobody, traits)
+
+
+def one_hot_set(rows: int = 1500, seed: int = 0) -> EvaluationSet:
+    """Features that tell labels and traits exactly: a block of 0 and 1 for each of them."""
+    rng = np.random.default_rng(seed)
+    labels = np.stack([rng.integers(size, size=rows) for size in SCHEMA.sizes], axis=1)
+    traits = {n: rng.integers(size, size=rows) for n, size in TRAITS.items()}
+    blocks = [np.eye(size)[labels[:, t]] for t, size in enumerate(SCHEMA.sizes)]
+    blocks += [np.eye(size)[traits[name]] for name, size in TRAITS.items()]
+    features = torch.from_numpy(np.concatenate(blocks, axis=1).astype(np.float32))
+    nobody = np.full(rows, -1)
+    return EvaluationSet(SCHEMA, features, labels, np.arange(0, rows, 5), nobody, nobody, traits)
+
+
+class Shift:
+    """Adds a direction for each class: searches that are neither good nor all alike."""
+
+    name = "shift"
+
+    def __init__(self, seed: int, dimension: int) -> None:
+        draw = torch.Generator().manual_seed(seed)
+        self.directions = {
+            (name, c): torch.randn(dimension, generator=draw)
+            for name in SCHEMA.types
+            for c in SCHEMA.of(name)
+        }
+
+    def represent(self, features: torch.Tensor) -> torch.Tensor:
+        return features
+
+    def edit(self, features: torch.Tensor, target_type: str, target_class: str) -> torch.Tensor:
+        return self.moved(features, target_type, target_class)
+
+    def moved(self, features: torch.Tensor, target_type: str, target_class: str) -> torch.Tensor:
+        return features + self.directions[target_type, target_class]
+
+
+class Exact(Shift):
+    """In one-hot features: the wanted class's 1 in the place of the old one."""
+
+    name = "exact"
+
+    def __init__(self) -> None:
+        pass
+
+    def moved(self, features: torch.Tensor, target_type: str, target_class: str) -> torch.Tensor:
+        t = SCHEMA.types.index(target_type)
+        starts = np.cumsum([0, *SCHEMA.sizes])
+        edited = features.clone()
+        edited[:, starts[t] : starts[t + 1]] = 0
+        edited[:, starts[t] + SCHEMA.index(target_type, target_class)] = 1
+        return edited
+
+
+class Jump(Exact):
+    """Jumps to random images of the wanted class: everything else changes."""
+
+    name = "jump"
+
+    def __init__(self, data: EvaluationSet) -> None:
+        self.data, self.rng = data, np.random.default_rng(0)
+
+    def moved(self, features: torch.Tensor, target_type: str, target_class: str) -> torch.Tensor:
+        t, c = SCHEMA.types.index(target_type), SCHEMA.index(target_type, target_class)
+        right = np.flatnonzero(self.data.labels[:, t] == c)
+        return self.data.features[torch.from_numpy(self.rng.choice(right, len(features)))]
