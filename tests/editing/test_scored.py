@@ -13,6 +13,7 @@ from flam_pl.editing.baselines import NoEdit
 from flam_pl.editing.evaluation import evaluate_edits
 from flam_pl.editing.scored import Scored
 from flam_pl.editing.searches import EvaluationSet
+from flam_pl.editing.wishes import Wish
 from flam_pl.galleries.index import GalleryIndex
 from flam_pl.losses.distillation import LEAST
 from flam_pl.nets.embedder import Embedders
@@ -33,7 +34,9 @@ def test_the_order_is_that_of_cosine_plus_weighted_agreement() -> None:
     queries = world.features[:4]
     gallery = F.normalize(world.features, dim=1)
     cosines, found = top_k(queries, gallery, 10)
-    order = scored.order(queries, "color", "blue", cosines, found, scored.classes(world.features))
+    order = scored.order(
+        queries, [Wish("color", "blue")], cosines, found, scored.classes(world.features)
+    )
     of_query, of_gallery = (
         net.log_probabilities(net(queries)),
         net.log_probabilities(net(world.features)),
@@ -68,9 +71,10 @@ def test_the_index_gives_the_scored_order() -> None:
     queries = world.features[:3]
     cosines, found = top_k(queries, F.normalize(world.features, dim=1), 15)
     classes = scored.classes(world.features)
-    order = scored.order(queries, "shape", "dress", cosines, found, classes)
+    dress = [Wish("shape", "dress")]
+    order = scored.order(queries, dress, cosines, found, classes)
     index = GalleryIndex(scored, world.features)
-    got, positions = index.search(queries, 6, ("shape", "dress"))
+    got, positions = index.search(queries, 6, dress)
     assert positions.tolist() == found.gather(1, order)[:, :6].tolist()
     np.testing.assert_allclose(got, cosines.gather(1, order)[:, :6], atol=1e-5)
     _, unedited = index.search(queries, 6)

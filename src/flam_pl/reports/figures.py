@@ -19,6 +19,7 @@ from flam_pl.data.images import read_image
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.editing.editor import Editor
 from flam_pl.editing.searches import EvaluationSet
+from flam_pl.editing.wishes import Wish
 from flam_pl.galleries.index import GalleryIndex
 from flam_pl.reports.tables import called
 
@@ -87,8 +88,8 @@ class Search:
     @classmethod
     def run(cls, example: Example, data: EvaluationSet, index: GalleryIndex, shown: int) -> Search:
         """The first ``shown`` results beside the query itself; ``index`` is of all of ``data``."""
-        edit = (example.target_type, example.target_class)
-        _, found = index.search(data.features[[example.query]], shown + 1, edit)
+        wishes = [Wish(example.target_type, example.target_class)]
+        _, found = index.search(data.features[[example.query]], shown + 1, wishes)
         results = [int(p) for p in found[0] if p != example.query][:shown]
         wanted = example.wanted(data)
         return cls(example, results, [bool((data.labels[p] == wanted).all()) for p in results])
