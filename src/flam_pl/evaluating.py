@@ -23,7 +23,9 @@ from flam_pl.datasets.inspection import check_usable, edits_cannot_be_evaluated
 from flam_pl.datasets.sources import open_catalog
 from flam_pl.editing.classification import evaluate_classification
 from flam_pl.editing.evaluation import evaluate_edits, evaluate_instances
+from flam_pl.editing.pairs import draw_double_edits, evaluate_double_edits
 from flam_pl.editing.searches import EvaluationSet
+from flam_pl.editing.strength import evaluate_strengths
 from flam_pl.errors import ConfigError
 from flam_pl.pipeline import Run, extract, usable
 from flam_pl.reports.report import METRICS, Report
@@ -181,6 +183,8 @@ def evaluation_device(config: Config) -> torch.device:
 
 NO_EDITS: dict[str, Any] = {
     "fam": {},
+    "fam_pairs": {},
+    "strength": {},
     "counterfactual": {},
     "classification": {},
     "edits": {"evaluated": 0, "impossible": 0},
@@ -193,8 +197,10 @@ def measure_edits(
 ) -> dict[str, Any]:
     """The parts of the metrics that are about edits: those of ``NO_EDITS``."""
     fam: dict[str, Any] = {}
+    fam_pairs: dict[str, Any] = {}
     counterfactual: dict[str, Any] = {}
     chance = (settings.resamples, settings.seed)
+    double = draw_double_edits(data, settings.pairs, settings.seed)
     for editor in trained.editors():
         results = evaluate_edits(
             editor,
@@ -206,12 +212,18 @@ def measure_edits(
         if len(results.counterfactual[0]):
             found = results.counterfactual_figures(*chance)
             counterfactual |= as_dicts({editor.name: found})
+        if len(double):
+            progress = partial(tqdm, desc=f"double edits: {editor.name}", leave=False)
+            pairs = evaluate_double_edits(editor, data, double, settings.ks, progress)
+            fam_pairs[editor.name] = as_dicts(pairs.figures(*chance))
     # the last editor is FLAM; which edits count is the same for all
     classified = trained.classifiers and evaluate_classification(
         trained.classifiers, editor, data, results.asked, *chance
     )
     return {
         "fam": fam,
+        "fam_pairs": fam_pairs,
+        "strength": as_dicts(evaluate_strengths(editor, data, *chance)),
         "counterfactual": counterfactual,
         "classification": as_dicts(classified or {}),
         "edits": {"evaluated": results.evaluated, "impossible": results.impossible},
