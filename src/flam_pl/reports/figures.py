@@ -138,6 +138,22 @@ def draw_searches(
     save(figure, path)
 
 
+def draw_results(path: Path, query: tuple[Path, str], results: Sequence[tuple[Path, str]]) -> None:
+    """A photo and what a search for it found, five a line; each with what is written above it."""
+    lines = max(1, -(-len(results) // SHOWN))
+    figure, axes = plt.subplots(
+        lines, SHOWN + 1, figsize=(1.5 * (SHOWN + 1), 1.9 * lines), squeeze=False
+    )
+    for axis in axes.flat:
+        axis.axis("off")
+    places = [axes[0, 0], *axes[:, 1:].flat]
+    for axis, (image, title) in zip(places, [query, *results], strict=False):
+        show_image(axis, image, QUERY if axis is axes[0, 0] else None)
+        axis.set_title(title, fontsize=7, pad=3, loc="left", parse_math=False)
+    figure.tight_layout(pad=0.3, w_pad=0.3, h_pad=0.3)
+    save(figure, path)
+
+
 def show_image(axis: Axes, path: Path, frame: str | None) -> None:
     """An image without ticks, in a frame of this color; None is a thin grey one."""
     axis.imshow(read_image(path).permute(1, 2, 0).numpy())
