@@ -54,7 +54,7 @@ def train_concat(run: Run, name: str, embedder: StageRecord) -> StageRecord:
     """Cls-Concat or Emb-Concat, which know nothing of the run's embedders but their space."""
     run.restart_chance()
     settings, catalog = run.config.concat, run.catalog
-    plain = to_plain(settings) | {"margin": run.config.embedder.margin}
+    plain = to_plain(settings) | {"loss": "triplet", "margin": run.config.embedder.margin}
     data = run.data.serve("labelled", settings.batch_size)
     rows, labelled = data.fitting_rows, data.feature_rows[0]
     architecture: dict[str, Any] = {
