@@ -33,6 +33,18 @@ def test_a_class_with_a_sign_in_its_name_is_that_class() -> None:
     assert parse_wishes(["fit=b+a"], odd)[0].mix == {"b": 0.5, "a": 0.5}
 
 
+def test_capitals_may_be_left_out_where_that_leaves_no_doubt() -> None:
+    schema = AttributeSchema({"Color": ("Navy Blue", "Red", "RED", "Blue")})
+    assert parse_wishes(["color=navy blue+BLUE:0.5"], schema) == [
+        Wish("Color", {"Navy Blue": 1, "Blue": 1}, 0.5)
+    ]
+    assert parse_wishes(["Color=Red"], schema) == [Wish("Color", "Red")]
+    with pytest.raises(WishError, match="no class 'red'"):
+        parse_wishes(["color=red"], schema)
+    with pytest.raises(WishError, match="did you mean 'Navy Blue'"):
+        parse_wishes(["color=navi blue"], schema)
+
+
 def test_an_example_is_asked_for_by_its_name() -> None:
     asked = []
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from flam_pl.editing.wishes import Wish, asked_vector, blend, in_order
 from flam_pl.nets.embedder import AttributeEmbedder, Embedders
@@ -27,10 +28,14 @@ class Flam:
         """G for one wish after the other, each on what the one before has left.
 
         The wanted embedding is the dictionary's of a class, the direction of the weighted sum of a
-        mix, phi_a(example) of an example.
+        mix, phi_a(example) of an example. In between a feature gets the query's length back: a G
+        that was trained by cosines may give any, and was trained on features as they are stored.
         """
         space = self.embedders.space
-        for wish in in_order(wishes, self.schema):
+        length = features.norm(dim=1, keepdim=True)
+        for number, wish in enumerate(in_order(wishes, self.schema)):
+            if number:
+                features = F.normalize(features, dim=1) * length
             embedder = self.embedders.of(wish.attribute_type)
 
             def embed(example: Tensor, embedder: AttributeEmbedder = embedder) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 
 from torch import Tensor
@@ -20,7 +20,8 @@ def parse_wishes(
     feature_of: Callable[[str], Tensor] | None = None,
 ) -> list[Wish]:
     """``type=class``, ``type=class+class`` for an even mix, ``type=@photo`` for an example; each
-    with ``:strength`` behind it where that is not 1.
+    with ``:strength`` behind it where that is not 1. Capitals may be left out where that leaves no
+    doubt.
 
     A class that is itself called ``a+b`` or ``a:1`` is read as that class.
 
@@ -44,27 +45,39 @@ def _parse(text: str, schema: AttributeSchema, feature_of: Callable[[str], Tenso
             f"{schema.of(schema.types[0])[0]}; a strength may follow: {schema.types[0]}="
             f"{schema.of(schema.types[0])[0]}:0.5"
         )
-    if name not in schema.types:
+    named = _known(name, schema.types)
+    if named is None:
         raise WishError(
             f"the wish {text!r}: there is no attribute type {name!r}{_meant(name, schema.types)}; "
             f"the types are {', '.join(schema.types)}"
         )
-    known = schema.of(name)
+    known = schema.of(named)
     strength = 1.0
-    if value not in known:
+    if _known(value, known) is None:
         value, strength = _split_strength(value, text)
-    if value.startswith(EXAMPLE) and value not in known:
+    whole = _known(value, known)
+    if whole is None and value.startswith(EXAMPLE):
         if feature_of is None:
             raise WishError(f"the wish {text!r}: an example photo cannot be given here")
-        return Wish(name, feature_of(value.removeprefix(EXAMPLE)), strength)
-    classes = [value] if value in known else [part.strip() for part in value.split("+")]
-    for class_name in classes:
-        if class_name not in known:
+        return Wish(named, feature_of(value.removeprefix(EXAMPLE)), strength)
+    classes = []
+    for word in [value] if whole else [part.strip() for part in value.split("+")]:
+        found = _known(word, known)
+        if found is None:
             raise WishError(
-                f"the wish {text!r}: {name} has no class {class_name!r}"
-                f"{_meant(class_name, known)}; its classes are {', '.join(known)}"
+                f"the wish {text!r}: {named} has no class {word!r}{_meant(word, known)}; its "
+                f"classes are {', '.join(known)}"
             )
-    return Wish(name, classes[0] if len(classes) == 1 else _even(classes), strength)
+        classes.append(found)
+    return Wish(named, classes[0] if len(classes) == 1 else _even(classes), strength)
+
+
+def _known(word: str, known: Sequence[str]) -> str | None:
+    """The word as the schema has it, else the only one that differs by nothing but capitals."""
+    if word in known:
+        return word
+    alike = [name for name in known if name.casefold() == word.casefold()]
+    return alike[0] if len(alike) == 1 else None
 
 
 def _split_strength(value: str, text: str) -> tuple[str, float]:
@@ -87,6 +100,7 @@ def _even(classes: Sequence[str]) -> dict[str, float]:
     return {name: float(classes.count(name)) for name in classes}
 
 
-def _meant(word: str, known: Iterable[str]) -> str:
-    close = get_close_matches(word, list(known), n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
+def _meant(word: str, known: Sequence[str]) -> str:
+    alike = {name.casefold(): name for name in known}
+    close = get_close_matches(word.casefold(), list(alike), n=1)
+    return f" (did you mean {alike[close[0]]!r}?)" if close else ""

@@ -153,8 +153,7 @@ def wanted_probabilities(
 def blend(before: Tensor, after: Tensor, strength: float) -> Tensor:
     """Part of the way from one vector to the other, ``(B, R)``: exactly ``after`` at strength 1.
 
-    Search is by cosine, so the directions are blended; a network that edits the result once more
-    expects a feature of the usual length, so the lengths are blended beside them.
+    Search is by cosine, so the directions are blended, and the lengths beside them.
     """
     if strength == 1:
         return after
