@@ -30,6 +30,7 @@ from flam_pl.galleries.index import GalleryIndex
 from flam_pl.nets.embedder import Embedders
 from flam_pl.pipeline import Run
 from flam_pl.reports.figures import draw_results
+from flam_pl.reports.tables import called
 from flam_pl.trained import Trained
 
 
@@ -201,8 +202,15 @@ def answer(config: Config, own: bool) -> str:
     picture = config.folder / "searches" / f"{file_name(config.image, asked)}.png"
     captions = [(r.path, "\n".join([f"{r.cosine:.3f}", *r.labels.values()])) for r in found.results]
     draw_results(picture, (search.path(config.image), asked.replace(" ", "\n")), captions)
-    lines = [results_table(found.results, search.catalog.schema.types)]
-    return "\n".join([*found.remarks, *lines, f"picture: {picture}"])
+    table = results_table(found.results, search.catalog.schema.types)
+    lines = [*found.remarks, table, f"by {method(search.editor)}", f"picture: {picture}"]
+    return "\n".join(lines)
+
+
+def method(editor: Editor) -> str:
+    """What a method is called, and what it puts results in the order of."""
+    order = "cosine and of how well the classes agree" if isinstance(editor, Scored) else "cosine"
+    return f"{called(editor.name)}, in the order of the {order}"
 
 
 def file_name(image: str, asked: str) -> str:
