@@ -96,9 +96,9 @@ class Search:
     def row_of(self) -> dict[str, int]:
         """Catalog row of each photo, by its path in the catalog and by its whole path."""
         rows = np.flatnonzero((self.catalog.table["view"] == 0).to_numpy(bool))
-        paths = self.catalog.paths
+        paths, names = self.catalog.paths, self.catalog.table["path"].to_numpy()
         found = {str(paths[row].resolve()): int(row) for row in rows}
-        return found | {str(self.catalog.table["path"].iloc[row]): int(row) for row in rows}
+        return found | {str(names[row]): int(row) for row in rows}
 
     def row(self, image: str) -> int | None:
         """Of an image of the catalog; None: it is none."""
@@ -108,7 +108,9 @@ class Search:
     def path(self, image: str) -> Path:
         """The file of an image that is named by its path or by that of the catalog."""
         row = self.row(image)
-        return Path(image).expanduser() if row is None else self.catalog.paths[row]
+        if row is None:
+            return Path(image).expanduser()
+        return self.catalog.root / self.catalog.table["path"].iloc[row]
 
     @torch.inference_mode()
     def feature(self, image: str) -> Tensor:
@@ -163,10 +165,11 @@ class Search:
 
     def result(self, row: int, cosine: float) -> Result:
         """What the catalog knows of a row."""
-        item, labels = self.catalog.table["item"].iloc[row], self.catalog.labels[row]
+        record, labels = self.catalog.table.iloc[row], self.catalog.labels[row]
+        item = record["item"]
         return Result(
             row,
-            self.catalog.paths[row],
+            self.catalog.root / record["path"],
             None if pd.isna(item) else str(item),
             {
                 name: self.catalog.schema.of(name)[labels[t]]
@@ -200,8 +203,8 @@ def answer(config: Config, own: bool) -> str:
         raise FlamError(found.reason)
     asked = " ".join(map(str, wishes))
     picture = config.folder / "searches" / f"{file_name(config.image, asked)}.png"
-    captions = [(r.path, "\n".join([f"{r.cosine:.3f}", *r.labels.values()])) for r in found.results]
-    draw_results(picture, (search.path(config.image), asked.replace(" ", "\n")), captions)
+    shown = [(r.path, " ".join([f"{r.cosine:.3f}", *r.labels.values()])) for r in found.results]
+    draw_results(picture, (search.path(config.image), asked), shown)
     table = results_table(found.results, search.catalog.schema.types)
     lines = [*found.remarks, table, f"by {method(search.editor)}", f"picture: {picture}"]
     return "\n".join(lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,8 @@ from flam_pl.reports.tables import called
 HIT, QUERY = "#1a9850", "#2166ac"
 SHOWN = 5
 """Results drawn of each search."""
+CAPTION = 26
+"""Letters of a line above a result."""
 
 
 @dataclass(frozen=True)
@@ -140,17 +143,24 @@ def draw_searches(
 
 def draw_results(path: Path, query: tuple[Path, str], results: Sequence[tuple[Path, str]]) -> None:
     """A photo and what a search for it found, five a line; each with what is written above it."""
+    captions = [textwrap.fill(title, CAPTION, break_on_hyphens=False) for _, title in results]
+    captions = [textwrap.fill(query[1], CAPTION, break_on_hyphens=False), *captions]
+    high = 1.5 + 0.11 * max(caption.count("\n") + 1 for caption in captions)
     lines = max(1, -(-len(results) // SHOWN))
     figure, axes = plt.subplots(
-        lines, SHOWN + 1, figsize=(1.5 * (SHOWN + 1), 1.9 * lines), squeeze=False
+        lines,
+        SHOWN + 1,
+        figsize=(1.5 * (SHOWN + 1), high * lines),
+        squeeze=False,
+        layout="constrained",
     )
     for axis in axes.flat:
         axis.axis("off")
     places = [axes[0, 0], *axes[:, 1:].flat]
-    for axis, (image, title) in zip(places, [query, *results], strict=False):
+    paths = [query[0], *(path for path, _ in results)]
+    for axis, image, caption in zip(places, paths, captions, strict=False):
         show_image(axis, image, QUERY if axis is axes[0, 0] else None)
-        axis.set_title(title, fontsize=7, pad=3, loc="left", parse_math=False)
-    figure.tight_layout(pad=0.3, w_pad=0.3, h_pad=0.3)
+        axis.set_title(caption, fontsize=7, pad=3, loc="left", parse_math=False)
     save(figure, path)
 
 
