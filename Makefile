@@ -8,7 +8,7 @@ ARGS ?=
 FAISS = $(if $(wildcard $(VENV)/.gpu),gpu,cpu)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-gpu data verify-data train-backbone train-flam evaluate report tables table1 table2 table3 table4 table5 figures bench notebooks test lint clean
+.PHONY: help setup setup-gpu data verify-data train-backbone train-flam evaluate search report tables table1 table2 table3 table4 table5 figures bench notebooks test lint clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -39,6 +39,9 @@ train-flam: $(ENV) ## every stage, evaluation and report, e.g. ARGS="data=fashio
 
 evaluate: $(ENV) ## evaluate a trained run, also on other photos: ARGS="run=... data.root=... report=other"
 	$(RUN) evaluate $(ARGS)
+
+search: $(ENV) ## search a run's images: ARGS="run=wardrobe image=photo.jpg wishes=[color=red] k=10"
+	$(RUN) search $(ARGS)
 
 report: $(ENV) ## write the report of a run again from its metrics
 	$(RUN) report $(ARGS)

@@ -35,6 +35,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "validation",
         "pipeline",
         "evaluating",
+        "searching",
         "methods",
         "reproduction",
         "paper_figures",

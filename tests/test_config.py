@@ -110,6 +110,26 @@ def test_a_text_setting_is_what_was_written(name: str) -> None:
     assert (config.run, config.data.root, config.trainer.devices) == (name, name, name)
 
 
+@pytest.mark.parametrize(
+    ("given", "texts"),
+    [
+        ("[]", []),
+        ("[color=red]", ["color=red"]),
+        ("[color=red+blue, pattern=striped:0.5]", ["color=red+blue", "pattern=striped:0.5"]),
+        ("[collar=round (crew),a=it's]", ["collar=round (crew)", "a=it's"]),
+        ("['color=a, b',\"c=d\", 1e3]", ["color=a, b", "c=d", "1e3"]),
+        ("[color=@/photos/a.jpg]", ["color=@/photos/a.jpg"]),
+    ],
+)
+def test_texts_in_a_list_are_what_was_written(given: str, texts: list[str]) -> None:
+    assert load_config([f"wishes={given}"]).wishes == texts
+
+
+def test_a_text_that_is_no_list_is_refused_where_a_list_belongs() -> None:
+    with pytest.raises(ConfigError, match="wishes"):
+        load_config(["wishes=color=red"])
+
+
 def test_a_text_setting_can_name_another() -> None:
     assert load_config(["run=${data.name}-2"]).run == "wardrobe-2"
 
@@ -235,6 +255,7 @@ def defaults() -> Config:
         ({"manipulator.batch_size": 1}, ["manipulator.batch_size"]),
         ({"manipulator.steps_per_epoch": 0}, ["manipulator.steps_per_epoch"]),
         ({"evaluation.resamples": 0}, ["evaluation.resamples"]),
+        ({"evaluation.pairs": -1}, ["evaluation.pairs is -1", "0 or more"]),
         ({"evaluation.seed": -1}, ["evaluation.seed is -1", "0 or more"]),
         ({"concat.max_epochs": 0}, ["concat.max_epochs is 0", "1 or more"]),
         ({"memory.steps_per_epoch": 0}, ["memory.steps_per_epoch"]),

@@ -67,6 +67,13 @@ def test_report_holds_every_figure_with_its_interval(trained: Path) -> None:
     counts = [found["fam"]["flam"][t]["T@1"]["n"] for t in ("shape", "color", "pattern")]
     assert sum(counts) == found["fam"]["flam"]["all"]["T@1"]["n"] == found["edits"]["evaluated"]
     assert found["edits"]["impossible"] > 0
+    pairs = {"all", "shape + color", "shape + pattern", "color + pattern"}
+    assert set(found["fam_pairs"]) == METHODS
+    for of_method in found["fam_pairs"].values():
+        assert set(of_method) == pairs and of_method["all"]["T@1"]["n"] == 150
+        assert sum(of_method[p]["T@1"]["n"] for p in pairs - {"all"}) == 150
+    assert list(found["strength"]) == ["0", "0.25", "0.5", "0.75", "1"]
+    assert found["strength"]["0"]["cosine_to_query"]["value"] == pytest.approx(1, abs=1e-5)
     assert found["fir"]["R@1"]["n"] == 60  # 30 evaluation items x 2 consumer photos
     assert {"backbone", "features", "embedder", "manipulator"} <= set(found["seconds"])
     assert torch.__version__.startswith(found["versions"]["torch"])
@@ -79,6 +86,8 @@ def test_report_holds_every_figure_with_its_interval(trained: Path) -> None:
     tables = (report / "tables.md").read_text()
     assert "no edit" in tables and "## Kept traits, hits only\n" in tables
     assert "## NDCG, target attribute\n" in tables
+    for words in ("no edit", "## Two edits at once", "## Strength of a wish, FLAM"):
+        assert words in tables
 
 
 def test_checkpoints_hold_only_tensors_and_plain_types(trained: Path) -> None:

@@ -13,6 +13,7 @@ from flam_pl.__main__ import main
 from flam_pl.data.feature_store import FeatureStore
 from flam_pl.editing.scored import Scored
 from flam_pl.editing.sureness import FILE, SureGallery
+from flam_pl.editing.wishes import Wish
 from flam_pl.evaluating import open_folder
 from flam_pl.galleries.index import GalleryIndex
 from flam_pl.methods import keep_sureness
@@ -71,9 +72,9 @@ def test_a_search_of_the_opened_run_says_how_sure_it_is(plus: Path) -> None:
     features = run.data.features.rows(run.catalog.rows(split="evaluation", dense=True))
     kind = trained.schema.types[0]
     wish = (kind, trained.schema.of(kind)[0])
-    _, found = GalleryIndex(editor, features).search(features[:3], 4, wish)
+    _, found = GalleryIndex(editor, features).search(features[:3], 4, [Wish(*wish)])
     gallery = SureGallery(trained.sureness, editor.embedders, features)
-    said = gallery.of(features[:3], dict([wish]), found)
+    said = gallery.of(features[:3], [Wish(*wish)], found)
     assert said.attribute.shape == said.combination.shape == (3, 4)
     assert all(wish[1] in text for text in said.texts())
     assert ((said.answer > 0) & (said.answer < 1)).all()

@@ -30,6 +30,7 @@ TINY = (
     "memory.steps_per_epoch=5",
     "evaluation.resamples=50",
     "evaluation.examples=1",
+    "evaluation.pairs=150",
     "trainer.progress=false",
     "trainer.accelerator=cpu",
     "logger.wandb=offline",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
 from attribute_world import SCHEMA
 from flam_pl.editing.searches import EvaluationSet
+from flam_pl.editing.wishes import Wish
 
 TRAITS = {"sleeve": 3, "brand": 4}
 
@@ -50,8 +53,11 @@ class Shift:
     def represent(self, features: torch.Tensor) -> torch.Tensor:
         return features
 
-    def edit(self, features: torch.Tensor, target_type: str, target_class: str) -> torch.Tensor:
-        return self.moved(features, target_type, target_class)
+    def edit(self, features: torch.Tensor, wishes: Sequence[Wish]) -> torch.Tensor:
+        for wish in wishes:
+            assert isinstance(wish.wanted, str)
+            features = self.moved(features, wish.attribute_type, wish.wanted)
+        return features
 
     def moved(self, features: torch.Tensor, target_type: str, target_class: str) -> torch.Tensor:
         return features + self.directions[target_type, target_class]

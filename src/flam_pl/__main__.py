@@ -69,6 +69,14 @@ def evaluate(overrides: Sequence[str]) -> None:
     show(evaluating.evaluate(*load_run_config(overrides)))
 
 
+def search(overrides: Sequence[str]) -> None:
+    """Search a run's images with a photo: run=... image=photo.jpg wishes=[color=red] k=10."""
+    from flam_pl.config import load_run_config
+    from flam_pl.searching import answer
+
+    print(answer(*load_run_config(overrides)))
+
+
 def report(overrides: Sequence[str]) -> None:
     """Write a report's tables and page again from its metrics.json."""
     from flam_pl.config import load_run_config
@@ -127,6 +135,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "train-backbone": train_backbone,
     "train-flam": train_flam,
     "evaluate": evaluate,
+    "search": search,
     "report": report,
     "tables": tables,
     "figures": figures,

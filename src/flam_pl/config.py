@@ -44,6 +44,8 @@ class EvaluationConfig:
     seed: int = 0
     examples: int = 6
     """Edited searches drawn for the report, for each attribute type."""
+    pairs: int = 2000
+    """Edits of two types at once that are measured, drawn at random; 0: none."""
 
 
 @dataclass
@@ -83,6 +85,12 @@ class Config:
     """Train again what is already trained with the same settings on the same data."""
     report: str | None = None
     """``evaluate`` only: write to ``report-<this>`` and evaluate all of ``data``."""
+    image: str | None = None
+    """``search`` only: a file, or the path of an image as the run's catalog has it."""
+    wishes: list[str] = field(default_factory=list)
+    """``search`` only: what should be different, e.g. [color=red,pattern=striped:0.5]."""
+    k: int = 10
+    """``search`` only: how many results."""
     data: DataConfig = MISSING
     backbone: BackboneConfig = MISSING
     embedder: EmbedderConfig = MISSING
@@ -203,6 +211,8 @@ LEAST = {
     "evaluation.resamples": 1,
     "evaluation.seed": 0,
     "evaluation.examples": 0,
+    "evaluation.pairs": 0,
+    "k": 1,
     "figures.examples": 1,
     "figures.features": 3,
     "figures.manipulated": 2,

@@ -28,8 +28,10 @@ from flam_pl.editing.evaluation import evaluate_edits, evaluate_instances
 from flam_pl.editing.kept import KeptTraits
 from flam_pl.editing.ndcg import AttributeNDCG
 from flam_pl.editing.outcomes import Outcomes
+from flam_pl.editing.pairs import draw_double_edits, evaluate_double_edits
 from flam_pl.editing.scored import Scored
 from flam_pl.editing.searches import EvaluationSet
+from flam_pl.editing.strength import evaluate_strengths
 from flam_pl.errors import ConfigError
 from flam_pl.pipeline import Run, extract, usable
 from flam_pl.reports.reliability import measure_sureness
@@ -188,6 +190,8 @@ def evaluation_device(config: Config) -> torch.device:
 
 NO_EDITS: dict[str, Any] = {
     "fam": {},
+    "fam_pairs": {},
+    "strength": {},
     "counterfactual": {},
     "classification": {},
     "kept": {},
@@ -203,11 +207,13 @@ def measure_edits(
 ) -> dict[str, Any]:
     """The parts of the metrics that are about edits: those of ``NO_EDITS``."""
     fam: dict[str, Any] = {}
+    fam_pairs: dict[str, Any] = {}
     counterfactual: dict[str, Any] = {}
     kept: dict[str, Any] = {}
     ndcg: dict[str, Any] = {}
     unedited: KeptTraits | None = None
     chance = (settings.resamples, settings.seed)
+    double = draw_double_edits(data, settings.pairs, settings.seed)
     for editor in trained.editors():
         traits, ranks = KeptTraits(data, settings.ks), AttributeNDCG(data, settings.ks)
         results = evaluate_edits(
@@ -226,12 +232,18 @@ def measure_edits(
         if len(results.counterfactual[0]):
             found = results.counterfactual_figures(*chance)
             counterfactual |= as_dicts({editor.name: found})
+        if len(double):
+            progress = partial(tqdm, desc=f"double edits: {editor.name}", leave=False)
+            pairs = evaluate_double_edits(editor, data, double, settings.ks, progress)
+            fam_pairs[editor.name] = as_dicts(pairs.figures(*chance))
     # the last editor is FLAM; which edits count is the same for all
     classified = trained.classifiers and evaluate_classification(
         trained.classifiers, editor, data, results.asked, *chance
     )
     return {
         "fam": fam,
+        "fam_pairs": fam_pairs,
+        "strength": as_dicts(evaluate_strengths(editor, data, *chance)),
         "counterfactual": counterfactual,
         "classification": as_dicts(classified or {}),
         "kept": kept,

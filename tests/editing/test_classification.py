@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
@@ -9,6 +11,7 @@ from attribute_world import SCHEMA, make_world
 from flam_pl.editing.classification import evaluate_classification
 from flam_pl.editing.evaluation import evaluate_edits
 from flam_pl.editing.searches import EvaluationSet
+from flam_pl.editing.wishes import Wish
 from flam_pl.nets.concat import ConcatClassifiers
 
 
@@ -23,9 +26,10 @@ class Towards:
     def represent(self, features: torch.Tensor) -> torch.Tensor:
         return features
 
-    def edit(self, features: torch.Tensor, target_type: str, target_class: str) -> torch.Tensor:
-        t, c = SCHEMA.types.index(target_type), SCHEMA.index(target_type, target_class)
-        return features + 0.5 * self.directions[t][c]
+    def edit(self, features: torch.Tensor, wishes: Sequence[Wish]) -> torch.Tensor:
+        (wish,) = wishes
+        t = SCHEMA.types.index(wish.attribute_type)
+        return features + 0.5 * self.directions[t][SCHEMA.index(wish.attribute_type, wish.wanted)]
 
 
 def test_accuracies_are_those_of_a_loop_over_queries_and_edits() -> None:
@@ -53,7 +57,9 @@ def test_accuracies_are_those_of_a_loop_over_queries_and_edits() -> None:
                 possible = (world.labels == wanted).all(axis=1).any()
                 assert asked[name][number, c] == (possible and c != world.labels[row, t])
                 if asked[name][number, c]:
-                    manipulated.append(int(net(editor.edit(x, name, label))[t].argmax()) == c)
+                    manipulated.append(
+                        int(net(editor.edit(x, [Wish(name, label)]))[t].argmax()) == c
+                    )
         assert found["original"][name].n == 25
         assert found["original"][name].value == np.mean(original)
         assert found["manipulated"][name].n == len(manipulated) > 10

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 from attribute_world import SCHEMA, make_world
 from flam_pl.editing.concat import ConcatEditor
 from flam_pl.editing.memory import MemoryEditor
+from flam_pl.editing.wishes import Wish
 from flam_pl.nets.concat import ConcatClassifiers
 from flam_pl.nets.embedder import Embedders
 from flam_pl.nets.memory import Memory
@@ -26,7 +27,7 @@ def test_an_edit_replaces_one_block_by_the_prototype_and_keeps_the_others() -> N
     torch.testing.assert_close(before.norm(dim=2), torch.ones(4, len(SCHEMA.types)))
     kind = SCHEMA.types[1]
     wanted = SCHEMA.of(kind)[1]
-    after = editor.edit(x, kind, wanted).unflatten(1, (len(SCHEMA.types), 5))
+    after = editor.edit(x, [Wish(kind, wanted)]).unflatten(1, (len(SCHEMA.types), 5))
     others = [t for t in range(len(SCHEMA.types)) if t != 1]
     torch.testing.assert_close(after[:, others], before[:, others])
     # the prototype is the direction of the mean block of the class
@@ -58,7 +59,7 @@ def test_a_memory_of_class_means_adds_the_difference_of_two_means() -> None:
     new = SCHEMA.of(kind)[0]
     old = embedders.classify(embedders(x))[:, -1]
     means = embedders.of(kind).class_means
-    edited = MemoryEditor(embedders, memory).edit(x, kind, new)
+    edited = MemoryEditor(embedders, memory).edit(x, [Wish(kind, new)])
     torch.testing.assert_close(edited, x - means[old] + means[0], rtol=1e-4, atol=1e-4)
     assert (old != 0).any()
 

@@ -11,6 +11,7 @@ from flam_pl.attributes import SchemaError
 from flam_pl.editing.baselines import Arithmetic, NoEdit
 from flam_pl.editing.editor import Editor
 from flam_pl.editing.flam import Flam
+from flam_pl.editing.wishes import Wish
 from flam_pl.nets.embedder import Embedders
 from flam_pl.nets.manipulator import Manipulator
 
@@ -42,9 +43,9 @@ def test_query_and_gallery_vectors_have_the_same_dimension_and_leave_the_feature
         gallery = editor.represent(features)
         for name in SCHEMA.types:
             for class_name in SCHEMA.of(name):
-                query = editor.edit(features[:5], name, class_name)
+                query = editor.edit(features[:5], [Wish(name, class_name)])
                 assert query.shape == (5, gallery.shape[1]) and torch.isfinite(query).all()
-        assert editor.edit(features[:0], "color", "red").shape == (0, gallery.shape[1])
+        assert editor.edit(features[:0], [Wish("color", "red")]).shape == (0, gallery.shape[1])
     assert len(gallery) == 30 and torch.equal(features, world.features)
 
 
@@ -53,9 +54,9 @@ def test_a_word_that_the_schema_does_not_know_is_refused(number: int) -> None:
     editor = editors(make_world(rows=30))[number]
     x = torch.randn(2, 12)
     with pytest.raises(SchemaError, match="pink"):
-        editor.edit(x, "color", "pink")
+        editor.edit(x, [Wish("color", "pink")])
     with pytest.raises(SchemaError, match="sleeve"):
-        editor.edit(x, "sleeve", "short")
+        editor.edit(x, [Wish("sleeve", "short")])
 
 
 def test_names_are_those_of_the_report_and_differ() -> None:
@@ -65,7 +66,7 @@ def test_names_are_those_of_the_report_and_differ() -> None:
 
 def test_no_edit_ignores_the_wish() -> None:
     x = torch.randn(3, 12)
-    assert torch.equal(NoEdit().edit(x, "color", "red"), x)
+    assert torch.equal(NoEdit().edit(x, [Wish("color", "red")]), x)
     assert torch.equal(NoEdit().represent(x), x)
 
 
@@ -76,7 +77,7 @@ def test_arithmetic_moves_from_the_mean_of_the_class_it_sees_to_the_wanted_one()
     seen = embedders.classify(embedders(x))[:, 1].tolist()
     means = [world.features[world.labels[:, 1] == c].mean(dim=0) for c in range(4)]
     expected = torch.stack([row - means[old] + means[2] for row, old in zip(x, seen, strict=True)])
-    got = Arithmetic(embedders).edit(x, "color", "blue")
+    got = Arithmetic(embedders).edit(x, [Wish("color", "blue")])
     torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-5)
     assert len(set(seen)) > 1 and not torch.allclose(got, x, atol=0.1)
 
@@ -86,7 +87,7 @@ def test_arithmetic_lands_on_the_answer_where_classes_add_up() -> None:
     world = make_world(rows=2000, noise=0.0)
     embedders = embedders_of(world)
     embedders.classify = lambda _: torch.from_numpy(world.labels[:20])  # type: ignore[assignment]
-    edited = Arithmetic(embedders).edit(world.features[:20], "color", "black")
+    edited = Arithmetic(embedders).edit(world.features[:20], [Wish("color", "black")])
     old = world.labels[:20, 1]
     ideal = world.features[:20] - world.directions[1][old] + world.directions[1][3]
     # the means also hold the average of the other types, equal up to sampling error
@@ -112,7 +113,7 @@ def test_flam_is_g_of_the_feature_and_the_dictionary_vector(
         residual=residual,
     ).eval()
     x = world.features[:4]
-    got = Flam(embedders, net).edit(x, "pattern", "striped")
+    got = Flam(embedders, net).edit(x, [Wish("pattern", "striped")])
     z = embedders.space(x)
     wanted = embedders.of("pattern").dictionary[1].repeat(4, 1)
     code = torch.tensor([0.0, 0.0, 1.0]).repeat(4, 1)
@@ -123,7 +124,7 @@ def test_flam_is_g_of_the_feature_and_the_dictionary_vector(
     expected = embedders.space.inverse(edited) + (outside if residual else 0)
     torch.testing.assert_close(got, expected)
     assert working_dim is None or outside.norm() > 0.1
-    other = Flam(embedders, net).edit(x, "pattern", "plain")
+    other = Flam(embedders, net).edit(x, [Wish("pattern", "plain")])
     assert not torch.allclose(other, got, atol=1e-3)
 
 
@@ -137,6 +138,7 @@ def test_an_edit_of_a_batch_is_the_edit_of_each_row() -> None:
     world = make_world(rows=40)
     for editor in editors(world):
         with torch.inference_mode():
-            together = editor.edit(world.features[:6], "shape", "dress")
-            alone = [editor.edit(world.features[i : i + 1], "shape", "dress") for i in range(6)]
+            dress = [Wish("shape", "dress")]
+            together = editor.edit(world.features[:6], dress)
+            alone = [editor.edit(world.features[i : i + 1], dress) for i in range(6)]
         np.testing.assert_allclose(together.numpy(), torch.cat(alone).numpy(), atol=1e-5)

@@ -18,6 +18,7 @@ from flam_pl.editing.baselines import NoEdit
 from flam_pl.editing.editor import Editor
 from flam_pl.editing.evaluation import evaluate_edits, evaluate_instances
 from flam_pl.editing.searches import EvaluationSet
+from flam_pl.editing.wishes import Wish
 
 KS = (1, 3, 10)
 Hits = dict[str, dict[int, list[int]]]
@@ -40,8 +41,9 @@ class Shift:
     def represent(self, features: torch.Tensor) -> torch.Tensor:
         return features
 
-    def edit(self, features: torch.Tensor, target_type: str, target_class: str) -> torch.Tensor:
-        return features + self.directions[target_type, target_class]
+    def edit(self, features: torch.Tensor, wishes: Sequence[Wish]) -> torch.Tensor:
+        shifts = [w.strength * self.directions[w.attribute_type, w.wanted] for w in wishes]
+        return features + sum(shifts)
 
 
 def random_set(seed: int, rows: int = 40, dimension: int = 5) -> EvaluationSet:
@@ -81,7 +83,9 @@ def slow_edits(
                 if tuple(wanted) not in combinations:
                     impossible += 1
                     continue
-                query = editor.edit(data.features[row : row + 1], name, class_name)[0].numpy()
+                query = editor.edit(data.features[row : row + 1], [Wish(name, class_name)])[
+                    0
+                ].numpy()
                 order = [int(i) for i in np.argsort(-(gallery @ query)) if i != row]
                 found = [combinations[i] == tuple(wanted) for i in order]
                 counts[name][number] += 1
@@ -173,11 +177,12 @@ def test_a_perfect_and_a_useless_editor() -> None:
     starts = np.cumsum([0, *SCHEMA.sizes])
 
     class Perfect(NoEdit):
-        def edit(self, features: torch.Tensor, target_type: str, target_class: str) -> torch.Tensor:
-            t = SCHEMA.types.index(target_type)
+        def edit(self, features: torch.Tensor, wishes: Sequence[Wish]) -> torch.Tensor:
+            (wish,) = wishes
+            t = SCHEMA.types.index(wish.attribute_type)
             edited = features.clone()
             edited[:, starts[t] : starts[t + 1]] = 0
-            edited[:, starts[t] + SCHEMA.index(target_type, target_class)] = 1
+            edited[:, starts[t] + SCHEMA.index(wish.attribute_type, wish.wanted)] = 1
             return edited
 
     perfect, useless = (evaluate_edits(e, data, [1, 5]) for e in (Perfect(), NoEdit()))

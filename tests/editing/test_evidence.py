@@ -12,21 +12,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attribute_world import SCHEMA, make_world
-from flam_pl.attributes import SchemaError
 from flam_pl.editing.evidence import (
     answer_probabilities,
-    asked_classes,
-    class_probabilities,
     likely_combinations,
     result_probabilities,
 )
 from flam_pl.editing.outcomes import raw_probabilities
+from flam_pl.editing.wishes import Wish, wanted_probabilities
 from flam_pl.nets.embedder import Embedders
 from posterior import Posterior
 
 
 def random_embedders(dimension: int) -> Embedders:
     return Embedders(SCHEMA, dimension, 6, hidden=8).eval().requires_grad_(False)
+
+
+def asked_of(net: Embedders, queries: torch.Tensor, wishes: dict[str, str]) -> list[torch.Tensor]:
+    own = net.probabilities(net(queries))
+    return wanted_probabilities(own, [Wish(*wish) for wish in wishes.items()], net)
 
 
 @pytest.mark.parametrize("wishes", [{"color": "blue"}, {"color": "blue", "pattern": "striped"}])
@@ -36,7 +39,7 @@ def test_evidence_is_that_of_a_loop_over_photos(wishes: dict[str, str]) -> None:
     own = torch.tensor([0, 3, -1])
     queries, gallery = world.features[[0, 3, 7]], world.features
     found = torch.tensor([[5, 2, 9, 11], [1, 8, 4, 0], [7, 6, 24, 3]])
-    asked, have = asked_classes(net, queries, wishes), class_probabilities(net, gallery)
+    asked, have = asked_of(net, queries, wishes), net.probabilities(net(gallery))
     types = [SCHEMA.types.index(name) for name in wishes]
     seen = raw_probabilities(asked, have, found, types, exclude=own)
     logs = net.log_probabilities(net(torch.cat([queries, gallery])))
@@ -136,16 +139,11 @@ def test_many_combinations_are_looked_at_in_parts(monkeypatch: pytest.MonkeyPatc
 def test_the_results_alone_have_the_probabilities_of_the_whole_gallery() -> None:
     world = make_world(rows=30, noise=1.0)
     net = Posterior(world, noise=1.0)
-    asked = asked_classes(net, world.features[:2], {"shape": "dress"})
-    have = class_probabilities(net, world.features)
+    asked = asked_of(net, world.features[:2], {"shape": "dress"})
+    have = net.probabilities(net(world.features))
     found = torch.tensor([[3, 1], [29, 0]])
     everything = torch.arange(30).expand(2, -1)
     all_of_them = result_probabilities(asked, have, everything, range(3))
     assert torch.equal(
         result_probabilities(asked, have, found, range(3)), all_of_them.gather(1, found)
     )
-
-
-def test_an_unknown_wish_is_refused() -> None:
-    with pytest.raises(SchemaError, match="purple"):
-        asked_classes(random_embedders(12), torch.zeros(1, 12), {"color": "purple"})

@@ -13,6 +13,7 @@ from flam_pl.editing.baselines import NoEdit
 from flam_pl.editing.evaluation import evaluate_edits
 from flam_pl.editing.scored import Scored
 from flam_pl.editing.searches import EvaluationSet
+from flam_pl.editing.wishes import Wish
 from flam_pl.galleries.index import GalleryIndex
 from flam_pl.losses.distillation import LEAST
 from flam_pl.nets.embedder import Embedders
@@ -33,7 +34,9 @@ def test_the_order_is_that_of_cosine_plus_weighted_agreement() -> None:
     queries = world.features[:4]
     gallery = F.normalize(world.features, dim=1)
     cosines, found = top_k(queries, gallery, 10)
-    order = scored.order(queries, "color", "blue", cosines, found, scored.classes(world.features))
+    order = scored.order(
+        queries, [Wish("color", "blue")], cosines, found, scored.classes(world.features)
+    )
     of_query, of_gallery = (
         net.log_probabilities(net(queries)),
         net.log_probabilities(net(world.features)),
@@ -48,6 +51,32 @@ def test_the_order_is_that_of_cosine_plus_weighted_agreement() -> None:
                 total += 0.3 * math.log(float(want @ have) + LEAST)
             scores.append(total)
         assert order[q].tolist() == np.argsort(scores)[::-1].tolist()
+
+
+def test_several_wishes_of_some_strength_ask_for_parts_of_their_classes() -> None:
+    world = make_world(rows=30)
+    net = embedders_of(world)
+    scored = Scored(NoEdit(), net, 0.3, 12, "scored")
+    queries = world.features[:4]
+    cosines, found = top_k(queries, F.normalize(world.features, dim=1), 12)
+    wishes = [Wish("pattern", "striped", 0.5), Wish("color", {"red": 3, "black": 1}, 0.75)]
+    order = scored.order(queries, wishes, cosines, found, scored.classes(world.features))
+    own, have = (net.log_probabilities(net(x)) for x in (queries, world.features))
+    asked = {1: (0.75, torch.tensor([0.75, 0, 0, 0.25])), 2: (0.5, torch.tensor([0.0, 1.0]))}
+    for q in range(4):
+        scores = []
+        for n, position in enumerate(found[q].tolist()):
+            total = float(cosines[q, n])
+            for t in range(len(SCHEMA.types)):
+                want = own[t][q].exp()
+                if t in asked:
+                    strength, classes = asked[t]
+                    want = (1 - strength) * want + strength * classes
+                # the agreement counts as much as the strongest wish
+                total += 0.75 * 0.3 * math.log(float(want @ have[t][position].exp()) + LEAST)
+            scores.append(total)
+        assert order[q].tolist() == np.argsort(scores)[::-1].tolist()
+    assert (order != torch.arange(12)).any()
 
 
 def test_without_weight_nothing_changes_and_with_much_the_agreement_decides() -> None:
@@ -68,9 +97,10 @@ def test_the_index_gives_the_scored_order() -> None:
     queries = world.features[:3]
     cosines, found = top_k(queries, F.normalize(world.features, dim=1), 15)
     classes = scored.classes(world.features)
-    order = scored.order(queries, "shape", "dress", cosines, found, classes)
+    dress = [Wish("shape", "dress")]
+    order = scored.order(queries, dress, cosines, found, classes)
     index = GalleryIndex(scored, world.features)
-    got, positions = index.search(queries, 6, ("shape", "dress"))
+    got, positions = index.search(queries, 6, dress)
     assert positions.tolist() == found.gather(1, order)[:, :6].tolist()
     np.testing.assert_allclose(got, cosines.gather(1, order)[:, :6], atol=1e-5)
     _, unedited = index.search(queries, 6)

@@ -18,6 +18,7 @@ from flam_pl.editing.outcomes import DEPTH, KINDS, Outcomes
 from flam_pl.editing.scored import Scored
 from flam_pl.editing.searches import EvaluationSet, edited_searches
 from flam_pl.editing.sureness import Platt, SureGallery, Sureness, sentence
+from flam_pl.editing.wishes import Wish
 from flam_pl.errors import FlamError
 from posterior import Posterior
 
@@ -167,17 +168,17 @@ def test_an_edit_without_an_answer_is_told_so() -> None:
     gallery = SureGallery(known, editor.embedders, world.features)
     jeans = np.flatnonzero(world.labels[:, 0] == 1)[:5]
     found = np.tile(np.arange(4), (5, 1))
-    nothing = gallery.of(world.features[jeans], {"color": "blue"}, found)
+    nothing = gallery.of(world.features[jeans], [Wish("color", "blue")], found)
     assert (nothing.answer < 0.1).all() and (nothing.answer < nothing.threshold).all()
     pattern = ["plain", "striped"][world.labels[jeans[0], 2]]
     assert nothing.wanted[0] == ("jeans", "blue", pattern)
     assert nothing.texts()[0].startswith(
         f'No photo of the gallery seems to be "jeans blue {pattern}" ('
     )
-    something = gallery.of(world.features[jeans], {"color": "red"}, found)
+    something = gallery.of(world.features[jeans], [Wish("color", "red")], found)
     assert (something.answer > 0.9).all() and "No photo" not in something.texts()[0]
     # two wishes at once: a dress in blue is there again
-    both = gallery.of(world.features[jeans], {"color": "blue", "shape": "dress"}, found)
+    both = gallery.of(world.features[jeans], [Wish("color", "blue"), Wish("shape", "dress")], found)
     assert (both.answer > 0.9).all()
 
 
@@ -195,8 +196,8 @@ def test_a_gallery_says_what_the_outcomes_say() -> None:
     expected = known.probabilities(outcomes.raw)
     for search in edited_searches(editor, data, DEPTH, impossible=True):
         own = torch.from_numpy(data.queries[search.numbers])
-        wish = {search.target_type: search.target_class}
-        said = gallery.of(data.features[own], wish, search.found, exclude=own)
+        wish = Wish(search.target_type, search.target_class)
+        said = gallery.of(data.features[own], [wish], search.found, exclude=own)
         here = slice(e, e + len(own))
         for kind in KINDS:
             np.testing.assert_allclose(getattr(said, kind), expected[kind][here], atol=1e-6)

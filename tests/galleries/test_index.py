@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from attribute_world import SCHEMA, make_world
 from flam_pl.editing.baselines import Arithmetic, NoEdit
+from flam_pl.editing.wishes import Wish
 from flam_pl.errors import FlamError
 from flam_pl.galleries.index import GalleryIndex
 from flam_pl.nets.embedder import Embedders
@@ -24,13 +25,13 @@ def arithmetic() -> tuple[Arithmetic, torch.Tensor]:
     return Arithmetic(embedders), world.features
 
 
-@pytest.mark.parametrize("edit", [None, ("color", "black")])
-def test_the_index_finds_what_the_exact_search_finds(edit: tuple[str, str] | None) -> None:
+@pytest.mark.parametrize("wishes", [[], [Wish("color", "black")]])
+def test_the_index_finds_what_the_exact_search_finds(wishes: list[Wish]) -> None:
     editor, features = arithmetic()
     gallery, queries = features[:150], 5 * features[150:]
     index = GalleryIndex(editor, gallery)
-    cosines, positions = index.search(queries, 7, edit)
-    vectors = editor.edit(queries, *edit) if edit else queries
+    cosines, positions = index.search(queries, 7, wishes)
+    vectors = editor.edit(queries, wishes) if wishes else queries
     expected = top_k(vectors.detach(), F.normalize(gallery, dim=1), 7)
     assert len(index) == 150 and positions.shape == (50, 7)
     assert np.array_equal(positions, expected[1].numpy())
@@ -41,7 +42,7 @@ def test_the_index_finds_what_the_exact_search_finds(edit: tuple[str, str] | Non
 def test_plain_and_edited_searches_differ() -> None:
     editor, features = arithmetic()
     index = GalleryIndex(editor, features[:150])
-    plain, edited = (index.search(features[150:], 5, e)[1] for e in (None, ("color", "red")))
+    plain, edited = (index.search(features[150:], 5, w)[1] for w in ([], [Wish("color", "red")]))
     assert (plain != edited).mean() > 0.2
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from flam_pl.config_figures import FiguresConfig
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.editing.baselines import NoEdit
 from flam_pl.editing.searches import EvaluationSet
+from flam_pl.editing.wishes import Wish
 from flam_pl.nets.embedder import Embedders
 from flam_pl.paper_figures import convergence, spaces
 from flam_pl.paper_figures.label_share import with_as_many_steps
@@ -66,8 +68,8 @@ class ToRed:
     def represent(self, features: torch.Tensor) -> torch.Tensor:
         return features
 
-    def edit(self, features: torch.Tensor, target_type: str, target_class: str) -> torch.Tensor:
-        assert (target_type, target_class) == ("color", "red")
+    def edit(self, features: torch.Tensor, wishes: Sequence[Wish]) -> torch.Tensor:
+        assert list(wishes) == [Wish("color", "red")]
         rows = [int((self.features == f).all(dim=1).nonzero()) for f in features]
         return features - self.directions[self.colors[rows]] + self.directions[0]
 

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import torch
 from torch import Tensor
 
+from flam_pl.editing.wishes import Wish, asked_shares, in_order
 from flam_pl.nets.embedder import Embedders
 
 
 class NoEdit:
-    """The plain search: the wish is ignored."""
+    """The plain search: wishes are ignored."""
 
     name = "no_edit"
 
     def represent(self, features: Tensor) -> Tensor:
         return features
 
-    def edit(self, features: Tensor, target_type: str, target_class: str) -> Tensor:
+    def edit(self, features: Tensor, wishes: Sequence[Wish]) -> Tensor:
         return features
 
 
@@ -34,9 +38,13 @@ class Arithmetic:
     def represent(self, features: Tensor) -> Tensor:
         return features
 
-    def edit(self, features: Tensor, target_type: str, target_class: str) -> Tensor:
-        new = self.schema.index(target_type, target_class)
-        t = self.schema.types.index(target_type)
-        old = self.embedders.classify(self.embedders(features))[:, t]
-        means = self.embedders.of(target_type).class_means
-        return features - means[old] + means[new]
+    def edit(self, features: Tensor, wishes: Sequence[Wish]) -> Tensor:
+        """The differences of several wishes add up, each as long as its strength says; a mix (or
+        what an example is taken for) has the weighted mean of its classes' means."""
+        edited, old = features, self.embedders.classify(self.embedders(features))
+        for wish in in_order(wishes, self.schema):
+            t = self.schema.types.index(wish.attribute_type)
+            means = self.embedders.of(wish.attribute_type).class_means
+            new = asked_shares(wish, self.embedders) @ means
+            edited = torch.lerp(edited, edited - means[old[:, t]] + new, wish.strength)
+        return edited

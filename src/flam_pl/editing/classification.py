@@ -10,6 +10,7 @@ from torch import Tensor
 
 from flam_pl.editing.editor import Editor
 from flam_pl.editing.searches import EvaluationSet
+from flam_pl.editing.wishes import Wish
 from flam_pl.retrieval.intervals import Figure, bootstrap
 
 
@@ -41,7 +42,7 @@ def evaluate_classification(
         for c, class_name in enumerate(data.schema.of(name)):
             numbers = np.flatnonzero(asked[name][:, c])
             if len(numbers):
-                edited = editor.edit(queries[numbers], name, class_name)
+                edited = editor.edit(queries[numbers], [Wish(name, class_name)])
                 right[numbers, c] = (classify(edited)[t].argmax(dim=1) == c).cpu().numpy()
         hits = {
             "original": (original[t] == labels[:, t], np.ones(len(queries))),

@@ -1,12 +1,13 @@
-"""Cls-Concat and Emb-Concat: search by a concatenation of a part a type; an edit replaces one."""
+"""Cls-Concat and Emb-Concat: search by a concatenation of a part a type; an edit replaces some."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
 from flam_pl.attributes import AttributeSchema
+from flam_pl.editing.wishes import Wish, asked_vector, blend, in_order
 
 
 class ConcatEditor:
@@ -30,8 +31,15 @@ class ConcatEditor:
     def represent(self, features: Tensor) -> Tensor:
         return self.blocks(features).flatten(start_dim=1)
 
-    def edit(self, features: Tensor, target_type: str, target_class: str) -> Tensor:
-        position = self.schema.index(target_type, target_class)
+    def edit(self, features: Tensor, wishes: Sequence[Wish]) -> Tensor:
         parts = self.blocks(features).clone()
-        parts[:, self.schema.types.index(target_type)] = self.prototypes(target_type)[position]
+        for wish in in_order(wishes, self.schema):
+            name = wish.attribute_type
+            t = self.schema.types.index(name)
+
+            def block(example: Tensor, t: int = t) -> Tensor:
+                return self.blocks(example)[:, t]
+
+            asked = asked_vector(wish, self.schema, self.prototypes(name), block)
+            parts[:, t] = blend(parts[:, t], asked.expand_as(parts[:, t]), wish.strength)
         return parts.flatten(start_dim=1)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from torch import Tensor
 
+from flam_pl.editing.wishes import Wish
+
 
 class Editor(Protocol):
-    """Turns stored features into gallery vectors, and a query plus a wish into a query vector.
+    """Turns stored features into gallery vectors, and a query plus wishes into a query vector.
 
     Search is by cosine between the two; both have the method's own dimension R.
     """
@@ -19,10 +22,14 @@ class Editor(Protocol):
         """Stored features ``(B, D)`` -> gallery vectors ``(B, R)``."""
         ...
 
-    def edit(self, features: Tensor, target_type: str, target_class: str) -> Tensor:
-        """Stored features ``(B, D)`` -> query vectors ``(B, R)`` with one attribute changed.
+    def edit(self, features: Tensor, wishes: Sequence[Wish]) -> Tensor:
+        """Stored features ``(B, D)`` -> query vectors ``(B, R)`` with some attributes changed.
+
+        The order of the wishes does not matter; without any, or with the strength 0, it is
+        ``represent``.
 
         Raises:
             SchemaError: a type or class that the schema does not know.
+            WishError: two wishes for one type.
         """
         ...

@@ -6,12 +6,10 @@ own classes are not known either: its probabilities are kept, so a doubtful colo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
-
-from flam_pl.nets.embedder import Embedders
 
 LEAST = 1e-6
 """Nothing is surer than this, nor less sure: single precision has no more."""
@@ -21,31 +19,6 @@ MEANT = 128
 
 CHUNK = 64
 """Combinations whose probabilities for the whole gallery are held at once."""
-
-
-def class_probabilities(embedders: Embedders, features: Tensor) -> list[Tensor]:
-    """Stored features ``(B, D)`` -> of each type how likely each class is, ``(B, classes)``."""
-    return [of_type.exp() for of_type in embedders.log_probabilities(embedders(features))]
-
-
-def asked_classes(
-    embedders: Embedders, features: Tensor, wishes: Mapping[str, str]
-) -> list[Tensor]:
-    """Of each type how likely each class is what the query asks for, ``(Q, classes)``.
-
-    Args:
-        features: of the queries, as stored, ``(Q, D)``.
-        wishes: type -> class that is wanted instead of the query's.
-
-    Raises:
-        SchemaError: a type or class that the schema does not know.
-    """
-    asked, schema = class_probabilities(embedders, features), embedders.schema
-    for name, class_name in wishes.items():
-        position, t = schema.index(name, class_name), schema.types.index(name)
-        asked[t] = torch.zeros_like(asked[t])
-        asked[t][:, position] = 1
-    return asked
 
 
 def result_probabilities(

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from flam_pl.nets.embedder import Embedders
+from flam_pl.editing.wishes import Wish, asked_vector, blend, in_order
+from flam_pl.nets.embedder import AttributeEmbedder, Embedders
 from flam_pl.nets.manipulator import Manipulator
 
 
@@ -20,14 +24,27 @@ class Flam:
     def represent(self, features: Tensor) -> Tensor:
         return features
 
-    def edit(self, features: Tensor, target_type: str, target_class: str) -> Tensor:
-        wanted = self.embedders.of(target_type).dictionary[
-            self.schema.index(target_type, target_class)
-        ]
-        target = torch.full(
-            (len(features),), self.schema.types.index(target_type), device=features.device
-        )
+    def edit(self, features: Tensor, wishes: Sequence[Wish]) -> Tensor:
+        """G for one wish after the other, each on what the one before has left.
+
+        The wanted embedding is the dictionary's of a class, the direction of the weighted sum of a
+        mix, phi_a(example) of an example. In between a feature gets the query's length back: a G
+        that was trained by cosines may give any, and was trained on features as they are stored.
+        """
         space = self.embedders.space
-        wishes = wanted.expand(len(features), -1)
-        edited = self.manipulator.edit(space(features), wishes, target)
-        return self.manipulator.stored(features, edited, space)
+        length = features.norm(dim=1, keepdim=True)
+        for number, wish in enumerate(in_order(wishes, self.schema)):
+            if number:
+                features = F.normalize(features, dim=1) * length
+            embedder = self.embedders.of(wish.attribute_type)
+
+            def embed(example: Tensor, embedder: AttributeEmbedder = embedder) -> Tensor:
+                return embedder(space(example))
+
+            asked = asked_vector(wish, self.schema, embedder.dictionary, embed)
+            t = self.schema.types.index(wish.attribute_type)
+            target = torch.full((len(features),), t, device=features.device)
+            edited = self.manipulator.edit(space(features), asked.expand(len(features), -1), target)
+            whole = self.manipulator.stored(features, edited, space)
+            features = blend(features, whole, wish.strength)
+        return features

@@ -11,12 +11,11 @@ from torch import Tensor
 
 from flam_pl.editing.evidence import (
     answer_probabilities,
-    asked_classes,
-    class_probabilities,
     result_probabilities,
 )
 from flam_pl.editing.scored import Scored
 from flam_pl.editing.searches import EvaluationSet, Progress, edited_searches
+from flam_pl.editing.wishes import Wish, wanted_probabilities
 
 KINDS = ("attribute", "combination", "answer")
 """What is said of a search: a result has the wanted classes; a result has the whole wanted
@@ -52,18 +51,20 @@ class Outcomes:
             editor: its embedders must be calibrated.
             progress: as for ``edited_searches``.
         """
-        have = class_probabilities(editor.embedders, data.features)
+        embedders = editor.embedders
+        have = embedders.probabilities(embedders(data.features))
         parts = []
         for search in edited_searches(editor, data, DEPTH, impossible=True, progress=progress):
-            wishes = {search.target_type: search.target_class}
+            wish = Wish(search.target_type, search.target_class)
             rows = torch.from_numpy(data.queries[search.numbers]).to(data.features.device)
-            asked = asked_classes(editor.embedders, data.features[rows], wishes)
-            types = [data.schema.types.index(name) for name in wishes]
-            seen = raw_probabilities(asked, have, search.found, types, exclude=rows)
+            own = embedders.probabilities(embedders(data.features[rows]))
+            asked = wanted_probabilities(own, [wish], embedders)
+            t = data.schema.types.index(search.target_type)
+            seen = raw_probabilities(asked, have, search.found, [t], exclude=rows)
             found = search.found.cpu().numpy()
-            is_wanted = np.array([data.schema.index(*wish) for wish in wishes.items()])
+            c = data.schema.index(search.target_type, search.target_class)
             true = {
-                "attribute": (data.labels[found][:, :, types] == is_wanted).all(axis=2),
+                "attribute": data.labels[found][:, :, t] == c,
                 "combination": data.combinations[found] == search.wanted[:, None],
                 "answer": np.isin(search.wanted, data.combinations),
             }

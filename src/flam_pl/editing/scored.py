@@ -5,10 +5,13 @@ Not in the paper. phi(g) is computed from the stored feature, so nothing more is
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from flam_pl.editing.editor import Editor
+from flam_pl.editing.wishes import Wish, wanted_probabilities
 from flam_pl.losses.distillation import LEAST
 from flam_pl.nets.embedder import Embedders
 
@@ -19,8 +22,8 @@ SCORED = 500
 class Scored:
     """Another Editor's results in the order of cosine + weight x agreement.
 
-    The agreement of a photo is the log-probability that it has the wanted class and, in every other
-    type, the query's: the query's own probabilities are kept, not its most likely class, so a
+    The agreement of a photo is the log-probability that it has what is wished for and, in every
+    other type, the query's: the query's own probabilities are kept, not its most likely class, so a
     doubtful color asks for either.
     """
 
@@ -38,26 +41,27 @@ class Scored:
         """As the other Editor."""
         return self.editor.represent(features)
 
-    def edit(self, features: Tensor, target_type: str, target_class: str) -> Tensor:
+    def edit(self, features: Tensor, wishes: Sequence[Wish]) -> Tensor:
         """As the other Editor."""
-        return self.editor.edit(features, target_type, target_class)
+        return self.editor.edit(features, wishes)
 
     def classes(self, gallery: Tensor) -> list[Tensor]:
         """Of each type how likely each photo has each class: stored features ``(G, D)`` ->
         ``(G, classes)``; measured once a gallery."""
-        logs = self.embedders.log_probabilities(self.embedders(gallery))
-        return [of_type.exp() for of_type in logs]
+        return self.embedders.probabilities(self.embedders(gallery))
 
     def order(
         self,
         features: Tensor,
-        target_type: str,
-        target_class: str,
+        wishes: Sequence[Wish],
         cosines: Tensor,
         found: Tensor,
         classes: list[Tensor],
     ) -> Tensor:
         """The new order of the results.
+
+        The agreement weighs as much as the strongest wish: between the plain search, which is in
+        the order of the cosine, and the edit there is a path without a jump.
 
         Args:
             features: of the queries, as stored, ``(Q, D)``.
@@ -67,12 +71,9 @@ class Scored:
         Returns:
             Which of the N results comes first, second, ..., ``(Q, N)``.
         """
-        schema = self.embedders.schema
-        wanted = self.classes(features)
-        t = schema.types.index(target_type)
-        wanted[t] = torch.zeros_like(wanted[t])
-        wanted[t][:, schema.index(target_type, target_class)] = 1
+        wanted = wanted_probabilities(self.classes(features), wishes, self.embedders)
+        weight = self.weight * max((wish.strength for wish in wishes), default=0)
         agreement = torch.zeros_like(cosines)
         for asked, have in zip(wanted, classes, strict=True):
             agreement += (torch.einsum("qc,qnc->qn", asked, have[found]) + LEAST).log()
-        return (cosines + self.weight * agreement).argsort(dim=1, descending=True, stable=True)
+        return (cosines + weight * agreement).argsort(dim=1, descending=True, stable=True)

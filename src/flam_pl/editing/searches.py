@@ -17,6 +17,7 @@ from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.traits import trait_codes
 from flam_pl.editing.editor import Editor
 from flam_pl.editing.scored import Scored
+from flam_pl.editing.wishes import Wish
 from flam_pl.retrieval.search import top_k
 
 Progress = Callable[[Sequence[tuple[str, str]]], Iterable[tuple[str, str]]]
@@ -88,6 +89,7 @@ class EditedSearch:
         wanted: code of the combination that each of them wants, ``(E,)``.
         found: gallery positions of its results, best first, without the query, ``(E, depth)``.
         cosines: of each result with the query vector, ``(E, depth)``.
+        own_cosines: of each query vector with the unedited one, ``(E,)``.
     """
 
     target_type: str
@@ -96,6 +98,43 @@ class EditedSearch:
     wanted: np.ndarray
     found: Tensor
     cosines: Tensor
+    own_cosines: Tensor
+
+
+class Searcher:
+    """The gallery of an evaluation as one method searches it, prepared once for all its edits."""
+
+    @torch.inference_mode()
+    def __init__(self, editor: Editor, data: EvaluationSet, depth: int) -> None:
+        """Args:
+        depth: results of each search; a gallery of fewer gives all it has.
+        """
+        self.editor, self.data, self.depth = editor, data, depth
+        self.gallery = F.normalize(editor.represent(data.features), dim=-1)
+        self.scored = editor if isinstance(editor, Scored) else None
+        self.classes = self.scored.classes(data.features) if self.scored else []
+        looked_at = max(depth, self.scored.depth if self.scored else 0)
+        self.searched = min(looked_at, len(self.gallery) - 1)
+
+    @torch.inference_mode()
+    def __call__(
+        self, numbers: np.ndarray, wishes: Sequence[Wish]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """``found``, ``cosines`` and ``own_cosines`` of an ``EditedSearch``.
+
+        Args:
+            numbers: which of the queries ask, ``(E,)``; none of them finds itself.
+        """
+        positions = torch.from_numpy(self.data.queries[numbers]).to(self.gallery.device)
+        features = self.data.features[positions]
+        vectors = self.editor.edit(features, wishes)
+        cosines, found = top_k(vectors, self.gallery, self.searched, exclude=positions)
+        if self.scored:
+            order = self.scored.order(features, wishes, cosines, found, self.classes)
+            order = order[:, : self.depth]
+            cosines, found = cosines.gather(1, order), found.gather(1, order)
+        own = (F.normalize(vectors, dim=-1) * self.gallery[positions]).sum(dim=1)
+        return found, cosines, own
 
 
 @torch.inference_mode()
@@ -105,6 +144,7 @@ def edited_searches(
     depth: int,
     impossible: bool = False,
     progress: Progress = lambda edits: edits,
+    strength: float = 1.0,
 ) -> Iterator[EditedSearch]:
     """Edit by edit, so that memory does not grow with their number; one that nobody asks for is
     passed over.
@@ -114,24 +154,15 @@ def edited_searches(
         impossible: whether also those search whose combination no gallery image has, instead of
             only those that can be answered.
         progress: wraps the list of (type, class) pairs, e.g. with a progress bar.
+        strength: of every wish.
     """
-    gallery = F.normalize(editor.represent(data.features), dim=-1)
-    scored = editor if isinstance(editor, Scored) else None
-    classes = scored.classes(data.features) if scored else []
-    searched = min(max(depth, scored.depth if scored else 0), len(gallery) - 1)
+    search = Searcher(editor, data, depth)
     for name, class_name in progress(
         [(n, c) for n in data.schema.types for c in data.schema.of(n)]
     ):
         wanted, other = data.wish(name, class_name)
         asking = other if impossible else other & np.isin(wanted, data.combinations)
         numbers = np.flatnonzero(asking)
-        if not len(numbers):
-            continue
-        positions = torch.from_numpy(data.queries[numbers]).to(gallery.device)
-        features = data.features[positions]
-        vectors = editor.edit(features, name, class_name)
-        cosines, found = top_k(vectors, gallery, searched, exclude=positions)
-        if scored:
-            order = scored.order(features, name, class_name, cosines, found, classes)[:, :depth]
-            cosines, found = cosines.gather(1, order), found.gather(1, order)
-        yield EditedSearch(name, class_name, numbers, wanted[numbers], found, cosines)
+        if len(numbers):
+            results = search(numbers, [Wish(name, class_name, strength)])
+            yield EditedSearch(name, class_name, numbers, wanted[numbers], *results)

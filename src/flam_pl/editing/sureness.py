@@ -29,8 +29,9 @@ from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
-from flam_pl.editing.evidence import LEAST, asked_classes, class_probabilities
+from flam_pl.editing.evidence import LEAST
 from flam_pl.editing.outcomes import KINDS, Outcomes, raw_probabilities
+from flam_pl.editing.wishes import Wish, in_order, wanted_probabilities
 from flam_pl.errors import FlamError
 from flam_pl.files import write_text
 from flam_pl.nets.embedder import Embedders
@@ -178,13 +179,13 @@ class SureGallery:
         """
         self.sureness, self.embedders = sureness, embedders
         with torch.inference_mode():
-            self._have = class_probabilities(embedders, features)
+            self._have = embedders.probabilities(embedders(features))
 
     @torch.inference_mode()
     def of(
         self,
         features: Tensor,
-        wishes: Mapping[str, str],
+        wishes: Sequence[Wish],
         found: np.ndarray | Tensor,
         exclude: Tensor | None = None,
     ) -> Said:
@@ -192,16 +193,16 @@ class SureGallery:
 
         Args:
             features: of the queries, as stored, ``(Q, D)``.
-            wishes: type -> wanted class, e.g. ``{"color": "red"}``.
             found: gallery positions of the results, best first, ``(Q, N)``.
             exclude: of each query its own gallery position, -1 for none, ``(Q,)``.
 
         Raises:
-            SchemaError: a type or class that the schema does not know.
+            SchemaError, WishError: as ``in_order``.
         """
         schema, device = self.embedders.schema, self._have[0].device
-        asked = asked_classes(self.embedders, features, wishes)
-        types = [schema.types.index(name) for name in wishes]
+        own = self.embedders.probabilities(self.embedders(features))
+        asked = wanted_probabilities(own, wishes, self.embedders)
+        types = [schema.types.index(wish.attribute_type) for wish in in_order(wishes, schema)]
         results = torch.as_tensor(found, device=device)
         seen = raw_probabilities(asked, self._have, results, types, exclude)
         said = self.sureness.probabilities({k: p.cpu().numpy() for k, p in seen.items()})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -9,6 +11,7 @@ from torch.nn import functional as F
 
 from flam_pl.editing.editor import Editor
 from flam_pl.editing.scored import Scored
+from flam_pl.editing.wishes import Wish
 from flam_pl.errors import FlamError
 
 
@@ -41,26 +44,26 @@ class GalleryIndex:
 
     @torch.inference_mode()
     def search(
-        self, features: Tensor, k: int, edit: tuple[str, str] | None = None
+        self, features: Tensor, k: int, wishes: Sequence[Wish] = ()
     ) -> tuple[np.ndarray, np.ndarray]:
         """The k nearest gallery images of each query.
 
         Args:
             features: stored features of the queries, ``(Q, D)``.
-            edit: (type, class) that is wanted instead, e.g. ("color", "red"); None searches for
-                the item itself.
+            wishes: what should be different, e.g. ``[Wish("color", "red")]``; without any it
+                searches for the item itself.
 
         Returns:
             Cosines and gallery positions, ``(Q, min(k, G))``, best first.
         """
-        vectors = self.editor.edit(features, *edit) if edit else self.editor.represent(features)
+        vectors = self.editor.edit(features, wishes)
         queries = F.normalize(vectors, dim=-1).cpu().numpy().astype(np.float32)
-        scored = self.editor if edit and isinstance(self.editor, Scored) else None
+        scored = self.editor if wishes and isinstance(self.editor, Scored) else None
         depth = min(max(k, scored.depth if scored else 0), len(self))
         cosines, positions = self._index.search(np.ascontiguousarray(queries), depth)
-        if scored and edit:
+        if scored:
             head = torch.from_numpy(cosines), torch.from_numpy(positions)
-            order = scored.order(features, *edit, *head, self._classes).numpy()[:, :k]
+            order = scored.order(features, wishes, *head, self._classes).numpy()[:, :k]
             cosines = np.take_along_axis(cosines, order, axis=1)
             positions = np.take_along_axis(positions, order, axis=1)
         return cosines, positions

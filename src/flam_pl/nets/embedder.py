@@ -158,6 +158,10 @@ class Embedders(nn.Module):
             for t, of in enumerate(embedders)
         ]
 
+    def probabilities(self, embeddings: Tensor) -> list[Tensor]:
+        """The same as probabilities, which sum to 1."""
+        return [of_type.exp() for of_type in self.log_probabilities(embeddings)]
+
     @torch.no_grad()
     def calibrate(self, features: Tensor, labels: Tensor) -> None:
         """Temperature scaling (Guo et al., ICML 2017): of each type the temperature under which

@@ -23,6 +23,7 @@ from flam_pl.attributes import AttributeSchema, SchemaError
 from flam_pl.config_figures import FiguresConfig
 from flam_pl.editing.editor import Editor
 from flam_pl.editing.searches import EvaluationSet
+from flam_pl.editing.wishes import Wish
 from flam_pl.nets.embedder import Embedders
 
 EDITED = "#111111"
@@ -86,7 +87,9 @@ def edit_to_one_class(
         labels,
         edited,
         embedders(features),
-        embedders(editor.edit(features[torch.from_numpy(edited)], kind, schema.of(kind)[c])),
+        embedders(
+            editor.edit(features[torch.from_numpy(edited)], [Wish(kind, schema.of(kind)[c])])
+        ),
         torch.stack([d[torch.from_numpy(asked[:, i])] for i, d in enumerate(dictionaries)], dim=1),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +20,15 @@ from flam_pl.data.images import read_image
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.editing.editor import Editor
 from flam_pl.editing.searches import EvaluationSet
+from flam_pl.editing.wishes import Wish
 from flam_pl.galleries.index import GalleryIndex
 from flam_pl.reports.tables import called
 
 HIT, QUERY = "#1a9850", "#2166ac"
 SHOWN = 5
 """Results drawn of each search."""
+CAPTION = 26
+"""Letters of a line above a result."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +91,8 @@ class Search:
     @classmethod
     def run(cls, example: Example, data: EvaluationSet, index: GalleryIndex, shown: int) -> Search:
         """The first ``shown`` results beside the query itself; ``index`` is of all of ``data``."""
-        edit = (example.target_type, example.target_class)
-        _, found = index.search(data.features[[example.query]], shown + 1, edit)
+        wishes = [Wish(example.target_type, example.target_class)]
+        _, found = index.search(data.features[[example.query]], shown + 1, wishes)
         results = [int(p) for p in found[0] if p != example.query][:shown]
         wanted = example.wanted(data)
         return cls(example, results, [bool((data.labels[p] == wanted).all()) for p in results])
@@ -134,6 +138,29 @@ def draw_searches(
                     called(editor.name), fontsize=9, pad=3, loc="left", weight="bold"
                 )
     figure.tight_layout(pad=0.3, w_pad=0.3, h_pad=0.3)
+    save(figure, path)
+
+
+def draw_results(path: Path, query: tuple[Path, str], results: Sequence[tuple[Path, str]]) -> None:
+    """A photo and what a search for it found, five a line; each with what is written above it."""
+    captions = [textwrap.fill(title, CAPTION, break_on_hyphens=False) for _, title in results]
+    captions = [textwrap.fill(query[1], CAPTION, break_on_hyphens=False), *captions]
+    high = 1.5 + 0.11 * max(caption.count("\n") + 1 for caption in captions)
+    lines = max(1, -(-len(results) // SHOWN))
+    figure, axes = plt.subplots(
+        lines,
+        SHOWN + 1,
+        figsize=(1.5 * (SHOWN + 1), high * lines),
+        squeeze=False,
+        layout="constrained",
+    )
+    for axis in axes.flat:
+        axis.axis("off")
+    places = [axes[0, 0], *axes[:, 1:].flat]
+    paths = [query[0], *(path for path, _ in results)]
+    for axis, image, caption in zip(places, paths, captions, strict=False):
+        show_image(axis, image, QUERY if axis is axes[0, 0] else None)
+        axis.set_title(caption, fontsize=7, pad=3, loc="left", parse_math=False)
     save(figure, path)
 
 

@@ -105,6 +105,10 @@ def _edit_sections(metrics: Mapping[str, Any], style: str) -> list[tuple[str, st
     for group in groups[1:]:
         table = methods_table({m: of[group] for m, of in metrics["fam"].items()}, style)
         parts.append((f"Edits of {group}", "", table))
+    if metrics.get("fam_pairs"):
+        parts.append(_pairs_section(metrics["fam_pairs"], style))
+    if metrics.get("strength"):
+        parts.append(_strength_section(metrics["strength"], list(metrics["fam"])[-1], style))
     if metrics["counterfactual"]:
         parts.append(
             (
@@ -215,6 +219,35 @@ def _sureness_section(calibration: Mapping[str, Any], style: str) -> tuple[str, 
         f"answer is below {short(answer['threshold'])}, as chosen on validation. AUROC of the two: "
         f"{short(auroc['value']) if auroc['n'] else '-'}. Here edits count that no photo answers.",
         str(tabulate(body, headers=headers, tablefmt=style, disable_numparse=True)),
+    )
+
+
+def _pairs_section(fam_pairs: Mapping[str, Any], style: str) -> tuple[str, str, str]:
+    """Two edits at once, over all pairs of types; metrics.json has each pair."""
+    pairs = next(iter(fam_pairs.values()))
+    names = list(pairs)[1:]
+    count = next(iter(pairs["all"].values()))["n"]
+    return (
+        "Two edits at once",
+        f"T@k after two wishes for different attributes ({', '.join(names)}), {count} drawn at "
+        "random among those that some gallery image answers.",
+        methods_table({m: of["all"] for m, of in fam_pairs.items()}, style),
+    )
+
+
+def _strength_section(strength: Mapping[str, Any], method: str, style: str) -> tuple[str, str, str]:
+    """A row a strength."""
+    body = [
+        [name, cell(of["wanted_first"]), cell(of["cosine_to_query"])]
+        for name, of in strength.items()
+    ]
+    head = ["strength", "first result has the wanted class", "cosine to the unedited query"]
+    count = next(iter(strength.values()))["wanted_first"]["n"]
+    return (
+        f"Strength of a wish, {called(method)}",
+        f"From 0, the plain search, to 1, all that was asked for: {count} edits each, of query "
+        "images drawn at random.",
+        str(tabulate(body, headers=head, tablefmt=style, disable_numparse=True)),
     )
 
 

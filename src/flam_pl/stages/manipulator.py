@@ -55,11 +55,7 @@ class ManipulatorStage(pl.LightningModule):
     def on_fit_start(self) -> None:
         """What the frozen teacher sees in the bank stays the same for the whole training."""
         if self.bank is not None:
-            self.bank_classes = self.class_probabilities(self.embedders(self.bank))
-
-    def class_probabilities(self, embeddings: Tensor) -> list[Tensor]:
-        """Of each type how likely each class is, ``(B, classes)``."""
-        return [logs.exp() for logs in self.embedders.log_probabilities(embeddings)]
+            self.bank_classes = self.embedders.probabilities(self.embedders(self.bank))
 
     def train(self, mode: bool = True) -> ManipulatorStage:
         super().train(mode)
@@ -155,7 +151,7 @@ class ManipulatorStage(pl.LightningModule):
             drawn = torch.randperm(len(self.bank), device=features.device)[: s["ranked"]]
             bank = self.bank[drawn]
             fits = agreement(
-                self.class_probabilities(wanted), [of[drawn] for of in self.bank_classes]
+                self.embedders.probabilities(wanted), [of[drawn] for of in self.bank_classes]
             )
             fits += s["likeness"] * (F.normalize(features, dim=1) @ F.normalize(bank, dim=1).T)
         searched = self.manipulator.stored(features, edited, self.embedders.space)
