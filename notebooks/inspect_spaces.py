@@ -41,7 +41,7 @@ IMAGES, EDITED = 800, 100
 if Path.cwd().name == "notebooks":  # a run's settings name folders as seen from the repository's
     os.chdir("..")
 run, trained = open_folder(Path(RUN))
-schema, embedders, flam = trained.schema, trained.embedders, trained.editors()[-1]
+schema, embedders, flam = trained.schema, trained.embedders, trained.flam
 data, _ = evaluation_set(run)
 if not len(data.labels):
     raise FlamError(edits_cannot_be_evaluated(run.catalog))

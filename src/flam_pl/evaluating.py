@@ -236,9 +236,9 @@ def measure_edits(
             progress = partial(tqdm, desc=f"double edits: {editor.name}", leave=False)
             pairs = evaluate_double_edits(editor, data, double, settings.ks, progress)
             fam_pairs[editor.name] = as_dicts(pairs.figures(*chance))
-    # the last editor is FLAM; which edits count is the same for all
+    # which edits count is the same for all
     classified = trained.classifiers and evaluate_classification(
-        trained.classifiers, editor, data, results.asked, *chance
+        trained.classifiers, trained.flam, data, results.asked, *chance
     )
     return {
         "fam": fam,

@@ -55,6 +55,11 @@ class Trained:
         return self.embedders.schema
 
     @property
+    def flam(self) -> Flam:
+        """The paper's method."""
+        return Flam(self.embedders, self.manipulator)
+
+    @property
     def classifiers(self) -> ConcatClassifiers | None:
         """Those of Cls-Concat, where it was trained."""
         return next((net for _, net in self.others if isinstance(net, ConcatClassifiers)), None)
@@ -99,8 +104,7 @@ class Trained:
     def editors(self) -> list[Editor]:
         """Every method of the run, the plain ones first."""
         others = [editor for editors, _ in self.others for editor in editors]
-        flam = Flam(self.embedders, self.manipulator)
-        rows: list[Editor] = [NoEdit(), Arithmetic(self.embedders), *others, flam]
+        rows: list[Editor] = [NoEdit(), Arithmetic(self.embedders), *others, self.flam]
         return sorted(rows, key=lambda editor: editor.name in PLUS_ROWS)  # the better recipe last
 
 
