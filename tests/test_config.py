@@ -22,7 +22,7 @@ from flam_pl.config import (
     to_plain,
 )
 from flam_pl.config_data import TableData, WardrobeData
-from flam_pl.config_methods import ABLATIONS, METHODS
+from flam_pl.config_methods import ABLATIONS, OF_THE_PAPER
 from flam_pl.config_stages import BackboneConfig
 from flam_pl.errors import ConfigError, FlamError
 
@@ -163,7 +163,7 @@ def test_an_ablation_is_the_paper_s_recipe_without_what_its_row_lacks(defaults: 
         assert chosen == replace(defaults.manipulator, **changes)
         assert load_config([f"experiment={name}"]).methods == [name]
     assert load_config(["experiment=flam_m_os_adv"]) == defaults
-    assert {*load_config(["experiment=table3"]).methods} == {*METHODS} - {"flam_plus"}
+    assert {*load_config(["experiment=table3"]).methods} == {*OF_THE_PAPER} - {"flam_plus"}
 
 
 def test_a_quick_trial_is_quick_on_any_data() -> None:

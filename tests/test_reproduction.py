@@ -211,7 +211,7 @@ def test_a_backbone_that_is_the_run_s_own_is_not_trained_twice() -> None:
 
 
 def test_further_seeds_leave_out_the_run_s_own_and_repetitions() -> None:
-    assert further_seeds(load_config(["seed=3", "tables.seeds=[3,1,1,0]"])) == [1, 0]
+    assert further_seeds(3, [3, 1, 1, 0]) == [1, 0]
 
 
 def test_a_backbone_that_is_not_there_is_refused_before_anything_is_trained(

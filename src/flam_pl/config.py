@@ -2,9 +2,9 @@
 
 The data sets have theirs in ``config_data.py``, the stages in ``config_stages.py``, the methods
 beside FLAM in ``config_methods.py``, the paper's tables and figures in ``config_tables.py`` and
-``config_figures.py``. The YAML files in ``conf/`` choose values; these say which
-keys exist, of which type, and what they mean. ``load_config`` is the one way from a command line to
-a checked ``Config``.
+``config_figures.py``, the results page in ``config_results.py``. The YAML files in ``conf/`` choose
+values; these say which keys exist, of which type, and what they mean. ``load_config`` is the one
+way from a command line to a checked ``Config``.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from flam_pl.config_figures import FiguresConfig, check_figures
 from flam_pl.config_methods import METHODS, ConcatConfig, MemoryConfig
 from flam_pl.config_overrides import with_quoted_texts
 from flam_pl.config_pooling import combined_descriptors
+from flam_pl.config_results import ResultsConfig, check_results
 from flam_pl.config_stages import BackboneConfig, EmbedderConfig, ManipulatorConfig
 from flam_pl.config_tables import PAPER_TABLES, TablesConfig
 from flam_pl.errors import ConfigError
@@ -99,12 +100,12 @@ class Config:
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     logger: LoggerConfig = field(default_factory=LoggerConfig)
     methods: list[str] = field(default_factory=list)
-    """What to train and measure beside FLAM: cls_concat, emb_concat, memory, or a row of the
-    ablation: flam_s_adv, flam_m, flam_m_adv."""
+    """What to train and measure beside FLAM: names of ``config_methods.METHODS``."""
     concat: ConcatConfig = field(default_factory=ConcatConfig)
     memory: MemoryConfig = field(default_factory=MemoryConfig)
     tables: TablesConfig = field(default_factory=TablesConfig)
     figures: FiguresConfig = field(default_factory=FiguresConfig)
+    results: ResultsConfig = field(default_factory=ResultsConfig)
 
     @property
     def name(self) -> str:
@@ -241,6 +242,7 @@ def check(config: Config) -> None:
     _check_numbers(config)
     _check_pairs(config)
     check_figures(config.figures)
+    check_results(config.results)
 
 
 def _check_words(config: Config) -> None:
@@ -288,6 +290,13 @@ def _check_numbers(config: Config) -> None:
         raise ConfigError(
             f"data.label_share is {config.data.label_share}; expected a number above 0, up to 1"
         )
+    working_dim = config.concat.working_dim
+    if not (
+        working_dim in ("embedder", None) or (isinstance(working_dim, int) and working_dim > 0)
+    ):
+        raise ConfigError(
+            f"concat.working_dim is {working_dim!r}; expected embedder, null or 1 or more"
+        )
     if config.backbone.temperature <= 0:
         raise ConfigError(
             f"backbone.temperature is {config.backbone.temperature}; expected a number above 0"
@@ -312,10 +321,24 @@ def _check_pairs(config: Config) -> None:
 
 
 def changes_of(group: str, name: str) -> dict[str, Any]:
-    """What ``conf/<group>/<name>.yaml`` changes of the group's settings, for a method of a run."""
-    changes = OmegaConf.to_container(OmegaConf.load(config_folder() / group / f"{name}.yaml"))
-    assert isinstance(changes, dict)
-    return {str(key): value for key, value in changes.items() if key != "defaults"}
+    """What ``conf/<group>/<name>.yaml`` changes of the group's settings, for a method of a run.
+
+    The files that it starts from count too, but for ``paper``: in its place stands the run's own.
+    """
+    own = OmegaConf.to_container(OmegaConf.load(config_folder() / group / f"{name}.yaml"))
+    assert isinstance(own, dict)
+    changes: dict[str, Any] = {}
+    for base in own.pop("defaults", ["_self_"]):
+        if base == "_self_":
+            changes |= {str(key): value for key, value in own.items()}
+        elif base != "paper" and has_choice(group, base):
+            changes |= changes_of(group, base)
+    return changes
+
+
+def has_choice(group: str, name: str) -> bool:
+    """Whether there is a ``conf/<group>/<name>.yaml``."""
+    return (config_folder() / group / f"{name}.yaml").is_file()
 
 
 def to_plain(config: Any) -> dict[str, Any]:

@@ -1,11 +1,23 @@
-"""Trains what FLAM is compared with: the paper's baselines, a linear memory, its ablation."""
+"""Trains what FLAM is compared with: baselines, a linear memory, ablations, the better recipe."""
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
 from typing import Any
 
-from flam_pl.config import changes_of, to_plain
-from flam_pl.config_methods import ABLATIONS
+from flam_pl.config import changes_of, has_choice, to_plain
+from flam_pl.config_methods import (
+    ABLATIONS,
+    BEST_CONCAT,
+    PLUS_FAMILY,
+    ConcatConfig,
+)
+from flam_pl.data.datamodule import FlamDataModule
+from flam_pl.editing.evaluation import evaluate_edits
 from flam_pl.editing.memory import MemoryEditor
 from flam_pl.editing.scored import Scored
 from flam_pl.editing.sureness import Sureness
@@ -15,42 +27,63 @@ from flam_pl.nets.memory import Memory
 from flam_pl.pipeline import Run, train_embedders, train_manipulator
 from flam_pl.stages.concat import ClassifierStage
 from flam_pl.stages.embedder import EmbedderStage
-from flam_pl.stages.handoff import StageRecord, require
+from flam_pl.stages.handoff import CHECKPOINT, StageRecord, require
 from flam_pl.stages.memory import MemoryStage
 from flam_pl.stages.training import is_first_process, train_stage
-from flam_pl.trained import METHODS_FOLDER, plus_rows, restore_embedders, restore_manipulator
-from flam_pl.validation import MONITOR, choose_sureness, validation_figures
+from flam_pl.trained import (
+    METHODS_FOLDER,
+    plus_rows,
+    restore_concat,
+    restore_embedders,
+    restore_manipulator,
+)
+from flam_pl.validation import MONITOR, choose_sureness, held_out_set, validation_figures
+
+TRIED = "tried"
+"""Begins the names of the figures that settings were chosen by."""
 
 
 def train_methods(run: Run) -> None:
     """Every method that ``methods=[...]`` names, on the run's own features; those that are up to
     date cost nothing."""
+    teachers: dict[str, StageRecord] = {}
     for name in run.config.methods:
         embedder = require(run.folder / "embedder", "embedder")
         if name in ABLATIONS:
             train_manipulator(
                 run, embedder, f"{METHODS_FOLDER}/{name}", changes_of("manipulator", name)
             )
-        elif name == "flam_plus":
-            train_flam_plus(run)
+        elif name in PLUS_FAMILY:
+            train_flam_plus(run, name, teachers)
         elif name == "memory":
             train_memory(run, embedder)
+        elif name in BEST_CONCAT:
+            train_best_concat(run, name, embedder)
         else:
             train_concat(run, name, embedder)
 
 
-def train_flam_plus(run: Run) -> StageRecord:
-    """Stages 2 and 3 by the better recipe, on the run's own features."""
-    place = f"{METHODS_FOLDER}/flam_plus"
-    embedder = train_embedders(
-        run,
-        require(run.backbone_folder, "backbone"),
-        f"{place}/embedder",
-        changes_of("embedder", "flam_plus"),
-    )
-    changes = changes_of("manipulator", "flam_plus")
-    record = train_manipulator(run, embedder, place, changes, f"{place}/embedder")
-    keep_sureness(run, record, embedder)
+def train_flam_plus(
+    run: Run, name: str = "flam_plus", teachers: dict[str, StageRecord] | None = None
+) -> StageRecord:
+    """Stages 2 and 3 by the better recipe, or by one that takes a step of it back, on the run's own
+    features.
+
+    Args:
+        name: one of ``PLUS_FAMILY``. What it has no settings of its own for is that of
+            ``flam_plus``: settings of stage 3, or whole embedders.
+        teachers: embedders that this command has trained, by method; the method's own are added.
+    """
+    teachers = {} if teachers is None else teachers
+    owner = name if has_choice("embedder", name) else "flam_plus"
+    teacher, place = f"{METHODS_FOLDER}/{owner}/embedder", f"{METHODS_FOLDER}/{name}"
+    if owner not in teachers:
+        backbone = require(run.backbone_folder, "backbone")
+        teachers[owner] = train_embedders(run, backbone, teacher, changes_of("embedder", owner))
+    changes = changes_of("manipulator", name if has_choice("manipulator", name) else "flam_plus")
+    record = train_manipulator(run, teachers[owner], place, changes, teacher)
+    if name == "flam_plus":
+        keep_sureness(run, record, teachers[owner])
     return record
 
 
@@ -72,16 +105,27 @@ def keep_sureness(run: Run, record: StageRecord, embedder: StageRecord) -> None:
         sureness.save(folder)
 
 
-def train_concat(run: Run, name: str, embedder: StageRecord) -> StageRecord:
-    """Cls-Concat or Emb-Concat, which know nothing of the run's embedders but their space."""
+def train_concat(
+    run: Run,
+    name: str,
+    embedder: StageRecord,
+    settings: ConcatConfig | None = None,
+    place: str | None = None,
+) -> StageRecord:
+    """Cls-Concat or Emb-Concat, which know nothing of the run's embedders but their space.
+
+    Args:
+        settings: others than the run's.
+        place: folder under that of the methods; None: the method's own.
+    """
     run.restart_chance()
-    settings, catalog = run.config.concat, run.catalog
+    settings, catalog = settings or run.config.concat, run.catalog
     plain = to_plain(settings) | {"loss": "triplet", "margin": run.config.embedder.margin}
     data = run.data.serve("labelled", settings.batch_size)
     rows, labelled = data.fitting_rows, data.feature_rows[0]
     architecture: dict[str, Any] = {
         "dimension": data.features.dimension,
-        "working_dim": embedder.architecture["working_dim"],
+        "working_dim": concat_working_dim(settings, embedder, len(rows)),
         "dropout": settings.dropout,
     }
     stage: ClassifierStage | EmbedderStage
@@ -106,13 +150,64 @@ def train_concat(run: Run, name: str, embedder: StageRecord) -> StageRecord:
         run.config,
         epochs=settings.max_epochs,
         monitor="val/accuracy" if len(data.feature_rows[1]) else None,
-        folder=run.folder / METHODS_FOLDER / name,
+        folder=run.folder / METHODS_FOLDER / (place or name),
         inputs=run.feature_inputs,
         parent=embedder.parent,
         schema=catalog.schema,
         settings=plain,
         architecture=architecture,
     )
+
+
+def concat_working_dim(settings: ConcatConfig, embedder: StageRecord, rows: int) -> int | None:
+    """Dimensions that a concatenation works in; ``rows`` features span no more."""
+    if settings.working_dim == "embedder":
+        own: int | None = embedder.architecture["working_dim"]
+        return own
+    return min(int(settings.working_dim), rows) if settings.working_dim else None
+
+
+def train_best_concat(run: Run, name: str, embedder: StageRecord) -> None:
+    """A concatenation by each of ``results.concat_settings``; the best on validation is kept.
+
+    A baseline at its default settings alone would be too easy to beat.
+    """
+    kind, grid = BEST_CONCAT[name], run.config.results.concat_settings
+    found: dict[str, StageRecord] = {}
+    for noise, working_dim in product(grid.noise, grid.working_dim):
+        settings = replace(run.config.concat, noise=noise, working_dim=working_dim)
+        setting = f"noise={noise:g},working_dim={working_dim or 'all'}"
+        found[setting] = train_concat(run, kind, embedder, settings, f"{name}/{setting}")
+    if is_first_process():
+        data = run.data.serve("unlabelled", run.config.concat.batch_size)
+        keep_best_concat(run.folder / METHODS_FOLDER / name, found, data)
+
+
+def keep_best_concat(
+    folder: Path, found: Mapping[str, StageRecord], data: FlamDataModule
+) -> StageRecord:
+    """Copy the best of the candidates, folders under ``folder``, to ``folder`` itself.
+
+    Args:
+        found: setting -> record of the concatenation that was trained by it; the first one counts
+            where there is no validation.
+
+    Returns:
+        The record of the copy; its metrics hold T@10 on validation of every candidate.
+    """
+    tried = {}
+    if len(data.feature_rows[1]) > 1:
+        held_out, k = held_out_set(data), int(MONITOR.removeprefix("T@"))
+        for setting, record in found.items():
+            editor, _ = restore_concat(folder / setting, record)
+            tried[setting] = evaluate_edits(editor, held_out, [k]).shares()[MONITOR]
+    best = max(tried, key=lambda setting: tried[setting]) if tried else next(iter(found))
+    metrics = found[best].metrics | {f"{TRIED} {s}": share for s, share in tried.items()}
+    record = replace(found[best], stage=folder.name, metrics=metrics)
+    if StageRecord.load(folder) != record:
+        shutil.copyfile(folder / best / CHECKPOINT, folder / CHECKPOINT)
+        record.save(folder)
+    return record
 
 
 def train_memory(run: Run, embedder: StageRecord) -> StageRecord:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from flam_pl.config import Config, load_config
-from flam_pl.config_methods import METHODS
+from flam_pl.config_methods import METHODS, OF_THE_PAPER
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.inspection import class_counts
 from flam_pl.datasets.sources import open_catalog
@@ -23,7 +23,7 @@ CUTOFFS = (1, 5, 20, 50, 100)
 """Those of the paper's tables."""
 
 CONCAT = ("cls_concat", "emb_concat")
-NEEDED: dict[int, tuple[str, ...]] = {3: METHODS, 4: CONCAT, 5: CONCAT[:1]}
+NEEDED: dict[int, tuple[str, ...]] = {3: OF_THE_PAPER, 4: CONCAT, 5: CONCAT[:1]}
 """Table -> what must be trained for it beside FLAM; Table 1 needs no training at all."""
 
 
@@ -53,7 +53,8 @@ def make_tables(config: Config, overrides: Sequence[str] = ()) -> str | None:
     else:
         run = train(config, overrides)
         train_methods(run)
-        seeds = further_seeds(config) if needed else []  # Table 2 is of stage 1 alone
+        # Table 2 is of stage 1 alone
+        seeds = further_seeds(config.seed, config.tables.seeds) if needed else []
         by_seed = [run, *(with_seed(run, seed) for seed in seeds)]
         by_backbone = {
             name: train(of_backbone, own_overrides, run.catalog)
@@ -71,8 +72,9 @@ def make_tables(config: Config, overrides: Sequence[str] = ()) -> str | None:
     return "\n".join(table.markdown() for table in tables)
 
 
-def further_seeds(config: Config) -> list[int]:
-    return [seed for seed in dict.fromkeys(config.tables.seeds) if seed != config.seed]
+def further_seeds(own: int, seeds: Sequence[int]) -> list[int]:
+    """Those beside the run's own, each once."""
+    return [seed for seed in dict.fromkeys(seeds) if seed != own]
 
 
 def with_seed(run: Run, seed: int) -> Run:

@@ -10,7 +10,12 @@ import torch
 from torch import nn
 
 from flam_pl.attributes import AttributeSchema
-from flam_pl.config_methods import METHODS
+from flam_pl.config_methods import (
+    BEST_CONCAT,
+    METHODS,
+    PLUS_ABLATIONS,
+    PLUS_FAMILY,
+)
 from flam_pl.data.images import Preprocess
 from flam_pl.editing.baselines import Arithmetic, NoEdit
 from flam_pl.editing.concat import ConcatEditor
@@ -24,7 +29,7 @@ from flam_pl.nets.concat import ConcatClassifiers
 from flam_pl.nets.embedder import Embedders
 from flam_pl.nets.manipulator import Manipulator
 from flam_pl.nets.memory import Memory
-from flam_pl.stages.handoff import StageRecord, load_into, require, require_child
+from flam_pl.stages.handoff import RECORD, StageRecord, load_into, require, require_child
 from flam_pl.stages.training import say
 
 PLUS_ROWS = ("scored_only", "flam_plus_unscored", "flam_plus")
@@ -105,7 +110,9 @@ class Trained:
         """Every method of the run, the plain ones first."""
         others = [editor for editors, _ in self.others for editor in editors]
         rows: list[Editor] = [NoEdit(), Arithmetic(self.embedders), *others, self.flam]
-        return sorted(rows, key=lambda editor: editor.name in PLUS_ROWS)  # the better recipe last
+        # the better recipe last, before it what a step less of it does
+        better = (*PLUS_ABLATIONS, *PLUS_ROWS)
+        return sorted(rows, key=lambda e: better.index(e.name) if e.name in better else -1)
 
 
 def method_records(folder: Path, stages: Mapping[str, StageRecord]) -> dict[str, StageRecord]:
@@ -115,10 +122,10 @@ def method_records(folder: Path, stages: Mapping[str, StageRecord]) -> dict[str,
         if StageRecord.load(folder / name) is None:
             continue
         record = require(folder / name, name)
-        parent = "backbone" if name.endswith("_concat") else "embedder"
+        parent = "backbone" if "_concat" in name else "embedder"
         needed = stages[parent].checkpoint
-        if name == "flam_plus":  # on embedders of its own
-            own = require(folder / name / "embedder", "embedder")
+        if name in PLUS_FAMILY:  # on other embedders than the run's
+            own = require(plus_teacher(folder, name), "embedder")
             parent, needed = "backbone", stages["backbone"].checkpoint
             record = replace(record, parent=own.parent if record.parent == own.checkpoint else None)
         if record.parent != needed:
@@ -136,29 +143,51 @@ def restore_method(
 ) -> tuple[list[Editor], nn.Module]:
     """The Editors of a method beside FLAM, and its network."""
     schema, name = AttributeSchema.from_dict(record.schema), record.stage
-    if name == "cls_concat":
-        classifiers = ConcatClassifiers(schema, **record.architecture)
-        load_into(classifiers, folder, "net.")
-        classifiers.eval().requires_grad_(False)
-        blocks, prototypes = classifiers.blocks, classifiers.prototypes
-        return [ConcatEditor(name, schema, blocks, prototypes)], classifiers
-    if name == "emb_concat":
-        wide = restore_embedders(folder, record)
-        return [ConcatEditor(name, schema, wide, lambda kind: wide.of(kind).dictionary)], wide
+    if "_concat" in name:
+        editor, net = restore_concat(folder, record)
+        return [editor], net
     if name == "memory":
         memory = Memory(schema, **record.architecture)
         load_into(memory, folder, "memory.")
         return [MemoryEditor(embedders, memory.eval().requires_grad_(False))], memory
     manipulator = restore_manipulator(folder, record)
-    if name == "flam_plus":
-        own = restore_embedders(folder / "embedder", require(folder / "embedder", "embedder"))
-        return plus_rows(own, manipulator), nn.ModuleList([own, manipulator])
+    if name in PLUS_FAMILY:
+        teacher = plus_teacher(folder.parent, name)
+        own = restore_embedders(teacher, require(teacher, "embedder"))
+        rows = plus_rows(own, manipulator)
+        if name in PLUS_ABLATIONS:
+            *_, whole = rows
+            whole.name = name
+            rows = [whole]
+        return rows, nn.ModuleList([own, manipulator])
     return [Flam(embedders, manipulator, name)], manipulator
 
 
 def sureness_of(folder: Path, record: StageRecord | None) -> Sureness | None:
     """What was measured on validation images with this checkpoint of the method, if it was."""
     return Sureness.load(folder, record.checkpoint) if record else None
+
+
+def restore_concat(folder: Path, record: StageRecord) -> tuple[ConcatEditor, nn.Module]:
+    """The Editor of a concatenation, and its network."""
+    schema, name = AttributeSchema.from_dict(record.schema), record.stage
+    if BEST_CONCAT.get(name, name) == "cls_concat":
+        classifiers = ConcatClassifiers(schema, **record.architecture)
+        load_into(classifiers, folder, "net.")
+        classifiers.eval().requires_grad_(False)
+        return ConcatEditor(name, schema, classifiers.blocks, classifiers.prototypes), classifiers
+    wide = restore_embedders(folder, record)
+    return ConcatEditor(name, schema, wide, lambda kind: wide.of(kind).dictionary), wide
+
+
+def plus_teacher(folder: Path, name: str) -> Path:
+    """Where the embedders of a method of the FLAM+ family are: its own, or those of ``flam_plus``.
+
+    Args:
+        folder: of all methods.
+    """
+    own = folder / name / "embedder"
+    return own if (own / RECORD).is_file() else folder / "flam_plus" / "embedder"
 
 
 def plus_rows(embedders: Embedders, manipulator: Manipulator) -> list[Editor]:

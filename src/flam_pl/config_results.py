@@ -1,0 +1,58 @@
+"""Schema of ``make results``: every method, and FLAM+ with each of its steps taken back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from flam_pl.config_methods import METHODS
+from flam_pl.errors import ConfigError
+
+
+@dataclass
+class ConcatGrid:
+    """Settings of the concatenations that are tried; each pair is trained."""
+
+    noise: list[float] = field(default_factory=lambda: [0.5, 1.0])
+    """``concat.noise``."""
+    working_dim: list[int | None] = field(default_factory=lambda: [256, None])
+    """``concat.working_dim``; null: all dimensions."""
+
+
+@dataclass
+class ResultsConfig:
+    """What the results of a run are made of."""
+
+    methods: list[str] = field(default_factory=lambda: list(METHODS))
+    """What is trained and measured beside FLAM."""
+    seeds: list[int] = field(default_factory=lambda: [0, 1, 2])
+    """Of stages 2 and 3 and all methods, on the run's own features; the run's own seed is always
+    among them."""
+    concat_settings: ConcatGrid = field(default_factory=ConcatGrid)
+    """Of ``cls_concat_best`` and ``emb_concat_best``: the best T@10 on validation is kept."""
+    labels: bool = True
+    """Whether stages 2 and 3 and the main methods are also trained on ``figures.shares``."""
+    page: list[str] = field(default_factory=list)
+    """Folders of runs whose results are joined into one page; nothing is trained or measured."""
+    page_file: str = "docs/results.md"
+    """That page. ``tried.md`` beside it, what did not help, is written by hand and included."""
+
+
+def check_results(settings: ResultsConfig) -> None:
+    """Raises: ConfigError: a word or a number that is not allowed, by the name of its setting."""
+    for method in settings.methods:
+        if method not in METHODS:
+            raise ConfigError(
+                f"results.methods has {method!r}; expected some of {', '.join(METHODS)}"
+            )
+    if min(settings.seeds, default=0) < 0:
+        raise ConfigError(f"results.seeds is {settings.seeds}; expected 0 or more")
+    grid = settings.concat_settings
+    if not grid.noise or min(grid.noise) < 0:
+        raise ConfigError(
+            f"results.concat_settings.noise is {grid.noise}; expected numbers from 0 up"
+        )
+    if not grid.working_dim or min(dim or 1 for dim in grid.working_dim) < 1:
+        raise ConfigError(
+            f"results.concat_settings.working_dim is {grid.working_dim}; expected numbers from 1 "
+            "up, or null for all dimensions"
+        )
