@@ -4,11 +4,14 @@ VENV := .venv
 RUN := $(VENV)/bin/python -m flam_pl
 ENV := $(VENV)/.installed
 ARGS ?=
+RUNS ?= runs/wardrobe
+COMMA := ,
+SPACE := $(subst ,, )
 # faiss-cpu, unless setup-gpu was asked for once
 FAISS = $(if $(wildcard $(VENV)/.gpu),gpu,cpu)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-gpu data verify-data train-backbone train-flam evaluate search report tables table1 table2 table3 table4 table5 figures bench notebooks test lint clean
+.PHONY: help setup setup-gpu data verify-data train-backbone train-flam evaluate search report tables table1 table2 table3 table4 table5 figures results results-page bench notebooks test lint clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -54,6 +57,12 @@ table1 table2 table3 table4 table5: $(ENV)
 
 figures: $(ENV) ## the paper's Figures 2 and 3, convergence, T@k against the share of labels
 	$(RUN) figures $(ARGS)
+
+results: $(ENV) ## every method, three seeds, label shares, each step of FLAM+ taken back
+	$(RUN) results $(ARGS)
+
+results-page: $(ENV) ## docs/results.md from runs that have results: RUNS="runs/wardrobe runs/fashion_products"
+	$(RUN) results "results.page=[$(subst $(SPACE),$(COMMA),$(strip $(RUNS)))]" $(ARGS)
 
 bench: $(ENV) ## compare the training step with a bare PyTorch loop, extraction with the bare model
 	$(RUN) bench $(ARGS)

@@ -106,6 +106,16 @@ def figures(overrides: Sequence[str]) -> None:
         print(picture)
 
 
+def results(overrides: Sequence[str]) -> None:
+    """Every method with several seeds and label shares; results.page=[...]: one page of runs."""
+    from flam_pl.config import load_config
+    from flam_pl.results import make_results
+
+    written = make_results(load_config(overrides), overrides)
+    if written is not None:
+        print(f"results: {written}")
+
+
 def show(written: Report | None) -> None:
     """The summary of a report, where this process wrote one."""
     if written is not None:
@@ -139,6 +149,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "report": report,
     "tables": tables,
     "figures": figures,
+    "results": results,
     "bench": bench,
     "config": config,
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,21 +20,33 @@ from flam_pl.pipeline import Run, train_beside
 from flam_pl.reports.tables import called
 
 CUTOFFS = (10, 50)
-SHOWN = ("no_edit", "arithmetic", "flam", "cls_concat", "emb_concat")
+COLORS = {
+    "no_edit": "#7f7f7f",
+    "arithmetic": "#bcbd22",
+    "flam": "#d62728",
+    "cls_concat": "#1f77b4",
+    "emb_concat": "#17becf",
+    "flam_plus": "#9467bd",
+}
+"""Method -> its line; all that the figure can show."""
 BASELINES = ("cls_concat", "emb_concat")
-"""Those of them that must be trained for each share."""
+"""What is trained for each share beside FLAM, unless told otherwise."""
 
 
-def train_shares(run: Run) -> dict[float, Run]:
+def train_shares(run: Run, methods: Sequence[str] = BASELINES) -> dict[float, Run]:
     """Share of the run's training labels -> the run on it; a share of 1 is the run itself.
 
     Backbone and features are the run's own: they read no label.
+
+    Args:
+        methods: what is trained for each share beside FLAM.
     """
-    return {share: train_share(run, share) for share in sorted({*run.config.figures.shares})}
+    shares = sorted({*run.config.figures.shares})
+    return {share: train_share(run, share, methods) for share in shares}
 
 
-def train_share(run: Run, share: float) -> Run:
-    """Stages 2 and 3 and the baselines, in ``<run>/shares/<percent>``."""
+def train_share(run: Run, share: float, methods: Sequence[str]) -> Run:
+    """Stages 2 and 3 and the methods, in ``<run>/shares/<percent>``."""
     if share == 1:
         train_methods(run)
         return run
@@ -45,7 +57,7 @@ def train_share(run: Run, share: float) -> Run:
         config,
         data=replace(settings, label_share=settings.label_share * share),
         evaluation=replace(config.evaluation, examples=0),
-        methods=[*BASELINES],
+        methods=[*methods],
     )
     other = train_beside(run, f"shares/{100 * share:g}", config, catalog)
     train_methods(other)
@@ -91,7 +103,8 @@ def numbers(
             method: {
                 f"T@{k}": [of[method]["all"][f"T@{k}"] for of in fam.values()] for k in CUTOFFS
             }
-            for method in SHOWN
+            for method in COLORS
+            if all(method in of for of in fam.values())
         },
     }
 
@@ -109,10 +122,9 @@ def draw(found: Mapping[str, Any]) -> Figure:
     labels = [sum(of_type.values()) for of_type in found["labels"]]
     ticks = [f"{share:g} %\n{count:,}" for share, count in zip(shares, labels, strict=True)]
     figure, axes = plt.subplots(1, len(CUTOFFS), figsize=(4.6 * len(CUTOFFS), 3.8))
-    colors = dict(zip(SHOWN, ("#7f7f7f", "#bcbd22", "#d62728", "#1f77b4", "#17becf"), strict=True))
     for axis, k in zip(axes, CUTOFFS, strict=True):
-        for method in SHOWN:
-            figures = found["methods"][method][f"T@{k}"]
+        for method, by_cutoff in found["methods"].items():
+            figures = by_cutoff[f"T@{k}"]
             values = [f["value"] for f in figures]
             around = [
                 [f["value"] - f["low"] for f in figures],
@@ -122,9 +134,9 @@ def draw(found: Mapping[str, Any]) -> Figure:
                 shares,
                 values,
                 around,
-                color=colors[method],
+                color=COLORS[method],
                 label=called(method),
-                lw=2.2 if method == "flam" else 1.4,
+                lw=2.2 if method in ("flam", "flam_plus") else 1.4,
                 ls=":" if method == "no_edit" else "-",
                 marker="o",
                 ms=4,

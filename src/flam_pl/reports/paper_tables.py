@@ -139,7 +139,7 @@ def edits(measured: Measured) -> Part:
         ["method", "dim", *groups],
         rows,
         measured.notes(
-            _how_edits(metrics),
+            how_edits(metrics),
             "M / S: the remaining types are matched too / only the target; adv: adversarial loss; "
             "OS: online sampling. Cls-Concat and Emb-Concat search a second vector that is stored "
             "for edits alone; all others search the features as they are stored.",
@@ -167,7 +167,7 @@ def both_tasks(measured: Measured) -> Part:
         rows,
         measured.notes(
             "R@k: photos of an item are searched in the vectors that the method searches edits in.",
-            _how_edits(metrics),
+            how_edits(metrics),
             paper=paper,
         ),
     )
@@ -190,7 +190,7 @@ def backbones(measured: Measured) -> Part:
         rows,
         measured.notes(
             f"Every stage is trained anew on each backbone's features, with seed {seed}.",
-            _how_edits(measured.by_seed[0]),
+            how_edits(measured.by_seed[0]),
             paper=paper,
             all_seeds=False,
         ),
@@ -260,7 +260,8 @@ def _dimension(metrics: Metrics, name: str) -> Cell:
     return Cell(str(known), {"value": known}) if known else Cell()
 
 
-def _how_edits(metrics: Metrics) -> str:
+def how_edits(metrics: Metrics) -> str:
+    """What T@k says, and over how many edits."""
     queries, counted = metrics["queries"], metrics["edits"]
     if not counted["evaluated"]:
         return "No edit could be evaluated: " + ("; ".join(metrics["notes"]) or "none is possible")

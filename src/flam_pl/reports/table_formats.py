@@ -22,6 +22,14 @@ class Cell:
     text: str = "-"
     data: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def brief(self) -> str:
+        """``.642 ± .003``: without the interval."""
+        mean, std = self.data.get("mean"), self.data.get("std")
+        if mean is None:
+            return "-"
+        return short(mean) + (f" ± {short(std)}" if std is not None else "")
+
     @classmethod
     def measured(
         cls, figures: Sequence[Mapping[str, Any] | None], published: float | None = None
@@ -30,7 +38,7 @@ class Cell:
 
         Args:
             figures: {"value", "low", "high", "n"} of each seed, the run's own first; None or
-                n = 0 where nothing could be measured.
+                n = 0 where nothing could be measured; low and high None where there is no interval.
             published: what the paper prints for it on the same data set.
 
         Returns:
@@ -39,9 +47,8 @@ class Cell:
         """
         known = [f for f in figures if f and f["n"]]
         first = known[0] if known else {}
-        return cls._of(
-            [float(f["value"]) for f in known], first, interval(first) if first else "", published
-        )
+        around = interval(first) if first.get("low") is not None else ""
+        return cls._of([float(f["value"]) for f in known], first, around, published)
 
     @classmethod
     def changed(cls, changes: Sequence[float], published: float | None = None) -> Cell:
@@ -77,6 +84,40 @@ class Part:
     def grid(self, style: str) -> str:
         body = [[name, *(cell.text for cell in cells)] for name, cells in self.rows]
         return str(tabulate(body, self.columns, tablefmt=style, disable_numparse=True))
+
+    def plain(self) -> dict[str, Any]:
+        """Fit for JSON, names and words included."""
+        return {
+            "title": self.title,
+            "head": self.columns[0],
+            "columns": list(self.columns[1:]),
+            "rows": [
+                {
+                    "name": name,
+                    "cells": {
+                        column: {"text": cell.text, **cell.data}
+                        for column, cell in zip(self.columns[1:], cells, strict=True)
+                    },
+                }
+                for name, cells in self.rows
+            ],
+            "notes": list(self.notes),
+        }
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Part:
+        """The part that ``plain`` was made of."""
+        rows = [
+            (
+                row["name"],
+                [
+                    Cell(cell["text"], {k: v for k, v in cell.items() if k != "text"})
+                    for cell in (row["cells"][column] for column in plain["columns"])
+                ],
+            )
+            for row in plain["rows"]
+        ]
+        return cls(plain["title"], [plain["head"], *plain["columns"]], rows, plain["notes"])
 
 
 @dataclass(frozen=True)
@@ -116,24 +157,7 @@ class PaperTable:
         return "\n".join(lines)
 
     def json(self) -> str:
-        parts = [
-            {
-                "title": part.title,
-                "columns": list(part.columns[1:]),
-                "rows": [
-                    {
-                        "name": name,
-                        "cells": {
-                            column: {"text": cell.text, **cell.data}
-                            for column, cell in zip(part.columns[1:], cells, strict=True)
-                        },
-                    }
-                    for name, cells in part.rows
-                ],
-                "notes": list(part.notes),
-            }
-            for part in self.parts
-        ]
+        parts = [part.plain() for part in self.parts]
         whole = {
             "table": self.number,
             "dataset": self.dataset,

@@ -1,0 +1,117 @@
+"""The results of a run, and of several runs together, as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tabulate import tabulate
+
+from flam_pl.reports.results_figures import BRIEF, CUTOFFS
+from flam_pl.reports.table_formats import Part
+from flam_pl.reports.tables import TITLES
+
+ON_THE_PAGE = (
+    "edits",
+    "to_cls_concat",
+    "by_type",
+    "counterfactual",
+    "instances",
+    "pairs",
+    "ndcg",
+    "kept",
+    "calibration",
+    "concat_settings",
+)
+"""Tables that the page of several runs has of each, before the ablation and the label shares; all
+others are in ``runs/<run>/results/results.md``."""
+
+INTRODUCTION = f"""Made by `make results-page` from what `make results` measured: every method is
+trained on the same features and measured by the same code.
+
+- T@k: the first k results hold an image with exactly the wanted combination of attributes.
+- CF@k: they hold the same item with just that attribute changed.
+- R@k: photos of the item itself, without an edit.
+- NDCG@{BRIEF}: how early the results that are as wanted come, by all attributes, by the edited one
+  and by the others.
+- Kept traits: how much of what nobody asked to change is kept. `results` counts all of the first
+  {BRIEF}, `hits` those that have the wanted combination; `to no edit`: divided by what the plain
+  search keeps.
+"""
+
+
+def run_page(plain: Mapping[str, Any], picture: str | None) -> str:
+    """``results.md`` of a run: every table.
+
+    Args:
+        plain: ``results.json``.
+        picture: of the label shares, beside the page.
+    """
+    lines = [f"# Results on {plain['dataset']}", "", *bullets(plain["about"])]
+    for name, part in plain["parts"].items():
+        if picture and name.startswith("labels"):
+            lines += [f"![T@k by the share of the labels]({picture})", ""]
+            picture = None
+        lines += section(Part.from_plain(part), 2)
+    return "\n".join(lines)
+
+
+def joined_page(
+    runs: Sequence[Mapping[str, Any]], pictures: Sequence[str | None], tried: str | None
+) -> str:
+    """The page of several runs.
+
+    Args:
+        runs: ``results.json`` of each.
+        pictures: of each the picture of the label shares, from the page.
+        tried: what was tried and did not help, in Markdown without a title.
+    """
+    lines = ["# Results", "", INTRODUCTION, *at_a_glance(runs)]
+    for plain, picture in zip(runs, pictures, strict=True):
+        parts = {name: Part.from_plain(part) for name, part in plain["parts"].items()}
+        dataset = plain["dataset"]
+        lines += [f"## {dataset}", "", *bullets(plain["about"])]
+        for name in ON_THE_PAGE:
+            lines += section(parts[name], 3)
+        lines += [f"### What each step of FLAM+ adds on {dataset}", ""]
+        lines += body(parts["ablation"])
+        lines += [f"### How many labels are needed on {dataset}", ""]
+        lines += [f"![T@k by the share of the labels]({picture})", ""] if picture else []
+        for name in (name for name in parts if name.startswith("labels")):
+            lines += section(parts[name], 4)
+    if tried:
+        lines += ["## What was tried and did not help", "", tried.strip(), ""]
+    return "\n".join(lines)
+
+
+def at_a_glance(runs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """T@1 and T@10 of every method on every data set."""
+    ks = [k for k in CUTOFFS if k in (1, BRIEF)]
+    columns: list[str] = []
+    by_title: dict[str, list[str]] = {title: [] for title in TITLES.values()}
+    for plain in runs:
+        part = Part.from_plain(plain["parts"]["edits"])
+        rows = dict(part.rows)
+        for k in (k for k in ks if f"T@{k}" in part.columns):
+            columns.append(f"{plain['dataset']} T@{k}")
+            place = part.columns.index(f"T@{k}") - 1
+            for title, cells in by_title.items():
+                cells.append(rows[title][place].brief if title in rows else "-")
+    shown = [[title, *cells] for title, cells in by_title.items() if {*cells} - {"-"}]
+    grid = tabulate(shown, ["method", *columns], tablefmt="github", disable_numparse=True)
+    return ["## At a glance", "", str(grid), ""]
+
+
+def section(part: Part, level: int) -> list[str]:
+    """A table under its title."""
+    return [f"{'#' * level} {part.title}", "", *body(part)]
+
+
+def body(part: Part) -> list[str]:
+    """Notes and table; the notes alone where there is nothing to show."""
+    notes = ["\n".join(part.notes), ""] if part.notes else []
+    return notes + ([part.grid("github"), ""] if part.rows else [])
+
+
+def bullets(texts: Sequence[str]) -> list[str]:
+    return [*(f"- {text}" for text in texts), ""]

@@ -1,0 +1,267 @@
+"""Everything that was measured of a run, over its seeds, as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flam_pl.config_methods import BEST_CONCAT
+from flam_pl.reports.paper_tables import Metrics, describe_backbone, how_edits
+from flam_pl.reports.results_figures import (
+    BRIEF,
+    CUTOFFS,
+    Figures,
+    at_cutoff,
+    calibration,
+    group_of,
+    in_order,
+    kept_briefly,
+    kept_of,
+    kinds,
+    of_group,
+    shown,
+    tried_settings,
+)
+from flam_pl.reports.table_formats import Cell, Part
+from flam_pl.reports.tables import called
+
+MAIN, REFERENCE = "flam_plus", "cls_concat"
+NOT_MEASURED = "Not measured."
+NONE_HERE = "There is none on this data set."
+
+
+@dataclass(frozen=True)
+class RunResults:
+    """What the tables are filled from.
+
+    Attributes:
+        seeds: the run's own, then the further ones.
+        by_seed: ``metrics.json`` of each.
+        labels: what ``paper_figures.label_share`` found of the run's own seed, or None.
+    """
+
+    run: str
+    seeds: Sequence[int]
+    by_seed: Sequence[Metrics]
+    labels: Mapping[str, Any] | None = None
+
+    @property
+    def dataset(self) -> str:
+        return str(self.by_seed[0]["dataset"])
+
+    def about(self) -> list[str]:
+        """What holds for all tables."""
+        own = self.by_seed[0]
+        intervals = "In brackets the 95 % interval, resampled by query image."
+        if len(self.seeds) > 1:
+            intervals = (
+                "Mean ± standard deviation over the seeds "
+                f"{', '.join(map(str, self.seeds))} of everything but stage 1, on the same "
+                "features (a figure without ± does not depend on them); in brackets the 95 % "
+                f"interval of seed {self.seeds[0]}, resampled by query image."
+            )
+        features = f"Features: {describe_backbone(own)}."
+        return [how_edits(own), features, intervals, *own.get("notes", [])]
+
+    def parts(self) -> dict[str, Part]:
+        """Name -> table, in reading order."""
+        groups = list(next(iter(self.by_seed[0]["fam"].values()), {}))
+        return {
+            "edits": self.table("Edited search, all edits", lambda m: group_of(m["fam"], "all")),
+            "to_cls_concat": self.to_reference(),
+            "by_type": self.table(
+                f"Edited search by the type that is changed, T@{BRIEF}",
+                lambda m: at_cutoff(m["fam"], f"T@{BRIEF}"),
+            ),
+            **{
+                f"edits_{group}": self.table(f"Edits of {group}", of_group("fam", group))
+                for group in groups[1:]
+            },
+            "counterfactual": self.table(
+                "Counterfactuals: the same item with just this attribute changed",
+                lambda m: m.get("counterfactual"),
+            ),
+            "instances": self.table(
+                "Instance search, in the vectors that each method searches edits in",
+                lambda m: m.get("fir_by_method"),
+            ),
+            "pairs": self.table("Two edits at once", of_group("fam_pairs", "all")),
+            "strength": self.table(
+                "Strength of a wish", lambda m: m.get("strength"), head="strength"
+            ),
+            "ndcg": self.table(
+                f"NDCG@{BRIEF}: all attributes, the edited one, the others",
+                lambda m: at_cutoff(m.get("ndcg"), f"NDCG@{BRIEF}"),
+            ),
+            **{
+                f"ndcg_{kind}": self.table(f"NDCG, {kind}", of_group("ndcg", kind))
+                for kind in kinds(self.by_seed[0].get("ndcg"))
+            },
+            "kept": self.table(
+                f"Kept traits among the first {BRIEF}, mean over the traits", kept_briefly
+            ),
+            **{
+                f"kept_{measure}": self.table(f"Kept traits, {measure}", kept_of(measure))
+                for measure in kinds(self.by_seed[0].get("kept"))
+            },
+            "calibration": self.table(
+                "How sure the search is, on evaluation images", calibration, head="said"
+            ),
+            "concat_settings": self.concat_settings(),
+            "ablation": self.ablation(),
+            **self.label_shares(),
+        }
+
+    def table(
+        self, title: str, of: Callable[[Metrics], Figures | None], head: str = "method"
+    ) -> Part:
+        """A row a method, a column a figure; a part of the metrics that is missing is said so.
+
+        Args:
+            of: finds the figures in a seed's metrics; None: not measured.
+        """
+        found = [of(metrics) for metrics in self.by_seed]
+        first = found[0]
+        if not first:
+            return Part(title, [head], [], [NOT_MEASURED if first is None else NONE_HERE])
+        columns = [c for c in dict.fromkeys(c for row in first.values() for c in row) if shown(c)]
+        rows = [
+            (
+                called(name),
+                [
+                    self.cell([(of_seed or {}).get(name, {}).get(c) for of_seed in found])
+                    for c in columns
+                ],
+            )
+            for name in in_order(first)
+        ]
+        return Part(title, [head, *columns], rows)
+
+    @staticmethod
+    def cell(figures: Sequence[Mapping[str, Any] | None]) -> Cell:
+        """Over the seeds; one that is the same for all counts once."""
+        same = all(figure == figures[0] for figure in figures)
+        return Cell.measured(figures[:1] if same else figures)
+
+    def shares(self, method: str, k: int) -> list[float | None]:
+        """T@k over all edits of each seed, None where it was not measured."""
+        found = [m["fam"].get(method, {}).get("all", {}).get(f"T@{k}") for m in self.by_seed]
+        return [figure["value"] if figure and figure["n"] else None for figure in found]
+
+    def compared(self, method: str, other: str, k: int, divided: bool = False) -> Cell:
+        """A method's T@k minus another's, or divided by it where that is not 0, seed by seed."""
+        pairs = zip(self.shares(method, k), self.shares(other, k), strict=True)
+        known = [(a, b) for a, b in pairs if a is not None and b is not None]
+        found = [a / b for a, b in known if b] if divided else [a - b for a, b in known]
+        return Cell.changed(found[:1] if len(set(found)) == 1 else found)
+
+    def to_reference(self) -> Part:
+        """T@k divided by that of Cls-Concat."""
+        fam = self.by_seed[0]["fam"]
+        title = f"T@k divided by that of {called(REFERENCE)}, all edits"
+        if REFERENCE not in fam:
+            return Part(title, ["method"], [], [NOT_MEASURED])
+        ks = [k for k in CUTOFFS if f"T@{k}" in fam[REFERENCE]["all"]]
+        rows = [
+            (called(name), [self.compared(name, REFERENCE, k, divided=True) for k in ks])
+            for name in in_order(fam)
+        ]
+        return Part(title, ["method", *(f"T@{k}" for k in ks)], rows)
+
+    def ablation(self) -> Part:
+        """What FLAM+ loses by each step that is taken back."""
+        title = "FLAM+ with one step taken back"
+        fam = self.by_seed[0]["fam"]
+        if MAIN not in fam:
+            return Part(title, ["method"], [], [NOT_MEASURED])
+        ks = [k for k in (1, 5, 20, 50) if f"T@{k}" in fam[MAIN]["all"]]
+        rows = []
+        for name, without in TAKEN_BACK.items():
+            if name not in fam:
+                continue
+            cells = [Cell(without, {"taken_back": without})]
+            cells += [
+                self.cell(
+                    [m["fam"].get(name, {}).get("all", {}).get(f"T@{k}") for m in self.by_seed]
+                )
+                for k in ks
+            ]
+            if name == MAIN:
+                cells += [Cell() for _ in ks]
+            else:
+                cells += [self.compared(name, MAIN, k) for k in ks]
+            rows.append((called(name), cells))
+        columns = [*(f"T@{k}" for k in ks), *(f"T@{k}, change" for k in ks)]
+        notes = ["Change: minus FLAM+, seed by seed. All are scored but where it says otherwise."]
+        return Part(title, ["method", "taken back", *columns], rows, notes)
+
+    def concat_settings(self) -> Part:
+        """T@10 on validation of each setting of the concatenations that was tried."""
+        title = f"Settings of the concatenations, by T@{BRIEF} on validation"
+        tried = {name: [tried_settings(m, name) for m in self.by_seed] for name in BEST_CONCAT}
+        columns = [name for name, by_seed in tried.items() if by_seed[0]]
+        if not columns:
+            return Part(title, ["setting"], [], [NOT_MEASURED])
+        settings = list(tried[columns[0]][0])
+        rows = [
+            (s, [Cell.changed([of[s] for of in tried[c] if s in of]) for c in columns])
+            for s in settings
+        ]
+        kept = [
+            f"{called(c)} is, seed by seed: "
+            f"{'; '.join(max(of, key=lambda s: of[s]) for of in tried[c] if of)}."
+            for c in columns
+        ]
+        return Part(title, ["setting", *map(called, columns)], rows, kept)
+
+    def label_shares(self) -> dict[str, Part]:
+        """T@k by the share of the training labels that are kept, of the run's own seed."""
+        title = "T@{k} by the share of the training labels"
+        if not self.labels:
+            return {"labels": Part(title.format(k="k"), ["method"], [], [NOT_MEASURED])}
+        counts = [sum(of_type.values()) for of_type in self.labels["labels"]]
+        columns = [
+            f"{100 * share:g} % ({count:,})"
+            for share, count in zip(self.labels["shares"], counts, strict=True)
+        ]
+        by_method = self.labels["methods"]
+        names = next(iter(by_method.values()))
+        return {
+            f"labels_{name}": Part(
+                title.format(k=name.removeprefix("T@")),
+                ["method", *columns],
+                [
+                    (called(m), [Cell.measured([figure]) for figure in by_method[m][name]])
+                    for m in in_order(by_method)
+                ],
+                ["In brackets the number of labels, all types together."],
+            )
+            for name in names
+        }
+
+    def plain(self) -> dict[str, Any]:
+        """Fit for JSON: ``results.json``."""
+        return {
+            "run": self.run,
+            "dataset": self.dataset,
+            "seeds": list(self.seeds),
+            "about": self.about(),
+            "parts": {name: part.plain() for name, part in self.parts().items()},
+            "label_shares": self.labels,
+        }
+
+
+TAKEN_BACK = {
+    "flam_plus": "nothing",
+    "flam_plus_unscored": "scoring of the results by the embedders",
+    "scored_only": "G: the plain search, scored",
+    "flam_plus_one_member": "further networks a type: one each",
+    "flam_plus_triplet": "softmax over the dictionary: equation (2)",
+    "flam_plus_less_noise": "stronger noise on the features: that of FLAM",
+    "flam_plus_working_dim": "all dimensions: the 256 leading directions",
+    "flam_plus_adversarial": "neighbour distillation: equations (3) to (5)",
+    "flam_plus_both": "nothing; equations (3) to (5) come on top",
+    "flam": "all of it: the paper's recipe",
+}
+"""Row of the ablation -> the step that it lacks: what stands in its place."""

@@ -1,0 +1,132 @@
+"""The results of a run in one go: every method, several seeds, several shares of the labels."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from flam_pl.config import Config
+from flam_pl.config_methods import METHODS
+from flam_pl.datasets.inspection import edits_cannot_be_evaluated
+from flam_pl.errors import FlamError
+from flam_pl.files import write_text
+from flam_pl.methods import train_methods
+from flam_pl.paper_figures import label_share
+from flam_pl.pipeline import Run, train
+from flam_pl.reports.figures import save
+from flam_pl.reports.results_figures import CUTOFFS
+from flam_pl.reports.results_page import joined_page, run_page
+from flam_pl.reports.results_tables import RunResults
+from flam_pl.reproduction import further_seeds, metrics_of, with_seed
+from flam_pl.stages.training import is_first_process, say
+
+RESULTS, PICTURE = "results.json", "label_share.png"
+
+OF_SHARES = ("cls_concat", "emb_concat", "flam_plus")
+"""What is trained on few labels, beside FLAM, where it is trained on all of them."""
+
+
+def make_results(config: Config, overrides: Sequence[str] = ()) -> str | None:
+    """Write ``runs/<run>/results/results.{json,md}``, or the page of several runs.
+
+    What is trained and measured already, with the same settings on the same data, is used as it is.
+
+    Returns:
+        What was written, to be said; None in the further processes of a DDP run.
+
+    Raises:
+        FlamError: a run of ``results.page`` that has no results.
+    """
+    if config.results.page:
+        return str(make_page(config)) if is_first_process() else None
+    settings = config.results
+    needed = {*config.methods, *settings.methods}
+    config = replace(
+        config,
+        methods=[name for name in METHODS if name in needed],
+        evaluation=replace(
+            config.evaluation,
+            ks=sorted({*config.evaluation.ks, *CUTOFFS, *label_share.CUTOFFS}),
+        ),
+    )
+    run = train(config, overrides)
+    train_methods(run)
+    by_seed = [run, *(with_seed(run, s) for s in further_seeds(config.seed, settings.seeds))]
+    by_share: dict[float, Run] = {}
+    if settings.labels and not edits_cannot_be_evaluated(run.catalog):
+        by_share = label_share.train_shares(run, [m for m in OF_SHARES if m in config.methods])
+    if not is_first_process():
+        return None
+    metrics = [metrics_of(of_seed) for of_seed in by_seed]
+    labels = None
+    if by_share:
+        labels = label_share.numbers(
+            {share: metrics_of(of_share)["fam"] for share, of_share in by_share.items()},
+            {share: of_share.catalog for share, of_share in by_share.items()},
+        )
+    seeds = [of_seed.config.seed for of_seed in by_seed]
+    return str(write(run.folder / "results", RunResults(config.name, seeds, metrics, labels)))
+
+
+def write(folder: Path, results: RunResults) -> Path:
+    """``results.json``, ``results.md`` and the picture of the label shares.
+
+    Returns:
+        The Markdown file.
+    """
+    plain = results.plain()
+    folder.mkdir(parents=True, exist_ok=True)
+    if results.labels:
+        save(label_share.draw(results.labels), folder / PICTURE, dpi=150)
+    else:
+        (folder / PICTURE).unlink(missing_ok=True)  # of an earlier call
+    write_text(folder / RESULTS, json.dumps(plain, indent=1, allow_nan=False))
+    page = folder / "results.md"
+    write_text(page, run_page(plain, PICTURE if results.labels else None))
+    return page
+
+
+def make_page(config: Config) -> Path:
+    """Join the results of the runs in ``results.page`` into ``results.page_file``.
+
+    The pictures are copied beside it; ``tried.md`` there is included.
+
+    Raises:
+        FlamError: a run without results.
+    """
+    page = Path(config.results.page_file)
+    runs = [Path(run) for run in config.results.page]
+    found = [read(run) for run in runs]
+    tried = page.parent / "tried.md"
+    if not tried.is_file():
+        say(f"{tried} is missing: the page says nothing of what did not help")
+    page.parent.mkdir(parents=True, exist_ok=True)
+    pictures: list[str | None] = []
+    for run in runs:
+        picture = run / "results" / PICTURE
+        pictures.append(f"label_share_{run.name}.png" if picture.is_file() else None)
+        if picture.is_file():
+            shutil.copyfile(picture, page.parent / f"label_share_{run.name}.png")
+    text = tried.read_text(encoding="utf-8") if tried.is_file() else None
+    write_text(page, joined_page(found, pictures, text))
+    return page
+
+
+def read(run: Path) -> dict[str, Any]:
+    """``results.json`` of a run.
+
+    Raises:
+        FlamError: there is none.
+    """
+    path = run / "results" / RESULTS
+    if not path.is_file():
+        raise FlamError(
+            f"there are no results of {run}: {path} is missing. Run make results for it first "
+            f'(ARGS="run={run.name} ..." with the settings that it was trained with)'
+        )
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
