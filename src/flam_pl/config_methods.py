@@ -24,6 +24,9 @@ PLUS_FAMILY = (*PLUS_ABLATIONS, "flam_plus")
 BEST_CONCAT = {"cls_concat_best": "cls_concat", "emb_concat_best": "emb_concat"}
 """The concatenations by the setting of ``results.concat_settings`` that is best on validation."""
 
+TRIED = "tried"
+"""Begins the names of the figures of their stages that the setting was chosen by."""
+
 METHODS = (
     "cls_concat",
     "cls_concat_best",

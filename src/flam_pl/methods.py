@@ -14,6 +14,7 @@ from flam_pl.config_methods import (
     ABLATIONS,
     BEST_CONCAT,
     PLUS_FAMILY,
+    TRIED,
     ConcatConfig,
 )
 from flam_pl.data.datamodule import FlamDataModule
@@ -38,9 +39,6 @@ from flam_pl.trained import (
     restore_manipulator,
 )
 from flam_pl.validation import MONITOR, choose_sureness, held_out_set, validation_figures
-
-TRIED = "tried"
-"""Begins the names of the figures that settings were chosen by."""
 
 
 def train_methods(run: Run) -> None:
