@@ -7,7 +7,7 @@ from typing import Any
 
 from flam_pl.config_methods import TRIED
 from flam_pl.reports.paper_tables import Metrics
-from flam_pl.reports.tables import TITLES
+from flam_pl.reports.tables import SURENESS, TITLES
 
 CUTOFFS = (1, 5, 10, 20, 50)
 """k of the tables."""
@@ -84,7 +84,7 @@ def calibration(metrics: Metrics) -> Figures | None:
     if metrics.get("calibration") is None:
         return None
     return {
-        kind: {
+        SURENESS[kind]: {
             "ECE, raw": of["raw"]["ECE"],
             "Brier, raw": of["raw"]["Brier"],
             **{name: of[name] for name in ("ECE", "Brier", "observed")},

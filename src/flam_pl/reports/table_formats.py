@@ -45,7 +45,7 @@ class Cell:
             With several seeds the mean and the standard deviation (ddof=1) of the values, and the
             interval of the first seed.
         """
-        known = [f for f in figures if f and f["n"]]
+        known = [f for f in figures if f and f["n"] and f["value"] is not None]
         first = known[0] if known else {}
         around = interval(first) if first.get("low") is not None else ""
         return cls._of([float(f["value"]) for f in known], first, around, published)
