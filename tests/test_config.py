@@ -16,13 +16,14 @@ from flam_pl.config import (
     changes_of,
     check,
     config_folder,
+    has_choice,
     load_config,
     load_run_config,
     save_config,
     to_plain,
 )
 from flam_pl.config_data import TableData, WardrobeData
-from flam_pl.config_methods import ABLATIONS, OF_THE_PAPER
+from flam_pl.config_methods import ABLATIONS, METHODS, OF_THE_PAPER, PLUS_ABLATIONS
 from flam_pl.config_stages import BackboneConfig
 from flam_pl.errors import ConfigError, FlamError
 
@@ -164,6 +165,63 @@ def test_an_ablation_is_the_paper_s_recipe_without_what_its_row_lacks(defaults: 
         assert load_config([f"experiment={name}"]).methods == [name]
     assert load_config(["experiment=flam_m_os_adv"]) == defaults
     assert {*load_config(["experiment=table3"]).methods} == {*OF_THE_PAPER} - {"flam_plus"}
+
+
+def test_a_step_of_flam_plus_that_is_taken_back_leaves_the_others(defaults: Config) -> None:
+    """As a choice and as a change: its file starts from that of FLAM+."""
+    back = {
+        "flam_plus_one_member": ("embedder", {"members": 1}),
+        "flam_plus_triplet": ("embedder", {"loss": "triplet"}),
+        "flam_plus_less_noise": ("embedder", {"noise": defaults.embedder.noise}),
+        "flam_plus_working_dim": ("embedder", {"working_dim": defaults.embedder.working_dim}),
+        "flam_plus_adversarial": (
+            "manipulator",
+            {
+                name: getattr(defaults.manipulator, name)
+                for name in (
+                    "adversarial_weight",
+                    "matching_weight",
+                    "cycle_weight",
+                    "distillation_weight",
+                )
+            },
+        ),
+        "flam_plus_both": (
+            "manipulator",
+            {
+                name: getattr(defaults.manipulator, name)
+                for name in ("adversarial_weight", "matching_weight", "cycle_weight")
+            },
+        ),
+    }
+    assert set(back) == set(PLUS_ABLATIONS)
+    for name, (group, changes) in back.items():
+        plus = changes_of(group, "flam_plus")
+        assert changes_of(group, name) == plus | changes != plus
+        chosen = getattr(load_config([f"{group}={name}"]), group)
+        assert chosen == replace(getattr(defaults, group), **plus | changes)
+        others = {"embedder", "manipulator"} - {group}
+        assert not any(has_choice(other, name) for other in others)
+
+
+def test_the_results_page_names_all_methods(defaults: Config) -> None:
+    assert load_config(["experiment=results"]).methods == defaults.results.methods == [*METHODS]
+
+
+@pytest.mark.parametrize(
+    ("setting", "named"),
+    [
+        ("results.methods=[flam]", "results.methods"),
+        ("results.seeds=[-1]", "results.seeds"),
+        ("results.concat_settings.noise=[]", "results.concat_settings.noise"),
+        ("results.concat_settings.working_dim=[0]", "results.concat_settings.working_dim"),
+        ("concat.working_dim=0", "concat.working_dim"),
+        ("concat.working_dim=all", "concat.working_dim"),
+    ],
+)
+def test_a_setting_of_the_results_that_makes_no_sense_is_named(setting: str, named: str) -> None:
+    with pytest.raises(ConfigError, match=named.replace(".", r"\.")):
+        load_config([setting])
 
 
 def test_a_quick_trial_is_quick_on_any_data() -> None:

@@ -51,7 +51,7 @@ def check_results(settings: ResultsConfig) -> None:
         raise ConfigError(
             f"results.concat_settings.noise is {grid.noise}; expected numbers from 0 up"
         )
-    if not grid.working_dim or min(dim or 1 for dim in grid.working_dim) < 1:
+    if not grid.working_dim or min(d for d in (1, *grid.working_dim) if d is not None) < 1:
         raise ConfigError(
             f"results.concat_settings.working_dim is {grid.working_dim}; expected numbers from 1 "
             "up, or null for all dimensions"

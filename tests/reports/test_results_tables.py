@@ -1,0 +1,218 @@
+"""The results' tables and pages from invented metrics: what stands where, and what is missing."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from flam_pl.reports.results_figures import shown
+from flam_pl.reports.results_page import joined_page, run_page
+from flam_pl.reports.results_tables import TAKEN_BACK, RunResults
+from flam_pl.reports.table_formats import Part
+from flam_pl.reports.tables import TITLES, called
+
+TYPES = ("shape", "color")
+METHODS = ("flam_plus", "no_edit", "cls_concat", "flam", "flam_plus_triplet", "mine")
+KS = (1, 5, 10, 20, 50, 100)
+
+
+def figure(value: float, **changes: Any) -> dict[str, Any]:
+    return {"value": value, "low": value - 0.01, "high": value + 0.01, "n": 100, **changes}
+
+
+def metrics(seed: int = 0, more: bool = True) -> dict[str, Any]:
+    """Every figure another one; with ``more`` also those that a version may not measure yet."""
+    rng = np.random.default_rng(seed)
+
+    def figures(name: str) -> dict[str, Any]:
+        values = np.sort(rng.uniform(0.1, 0.9, len(KS)))
+        return {f"{name}@{k}": figure(float(v)) for k, v in zip(KS, values, strict=True)}
+
+    found = {
+        "dataset": "shop",
+        "notes": ["two photos left out"],
+        "fam": {name: {g: figures("T") for g in ("all", *TYPES)} for name in METHODS},
+        "fir_by_method": {name: figures("R") for name in METHODS},
+        "counterfactual": {},
+        "edits": {"evaluated": 700, "impossible": 80},
+        "queries": {"edited": 60, "gallery": 90},
+        "dimensions": {"flam": 1024},
+        "training": {
+            "backbone/val/R@1": 0.5,
+            "cls_concat_best/val/accuracy": 0.9,
+            "cls_concat_best/tried noise=0.5,working_dim=all": 0.7 + seed / 10,
+            "cls_concat_best/tried noise=1,working_dim=all": 0.75,
+        },
+        "config": {
+            "backbone": {"model": "m", "weights": "none", "max_epochs": 2, "image_size": 64},
+            "trainer": {"max_epochs": None},
+        },
+    }
+    if more:
+        measures = {"results": "kept", "results_to_no_edit": "kept", "hits": "kept_hits"}
+        found |= {
+            "kept": {
+                name: {m: {t: figures(n) for t in ("mean", "season")} for m, n in measures.items()}
+                for name in METHODS
+            },
+            "ndcg": {
+                name: {kind: figures("NDCG") for kind in ("all", "target", "other")}
+                for name in METHODS
+            },
+            "fam_pairs": {
+                name: {g: figures("T") for g in ("all", "shape and color")} for name in METHODS
+            },
+            "strength": {"0.5": {"wanted_first": figure(0.4), "cosine_to_query": figure(0.8)}},
+            "calibration": {
+                kind: {
+                    "ECE": figure(0.02, low=None, high=None),
+                    "Brier": figure(0.1),
+                    "observed": figure(0.3),
+                    "raw": {"ECE": figure(0.2, low=None, high=None), "Brier": figure(0.2)},
+                }
+                for kind in ("attribute", "answer")
+            },
+        }
+        found["calibration"]["answer"]["AUROC"] = {
+            "value": None,
+            "low": None,
+            "high": None,
+            "n": 0,
+        }
+    return found
+
+
+def rows(part: Part) -> dict[str, dict[str, Any]]:
+    return {name: dict(zip(part.columns[1:], cells, strict=True)) for name, cells in part.rows}
+
+
+def test_every_figure_that_was_measured_has_its_place() -> None:
+    own = metrics()
+    parts = RunResults("shop", [0], [own]).parts()
+    value = rows(parts["edits"])["FLAM+"]["T@20"].data["value"]
+    assert value == own["fam"]["flam_plus"]["all"]["T@20"]["value"]
+    value = rows(parts["by_type"])["FLAM"]["color"].data["value"]
+    assert value == own["fam"]["flam"]["color"]["T@10"]["value"]
+    value = rows(parts["edits_shape"])["no edit"]["T@1"].data["value"]
+    assert value == own["fam"]["no_edit"]["shape"]["T@1"]["value"]
+    value = rows(parts["instances"])["Cls-Concat"]["R@5"].data["value"]
+    assert value == own["fir_by_method"]["cls_concat"]["R@5"]["value"]
+    value = rows(parts["pairs"])["FLAM+"]["T@5"].data["value"]
+    assert value == own["fam_pairs"]["flam_plus"]["all"]["T@5"]["value"]
+    value = rows(parts["ndcg"])["FLAM"]["target"].data["value"]
+    assert value == own["ndcg"]["flam"]["target"]["NDCG@10"]["value"]
+    value = rows(parts["ndcg_other"])["FLAM"]["NDCG@50"].data["value"]
+    assert value == own["ndcg"]["flam"]["other"]["NDCG@50"]["value"]
+    kept = own["kept"]["flam_plus"]
+    found = rows(parts["kept"])["FLAM+"]
+    assert list(found) == ["results", "results to no edit", "hits"]
+    assert found["hits"].data["value"] == kept["hits"]["mean"]["kept_hits@10"]["value"]
+    value = rows(parts["kept_results"])["FLAM+"]["kept@1"].data["value"]
+    assert value == kept["results"]["mean"]["kept@1"]["value"]
+    found = rows(parts["calibration"])["the gallery has the combination"]
+    assert found["ECE, raw"].text == ".200" and found["AUROC"].text == "-"
+    assert found["Brier"].text == ".100 [.090, .110]"
+    assert rows(parts["strength"])["0.5"]["cosine_to_query"].data["value"] == 0.8
+    assert "T@100" not in parts["edits"].columns
+
+
+def test_methods_come_in_the_order_of_their_titles() -> None:
+    names = [name for name, _ in RunResults("shop", [0], [metrics()]).parts()["edits"].rows]
+    assert names == ["no edit", "Cls-Concat", "FLAM", "FLAM+ (triplet loss)", "FLAM+", "mine"]
+    assert {*TAKEN_BACK} <= {*TITLES}
+
+
+def test_what_is_missing_is_said_and_what_there_is_none_of_too() -> None:
+    parts = RunResults("shop", [0], [metrics(more=False)]).parts()
+    for name in ("kept", "ndcg", "pairs", "strength", "calibration", "labels"):
+        assert parts[name].notes == ["Not measured."] and not parts[name].rows
+    assert parts["counterfactual"].notes == ["There is none on this data set."]
+    without = metrics(more=False)
+    without["training"], without["fam"] = {}, {"no_edit": without["fam"]["no_edit"]}
+    parts = RunResults("shop", [0], [without]).parts()
+    for name in ("concat_settings", "to_cls_concat", "ablation"):
+        assert parts[name].notes == ["Not measured."]
+    page = run_page(RunResults("shop", [0], [without]).plain(), None)
+    assert page.count("Not measured.") == 9
+
+
+def test_a_data_set_without_edits_still_has_a_page() -> None:
+    bare = metrics(more=False) | {"fam": {}, "edits": {"evaluated": 0, "impossible": 0}}
+    plain = RunResults("shop", [0], [bare]).plain()
+    assert "There is none on this data set." in run_page(plain, None)
+    assert "| FLAM " in joined_page([plain], [None], None)  # the instance search
+
+
+def test_seeds_are_summed_up_and_ratios_taken_seed_by_seed() -> None:
+    own = [metrics(seed) for seed in range(3)]
+    results = RunResults("shop", [0, 1, 2], own)
+    plus, concat = (
+        np.array([m["fam"][name]["all"]["T@5"]["value"] for m in own])
+        for name in ("flam_plus", "cls_concat")
+    )
+    data = rows(results.parts()["edits"])["FLAM+"]["T@5"].data
+    assert data["values"] == plus.tolist() and data["low"] == pytest.approx(plus[0] - 0.01)
+    assert data["mean"] == pytest.approx(plus.mean())
+    assert data["std"] == pytest.approx(plus.std(ddof=1))
+    data = rows(results.parts()["to_cls_concat"])["FLAM+"]["T@5"].data
+    assert data["mean"] == pytest.approx((plus / concat).mean())
+    triplet = np.array([m["fam"]["flam_plus_triplet"]["all"]["T@5"]["value"] for m in own])
+    data = rows(results.parts()["ablation"])["FLAM+ (triplet loss)"]["T@5, change"].data
+    assert data["mean"] == pytest.approx((triplet - plus).mean())
+    part = results.parts()["concat_settings"]
+    data = rows(part)["noise=0.5,working_dim=all"]["Cls-Concat (best setting)"].data
+    assert data["values"] == pytest.approx([0.7, 0.8, 0.9])
+    assert part.notes[0].count("noise=1,") == 1 and part.notes[0].count("noise=0.5,") == 2
+
+
+def test_a_baseline_that_finds_nothing_divides_nothing() -> None:
+    own = metrics()
+    own["fam"]["cls_concat"]["all"]["T@1"] = figure(0.0)
+    cell = rows(RunResults("shop", [0], [own]).parts()["to_cls_concat"])["FLAM"]["T@1"]
+    assert cell.text == "-" and cell.data["mean"] is None
+
+
+def test_results_survive_json() -> None:
+    results = RunResults("shop", [0, 1], [metrics(0), metrics(1)])
+    plain = json.loads(json.dumps(results.plain(), allow_nan=False))
+    for name, part in results.parts().items():
+        again = Part.from_plain(plain["parts"][name])
+        assert again.grid("github") == part.grid("github")
+        assert again.plain() == plain["parts"][name]
+
+
+def test_the_joined_page_sets_data_sets_side_by_side() -> None:
+    other = copy.deepcopy(metrics(5))
+    other["dataset"] = "street"
+    del other["fam"]["mine"], other["fam"]["flam_plus_triplet"]
+    runs = [RunResults("a", [0], [metrics()]).plain(), RunResults("b", [0], [other]).plain()]
+    page = joined_page(runs, [None, "labels.png"], "- Nothing.")
+    glance = page.split("## At a glance")[1].split("##")[0]
+    head, _, *lines = glance.strip().splitlines()
+    assert [word.strip() for word in head.split("|")[2:-1]] == [
+        "shop T@1", "shop T@10", "street T@1", "street T@10",
+    ]  # fmt: skip
+    by_name = {line.split("|")[1].strip(): line.split("|")[2:-1] for line in lines}
+    assert [cell.strip() for cell in by_name["FLAM+ (triplet loss)"]][2:] == ["-", "-"]
+    value = other["fam"]["flam"]["all"]["T@10"]["value"]
+    assert by_name["FLAM"][3].strip() == f"{value:.3f}".lstrip("0")
+    assert "## shop" in page and "## street" in page and "(labels.png)" in page
+    assert "two photos left out" in page and page.rstrip().endswith("- Nothing.")
+
+
+@pytest.mark.parametrize(
+    ("column", "wanted"),
+    [("T@1", True), ("T@100", False), ("color", True), ("NDCG@7", False), ("ECE, raw", True)],
+)
+def test_only_the_cut_offs_of_the_tables_are_shown(column: str, wanted: bool) -> None:
+    assert shown(column) == wanted
+
+
+def test_every_method_that_can_be_trained_has_a_title() -> None:
+    from flam_pl.config_methods import METHODS as TRAINABLE
+
+    assert all(called(name) != name for name in TRAINABLE)
