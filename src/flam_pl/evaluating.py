@@ -18,13 +18,15 @@ from tqdm import tqdm
 
 from flam_pl.config import Config, EvaluationConfig, load_run_config, to_plain
 from flam_pl.config_data import WardrobeData
+from flam_pl.config_methods import BEST_CONCAT
 from flam_pl.data.datamodule import FlamDataModule
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.inspection import check_usable, edits_cannot_be_evaluated
 from flam_pl.datasets.sources import open_catalog
 from flam_pl.datasets.traits import trait_codes
 from flam_pl.editing.classification import evaluate_classification
-from flam_pl.editing.evaluation import evaluate_edits, evaluate_instances
+from flam_pl.editing.comparison import PairedShares
+from flam_pl.editing.evaluation import EditResults, evaluate_edits, evaluate_instances
 from flam_pl.editing.kept import KeptTraits
 from flam_pl.editing.ndcg import AttributeNDCG
 from flam_pl.editing.outcomes import Outcomes
@@ -117,6 +119,7 @@ def measured(run: Run) -> Report | None:
     if (
         report
         and not run.config.retrain
+        and NO_EDITS.keys() <= report.metrics.keys()  # not by a version that measured less
         and report.metrics.get("inputs") == measured_from(run, trained)
     ):
         say(f"evaluation: up to date, nothing to measure ({folder})")
@@ -196,6 +199,8 @@ NO_EDITS: dict[str, Any] = {
     "classification": {},
     "kept": {},
     "ndcg": {},
+    "fam_ratio": {},
+    "fam_change": {},
     "edits": {"evaluated": 0, "impossible": 0},
     "calibration": {},
 }
@@ -212,6 +217,7 @@ def measure_edits(
     kept: dict[str, Any] = {}
     ndcg: dict[str, Any] = {}
     unedited: KeptTraits | None = None
+    by_method: dict[str, EditResults] = {}
     chance = (settings.resamples, settings.seed)
     double = draw_double_edits(data, settings.pairs, settings.seed)
     for editor in trained.editors():
@@ -223,6 +229,7 @@ def measure_edits(
             partial(tqdm, desc=f"edits: {editor.name}", leave=False),
             also=[traits, ranks],
         )
+        by_method[editor.name] = results
         unedited = unedited or traits  # the first method is the plain search
         if data.traits:
             shares = traits.figures(unedited, *chance)
@@ -248,8 +255,27 @@ def measure_edits(
         "classification": as_dicts(classified or {}),
         "kept": kept,
         "ndcg": ndcg,
+        **measure_comparison(by_method, *chance),
         "edits": {"evaluated": results.evaluated, "impossible": results.impossible},
         "calibration": measure_calibration(trained, data, settings),
+    }
+
+
+def measure_comparison(
+    by_method: Mapping[str, EditResults], resamples: int, seed: int
+) -> dict[str, dict[str, Any]]:
+    """T@k divided by that of the paper's upper bound, and minus that of the better recipe: each
+    reference that was trained -> method -> figures."""
+    divided, minus = (
+        [name for name in names if name in by_method]
+        for names in ((*BEST_CONCAT.values(), *BEST_CONCAT), ("flam_plus",))
+    )
+    if not divided + minus:
+        return {"fam_ratio": {}, "fam_change": {}}
+    paired = PairedShares(by_method, resamples, seed)
+    return {
+        "fam_ratio": {name: as_dicts(paired.divided_by(name)) for name in divided},
+        "fam_change": {name: as_dicts(paired.minus(name)) for name in minus},
     }
 
 

@@ -52,6 +52,10 @@ def metrics(seed: int = 0, more: bool = True) -> dict[str, Any]:
             "trainer": {"max_epochs": None},
         },
     }
+    found |= {
+        "fam_ratio": {"cls_concat": {name: figures("T") for name in METHODS}},
+        "fam_change": {"flam_plus": {name: figures("T") for name in METHODS}},
+    }
     if more:
         measures = {"results": "kept", "results_to_no_edit": "kept", "hits": "kept_hits"}
         found |= {
@@ -133,6 +137,7 @@ def test_what_is_missing_is_said_and_what_there_is_none_of_too() -> None:
     assert parts["counterfactual"].notes == ["There is none on this data set."]
     without = metrics(more=False)
     without["training"], without["fam"] = {}, {"no_edit": without["fam"]["no_edit"]}
+    without["fam_ratio"] = {}
     parts = RunResults("shop", [0], [without]).parts()
     for name in ("concat_settings", "to_cls_concat", "ablation"):
         assert parts[name].notes == ["Not measured."]
@@ -150,19 +155,18 @@ def test_a_data_set_without_edits_still_has_a_page() -> None:
 def test_seeds_are_summed_up_and_ratios_taken_seed_by_seed() -> None:
     own = [metrics(seed) for seed in range(3)]
     results = RunResults("shop", [0, 1, 2], own)
-    plus, concat = (
-        np.array([m["fam"][name]["all"]["T@5"]["value"] for m in own])
-        for name in ("flam_plus", "cls_concat")
-    )
+    plus = np.array([m["fam"]["flam_plus"]["all"]["T@5"]["value"] for m in own])
     data = rows(results.parts()["edits"])["FLAM+"]["T@5"].data
     assert data["values"] == plus.tolist() and data["low"] == pytest.approx(plus[0] - 0.01)
     assert data["mean"] == pytest.approx(plus.mean())
     assert data["std"] == pytest.approx(plus.std(ddof=1))
     data = rows(results.parts()["to_cls_concat"])["FLAM+"]["T@5"].data
-    assert data["mean"] == pytest.approx((plus / concat).mean())
-    triplet = np.array([m["fam"]["flam_plus_triplet"]["all"]["T@5"]["value"] for m in own])
+    ratios = [m["fam_ratio"]["cls_concat"]["flam_plus"]["T@5"]["value"] for m in own]
+    assert data["values"] == ratios and data["std"] == pytest.approx(np.std(ratios, ddof=1))
     data = rows(results.parts()["ablation"])["FLAM+ (triplet loss)"]["T@5, change"].data
-    assert data["mean"] == pytest.approx((triplet - plus).mean())
+    change = [m["fam_change"]["flam_plus"]["flam_plus_triplet"]["T@5"] for m in own]
+    assert data["values"] == [figure["value"] for figure in change]
+    assert (data["low"], data["high"]) == (change[0]["low"], change[0]["high"])
     part = results.parts()["concat_settings"]
     data = rows(part)["noise=0.5,working_dim=all"]["Cls-Concat (best setting)"].data
     assert data["values"] == pytest.approx([0.7, 0.8, 0.9])
@@ -171,7 +175,8 @@ def test_seeds_are_summed_up_and_ratios_taken_seed_by_seed() -> None:
 
 def test_a_baseline_that_finds_nothing_divides_nothing() -> None:
     own = metrics()
-    own["fam"]["cls_concat"]["all"]["T@1"] = figure(0.0)
+    nothing = {"value": None, "low": None, "high": None, "n": 0}
+    own["fam_ratio"]["cls_concat"]["flam"]["T@1"] = nothing
     cell = rows(RunResults("shop", [0], [own]).parts()["to_cls_concat"])["FLAM"]["T@1"]
     assert cell.text == "-" and cell.data["mean"] is None
 

@@ -49,6 +49,11 @@ class EditResults:
         count = max(1, self.evaluated)
         return {f"T@{k}": float(hits[i]) / count for i, k in enumerate(self.ks)}
 
+    def sums(self) -> tuple[np.ndarray, np.ndarray]:
+        """Over all edits of each query: hits ``(Q, len(ks))`` and how many count ``(Q,)``."""
+        hits = [(self.hits[n] & self.asked[n][:, :, None]).sum(axis=1) for n in self.hits]
+        return np.sum(hits, axis=0), np.sum([of.sum(axis=1) for of in self.asked.values()], axis=0)
+
     def figures(self, resamples: int, seed: int) -> dict[str, dict[str, Figure]]:
         """T@k over "all" edits and for each type, with intervals resampled by query image."""
         per_type = {
