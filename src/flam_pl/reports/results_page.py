@@ -26,18 +26,20 @@ ON_THE_PAGE = (
 """Tables that the page of several runs has of each, before the ablation and the label shares; all
 others are in ``runs/<run>/results/results.md``."""
 
-INTRODUCTION = f"""Made by `make results-page` from what `make results` measured: every method is
-trained on the same features and measured by the same code.
+INTRODUCTION = """Made by `make results-page` from what `make results` measured: every method is
+trained on the same features and measured by the same code."""
 
-- T@k: the first k results hold an image with exactly the wanted combination of attributes.
-- CF@k: they hold the same item with just that attribute changed.
-- R@k: photos of the item itself, without an edit.
-- NDCG@{BRIEF}: how early the results that are as wanted come, by all attributes, by the edited one
-  and by the others.
-- Kept traits: how much of what nobody asked to change is kept. `results` counts all of the first
-  {BRIEF}, `hits` those that have the wanted combination; `to no edit`: divided by what the plain
-  search keeps.
-"""
+MEANINGS = (
+    "CF@k: the first k results hold the same item with just that attribute changed. R@k: photos of "
+    "the item itself, without an edit.",
+    f"NDCG@{BRIEF}: how early the results that are as wanted come: by all attributes, by the edited "
+    "one (target) and by the others.",
+    "Kept traits: how much of what nobody asked to change is kept. `results` counts all of the "
+    f"first {BRIEF}, `hits` those that have the wanted combination; `to no edit`: divided by what "
+    "the plain search keeps.",
+    "Calibration: ECE and Brier score of what the search says of itself, before (raw) and after it "
+    "was set right on validation.",
+)
 
 
 def run_page(plain: Mapping[str, Any], picture: str | None) -> str:
@@ -47,7 +49,7 @@ def run_page(plain: Mapping[str, Any], picture: str | None) -> str:
         plain: ``results.json``.
         picture: of the label shares, beside the page.
     """
-    lines = [f"# Results on {plain['dataset']}", "", *bullets(plain["about"])]
+    lines = [f"# Results on {plain['dataset']}", "", *bullets([*plain["about"], *MEANINGS])]
     for name, part in plain["parts"].items():
         if picture and name.startswith("labels"):
             lines += [f"![T@k by the share of the labels]({picture})", ""]
@@ -66,7 +68,7 @@ def joined_page(
         pictures: of each the picture of the label shares, from the page.
         tried: what was tried and did not help, in Markdown without a title.
     """
-    lines = ["# Results", "", INTRODUCTION, *at_a_glance(runs)]
+    lines = ["# Results", "", INTRODUCTION, "", *bullets(MEANINGS), *at_a_glance(runs)]
     for plain, picture in zip(runs, pictures, strict=True):
         parts = {name: Part.from_plain(part) for name, part in plain["parts"].items()}
         dataset = plain["dataset"]

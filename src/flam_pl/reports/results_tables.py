@@ -104,7 +104,9 @@ class RunResults:
                 f"Kept traits among the first {BRIEF}, mean over the traits", kept_briefly
             ),
             **{
-                f"kept_{measure}": self.table(f"Kept traits, {measure}", kept_of(measure))
+                f"kept_{measure}": self.table(
+                    f"Kept traits, {measure.replace('_', ' ')}", kept_of(measure)
+                )
                 for measure in kinds(self.by_seed[0].get("kept"))
             },
             "calibration": self.table(
