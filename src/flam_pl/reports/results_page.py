@@ -32,8 +32,8 @@ trained on the same features and measured by the same code."""
 MEANINGS = (
     "CF@k: the first k results hold the same item with just that attribute changed. R@k: photos of "
     "the item itself, without an edit.",
-    f"NDCG@{BRIEF}: how early the results that are as wanted come: by all attributes, by the edited "
-    "one (target) and by the others.",
+    f"NDCG@{BRIEF}: how early the results that are as wanted come: by all attributes, by the "
+    "edited one (target) and by the others.",
     "Kept traits: how much of what nobody asked to change is kept. `results` counts all of the "
     f"first {BRIEF}, `hits` those that have the wanted combination; `to no edit`: divided by what "
     "the plain search keeps.",

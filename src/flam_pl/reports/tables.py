@@ -52,7 +52,7 @@ def short(value: float) -> str:
     """``.642``, ``-.012``, ``1.00``."""
     if abs(value) >= 0.9995:
         return f"{value:.2f}"
-    return f"{value:.3f}".replace("0.", ".", 1)
+    return f"{round(value, 3) + 0.0:.3f}".replace("0.", ".", 1)  # -0.0 + 0.0 is 0.0
 
 
 def methods_table(by_method: Mapping[str, Mapping[str, Any]], style: str = "github") -> str:
