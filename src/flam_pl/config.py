@@ -99,8 +99,9 @@ class Config:
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     logger: LoggerConfig = field(default_factory=LoggerConfig)
-    methods: list[str] = field(default_factory=list)
-    """What to train and measure beside FLAM: names of ``config_methods.METHODS``."""
+    methods: list[str] = field(default_factory=lambda: ["flam_plus"])
+    """What to train and measure beside the paper's FLAM: names of ``config_methods.METHODS``. The
+    last in the tables is what searches: FLAM+ where it is trained."""
     concat: ConcatConfig = field(default_factory=ConcatConfig)
     memory: MemoryConfig = field(default_factory=MemoryConfig)
     tables: TablesConfig = field(default_factory=TablesConfig)
