@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from flam_pl.editing.editor import Editor
 from flam_pl.editing.searches import EditedSearch, EvaluationSet, Progress, edited_searches
-from flam_pl.retrieval.intervals import Figure, bootstrap
+from flam_pl.retrieval.intervals import Figure, bootstraps
 from flam_pl.retrieval.metrics import hits_at
 from flam_pl.retrieval.search import top_k
 
@@ -65,28 +65,33 @@ class EditResults:
         }
         hits = sum(h for h, _ in per_type.values())
         counts = sum(c for _, c in per_type.values())
+        names = [f"T@{k}" for k in self.ks]
         return {
-            group: {
-                f"T@{k}": bootstrap(h[:, i], c, resamples=resamples, seed=seed)
-                for i, k in enumerate(self.ks)
-            }
+            group: bootstraps(h, c, names, resamples=resamples, seed=seed)
             for group, (h, c) in {"all": (hits, counts), **per_type}.items()
         }
 
     def counterfactual_figures(self, resamples: int, seed: int) -> dict[str, Figure]:
         """CF@k: is the same item with just this attribute changed among the first k?"""
-        query, found = self.counterfactual
-        asking, position = np.unique(query, return_inverse=True)
-        counts = np.bincount(position, minlength=len(asking))
-        return {
-            f"CF@{k}": bootstrap(
-                np.bincount(position, weights=found[:, i], minlength=len(asking)),
-                counts,
-                resamples=resamples,
-                seed=seed,
-            )
-            for i, k in enumerate(self.ks)
-        }
+        hits, counts = by_query(*self.counterfactual)
+        names = [f"CF@{k}" for k in self.ks]
+        return bootstraps(hits, counts, names, resamples=resamples, seed=seed)
+
+
+def by_query(query: np.ndarray, hits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sums over the edits of each query that has any.
+
+    Args:
+        query: number of each edit's query, ``(E,)``.
+        hits: ``(E, F)``.
+
+    Returns:
+        Hits ``(queries, F)`` and how many edits there were ``(queries,)``.
+    """
+    asking, position = np.unique(query, return_inverse=True)
+    sums = np.zeros((len(asking), hits.shape[1]))
+    np.add.at(sums, position, hits)
+    return sums, np.bincount(position, minlength=len(asking))
 
 
 class Measure(Protocol):
@@ -183,8 +188,6 @@ def evaluate_instances(
     codes = torch.from_numpy(items).to(features.device)
     _, found = top_k(features[findable], gallery, min(max(ks), len(gallery)))
     hits = hits_at(codes[shop][found], codes[findable], ks).cpu().numpy()
-    figures = {
-        f"R@{k}": bootstrap(hits[:, i], np.ones(len(hits)), resamples=resamples, seed=seed)
-        for i, k in enumerate(ks)
-    }
+    names = [f"R@{k}" for k in ks]
+    figures = bootstraps(hits, np.ones(len(hits)), names, resamples=resamples, seed=seed)
     return figures, len(query) - len(findable)

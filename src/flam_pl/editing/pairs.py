@@ -10,9 +10,10 @@ import torch
 
 from flam_pl.attributes import AttributeSchema
 from flam_pl.editing.editor import Editor
+from flam_pl.editing.evaluation import by_query
 from flam_pl.editing.searches import EvaluationSet, Searcher
 from flam_pl.editing.wishes import Wish
-from flam_pl.retrieval.intervals import Figure, bootstrap
+from flam_pl.retrieval.intervals import Figure, bootstraps
 from flam_pl.retrieval.metrics import hits_at
 
 BLOCK = 256
@@ -87,17 +88,9 @@ class DoubleEditResults:
         return {name: self._figures(rows, resamples, seed) for name, rows in groups.items()}
 
     def _figures(self, rows: np.ndarray, resamples: int, seed: int) -> dict[str, Figure]:
-        asking, position = np.unique(self.numbers[rows], return_inverse=True)
-        counts = np.bincount(position, minlength=len(asking))
-        return {
-            f"T@{k}": bootstrap(
-                np.bincount(position, weights=self.hits[rows, i], minlength=len(asking)),
-                counts,
-                resamples=resamples,
-                seed=seed,
-            )
-            for i, k in enumerate(self.ks)
-        }
+        hits, counts = by_query(self.numbers[rows], self.hits[rows])
+        names = [f"T@{k}" for k in self.ks]
+        return bootstraps(hits, counts, names, resamples=resamples, seed=seed)
 
 
 Progress = Callable[[Sequence[np.ndarray]], Iterable[np.ndarray]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -46,11 +47,28 @@ def bootstrap(
     Returns:
         The share; nan with n = 0 where nothing was counted.
     """
-    hits, counts = np.asarray(hits, dtype=np.float64), np.asarray(counts, dtype=np.float64)
+    return bootstraps(hits[:, None], counts, ("",), resamples=resamples, seed=seed)[""]
+
+
+def bootstraps(
+    hits: np.ndarray,
+    counts: np.ndarray,
+    names: Sequence[str],
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> dict[str, Figure]:
+    """``bootstrap`` of several figures that are averaged over the same edits, with one draw.
+
+    Args:
+        hits: of each query image, a column a figure, ``(Q, F)``.
+        names: of the figures.
+    """
     if counts.sum() == 0:
-        return NOTHING
-    totals = resampled(np.stack([hits, counts], axis=1), resamples=resamples, seed=seed)
-    return figure_of(ratio(totals[:, 0], totals[:, 1]), int(counts.sum()))
+        return dict.fromkeys(names, NOTHING)
+    totals = resampled(np.column_stack([hits, counts]), resamples=resamples, seed=seed)
+    shares, n = ratio(totals[:, :-1], totals[:, -1:]), int(counts.sum())
+    return {name: figure_of(shares[:, f], n) for f, name in enumerate(names)}
 
 
 def resampled(sums: np.ndarray, *, resamples: int = 1000, seed: int = 0) -> np.ndarray:
