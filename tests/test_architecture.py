@@ -35,6 +35,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "trained",
         "validation",
         "pipeline",
+        "measuring",
         "evaluating",
         "searching",
         "methods",

@@ -1,4 +1,4 @@
-"""A run of the better recipe measures how sure its searches are, keeps it and reports it."""
+"""A run of the better recipe: how sure its searches are, and an instance search as it was."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from flam_pl.__main__ import main
 from flam_pl.data.feature_store import FeatureStore
+from flam_pl.data.images import read_image
+from flam_pl.editing.evaluation import evaluate_instances
+from flam_pl.editing.flam import Flam
 from flam_pl.editing.scored import Scored
 from flam_pl.editing.sureness import FILE, SureGallery
 from flam_pl.editing.wishes import Wish
@@ -100,3 +104,28 @@ def test_no_evaluation_image_is_looked_at_when_it_is_measured(plus: Path, tmp_pa
     (folder / FILE).unlink()
     keep_sureness(run, require(folder, "flam_plus"), require(folder / "embedder", "embedder"))
     assert (folder / FILE).read_text() == before
+
+
+def test_the_instance_search_is_that_of_the_backbone_alone_bit_for_bit(plus: Path) -> None:
+    """The stored vector is the backbone's output, and no method of one vector touches it."""
+    run, trained = open_folder(plus / "runs" / "wardrobe")
+    catalog = run.catalog
+    rows = catalog.instance_rows()
+    with torch.inference_mode():
+        pixels = [trained.preprocess(read_image(catalog.paths[row])) for row in rows]
+        alone = trained.backbone(torch.stack(pixels)).half().float()
+    consumer = (catalog.table["domain"].iloc[rows] == "consumer").to_numpy(bool)
+    ks = run.config.evaluation.ks
+    expected, _ = evaluate_instances(alone, catalog.items[rows], consumer, ks, 50, seed=0)
+    for editor in trained.editors():
+        if isinstance(editor, Scored | Flam):
+            vectors = editor.represent(run.data.features.rows(rows))
+            torch.testing.assert_close(vectors, alone, rtol=0, atol=2e-3)  # batches of other sizes
+            assert torch.equal(editor.edit(vectors, []), vectors)
+    found = json.loads((run.folder / "report" / "metrics.json").read_text())["fir_by_method"]
+    assert {"flam", "flam_plus"} <= set(found)
+    for method in ("flam", "flam_plus_unscored", "flam_plus"):
+        assert found[method] == found["no_edit"]  # every digit, intervals too
+        assert {k: of["value"] for k, of in found[method].items()} == {
+            k: figure.value for k, figure in expected.items()
+        }
