@@ -5,7 +5,8 @@ ranking were chosen by these probabilities, so there they may promise too much (
 Platt scaling (Platt, 1999), two numbers, sets them right by the edited searches of the validation
 split, whose answers are known.
 
-Why Platt scaling, compared on the 299 validation photos of fashion_products, fitted on one half,
+Why Platt scaling, compared (with one embedder a type) on the 299 validation photos of
+fashion_products, fitted on one half,
 judged on the other, whose photos are neither its queries nor its gallery (ten such fits; the mean
 logarithmic loss). Results: raw .257, Platt .258, Platt with the rank's logarithm .258, isotonic
 .267; an isotonic step learns single photos, and in a cross-validation by query alone, which leaves
