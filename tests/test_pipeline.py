@@ -79,7 +79,13 @@ def test_report_holds_every_figure_with_its_interval(trained: Path) -> None:
     assert torch.__version__.startswith(found["versions"]["torch"])
     assert found["training"]["cosine_recovered"] is not None
     page = (report / "index.html").read_text()
-    for picture in ("edits-shape", "edits-color", "edits-pattern", "training-manipulator"):
+    for picture in (
+        "edits-shape",
+        "edits-color",
+        "edits-pattern",
+        "methods-color",
+        "training-manipulator",
+    ):
         assert (report / "figures" / f"{picture}.png").stat().st_size > 1000
         assert f"figures/{picture}.png" in page
     assert "http" not in page  # shown without a network
@@ -137,7 +143,8 @@ def test_evaluate_repeats_the_run_s_own_figures(
     monkeypatch.setattr("flam_pl.reports.report.GalleryIndex", Counted)
     assert main(["evaluate", f"runs_dir={trained}/runs"]) == 0
     assert metrics(run / "report")["fam"] == before["fam"]
-    assert indexed == ["no_edit", "flam"]  # once each, for three pictures
+    # once each, for all pictures
+    assert indexed == ["no_edit", "arithmetic", "cls_concat", "emb_concat", "flam"]
 
 
 def test_another_catalogue_is_evaluated_whole_and_beside(trained: Path, tmp_path: Path) -> None:

@@ -141,6 +141,43 @@ def draw_searches(
     save(figure, path)
 
 
+def draw_methods(
+    path: Path,
+    catalog: Catalog,
+    rows: np.ndarray,
+    data: EvaluationSet,
+    methods: Sequence[tuple[Editor, GalleryIndex]],
+    example: Example,
+) -> None:
+    """One wish by every method, a row each; the last row, in bold, is the run's best.
+
+    Args:
+        rows: catalog row of each position of ``data``, ``(N,)``.
+        methods: each with the index of ``data`` by it.
+    """
+    paths = catalog.paths
+    widths = [1.0, 1.1, *[1.0] * SHOWN]
+    figure, axes = plt.subplots(
+        len(methods),
+        len(widths),
+        figsize=(1.3 * sum(widths), 1.4 * len(methods) + 0.3),
+        squeeze=False,
+        gridspec_kw={"width_ratios": widths},
+    )
+    for axis in axes.flat:
+        axis.axis("off")
+    show_image(axes[0, 0], paths[rows[example.query]], QUERY)
+    axes[0, 0].set_title(example.title(data), fontsize=8, pad=3, loc="left")
+    for line, (editor, index) in zip(axes, methods, strict=True):
+        weight = "bold" if editor is methods[-1][0] else "normal"
+        line[1].text(0.95, 0.5, called(editor.name), ha="right", va="center", weight=weight)
+        search = Search.run(example, data, index, SHOWN)
+        for axis, position, hit in zip(line[2:], search.results, search.hits, strict=False):
+            show_image(axis, paths[rows[position]], HIT if hit else None)
+    figure.tight_layout(pad=0.3, w_pad=0.3, h_pad=0.3)
+    save(figure, path)
+
+
 def draw_results(path: Path, query: tuple[Path, str], results: Sequence[tuple[Path, str]]) -> None:
     """A photo and what a search for it found, five a line; each with what is written above it."""
     captions = [textwrap.fill(title, CAPTION, break_on_hyphens=False) for _, title in results]

@@ -20,9 +20,12 @@ from flam_pl.errors import FlamError
 from flam_pl.files import replace_folder
 from flam_pl.galleries.index import GalleryIndex
 from flam_pl.reports import tables
-from flam_pl.reports.figures import choose_examples, draw_curves, draw_searches
+from flam_pl.reports.figures import choose_examples, draw_curves, draw_methods, draw_searches
 from flam_pl.reports.reliability import draw_reliability
 from flam_pl.stages.handoff import STAGES
+
+COMPARED = ("no_edit", "arithmetic", "cls_concat", "emb_concat", "flam")
+"""Methods whose searches stand below each other in a picture, where the run has them."""
 
 METRICS = "metrics.json"
 """Every figure of a report; its tables and its page are made from it."""
@@ -54,7 +57,8 @@ class Report:
 
         Args:
             rows: catalog row of each position of ``data``.
-            editors: the pictures show the first (before) and the last (after).
+            editors: the pictures show the first (before) and the last (after), and one wish of
+                each type by all of ``COMPARED`` and the last.
             examples: edited searches drawn of each attribute type.
         """
         new = self.folder.with_name(f".{self.folder.name}.new")
@@ -62,13 +66,15 @@ class Report:
         (new / "figures").mkdir(parents=True)
         seed = int(self.metrics["config"]["evaluation"]["seed"])
         chosen = choose_examples(data, examples, seed)
-        shown = (editors[0], editors[-1]) if chosen else ()
+        shown = [e for e in editors if e.name in COMPARED or e is editors[-1]] if chosen else []
         sides = [(editor, GalleryIndex(editor, data.features)) for editor in shown]
         for name in data.schema.types:
             of_type = [e for e in chosen if e.target_type == name]
             if of_type:
                 picture = new / "figures" / f"edits-{name}.png"
-                draw_searches(picture, catalog, rows, data, sides, of_type)
+                draw_searches(picture, catalog, rows, data, [sides[0], sides[-1]], of_type)
+                picture = new / "figures" / f"methods-{name}.png"
+                draw_methods(picture, catalog, rows, data, sides, of_type[0])
         if self.metrics.get("calibration"):
             draw_reliability(new / "figures" / "reliability.png", self.metrics["calibration"])
         for stage in STAGES:
@@ -107,6 +113,7 @@ def write_pages(folder: Path, metrics: Mapping[str, Any]) -> None:
         metrics=metrics,
         sections=tables.sections(metrics, style="html"),
         searches=sorted(p.name for p in folder.glob("figures/edits-*.png")),
+        methods=sorted(p.name for p in folder.glob("figures/methods-*.png")),
         reliability=sorted(p.name for p in folder.glob("figures/reliability*.png")),
         curves=sorted(p.name for p in folder.glob("figures/training-*.png")),
     )
