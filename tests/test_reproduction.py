@@ -20,18 +20,12 @@ from flam_pl.datasets.sources import open_catalog
 from flam_pl.pipeline import Run, extract
 from flam_pl.reproduction import backbone_settings, further_seeds, trainable
 from flam_pl.trained import Trained
-from tiny_run import settings
+from tiny_run import QUICKER, settings
 
-QUICKER = (
-    "methods=[]",  # the tables know what they need
-    "concat.width=24",
+TABLES = (
+    *QUICKER,
     "concat.max_epochs=1",
-    "manipulator.max_epochs=1",
-    "manipulator.steps_per_epoch=5",
-    "manipulator.discriminator_hidden=32",
-    "evaluation.examples=0",
-    "evaluation.ks=[1,10]",  # and which cut-offs
-    "logger.wandb=off",
+    "evaluation.ks=[1,10]",  # the tables know which cut-offs they need
     "tables.seeds=[0,1]",
     "tables.backbones=[scratch]",
     "tables.note='only a test'",
@@ -42,7 +36,7 @@ QUICKER = (
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with all tables; tests must not change what is trained there."""
     folder = tmp_path_factory.mktemp("tables")
-    assert main(["tables", *settings(folder, QUICKER)]) == 0
+    assert main(["tables", *settings(folder, TABLES)]) == 0
     return folder
 
 
@@ -99,7 +93,7 @@ def test_a_backbone_is_a_run_of_its_own(folder: Path) -> None:
 
 
 def opened(folder: Path) -> tuple[Run, Trained]:
-    config = load_config(settings(folder, QUICKER))
+    config = load_config(settings(folder, TABLES))
     trained = Trained.open(config.folder)
     catalog = open_catalog(config.data)
     run = Run(config, catalog, FlamDataModule(catalog, config, trained.preprocess))
@@ -159,7 +153,7 @@ def test_a_second_call_trains_extracts_and_measures_nothing(
     kept = [*run.rglob("best.ckpt"), *run.rglob("features.npy"), *run.rglob("metrics.json")]
     before = {path: path.stat().st_mtime_ns for path in kept}
     tables = {path: path.read_text() for path in (run / "tables").iterdir()}
-    assert main(["tables", *settings(folder, QUICKER)]) == 0
+    assert main(["tables", *settings(folder, TABLES)]) == 0
     said = capsys.readouterr().out
     assert "training for" not in said and "extracted" not in said
     assert said.count("nothing to train") == 11 + 10 + 3  # own run, seed 1, scratch
@@ -173,7 +167,7 @@ def test_a_figure_that_is_out_of_date_is_measured_again(
 ) -> None:
     two = [
         o
-        for o in settings(folder, QUICKER)
+        for o in settings(folder, TABLES)
         if not o.startswith(("tables.seeds", "evaluation.resam"))
     ]
     assert main(["tables", *two, "tables.which=[2]", "evaluation.resamples=40"]) == 0
@@ -185,7 +179,7 @@ def test_a_figure_that_is_out_of_date_is_measured_again(
 
 def test_table_1_trains_nothing(tmp_path: Path, folder: Path) -> None:
     where = [f"runs_dir={tmp_path}", f"data.root={folder}/wardrobe"]
-    kept = [o for o in settings(folder, QUICKER) if not o.startswith(("runs_dir", "data.root"))]
+    kept = [o for o in settings(folder, TABLES) if not o.startswith(("runs_dir", "data.root"))]
     assert main(["tables", *kept, *where, "tables.which=[1]"]) == 0
     made = sorted(p.name for p in (tmp_path / "wardrobe").iterdir())
     assert made == ["tables"]

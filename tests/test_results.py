@@ -19,11 +19,11 @@ from flam_pl.pipeline import Run, extract
 from flam_pl.stages.handoff import StageRecord
 from flam_pl.trained import Trained, restore_concat
 from flam_pl.validation import held_out_set
-from tiny_run import settings
+from tiny_run import QUICKER, settings
 
 METHODS = ("cls_concat", "cls_concat_best", "flam_plus_one_member", "flam_plus_adversarial")
-QUICKER = (
-    "methods=[]",  # the command knows what it needs
+RESULTS = (
+    *QUICKER,
     f"results.methods=[{','.join(METHODS)},flam_plus]",
     "results.seeds=[0,1]",
     "results.concat_settings.noise=[0.5,2]",
@@ -32,17 +32,11 @@ QUICKER = (
     "data.train_items=60",
     "embedder.max_epochs=2",
     "embedder.hidden=32",
-    "concat.width=24",
     "concat.hidden=32",
     "concat.max_epochs=2",
-    "manipulator.max_epochs=1",
-    "manipulator.steps_per_epoch=5",
-    "manipulator.discriminator_hidden=32",
     "manipulator.bank=64",
-    "evaluation.examples=0",
-    "evaluation.ks=[1]",  # and which cut-offs
+    "evaluation.ks=[1]",  # the page knows which cut-offs it needs
     "evaluation.resamples=20",
-    "logger.wandb=off",
 )
 
 
@@ -50,7 +44,7 @@ QUICKER = (
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the results; tests must not change what is trained there."""
     folder = tmp_path_factory.mktemp("results")
-    assert main(["results", *settings(folder, QUICKER)]) == 0
+    assert main(["results", *settings(folder, RESULTS)]) == 0
     return folder
 
 
@@ -147,7 +141,7 @@ def test_a_step_that_is_taken_back_leaves_all_others(run: Path) -> None:
 
 
 def opened(folder: Path) -> tuple[Run, Trained]:
-    config = load_config(settings(folder, QUICKER))
+    config = load_config(settings(folder, RESULTS))
     trained = Trained.open(config.folder)
     catalog = open_catalog(config.data)
     run = Run(config, catalog, FlamDataModule(catalog, config, trained.preprocess))
@@ -214,7 +208,7 @@ def test_a_second_call_trains_and_measures_nothing(
     kept = [*run.rglob("best.ckpt"), *run.rglob("stage.json"), *run.rglob("metrics.json")]
     before = {path: path.stat().st_mtime_ns for path in kept}
     written = {path: path.read_bytes() for path in (run / "results").glob("results.*")}
-    assert main(["results", *settings(folder, QUICKER)]) == 0
+    assert main(["results", *settings(folder, RESULTS)]) == 0
     said = capsys.readouterr().out
     assert "training for" not in said and "extracted" not in said
     assert {path: path.stat().st_mtime_ns for path in before} == before

@@ -37,6 +37,18 @@ TINY = (
 )
 
 
+QUICKER = (
+    "methods=[]",  # the command knows what it needs
+    "concat.width=24",
+    "manipulator.max_epochs=1",
+    "manipulator.steps_per_epoch=5",
+    "manipulator.discriminator_hidden=32",
+    "evaluation.examples=0",
+    "logger.wandb=off",
+)
+"""For a command that trains and measures many methods."""
+
+
 def settings(folder: Path, changes: Sequence[str] = ()) -> list[str]:
     """The tiny run with other settings in the place of its own; data and runs under ``folder``."""
     set_here = {change.split("=")[0] for change in changes}

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 
 from attribute_world import SCHEMA
 from flam_pl.editing.searches import EvaluationSet
-from flam_pl.editing.wishes import Wish
+from made_editors import Moved
 
 TRAITS = {"sleeve": 3, "brand": 4}
 
@@ -37,39 +35,10 @@ def one_hot_set(rows: int = 1500, seed: int = 0) -> EvaluationSet:
     return EvaluationSet(SCHEMA, features, labels, np.arange(0, rows, 5), nobody, nobody, traits)
 
 
-class Shift:
-    """Adds a direction for each class: searches that are neither good nor all alike."""
-
-    name = "shift"
-
-    def __init__(self, seed: int, dimension: int) -> None:
-        draw = torch.Generator().manual_seed(seed)
-        self.directions = {
-            (name, c): torch.randn(dimension, generator=draw)
-            for name in SCHEMA.types
-            for c in SCHEMA.of(name)
-        }
-
-    def represent(self, features: torch.Tensor) -> torch.Tensor:
-        return features
-
-    def edit(self, features: torch.Tensor, wishes: Sequence[Wish]) -> torch.Tensor:
-        for wish in wishes:
-            assert isinstance(wish.wanted, str)
-            features = self.moved(features, wish.attribute_type, wish.wanted)
-        return features
-
-    def moved(self, features: torch.Tensor, target_type: str, target_class: str) -> torch.Tensor:
-        return features + self.directions[target_type, target_class]
-
-
-class Exact(Shift):
+class Exact(Moved):
     """In one-hot features: the wanted class's 1 in the place of the old one."""
 
     name = "exact"
-
-    def __init__(self) -> None:
-        pass
 
     def moved(self, features: torch.Tensor, target_type: str, target_class: str) -> torch.Tensor:
         t = SCHEMA.types.index(target_type)

@@ -38,7 +38,7 @@ METHODS = (
 )
 """What ``methods=[...]`` can name."""
 
-OF_THE_PAPER = ("cls_concat", "emb_concat", "memory", *ABLATIONS, "flam_plus")
+IN_TABLE_3 = ("cls_concat", "emb_concat", "memory", *ABLATIONS, "flam_plus")
 """Rows of Table 3, and the better recipe beside them."""
 
 

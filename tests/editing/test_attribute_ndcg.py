@@ -20,7 +20,8 @@ from flam_pl.editing.editor import Editor
 from flam_pl.editing.evaluation import evaluate_edits
 from flam_pl.editing.ndcg import AttributeNDCG
 from flam_pl.editing.searches import EvaluationSet
-from traits_world import Exact, Jump, Shift, one_hot_set, random_set
+from made_editors import Shift
+from traits_world import Exact, Jump, one_hot_set, random_set
 
 KS = (1, 3, 10, 100)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 
@@ -13,23 +11,7 @@ from flam_pl.editing.evaluation import evaluate_edits
 from flam_pl.editing.searches import EvaluationSet
 from flam_pl.editing.wishes import Wish
 from flam_pl.nets.concat import ConcatClassifiers
-
-
-class Towards:
-    """Adds the direction of the wanted class: right often, but not always."""
-
-    name = "towards"
-
-    def __init__(self, directions: tuple[torch.Tensor, ...]) -> None:
-        self.directions = directions
-
-    def represent(self, features: torch.Tensor) -> torch.Tensor:
-        return features
-
-    def edit(self, features: torch.Tensor, wishes: Sequence[Wish]) -> torch.Tensor:
-        (wish,) = wishes
-        t = SCHEMA.types.index(wish.attribute_type)
-        return features + 0.5 * self.directions[t][SCHEMA.index(wish.attribute_type, wish.wanted)]
+from made_editors import Towards
 
 
 def test_accuracies_are_those_of_a_loop_over_queries_and_edits() -> None:
@@ -42,7 +24,7 @@ def test_accuracies_are_those_of_a_loop_over_queries_and_edits() -> None:
     for t, classifier in enumerate(net.by_type):  # a head that knows something
         classifier.layers[0].weight.data[: SCHEMA.sizes[t]] = world.directions[t]
         classifier.head.weight.data = torch.eye(SCHEMA.sizes[t], 6)
-    editor = Towards(world.directions)
+    editor = Towards(world.directions, 0.5)
     asked = evaluate_edits(editor, data, [1]).asked
     found = evaluate_classification(net, editor, data, asked, 50, 0)
 
@@ -73,6 +55,6 @@ def test_a_type_that_nobody_can_change_has_no_accuracy_after_the_edit() -> None:
     data = EvaluationSet(SCHEMA, world.features, world.labels, np.arange(12), nobody, nobody)
     net = ConcatClassifiers(SCHEMA, world.features.shape[1], width=4).eval()
     asked = {name: np.zeros((12, len(SCHEMA.of(name))), dtype=bool) for name in SCHEMA.types}
-    found = evaluate_classification(net, Towards(world.directions), data, asked, 10, 0)
+    found = evaluate_classification(net, Towards(world.directions, 0.5), data, asked, 10, 0)
     assert {figure.n for figure in found["manipulated"].values()} == {0}
     assert {figure.n for figure in found["original"].values()} == {12}

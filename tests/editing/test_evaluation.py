@@ -19,31 +19,11 @@ from flam_pl.editing.editor import Editor
 from flam_pl.editing.evaluation import evaluate_edits, evaluate_instances
 from flam_pl.editing.searches import EvaluationSet
 from flam_pl.editing.wishes import Wish
+from made_editors import Shift
 
 KS = (1, 3, 10)
 Hits = dict[str, dict[int, list[int]]]
 """Of each type, of each query number, the hits at each k."""
-
-
-class Shift:
-    """Adds a direction for each class: an edit that helps by a measurable share."""
-
-    name = "shift"
-
-    def __init__(self, seed: int, dimension: int) -> None:
-        draw = torch.Generator().manual_seed(seed)
-        self.directions = {
-            (name, c): torch.randn(dimension, generator=draw)
-            for name in SCHEMA.types
-            for c in SCHEMA.of(name)
-        }
-
-    def represent(self, features: torch.Tensor) -> torch.Tensor:
-        return features
-
-    def edit(self, features: torch.Tensor, wishes: Sequence[Wish]) -> torch.Tensor:
-        shifts = [w.strength * self.directions[w.attribute_type, w.wanted] for w in wishes]
-        return features + sum(shifts)
 
 
 def random_set(seed: int, rows: int = 40, dimension: int = 5) -> EvaluationSet:

@@ -16,7 +16,8 @@ from flam_pl.editing.evaluation import EditResults, evaluate_edits
 from flam_pl.editing.kept import KeptTraits
 from flam_pl.editing.searches import EvaluationSet, edited_searches
 from flam_pl.retrieval.intervals import Figure
-from traits_world import TRAITS, Exact, Jump, Shift, one_hot_set, random_set
+from made_editors import Shift
+from traits_world import TRAITS, Exact, Jump, one_hot_set, random_set
 
 KS = (1, 3, 10)
 Figures = dict[str, dict[str, dict[str, Figure]]]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
@@ -18,29 +17,11 @@ from flam_pl.editing.baselines import NoEdit
 from flam_pl.editing.pairs import draw_double_edits, evaluate_double_edits
 from flam_pl.editing.scored import Scored
 from flam_pl.editing.searches import EvaluationSet, edited_searches
-from flam_pl.editing.wishes import Wish, blend
+from flam_pl.editing.wishes import Wish
 from flam_pl.nets.embedder import Embedders
+from made_editors import Towards
 
 KS = (1, 3, 10)
-
-
-class Towards:
-    """Some of the way from a class to another: right often, not always."""
-
-    name = "towards"
-
-    def __init__(self, directions: tuple[torch.Tensor, ...]) -> None:
-        self.directions = directions
-
-    def represent(self, features: torch.Tensor) -> torch.Tensor:
-        return features
-
-    def edit(self, features: torch.Tensor, wishes: Sequence[Wish]) -> torch.Tensor:
-        for wish in wishes:
-            t = SCHEMA.types.index(wish.attribute_type)
-            moved = features + self.directions[t][SCHEMA.index(wish.attribute_type, wish.wanted)]
-            features = blend(features, moved, wish.strength)
-        return features
 
 
 def world_set(seed: int, rows: int = 45) -> tuple[EvaluationSet, Towards]:

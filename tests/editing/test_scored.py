@@ -34,9 +34,8 @@ def test_the_order_is_that_of_cosine_plus_weighted_agreement() -> None:
     queries = world.features[:4]
     gallery = F.normalize(world.features, dim=1)
     cosines, found = top_k(queries, gallery, 10)
-    order = scored.order(
-        queries, [Wish("color", "blue")], cosines, found, scored.classes(world.features)
-    )
+    own, classes = scored.classes(queries), scored.classes(world.features)
+    order = scored.order(own, [Wish("color", "blue")], cosines, found, classes)
     of_query, of_gallery = (
         net.log_probabilities(net(queries)),
         net.log_probabilities(net(world.features)),
@@ -60,7 +59,8 @@ def test_several_wishes_of_some_strength_ask_for_parts_of_their_classes() -> Non
     queries = world.features[:4]
     cosines, found = top_k(queries, F.normalize(world.features, dim=1), 12)
     wishes = [Wish("pattern", "striped", 0.5), Wish("color", {"red": 3, "black": 1}, 0.75)]
-    order = scored.order(queries, wishes, cosines, found, scored.classes(world.features))
+    classes = scored.classes(world.features)
+    order = scored.order(scored.classes(queries), wishes, cosines, found, classes)
     own, have = (net.log_probabilities(net(x)) for x in (queries, world.features))
     asked = {1: (0.75, torch.tensor([0.75, 0, 0, 0.25])), 2: (0.5, torch.tensor([0.0, 1.0]))}
     for q in range(4):
@@ -98,7 +98,7 @@ def test_the_index_gives_the_scored_order() -> None:
     cosines, found = top_k(queries, F.normalize(world.features, dim=1), 15)
     classes = scored.classes(world.features)
     dress = [Wish("shape", "dress")]
-    order = scored.order(queries, dress, cosines, found, classes)
+    order = scored.order(scored.classes(queries), dress, cosines, found, classes)
     index = GalleryIndex(scored, world.features)
     got, positions = index.search(queries, 6, dress)
     assert positions.tolist() == found.gather(1, order)[:, :6].tolist()

@@ -57,7 +57,7 @@ class Outcomes:
         for search in edited_searches(editor, data, DEPTH, impossible=True, progress=progress):
             wish = Wish(search.target_type, search.target_class)
             rows = torch.from_numpy(data.queries[search.numbers]).to(data.features.device)
-            own = embedders.probabilities(embedders(data.features[rows]))
+            own = [of_type[rows] for of_type in have]
             asked = wanted_probabilities(own, [wish], embedders)
             t = data.schema.types.index(search.target_type)
             seen = raw_probabilities(asked, have, search.found, [t], exclude=rows)

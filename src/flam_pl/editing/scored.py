@@ -45,18 +45,18 @@ class Scored:
         """As the other Editor."""
         return self.editor.edit(features, wishes)
 
-    def classes(self, gallery: Tensor) -> list[Tensor]:
-        """Of each type how likely each photo has each class: stored features ``(G, D)`` ->
-        ``(G, classes)``; measured once a gallery."""
-        return self.embedders.probabilities(self.embedders(gallery))
+    def classes(self, features: Tensor) -> list[Tensor]:
+        """Of each type how likely each photo has each class: stored features ``(B, D)`` ->
+        ``(B, classes)``; read once a gallery."""
+        return self.embedders.probabilities(self.embedders(features))
 
     def order(
         self,
-        features: Tensor,
+        own: Sequence[Tensor],
         wishes: Sequence[Wish],
         cosines: Tensor,
         found: Tensor,
-        classes: list[Tensor],
+        classes: Sequence[Tensor],
     ) -> Tensor:
         """The new order of the results.
 
@@ -64,14 +64,14 @@ class Scored:
         the order of the cosine, and the edit there is a path without a jump.
 
         Args:
-            features: of the queries, as stored, ``(Q, D)``.
+            own: of the queries, as ``classes`` gives them, ``(Q, classes)`` a type.
             cosines, found: of the other Editor's search, ``(Q, N)``.
             classes: of the gallery, as ``classes`` gave them.
 
         Returns:
             Which of the N results comes first, second, ..., ``(Q, N)``.
         """
-        wanted = wanted_probabilities(self.classes(features), wishes, self.embedders)
+        wanted = wanted_probabilities(own, wishes, self.embedders)
         weight = self.weight * max((wish.strength for wish in wishes), default=0)
         agreement = torch.zeros_like(cosines)
         for asked, have in zip(wanted, classes, strict=True):

@@ -130,7 +130,8 @@ class Searcher:
         vectors = self.editor.edit(features, wishes)
         cosines, found = top_k(vectors, self.gallery, self.searched, exclude=positions)
         if self.scored:
-            order = self.scored.order(features, wishes, cosines, found, self.classes)
+            own_classes = [of_type[positions] for of_type in self.classes]
+            order = self.scored.order(own_classes, wishes, cosines, found, self.classes)
             order = order[:, : self.depth]
             cosines, found = cosines.gather(1, order), found.gather(1, order)
         own = (F.normalize(vectors, dim=-1) * self.gallery[positions]).sum(dim=1)

@@ -62,8 +62,9 @@ class GalleryIndex:
         depth = min(max(k, scored.depth if scored else 0), len(self))
         cosines, positions = self._index.search(np.ascontiguousarray(queries), depth)
         if scored:
-            head = torch.from_numpy(cosines), torch.from_numpy(positions)
-            order = scored.order(features, wishes, *head, self._classes).numpy()[:, :k]
+            near, found = (torch.from_numpy(a).to(features.device) for a in (cosines, positions))
+            own = scored.classes(features)
+            order = scored.order(own, wishes, near, found, self._classes).cpu().numpy()[:, :k]
             cosines = np.take_along_axis(cosines, order, axis=1)
             positions = np.take_along_axis(positions, order, axis=1)
         return cosines, positions

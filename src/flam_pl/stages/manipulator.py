@@ -27,8 +27,6 @@ class ManipulatorStage(pl.LightningModule):
     No label is read: the embedders' pseudo-labels say which class a feature has.
     """
 
-    bank: Tensor | None
-
     def __init__(
         self,
         manipulator: Manipulator,
@@ -49,12 +47,14 @@ class ManipulatorStage(pl.LightningModule):
         self.manipulator, self.settings, self.evaluate = manipulator, settings, evaluate
         self.judged = settings["adversarial_weight"] > 0 or settings["matching_weight"] > 0
         self.embedders = embedders.eval().requires_grad_(False)
-        self.register_buffer("bank", bank, persistent=False)
+        # no buffer: DDP would send it to every process at each step
+        self.bank: Tensor | None = bank
         self.bank_classes: list[Tensor] = []
 
     def on_fit_start(self) -> None:
         """What the frozen teacher sees in the bank stays the same for the whole training."""
         if self.bank is not None:
+            self.bank = self.bank.to(self.device)
             self.bank_classes = self.embedders.probabilities(self.embedders(self.bank))
 
     def train(self, mode: bool = True) -> ManipulatorStage:
