@@ -78,7 +78,7 @@ def test_figures_are_those_of_the_reports_with_the_seeds_summed_up(run: Path) ->
     shown = {
         "no edit", "arithmetic", "Cls-Concat", "Cls-Concat (best setting)", "FLAM",
         "FLAM+ (one member)", "FLAM+ (paper's losses)", "no edit, scored", "FLAM+ unscored",
-        "FLAM+",
+        "FLAM+ (no likeness)", "FLAM+",
     }  # fmt: skip
     assert set(cells(run, "edits")) == shown
     values = [m["fam"]["flam_plus"]["color"]["T@5"] for m in own]
@@ -110,9 +110,11 @@ def test_ratios_and_changes_are_taken_seed_by_seed(run: Path) -> None:
     assert found["FLAM+ (one member)"]["T@20, change"]["mean"] == pytest.approx(change.mean())
     assert found["FLAM+"]["T@20, change"]["text"] == "-"
     assert list(found) == [
-        "FLAM+", "FLAM+ unscored", "no edit, scored", "FLAM+ (one member)",
+        "FLAM+", "FLAM+ unscored", "FLAM+ (no likeness)", "no edit, scored", "FLAM+ (one member)",
         "FLAM+ (paper's losses)", "FLAM",
     ]  # fmt: skip
+    kept = [m["kept"]["flam_plus"]["results"]["mean"]["kept@10"]["value"] for m in own]
+    assert found["FLAM+"]["kept@10"]["mean"] == pytest.approx(np.mean(kept))
 
 
 def test_a_step_that_is_taken_back_leaves_all_others(run: Path) -> None:
@@ -152,11 +154,12 @@ def opened(folder: Path) -> tuple[Run, Trained]:
 def test_the_better_recipe_comes_last_and_its_kin_before_it(folder: Path) -> None:
     _, trained = opened(folder)
     editors = trained.editors()
-    assert [e.name for e in editors][-6:] == [
+    assert [e.name for e in editors][-7:] == [
         "flam", "flam_plus_one_member", "flam_plus_adversarial", "scored_only",
-        "flam_plus_unscored", "flam_plus",
+        "flam_plus_unscored", "flam_plus_by_agreement", "flam_plus",
     ]  # fmt: skip
-    one, adversarial, *_, whole = editors[-5:]
+    one, adversarial, *_, by_agreement, whole = editors[-6:]
+    assert isinstance(by_agreement, Scored) and by_agreement.weights.likeness == 0
     assert isinstance(one, Scored) and isinstance(adversarial, Scored)
     assert isinstance(whole, Scored) and one.embedders.members == 1
     assert adversarial.embedders.members == whole.embedders.members > 1

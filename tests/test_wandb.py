@@ -106,7 +106,8 @@ def test_the_report_comes_with_what_it_was_made_from(
     assert len(edits["data"]) == len(metrics["fam"]) * 4
     color = next(row for row in edits["data"] if row[:2] == ["color", "FLAM"])
     assert color[2] == tables.cell(metrics["fam"]["flam"]["color"]["T@1"])
-    assert len(table(run, "report/counterfactuals")[0]["data"]) == len(metrics["fam"])
+    counterfactuals = table(run, "report/counterfactuals")[0]["data"]
+    assert len(counterfactuals) == len(metrics["counterfactual"]) == len(metrics["fam"]) + 1
     assert len(table(run, "report/instances")[0]["data"]) == 1
     pictures = {key.split("/")[1] for step in run.history for key in step if "edits-" in key}
     assert pictures == {"edits-shape", "edits-color", "edits-pattern"}

@@ -274,6 +274,7 @@ def _check_numbers(config: Config) -> None:
         "concat.dropout": config.concat.dropout,
         "manipulator.beta1": config.manipulator.beta1,
         "manipulator.beta2": config.manipulator.beta2,
+        "manipulator.likeness_cost": config.manipulator.likeness_cost,
     }
     for name, share in shares.items():
         if not 0 <= share < 1:

@@ -35,7 +35,7 @@ class DataConfig:
 
 @dataclass(unsafe_hash=True)  # a key of caches; nobody changes one that is in use
 class WardrobeSettings:
-    """How large a wardrobe is and how it is labelled; the defaults give 6,320 images."""
+    """How large a wardrobe is and how it is labelled; the defaults give 6,480 images."""
 
     seed: int = 0
     image_size: int = 128
@@ -48,8 +48,8 @@ class WardrobeSettings:
     evaluation_items: int = 400
     evaluation_photos: int = 4
     counterfactuals: int = 2
-    """Counterfactual items of an evaluation item: the same, with one attribute changed, a shop
-    photo each; three change different types."""
+    """Counterfactual items of a validation or evaluation item: the same, with one attribute
+    changed, a shop photo each; three change different types."""
     labelled_share: float = 0.4
     """Share of the training images that somebody labelled."""
     label_rate: float = 0.7
@@ -80,6 +80,10 @@ class WardrobeSettings:
     def items(self, split: str) -> int:
         """Items of a split, without counterfactuals."""
         return int(getattr(self, f"{split}_items"))
+
+    def changes(self, split: str) -> int:
+        """Counterfactuals of each item of a split; what is trained on has none."""
+        return 0 if split == "train" else self.counterfactuals
 
     def photos(self, split: str) -> int:
         """Photos of each item of a split."""

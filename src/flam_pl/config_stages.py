@@ -108,14 +108,15 @@ class ManipulatorConfig:
     """Real photos that the distillation ranks, drawn once; fewer where there are fewer."""
     ranked: int = 1024
     """Of these, drawn in each step."""
-    likeness: float = 0.0
-    """How much the ranking that the distillation teaches also weighs the cosine to the query beside
-    the embedders' agreement: what is like the query keeps its character."""
     teacher_temperature: float = 0.5
     student_temperature: float = 0.05
     scoring: bool = False
-    """Whether results are re-ranked by what the embedders read in them, which the paper does not
-    do; how much that weighs beside the cosine is chosen on validation."""
+    """Whether results are re-ranked by what the embedders read in them and by their likeness to the
+    query, which the paper does not do; what both weigh beside the cosine is chosen on validation.
+    """
+    likeness_cost: float = 0.0
+    """Share of the T@k on validation that may be given up for results that are more like the query:
+    of the weights that cost no more, those with the most alike results are kept."""
     with_remaining: bool = True
     """"M" of Table 3; false is "S": only the target type is matched."""
     online_sampling: bool = True

@@ -15,6 +15,7 @@ from flam_pl.editing.classification import evaluate_classification
 from flam_pl.editing.comparison import PairedShares
 from flam_pl.editing.evaluation import EditResults, evaluate_edits, evaluate_instances
 from flam_pl.editing.kept import KeptTraits
+from flam_pl.editing.known_labels import ANY, NEAREST, KnownLabels
 from flam_pl.editing.ndcg import AttributeNDCG
 from flam_pl.editing.outcomes import Outcomes
 from flam_pl.editing.pairs import draw_double_edits, evaluate_double_edits
@@ -78,6 +79,10 @@ def measure_edits(
             progress = partial(tqdm, desc=f"double edits: {editor.name}", leave=False)
             pairs = evaluate_double_edits(editor, data, double, settings.ks, progress)
             fam_pairs[editor.name] = as_dicts(pairs.figures(*chance))
+    if unedited:
+        ceiling_kept, ceiling_counterfactual = measure_known_labels(data, unedited, settings)
+        kept |= ceiling_kept
+        counterfactual |= ceiling_counterfactual
     # which edits count is the same for all
     classified = trained.classifiers and evaluate_classification(
         trained.classifiers, trained.flam, data, results.asked, *chance
@@ -94,6 +99,26 @@ def measure_edits(
         "edits": {"evaluated": results.evaluated, "impossible": results.impossible},
         "calibration": measure_calibration(trained, data, settings),
     }
+
+
+def measure_known_labels(
+    data: EvaluationSet, unedited: KeptTraits, settings: EvaluationConfig
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Kept traits and CF@k of results in the order of the true labels: how much an edit that finds
+    what is wanted can keep at best, and how much it keeps by chance. Of CF@k only the best."""
+    chance = (settings.resamples, settings.seed)
+    kept: dict[str, Any] = {}
+    counterfactual: dict[str, Any] = {}
+    for name, seed in ((ANY, settings.seed), (NEAREST, None)):
+        traits = KeptTraits(data, settings.ks)
+        search = KnownLabels(data, max(settings.ks), seed)
+        results = evaluate_edits(search, data, settings.ks, also=[traits])
+        if data.traits:
+            shares = traits.figures(unedited, *chance)
+            kept[name] = {measure: as_dicts(of) for measure, of in shares.items()}
+        if name == NEAREST and len(results.counterfactual[0]):
+            counterfactual = as_dicts({name: results.counterfactual_figures(*chance)})
+    return kept, counterfactual
 
 
 def measure_comparison(

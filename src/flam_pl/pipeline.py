@@ -356,7 +356,7 @@ def train_manipulator(
         settings=to_plain(settings),
         architecture=architecture,
         callbacks=[SearchTable(editor, run.catalog, data.features, held_out, run.config.seed)],
-        complete=(lambda _: choose_scoring(data, editor))
+        complete=(lambda _: choose_scoring(data, editor, settings.likeness_cost))
         if settings.scoring and evaluate
         else None,
     )

@@ -241,8 +241,9 @@ def answer(config: Config, own: bool) -> str:
 
 def method(editor: Editor) -> str:
     """What a method is called, and what it puts results in the order of."""
-    order = "cosine and of how well the classes agree" if isinstance(editor, Scored) else "cosine"
-    return f"{called(editor.name)}, in the order of the {order}"
+    added = ", how well the classes agree and the likeness to the query"
+    order = f"cosine{added}" if isinstance(editor, Scored) else "cosine"
+    return f"{called(editor.name)}, in the order of: {order}"
 
 
 def file_name(image: str, asked: str) -> str:

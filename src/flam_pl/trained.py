@@ -22,7 +22,7 @@ from flam_pl.editing.concat import ConcatEditor
 from flam_pl.editing.editor import Editor
 from flam_pl.editing.flam import Flam
 from flam_pl.editing.memory import MemoryEditor
-from flam_pl.editing.scored import SCORED, Scored
+from flam_pl.editing.scored import SCORED, Scored, Weights
 from flam_pl.editing.sureness import Sureness
 from flam_pl.nets.backbone import Backbone
 from flam_pl.nets.concat import ConcatClassifiers
@@ -32,7 +32,7 @@ from flam_pl.nets.memory import Memory
 from flam_pl.stages.handoff import RECORD, StageRecord, load_into, require, require_child
 from flam_pl.stages.training import say
 
-PLUS_ROWS = ("scored_only", "flam_plus_unscored", "flam_plus")
+PLUS_ROWS = ("scored_only", "flam_plus_unscored", "flam_plus_by_agreement", "flam_plus")
 """Rows that the method ``flam_plus`` fills."""
 
 METHODS_FOLDER = "methods"
@@ -191,15 +191,21 @@ def plus_teacher(folder: Path, name: str) -> Path:
 
 
 def plus_rows(embedders: Embedders, manipulator: Manipulator) -> list[Editor]:
-    """Of the better recipe: the scoring without G, G without the scoring, and both."""
-    with_g, without = manipulator.scoring_weights.tolist()
-    scored, unscored, whole = PLUS_ROWS
+    """Of the better recipe: the scoring without G, G without the scoring, with that by agreement
+    alone, and with all of it."""
+    scored, unscored, by_agreement, whole = PLUS_ROWS
     flam = Flam(embedders, manipulator, unscored)
-    return [
-        Scored(NoEdit(), embedders, without, SCORED, scored),
-        flam,
-        Scored(flam, embedders, with_g, SCORED, whole),
+    searched: tuple[Editor, ...] = (NoEdit(), flam, flam)
+    rows: list[Editor] = [
+        Scored(editor, embedders, Weights(*weights), SCORED, name)
+        for editor, weights, name in zip(
+            searched,
+            manipulator.scoring_weights.tolist(),
+            (scored, by_agreement, whole),
+            strict=True,
+        )
     ]
+    return [rows[0], flam, *rows[1:]]
 
 
 def restore_backbone(folder: Path, record: StageRecord) -> tuple[Backbone, Preprocess]:

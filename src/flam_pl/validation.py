@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import astuple
 
+import torch
 from torch import nn
 
 from flam_pl.data.datamodule import FlamDataModule
@@ -12,15 +14,13 @@ from flam_pl.editing.editor import Editor
 from flam_pl.editing.evaluation import evaluate_edits
 from flam_pl.editing.flam import Flam
 from flam_pl.editing.outcomes import Outcomes
-from flam_pl.editing.scored import SCORED, Scored
+from flam_pl.editing.scored import Scored
 from flam_pl.editing.searches import EvaluationSet
 from flam_pl.editing.sureness import Sureness
+from flam_pl.editing.weighing import choose, try_weights
 
 MONITOR = "T@10"
 """The manipulator's epoch that is kept is the one best in this on the validation split."""
-
-WEIGHTS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0)
-"""Of the embedders' agreement beside the cosine: those that are tried."""
 
 
 def held_out_set(data: FlamDataModule) -> EvaluationSet:
@@ -48,16 +48,19 @@ def validation_figures(
     return figures
 
 
-def choose_scoring(data: FlamDataModule, flam: Flam) -> None:
-    """The weight of the embedders' agreement, with G and without it: best in the sum of T@k."""
-    held_out = held_out_set(data).to(flam.manipulator.scoring_weights.device)
-    editors: tuple[Editor, ...] = (flam, NoEdit())
-    for position, editor in enumerate(editors):
-        sums = []
-        for weight in WEIGHTS:
-            scored = Scored(editor, flam.embedders, weight, SCORED, editor.name)
-            sums.append(sum(evaluate_edits(scored, held_out, (1, 5, 20, 50)).shares().values()))
-        flam.manipulator.scoring_weights[position] = WEIGHTS[sums.index(max(sums))]
+def choose_scoring(data: FlamDataModule, flam: Flam, cost: float) -> None:
+    """What agreement and likeness weigh: without G, with G but by agreement alone, with both.
+
+    Args:
+        cost: share of the T@k that may be given up for likeness to the query.
+    """
+    weights = flam.manipulator.scoring_weights
+    held_out = held_out_set(data).to(weights.device)
+    plain = try_weights(NoEdit(), flam.embedders, held_out)
+    edited = try_weights(flam, flam.embedders, held_out)
+    by_agreement = [trial for trial in edited if not trial.weights.likeness]
+    chosen = choose(plain, cost), choose(by_agreement, 0.0), choose(edited, cost)
+    weights.copy_(torch.tensor([astuple(of_row) for of_row in chosen]))
 
 
 def choose_sureness(data: FlamDataModule, editor: Scored, checkpoint: str) -> Sureness | None:

@@ -15,7 +15,7 @@ from attribute_world import SCHEMA, make_world
 from flam_pl.editing import strength
 from flam_pl.editing.baselines import NoEdit
 from flam_pl.editing.pairs import draw_double_edits, evaluate_double_edits
-from flam_pl.editing.scored import Scored
+from flam_pl.editing.scored import Scored, Weights
 from flam_pl.editing.searches import EvaluationSet, edited_searches
 from flam_pl.editing.wishes import Wish
 from flam_pl.nets.embedder import Embedders
@@ -101,7 +101,7 @@ def test_groups_that_search_together_change_nothing_for_a_scored_method() -> Non
     torch.manual_seed(0)
     embedders = Embedders(SCHEMA, 12, 6, hidden=8).eval().requires_grad_(False)
     embedders.fit(data.features, torch.from_numpy(data.labels))
-    scored = Scored(editor, embedders, 0.3, 20, "scored")
+    scored = Scored(editor, embedders, Weights(0.3, 0.5), 20, "scored")
     edits = draw_double_edits(data, 30, 0)
     results = evaluate_double_edits(scored, data, edits, [1, 5])
     alone = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from torch.nn import functional as F
 from attribute_world import SCHEMA, World, make_world
 from flam_pl.editing.baselines import NoEdit
 from flam_pl.editing.evaluation import evaluate_edits
-from flam_pl.editing.scored import Scored
+from flam_pl.editing.scored import Scored, Weights
 from flam_pl.editing.searches import EvaluationSet
 from flam_pl.editing.wishes import Wish
 from flam_pl.galleries.index import GalleryIndex
@@ -30,12 +31,12 @@ def embedders_of(world: World) -> Embedders:
 def test_the_order_is_that_of_cosine_plus_weighted_agreement() -> None:
     world = make_world(rows=30)
     net = embedders_of(world)
-    scored = Scored(NoEdit(), net, 0.3, 10, "scored")
+    scored = Scored(NoEdit(), net, Weights(0.3), 10, "scored")
     queries = world.features[:4]
     gallery = F.normalize(world.features, dim=1)
     cosines, found = top_k(queries, gallery, 10)
-    own, classes = scored.classes(queries), scored.classes(world.features)
-    order = scored.order(own, [Wish("color", "blue")], cosines, found, classes)
+    own, gallery_read = scored.read(queries), scored.read(world.features)
+    order = scored.order(own, [Wish("color", "blue")], cosines, found, gallery_read)
     of_query, of_gallery = (
         net.log_probabilities(net(queries)),
         net.log_probabilities(net(world.features)),
@@ -55,12 +56,11 @@ def test_the_order_is_that_of_cosine_plus_weighted_agreement() -> None:
 def test_several_wishes_of_some_strength_ask_for_parts_of_their_classes() -> None:
     world = make_world(rows=30)
     net = embedders_of(world)
-    scored = Scored(NoEdit(), net, 0.3, 12, "scored")
+    scored = Scored(NoEdit(), net, Weights(0.3), 12, "scored")
     queries = world.features[:4]
     cosines, found = top_k(queries, F.normalize(world.features, dim=1), 12)
     wishes = [Wish("pattern", "striped", 0.5), Wish("color", {"red": 3, "black": 1}, 0.75)]
-    classes = scored.classes(world.features)
-    order = scored.order(scored.classes(queries), wishes, cosines, found, classes)
+    order = scored.order(scored.read(queries), wishes, cosines, found, scored.read(world.features))
     own, have = (net.log_probabilities(net(x)) for x in (queries, world.features))
     asked = {1: (0.75, torch.tensor([0.75, 0, 0, 0.25])), 2: (0.5, torch.tensor([0.0, 1.0]))}
     for q in range(4):
@@ -79,26 +79,47 @@ def test_several_wishes_of_some_strength_ask_for_parts_of_their_classes() -> Non
     assert (order != torch.arange(12)).any()
 
 
+def test_likeness_is_the_cosine_to_the_query_itself() -> None:
+    world = make_world(rows=40)
+    turned = -world.features.flip(1)  # stands for an edit that has little to do with the query
+
+    class Turned(NoEdit):
+        def edit(self, features: torch.Tensor, wishes: Sequence[Wish]) -> torch.Tensor:
+            return -features.flip(1)
+
+    scored = Scored(Turned(), embedders_of(world), Weights(0, 0.7), 12, "scored")
+    cosines, found = top_k(turned[:5], F.normalize(world.features, dim=1), 12)
+    read = scored.read(world.features)
+    queries = read.at(torch.arange(5))
+    order = scored.order(queries, [Wish("color", "blue", 0.5)], cosines, found, read)
+    for q in range(5):
+        scores = [
+            float(cosines[q, n])
+            + 0.7 * float(F.cosine_similarity(world.features[q], world.features[p], dim=0))
+            for n, p in enumerate(found[q].tolist())
+        ]
+        assert order[q].tolist() == np.argsort(scores)[::-1].tolist()
+
+
 def test_without_weight_nothing_changes_and_with_much_the_agreement_decides() -> None:
     world = make_world(rows=60)
     net = embedders_of(world)
     nobody = np.full(60, -1)
     data = EvaluationSet(SCHEMA, world.features, world.labels, np.arange(60), nobody, nobody)
     plain = evaluate_edits(NoEdit(), data, [1, 5])
-    same = evaluate_edits(Scored(NoEdit(), net, 0.0, 20, "scored"), data, [1, 5])
-    other = evaluate_edits(Scored(NoEdit(), net, 9.0, 59, "scored"), data, [1, 5])
+    same = evaluate_edits(Scored(NoEdit(), net, Weights(), 20, "scored"), data, [1, 5])
+    other = evaluate_edits(Scored(NoEdit(), net, Weights(9.0), 59, "scored"), data, [1, 5])
     assert all(np.array_equal(plain.hits[n], same.hits[n]) for n in SCHEMA.types)
     assert plain.shares() != other.shares()
 
 
 def test_the_index_gives_the_scored_order() -> None:
     world = make_world(rows=40)
-    scored = Scored(NoEdit(), embedders_of(world), 0.5, 15, "scored")
+    scored = Scored(NoEdit(), embedders_of(world), Weights(0.5, 0.7), 15, "scored")
     queries = world.features[:3]
     cosines, found = top_k(queries, F.normalize(world.features, dim=1), 15)
-    classes = scored.classes(world.features)
     dress = [Wish("shape", "dress")]
-    order = scored.order(scored.classes(queries), dress, cosines, found, classes)
+    order = scored.order(scored.read(queries), dress, cosines, found, scored.read(world.features))
     index = GalleryIndex(scored, world.features)
     got, positions = index.search(queries, 6, dress)
     assert positions.tolist() == found.gather(1, order)[:, :6].tolist()

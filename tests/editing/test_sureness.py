@@ -15,7 +15,7 @@ from attribute_world import SCHEMA, World, make_world
 from flam_pl.editing.baselines import NoEdit
 from flam_pl.editing.evidence import answer_probabilities
 from flam_pl.editing.outcomes import DEPTH, KINDS, Outcomes
-from flam_pl.editing.scored import Scored
+from flam_pl.editing.scored import Scored, Weights
 from flam_pl.editing.searches import EvaluationSet, edited_searches
 from flam_pl.editing.sureness import Platt, SureGallery, Sureness, sentence
 from flam_pl.editing.wishes import Wish
@@ -37,7 +37,7 @@ def searched(
     rows = len(world.labels)
     nobody = np.full(rows, -1)
     data = EvaluationSet(SCHEMA, world.features, world.labels, np.arange(rows), nobody, nobody)
-    return Scored(NoEdit(), Posterior(world, noise, boldness), 1.0, rows - 1, "scored"), data
+    return Scored(NoEdit(), Posterior(world, noise, boldness), Weights(1), rows - 1, "scored"), data
 
 
 def without(world: World, color: int, shape: int) -> World:

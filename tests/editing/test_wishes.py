@@ -17,7 +17,7 @@ from flam_pl.editing.concat import ConcatEditor
 from flam_pl.editing.editor import Editor
 from flam_pl.editing.flam import Flam
 from flam_pl.editing.memory import MemoryEditor
-from flam_pl.editing.scored import Scored
+from flam_pl.editing.scored import Scored, Weights
 from flam_pl.editing.wishes import (
     Wish,
     WishError,
@@ -66,7 +66,9 @@ def every_editor(world: World) -> dict[str, Editor]:
         "flam": flam_of(embedders, residual=False),
         "flam_narrow": flam_of(narrow, residual=False),
         "flam_residual": flam_of(narrow, residual=True),
-        "scored": Scored(flam_of(embedders, residual=False), embedders, 0.5, 20, "scored"),
+        "scored": Scored(
+            flam_of(embedders, residual=False), embedders, Weights(0.5, 0.5), 20, "scored"
+        ),
     }
 
 

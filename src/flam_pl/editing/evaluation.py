@@ -12,7 +12,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from flam_pl.editing.editor import Editor
-from flam_pl.editing.searches import EditedSearch, EvaluationSet, Progress, edited_searches
+from flam_pl.editing.searches import (
+    EditedSearch,
+    EvaluationSet,
+    Progress,
+    Searcher,
+    edited_searches,
+)
 from flam_pl.retrieval.intervals import Figure, bootstraps
 from flam_pl.retrieval.metrics import hits_at
 from flam_pl.retrieval.search import top_k
@@ -104,7 +110,7 @@ class Measure(Protocol):
 
 @torch.inference_mode()
 def evaluate_edits(
-    editor: Editor,
+    editor: Editor | Searcher,
     data: EvaluationSet,
     ks: Sequence[int],
     progress: Progress = lambda edits: edits,
@@ -113,6 +119,7 @@ def evaluate_edits(
     """Every query, every type, every other class; memory does not grow with the number of edits.
 
     Args:
+        editor: as for ``edited_searches``.
         progress: wraps the list of (type, class) pairs, e.g. with a progress bar.
         also: what is shown every search as well, so that one pass serves all that is measured.
     """

@@ -112,7 +112,7 @@ class Searcher:
         self.editor, self.data, self.depth = editor, data, depth
         self.gallery = F.normalize(editor.represent(data.features), dim=-1)
         self.scored = editor if isinstance(editor, Scored) else None
-        self.classes = self.scored.classes(data.features) if self.scored else []
+        self.read = self.scored.read(data.features) if self.scored else None
         looked_at = max(depth, self.scored.depth if self.scored else 0)
         self.searched = min(looked_at, len(self.gallery) - 1)
 
@@ -129,10 +129,9 @@ class Searcher:
         features = self.data.features[positions]
         vectors = self.editor.edit(features, wishes)
         cosines, found = top_k(vectors, self.gallery, self.searched, exclude=positions)
-        if self.scored:
-            own_classes = [of_type[positions] for of_type in self.classes]
-            order = self.scored.order(own_classes, wishes, cosines, found, self.classes)
-            order = order[:, : self.depth]
+        if self.scored and self.read:
+            own_read = self.read.at(positions)
+            order = self.scored.order(own_read, wishes, cosines, found, self.read)[:, : self.depth]
             cosines, found = cosines.gather(1, order), found.gather(1, order)
         own = (F.normalize(vectors, dim=-1) * self.gallery[positions]).sum(dim=1)
         return found, cosines, own
@@ -140,7 +139,7 @@ class Searcher:
 
 @torch.inference_mode()
 def edited_searches(
-    editor: Editor,
+    editor: Editor | Searcher,
     data: EvaluationSet,
     depth: int,
     impossible: bool = False,
@@ -151,13 +150,14 @@ def edited_searches(
     passed over.
 
     Args:
+        editor: searches by a ``Searcher`` of its own, or is one.
         depth: results of each search; a gallery of fewer gives all it has.
         impossible: whether also those search whose combination no gallery image has, instead of
             only those that can be answered.
         progress: wraps the list of (type, class) pairs, e.g. with a progress bar.
         strength: of every wish.
     """
-    search = Searcher(editor, data, depth)
+    search = editor if isinstance(editor, Searcher) else Searcher(editor, data, depth)
     for name, class_name in progress(
         [(n, c) for n in data.schema.types for c in data.schema.of(n)]
     ):

@@ -32,7 +32,7 @@ class GalleryIndex:
                 'searching needs FAISS: pip install "flam-pl[cpu]" (or "[gpu]"; not both)'
             ) from error
         self.editor = editor
-        self._classes = editor.classes(features) if isinstance(editor, Scored) else []
+        self._read = editor.read(features) if isinstance(editor, Scored) else None
         vectors = F.normalize(editor.represent(features), dim=-1).cpu().numpy()
         self._index: faiss.Index = faiss.IndexFlatIP(vectors.shape[1])
         if getattr(faiss, "get_num_gpus", int)() > 0:
@@ -61,10 +61,10 @@ class GalleryIndex:
         scored = self.editor if wishes and isinstance(self.editor, Scored) else None
         depth = min(max(k, scored.depth if scored else 0), len(self))
         cosines, positions = self._index.search(np.ascontiguousarray(queries), depth)
-        if scored:
+        if scored and self._read:
             near, found = (torch.from_numpy(a).to(features.device) for a in (cosines, positions))
-            own = scored.classes(features)
-            order = scored.order(own, wishes, near, found, self._classes).cpu().numpy()[:, :k]
+            own = scored.read(features)
+            order = scored.order(own, wishes, near, found, self._read).cpu().numpy()[:, :k]
             cosines = np.take_along_axis(cosines, order, axis=1)
             positions = np.take_along_axis(positions, order, axis=1)
         return cosines, positions

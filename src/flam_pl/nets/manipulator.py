@@ -88,9 +88,9 @@ class Manipulator(nn.Module):
     ) -> None:
         super().__init__()
         self.schema, self.shared, self.residual = schema, shared, residual
-        # of the embedders' agreement beside the cosine to x-tilde, and (where nothing is edited) to
-        # x; chosen on validation; 0: no scoring
-        self.register_buffer("scoring_weights", torch.zeros(2))
+        # a row an Editor of ``trained.plus_rows`` that is scored, its weights of agreement and
+        # likeness; chosen on validation; 0: no scoring
+        self.register_buffer("scoring_weights", torch.zeros(3, 2))
         types = len(schema.types)
         pairs = 1 if shared else types
         condition = embedding_dim + (types if shared else 0)

@@ -7,9 +7,10 @@ from typing import Any
 
 from tabulate import tabulate
 
+from flam_pl.editing.known_labels import ANY, NEAREST
 from flam_pl.reports.results_figures import BRIEF, CUTOFFS
 from flam_pl.reports.table_formats import Part
-from flam_pl.reports.tables import TITLES
+from flam_pl.reports.tables import TITLES, called
 
 ON_THE_PAGE = (
     "edits",
@@ -37,6 +38,9 @@ MEANINGS = (
     "Kept traits: how much of what nobody asked to change is kept. `results` counts all of the "
     f"first {BRIEF}, `hits` those that have the wanted combination; `to no edit`: divided by what "
     "the plain search keeps.",
+    f"{called(NEAREST)}: images with exactly the wanted combination come first, ordered by their "
+    f"likeness to the query; {called(ANY)}: in any order. No method knows the labels: what finds "
+    "the wanted combination cannot keep much more than the one, and keeps the other by chance.",
     "Calibration: ECE and Brier score of what the search says of itself, before (raw) and after it "
     "was set right on validation.",
 )

@@ -155,6 +155,7 @@ class RunResults:
         if MAIN not in fam:
             return Part(title, ["method"], [], [NOT_MEASURED])
         ks = [k for k in (1, 5, 20, 50) if f"T@{k}" in fam[MAIN]["all"]]
+        keeps = [f"kept@{BRIEF}"] if self.by_seed[0].get("kept") else []
         rows = []
         for name, without in TAKEN_BACK.items():
             if name not in fam:
@@ -162,8 +163,10 @@ class RunResults:
             shares = [self.find("fam", name, "all", f"T@{k}") for k in ks]
             changes = [self.find("fam_change", MAIN, name, f"T@{k}") for k in ks]
             changed = [Cell() if name == MAIN else cell for cell in changes]
-            rows.append((called(name), [Cell(without, {"taken_back": without}), *shares, *changed]))
-        columns = [*(f"T@{k}" for k in ks), *(f"T@{k}, change" for k in ks)]
+            kept = [self.find("kept", name, "results", "mean", k) for k in keeps]
+            said = Cell(without, {"taken_back": without})
+            rows.append((called(name), [said, *shares, *changed, *kept]))
+        columns = [*(f"T@{k}" for k in ks), *(f"T@{k}, change" for k in ks), *keeps]
         notes = [
             "Change: minus FLAM+, seed by seed; in the interval, too, both meet the same queries. "
             "All are scored but where it says otherwise."
@@ -236,6 +239,7 @@ class RunResults:
 TAKEN_BACK = {
     "flam_plus": "nothing",
     "flam_plus_unscored": "scoring of the results by the embedders",
+    "flam_plus_by_agreement": "scoring by likeness to the query: by agreement alone",
     "scored_only": "G: the plain search, scored",
     "flam_plus_one_member": "further networks a type: one each",
     "flam_plus_triplet": "softmax over the dictionary: equation (2)",

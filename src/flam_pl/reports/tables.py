@@ -8,6 +8,7 @@ from typing import Any
 from tabulate import tabulate
 
 from flam_pl.editing.kept import MEAN, MEASURES, RELATIVE
+from flam_pl.editing.known_labels import ANY, NEAREST
 
 TITLES = {
     "no_edit": "no edit",
@@ -29,7 +30,10 @@ TITLES = {
     "flam_plus_both": "FLAM+ (both losses)",
     "scored_only": "no edit, scored",
     "flam_plus_unscored": "FLAM+ unscored",
+    "flam_plus_by_agreement": "FLAM+ (no likeness)",
     "flam_plus": "FLAM+",
+    ANY: "labels known, any",
+    NEAREST: "labels known, nearest first",
 }
 """What the methods are called in tables, in their order there."""
 
@@ -121,7 +125,9 @@ def _edit_sections(metrics: Mapping[str, Any], style: str) -> list[tuple[str, st
         parts.append(
             (
                 "Counterfactuals",
-                "CF@k: the first k results hold the same item with just this attribute changed.",
+                "CF@k: the first k results hold the same item with just this attribute changed. "
+                f"{called(NEAREST)}: of the images with exactly the wanted combination those most "
+                "like the query first.",
                 methods_table(metrics["counterfactual"], style),
             )
         )
@@ -134,7 +140,8 @@ KEPT = {
         "kept@k: share of the first k results that agree with the query in a trait, averaged over "
         "{traits}, which nobody trains on and no edit asks for; where the query or the result has "
         "no value, nothing is counted. No edit keeps the most and finds the least: read it beside "
-        "T@k.",
+        "T@k. Labels known: the images with exactly the wanted combination come first, then the "
+        "others, each part with those most like the query first, or in any order.",
     ),
     "hits": (
         "hits only",

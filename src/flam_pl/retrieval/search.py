@@ -47,3 +47,18 @@ def top_k(
     if not scores:
         return queries.new_empty((0, k)), queries.new_empty((0, k), dtype=torch.long)
     return torch.cat(scores), torch.cat(positions)
+
+
+def cosines_at(queries: Tensor, gallery: Tensor, positions: Tensor, chunk: int = 1024) -> Tensor:
+    """Of each query its cosines with some gallery vectors of its own, ``(Q, N)``.
+
+    Args:
+        queries: ``(Q, R)``, **of unit length**, as is ``gallery (G, R)``.
+        positions: of those vectors, ``(Q, N)``.
+        chunk: as for ``top_k``.
+    """
+    parts = [
+        (queries[start : start + chunk] @ gallery.T).gather(1, positions[start : start + chunk])
+        for start in range(0, len(queries), chunk)
+    ]
+    return torch.cat(parts) if parts else queries.new_empty(positions.shape)

@@ -153,7 +153,6 @@ class ManipulatorStage(pl.LightningModule):
             fits = agreement(
                 self.embedders.probabilities(wanted), [of[drawn] for of in self.bank_classes]
             )
-            fits += s["likeness"] * (F.normalize(features, dim=1) @ F.normalize(bank, dim=1).T)
         searched = self.manipulator.stored(features, edited, self.embedders.space)
         loss = distillation_loss(
             searched, bank, fits, s["teacher_temperature"], s["student_temperature"]

@@ -29,7 +29,7 @@ CATALOG = "catalog.csv"
 SETTINGS = "settings.json"
 ITEMS_A_TASK = 8
 
-DRAWING_VERSION = 2
+DRAWING_VERSION = 3
 """Raised whenever the same settings would give other pictures or labels than before."""
 
 
@@ -121,8 +121,7 @@ def draw_all(folder: Path, settings: WardrobeSettings, processes: int) -> None:
     processes = min(processes, len(tasks))
     draw = partial(draw_items, folder, settings)
     rows: list[Row] = []
-    total = sum(settings.items(s) * settings.photos(s) for s in SPLITS)
-    total += settings.evaluation_items * settings.counterfactuals
+    total = sum(settings.items(s) * (settings.photos(s) + settings.changes(s)) for s in SPLITS)
     with tqdm(total=total, desc="drawing the wardrobe", unit=" images") as bar:
         for done in run(draw, tasks, processes):
             rows.extend(done)

@@ -53,9 +53,8 @@ class Item:
 def items_of(settings: WardrobeSettings) -> Iterator[Item]:
     """All items as the catalogue orders them: counterfactuals follow their original."""
     for split in SPLITS:
-        changes = settings.counterfactuals if split == "evaluation" else 0
         for number in range(settings.items(split)):
-            for change in range(changes + 1):
+            for change in range(settings.changes(split) + 1):
                 yield Item(split, number, change)
 
 

@@ -1,0 +1,67 @@
+"""The weights of the scoring: measured as an evaluation measures them, chosen by what is asked."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.nn import functional as F
+
+from attribute_world import SCHEMA, World, make_world
+from flam_pl.editing.baselines import Arithmetic
+from flam_pl.editing.evaluation import evaluate_edits
+from flam_pl.editing.scored import SCORED, Scored, Weights
+from flam_pl.editing.searches import EvaluationSet, edited_searches
+from flam_pl.editing.weighing import AGREEMENT, CUTOFFS, LIKENESS, Trial, choose, try_weights
+from flam_pl.nets.embedder import Embedders
+
+
+def world_of(rows: int) -> tuple[World, Embedders, EvaluationSet]:
+    world = make_world(rows=rows)
+    torch.manual_seed(0)
+    net = Embedders(SCHEMA, world.features.shape[1], 6, hidden=8).eval().requires_grad_(False)
+    net.fit(world.features, torch.from_numpy(world.labels))
+    nobody = np.full(rows, -1)
+    data = EvaluationSet(SCHEMA, world.features, world.labels, np.arange(rows), nobody, nobody)
+    return world, net, data
+
+
+def test_a_trial_is_what_an_evaluation_with_these_weights_measures() -> None:
+    world, net, data = world_of(80)
+    editor = Arithmetic(net)
+    trials = {trial.weights: trial for trial in try_weights(editor, net, data)}
+    assert len(trials) == len(AGREEMENT) * len(LIKENESS)
+    unit = F.normalize(world.features, dim=1)
+    for weights in (Weights(), Weights(0.2, 0.5), Weights(2, 0), Weights(0, 3)):
+        scored = Scored(editor, net, weights, SCORED, "scored")
+        shares = evaluate_edits(scored, data, CUTOFFS).shares()
+        assert trials[weights].shares == pytest.approx(sum(shares.values()))
+        cosines = []
+        for search in edited_searches(scored, data, 10):
+            for number, found in zip(search.numbers, search.found, strict=True):
+                cosines += [float(unit[number] @ unit[position]) for position in found]
+        assert trials[weights].likeness == pytest.approx(np.mean(cosines), abs=1e-5)
+    assert len({round(trial.likeness, 6) for trial in trials.values()}) > 20
+
+
+def test_nothing_to_measure_leaves_the_order_as_it_is() -> None:
+    world, net, data = world_of(1)
+    assert try_weights(Arithmetic(net), net, data) == []
+    assert choose([], 0.1) == Weights(0, 0)
+
+
+@given(
+    st.lists(st.tuples(st.floats(0.1, 4), st.floats(-1, 1)), min_size=1, max_size=30),
+    st.floats(0, 0.5),
+)
+def test_no_other_weights_that_cost_no_more_have_results_more_like_the_query(
+    measured: list[tuple[float, float]], cost: float
+) -> None:
+    trials = [Trial(Weights(n, n), *of) for n, of in enumerate(measured)]
+    chosen = trials[int(choose(trials, cost).agreement)]
+    best = max(shares for shares, _ in measured)
+    assert chosen.shares >= (1 - cost) * best
+    for shares, likeness in measured:
+        assert shares < (1 - cost) * best or likeness <= chosen.likeness
