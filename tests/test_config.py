@@ -11,7 +11,9 @@ import pytest
 import timm
 from omegaconf import OmegaConf
 
-from flam_pl.config import (
+from flam_pl.config.data import TableData, WardrobeData
+from flam_pl.config.methods import ABLATIONS, IN_TABLE_3, PLUS_ABLATIONS
+from flam_pl.config.root import (
     Config,
     changes_of,
     check,
@@ -22,9 +24,7 @@ from flam_pl.config import (
     save_config,
     to_plain,
 )
-from flam_pl.config_data import TableData, WardrobeData
-from flam_pl.config_methods import ABLATIONS, IN_TABLE_3, PLUS_ABLATIONS
-from flam_pl.config_stages import BackboneConfig
+from flam_pl.config.stages import BackboneConfig
 from flam_pl.errors import ConfigError, FlamError
 
 CONF = Path(__file__).resolve().parents[1] / "conf"

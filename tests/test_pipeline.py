@@ -162,7 +162,7 @@ def test_another_catalogue_is_evaluated_whole_and_beside(trained: Path, tmp_path
     assert main([*asked, "report=other"]) == 0
     found = metrics(run / "report-other")
     assert found["queries"]["edited"] == 2 + 12 * 4 + 30 * 4
-    assert found["queries"]["gallery"] == found["queries"]["edited"] + 30 * 2
+    assert found["queries"]["gallery"] == found["queries"]["edited"] + (12 + 30) * 2
     assert set(found["fam"]) == METHODS
     assert (run / "report" / "metrics.json").read_bytes() == before
 

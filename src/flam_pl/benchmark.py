@@ -25,7 +25,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
 from flam_pl.attributes import AttributeSchema
-from flam_pl.config import Config, to_plain
+from flam_pl.config.root import Config, to_plain
 from flam_pl.data.datamodule import FeatureWriter, FlamDataModule
 from flam_pl.data.feature_batches import FeatureBatches
 from flam_pl.data.feature_store import FeatureStore, Manifest, ShardWriter, publish

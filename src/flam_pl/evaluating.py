@@ -12,8 +12,8 @@ import pandas as pd
 import torch
 from omegaconf import OmegaConf
 
-from flam_pl.config import Config, load_run_config, to_plain
-from flam_pl.config_data import WardrobeData
+from flam_pl.config.data import WardrobeData
+from flam_pl.config.root import Config, load_run_config, to_plain
 from flam_pl.data.datamodule import FlamDataModule
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.inspection import check_usable, edits_cannot_be_evaluated

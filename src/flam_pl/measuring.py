@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from flam_pl.config import EvaluationConfig
-from flam_pl.config_methods import BEST_CONCAT
+from flam_pl.config.methods import BEST_CONCAT
+from flam_pl.config.root import EvaluationConfig
 from flam_pl.editing.classification import evaluate_classification
 from flam_pl.editing.comparison import PairedShares
 from flam_pl.editing.evaluation import EditResults, evaluate_edits, evaluate_instances

@@ -9,14 +9,14 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from flam_pl.config import changes_of, has_choice, to_plain
-from flam_pl.config_methods import (
+from flam_pl.config.methods import (
     ABLATIONS,
     BEST_CONCAT,
     PLUS_FAMILY,
     TRIED,
     ConcatConfig,
 )
+from flam_pl.config.root import changes_of, has_choice, to_plain
 from flam_pl.data.datamodule import FlamDataModule
 from flam_pl.editing.evaluation import evaluate_edits
 from flam_pl.editing.memory import MemoryEditor

@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from flam_pl.config import Config
-from flam_pl.config_methods import METHODS
+from flam_pl.config.methods import METHODS
+from flam_pl.config.root import Config
 from flam_pl.datasets.inspection import edits_cannot_be_evaluated
 from flam_pl.errors import FlamError
 from flam_pl.files import write_text

@@ -15,7 +15,7 @@ from tabulate import tabulate
 from torch import Tensor
 
 from flam_pl.attributes import UNLABELLED
-from flam_pl.config import Config
+from flam_pl.config.root import Config
 from flam_pl.data.images import read_image
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.editing.applicability import Applicability, Refusal

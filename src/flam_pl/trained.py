@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from flam_pl.attributes import AttributeSchema
-from flam_pl.config_methods import (
+from flam_pl.config.methods import (
     BEST_CONCAT,
     METHODS,
     PLUS_ABLATIONS,

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flam_pl.config_pooling import COMBINATIONS, combined_descriptors
+from flam_pl.config.pooling import COMBINATIONS, combined_descriptors
 from flam_pl.errors import ConfigError
 from flam_pl.nets.backbone import as_maps
 from flam_pl.nets.pooling import CGD, DESCRIPTORS, MAC, GeM, SPoC

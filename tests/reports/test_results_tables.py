@@ -218,6 +218,6 @@ def test_only_the_cut_offs_of_the_tables_are_shown(column: str, wanted: bool) ->
 
 
 def test_every_method_that_can_be_trained_has_a_title() -> None:
-    from flam_pl.config_methods import METHODS as TRAINABLE
+    from flam_pl.config.methods import METHODS as TRAINABLE
 
     assert all(called(name) != name for name in TRAINABLE)

@@ -16,9 +16,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from attribute_world import QUIET, SCHEMA
-from flam_pl.config import Config, to_plain
-from flam_pl.config_data import WardrobeData
-from flam_pl.config_stages import BackboneConfig
+from flam_pl.config.data import WardrobeData
+from flam_pl.config.root import Config, to_plain
+from flam_pl.config.stages import BackboneConfig
 from flam_pl.data.datamodule import FlamDataModule
 from flam_pl.data.images import Preprocess
 from flam_pl.datasets.catalog import Catalog

@@ -6,8 +6,8 @@ import pytorch_lightning as pl
 import torch
 
 from attribute_world import QUIET, SCHEMA, FeatureModule, World, make_world
-from flam_pl.config import to_plain
-from flam_pl.config_stages import EmbedderConfig
+from flam_pl.config.root import to_plain
+from flam_pl.config.stages import EmbedderConfig
 from flam_pl.losses.triplet import embedding_loss
 from flam_pl.nets.embedder import Embedders
 from flam_pl.stages.embedder import EmbedderStage

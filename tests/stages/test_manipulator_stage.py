@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from attribute_world import QUIET, SCHEMA, FeatureModule, World, make_world
-from flam_pl.config import to_plain
-from flam_pl.config_stages import EmbedderConfig, ManipulatorConfig
+from flam_pl.config.root import to_plain
+from flam_pl.config.stages import EmbedderConfig, ManipulatorConfig
 from flam_pl.losses.adversarial import discriminator_loss, generator_loss
 from flam_pl.losses.cycle import cycle_loss
 from flam_pl.losses.matching import matching_loss

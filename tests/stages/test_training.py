@@ -12,9 +12,9 @@ import torch
 
 from attribute_world import SCHEMA, FeatureModule, World, make_world
 from flam_pl.attributes import AttributeSchema
-from flam_pl.config import Config, LoggerConfig, TrainerConfig, to_plain
-from flam_pl.config_data import DataConfig
-from flam_pl.config_stages import EmbedderConfig
+from flam_pl.config.data import DataConfig
+from flam_pl.config.root import Config, LoggerConfig, TrainerConfig, to_plain
+from flam_pl.config.stages import EmbedderConfig
 from flam_pl.errors import FlamError
 from flam_pl.nets.embedder import Embedders
 from flam_pl.stages.embedder import EmbedderStage

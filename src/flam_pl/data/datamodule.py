@@ -17,8 +17,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data.distributed import DistributedSampler
 
-from flam_pl.config import Config
-from flam_pl.config_stages import BackboneConfig
+from flam_pl.config.root import Config
+from flam_pl.config.stages import BackboneConfig
 from flam_pl.data.feature_batches import FeatureBatches, WholeBatch
 from flam_pl.data.feature_store import FeatureStore, Manifest, ShardWriter, publish
 from flam_pl.data.first_process import by_first_process

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from flam_pl.attributes import AttributeSchema
-from flam_pl.config_data import (
+from flam_pl.config.data import (
     ConsumerToShopData,
     DarnData,
     DataConfig,

@@ -10,7 +10,7 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from flam_pl.config_pooling import combined_descriptors
+from flam_pl.config.pooling import combined_descriptors
 from flam_pl.errors import FlamError
 from flam_pl.nets.pooling import CGD, DESCRIPTORS
 from flam_pl.nets.whitening import Whitening

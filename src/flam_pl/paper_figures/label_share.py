@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from flam_pl.attributes import UNLABELLED
-from flam_pl.config import Config
+from flam_pl.config.root import Config
 from flam_pl.data.feature_batches import batches_in_pass
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.label_share import keep_label_share

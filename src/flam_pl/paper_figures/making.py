@@ -10,8 +10,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from flam_pl.config import Config
-from flam_pl.config_methods import METHODS
+from flam_pl.config.methods import METHODS
+from flam_pl.config.root import Config
 from flam_pl.datasets.inspection import edits_cannot_be_evaluated
 from flam_pl.editing.flam import Flam
 from flam_pl.editing.searches import EvaluationSet

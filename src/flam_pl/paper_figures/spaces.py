@@ -20,7 +20,7 @@ from sklearn.manifold import TSNE
 from torch import Tensor
 
 from flam_pl.attributes import AttributeSchema, SchemaError
-from flam_pl.config_figures import FiguresConfig
+from flam_pl.config.figures import FiguresConfig
 from flam_pl.editing.editor import Editor
 from flam_pl.editing.searches import EvaluationSet
 from flam_pl.editing.wishes import Wish

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from flam_pl.config_methods import TRIED
+from flam_pl.config.methods import TRIED
 from flam_pl.reports.paper_tables import Metrics
 from flam_pl.reports.tables import SURENESS, TITLES
 

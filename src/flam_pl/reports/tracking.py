@@ -10,7 +10,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.utilities import rank_zero_only
 
-from flam_pl.config import Config
+from flam_pl.config.root import Config
 from flam_pl.data.feature_store import FeatureStore
 from flam_pl.data.images import fit, read_image
 from flam_pl.datasets.catalog import Catalog

@@ -20,7 +20,7 @@ from typing import Any
 from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 
-from flam_pl.config import Config, to_plain
+from flam_pl.config.root import Config, to_plain
 from flam_pl.stages.handoff import CHECKPOINT, STAGES, StageRecord
 
 

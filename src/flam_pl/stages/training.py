@@ -21,7 +21,7 @@ from pytorch_lightning.utilities.exceptions import (  # type: ignore[attr-define
 )
 
 from flam_pl.attributes import AttributeSchema
-from flam_pl.config import Config
+from flam_pl.config.root import Config
 from flam_pl.data.first_process import by_first_process
 from flam_pl.errors import FlamError
 from flam_pl.stages.handoff import CHECKPOINT, StageRecord, inputs_hash, sha256, versions

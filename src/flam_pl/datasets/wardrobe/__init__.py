@@ -5,7 +5,7 @@ attribute changed. Here both are known, so that a search by edit can be judged e
 ``Garment.changed`` is the counterfactual.
 """
 
-from flam_pl.config_data import WardrobeSettings
+from flam_pl.config.data import WardrobeSettings
 from flam_pl.datasets.wardrobe.drawing import DRAWING_VERSION, draw_wardrobe
 from flam_pl.datasets.wardrobe.garment import COLORS, PATTERNS, SCHEMA, SHAPES, Garment, Traits
 from flam_pl.datasets.wardrobe.photo import Photo, draw_photo, photograph

@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from flam_pl.config_data import WardrobeSettings
+from flam_pl.config.data import WardrobeSettings
 from flam_pl.datasets.wardrobe.garment import SCHEMA, TRAIT_COLUMNS, Garment
 from flam_pl.datasets.wardrobe.joint import draw_change, draw_garment
 from flam_pl.datasets.wardrobe.photo import draw_photo, photograph

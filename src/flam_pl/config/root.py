@@ -1,10 +1,9 @@
 """Schemas of every config group. A key that is not declared here is refused by name.
 
-The data sets have theirs in ``config_data.py``, the stages in ``config_stages.py``, the methods
-beside FLAM in ``config_methods.py``, the paper's tables and figures in ``config_tables.py`` and
-``config_figures.py``, the results page in ``config_results.py``. The YAML files in ``conf/`` choose
-values; these say which keys exist, of which type, and what they mean. ``load_config`` is the one
-way from a command line to a checked ``Config``.
+The files beside this one have a part each: the data sets, the stages, the methods beside FLAM, the
+paper's tables and figures, the results page. The YAML files in ``conf/`` choose values; these say
+which keys exist, of which type, and what they mean. ``load_config`` is the one way from a command
+line to a checked ``Config``.
 """
 
 from __future__ import annotations
@@ -24,14 +23,14 @@ from hydra.errors import HydraException
 from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from flam_pl.config_data import DATA_SCHEMAS, DataConfig
-from flam_pl.config_figures import FiguresConfig, check_figures
-from flam_pl.config_methods import METHODS, ConcatConfig, MemoryConfig
-from flam_pl.config_overrides import with_quoted_texts
-from flam_pl.config_pooling import combined_descriptors
-from flam_pl.config_results import ResultsConfig, check_results
-from flam_pl.config_stages import BackboneConfig, EmbedderConfig, ManipulatorConfig
-from flam_pl.config_tables import PAPER_TABLES, TablesConfig
+from flam_pl.config.data import DATA_SCHEMAS, DataConfig
+from flam_pl.config.figures import FiguresConfig, check_figures
+from flam_pl.config.methods import METHODS, ConcatConfig, MemoryConfig
+from flam_pl.config.overrides import with_quoted_texts
+from flam_pl.config.pooling import combined_descriptors
+from flam_pl.config.results import ResultsConfig, check_results
+from flam_pl.config.stages import BackboneConfig, EmbedderConfig, ManipulatorConfig
+from flam_pl.config.tables import PAPER_TABLES, TablesConfig
 from flam_pl.errors import ConfigError
 from flam_pl.files import write_text
 
@@ -100,7 +99,7 @@ class Config:
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     logger: LoggerConfig = field(default_factory=LoggerConfig)
     methods: list[str] = field(default_factory=lambda: ["flam_plus"])
-    """What to train and measure beside the paper's FLAM: names of ``config_methods.METHODS``. The
+    """What to train and measure beside the paper's FLAM: names of ``methods.METHODS``. The
     last in the tables is what searches: FLAM+ where it is trained."""
     concat: ConcatConfig = field(default_factory=ConcatConfig)
     memory: MemoryConfig = field(default_factory=MemoryConfig)
@@ -135,7 +134,7 @@ def config_folder() -> Path:
     Raises:
         ConfigError: none of them holds a config.yaml.
     """
-    repository = Path(__file__).resolve().parents[2] / "conf"
+    repository = Path(__file__).resolve().parents[3] / "conf"
     named = os.environ.get("FLAM_PL_CONF")
     places = [Path(named)] if named else [repository, Path(sys.prefix) / "share/flam_pl/conf"]
     for place in places:

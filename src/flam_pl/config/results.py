@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from flam_pl.config_methods import METHODS
+from flam_pl.config.methods import METHODS
 from flam_pl.errors import ConfigError
 
 
