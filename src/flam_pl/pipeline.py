@@ -280,6 +280,7 @@ def train_embedders(
     }
     embedders = Embedders(catalog.schema, **architecture)
     embedders.fit(data.features.rows(rows), data.labels(rows))
+    bank = bank_of(run, settings.bank) if settings.self_training else None
     held_out = data.feature_rows[1]
 
     def calibrate(trainer: pl.Trainer) -> None:
@@ -290,7 +291,7 @@ def train_embedders(
 
     record = train_stage(
         "embedder",
-        EmbedderStage(embedders, to_plain(settings)),
+        EmbedderStage(embedders, to_plain(settings), bank),
         data,
         run.config,
         epochs=settings.max_epochs,
@@ -341,7 +342,7 @@ def train_manipulator(
     editor = Flam(embedders, manipulator)
     evaluate = validation_figures(data, editor, manipulator) if len(held_out) > 1 else None
     name = Path(place).name
-    bank = bank_of(data, settings.bank, run.config.seed) if settings.distillation_weight else None
+    bank = bank_of(run, settings.bank) if settings.distillation_weight else None
     record = train_stage(
         name,
         ManipulatorStage(manipulator, embedders, to_plain(settings), evaluate, bank),
@@ -364,8 +365,8 @@ def train_manipulator(
     return record
 
 
-def bank_of(data: FlamDataModule, count: int, seed: int) -> Tensor:
-    """Features of so many training photos, drawn at random, ``(N, D)``."""
-    rows = data.feature_rows[0]
-    drawn = np.random.default_rng(seed).permutation(rows)[:count]
-    return data.features.rows(np.sort(drawn))
+def bank_of(run: Run, count: int) -> Tensor:
+    """Features of so many training photos, labelled or not, drawn at random, ``(N, D)``."""
+    rows = run.catalog.rows(split="train")
+    drawn = np.random.default_rng(run.config.seed).permutation(rows)[:count]
+    return run.data.features.rows(np.sort(drawn))

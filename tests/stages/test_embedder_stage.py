@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pytest
 import pytorch_lightning as pl
 import torch
 
@@ -98,3 +100,81 @@ def test_noise_is_laid_on_the_training_features() -> None:
         for module.settings["noise"] in (0.0, 1.0)
     )
     assert len(quiet) == 1 and len(loud) == 3
+
+
+def taught_stage(
+    world: World, bank: torch.Tensor | None, weight: float = 1.0, **settings: float
+) -> EmbedderStage:
+    """Three members a type, taught by what they see together."""
+    torch.manual_seed(0)
+    embedders = Embedders(SCHEMA, world.features.shape[1], 8, hidden=32, dropout=0.2, members=3)
+    embedders.fit(world.features, torch.from_numpy(world.labels))
+    config = EmbedderConfig(loss="softmax", members=3, self_training=weight, **settings)
+    return EmbedderStage(embedders, to_plain(config), bank)
+
+
+def test_members_are_taught_what_all_of_them_see_sharpened() -> None:
+    world = make_world(rows=20)
+    module = taught_stage(world, world.features, weight=0.7, noise=0.0, temperature=0.3)
+    for embedder in module.embedders.by_type:
+        for member in embedder.members:
+            member.layers[2].p = 0.0  # so that the pupil sees what the loop below sees
+    terms = module.taught_terms(world.features)
+    z = module.embedders.space(world.features)
+    assert set(terms) == {"shape_taught", "color_taught", "pattern_taught"}
+    for name, term in terms.items():
+        of = module.embedders.of(name.removesuffix("_taught"))
+        cosines = [member(z) @ member.dictionary.T for member in of.members]
+        taught = (torch.stack(cosines).mean(dim=0) / 0.15).softmax(dim=1).detach()
+        expected = 0.0
+        for of_member in cosines:
+            for row in range(20):
+                logs = (of_member[row] / 0.3).log_softmax(dim=0)
+                expected -= 0.7 * float((taught[row] @ logs).detach()) / 20
+        assert float(term.detach()) == pytest.approx(expected, rel=1e-4)
+        term.backward(retain_graph=True)
+        assert all(member.raw_dictionary.grad is not None for member in of.members)
+
+
+def test_the_teacher_never_drops_out_and_sees_no_noise() -> None:
+    world = make_world(rows=20)
+    module = taught_stage(world, world.features, noise=2.0).train()
+    z, temperature = module.embedders.space(world.features), torch.tensor(0.2)
+    first, again = (module.seen_together(z, temperature) for _ in range(2))
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+    assert module.embedders.training  # the pupils go on with both
+    for of_type in first:
+        torch.testing.assert_close(of_type.sum(dim=1), torch.ones(20))
+
+
+def test_teaching_begins_after_a_third_of_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = make_world()
+    module = taught_stage(world, world.features, batch_size=16)
+    taught_at = []
+    taught_terms = module.taught_terms
+
+    def recorded(features: torch.Tensor) -> dict[str, torch.Tensor]:
+        taught_at.append((module.global_step, len(features)))
+        return taught_terms(features)
+
+    monkeypatch.setattr(module, "taught_terms", recorded)
+    pl.Trainer(max_epochs=3, **QUIET).fit(module, FeatureModule(world, batch_size=32, batches=10))
+    assert taught_at == [(step, 16) for step in range(10, 30)]
+
+
+def test_photos_without_labels_help_where_labels_are_few() -> None:
+    world = make_world(rows=600, noise=0.8)
+    hidden = world.labels.copy()
+    hidden[40:][np.random.default_rng(0).random((560, 3)) > 0.04] = -1  # 40 rows validate
+    few = World(world.features, hidden, world.directions)
+    found = []
+    for bank in (None, world.features[40:]):
+        module = taught_stage(few, bank, lr=3e-3, noise=0.3)
+        data = FeatureModule(few, batch_size=560, batches=60)
+        pl.Trainer(max_epochs=2, **QUIET).fit(module, data)
+        module.eval()
+        with torch.no_grad():
+            labels = torch.from_numpy(world.labels[40:])
+            right = module.embedders.classify(module(world.features[40:])) == labels
+        found.append(float(right.float().mean()))
+    assert found[1] > found[0] + 0.02, found

@@ -10,6 +10,7 @@ ABLATIONS = ("flam_s_adv", "flam_m", "flam_m_adv")
 PLUS_ABLATIONS = (
     "flam_plus_one_member",
     "flam_plus_triplet",
+    "flam_plus_labels_alone",
     "flam_plus_less_noise",
     "flam_plus_working_dim",
     "flam_plus_adversarial",

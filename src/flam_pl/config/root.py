@@ -193,6 +193,8 @@ LEAST = {
     "embedder.working_dim": 1,
     "embedder.hidden": 1,
     "embedder.noise": 0,
+    "embedder.self_training": 0,
+    "embedder.bank": 2,
     "embedder.lr": 0,
     "embedder.batch_size": 2,
     "embedder.max_epochs": 1,
@@ -307,7 +309,12 @@ def _check_numbers(config: Config) -> None:
 
 
 def _check_pairs(config: Config) -> None:
-    backbone = config.backbone
+    backbone, embedder = config.backbone, config.embedder
+    if embedder.self_training and embedder.loss != "softmax":
+        raise ConfigError(
+            f"embedder.self_training is {embedder.self_training} and embedder.loss "
+            f"{embedder.loss!r}; self-training needs the probabilities of embedder.loss=softmax"
+        )
     combined = combined_descriptors(backbone.pooling, backbone.feature_dim)
     if combined and backbone.whitening is not None:
         raise ConfigError(

@@ -74,6 +74,11 @@ class EmbedderConfig:
     margin: float = 0.5
     noise: float = 0.5
     """Gaussian noise on the training features, in units of their root mean square."""
+    self_training: float = 0.0
+    """Weight of the cross-entropy to what all members together see in photos whose labels are not
+    read, from a third of the training on; softmax only. 0: the paper's, labels alone."""
+    bank: int = 8192
+    """Training photos, drawn once, that the self-training sees; fewer where there are fewer."""
     lr: float = 1e-3
     weight_decay: float = 1e-4
     batch_size: int = 256

@@ -28,3 +28,12 @@ def dictionary_loss(
     """Cross-entropy of the classes ``(B,)`` under the softmax -> scalar; zero without rows."""
     logs = class_log_probabilities(embeddings, dictionary, temperature)
     return F.nll_loss(logs, labels, reduction="sum") / max(1, len(labels))
+
+
+def taught_loss(
+    embeddings: Tensor, taught: Tensor, dictionary: Tensor, temperature: Tensor
+) -> Tensor:
+    """Cross-entropy under the softmax of classes that a teacher holds likely, ``(B, classes)`` ->
+    scalar."""
+    logs = class_log_probabilities(embeddings, dictionary, temperature)
+    return -(taught * logs).sum(dim=-1).mean()

@@ -243,6 +243,7 @@ TAKEN_BACK = {
     "scored_only": "G: the plain search, scored",
     "flam_plus_one_member": "further networks a type: one each",
     "flam_plus_triplet": "softmax over the dictionary: equation (2)",
+    "flam_plus_labels_alone": "self-training on all photos: labels alone",
     "flam_plus_less_noise": "stronger noise on the features: that of FLAM",
     "flam_plus_working_dim": "all dimensions: the 256 leading directions",
     "flam_plus_adversarial": "neighbour distillation: equations (3) to (5)",

@@ -24,6 +24,7 @@ TITLES = {
     "flam": "FLAM",
     "flam_plus_one_member": "FLAM+ (one member)",
     "flam_plus_triplet": "FLAM+ (triplet loss)",
+    "flam_plus_labels_alone": "FLAM+ (labels alone)",
     "flam_plus_less_noise": "FLAM+ (less noise)",
     "flam_plus_working_dim": "FLAM+ (256 directions)",
     "flam_plus_adversarial": "FLAM+ (paper's losses)",
