@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flam_pl import benchmark
-from flam_pl.config.root import load_config
+from flam_pl.config.loading import load_config
 
 SMALL = (
     "backbone=scratch",

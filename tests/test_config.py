@@ -11,19 +11,18 @@ import pytest
 import timm
 from omegaconf import OmegaConf
 
+from flam_pl.config.checks import check
 from flam_pl.config.data import TableData, WardrobeData
-from flam_pl.config.methods import ABLATIONS, IN_TABLE_3, PLUS_ABLATIONS
-from flam_pl.config.root import (
-    Config,
+from flam_pl.config.loading import (
     changes_of,
-    check,
     config_folder,
     has_choice,
     load_config,
     load_run_config,
     save_config,
-    to_plain,
 )
+from flam_pl.config.methods import ABLATIONS, IN_TABLE_3, PLUS_ABLATIONS
+from flam_pl.config.root import Config, to_plain
 from flam_pl.config.stages import BackboneConfig
 from flam_pl.errors import ConfigError, FlamError
 
@@ -171,7 +170,8 @@ def test_a_step_of_flam_plus_that_is_taken_back_leaves_the_others(defaults: Conf
     """As a choice and as a change: its file starts from that of FLAM+."""
     back = {
         "flam_plus_one_member": ("embedder", {"members": 1}),
-        "flam_plus_triplet": ("embedder", {"loss": "triplet"}),
+        "flam_plus_triplet": ("embedder", {"loss": "triplet", "self_training": 0.0}),
+        "flam_plus_labels_alone": ("embedder", {"self_training": 0.0}),
         "flam_plus_less_noise": ("embedder", {"noise": defaults.embedder.noise}),
         "flam_plus_working_dim": ("embedder", {"working_dim": defaults.embedder.working_dim}),
         "flam_plus_adversarial": (
@@ -326,7 +326,11 @@ def defaults() -> Config:
         ({"data.label_share": 0.0}, ["data.label_share is 0.0"]),
         ({"data.label_share": 20.0}, ["data.label_share is 20.0", "up to 1"]),
         ({"data.label_seed": -1}, ["data.label_seed"]),
+        ({"embedder.loss": "hinge"}, ["embedder.loss is 'hinge'", "triplet, softmax"]),
+        ({"embedder.self_training": -1.0}, ["embedder.self_training is -1.0"]),
+        ({"manipulator.likeness_cost": 1.0}, ["manipulator.likeness_cost is 1.0"]),
         # a pair that contradicts itself: both are named
+        ({"embedder.self_training": 1.0}, ["embedder.self_training", "embedder.loss", "triplet"]),
         (
             {"backbone.weights": "imagenet-package", "backbone.model": "resnet50"},
             ["backbone.weights", "backbone.model", "resnet50"],

@@ -12,7 +12,7 @@ import torch
 
 from flam_pl.__main__ import main
 from flam_pl.attributes import AttributeSchema
-from flam_pl.config.root import load_config
+from flam_pl.config.loading import load_config
 from flam_pl.data.datamodule import FlamDataModule
 from flam_pl.data.images import Preprocess
 from flam_pl.datasets.catalog import Catalog

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from flam_pl.__main__ import main
-from flam_pl.config.root import load_config
+from flam_pl.config.loading import load_config
 from flam_pl.data.datamodule import FlamDataModule
 from flam_pl.datasets.sources import open_catalog
 from flam_pl.editing.evaluation import evaluate_edits

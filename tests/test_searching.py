@@ -12,7 +12,7 @@ import torch
 from torch.nn import functional as F
 
 from flam_pl.__main__ import main
-from flam_pl.config.root import load_run_config
+from flam_pl.config.loading import load_run_config
 from flam_pl.data.images import UnreadableImage
 from flam_pl.editing.applicability import Applicability, Refusal
 from flam_pl.editing.flam import Flam

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def data(overrides: Sequence[str]) -> None:
     """Draw the wardrobe, or read the data set that is named, and say what it holds."""
-    from flam_pl.config.root import load_config
+    from flam_pl.config.loading import load_config
     from flam_pl.datasets.inspection import describe
     from flam_pl.datasets.sources import open_catalog
 
@@ -26,7 +26,7 @@ def data(overrides: Sequence[str]) -> None:
 
 def verify_data(overrides: Sequence[str]) -> None:
     """Decode every image, say what was found, and fail on what cannot be used."""
-    from flam_pl.config.root import load_config
+    from flam_pl.config.loading import load_config
     from flam_pl.datasets.inspection import check_usable, describe, find_unusable
     from flam_pl.datasets.sources import open_catalog
 
@@ -40,7 +40,7 @@ def verify_data(overrides: Sequence[str]) -> None:
 def train_backbone(overrides: Sequence[str]) -> None:
     """Stage 1 only: learn the image features and cache them."""
     from flam_pl import pipeline
-    from flam_pl.config.root import load_config
+    from flam_pl.config.loading import load_config
 
     run, net = pipeline.open_run(load_config(overrides), overrides)
     record = pipeline.train_backbone(run, net)
@@ -51,7 +51,7 @@ def train_backbone(overrides: Sequence[str]) -> None:
 
 def train_flam(overrides: Sequence[str]) -> None:
     """Every stage, the evaluation and the report."""
-    from flam_pl.config.root import load_config
+    from flam_pl.config.loading import load_config
     from flam_pl.evaluating import measure
     from flam_pl.methods import train_methods
     from flam_pl.pipeline import train
@@ -64,14 +64,14 @@ def train_flam(overrides: Sequence[str]) -> None:
 def evaluate(overrides: Sequence[str]) -> None:
     """Measure a trained run again, or on other photos: run=... data.root=... report=name."""
     from flam_pl import evaluating
-    from flam_pl.config.root import load_run_config
+    from flam_pl.config.loading import load_run_config
 
     show(evaluating.evaluate(*load_run_config(overrides)))
 
 
 def search(overrides: Sequence[str]) -> None:
     """Search a run's images with a photo: run=... image=photo.jpg wishes=[color=red] k=10."""
-    from flam_pl.config.root import load_run_config
+    from flam_pl.config.loading import load_run_config
     from flam_pl.searching import answer
 
     print(answer(*load_run_config(overrides)))
@@ -79,7 +79,7 @@ def search(overrides: Sequence[str]) -> None:
 
 def report(overrides: Sequence[str]) -> None:
     """Write a report's tables and page again from its metrics.json."""
-    from flam_pl.config.root import load_run_config
+    from flam_pl.config.loading import load_run_config
     from flam_pl.evaluating import report_folder
     from flam_pl.reports.report import rewrite
 
@@ -89,7 +89,7 @@ def report(overrides: Sequence[str]) -> None:
 
 def tables(overrides: Sequence[str]) -> None:
     """The paper's Tables 1 to 5 with one's own figures, training what is missing."""
-    from flam_pl.config.root import load_config
+    from flam_pl.config.loading import load_config
     from flam_pl.reproduction import make_tables
 
     written = make_tables(load_config(overrides), overrides)
@@ -99,7 +99,7 @@ def tables(overrides: Sequence[str]) -> None:
 
 def figures(overrides: Sequence[str]) -> None:
     """The paper's Figures 2 and 3, convergence and label shares, training what is missing."""
-    from flam_pl.config.root import load_config
+    from flam_pl.config.loading import load_config
     from flam_pl.paper_figures.making import make_figures
 
     for picture in make_figures(load_config(overrides), overrides):
@@ -108,7 +108,7 @@ def figures(overrides: Sequence[str]) -> None:
 
 def results(overrides: Sequence[str]) -> None:
     """Every method with several seeds and label shares; results.page=[...]: one page of runs."""
-    from flam_pl.config.root import load_config
+    from flam_pl.config.loading import load_config
     from flam_pl.results import make_results
 
     written = make_results(load_config(overrides), overrides)
@@ -125,7 +125,7 @@ def show(written: Report | None) -> None:
 def bench(overrides: Sequence[str]) -> None:
     """Compare a training step with a bare PyTorch loop, and extraction with the bare model."""
     from flam_pl.benchmark import run_benchmarks
-    from flam_pl.config.root import load_config
+    from flam_pl.config.loading import load_config
 
     print(run_benchmarks(load_config(overrides)))
 
@@ -134,7 +134,7 @@ def config(overrides: Sequence[str]) -> None:
     """Show every setting as the overrides leave it."""
     from omegaconf import OmegaConf
 
-    from flam_pl.config.root import load_config
+    from flam_pl.config.loading import load_config
 
     print(OmegaConf.to_yaml(OmegaConf.structured(load_config(overrides))))
 

@@ -13,7 +13,8 @@ import torch
 from omegaconf import OmegaConf
 
 from flam_pl.config.data import WardrobeData
-from flam_pl.config.root import Config, load_run_config, to_plain
+from flam_pl.config.loading import load_run_config
+from flam_pl.config.root import Config, to_plain
 from flam_pl.data.datamodule import FlamDataModule
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.inspection import check_usable, edits_cannot_be_evaluated

@@ -9,6 +9,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from flam_pl.config.loading import changes_of, has_choice
 from flam_pl.config.methods import (
     ABLATIONS,
     BEST_CONCAT,
@@ -16,7 +17,7 @@ from flam_pl.config.methods import (
     TRIED,
     ConcatConfig,
 )
-from flam_pl.config.root import changes_of, has_choice, to_plain
+from flam_pl.config.root import to_plain
 from flam_pl.data.datamodule import FlamDataModule
 from flam_pl.editing.evaluation import evaluate_edits
 from flam_pl.editing.memory import MemoryEditor

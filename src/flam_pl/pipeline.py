@@ -17,7 +17,8 @@ import numpy as np
 import pytorch_lightning as pl
 from torch import Tensor
 
-from flam_pl.config.root import Config, save_config, to_plain
+from flam_pl.config.loading import save_config
+from flam_pl.config.root import Config, to_plain
 from flam_pl.config.stages import BackboneConfig
 from flam_pl.data.datamodule import FlamDataModule
 from flam_pl.data.images import Preprocess

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from flam_pl.config.loading import load_config
 from flam_pl.config.methods import IN_TABLE_3, METHODS
-from flam_pl.config.root import Config, load_config
+from flam_pl.config.root import Config
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.inspection import class_counts
 from flam_pl.datasets.sources import open_catalog

@@ -11,7 +11,8 @@ import test_in_shop
 import test_shopping100k
 
 from flam_pl.config.data import DATA_SCHEMAS, DarnData, Shopping100kData
-from flam_pl.config.root import Config, config_folder, load_config
+from flam_pl.config.loading import config_folder, load_config
+from flam_pl.config.root import Config
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.sources import READERS, open_catalog
 from flam_pl.errors import FlamError

@@ -11,7 +11,8 @@ from PIL import Image
 from test_in_shop import images as in_shop_images
 from test_in_shop import write as write_in_shop
 
-from flam_pl.config.root import Config, load_config
+from flam_pl.config.loading import load_config
+from flam_pl.config.root import Config
 from flam_pl.data.datamodule import FlamDataModule
 from flam_pl.data.images import Preprocess
 from flam_pl.data.samplers import ItemBatchSampler

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from flam_pl.config.root import Config, load_config
+from flam_pl.config.loading import load_config
+from flam_pl.config.root import Config
 from flam_pl.stages.handoff import CHECKPOINT, StageRecord
 from flam_pl.stages.handoff import RECORD as RECORD_FILE
 from flam_pl.stages.loggers import (

@@ -242,7 +242,7 @@ TAKEN_BACK = {
     "flam_plus_by_agreement": "scoring by likeness to the query: by agreement alone",
     "scored_only": "G: the plain search, scored",
     "flam_plus_one_member": "further networks a type: one each",
-    "flam_plus_triplet": "softmax over the dictionary: equation (2)",
+    "flam_plus_triplet": "softmax over the dictionary, and self-training: equation (2)",
     "flam_plus_labels_alone": "self-training on all photos: labels alone",
     "flam_plus_less_noise": "stronger noise on the features: that of FLAM",
     "flam_plus_working_dim": "all dimensions: the 256 leading directions",
