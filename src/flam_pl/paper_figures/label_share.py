@@ -39,6 +39,7 @@ def train_shares(run: Run, methods: Sequence[str] = BASELINES) -> dict[float, Ru
     Backbone and features are the run's own: they read no label.
 
     Args:
+        run: whose own methods are trained.
         methods: what is trained for each share beside FLAM.
     """
     shares = sorted({*run.config.figures.shares})
@@ -48,7 +49,6 @@ def train_shares(run: Run, methods: Sequence[str] = BASELINES) -> dict[float, Ru
 def train_share(run: Run, share: float, methods: Sequence[str]) -> Run:
     """Stages 2 and 3 and the methods, in ``<run>/shares/<percent>``."""
     if share == 1:
-        train_methods(run)
         return run
     settings = run.config.data
     catalog = keep_label_share(run.catalog, share, settings.label_seed)

@@ -17,6 +17,7 @@ from flam_pl.editing.flam import Flam
 from flam_pl.editing.searches import EvaluationSet
 from flam_pl.evaluating import measured
 from flam_pl.files import write_text
+from flam_pl.methods import train_methods
 from flam_pl.paper_figures import convergence, label_share, searches, spaces
 from flam_pl.pipeline import Run, train
 from flam_pl.reports.figures import save
@@ -41,7 +42,10 @@ def make_figures(config: Config, overrides: Sequence[str] = ()) -> list[Path]:
     if impossible:
         say(f"{run.catalog.name}: {impossible}. There are no edits to draw.")
         return []
-    by_share = label_share.train_shares(run) if "labels" in which else {}
+    by_share = {}
+    if "labels" in which:
+        train_methods(run)
+        by_share = label_share.train_shares(run)
     if not is_first_process():
         return []
     drawing: dict[str, tuple[str, Callable[[], Drawn | None]]] = {
