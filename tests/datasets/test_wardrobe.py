@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import json
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -425,13 +427,17 @@ def test_a_run_killed_between_the_two_renames_is_mended(tmp_path: Path) -> None:
     assert beside(tmp_path) == ["w"]
 
 
-def test_two_that_draw_at_once_draw_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_two_that_draw_at_once_draw_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second waits, sees that all is done, and leaves it."""
     tiny = WardrobeSettings(image_size=32, train_items=1, val_items=0, evaluation_items=0)
     drawing, second_came = threading.Event(), threading.Event()
     draw, times = wardrobe_drawing.draw_all, []
+
+    class Told(io.StringIO):
+        def write(self, text: str) -> int:
+            if "waiting" in text:
+                second_came.set()
+            return super().write(text)
 
     def slow(*arguments: Any) -> None:
         times.append(1)
@@ -439,17 +445,15 @@ def test_two_that_draw_at_once_draw_once(
         assert second_came.wait(60)
         draw(*arguments)
 
+    told = Told()
     monkeypatch.setattr(wardrobe_drawing, "draw_all", slow)
+    monkeypatch.setattr(sys, "stdout", told)
     with ThreadPoolExecutor(2) as threads:
         first = threads.submit(draw_wardrobe, tmp_path / "w", tiny, 1)
         assert drawing.wait(60)
         second = threads.submit(draw_wardrobe, tmp_path / "w", tiny, 1)
-        told = ""
-        while "waiting" not in told and not second.done():
-            told += capsys.readouterr().out
-        second_came.set()
         first.result(60), second.result(60)
-    assert "another process is writing" in told
+    assert "another process is writing" in told.getvalue()
     assert times == [1]
     assert len(list((tmp_path / "w").rglob("*.jpg"))) == 6
     assert beside(tmp_path) == ["w"]
