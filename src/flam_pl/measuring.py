@@ -80,9 +80,9 @@ def measure_edits(
             pairs = evaluate_double_edits(editor, data, double, settings.ks, progress)
             fam_pairs[editor.name] = as_dicts(pairs.figures(*chance))
     if unedited:
-        ceiling_kept, ceiling_counterfactual = measure_known_labels(data, unedited, settings)
-        kept |= ceiling_kept
-        counterfactual |= ceiling_counterfactual
+        kept_knowing, counterfactual_knowing = measure_known_labels(data, unedited, settings)
+        kept |= kept_knowing
+        counterfactual |= counterfactual_knowing
     # which edits count is the same for all
     classified = trained.classifiers and evaluate_classification(
         trained.classifiers, trained.flam, data, results.asked, *chance
@@ -104,8 +104,8 @@ def measure_edits(
 def measure_known_labels(
     data: EvaluationSet, unedited: KeptTraits, settings: EvaluationConfig
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Kept traits and CF@k of results in the order of the true labels: how much an edit that finds
-    what is wanted can keep at best, and how much it keeps by chance. Of CF@k only the best."""
+    """Kept traits and CF@k of results in the order of the true labels: how much a search keeps that
+    brings all that is wanted first, the most alike of it first or any. Of CF@k only the former."""
     chance = (settings.resamples, settings.seed)
     kept: dict[str, Any] = {}
     counterfactual: dict[str, Any] = {}

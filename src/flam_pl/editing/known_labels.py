@@ -1,7 +1,9 @@
-"""What no edited search can pass: results in the order of the true labels, which no method knows.
+"""What a search would be that knew the labels: all that has the wanted combination comes first.
 
-An edit that finds what was asked for must leave the query's neighbourhood, and with it some of what
-nobody asked to change. How much it must leave is seen here, not at a search that stays where it is.
+An edit that finds what was asked for leaves the query's neighbourhood, and with it some of what
+nobody asked to change. How much it leaves at best, by the likeness of the stored features, is seen
+here, not at a search that stays where it is. No bound of its own: a list of one hit and of the
+query's neighbours keeps more.
 """
 
 from __future__ import annotations

@@ -39,8 +39,9 @@ MEANINGS = (
     f"first {BRIEF}, `hits` those that have the wanted combination; `to no edit`: divided by what "
     "the plain search keeps.",
     f"{called(NEAREST)}: images with exactly the wanted combination come first, ordered by their "
-    f"likeness to the query; {called(ANY)}: in any order. No method knows the labels: what finds "
-    "the wanted combination cannot keep much more than the one, and keeps the other by chance.",
+    f"likeness to the query; {called(ANY)}: in any order. No method knows the labels: a search "
+    "that brought all that is wanted first would keep the one by the likeness of the stored "
+    "features, the other by chance.",
     "Calibration: ECE and Brier score of what the search says of itself, before (raw) and after it "
     "was set right on validation.",
 )
