@@ -162,6 +162,18 @@ def test_teaching_begins_after_a_third_of_the_training(monkeypatch: pytest.Monke
     assert taught_at == [(step, 16) for step in range(10, 30)]
 
 
+def test_in_half_precision_the_pupils_learn_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The teacher's look at the same weights, without a gradient, must not take theirs."""
+    world = make_world(rows=30)
+    module = taught_stage(world, world.features).train()
+    monkeypatch.setattr(module, "teaches", lambda: True)
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = loss_of(module, world.features, torch.full((30, 3), -1))
+    loss.backward()
+    for name, parameter in module.named_parameters():
+        assert parameter.grad is not None and parameter.grad.any(), name
+
+
 def test_photos_without_labels_help_where_labels_are_few() -> None:
     world = make_world(rows=600, noise=0.8)
     hidden = world.labels.copy()

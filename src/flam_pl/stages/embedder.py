@@ -56,6 +56,8 @@ class EmbedderStage(pl.LightningModule):
         return embeddings
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
+        # these first: under autocast the cast weights are kept for the step, and a first use by the
+        # teacher would leave them without a gradient
         terms = self.terms(batch["features"], batch["labels"])
         if self.bank is not None and self.teaches():
             drawn = torch.randint(len(self.bank), (self.settings["batch_size"],))
