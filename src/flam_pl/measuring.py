@@ -110,9 +110,16 @@ def measure_known_labels(
     kept: dict[str, Any] = {}
     counterfactual: dict[str, Any] = {}
     for name, seed in ((ANY, settings.seed), (NEAREST, None)):
+        if not data.traits and (name == ANY or not (data.original >= 0).any()):
+            continue
         traits = KeptTraits(data, settings.ks)
-        search = KnownLabels(data, max(settings.ks), seed)
-        results = evaluate_edits(search, data, settings.ks, also=[traits])
+        results = evaluate_edits(
+            KnownLabels(data, max(settings.ks), seed),
+            data,
+            settings.ks,
+            partial(tqdm, desc=f"edits: {name}", leave=False),
+            also=[traits],
+        )
         if data.traits:
             shares = traits.figures(unedited, *chance)
             kept[name] = {measure: as_dicts(of) for measure, of in shares.items()}

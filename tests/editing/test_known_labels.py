@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from attribute_world import SCHEMA, make_world
+from flam_pl.editing import known_labels
 from flam_pl.editing.evaluation import evaluate_edits
 from flam_pl.editing.kept import KeptTraits
 from flam_pl.editing.known_labels import KnownLabels
@@ -26,7 +27,10 @@ def data_of(rows: int) -> EvaluationSet:
     return EvaluationSet(SCHEMA, features, world.labels, queries, nobody, nobody, traits)
 
 
-def test_images_with_the_wanted_combination_come_first_and_the_nearest_of_them_first() -> None:
+def test_images_with_the_wanted_combination_come_first_and_the_nearest_of_them_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(known_labels, "CHUNK", 7)  # so that several are needed
     data = data_of(60)
     unit = F.normalize(data.features, dim=1)
     count = 0

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
-from flam_pl.retrieval.search import top_k
+from flam_pl.retrieval.search import cosines_at, top_k
 
 
 def vectors(seed: int, queries: int, gallery: int, dimension: int = 5) -> tuple[Tensor, Tensor]:
@@ -100,3 +100,15 @@ def test_the_given_vectors_are_left_as_they_were() -> None:
     copies = q.clone(), g.clone()
     top_k(q, g, 2, exclude=torch.tensor([0, 1, 2]))
     assert torch.equal(q, copies[0]) and torch.equal(g, copies[1])
+
+
+@pytest.mark.parametrize("rows", [30, 300])  # compared with whole, and not
+@pytest.mark.parametrize("asking", [0, 1, 70])
+def test_cosines_at_some_positions_are_those_of_the_vectors_there(rows: int, asking: int) -> None:
+    queries, gallery = vectors(1, asking, rows)
+    queries = F.normalize(queries, dim=1)
+    at = torch.randint(rows, (asking, 6), generator=torch.Generator().manual_seed(0))
+    expected = [[float(q @ gallery[p]) for p in of] for q, of in zip(queries, at, strict=True)]
+    found = cosines_at(queries, gallery, at)
+    assert found.shape == (asking, 6)
+    np.testing.assert_allclose(found.numpy(), np.array(expected).reshape(asking, 6), atol=1e-12)

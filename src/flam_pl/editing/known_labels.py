@@ -22,6 +22,9 @@ NEAREST, ANY = "labels_known", "labels_known_any"
 """Rows of the tables: of the images with the wanted combination those most like the query first, or
 whichever."""
 
+CHUNK = 1024
+"""Queries compared with the gallery at once: memory does not grow with their number."""
+
 
 class KnownLabels(Searcher):
     """Every image that has exactly the wanted combination, then all others."""
@@ -46,7 +49,17 @@ class KnownLabels(Searcher):
         if len(wishes) != 1 or not isinstance(wishes[0].wanted, str):
             raise ValueError(f"got the wishes {list(map(str, wishes))}; expected one for one class")
         wanted, _ = self.data.wish(wishes[0].attribute_type, wishes[0].wanted)
-        has = self.data.combinations == wanted[numbers, None]
+        parts = [
+            self._first(part, wanted[part])
+            for part in np.split(numbers, range(CHUNK, len(numbers), CHUNK))
+        ]
+        found, cosines = (torch.cat(of_parts) for of_parts in zip(*parts, strict=True))
+        return found, cosines, torch.ones(len(numbers), device=cosines.device)
+
+    def _first(self, numbers: np.ndarray, wanted: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Results of some queries and their cosines, ``(E, depth)``, each with its wanted
+        combination ``(E,)``."""
+        has = self.data.combinations == wanted[:, None]
         positions = torch.from_numpy(self.data.queries[numbers]).to(self.gallery.device)
         cosines = self.gallery[positions] @ self.gallery.T
         order = cosines
@@ -56,4 +69,4 @@ class KnownLabels(Searcher):
         order = order + 3 * torch.from_numpy(has).to(cosines)
         order[torch.arange(len(order)), positions] = -torch.inf
         found = order.topk(min(self.depth, self.searched), dim=1).indices
-        return found, cosines.gather(1, found), torch.ones(len(numbers), device=cosines.device)
+        return found, cosines.gather(1, found)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -63,43 +64,40 @@ def try_weights(editor: Editor, embedders: Embedders, data: EvaluationSet) -> li
         editor: whose results are scored.
         data: validation images.
     """
-    parts = list(read_parts(editor, embedders, data))
-    count = sum(len(part.hits) for part in parts)
-    return [measure(Weights(*pair), parts, count) for pair in product(AGREEMENT, LIKENESS) if count]
+    pairs = [Weights(*pair) for pair in product(AGREEMENT, LIKENESS)]
+    sums, count = np.zeros((len(pairs), 2)), 0
+    for part in read_parts(editor, embedders, data):
+        sums += [measure(weights, part) for weights in pairs]
+        count += len(part.hits)
+    if not count:
+        return []
+    return [Trial(weights, *(of / count)) for weights, of in zip(pairs, sums, strict=True)]
 
 
-def read_parts(editor: Editor, embedders: Embedders, data: EvaluationSet) -> list[Parts]:
-    """Search once; how the parts are weighed changes nothing about them."""
+def read_parts(editor: Editor, embedders: Embedders, data: EvaluationSet) -> Iterator[Parts]:
+    """Search once, edit by edit; how the parts are weighed changes nothing about them."""
     scored = Scored(editor, embedders, Weights(), SCORED, editor.name)
     gallery = scored.read(data.features)
     codes = torch.from_numpy(data.combinations).to(data.features.device)
-    found_parts = []
     for search in edited_searches(editor, data, SCORED):
         queries = gallery.at(torch.from_numpy(data.queries[search.numbers]).to(codes.device))
         wishes = [Wish(search.target_type, search.target_class)]
         wanted = torch.from_numpy(search.wanted).to(codes.device)
-        found_parts.append(
-            Parts(
-                search.cosines,
-                scored.agreement(queries, wishes, search.found, gallery),
-                cosines_at(queries.directions, gallery.directions, search.found),
-                codes[search.found] == wanted[:, None],
-            )
+        yield Parts(
+            search.cosines,
+            scored.agreement(queries, wishes, search.found, gallery),
+            cosines_at(queries.directions, gallery.directions, search.found),
+            codes[search.found] == wanted[:, None],
         )
-    return found_parts
 
 
-def measure(weights: Weights, parts: Sequence[Parts], count: int) -> Trial:
-    """One pair of weights on ``count`` searches."""
-    shares = likeness = 0.0
-    for part in parts:
-        scores = part.cosines + weights.agreement * part.agreement
-        scores = scores + weights.likeness * part.likeness
-        first = scores.topk(min(max(CUTOFFS), scores.shape[1]), dim=1).indices
-        hits = part.hits.gather(1, first)
-        shares += sum(float(hits[:, :k].any(dim=1).sum()) for k in CUTOFFS)
-        likeness += float(part.likeness.gather(1, first[:, :ALIKE]).mean(dim=1).sum())
-    return Trial(weights, shares / count, likeness / count)
+def measure(weights: Weights, part: Parts) -> tuple[float, float]:
+    """``shares`` and ``likeness`` of a ``Trial``, summed over these searches."""
+    scores = part.cosines + weights.agreement * part.agreement + weights.likeness * part.likeness
+    first = scores.topk(min(max(CUTOFFS), scores.shape[1]), dim=1).indices
+    hits = part.hits.gather(1, first)
+    shares = sum(float(hits[:, :k].any(dim=1).sum()) for k in CUTOFFS)
+    return shares, float(part.likeness.gather(1, first[:, :ALIKE]).mean(dim=1).sum())
 
 
 def choose(trials: Sequence[Trial], cost: float) -> Weights:

@@ -35,5 +35,4 @@ def taught_loss(
 ) -> Tensor:
     """Cross-entropy under the softmax of classes that a teacher holds likely, ``(B, classes)`` ->
     scalar."""
-    logs = class_log_probabilities(embeddings, dictionary, temperature)
-    return -(taught * logs).sum(dim=-1).mean()
+    return F.cross_entropy((embeddings @ dictionary.T) / temperature, taught)

@@ -49,16 +49,19 @@ def top_k(
     return torch.cat(scores), torch.cat(positions)
 
 
-def cosines_at(queries: Tensor, gallery: Tensor, positions: Tensor, chunk: int = 1024) -> Tensor:
+def cosines_at(queries: Tensor, gallery: Tensor, positions: Tensor) -> Tensor:
     """Of each query its cosines with some gallery vectors of its own, ``(Q, N)``.
+
+    A gallery many times as large as N is not compared with whole; a smaller one is, since that is
+    faster than to collect each query's vectors.
 
     Args:
         queries: ``(Q, R)``, **of unit length**, as is ``gallery (G, R)``.
         positions: of those vectors, ``(Q, N)``.
-        chunk: as for ``top_k``.
     """
-    parts = [
-        (queries[start : start + chunk] @ gallery.T).gather(1, positions[start : start + chunk])
-        for start in range(0, len(queries), chunk)
-    ]
-    return torch.cat(parts) if parts else queries.new_empty(positions.shape)
+    whole = len(gallery) < 20 * positions.shape[1]
+    chunk = 1024 if whole else 64  # memory is chunk * G floats, or chunk * N * R
+    parts = zip(torch.split(queries, chunk), torch.split(positions, chunk), strict=True)
+    if whole:
+        return torch.cat([(q @ gallery.T).gather(1, at) for q, at in parts])
+    return torch.cat([torch.einsum("qr,qnr->qn", q, gallery[at]) for q, at in parts])

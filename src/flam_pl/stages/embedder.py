@@ -60,8 +60,9 @@ class EmbedderStage(pl.LightningModule):
         # teacher would leave them without a gradient
         terms = self.terms(batch["features"], batch["labels"])
         if self.bank is not None and self.teaches():
-            drawn = torch.randint(len(self.bank), (self.settings["batch_size"],))
-            terms |= self.taught_terms(self.bank[drawn.to(self.bank.device)])
+            size = (self.settings["batch_size"],)
+            drawn = torch.randint(len(self.bank), size, device=self.bank.device)
+            terms |= self.taught_terms(self.bank[drawn])
         if batch_index % LOG_EVERY == 0:
             logged = {f"train/{name}": term.detach() for name, term in terms.items()}
             self.log_dict(logged, on_step=False, on_epoch=True, batch_size=len(batch["labels"]))
