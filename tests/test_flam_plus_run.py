@@ -124,7 +124,13 @@ def test_the_instance_search_is_that_of_the_backbone_alone_bit_for_bit(plus: Pat
             assert torch.equal(editor.edit(vectors, []), vectors)
     found = json.loads((run.folder / "report" / "metrics.json").read_text())["fir_by_method"]
     assert {"flam", "flam_plus"} <= set(found)
-    for method in ("flam", "flam_plus_unscored", "flam_plus_by_agreement", "flam_plus"):
+    for method in (
+        "flam",
+        "flam_plus_unscored",
+        "flam_plus_by_agreement",
+        "flam_plus_at_once",
+        "flam_plus",
+    ):
         assert found[method] == found["no_edit"]  # every digit, intervals too
         assert {k: of["value"] for k, of in found[method].items()} == {
             k: figure.value for k, figure in expected.items()

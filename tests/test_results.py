@@ -156,7 +156,7 @@ def test_the_better_recipe_comes_last_and_its_kin_before_it(folder: Path) -> Non
     editors = trained.editors()
     assert [e.name for e in editors][-7:] == [
         "flam", "flam_plus_one_member", "flam_plus_adversarial", "scored_only",
-        "flam_plus_unscored", "flam_plus_by_agreement", "flam_plus",
+        "flam_plus_unscored", "flam_plus_by_agreement", "flam_plus_at_once", "flam_plus",
     ]  # fmt: skip
     one, adversarial, *_, by_agreement, whole = editors[-6:]
     assert isinstance(by_agreement, Scored) and by_agreement.weights.likeness == 0

@@ -18,6 +18,7 @@ import pytorch_lightning as pl
 from torch import Tensor
 
 from flam_pl.config.loading import save_config
+from flam_pl.config.methods import PLUS_ABLATIONS
 from flam_pl.config.root import Config, to_plain
 from flam_pl.config.stages import BackboneConfig
 from flam_pl.data.datamodule import FlamDataModule
@@ -358,7 +359,11 @@ def train_manipulator(
         settings=to_plain(settings),
         architecture=architecture,
         callbacks=[SearchTable(editor, run.catalog, data.features, held_out, run.config.seed)],
-        complete=(lambda _: choose_scoring(data, editor, settings.likeness_cost))
+        complete=(
+            lambda _: choose_scoring(
+                data, editor, settings.likeness_cost, every_row=name not in PLUS_ABLATIONS
+            )
+        )
         if settings.scoring and evaluate
         else None,
     )

@@ -241,7 +241,7 @@ def answer(config: Config, own: bool) -> str:
 
 def method(editor: Editor) -> str:
     """What a method is called, and what it puts results in the order of."""
-    added = ", how well the classes agree and the likeness to the query"
+    added = ", how well the classes agree and the likeness to the query, each given those before"
     order = f"cosine{added}" if isinstance(editor, Scored) else "cosine"
     return f"{called(editor.name)}, in the order of: {order}"
 

@@ -21,8 +21,9 @@ from flam_pl.editing.baselines import Arithmetic, NoEdit
 from flam_pl.editing.concat import ConcatEditor
 from flam_pl.editing.editor import Editor
 from flam_pl.editing.flam import Flam
+from flam_pl.editing.in_turn import Weights
 from flam_pl.editing.memory import MemoryEditor
-from flam_pl.editing.scored import SCORED, Scored, Weights
+from flam_pl.editing.scored import SCORED, Scored
 from flam_pl.editing.sureness import Sureness
 from flam_pl.nets.backbone import Backbone
 from flam_pl.nets.concat import ConcatClassifiers
@@ -32,7 +33,13 @@ from flam_pl.nets.memory import Memory
 from flam_pl.stages.handoff import RECORD, StageRecord, load_into, require, require_child
 from flam_pl.stages.training import say
 
-PLUS_ROWS = ("scored_only", "flam_plus_unscored", "flam_plus_by_agreement", "flam_plus")
+PLUS_ROWS = (
+    "scored_only",
+    "flam_plus_unscored",
+    "flam_plus_by_agreement",
+    "flam_plus_at_once",
+    "flam_plus",
+)
 """Rows that the method ``flam_plus`` fills."""
 
 METHODS_FOLDER = "methods"
@@ -192,17 +199,19 @@ def plus_teacher(folder: Path, name: str) -> Path:
 
 def plus_rows(embedders: Embedders, manipulator: Manipulator) -> list[Editor]:
     """Of the better recipe: the scoring without G, G without the scoring, with that by agreement
-    alone, and with all of it."""
-    scored, unscored, by_agreement, whole = PLUS_ROWS
+    alone, with that of each result by itself, and with all of it."""
+    scored, unscored, by_agreement, at_once, whole = PLUS_ROWS
     flam = Flam(embedders, manipulator, unscored)
-    searched: tuple[Editor, ...] = (NoEdit(), flam, flam)
+    searched: tuple[tuple[Editor, str], ...] = (
+        (NoEdit(), scored),
+        (flam, by_agreement),
+        (flam, at_once),
+        (flam, whole),
+    )
     rows: list[Editor] = [
-        Scored(editor, embedders, Weights(*weights), SCORED, name)
-        for editor, weights, name in zip(
-            searched,
-            manipulator.scoring_weights.tolist(),
-            (scored, by_agreement, whole),
-            strict=True,
+        Scored(editor, embedders, Weights(*weights), SCORED, name, in_turn=name != at_once)
+        for (editor, name), weights in zip(
+            searched, manipulator.scoring_weights.tolist(), strict=True
         )
     ]
     return [rows[0], flam, *rows[1:]]

@@ -13,11 +13,12 @@ from flam_pl.editing.baselines import NoEdit
 from flam_pl.editing.editor import Editor
 from flam_pl.editing.evaluation import evaluate_edits
 from flam_pl.editing.flam import Flam
+from flam_pl.editing.in_turn import Weights
 from flam_pl.editing.outcomes import Outcomes
-from flam_pl.editing.scored import Scored
+from flam_pl.editing.scored import SCORED, Scored
 from flam_pl.editing.searches import EvaluationSet
 from flam_pl.editing.sureness import Sureness
-from flam_pl.editing.weighing import choose, try_weights
+from flam_pl.editing.weighing import Trial, choose, try_weights
 
 MONITOR = "T@10"
 """The manipulator's epoch that is kept is the one best in this on the validation split."""
@@ -48,19 +49,33 @@ def validation_figures(
     return figures
 
 
-def choose_scoring(data: FlamDataModule, flam: Flam, cost: float) -> None:
-    """What agreement and likeness weigh: without G, with G but by agreement alone, with both.
+def choose_scoring(data: FlamDataModule, flam: Flam, cost: float, every_row: bool) -> None:
+    """What agreement and likeness weigh in each scored row: without G, with G but by agreement
+    alone, with G but each result by itself, with all.
 
     Args:
-        cost: share of the T@k that may be given up for likeness to the query.
+        cost: share by which there may be more misses for the sake of likeness to the query.
+        every_row: false: only the last, the others keep their weights.
     """
     weights = flam.manipulator.scoring_weights
     held_out = held_out_set(data).to(weights.device)
-    plain = try_weights(NoEdit(), flam.embedders, held_out)
-    edited = try_weights(flam, flam.embedders, held_out)
-    by_agreement = [trial for trial in edited if not trial.weights.likeness]
-    chosen = choose(plain, cost), choose(by_agreement, 0.0), choose(edited, cost)
-    weights.copy_(torch.tensor([astuple(of_row) for of_row in chosen]))
+
+    def tried(editor: Editor, in_turn: bool = True) -> list[Trial]:
+        scored = Scored(editor, flam.embedders, Weights(), SCORED, editor.name, in_turn)
+        return try_weights(scored, held_out)
+
+    trials = tried(flam)
+    chosen = [choose(trials, cost)]
+    if every_row:
+        by_agreement = [trial for trial in trials if not trial.weights.likeness]
+        at_once = tried(flam, in_turn=False)
+        chosen = [
+            choose(tried(NoEdit()), cost),
+            choose(by_agreement, 0.0),
+            choose(at_once, cost),
+            *chosen,
+        ]
+    weights[-len(chosen) :] = torch.tensor([astuple(of_row) for of_row in chosen])
 
 
 def choose_sureness(data: FlamDataModule, editor: Scored, checkpoint: str) -> Sureness | None:

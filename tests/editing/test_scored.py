@@ -12,7 +12,8 @@ from torch.nn import functional as F
 from attribute_world import SCHEMA, World, make_world
 from flam_pl.editing.baselines import NoEdit
 from flam_pl.editing.evaluation import evaluate_edits
-from flam_pl.editing.scored import Scored, Weights
+from flam_pl.editing.in_turn import Weights
+from flam_pl.editing.scored import Scored
 from flam_pl.editing.searches import EvaluationSet
 from flam_pl.editing.wishes import Wish
 from flam_pl.galleries.index import GalleryIndex
@@ -31,7 +32,7 @@ def embedders_of(world: World) -> Embedders:
 def test_the_order_is_that_of_cosine_plus_weighted_agreement() -> None:
     world = make_world(rows=30)
     net = embedders_of(world)
-    scored = Scored(NoEdit(), net, Weights(0.3), 10, "scored")
+    scored = Scored(NoEdit(), net, Weights(0.3), 10, "scored", in_turn=False)
     queries = world.features[:4]
     gallery = F.normalize(world.features, dim=1)
     cosines, found = top_k(queries, gallery, 10)
@@ -56,7 +57,7 @@ def test_the_order_is_that_of_cosine_plus_weighted_agreement() -> None:
 def test_several_wishes_of_some_strength_ask_for_parts_of_their_classes() -> None:
     world = make_world(rows=30)
     net = embedders_of(world)
-    scored = Scored(NoEdit(), net, Weights(0.3), 12, "scored")
+    scored = Scored(NoEdit(), net, Weights(0.3), 12, "scored", in_turn=False)
     queries = world.features[:4]
     cosines, found = top_k(queries, F.normalize(world.features, dim=1), 12)
     wishes = [Wish("pattern", "striped", 0.5), Wish("color", {"red": 3, "black": 1}, 0.75)]
@@ -87,7 +88,7 @@ def test_likeness_is_the_cosine_to_the_query_itself() -> None:
         def edit(self, features: torch.Tensor, wishes: Sequence[Wish]) -> torch.Tensor:
             return -features.flip(1)
 
-    scored = Scored(Turned(), embedders_of(world), Weights(0, 0.7), 12, "scored")
+    scored = Scored(Turned(), embedders_of(world), Weights(0, 0.7), 12, "scored", in_turn=False)
     cosines, found = top_k(turned[:5], F.normalize(world.features, dim=1), 12)
     read = scored.read(world.features)
     queries = read.at(torch.arange(5))

@@ -12,7 +12,8 @@ from torch.nn import functional as F
 from attribute_world import SCHEMA, World, make_world
 from flam_pl.editing.baselines import Arithmetic
 from flam_pl.editing.evaluation import evaluate_edits
-from flam_pl.editing.scored import SCORED, Scored, Weights
+from flam_pl.editing.in_turn import Weights
+from flam_pl.editing.scored import SCORED, Scored
 from flam_pl.editing.searches import EvaluationSet, edited_searches
 from flam_pl.editing.weighing import AGREEMENT, CUTOFFS, LIKENESS, Trial, choose, try_weights
 from flam_pl.nets.embedder import Embedders
@@ -28,16 +29,18 @@ def world_of(rows: int) -> tuple[World, Embedders, EvaluationSet]:
     return world, net, data
 
 
-def test_a_trial_is_what_an_evaluation_with_these_weights_measures() -> None:
+@pytest.mark.parametrize("in_turn", [True, False])
+def test_a_trial_is_what_an_evaluation_with_these_weights_measures(in_turn: bool) -> None:
     world, net, data = world_of(80)
     editor = Arithmetic(net)
-    trials = {trial.weights: trial for trial in try_weights(editor, net, data)}
+    unweighted = Scored(editor, net, Weights(), SCORED, "scored", in_turn)
+    trials = {trial.weights: trial for trial in try_weights(unweighted, data)}
     assert len(trials) == len(AGREEMENT) * len(LIKENESS)
     unit = F.normalize(world.features, dim=1)
     for weights in (Weights(), Weights(0.2, 0.5), Weights(2, 0), Weights(0, 3)):
-        scored = Scored(editor, net, weights, SCORED, "scored")
+        scored = Scored(editor, net, weights, SCORED, "scored", in_turn)
         shares = evaluate_edits(scored, data, CUTOFFS).shares()
-        assert trials[weights].shares == pytest.approx(sum(shares.values()))
+        assert trials[weights].misses == pytest.approx(len(CUTOFFS) - sum(shares.values()))
         cosines = []
         for search in edited_searches(scored, data, 10):
             for number, found in zip(search.numbers, search.found, strict=True):
@@ -47,13 +50,13 @@ def test_a_trial_is_what_an_evaluation_with_these_weights_measures() -> None:
 
 
 def test_nothing_to_measure_leaves_the_order_as_it_is() -> None:
-    world, net, data = world_of(1)
-    assert try_weights(Arithmetic(net), net, data) == []
+    _, net, data = world_of(1)
+    assert try_weights(Scored(Arithmetic(net), net, Weights(), SCORED, "scored"), data) == []
     assert choose([], 0.1) == Weights(0, 0)
 
 
 @given(
-    st.lists(st.tuples(st.floats(0.1, 4), st.floats(-1, 1)), min_size=1, max_size=30),
+    st.lists(st.tuples(st.floats(0, 4), st.floats(-1, 1)), min_size=1, max_size=30),
     st.floats(0, 0.5),
 )
 def test_no_other_weights_that_cost_no_more_have_results_more_like_the_query(
@@ -61,7 +64,7 @@ def test_no_other_weights_that_cost_no_more_have_results_more_like_the_query(
 ) -> None:
     trials = [Trial(Weights(n, n), *of) for n, of in enumerate(measured)]
     chosen = trials[int(choose(trials, cost).agreement)]
-    best = max(shares for shares, _ in measured)
-    assert chosen.shares >= (1 - cost) * best
-    for shares, likeness in measured:
-        assert shares < (1 - cost) * best or likeness <= chosen.likeness
+    least = min(misses for misses, _ in measured)
+    assert chosen.misses <= (1 + cost) * least
+    for misses, likeness in measured:
+        assert misses > (1 + cost) * least or likeness <= chosen.likeness

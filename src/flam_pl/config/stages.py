@@ -120,7 +120,7 @@ class ManipulatorConfig:
     query, which the paper does not do; what both weigh beside the cosine is chosen on validation.
     """
     likeness_cost: float = 0.0
-    """Share of the T@k on validation that may be given up for results that are more like the query:
+    """Share by which more searches may miss on validation for results that are more like the query:
     of the weights that cost no more, those with the most alike results are kept."""
     with_remaining: bool = True
     """"M" of Table 3; false is "S": only the target type is matched."""

@@ -6,13 +6,14 @@ Not in the paper. Both are computed from the stored feature, so nothing more is 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from flam_pl.editing.editor import Editor
+from flam_pl.editing.in_turn import Parts, Weights, at_once, in_turn
 from flam_pl.editing.wishes import Wish, wanted_probabilities
 from flam_pl.losses.distillation import LEAST
 from flam_pl.nets.embedder import Embedders
@@ -20,21 +21,6 @@ from flam_pl.retrieval.search import cosines_at
 
 SCORED = 500
 """Results that are looked at: beyond them no photo is near enough to x-tilde to come first."""
-
-
-@dataclass(frozen=True)
-class Weights:
-    """Of what is added to the cosine to x-tilde; 0 and 0 leave the order as it is.
-
-    Attributes:
-        agreement: of the log-probability that a photo has what is wished for and, in every other
-            type, the query's.
-        likeness: of the cosine to the query itself: what nobody asked to change, and no embedder
-            knows, is kept.
-    """
-
-    agreement: float = 0.0
-    likeness: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -55,20 +41,29 @@ class Read:
 
 
 class Scored:
-    """Another Editor's results in the order of cosine + weighted agreement + weighted likeness.
+    """Another Editor's results in the order of cosine + weighted agreement + weighted likeness,
+    each given those before it.
 
     The query's own probabilities are kept in the types that no wish names, not its most likely
     class, so a doubtful color asks for either.
     """
 
     def __init__(
-        self, editor: Editor, embedders: Embedders, weights: Weights, depth: int, name: str
+        self,
+        editor: Editor,
+        embedders: Embedders,
+        weights: Weights,
+        depth: int,
+        name: str,
+        in_turn: bool = True,
     ) -> None:
         """Args:
         depth: results of the other Editor that are looked at.
+        in_turn: false: the score of each result counts alone.
         """
         self.editor, self.embedders = editor, embedders
         self.weights, self.depth, self.name = weights, depth, name
+        self.in_turn = in_turn
 
     def represent(self, features: Tensor) -> Tensor:
         """As the other Editor."""
@@ -83,19 +78,27 @@ class Scored:
         classes = self.embedders.probabilities(self.embedders(features))
         return Read(classes, F.normalize(features, dim=-1))
 
-    def agreement(
-        self, queries: Read, wishes: Sequence[Wish], found: Tensor, gallery: Read
-    ) -> Tensor:
-        """Log-probability that each result has what is wanted, ``(Q, N)``.
+    def parts(
+        self,
+        queries: Read,
+        wishes: Sequence[Wish],
+        cosines: Tensor,
+        found: Tensor,
+        gallery: Read,
+    ) -> Parts:
+        """What the order of the results is made of.
 
         Args:
+            cosines: to x-tilde, ``(Q, N)``.
             found: gallery positions, ``(Q, N)``.
         """
         wanted = wanted_probabilities(queries.classes, wishes, self.embedders)
+        have = [of_type[found] for of_type in gallery.classes]
         agreement = torch.zeros(found.shape, device=found.device)
-        for asked, have in zip(wanted, gallery.classes, strict=True):
-            agreement += (torch.einsum("qc,qnc->qn", asked, have[found]) + LEAST).log()
-        return agreement
+        for asked, of_type in zip(wanted, have, strict=True):
+            agreement += (torch.einsum("qc,qnc->qn", asked, of_type) + LEAST).log()
+        likeness = cosines_at(queries.directions, gallery.directions, found)
+        return Parts(cosines, agreement, likeness, wanted, have)
 
     def order(
         self,
@@ -117,9 +120,6 @@ class Scored:
             Which of the N results comes first, second, ..., ``(Q, N)``.
         """
         strength = max((wish.strength for wish in wishes), default=0)
-        agreement = self.agreement(queries, wishes, found, gallery)
-        scores = cosines + strength * self.weights.agreement * agreement
-        if self.weights.likeness:
-            likeness = cosines_at(queries.directions, gallery.directions, found)
-            scores += self.weights.likeness * likeness
-        return scores.argsort(dim=1, descending=True, stable=True)
+        weights = replace(self.weights, agreement=strength * self.weights.agreement)
+        parts = self.parts(queries, wishes, cosines, found, gallery)
+        return in_turn(parts, weights) if self.in_turn else at_once(parts, weights)

@@ -10,19 +10,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from flam_pl.editing.editor import Editor
-from flam_pl.editing.scored import SCORED, Scored, Weights
+from flam_pl.editing.in_turn import Parts, Weights, at_once, in_turn
+from flam_pl.editing.scored import Scored
 from flam_pl.editing.searches import EvaluationSet, edited_searches
 from flam_pl.editing.wishes import Wish
-from flam_pl.nets.embedder import Embedders
-from flam_pl.retrieval.search import cosines_at
 
-AGREEMENT = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0)
-LIKENESS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
+AGREEMENT = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0)
+LIKENESS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
 """Weights that are tried, each with each."""
 
 CUTOFFS = (1, 5, 20, 50)
-"""The weights are best whose T@k at these have the largest sum."""
+"""The weights are best whose edits have a hit among so many results most often, summed."""
 
 ALIKE = 10
 """Results whose likeness to the query counts."""
@@ -33,82 +31,67 @@ class Trial:
     """What one pair of weights reaches.
 
     Attributes:
-        shares: T@k of ``CUTOFFS``, summed.
+        misses: share of the edits without a hit among the first k, summed over ``CUTOFFS``.
         likeness: mean cosine of the first ``ALIKE`` results to the query.
     """
 
     weights: Weights
-    shares: float
+    misses: float
     likeness: float
 
 
-@dataclass(frozen=True)
-class Parts:
-    """Of the results of some searches what their order is made of, all ``(E, N)``.
-
-    Attributes:
-        hits: whether each has exactly the wanted combination.
-    """
-
-    cosines: Tensor
-    agreement: Tensor
-    likeness: Tensor
-    hits: Tensor
-
-
 @torch.inference_mode()
-def try_weights(editor: Editor, embedders: Embedders, data: EvaluationSet) -> list[Trial]:
+def try_weights(scored: Scored, data: EvaluationSet) -> list[Trial]:
     """Every pair of weights, on every edit that can be answered; empty where there is none.
 
     Args:
-        editor: whose results are scored.
+        scored: whose results are ordered; its own weights do not matter.
         data: validation images.
     """
+    order = in_turn if scored.in_turn else at_once
     pairs = [Weights(*pair) for pair in product(AGREEMENT, LIKENESS)]
     sums, count = np.zeros((len(pairs), 2)), 0
-    for part in read_parts(editor, embedders, data):
-        sums += [measure(weights, part) for weights in pairs]
-        count += len(part.hits)
+    for parts, hits in read_parts(scored, data):
+        sums += [measure(order(parts, weights), parts, hits) for weights in pairs]
+        count += len(hits)
     if not count:
         return []
     return [Trial(weights, *(of / count)) for weights, of in zip(pairs, sums, strict=True)]
 
 
-def read_parts(editor: Editor, embedders: Embedders, data: EvaluationSet) -> Iterator[Parts]:
-    """Search once, edit by edit; how the parts are weighed changes nothing about them."""
-    scored = Scored(editor, embedders, Weights(), SCORED, editor.name)
+def read_parts(scored: Scored, data: EvaluationSet) -> Iterator[tuple[Parts, Tensor]]:
+    """Search once, edit by edit; how the parts are weighed changes nothing about them.
+
+    Yields:
+        The parts, and whether each result has exactly the wanted combination, ``(E, N)``.
+    """
     gallery = scored.read(data.features)
     codes = torch.from_numpy(data.combinations).to(data.features.device)
-    for search in edited_searches(editor, data, SCORED):
+    for search in edited_searches(scored.editor, data, scored.depth):
         queries = gallery.at(torch.from_numpy(data.queries[search.numbers]).to(codes.device))
         wishes = [Wish(search.target_type, search.target_class)]
         wanted = torch.from_numpy(search.wanted).to(codes.device)
-        yield Parts(
-            search.cosines,
-            scored.agreement(queries, wishes, search.found, gallery),
-            cosines_at(queries.directions, gallery.directions, search.found),
-            codes[search.found] == wanted[:, None],
-        )
+        parts = scored.parts(queries, wishes, search.cosines, search.found, gallery)
+        yield parts, codes[search.found] == wanted[:, None]
 
 
-def measure(weights: Weights, part: Parts) -> tuple[float, float]:
-    """``shares`` and ``likeness`` of a ``Trial``, summed over these searches."""
-    scores = part.cosines + weights.agreement * part.agreement + weights.likeness * part.likeness
-    first = scores.topk(min(max(CUTOFFS), scores.shape[1]), dim=1).indices
-    hits = part.hits.gather(1, first)
-    shares = sum(float(hits[:, :k].any(dim=1).sum()) for k in CUTOFFS)
-    return shares, float(part.likeness.gather(1, first[:, :ALIKE]).mean(dim=1).sum())
+def measure(order: Tensor, parts: Parts, hits: Tensor) -> tuple[float, float]:
+    """``misses`` and ``likeness`` of a ``Trial``, summed over these searches."""
+    hits = hits.gather(1, order[:, : max(CUTOFFS)])
+    misses = sum(float((~hits[:, :k].any(dim=1)).sum()) for k in CUTOFFS)
+    return misses, float(parts.likeness.gather(1, order[:, :ALIKE]).mean(dim=1).sum())
 
 
 def choose(trials: Sequence[Trial], cost: float) -> Weights:
-    """Of the weights whose T@k are near the best those whose results are most like the query.
+    """Of the weights that miss hardly more than the best those whose results are most like the
+    query.
 
     An edit that finds what is wanted, but forgets the query, is no good answer to "this one, but
     in red". No trait of any image is looked at: the likeness is the stored features' own.
 
     Args:
-        cost: share of the best sum of T@k that may be given up.
+        cost: share by which there may be more misses than with the best weights.
     """
-    best = max((trial.shares for trial in trials), default=0.0)
-    near = [trial for trial in trials if trial.shares >= (1 - cost) * best]
+    least = min((trial.misses for trial in trials), default=0.0)
+    near = [trial for trial in trials if trial.misses <= (1 + cost) * least]
     return max(near, key=lambda trial: trial.likeness).weights if near else Weights()

@@ -90,7 +90,7 @@ class Manipulator(nn.Module):
         self.schema, self.shared, self.residual = schema, shared, residual
         # a row an Editor of ``trained.plus_rows`` that is scored, its weights of agreement and
         # likeness; chosen on validation; 0: no scoring
-        self.register_buffer("scoring_weights", torch.zeros(3, 2))
+        self.register_buffer("scoring_weights", torch.zeros(4, 2))
         types = len(schema.types)
         pairs = 1 if shared else types
         condition = embedding_dim + (types if shared else 0)

@@ -32,6 +32,7 @@ TITLES = {
     "scored_only": "no edit, scored",
     "flam_plus_unscored": "FLAM+ unscored",
     "flam_plus_by_agreement": "FLAM+ (no likeness)",
+    "flam_plus_at_once": "FLAM+ (not in turn)",
     "flam_plus": "FLAM+",
     ANY: "labels known, any",
     NEAREST: "labels known, nearest first",
