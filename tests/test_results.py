@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ from flam_pl.data.datamodule import FlamDataModule
 from flam_pl.datasets.sources import open_catalog
 from flam_pl.editing.evaluation import evaluate_edits
 from flam_pl.editing.scored import Scored
+from flam_pl.editing.weighing import choose, try_weights
 from flam_pl.pipeline import Run, extract
 from flam_pl.stages.handoff import StageRecord
-from flam_pl.trained import Trained, restore_concat
+from flam_pl.trained import Trained, restore_concat, restore_manipulator
 from flam_pl.validation import held_out_set
 from tiny_run import QUICKER, settings
 
@@ -78,7 +80,7 @@ def test_figures_are_those_of_the_reports_with_the_seeds_summed_up(run: Path) ->
     shown = {
         "no edit", "arithmetic", "Cls-Concat", "Cls-Concat (best setting)", "FLAM",
         "FLAM+ (one member)", "FLAM+ (paper's losses)", "no edit, scored", "FLAM+ unscored",
-        "FLAM+ (no likeness)", "FLAM+",
+        "FLAM+ (no likeness)", "FLAM+ (not in turn)", "FLAM+",
     }  # fmt: skip
     assert set(cells(run, "edits")) == shown
     values = [m["fam"]["flam_plus"]["color"]["T@5"] for m in own]
@@ -110,8 +112,8 @@ def test_ratios_and_changes_are_taken_seed_by_seed(run: Path) -> None:
     assert found["FLAM+ (one member)"]["T@20, change"]["mean"] == pytest.approx(change.mean())
     assert found["FLAM+"]["T@20, change"]["text"] == "-"
     assert list(found) == [
-        "FLAM+", "FLAM+ unscored", "FLAM+ (no likeness)", "no edit, scored", "FLAM+ (one member)",
-        "FLAM+ (paper's losses)", "FLAM",
+        "FLAM+", "FLAM+ unscored", "FLAM+ (no likeness)", "FLAM+ (not in turn)", "no edit, scored",
+        "FLAM+ (one member)", "FLAM+ (paper's losses)", "FLAM",
     ]  # fmt: skip
     kept = [m["kept"]["flam_plus"]["results"]["mean"]["kept@10"]["value"] for m in own]
     assert found["FLAM+"]["kept@10"]["mean"] == pytest.approx(np.mean(kept))
@@ -154,15 +156,37 @@ def opened(folder: Path) -> tuple[Run, Trained]:
 def test_the_better_recipe_comes_last_and_its_kin_before_it(folder: Path) -> None:
     _, trained = opened(folder)
     editors = trained.editors()
-    assert [e.name for e in editors][-7:] == [
+    assert [e.name for e in editors][-8:] == [
         "flam", "flam_plus_one_member", "flam_plus_adversarial", "scored_only",
         "flam_plus_unscored", "flam_plus_by_agreement", "flam_plus_at_once", "flam_plus",
     ]  # fmt: skip
-    one, adversarial, *_, by_agreement, whole = editors[-6:]
+    one, adversarial, *_, by_agreement, at_once, whole = editors[-7:]
     assert isinstance(by_agreement, Scored) and by_agreement.weights.likeness == 0
+    assert isinstance(at_once, Scored) and not at_once.in_turn and by_agreement.in_turn
     assert isinstance(one, Scored) and isinstance(adversarial, Scored)
     assert isinstance(whole, Scored) and one.embedders.members == 1
     assert adversarial.embedders.members == whole.embedders.members > 1
+
+
+def test_the_weights_of_every_row_are_those_chosen_on_validation(folder: Path) -> None:
+    own, trained = opened(folder)
+    data = held_out_set(own.data.serve("unlabelled"))
+    cost = trained.records["flam_plus"].settings["likeness_cost"]
+    rows = {e.name: e for e in trained.editors() if isinstance(e, Scored)}
+    assert len(rows) == 6 and cost > 0
+    for name, row in rows.items():
+        trials = try_weights(row, data)
+        if name == "flam_plus_by_agreement":
+            trials, price = [trial for trial in trials if not trial.weights.likeness], 0.0
+        else:
+            price = cost
+        chosen = choose(trials, price)
+        assert astuple(row.weights) == pytest.approx(astuple(chosen))
+    one = restore_manipulator(
+        own.folder / "methods" / "flam_plus_one_member",
+        trained.records["flam_plus_one_member"],
+    )
+    assert not one.scoring_weights[:-1].any()  # its other rows are nobody's
 
 
 def test_the_setting_of_a_concatenation_is_the_best_on_validation(folder: Path, run: Path) -> None:

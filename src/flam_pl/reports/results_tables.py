@@ -239,8 +239,8 @@ class RunResults:
 TAKEN_BACK = {
     "flam_plus": "nothing",
     "flam_plus_unscored": "scoring of the results by the embedders",
-    "flam_plus_at_once": "results in turn: by the score that each has alone",
     "flam_plus_by_agreement": "scoring by likeness to the query: by agreement alone",
+    "flam_plus_at_once": "results in turn: by the score that each has alone",
     "scored_only": "G: the plain search, scored",
     "flam_plus_one_member": "further networks a type: one each",
     "flam_plus_triplet": "softmax over the dictionary, and self-training: equation (2)",
