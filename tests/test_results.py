@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,10 @@ from flam_pl.datasets.sources import open_catalog
 from flam_pl.editing.evaluation import evaluate_edits
 from flam_pl.editing.scored import Scored
 from flam_pl.editing.weighing import choose, try_weights
+from flam_pl.methods import keep_weights
 from flam_pl.pipeline import Run, extract
 from flam_pl.stages.handoff import StageRecord
-from flam_pl.trained import Trained, restore_concat, restore_manipulator
+from flam_pl.trained import Trained, restore_concat, weight_keys
 from flam_pl.validation import held_out_set
 from tiny_run import QUICKER, settings
 
@@ -182,11 +183,25 @@ def test_the_weights_of_every_row_are_those_chosen_on_validation(folder: Path) -
             price = cost
         chosen = choose(trials, price)
         assert astuple(row.weights) == pytest.approx(astuple(chosen))
-    one = restore_manipulator(
-        own.folder / "methods" / "flam_plus_one_member",
-        trained.records["flam_plus_one_member"],
-    )
-    assert not one.scoring_weights[:-1].any()  # its other rows are nobody's
+    one = trained.records["flam_plus_one_member"]
+    own_row = {*weight_keys("flam_plus").values()}
+    assert {name for name in one.metrics if name.startswith("weight/")} == own_row
+
+
+def test_weights_are_chosen_again_without_training_where_they_are_missing(folder: Path) -> None:
+    own, trained = opened(folder)
+    place = own.folder / "methods" / "flam_plus"
+    record = trained.records["flam_plus"]
+    *_, whole = trained.editors()
+    assert isinstance(whole, Scored)
+    assert keep_weights(own, record, whole.embedders) is record  # nothing to choose
+    metrics = {n: v for n, v in record.metrics.items() if not n.startswith("weight/")}
+    without = replace(record, metrics=metrics)
+    assert len(metrics) == len(record.metrics) - 8
+    try:
+        assert keep_weights(own, without, whole.embedders) == record == StageRecord.load(place)
+    finally:
+        record.save(place)
 
 
 def test_the_setting_of_a_concatenation_is_the_best_on_validation(folder: Path, run: Path) -> None:

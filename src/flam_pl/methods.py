@@ -20,6 +20,7 @@ from flam_pl.config.methods import (
 from flam_pl.config.root import to_plain
 from flam_pl.data.datamodule import FlamDataModule
 from flam_pl.editing.evaluation import evaluate_edits
+from flam_pl.editing.flam import Flam
 from flam_pl.editing.memory import MemoryEditor
 from flam_pl.editing.scored import Scored
 from flam_pl.editing.sureness import Sureness
@@ -34,12 +35,21 @@ from flam_pl.stages.memory import MemoryStage
 from flam_pl.stages.training import is_first_process, train_stage
 from flam_pl.trained import (
     METHODS_FOLDER,
+    SCORED_ROWS,
     plus_rows,
+    plus_teacher,
     restore_concat,
     restore_embedders,
     restore_manipulator,
+    weight_keys,
 )
-from flam_pl.validation import MONITOR, choose_sureness, held_out_set, validation_figures
+from flam_pl.validation import (
+    MONITOR,
+    choose_scoring,
+    choose_sureness,
+    held_out_set,
+    validation_figures,
+)
 
 
 def train_methods(run: Run) -> None:
@@ -81,23 +91,49 @@ def train_flam_plus(
         teachers[owner] = train_embedders(run, backbone, teacher, changes_of("embedder", owner))
     changes = changes_of("manipulator", name if has_choice("manipulator", name) else "flam_plus")
     record = train_manipulator(run, teachers[owner], place, changes, teacher)
-    if name == "flam_plus":
-        keep_sureness(run, record, teachers[owner])
+    if is_first_process():
+        own = restore_embedders(plus_teacher(run.folder / METHODS_FOLDER, name), teachers[owner])
+        record = keep_weights(run, record, own)
+        if name == "flam_plus":
+            keep_sureness(run, record, own)
     return record
 
 
-def keep_sureness(run: Run, record: StageRecord, embedder: StageRecord) -> None:
+def keep_weights(run: Run, record: StageRecord, embedders: Embedders) -> StageRecord:
+    """Keep in the record what the scoring weighs, where that is not chosen yet.
+
+    Args:
+        record, embedders: of a method of the FLAM+ family, and those that it goes by.
+    """
+    whole = record.stage == "flam_plus"
+    rows = SCORED_ROWS if whole else SCORED_ROWS[-1:]
+    if not record.settings["scoring"] or set(weight_keys(rows[-1]).values()) <= set(record.metrics):
+        return record
+    folder = run.folder / METHODS_FOLDER / record.stage
+    data = run.data.serve("unlabelled", run.config.manipulator.batch_size)
+    flam = Flam(embedders, restore_manipulator(folder, record))
+    chosen = choose_scoring(data, flam, record.settings["likeness_cost"], every_row=whole)
+    weights = {
+        key: getattr(of_row, part)
+        for row, of_row in zip(rows, chosen, strict=False)  # none, where nothing can be chosen
+        for part, key in weight_keys(row).items()
+    }
+    record = replace(record, metrics=record.metrics | weights)
+    record.save(folder)
+    return record
+
+
+def keep_sureness(run: Run, record: StageRecord, embedders: Embedders) -> None:
     """Keep how the probabilities of ``flam_plus`` are set right, where that is not measured yet.
 
     Args:
-        record, embedder: of ``flam_plus`` and of its own embedders.
+        record, embedders: of ``flam_plus``, and those that it goes by.
     """
     folder = run.folder / METHODS_FOLDER / "flam_plus"
-    if not is_first_process() or Sureness.load(folder, record.checkpoint):
+    if Sureness.load(folder, record.checkpoint):
         return
     data = run.data.serve("unlabelled", run.config.manipulator.batch_size)
-    networks = restore_embedders(folder / "embedder", embedder), restore_manipulator(folder, record)
-    *_, editor = plus_rows(*networks)
+    *_, editor = plus_rows(embedders, restore_manipulator(folder, record), record)
     assert isinstance(editor, Scored)
     sureness = choose_sureness(data, editor, record.checkpoint)
     if sureness:

@@ -18,7 +18,6 @@ import pytorch_lightning as pl
 from torch import Tensor
 
 from flam_pl.config.loading import save_config
-from flam_pl.config.methods import PLUS_ABLATIONS
 from flam_pl.config.root import Config, to_plain
 from flam_pl.config.stages import BackboneConfig
 from flam_pl.data.datamodule import FlamDataModule
@@ -46,7 +45,7 @@ from flam_pl.stages.training import (
 )
 from flam_pl.stages.whitening import measure_whitening
 from flam_pl.trained import restore_backbone, restore_embedders
-from flam_pl.validation import MONITOR, choose_scoring, validation_figures
+from flam_pl.validation import MONITOR, validation_figures
 
 
 @dataclass
@@ -359,13 +358,6 @@ def train_manipulator(
         settings=to_plain(settings),
         architecture=architecture,
         callbacks=[SearchTable(editor, run.catalog, data.features, held_out, run.config.seed)],
-        complete=(
-            lambda _: choose_scoring(
-                data, editor, settings.likeness_cost, every_row=name not in PLUS_ABLATIONS
-            )
-        )
-        if settings.scoring and evaluate
-        else None,
     )
     run.seconds[name] = record.seconds
     return record

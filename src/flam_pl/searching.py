@@ -171,18 +171,16 @@ class Search:
         if judged.refusal:
             return judged.refusal
         row = self.row(image) if isinstance(image, str) else None
-        itself = -1 if row is None else row
-        cosines, positions = self.index.search(query, k + 1, wishes)
-        others = np.flatnonzero(self.rows[positions[0]] != itself)[:k]
-        positions, cosines = positions[:, others], cosines[0, others]
+        place = [*np.flatnonzero(self.rows == row), -1][0]
+        itself = [place] if place >= 0 else None
+        cosines, positions = self.index.search(query, k, wishes, exclude=itself)
         results = [
             self.result(int(row), float(cosine))
-            for row, cosine in zip(self.rows[positions[0]], cosines, strict=True)
+            for row, cosine in zip(self.rows[positions[0]], cosines[0], strict=True)
         ]
         if self.sure is None or not any(wish.strength > 0 for wish in wishes):
             return Found(tuple(results), judged.remarks)
-        place = torch.tensor([*np.flatnonzero(self.rows == itself), -1])[:1]
-        said = self.sure.of(query, wishes, positions, exclude=place)
+        said = self.sure.of(query, wishes, positions, exclude=torch.tensor([place]))
         results = [
             replace(result, attribute=float(attribute), combination=float(combination))
             for result, attribute, combination in zip(
@@ -241,7 +239,7 @@ def answer(config: Config, own: bool) -> str:
 
 def method(editor: Editor) -> str:
     """What a method is called, and what it puts results in the order of."""
-    added = ", how well the classes agree and the likeness to the query, each given those before"
+    added = ", agreement of the classes and likeness to the query, each result given those before"
     order = f"cosine{added}" if isinstance(editor, Scored) else "cosine"
     return f"{called(editor.name)}, in the order of: {order}"
 

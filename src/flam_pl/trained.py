@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import torch
@@ -41,6 +41,9 @@ PLUS_ROWS = (
     "flam_plus",
 )
 """Rows that the method ``flam_plus`` fills."""
+
+SCORED_ROWS = tuple(row for row in PLUS_ROWS if row != "flam_plus_unscored")
+"""Those of them whose results are scored."""
 
 METHODS_FOLDER = "methods"
 """Under the run's folder: what was trained beside FLAM, a folder a method."""
@@ -161,7 +164,7 @@ def restore_method(
     if name in PLUS_FAMILY:
         teacher = plus_teacher(folder.parent, name)
         own = restore_embedders(teacher, require(teacher, "embedder"))
-        rows = plus_rows(own, manipulator)
+        rows = plus_rows(own, manipulator, record)
         if name in PLUS_ABLATIONS:
             *_, whole = rows
             whole.name = name
@@ -197,24 +200,33 @@ def plus_teacher(folder: Path, name: str) -> Path:
     return own if (own / RECORD).is_file() else folder / "flam_plus" / "embedder"
 
 
-def plus_rows(embedders: Embedders, manipulator: Manipulator) -> list[Editor]:
+def plus_rows(embedders: Embedders, manipulator: Manipulator, record: StageRecord) -> list[Editor]:
     """Of the better recipe: the scoring without G, G without the scoring, with that by agreement
-    alone, with that of each result by itself, and with all of it."""
-    scored, unscored, by_agreement, at_once, whole = PLUS_ROWS
-    flam = Flam(embedders, manipulator, unscored)
-    searched: tuple[tuple[Editor, str], ...] = (
-        (NoEdit(), scored),
-        (flam, by_agreement),
-        (flam, at_once),
-        (flam, whole),
-    )
+    alone, with that of each result by itself, and with all of it.
+
+    Args:
+        record: of the manipulator; its metrics hold what the scoring weighs.
+    """
+    flam = Flam(embedders, manipulator, "flam_plus_unscored")
     rows: list[Editor] = [
-        Scored(editor, embedders, Weights(*weights), SCORED, name, in_turn=name != at_once)
-        for (editor, name), weights in zip(
-            searched, manipulator.scoring_weights.tolist(), strict=True
+        Scored(
+            NoEdit() if row == "scored_only" else flam,
+            embedders,
+            Weights(
+                **{part: record.metrics.get(key, 0.0) for part, key in weight_keys(row).items()}
+            ),
+            SCORED,
+            row,
+            in_turn=row != "flam_plus_at_once",
         )
+        for row in SCORED_ROWS
     ]
     return [rows[0], flam, *rows[1:]]
+
+
+def weight_keys(row: str) -> dict[str, str]:
+    """What each of the ``Weights`` of a row is called among the metrics of its manipulator."""
+    return {part.name: f"weight/{row}/{part.name}" for part in fields(Weights)}
 
 
 def restore_backbone(folder: Path, record: StageRecord) -> tuple[Backbone, Preprocess]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import astuple
 
-import torch
 from torch import nn
 
 from flam_pl.data.datamodule import FlamDataModule
@@ -49,33 +47,32 @@ def validation_figures(
     return figures
 
 
-def choose_scoring(data: FlamDataModule, flam: Flam, cost: float, every_row: bool) -> None:
+def choose_scoring(data: FlamDataModule, flam: Flam, cost: float, every_row: bool) -> list[Weights]:
     """What agreement and likeness weigh in each scored row: without G, with G but by agreement
-    alone, with G but each result by itself, with all.
+    alone, with G but each result by itself, with all; none where no validation search can be made.
 
     Args:
         cost: share by which there may be more misses for the sake of likeness to the query.
-        every_row: false: only the last, the others keep their weights.
+        every_row: false: only the last.
     """
-    weights = flam.manipulator.scoring_weights
-    held_out = held_out_set(data).to(weights.device)
+    if len(data.feature_rows[1]) < 2:
+        return []
+    held_out = held_out_set(data)
 
     def tried(editor: Editor, in_turn: bool = True) -> list[Trial]:
         scored = Scored(editor, flam.embedders, Weights(), SCORED, editor.name, in_turn)
         return try_weights(scored, held_out)
 
     trials = tried(flam)
-    chosen = [choose(trials, cost)]
-    if every_row:
-        by_agreement = [trial for trial in trials if not trial.weights.likeness]
-        at_once = tried(flam, in_turn=False)
-        chosen = [
-            choose(tried(NoEdit()), cost),
-            choose(by_agreement, 0.0),
-            choose(at_once, cost),
-            *chosen,
-        ]
-    weights[-len(chosen) :] = torch.tensor([astuple(of_row) for of_row in chosen])
+    if not every_row:
+        return [choose(trials, cost)]
+    by_agreement = [trial for trial in trials if not trial.weights.likeness]
+    return [
+        choose(tried(NoEdit()), cost),
+        choose(by_agreement, 0.0),
+        choose(tried(flam, in_turn=False), cost),
+        choose(trials, cost),
+    ]
 
 
 def choose_sureness(data: FlamDataModule, editor: Scored, checkpoint: str) -> Sureness | None:

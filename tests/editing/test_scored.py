@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+import pytest
 import torch
 from torch.nn import functional as F
 
@@ -14,7 +15,7 @@ from flam_pl.editing.baselines import NoEdit
 from flam_pl.editing.evaluation import evaluate_edits
 from flam_pl.editing.in_turn import Weights
 from flam_pl.editing.scored import Scored
-from flam_pl.editing.searches import EvaluationSet
+from flam_pl.editing.searches import EvaluationSet, Searcher
 from flam_pl.editing.wishes import Wish
 from flam_pl.galleries.index import GalleryIndex
 from flam_pl.losses.distillation import LEAST
@@ -127,6 +128,23 @@ def test_the_index_gives_the_scored_order() -> None:
     np.testing.assert_allclose(got, cosines.gather(1, order)[:, :6], atol=1e-5)
     _, unedited = index.search(queries, 6)
     assert unedited.tolist() == found[:, :6].tolist()
+
+
+@pytest.mark.parametrize("strength", [0.5, 1.0])
+def test_the_index_finds_what_an_evaluation_finds_the_query_left_out(strength: float) -> None:
+    world = make_world(rows=60)
+    scored = Scored(NoEdit(), embedders_of(world), Weights(0.5, 1.0), 30, "scored")
+    nobody = np.full(60, -1)
+    data = EvaluationSet(SCHEMA, world.features, world.labels, np.arange(60), nobody, nobody)
+    wishes = [Wish("color", {"blue": 1, "red": 2}, strength)]
+    found, _, _ = Searcher(scored, data, 8)(np.arange(12), wishes)
+    index = GalleryIndex(scored, world.features)
+    _, positions = index.search(world.features[:12], 8, wishes, exclude=range(12))
+    assert positions.tolist() == found.tolist()
+    # where it has no place in the gallery, nothing is left out
+    _, same = index.search(world.features[:12], 8, wishes, exclude=[-1] * 12)
+    _, plain = index.search(world.features[:12], 8, wishes)
+    assert same.tolist() == plain.tolist() != positions.tolist()
 
 
 def test_calibration_finds_the_temperature_that_the_labels_were_drawn_with() -> None:

@@ -22,13 +22,14 @@ from torch import Tensor
 from flam_pl.losses.distillation import LEAST
 
 PLACES = 50
-"""That are filled in turn; nobody has doubts left after so many."""
+"""So many are filled in turn; beyond them each result counts alone."""
 
 CANDIDATES = 100
-"""Results that the places are filled from: the first by the score that each has by itself."""
+"""The results that are looked at for these places."""
 
-COMBINATIONS = 64
-"""The likeliest that may be wanted are told apart; all others together are one doubt that stays."""
+COMBINATIONS = 32
+"""So many of the likeliest wanted combinations are told apart; all others are one doubt that no
+result takes away."""
 
 LEAST_DOUBT = 0.03
 """Share of the doubt in a combination that no result takes away: where all that may be wanted was
@@ -49,7 +50,8 @@ class Weights:
         agreement: of the log-probability that a photo has what is wished for and, in every other
             type, the query's.
         likeness: of the cosine to the query itself: what nobody asked to change, and no embedder
-            knows, is kept.
+            knows, is kept. In turn it counts in part, the more the likelier a right result stands
+            before.
     """
 
     agreement: float = 0.0
@@ -64,35 +66,27 @@ class Parts:
         cosines: to x-tilde, ``(Q, N)``.
         agreement: log-probability that each has what is wanted, ``(Q, N)``.
         likeness: cosines to the query, ``(Q, N)``.
-        wanted: of each type how likely each class is wanted, ``(Q, classes)``.
-        have: of each type how likely each result has each class, ``(Q, N, classes)``.
+        wanted: of each type how likely each class is wanted, ``(Q, classes)``. A mix of classes, or
+            a wish of half the strength, is a doubt between them, too: either is shown.
+        found: gallery positions, ``(Q, N)``.
+        classes: of each type how likely each gallery image has each class, ``(G, classes)``.
     """
 
     cosines: Tensor
     agreement: Tensor
     likeness: Tensor
     wanted: Sequence[Tensor]
-    have: Sequence[Tensor]
+    found: Tensor
+    classes: Sequence[Tensor]
 
-    def at(self, rows: slice) -> Parts:
-        """Some of the searches."""
-        return Parts(
-            self.cosines[rows],
-            self.agreement[rows],
-            self.likeness[rows],
-            [of_type[rows] for of_type in self.wanted],
-            [of_type[rows] for of_type in self.have],
+    def at(self, rows: slice, order: Tensor) -> Parts:
+        """Some of the searches, and of each some of its results, ``(rows, n)``."""
+        cosines, agreement, likeness, found = (
+            of[rows].gather(1, order)
+            for of in (self.cosines, self.agreement, self.likeness, self.found)
         )
-
-    def take(self, order: Tensor) -> Parts:
-        """Some of the results of each search, ``(Q, n)``."""
-        return Parts(
-            self.cosines.gather(1, order),
-            self.agreement.gather(1, order),
-            self.likeness.gather(1, order),
-            self.wanted,
-            [h.gather(1, order[..., None].expand(-1, -1, h.shape[2])) for h in self.have],
-        )
+        wanted = [of_type[rows] for of_type in self.wanted]
+        return Parts(cosines, agreement, likeness, wanted, found, self.classes)
 
 
 def at_once(parts: Parts, weights: Weights) -> Tensor:
@@ -105,50 +99,68 @@ def at_once(parts: Parts, weights: Weights) -> Tensor:
 def in_turn(parts: Parts, weights: Weights) -> Tensor:
     """Which of the N results comes first, second, ..., each given those before it, ``(Q, N)``.
 
-    Beyond ``PLACES`` they are in the order of ``at_once``.
+    Beyond ``PLACES``, and where agreement weighs nothing, they are in the order of ``at_once``.
     """
     order = at_once(parts, weights)
-    if not weights.agreement or order.shape[1] < 2:
-        return order  # nothing to have doubts about
-    head = order[:, :CANDIDATES]
+    if not weights.agreement or min(order.shape) == 0:
+        return order
+    head = candidates(parts, weights, order)
     chosen = torch.cat(
         [
-            _fill(parts.at(rows).take(head[rows]), weights)
+            head[rows].gather(1, _fill(parts.at(rows, head[rows]), weights))
             for rows in (slice(n, n + CHUNK) for n in range(0, len(order), CHUNK))
         ]
     )
-    places = chosen.shape[1]
-    place = torch.arange(places, places + order.shape[1], device=order.device).repeat(len(order), 1)
-    place.scatter_(1, chosen, torch.arange(places, device=order.device).expand_as(chosen))
-    return order.gather(1, place.argsort(dim=1))
+    rank = ranks(order) + chosen.shape[1]
+    rank.scatter_(1, chosen, torch.arange(chosen.shape[1], device=rank.device).expand_as(chosen))
+    return rank.argsort(dim=1)
+
+
+def candidates(parts: Parts, weights: Weights, order: Tensor) -> Tensor:
+    """The results that are first by the whole weight of likeness or by that of the first place.
+
+    Args:
+        order: by the whole weight, ``(Q, N)``.
+
+    Returns:
+        ``(Q, n)``.
+    """
+    at_first = at_once(parts, Weights(weights.agreement, AT_FIRST * weights.likeness))
+    return torch.minimum(ranks(order), ranks(at_first)).argsort(dim=1, stable=True)[:, :CANDIDATES]
+
+
+def ranks(order: Tensor) -> Tensor:
+    """The place of each result in an order, ``(Q, N)``."""
+    return order.argsort(dim=1)
 
 
 def _fill(parts: Parts, weights: Weights) -> Tensor:
-    """Place by place the result that is best then, ``(Q, places)``."""
+    """Place by place the result that is best then, ``(Q, places)``.
+
+    The agreement is the logarithm of a sum over all combinations, of how likely each is wanted
+    times how likely the result has it; what the results before leave of its terms is summed again.
+    """
     combinations, doubt = likeliest(parts.wanted, COMBINATIONS)
-    right = probabilities_of(combinations, parts.have)  # (Q, N, J)
-    unnamed = (1 - doubt.sum(dim=1, keepdim=True)).clamp(min=0)
-    right_unnamed = (parts.agreement.exp() - _sum(right, doubt)).clamp(min=0)
+    right = log_probabilities(combinations, parts)  # (Q, N, J)
+    terms = (right + doubt.log()[:, None] - parts.agreement[..., None]).exp()
+    other_terms = (1 - terms.sum(dim=2)).clamp(min=0)
+    other_doubt = (1 - doubt.sum(dim=1, keepdim=True)).clamp(min=0)
     missed = torch.ones_like(doubt)  # so far by every result, if this combination is wanted
     taken = torch.zeros_like(parts.cosines)
     every = torch.arange(len(doubt), device=doubt.device)
     chosen = []
     for _ in range(min(PLACES, taken.shape[1])):
-        left = doubt * missed.clamp(min=LEAST_DOUBT)
-        undecided = left.sum(dim=1, keepdim=True) + unnamed
-        agreement = ((_sum(right, left) + right_unnamed) / undecided + LEAST).log()
+        left = missed.clamp(min=LEAST_DOUBT)
+        undecided = (doubt * left).sum(dim=1, keepdim=True) + other_doubt
+        terms_left = torch.bmm(terms, left[..., None])[..., 0] + other_terms
+        agreement = parts.agreement + (terms_left / undecided).log()
         likeness = weights.likeness * (1 - (1 - AT_FIRST) * undecided)
         scores = parts.cosines + weights.agreement * agreement + likeness * parts.likeness
         best = (scores + taken).argmax(dim=1)
-        missed = missed * (1 - right[every, best])
+        missed = missed * (1 - right[every, best].exp()).clamp(min=0)
         taken[every, best] = -torch.inf
         chosen.append(best)
     return torch.stack(chosen, dim=1)
-
-
-def _sum(right: Tensor, weights: Tensor) -> Tensor:
-    """``(Q, N, J)`` weighted by ``(Q, J)``, ``(Q, N)``."""
-    return torch.bmm(right, weights[..., None])[..., 0]
 
 
 def likeliest(wanted: Sequence[Tensor], most: int) -> tuple[Tensor, Tensor]:
@@ -174,15 +186,14 @@ def likeliest(wanted: Sequence[Tensor], most: int) -> tuple[Tensor, Tensor]:
     return found, likely
 
 
-def probabilities_of(combinations: Tensor, have: Sequence[Tensor]) -> Tensor:
-    """How likely each result has each combination, ``(Q, N, J)``.
+def log_probabilities(combinations: Tensor, parts: Parts) -> Tensor:
+    """How likely each result has each combination, ``(Q, N, J)``, no class less than ``LEAST``.
 
     Args:
         combinations: class indices, ``(Q, J, types)``.
-        have: of each type, ``(Q, N, classes)``.
     """
-    right = have[0].new_ones(())
-    for t, of_type in enumerate(have):
-        classes = combinations[:, None, :, t].expand(-1, of_type.shape[1], -1)
-        right = right * of_type.gather(2, classes)
-    return right
+    found = parts.cosines.new_zeros(*parts.found.shape, combinations.shape[1])
+    for t, of_type in enumerate(parts.classes):
+        have = (of_type + LEAST).log()[parts.found]
+        found += have.gather(2, combinations[:, None, :, t].expand_as(found))
+    return found

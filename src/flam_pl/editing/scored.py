@@ -93,12 +93,11 @@ class Scored:
             found: gallery positions, ``(Q, N)``.
         """
         wanted = wanted_probabilities(queries.classes, wishes, self.embedders)
-        have = [of_type[found] for of_type in gallery.classes]
         agreement = torch.zeros(found.shape, device=found.device)
-        for asked, of_type in zip(wanted, have, strict=True):
-            agreement += (torch.einsum("qc,qnc->qn", asked, of_type) + LEAST).log()
+        for asked, have in zip(wanted, gallery.classes, strict=True):
+            agreement += (torch.einsum("qc,qnc->qn", asked, have[found]) + LEAST).log()
         likeness = cosines_at(queries.directions, gallery.directions, found)
-        return Parts(cosines, agreement, likeness, wanted, have)
+        return Parts(cosines, agreement, likeness, wanted, found, gallery.classes)
 
     def order(
         self,

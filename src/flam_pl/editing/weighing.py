@@ -16,7 +16,7 @@ from flam_pl.editing.searches import EvaluationSet, edited_searches
 from flam_pl.editing.wishes import Wish
 
 AGREEMENT = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0)
-LIKENESS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
+LIKENESS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
 """Weights that are tried, each with each."""
 
 CUTOFFS = (1, 5, 20, 50)

@@ -44,7 +44,11 @@ class GalleryIndex:
 
     @torch.inference_mode()
     def search(
-        self, features: Tensor, k: int, wishes: Sequence[Wish] = ()
+        self,
+        features: Tensor,
+        k: int,
+        wishes: Sequence[Wish] = (),
+        exclude: Sequence[int] | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """The k nearest gallery images of each query.
 
@@ -52,19 +56,40 @@ class GalleryIndex:
             features: stored features of the queries, ``(Q, D)``.
             wishes: what should be different, e.g. ``[Wish("color", "red")]``; without any it
                 searches for the item itself.
+            exclude: of each query its own gallery position, which it is not to find; -1 for none.
 
         Returns:
-            Cosines and gallery positions, ``(Q, min(k, G))``, best first.
+            Cosines and gallery positions, ``(Q, n)``, best first; n is k, or all there are.
         """
         vectors = self.editor.edit(features, wishes)
         queries = F.normalize(vectors, dim=-1).cpu().numpy().astype(np.float32)
         scored = self.editor if wishes and isinstance(self.editor, Scored) else None
-        depth = min(max(k, scored.depth if scored else 0), len(self))
+        depth = min(max(k, scored.depth if scored else 0) + (exclude is not None), len(self))
         cosines, positions = self._index.search(np.ascontiguousarray(queries), depth)
+        if exclude is not None:
+            cosines, positions = without(np.asarray(exclude), cosines, positions)
         if scored and self._read:
             near, found = (torch.from_numpy(a).to(features.device) for a in (cosines, positions))
             own = scored.read(features)
             order = scored.order(own, wishes, near, found, self._read).cpu().numpy()[:, :k]
             cosines = np.take_along_axis(cosines, order, axis=1)
             positions = np.take_along_axis(positions, order, axis=1)
-        return cosines, positions
+        return cosines[:, :k], positions[:, :k]
+
+
+def without(
+    exclude: np.ndarray, cosines: np.ndarray, positions: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Results less the excluded position, or less the last one where it is not among them.
+
+    Args:
+        exclude: of each query a gallery position, ``(Q,)``.
+        cosines, positions: ``(Q, n)``.
+
+    Returns:
+        Both ``(Q, n - 1)``.
+    """
+    keep = positions != exclude[:, None]
+    keep[keep.all(axis=1), -1] = False
+    shape = (len(positions), positions.shape[1] - 1)
+    return cosines[keep].reshape(shape), positions[keep].reshape(shape)

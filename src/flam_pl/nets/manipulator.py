@@ -70,8 +70,6 @@ class Discriminator(nn.Module):
 class Manipulator(nn.Module):
     """One pair (G, D) a target type, or one pair for all types, told apart by a one-hot code."""
 
-    scoring_weights: Tensor
-
     def __init__(
         self,
         schema: AttributeSchema,
@@ -88,9 +86,6 @@ class Manipulator(nn.Module):
     ) -> None:
         super().__init__()
         self.schema, self.shared, self.residual = schema, shared, residual
-        # a row an Editor of ``trained.plus_rows`` that is scored, its weights of agreement and
-        # likeness; chosen on validation; 0: no scoring
-        self.register_buffer("scoring_weights", torch.zeros(4, 2))
         types = len(schema.types)
         pairs = 1 if shared else types
         condition = embedding_dim + (types if shared else 0)

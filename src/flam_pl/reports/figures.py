@@ -92,8 +92,9 @@ class Search:
     def run(cls, example: Example, data: EvaluationSet, index: GalleryIndex, shown: int) -> Search:
         """The first ``shown`` results beside the query itself; ``index`` is of all of ``data``."""
         wishes = [Wish(example.target_type, example.target_class)]
-        _, found = index.search(data.features[[example.query]], shown + 1, wishes)
-        results = [int(p) for p in found[0] if p != example.query][:shown]
+        query = data.features[[example.query]]
+        _, found = index.search(query, shown, wishes, exclude=[example.query])
+        results = [int(p) for p in found[0]]
         wanted = example.wanted(data)
         return cls(example, results, [bool((data.labels[p] == wanted).all()) for p in results])
 
