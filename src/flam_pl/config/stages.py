@@ -120,8 +120,9 @@ class ManipulatorConfig:
     query, which the paper does not do; what both weigh beside the cosine is chosen on validation.
     """
     likeness_cost: float = 0.0
-    """Share by which more searches may miss on validation for results that are more like the query:
-    of the weights that cost no more, those with the most alike results are kept."""
+    """Share by which there may be more misses on validation, summed over T@1, 5, 20 and 50, for
+    results that are more like the query: of the weights that cost no more, those with the most
+    alike results are kept."""
     with_remaining: bool = True
     """"M" of Table 3; false is "S": only the target type is matched."""
     online_sampling: bool = True
