@@ -84,12 +84,11 @@ def test_figures_are_those_of_the_reports_with_the_seeds_summed_up(run: Path) ->
         "FLAM+ (no likeness)", "FLAM+ (not in turn)", "FLAM+",
     }  # fmt: skip
     assert set(cells(run, "edits")) == shown
-    values = [m["fam"]["flam_plus"]["color"]["T@5"] for m in own]
-    for part, column in (("edits_color", "T@5"),):
-        found = cells(run, part)["FLAM+"][column]
-        assert found["mean"] == pytest.approx(np.mean([v["value"] for v in values]))
-        assert found["std"] == pytest.approx(np.std([v["value"] for v in values], ddof=1))
-        assert (found["low"], found["high"]) == (values[0]["low"], values[0]["high"])
+    values = [m["fam"]["flam"]["color"]["T@5"] for m in own]
+    found = cells(run, "edits_color")["FLAM"]["T@5"]
+    assert found["mean"] == pytest.approx(np.mean([v["value"] for v in values]))
+    assert found["std"] == pytest.approx(np.std([v["value"] for v in values], ddof=1)) != 0
+    assert (found["low"], found["high"]) == (values[0]["low"], values[0]["high"])
     found = cells(run, "by_type")["FLAM"]["shape"]
     assert found["values"] == [m["fam"]["flam"]["shape"]["T@10"]["value"] for m in own]
     # nothing of the plain search is trained by a seed: one figure, no deviation of nothing
@@ -191,7 +190,8 @@ def test_the_weights_of_every_row_are_those_chosen_on_validation(folder: Path) -
 def test_weights_are_chosen_again_without_training_where_they_are_missing(folder: Path) -> None:
     own, trained = opened(folder)
     place = own.folder / "methods" / "flam_plus"
-    record = trained.records["flam_plus"]
+    record = StageRecord.load(place)
+    assert record
     *_, whole = trained.editors()
     assert isinstance(whole, Scored)
     assert keep_weights(own, record, whole.embedders) is record  # nothing to choose

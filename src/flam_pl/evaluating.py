@@ -20,6 +20,7 @@ from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.inspection import check_usable, edits_cannot_be_evaluated
 from flam_pl.datasets.sources import open_catalog
 from flam_pl.datasets.traits import trait_codes
+from flam_pl.editing.scored import Scored
 from flam_pl.editing.searches import EvaluationSet
 from flam_pl.errors import ConfigError
 from flam_pl.measuring import NO_EDITS, measure_edits, measure_instances
@@ -181,6 +182,9 @@ def measured_from(run: Run, trained: Trained) -> str:
     """SHA-256 over what the figures depend on: equal inputs need no second evaluation."""
     return inputs_hash(
         checkpoints={name: record.checkpoint for name, record in trained.records.items()},
+        weights=[
+            [asdict(e.weights), e.in_turn] for e in trained.editors() if isinstance(e, Scored)
+        ],
         features=run.data.features.manifest.fingerprint(),
         labels=run.catalog.label_fingerprint(),
         traits={name: codes.tolist() for name, codes in trait_codes(run.catalog).items()},
