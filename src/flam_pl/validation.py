@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from torch import nn
+from tqdm import tqdm
 
 from flam_pl.data.datamodule import FlamDataModule
 from flam_pl.editing.baselines import NoEdit
@@ -61,7 +63,8 @@ def choose_scoring(data: FlamDataModule, flam: Flam, cost: float, every_row: boo
 
     def tried(editor: Editor, in_turn: bool = True) -> list[Trial]:
         scored = Scored(editor, flam.embedders, Weights(), SCORED, editor.name, in_turn)
-        return try_weights(scored, held_out)
+        title = f"weights of the scoring: {editor.name}"
+        return try_weights(scored, held_out, partial(tqdm, desc=title, leave=False))
 
     trials = tried(flam)
     if not every_row:

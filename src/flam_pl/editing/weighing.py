@@ -12,7 +12,7 @@ from torch import Tensor
 
 from flam_pl.editing.in_turn import Parts, Weights, at_once, in_turn
 from flam_pl.editing.scored import Scored
-from flam_pl.editing.searches import EvaluationSet, edited_searches
+from flam_pl.editing.searches import EvaluationSet, Progress, edited_searches
 from flam_pl.editing.wishes import Wish
 
 AGREEMENT = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0)
@@ -41,17 +41,20 @@ class Trial:
 
 
 @torch.inference_mode()
-def try_weights(scored: Scored, data: EvaluationSet) -> list[Trial]:
+def try_weights(
+    scored: Scored, data: EvaluationSet, progress: Progress = lambda edits: edits
+) -> list[Trial]:
     """Every pair of weights, on every edit that can be answered; empty where there is none.
 
     Args:
         scored: whose results are ordered; its own weights do not matter.
         data: validation images.
+        progress: wraps the list of (type, class) pairs, e.g. with a progress bar.
     """
     order = in_turn if scored.in_turn else at_once
     pairs = [Weights(*pair) for pair in product(AGREEMENT, LIKENESS)]
     sums, count = np.zeros((len(pairs), 2)), 0
-    for parts, hits in read_parts(scored, data):
+    for parts, hits in read_parts(scored, data, progress):
         sums += [measure(order(parts, weights), parts, hits) for weights in pairs]
         count += len(hits)
     if not count:
@@ -59,7 +62,9 @@ def try_weights(scored: Scored, data: EvaluationSet) -> list[Trial]:
     return [Trial(weights, *(of / count)) for weights, of in zip(pairs, sums, strict=True)]
 
 
-def read_parts(scored: Scored, data: EvaluationSet) -> Iterator[tuple[Parts, Tensor]]:
+def read_parts(
+    scored: Scored, data: EvaluationSet, progress: Progress
+) -> Iterator[tuple[Parts, Tensor]]:
     """Search once, edit by edit; how the parts are weighed changes nothing about them.
 
     Yields:
@@ -67,7 +72,7 @@ def read_parts(scored: Scored, data: EvaluationSet) -> Iterator[tuple[Parts, Ten
     """
     gallery = scored.read(data.features)
     codes = torch.from_numpy(data.combinations).to(data.features.device)
-    for search in edited_searches(scored.editor, data, scored.depth):
+    for search in edited_searches(scored.editor, data, scored.depth, progress=progress):
         queries = gallery.at(torch.from_numpy(data.queries[search.numbers]).to(codes.device))
         wishes = [Wish(search.target_type, search.target_class)]
         wanted = torch.from_numpy(search.wanted).to(codes.device)
