@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +21,9 @@ from flam_pl.editing.sureness import FILE, SureGallery
 from flam_pl.editing.wishes import Wish
 from flam_pl.evaluating import open_folder
 from flam_pl.galleries.index import GalleryIndex
-from flam_pl.methods import keep_sureness
+from flam_pl.methods import keep_sureness, keep_weights
 from flam_pl.stages.handoff import require
-from flam_pl.trained import Trained
+from flam_pl.trained import Trained, restore_embedders
 from tiny_run import settings
 
 
@@ -102,7 +103,13 @@ def test_no_evaluation_image_is_looked_at_when_it_is_measured(plus: Path, tmp_pa
     vectors[run.catalog.rows(split="evaluation")] = 7.0
     run.data._store = FeatureStore(tmp_path, vectors, run.data.features.manifest)
     (folder / FILE).unlink()
-    keep_sureness(run, require(folder, "flam_plus"), require(folder / "embedder", "embedder"))
+    record = require(folder, "flam_plus")
+    embedder = require(folder / "embedder", "embedder")
+    embedders = restore_embedders(folder / "embedder", embedder)
+    figures = {n: v for n, v in record.metrics.items() if not n.startswith("weight/")}
+    assert figures != record.metrics
+    assert keep_weights(run, replace(record, metrics=figures), embedders) == record
+    keep_sureness(run, record, embedders)
     assert (folder / FILE).read_text() == before
 
 
