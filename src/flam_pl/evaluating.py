@@ -9,7 +9,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
-import torch
 from omegaconf import OmegaConf
 
 from flam_pl.config.data import WardrobeData
@@ -28,7 +27,7 @@ from flam_pl.pipeline import Run, extract, usable
 from flam_pl.reports.report import METRICS, Report
 from flam_pl.reports.tracking import log_report
 from flam_pl.stages.handoff import inputs_hash, versions
-from flam_pl.stages.training import is_first_process, make_trainer, say
+from flam_pl.stages.training import evaluation_device, is_first_process, say
 from flam_pl.trained import Trained
 
 
@@ -170,12 +169,6 @@ def measure(run: Run, trained: Trained | None = None) -> Report | None:
     report.write(catalog, rows, data, trained.editors(), settings.examples)
     log_report(config, report, trained.records)
     return report
-
-
-def evaluation_device(config: Config) -> torch.device:
-    """The first GPU that the trainer settings name, else the CPU."""
-    device = make_trainer(config, 1, logger=False).strategy.root_device
-    return device if device.type == "cuda" else torch.device("cpu")
 
 
 def measured_from(run: Run, trained: Trained) -> str:

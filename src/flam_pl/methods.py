@@ -32,7 +32,7 @@ from flam_pl.stages.concat import ClassifierStage
 from flam_pl.stages.embedder import EmbedderStage
 from flam_pl.stages.handoff import CHECKPOINT, StageRecord, require
 from flam_pl.stages.memory import MemoryStage
-from flam_pl.stages.training import is_first_process, train_stage
+from flam_pl.stages.training import evaluation_device, is_first_process, train_stage
 from flam_pl.trained import (
     METHODS_FOLDER,
     SCORED_ROWS,
@@ -93,6 +93,7 @@ def train_flam_plus(
     record = train_manipulator(run, teachers[owner], place, changes, teacher)
     if is_first_process():
         own = restore_embedders(plus_teacher(run.folder / METHODS_FOLDER, name), teachers[owner])
+        own.to(evaluation_device(run.config))
         record = keep_weights(run, record, own)
         if name == "flam_plus":
             keep_sureness(run, record, own)
@@ -107,11 +108,13 @@ def keep_weights(run: Run, record: StageRecord, embedders: Embedders) -> StageRe
     """
     whole = record.stage == "flam_plus"
     rows = SCORED_ROWS if whole else SCORED_ROWS[-1:]
-    if not record.settings["scoring"] or set(weight_keys(rows[-1]).values()) <= set(record.metrics):
+    known = all(key in record.metrics for row in rows for key in weight_keys(row).values())
+    if known or not record.settings["scoring"]:
         return record
     folder = run.folder / METHODS_FOLDER / record.stage
     data = run.data.serve("unlabelled", run.config.manipulator.batch_size)
-    flam = Flam(embedders, restore_manipulator(folder, record))
+    manipulator = restore_manipulator(folder, record).to(embedders.device)
+    flam = Flam(embedders, manipulator)
     chosen = choose_scoring(data, flam, record.settings["likeness_cost"], every_row=whole)
     weights = {
         key: getattr(of_row, part)
@@ -133,7 +136,8 @@ def keep_sureness(run: Run, record: StageRecord, embedders: Embedders) -> None:
     if Sureness.load(folder, record.checkpoint):
         return
     data = run.data.serve("unlabelled", run.config.manipulator.batch_size)
-    *_, editor = plus_rows(embedders, restore_manipulator(folder, record), record)
+    manipulator = restore_manipulator(folder, record).to(embedders.device)
+    *_, editor = plus_rows(embedders, manipulator, record)
     assert isinstance(editor, Scored)
     sureness = choose_sureness(data, editor, record.checkpoint)
     if sureness:

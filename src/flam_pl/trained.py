@@ -21,9 +21,9 @@ from flam_pl.editing.baselines import Arithmetic, NoEdit
 from flam_pl.editing.concat import ConcatEditor
 from flam_pl.editing.editor import Editor
 from flam_pl.editing.flam import Flam
-from flam_pl.editing.in_turn import Weights
 from flam_pl.editing.memory import MemoryEditor
 from flam_pl.editing.scored import SCORED, Scored
+from flam_pl.editing.scores import Weights
 from flam_pl.editing.sureness import Sureness
 from flam_pl.nets.backbone import Backbone
 from flam_pl.nets.concat import ConcatClassifiers

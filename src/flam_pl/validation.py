@@ -13,9 +13,9 @@ from flam_pl.editing.baselines import NoEdit
 from flam_pl.editing.editor import Editor
 from flam_pl.editing.evaluation import evaluate_edits
 from flam_pl.editing.flam import Flam
-from flam_pl.editing.in_turn import Weights
 from flam_pl.editing.outcomes import Outcomes
 from flam_pl.editing.scored import SCORED, Scored
+from flam_pl.editing.scores import Weights
 from flam_pl.editing.searches import EvaluationSet
 from flam_pl.editing.sureness import Sureness
 from flam_pl.editing.weighing import Trial, choose, try_weights
@@ -59,7 +59,7 @@ def choose_scoring(data: FlamDataModule, flam: Flam, cost: float, every_row: boo
     """
     if len(data.feature_rows[1]) < 2:
         return []
-    held_out = held_out_set(data)
+    held_out = held_out_set(data).to(flam.embedders.device)
 
     def tried(editor: Editor, in_turn: bool = True) -> list[Trial]:
         scored = Scored(editor, flam.embedders, Weights(), SCORED, editor.name, in_turn)
@@ -87,7 +87,7 @@ def choose_sureness(data: FlamDataModule, editor: Scored, checkpoint: str) -> Su
     """
     if len(data.feature_rows[1]) < 2:
         return None
-    held_out = held_out_set(data)
+    held_out = held_out_set(data).to(editor.embedders.device)
     if not len(held_out.queries):
         return None
     return Sureness.fit(Outcomes.of(editor, held_out), checkpoint)

@@ -15,15 +15,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from flam_pl.editing import in_turn as module
-from flam_pl.editing.in_turn import (
-    AT_FIRST,
-    LEAST_DOUBT,
-    Parts,
-    Weights,
-    at_once,
-    in_turn,
-    likeliest,
-)
+from flam_pl.editing.in_turn import AT_FIRST, LEAST_DOUBT, in_turn, likeliest
+from flam_pl.editing.scores import Parts, Weights, at_once
 from flam_pl.losses.distillation import LEAST
 
 CLASSES = (3, 4, 2)
@@ -218,10 +211,21 @@ def test_every_result_has_one_place_whatever_else_is_searched(
         alone = [in_turn(parts.at(slice(q, q + 1), every), weights) for q in range(searches)]
     assert torch.equal(order.sort(dim=1).values, torch.arange(results).expand(searches, -1))
     assert torch.equal(order, torch.cat(alone))
-    # what finds no place keeps the order it has alone
-    for row, by_itself in zip(order.tolist(), at_once(parts, weights).tolist(), strict=True):
-        assert row[6:] == [n for n in by_itself if n not in row[:6]]
-        assert len(row) == len(by_itself)
+    at_first = at_once(parts, Weights(0.4, AT_FIRST * 0.7)).tolist()
+    by_itself = at_once(parts, weights).tolist()
+    for row, whole, first in zip(order.tolist(), by_itself, at_first, strict=True):
+        # what finds no place keeps the order it has alone
+        assert row[6:] == [n for n in whole if n not in row[:6]]
+        assert {*row[:6]} <= {*whole[:12], *first[:12]}
+
+
+@pytest.mark.parametrize("places", [1, 4, 14])
+def test_how_many_are_wanted_does_not_change_them(places: int) -> None:
+    parts, weights = draw_parts(6, 14), Weights(0.3, 1.5)
+    whole, few = in_turn(parts, weights), in_turn(parts, weights, places)
+    assert torch.equal(few[:, :places], whole[:, :places])
+    for row, alone in zip(few.tolist(), at_once(parts, weights).tolist(), strict=True):
+        assert row[places:] == [n for n in alone if n not in row[:places]]
 
 
 @settings(max_examples=50, deadline=None)

@@ -14,9 +14,9 @@ from torch.nn import functional as F
 from attribute_world import SCHEMA, make_world
 from flam_pl.editing import strength
 from flam_pl.editing.baselines import NoEdit
-from flam_pl.editing.in_turn import Weights
 from flam_pl.editing.pairs import draw_double_edits, evaluate_double_edits
 from flam_pl.editing.scored import Scored
+from flam_pl.editing.scores import Weights
 from flam_pl.editing.searches import EvaluationSet, edited_searches
 from flam_pl.editing.wishes import Wish
 from flam_pl.nets.embedder import Embedders

@@ -13,8 +13,8 @@ from torch.nn import functional as F
 from attribute_world import SCHEMA, World, make_world
 from flam_pl.editing.baselines import NoEdit
 from flam_pl.editing.evaluation import evaluate_edits
-from flam_pl.editing.in_turn import Weights
 from flam_pl.editing.scored import Scored
+from flam_pl.editing.scores import Weights
 from flam_pl.editing.searches import EvaluationSet, Searcher
 from flam_pl.editing.wishes import Wish
 from flam_pl.galleries.index import GalleryIndex
@@ -38,7 +38,8 @@ def test_the_order_is_that_of_cosine_plus_weighted_agreement() -> None:
     gallery = F.normalize(world.features, dim=1)
     cosines, found = top_k(queries, gallery, 10)
     own, gallery_read = scored.read(queries), scored.read(world.features)
-    order = scored.order(own, [Wish("color", "blue")], cosines, found, gallery_read)
+    blue = [Wish("color", "blue")]
+    order = scored.order(scored.parts(own, blue, cosines, found, gallery_read), blue, 10)
     of_query, of_gallery = (
         net.log_probabilities(net(queries)),
         net.log_probabilities(net(world.features)),
@@ -62,7 +63,8 @@ def test_several_wishes_of_some_strength_ask_for_parts_of_their_classes() -> Non
     queries = world.features[:4]
     cosines, found = top_k(queries, F.normalize(world.features, dim=1), 12)
     wishes = [Wish("pattern", "striped", 0.5), Wish("color", {"red": 3, "black": 1}, 0.75)]
-    order = scored.order(scored.read(queries), wishes, cosines, found, scored.read(world.features))
+    parts = scored.parts(scored.read(queries), wishes, cosines, found, scored.read(world.features))
+    order = scored.order(parts, wishes, 12)
     own, have = (net.log_probabilities(net(x)) for x in (queries, world.features))
     asked = {1: (0.75, torch.tensor([0.75, 0, 0, 0.25])), 2: (0.5, torch.tensor([0.0, 1.0]))}
     for q in range(4):
@@ -93,7 +95,8 @@ def test_likeness_is_the_cosine_to_the_query_itself() -> None:
     cosines, found = top_k(turned[:5], F.normalize(world.features, dim=1), 12)
     read = scored.read(world.features)
     queries = read.at(torch.arange(5))
-    order = scored.order(queries, [Wish("color", "blue", 0.5)], cosines, found, read)
+    wishes = [Wish("color", "blue", 0.5)]
+    order = scored.order(scored.parts(queries, wishes, cosines, found, read), wishes, 12)
     for q in range(5):
         scores = [
             float(cosines[q, n])
@@ -121,7 +124,8 @@ def test_the_index_gives_the_scored_order() -> None:
     queries = world.features[:3]
     cosines, found = top_k(queries, F.normalize(world.features, dim=1), 15)
     dress = [Wish("shape", "dress")]
-    order = scored.order(scored.read(queries), dress, cosines, found, scored.read(world.features))
+    parts = scored.parts(scored.read(queries), dress, cosines, found, scored.read(world.features))
+    order = scored.order(parts, dress, 15)
     index = GalleryIndex(scored, world.features)
     got, positions = index.search(queries, 6, dress)
     assert positions.tolist() == found.gather(1, order)[:, :6].tolist()

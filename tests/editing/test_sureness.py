@@ -14,9 +14,9 @@ from torchmetrics.functional.classification import binary_calibration_error
 from attribute_world import SCHEMA, World, make_world
 from flam_pl.editing.baselines import NoEdit
 from flam_pl.editing.evidence import answer_probabilities
-from flam_pl.editing.in_turn import Weights
 from flam_pl.editing.outcomes import DEPTH, KINDS, Outcomes
 from flam_pl.editing.scored import Scored
+from flam_pl.editing.scores import Weights
 from flam_pl.editing.searches import EvaluationSet, edited_searches
 from flam_pl.editing.sureness import Platt, SureGallery, Sureness, sentence
 from flam_pl.editing.wishes import Wish

@@ -12,8 +12,8 @@ from torch.nn import functional as F
 from attribute_world import SCHEMA, World, make_world
 from flam_pl.editing.baselines import Arithmetic
 from flam_pl.editing.evaluation import evaluate_edits
-from flam_pl.editing.in_turn import Weights
 from flam_pl.editing.scored import SCORED, Scored
+from flam_pl.editing.scores import Weights
 from flam_pl.editing.searches import EvaluationSet, edited_searches
 from flam_pl.editing.weighing import AGREEMENT, CUTOFFS, LIKENESS, Trial, choose, try_weights
 from flam_pl.nets.embedder import Embedders

@@ -14,15 +14,15 @@ instead.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from flam_pl.editing.scores import Parts, Weights, at_once
 from flam_pl.losses.distillation import LEAST
 
 PLACES = 50
-"""So many are filled in turn; beyond them each result counts alone."""
+"""At most so many are filled in turn; beyond them each result counts alone."""
 
 CANDIDATES = 100
 """The results that are looked at for these places."""
@@ -42,91 +42,42 @@ CHUNK = 256
 """Searches at once: memory does not grow with their number."""
 
 
-@dataclass(frozen=True)
-class Weights:
-    """Of what is added to the cosine to x-tilde; 0 and 0 leave the order as it is.
-
-    Attributes:
-        agreement: of the log-probability that a photo has what is wished for and, in every other
-            type, the query's.
-        likeness: of the cosine to the query itself: what nobody asked to change, and no embedder
-            knows, is kept. In turn it counts in part, the more the likelier a right result stands
-            before.
-    """
-
-    agreement: float = 0.0
-    likeness: float = 0.0
-
-
-@dataclass(frozen=True)
-class Parts:
-    """Of the results of some searches what their order is made of.
-
-    Attributes:
-        cosines: to x-tilde, ``(Q, N)``.
-        agreement: log-probability that each has what is wanted, ``(Q, N)``.
-        likeness: cosines to the query, ``(Q, N)``.
-        wanted: of each type how likely each class is wanted, ``(Q, classes)``. A mix of classes, or
-            a wish of half the strength, is a doubt between them, too: either is shown.
-        found: gallery positions, ``(Q, N)``.
-        classes: of each type how likely each gallery image has each class, ``(G, classes)``.
-    """
-
-    cosines: Tensor
-    agreement: Tensor
-    likeness: Tensor
-    wanted: Sequence[Tensor]
-    found: Tensor
-    classes: Sequence[Tensor]
-
-    def at(self, rows: slice, order: Tensor) -> Parts:
-        """Some of the searches, and of each some of its results, ``(rows, n)``."""
-        cosines, agreement, likeness, found = (
-            of[rows].gather(1, order)
-            for of in (self.cosines, self.agreement, self.likeness, self.found)
-        )
-        wanted = [of_type[rows] for of_type in self.wanted]
-        return Parts(cosines, agreement, likeness, wanted, found, self.classes)
-
-
-def at_once(parts: Parts, weights: Weights) -> Tensor:
-    """Which of the N results comes first, second, ..., by the score of each alone, ``(Q, N)``."""
-    scores = parts.cosines + weights.agreement * parts.agreement
-    scores += weights.likeness * parts.likeness
-    return scores.argsort(dim=1, descending=True, stable=True)
-
-
-def in_turn(parts: Parts, weights: Weights) -> Tensor:
+def in_turn(parts: Parts, weights: Weights, places: int = PLACES) -> Tensor:
     """Which of the N results comes first, second, ..., each given those before it, ``(Q, N)``.
 
-    Beyond ``PLACES``, and where agreement weighs nothing, they are in the order of ``at_once``.
+    Beyond the places, and where agreement weighs nothing, they are in the order of ``at_once``.
+
+    Args:
+        places: so many are wanted; at most ``PLACES`` are filled. Fewer change nothing about these.
     """
     order = at_once(parts, weights)
     if not weights.agreement or min(order.shape) == 0:
         return order
-    head = candidates(parts, weights, order)
+    rank = ranks(order)
+    head = candidates(parts, weights, rank)
+    places = min(places, PLACES, head.shape[1])
     chosen = torch.cat(
         [
-            head[rows].gather(1, _fill(parts.at(rows, head[rows]), weights))
+            head[rows].gather(1, _fill(parts.at(rows, head[rows]), weights, places))
             for rows in (slice(n, n + CHUNK) for n in range(0, len(order), CHUNK))
         ]
     )
-    rank = ranks(order) + chosen.shape[1]
-    rank.scatter_(1, chosen, torch.arange(chosen.shape[1], device=rank.device).expand_as(chosen))
+    rank += places
+    rank.scatter_(1, chosen, torch.arange(places, device=rank.device).expand_as(chosen))
     return rank.argsort(dim=1)
 
 
-def candidates(parts: Parts, weights: Weights, order: Tensor) -> Tensor:
+def candidates(parts: Parts, weights: Weights, rank: Tensor) -> Tensor:
     """The results that are first by the whole weight of likeness or by that of the first place.
 
     Args:
-        order: by the whole weight, ``(Q, N)``.
+        rank: of each by the whole weight, ``(Q, N)``.
 
     Returns:
         ``(Q, n)``.
     """
     at_first = at_once(parts, Weights(weights.agreement, AT_FIRST * weights.likeness))
-    return torch.minimum(ranks(order), ranks(at_first)).argsort(dim=1, stable=True)[:, :CANDIDATES]
+    return torch.minimum(rank, ranks(at_first)).argsort(dim=1, stable=True)[:, :CANDIDATES]
 
 
 def ranks(order: Tensor) -> Tensor:
@@ -134,7 +85,7 @@ def ranks(order: Tensor) -> Tensor:
     return order.argsort(dim=1)
 
 
-def _fill(parts: Parts, weights: Weights) -> Tensor:
+def _fill(parts: Parts, weights: Weights, places: int) -> Tensor:
     """Place by place the result that is best then, ``(Q, places)``.
 
     The agreement is the logarithm of a sum over all combinations, of how likely each is wanted
@@ -149,7 +100,7 @@ def _fill(parts: Parts, weights: Weights) -> Tensor:
     taken = torch.zeros_like(parts.cosines)
     every = torch.arange(len(doubt), device=doubt.device)
     chosen = []
-    for _ in range(min(PLACES, taken.shape[1])):
+    for _ in range(places):
         left = missed.clamp(min=LEAST_DOUBT)
         undecided = (doubt * left).sum(dim=1, keepdim=True) + other_doubt
         terms_left = torch.bmm(terms, left[..., None])[..., 0] + other_terms
@@ -194,6 +145,6 @@ def log_probabilities(combinations: Tensor, parts: Parts) -> Tensor:
     """
     found = parts.cosines.new_zeros(*parts.found.shape, combinations.shape[1])
     for t, of_type in enumerate(parts.classes):
-        have = (of_type + LEAST).log()[parts.found]
+        have = (of_type[parts.found] + LEAST).log()
         found += have.gather(2, combinations[:, None, :, t].expand_as(found))
     return found

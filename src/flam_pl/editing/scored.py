@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from flam_pl.editing.editor import Editor
-from flam_pl.editing.in_turn import Parts, Weights, at_once, in_turn
+from flam_pl.editing.in_turn import in_turn
+from flam_pl.editing.scores import Parts, Weights, at_once
 from flam_pl.editing.wishes import Wish, wanted_probabilities
 from flam_pl.losses.distillation import LEAST
 from flam_pl.nets.embedder import Embedders
@@ -99,26 +100,19 @@ class Scored:
         likeness = cosines_at(queries.directions, gallery.directions, found)
         return Parts(cosines, agreement, likeness, wanted, found, gallery.classes)
 
-    def order(
-        self,
-        queries: Read,
-        wishes: Sequence[Wish],
-        cosines: Tensor,
-        found: Tensor,
-        gallery: Read,
-    ) -> Tensor:
+    def order(self, parts: Parts, wishes: Sequence[Wish], places: int) -> Tensor:
         """The new order of the results.
 
         The agreement weighs as much as the strongest wish: between the plain search, which is in
         the order of the cosine, and the edit there is a path without a jump.
 
         Args:
-            cosines, found: of the other Editor's search, ``(Q, N)``.
+            parts: of the other Editor's search with these wishes.
+            places: so many results are wanted; the order of these does not depend on their number.
 
         Returns:
             Which of the N results comes first, second, ..., ``(Q, N)``.
         """
         strength = max((wish.strength for wish in wishes), default=0)
         weights = replace(self.weights, agreement=strength * self.weights.agreement)
-        parts = self.parts(queries, wishes, cosines, found, gallery)
-        return in_turn(parts, weights) if self.in_turn else at_once(parts, weights)
+        return in_turn(parts, weights, places) if self.in_turn else at_once(parts, weights)

@@ -131,7 +131,8 @@ class Searcher:
         cosines, found = top_k(vectors, self.gallery, self.searched, exclude=positions)
         if self.scored and self.read:
             own_read = self.read.at(positions)
-            order = self.scored.order(own_read, wishes, cosines, found, self.read)[:, : self.depth]
+            parts = self.scored.parts(own_read, wishes, cosines, found, self.read)
+            order = self.scored.order(parts, wishes, self.depth)[:, : self.depth]
             cosines, found = cosines.gather(1, order), found.gather(1, order)
         own = (F.normalize(vectors, dim=-1) * self.gallery[positions]).sum(dim=1)
         return found, cosines, own

@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from flam_pl.editing.in_turn import Parts, Weights, at_once, in_turn
+from flam_pl.editing.in_turn import in_turn
 from flam_pl.editing.scored import Scored
+from flam_pl.editing.scores import Parts, Weights, at_once
 from flam_pl.editing.searches import EvaluationSet, Progress, edited_searches
 from flam_pl.editing.wishes import Wish
 

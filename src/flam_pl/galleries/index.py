@@ -70,8 +70,8 @@ class GalleryIndex:
             cosines, positions = without(np.asarray(exclude), cosines, positions)
         if scored and self._read:
             near, found = (torch.from_numpy(a).to(features.device) for a in (cosines, positions))
-            own = scored.read(features)
-            order = scored.order(own, wishes, near, found, self._read).cpu().numpy()[:, :k]
+            parts = scored.parts(scored.read(features), wishes, near, found, self._read)
+            order = scored.order(parts, wishes, k).cpu().numpy()[:, :k]
             cosines = np.take_along_axis(cosines, order, axis=1)
             positions = np.take_along_axis(positions, order, axis=1)
         return cosines[:, :k], positions[:, :k]

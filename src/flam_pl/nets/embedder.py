@@ -119,6 +119,11 @@ class Embedders(nn.Module):
             for classes in schema.sizes
         )
 
+    @property
+    def device(self) -> torch.device:
+        """Where they are."""
+        return self.space.mean.device
+
     def fit(self, features: Tensor, labels: Tensor) -> None:
         """Measure the working space and the class means on the training features.
 

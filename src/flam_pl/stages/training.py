@@ -105,6 +105,12 @@ def make_trainer(
         ) from error
 
 
+def evaluation_device(config: Config) -> torch.device:
+    """Where what was trained is measured: the first GPU of the trainer settings, else the CPU."""
+    device = make_trainer(config, 1, logger=False).strategy.root_device
+    return device if device.type == "cuda" else torch.device("cpu")
+
+
 def train_stage(
     stage: str,
     module: pl.LightningModule,
