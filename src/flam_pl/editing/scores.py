@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 
@@ -44,6 +45,17 @@ class Parts:
     wanted: Sequence[Tensor]
     found: Tensor
     classes: Sequence[Tensor]
+
+    @classmethod
+    def joined(cls, several: Sequence[Parts]) -> Parts:
+        """Those of several searches, at least one, of one gallery and with as many results each,
+        one after the other."""
+        cosines, agreement, likeness, found = (
+            torch.cat([getattr(parts, name) for parts in several])
+            for name in ("cosines", "agreement", "likeness", "found")
+        )
+        wanted = [torch.cat(of_type) for of_type in zip(*(p.wanted for p in several), strict=True)]
+        return cls(cosines, agreement, likeness, wanted, found, several[0].classes)
 
     def at(self, rows: slice, order: Tensor) -> Parts:
         """Some of the searches, and of each some of its results, ``(rows, n)``."""

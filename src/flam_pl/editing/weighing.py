@@ -23,6 +23,9 @@ LIKENESS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
 CUTOFFS = (1, 5, 20, 50)
 """The weights are best whose edits have a hit among so many results most often, summed."""
 
+TOGETHER = 1024
+"""Searches that are ordered at once: a loop over their places costs as much for one edit's few."""
+
 ALIKE = 10
 """Results whose likeness to the query counts."""
 
@@ -66,11 +69,13 @@ def try_weights(
 def read_parts(
     scored: Scored, data: EvaluationSet, progress: Progress
 ) -> Iterator[tuple[Parts, Tensor]]:
-    """Search once, edit by edit; how the parts are weighed changes nothing about them.
+    """Search once; how the parts are weighed changes nothing about them.
 
     Yields:
-        The parts, and whether each result has exactly the wanted combination, ``(E, N)``.
+        The parts of about ``TOGETHER`` searches, and whether each result has exactly the wanted
+        combination, ``(E, N)``.
     """
+    waiting: list[tuple[Parts, Tensor]] = []
     gallery = scored.read(data.features)
     codes = torch.from_numpy(data.combinations).to(data.features.device)
     for search in edited_searches(scored.editor, data, scored.depth, progress=progress):
@@ -78,7 +83,18 @@ def read_parts(
         wishes = [Wish(search.target_type, search.target_class)]
         wanted = torch.from_numpy(search.wanted).to(codes.device)
         parts = scored.parts(queries, wishes, search.cosines, search.found, gallery)
-        yield parts, codes[search.found] == wanted[:, None]
+        waiting.append((parts, codes[search.found] == wanted[:, None]))
+        if sum(len(hits) for _, hits in waiting) >= TOGETHER:
+            yield joined(waiting)
+            waiting = []
+    if waiting:
+        yield joined(waiting)
+
+
+def joined(several: Sequence[tuple[Parts, Tensor]]) -> tuple[Parts, Tensor]:
+    """As ``Parts.joined``, with the hits."""
+    parts, hits = zip(*several, strict=True)
+    return Parts.joined(parts), torch.cat(hits)
 
 
 def measure(order: Tensor, parts: Parts, hits: Tensor) -> tuple[float, float]:
