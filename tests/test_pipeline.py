@@ -77,8 +77,11 @@ def test_report_holds_every_figure_with_its_interval(trained: Path) -> None:
     for of_method in found["fam_pairs"].values():
         assert set(of_method) == pairs and of_method["all"]["T@1"]["n"] == 150
         assert sum(of_method[p]["T@1"]["n"] for p in pairs - {"all"}) == 150
-    assert list(found["strength"]) == ["0", "0.25", "0.5", "0.75", "1"]
-    assert found["strength"]["0"]["cosine_to_query"]["value"] == pytest.approx(1, abs=1e-5)
+    assert set(found["strength"]) == {"arithmetic_far", "flam"}
+    for of_method in found["strength"].values():
+        assert list(of_method) == ["0", "0.25", "0.5", "0.75", "1"]
+        assert of_method["0"]["cosine_to_query"]["value"] == pytest.approx(1, abs=1e-5)
+        assert 0 < of_method["1"]["kept@10"]["value"] < 1
     assert found["fir"]["R@1"]["n"] == 60  # 30 evaluation items x 2 consumer photos
     assert {"backbone", "features", "embedder", "manipulator"} <= set(found["seconds"])
     assert torch.__version__.startswith(found["versions"]["torch"])
@@ -89,6 +92,7 @@ def test_report_holds_every_figure_with_its_interval(trained: Path) -> None:
         "edits-color",
         "edits-pattern",
         "methods-color",
+        "found-and-kept",
         "training-manipulator",
     ):
         assert (report / "figures" / f"{picture}.png").stat().st_size > 1000

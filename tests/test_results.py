@@ -272,9 +272,10 @@ def test_runs_are_joined_into_one_page(
     assert page.endswith("## What was tried and did not help\n\n- A hat on every garment.\n")
     assert page.count("\n## wardrobe\n") == 2
     assert str(run) not in page  # no path of this machine
-    picture = (docs / "label_share_wardrobe.png").read_bytes()
-    assert picture == (run / "results" / "label_share.png").read_bytes()
-    assert page.count("(label_share_wardrobe.png)") == 2
+    for name in ("label_share", "found_and_kept"):
+        picture = (docs / f"{name}_wardrobe.png").read_bytes()
+        assert picture == (run / "results" / f"{name}.png").read_bytes()
+        assert page.count(f"({name}_wardrobe.png)") == 2
     assert cells(run, "edits")["FLAM+"]["T@5"]["text"] in page
 
 

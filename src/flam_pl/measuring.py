@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from flam_pl.config.methods import BEST_CONCAT
 from flam_pl.config.root import EvaluationConfig
+from flam_pl.editing.baselines import Arithmetic
 from flam_pl.editing.classification import evaluate_classification
 from flam_pl.editing.comparison import PairedShares
 from flam_pl.editing.evaluation import EditResults, evaluate_edits, evaluate_instances
@@ -41,6 +42,11 @@ NO_EDITS: dict[str, Any] = {
     "calibration": {},
 }
 """What a report says of edits where none can be evaluated."""
+
+BY_STRENGTH = (*BEST_CONCAT, "flam", "flam_plus_unscored", "flam_plus")
+"""Methods that are measured at every strength, beside arithmetic."""
+
+FAR = 4
 
 
 def measure_edits(
@@ -90,7 +96,7 @@ def measure_edits(
     return {
         "fam": fam,
         "fam_pairs": fam_pairs,
-        "strength": as_dicts(evaluate_strengths(editor, data, *chance)),
+        "strength": measure_strengths(trained, data, settings),
         "counterfactual": counterfactual,
         "classification": as_dicts(classified or {}),
         "kept": kept,
@@ -99,6 +105,19 @@ def measure_edits(
         "edits": {"evaluated": results.evaluated, "impossible": results.impossible},
         "calibration": measure_calibration(trained, data, settings),
     }
+
+
+def measure_strengths(
+    trained: Trained, data: EvaluationSet, settings: EvaluationConfig
+) -> dict[str, Any]:
+    """What is found and kept at every strength: method -> strength -> figures. Arithmetic, whose
+    difference of means is short, by up to ``FAR`` times as much."""
+    editors = [
+        Arithmetic(trained.embedders, FAR, "arithmetic_far"),
+        *(editor for editor in trained.editors() if editor.name in BY_STRENGTH),
+    ]
+    chance = (settings.resamples, settings.seed)
+    return {editor.name: as_dicts(evaluate_strengths(editor, data, *chance)) for editor in editors}
 
 
 def measure_known_labels(

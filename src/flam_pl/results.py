@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from matplotlib.figure import Figure
+
 from flam_pl.config.methods import METHODS
 from flam_pl.config.root import Config
 from flam_pl.datasets.inspection import edits_cannot_be_evaluated
@@ -17,14 +19,19 @@ from flam_pl.files import write_text
 from flam_pl.methods import train_methods
 from flam_pl.paper_figures import label_share
 from flam_pl.pipeline import Run, train
+from flam_pl.reports import found_and_kept
 from flam_pl.reports.figures import save
+from flam_pl.reports.found_and_kept import has_traits
 from flam_pl.reports.results_figures import CUTOFFS
 from flam_pl.reports.results_page import joined_page, run_page
 from flam_pl.reports.results_tables import RunResults
 from flam_pl.reproduction import further_seeds, metrics_of, with_seed
 from flam_pl.stages.training import is_first_process, say
 
-RESULTS, PICTURE = "results.json", "label_share.png"
+RESULTS = "results.json"
+
+PICTURES = {"found_and_kept": "found_and_kept", "labels": "label_share"}
+"""Part of the page that has a picture -> its file, without ``.png``."""
 
 OF_SHARES = ("cls_concat", "emb_concat", "flam_plus")
 """What is trained on few labels, beside FLAM, where it is trained on all of them."""
@@ -73,21 +80,33 @@ def make_results(config: Config, overrides: Sequence[str] = ()) -> str | None:
 
 
 def write(folder: Path, results: RunResults) -> Path:
-    """``results.json``, ``results.md`` and the picture of the label shares.
+    """``results.json``, ``results.md`` and the pictures.
 
     Returns:
         The Markdown file.
     """
-    plain = results.plain()
+    plain, drawn = results.plain(), pictures_of(results)
     folder.mkdir(parents=True, exist_ok=True)
-    if results.labels:
-        save(label_share.draw(results.labels), folder / PICTURE, dpi=150)
-    else:
-        (folder / PICTURE).unlink(missing_ok=True)  # of an earlier call
+    for part, name in PICTURES.items():
+        if part in drawn:
+            save(drawn[part], folder / f"{name}.png", dpi=150)
+        else:
+            (folder / f"{name}.png").unlink(missing_ok=True)  # of an earlier call
     write_text(folder / RESULTS, json.dumps(plain, indent=1, allow_nan=False))
     page = folder / "results.md"
-    write_text(page, run_page(plain, PICTURE if results.labels else None))
+    write_text(page, run_page(plain, {part: f"{PICTURES[part]}.png" for part in drawn}))
     return page
+
+
+def pictures_of(results: RunResults) -> dict[str, Figure]:
+    """Part of the page -> its picture, where there is anything to draw."""
+    strength = [metrics["strength"] for metrics in results.by_seed if metrics.get("strength")]
+    drawn = {}
+    if strength and all(map(has_traits, strength)):
+        drawn["found_and_kept"] = found_and_kept.draw(strength)
+    if results.labels:
+        drawn["labels"] = label_share.draw(results.labels)
+    return drawn
 
 
 def make_page(config: Config) -> Path:
@@ -105,12 +124,15 @@ def make_page(config: Config) -> Path:
     if not tried.is_file():
         say(f"{tried} is missing: the page says nothing of what did not help")
     page.parent.mkdir(parents=True, exist_ok=True)
-    pictures: list[str | None] = []
+    pictures = []
     for run in runs:
-        picture = run / "results" / PICTURE
-        pictures.append(f"label_share_{run.name}.png" if picture.is_file() else None)
-        if picture.is_file():
-            shutil.copyfile(picture, page.parent / f"label_share_{run.name}.png")
+        there = {part: run / "results" / f"{name}.png" for part, name in PICTURES.items()}
+        copies = {
+            part: f"{PICTURES[part]}_{run.name}.png" for part, of in there.items() if of.is_file()
+        }
+        for part, copy in copies.items():
+            shutil.copyfile(there[part], page.parent / copy)
+        pictures.append(copies)
     text = tried.read_text(encoding="utf-8") if tried.is_file() else None
     write_text(page, joined_page(found, pictures, text))
     return page

@@ -80,6 +80,11 @@ def test_arithmetic_moves_from_the_mean_of_the_class_it_sees_to_the_wanted_one()
     got = Arithmetic(embedders).edit(x, [Wish("color", "blue")])
     torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-5)
     assert len(set(seen)) > 1 and not torch.allclose(got, x, atol=0.1)
+    far = Arithmetic(embedders, times=4, name="far")
+    quarter = far.edit(x, [Wish("color", "blue", 0.25)])
+    torch.testing.assert_close(quarter, expected, atol=1e-5, rtol=1e-5)
+    whole = far.edit(x, [Wish("color", "blue")])
+    torch.testing.assert_close(whole, x + 4 * (expected - x), atol=1e-5, rtol=1e-5)
 
 
 def test_arithmetic_lands_on_the_answer_where_classes_add_up() -> None:

@@ -26,11 +26,12 @@ KS = (1, 3, 10)
 
 
 def world_set(seed: int, rows: int = 45) -> tuple[EvaluationSet, Towards]:
-    """Half of the images ask; all are the gallery."""
+    """Half of the images ask; all are the gallery; one trait, which some lack."""
     world = make_world(rows=rows, noise=0.8, seed=seed)
+    traits = {"fit": np.random.default_rng(seed).integers(-1, 3, size=rows)}
     queries = np.sort(np.random.default_rng(seed).choice(rows, rows // 2, replace=False))
     nobody = np.full(rows, -1)
-    data = EvaluationSet(SCHEMA, world.features, world.labels, queries, nobody, nobody)
+    data = EvaluationSet(SCHEMA, world.features, world.labels, queries, nobody, nobody, traits)
     return data, Towards(world.directions)
 
 
@@ -130,7 +131,8 @@ def test_strengths_are_measured_as_a_loop_over_edits_measures_them() -> None:
     gallery = F.normalize(data.features, dim=1)
     have = {tuple(row) for row in data.labels.tolist()}
     for share, figures in found.items():
-        first, cosines = [], []
+        first, cosines, hit, kept = [], [], [], []
+        fits = data.traits["fit"]
         for row in data.queries.tolist():
             for t, name in enumerate(SCHEMA.types):
                 for c, class_name in enumerate(SCHEMA.of(name)):
@@ -141,12 +143,18 @@ def test_strengths_are_measured_as_a_loop_over_edits_measures_them() -> None:
                     wishes = [Wish(name, class_name, float(share))]
                     query = editor.edit(data.features[row][None], wishes)[0]
                     order = (gallery @ query).argsort(descending=True).tolist()
-                    best = next(p for p in order if p != row)
-                    first.append(data.labels[best, t] == c)
+                    ten = [p for p in order if p != row][:10]
+                    first.append(data.labels[ten[0], t] == c)
+                    hit.append(any((data.labels[p] == wanted).all() for p in ten))
+                    known = [p for p in ten if fits[p] >= 0 and fits[row] >= 0]
+                    kept += [fits[p] == fits[row] for p in known]
                     cosines.append(float(F.cosine_similarity(query, data.features[row], dim=0)))
         assert figures["wanted_first"].n == figures["cosine_to_query"].n == len(first) > 50
         assert figures["wanted_first"].value == pytest.approx(np.mean(first))
         assert figures["cosine_to_query"].value == pytest.approx(np.mean(cosines), abs=1e-5)
+        assert figures["T@10"].value == pytest.approx(np.mean(hit))
+        assert figures["kept@10"].value == pytest.approx(np.mean(kept))
+        assert figures["kept@10"].n == len(kept)
     assert found["0"]["cosine_to_query"].value == pytest.approx(1)
     assert found["0"]["wanted_first"].value < found["1"]["wanted_first"].value
 

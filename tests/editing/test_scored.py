@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -83,7 +84,7 @@ def test_several_wishes_of_some_strength_ask_for_parts_of_their_classes() -> Non
     assert (order != torch.arange(12)).any()
 
 
-def test_likeness_is_the_cosine_to_the_query_itself() -> None:
+def test_likeness_is_the_cosine_about_the_mean_to_what_the_wish_makes_of_the_query() -> None:
     world = make_world(rows=40)
     turned = -world.features.flip(1)  # stands for an edit that has little to do with the query
 
@@ -91,19 +92,54 @@ def test_likeness_is_the_cosine_to_the_query_itself() -> None:
         def edit(self, features: torch.Tensor, wishes: Sequence[Wish]) -> torch.Tensor:
             return -features.flip(1)
 
-    scored = Scored(Turned(), embedders_of(world), Weights(0, 0.7), 12, "scored", in_turn=False)
+    net = embedders_of(world)
+    scored = Scored(Turned(), net, Weights(0, 0.7), 12, "scored", in_turn=False)
     cosines, found = top_k(turned[:5], F.normalize(world.features, dim=1), 12)
     read = scored.read(world.features)
     queries = read.at(torch.arange(5))
     wishes = [Wish("color", "blue", 0.5)]
     order = scored.order(scored.parts(queries, wishes, cosines, found, read), wishes, 12)
+    mean = world.features.mean(dim=0)
+    means = [world.features[world.labels[:, 1] == c].mean(dim=0) for c in range(4)]
     for q in range(5):
+        have = net.log_probabilities(net(world.features[q][None]))[1][0].exp()
+        own = sum(float(have[c]) * means[c] for c in range(4))
+        changed = world.features[q] - mean + 0.5 * (means[2] - own)
         scores = [
             float(cosines[q, n])
-            + 0.7 * float(F.cosine_similarity(world.features[q], world.features[p], dim=0))
+            + 0.7 * float(F.cosine_similarity(changed, world.features[p] - mean, dim=0))
             for n, p in enumerate(found[q].tolist())
         ]
         assert order[q].tolist() == np.argsort(scores)[::-1].tolist()
+
+
+def test_where_classes_add_up_the_item_with_just_the_wish_changed_is_the_most_alike() -> None:
+    """Photos of the wanted class that were the query's item, but for it, against all others."""
+    world = make_world(rows=400, noise=0.0)
+    rng = torch.Generator().manual_seed(0)
+    items = 0.6 * torch.randn(200, world.features.shape[1], generator=rng)
+    blue, red = (world.directions[1][c] for c in (2, 0))
+    labels = world.labels[:200].copy()
+    labels[:, 1] = 0
+    twins = labels.copy()
+    twins[:, 1] = 2
+    shape = world.directions[0][torch.from_numpy(labels[:, 0])]
+    features = torch.cat([shape + red + items, shape + blue + items])
+    net = embedders_of(world)
+    net.fit(features, torch.from_numpy(np.concatenate([labels, twins])))
+    sure = [
+        F.one_hot(torch.from_numpy(labels[:, t]), n).float() for t, n in enumerate(SCHEMA.sizes)
+    ]
+    scored = Scored(NoEdit(), net, Weights(0, 1), 400, "scored")
+    queries = replace(scored.read(features[:200]), classes=sure)
+    wanted = [*sure]
+    wanted[1] = F.one_hot(torch.full((200,), 2), 4).float()
+    unit = F.normalize(features - features.mean(dim=0), dim=1)
+    nearest = (scored.changed(queries, wanted) @ unit.T).argmax(dim=1)
+    assert nearest.tolist() == list(range(200, 400))
+    plain = unit[:200] @ unit.T
+    plain.fill_diagonal_(-2)
+    assert (plain.argmax(dim=1) == torch.arange(200, 400)).float().mean() < 0.9
 
 
 def test_without_weight_nothing_changes_and_with_much_the_agreement_decides() -> None:

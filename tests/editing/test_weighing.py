@@ -36,15 +36,21 @@ def test_a_trial_is_what_an_evaluation_with_these_weights_measures(in_turn: bool
     unweighted = Scored(editor, net, Weights(), SCORED, "scored", in_turn)
     trials = {trial.weights: trial for trial in try_weights(unweighted, data)}
     assert len(trials) == len(AGREEMENT) * len(LIKENESS)
-    unit = F.normalize(world.features, dim=1)
+    unit = F.normalize(world.features - world.features.mean(dim=0), dim=1)
+    own = net.probabilities(net(world.features))
     for weights in (Weights(), Weights(0.2, 0.5), Weights(2, 0), Weights(0, 3)):
         scored = Scored(editor, net, weights, SCORED, "scored", in_turn)
         shares = evaluate_edits(scored, data, CUTOFFS).shares()
         assert trials[weights].misses == pytest.approx(len(CUTOFFS) - sum(shares.values()))
         cosines = []
         for search in edited_searches(scored, data, 10):
+            t = SCHEMA.types.index(search.target_type)
+            means = net.of(search.target_type).class_means
+            new = means[SCHEMA.index(search.target_type, search.target_class)]
             for number, found in zip(search.numbers, search.found, strict=True):
-                cosines += [float(unit[number] @ unit[position]) for position in found]
+                changed = world.features[number] - world.features.mean(dim=0)
+                changed = F.normalize(changed + new - own[t][number] @ means, dim=0)
+                cosines += [float(changed @ unit[position]) for position in found]
         assert trials[weights].likeness == pytest.approx(np.mean(cosines), abs=1e-5)
     assert len({round(trial.likeness, 6) for trial in trials.values()}) > 20
 

@@ -70,7 +70,17 @@ def metrics(seed: int = 0, more: bool = True) -> dict[str, Any]:
             "fam_pairs": {
                 name: {g: figures("T") for g in ("all", "shape and color")} for name in METHODS
             },
-            "strength": {"0.5": {"wanted_first": figure(0.4), "cosine_to_query": figure(0.8)}},
+            "strength": {
+                name: {
+                    "0.5": {
+                        "wanted_first": figure(0.4),
+                        "cosine_to_query": figure(value),
+                        "T@10": figure(value - 0.3),
+                        "kept@10": figure(0.7),
+                    }
+                }
+                for name, value in (("arithmetic_far", 0.9), ("flam_plus", 0.8))
+            },
             "calibration": {
                 kind: {
                     "ECE": figure(0.02, low=None, high=None),
@@ -121,6 +131,10 @@ def test_every_figure_that_was_measured_has_its_place() -> None:
     assert found["ECE, raw"].text == ".200" and found["AUROC"].text == "-"
     assert found["Brier"].text == ".100 [.090, .110]"
     assert rows(parts["strength"])["0.5"]["cosine_to_query"].data["value"] == 0.8
+    found = rows(parts["found_and_kept"])
+    assert list(found) == ["arithmetic, 4 times as far, 0.5", "FLAM+, 0.5"]
+    assert found["arithmetic, 4 times as far, 0.5"]["T@10"].text == ".600 [.590, .610]"
+    assert list(found["FLAM+, 0.5"]) == ["T@10", "kept@10"]
     assert "T@100" not in parts["edits"].columns
 
 
@@ -132,7 +146,7 @@ def test_methods_come_in_the_order_of_their_titles() -> None:
 
 def test_what_is_missing_is_said_and_what_there_is_none_of_too() -> None:
     parts = RunResults("shop", [0], [metrics(more=False)]).parts()
-    for name in ("kept", "ndcg", "pairs", "strength", "calibration", "labels"):
+    for name in ("kept", "ndcg", "pairs", "strength", "found_and_kept", "calibration", "labels"):
         assert parts[name].notes == ["Not measured."] and not parts[name].rows
     assert parts["counterfactual"].notes == ["There is none on this data set."]
     without = metrics(more=False)
@@ -141,15 +155,15 @@ def test_what_is_missing_is_said_and_what_there_is_none_of_too() -> None:
     parts = RunResults("shop", [0], [without]).parts()
     for name in ("concat_settings", "to_cls_concat", "ablation"):
         assert parts[name].notes == ["Not measured."]
-    page = run_page(RunResults("shop", [0], [without]).plain(), None)
-    assert page.count("Not measured.") == 9
+    page = run_page(RunResults("shop", [0], [without]).plain(), {})
+    assert page.count("Not measured.") == 10
 
 
 def test_a_data_set_without_edits_still_has_a_page() -> None:
     bare = metrics(more=False) | {"fam": {}, "edits": {"evaluated": 0, "impossible": 0}}
     plain = RunResults("shop", [0], [bare]).plain()
-    assert "There is none on this data set." in run_page(plain, None)
-    assert "| FLAM " in joined_page([plain], [None], None)  # the instance search
+    assert "There is none on this data set." in run_page(plain, {})
+    assert "| FLAM " in joined_page([plain], [{}], None)  # the instance search
 
 
 def test_seeds_are_summed_up_and_ratios_taken_seed_by_seed() -> None:
@@ -195,7 +209,8 @@ def test_the_joined_page_sets_data_sets_side_by_side() -> None:
     other["dataset"] = "street"
     del other["fam"]["mine"], other["fam"]["flam_plus_triplet"]
     runs = [RunResults("a", [0], [metrics()]).plain(), RunResults("b", [0], [other]).plain()]
-    page = joined_page(runs, [None, "labels.png"], "- Nothing.")
+    pictures = {"labels": "labels.png", "found_and_kept": "kept.png"}
+    page = joined_page(runs, [{}, pictures], "- Nothing.")
     glance = page.split("## At a glance")[1].split("##")[0]
     head, _, *lines = glance.strip().splitlines()
     assert [word.strip() for word in head.split("|")[2:-1]] == [
@@ -206,6 +221,9 @@ def test_the_joined_page_sets_data_sets_side_by_side() -> None:
     value = other["fam"]["flam"]["all"]["T@10"]["value"]
     assert by_name["FLAM"][3].strip() == f"{value:.3f}".lstrip("0")
     assert "## shop" in page and "## street" in page and "(labels.png)" in page
+    titles = [line for line in page.splitlines() if line.startswith("###") or "kept.png" in line]
+    kept = next(n for n, line in enumerate(titles) if "kept.png" in line)
+    assert "found" in titles[kept - 1] and page.count("kept.png") == 1
     assert "two photos left out" in page and page.rstrip().endswith("- Nothing.")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
 from flam_pl.editing.wishes import Wish, asked_shares, in_order
@@ -30,10 +29,12 @@ class Arithmetic:
     photo that a shopper sends.
     """
 
-    name = "arithmetic"
-
-    def __init__(self, embedders: Embedders) -> None:
+    def __init__(self, embedders: Embedders, times: float = 1.0, name: str = "arithmetic") -> None:
+        """Args:
+        times: how often the difference is added.
+        """
         self.embedders, self.schema = embedders, embedders.schema
+        self.times, self.name = times, name
 
     def represent(self, features: Tensor) -> Tensor:
         return features
@@ -46,5 +47,5 @@ class Arithmetic:
             t = self.schema.types.index(wish.attribute_type)
             means = self.embedders.of(wish.attribute_type).class_means
             new = asked_shares(wish, self.embedders) @ means
-            edited = torch.lerp(edited, edited - means[old[:, t]] + new, wish.strength)
+            edited = edited + self.times * wish.strength * (new - means[old[:, t]])
         return edited

@@ -115,6 +115,7 @@ def evaluate_edits(
     ks: Sequence[int],
     progress: Progress = lambda edits: edits,
     also: Sequence[Measure] = (),
+    strength: float = 1.0,
 ) -> EditResults:
     """Every query, every type, every other class; memory does not grow with the number of edits.
 
@@ -122,6 +123,7 @@ def evaluate_edits(
         editor: as for ``edited_searches``.
         progress: wraps the list of (type, class) pairs, e.g. with a progress bar.
         also: what is shown every search as well, so that one pass serves all that is measured.
+        strength: of every wish.
     """
     device = data.features.device
     codes = torch.from_numpy(data.combinations).to(device)
@@ -130,7 +132,7 @@ def evaluate_edits(
     hits = {name: np.zeros((*shape[name], len(ks)), dtype=bool) for name in shape}
     asked = {name: np.zeros(shape[name], dtype=bool) for name in shape}
     cf_query, cf_found = [], []
-    for search in edited_searches(editor, data, max(ks), progress=progress):
+    for search in edited_searches(editor, data, max(ks), progress=progress, strength=strength):
         name, c = search.target_type, data.schema.index(search.target_type, search.target_class)
         asked[name][search.numbers, c] = True
         hit = hits_at(codes[search.found], torch.from_numpy(search.wanted).to(device), ks)

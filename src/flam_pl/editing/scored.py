@@ -30,15 +30,18 @@ class Read:
 
     Attributes:
         classes: of each type how likely each photo has each class, ``(N, classes)``.
-        directions: stored features of unit length, ``(N, D)``.
+        directions: stored features less their mean, of unit length, ``(N, D)``.
+        lengths: those that they had, ``(N, 1)``.
     """
 
     classes: Sequence[Tensor]
     directions: Tensor
+    lengths: Tensor
 
     def at(self, positions: Tensor) -> Read:
         """Some of the photos."""
-        return Read([of_type[positions] for of_type in self.classes], self.directions[positions])
+        classes = [of_type[positions] for of_type in self.classes]
+        return Read(classes, self.directions[positions], self.lengths[positions])
 
 
 class Scored:
@@ -77,7 +80,8 @@ class Scored:
     def read(self, features: Tensor) -> Read:
         """Stored features ``(N, D)`` as ``order`` takes them."""
         classes = self.embedders.probabilities(self.embedders(features))
-        return Read(classes, F.normalize(features, dim=-1))
+        centred = features - self.embedders.space.mean
+        return Read(classes, F.normalize(centred, dim=-1), centred.norm(dim=-1, keepdim=True))
 
     def parts(
         self,
@@ -97,8 +101,25 @@ class Scored:
         agreement = torch.zeros(found.shape, device=found.device)
         for asked, have in zip(wanted, gallery.classes, strict=True):
             agreement += (torch.einsum("qc,qnc->qn", asked, have[found]) + LEAST).log()
-        likeness = cosines_at(queries.directions, gallery.directions, found)
+        likeness = cosines_at(self.changed(queries, wanted), gallery.directions, found)
         return Parts(cosines, agreement, likeness, wanted, found, gallery.classes)
+
+    def changed(self, queries: Read, wanted: Sequence[Tensor]) -> Tensor:
+        """Roughly what the wanted photo is like: the query less the mean of the classes that it has
+        plus the mean of those that are wanted. Next to the query itself an edit would lose by being
+        what it should be.
+
+        Args:
+            wanted: of each type how likely each class is wanted, ``(Q, classes)``.
+
+        Returns:
+            Directions about the mean, ``(Q, D)``.
+        """
+        changed = queries.directions * queries.lengths
+        for t, (asked, have) in enumerate(zip(wanted, queries.classes, strict=True)):
+            means = self.embedders.of(self.embedders.schema.types[t]).class_means
+            changed = changed + (asked - have) @ means
+        return F.normalize(changed, dim=-1)
 
     def order(self, parts: Parts, wishes: Sequence[Wish], places: int) -> Tensor:
         """The new order of the results.

@@ -16,9 +16,9 @@ class Weights:
     Attributes:
         agreement: of the log-probability that a photo has what is wished for and, in every other
             type, the query's.
-        likeness: of the cosine to the query itself: what nobody asked to change, and no embedder
-            knows, is kept. In turn it counts in part, the more the likelier a right result stands
-            before.
+        likeness: of the cosine to the query with the wish applied to its class means: what nobody
+            asked to change, and no embedder knows, is kept. In turn it counts in part, the more the
+            likelier a right result stands before.
     """
 
     agreement: float = 0.0
@@ -32,7 +32,7 @@ class Parts:
     Attributes:
         cosines: to x-tilde, ``(Q, N)``.
         agreement: log-probability that each has what is wanted, ``(Q, N)``.
-        likeness: cosines to the query, ``(Q, N)``.
+        likeness: cosines to what the query would be, ``(Q, N)``.
         wanted: of each type how likely each class is wanted, ``(Q, classes)``. A mix of classes, or
             a wish of half the strength, is a doubt between them, too: either is shown.
         found: gallery positions, ``(Q, N)``.

@@ -1,4 +1,8 @@
-"""What the strength of a wish does: how often the first result has it, how far the query moves."""
+"""What the strength of a wish does: what is found, what is kept, how far the query moves.
+
+Every method can be asked for less. At full strength they cannot be compared by what they keep: one
+that stays at the query keeps the most. At equal T@k they can.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +13,40 @@ import numpy as np
 import torch
 
 from flam_pl.editing.editor import Editor
-from flam_pl.editing.searches import EvaluationSet, edited_searches
-from flam_pl.retrieval.intervals import Figure, bootstrap
+from flam_pl.editing.evaluation import evaluate_edits
+from flam_pl.editing.kept import MEAN, KeptTraits
+from flam_pl.editing.searches import EditedSearch, EvaluationSet, Searcher
+from flam_pl.retrieval.intervals import Figure, bootstraps
 
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Those that a report shows."""
 
+K = 10
+"""Results among which something is found or kept."""
+
 QUERIES = 300
 """Images that ask, drawn at random: five searches an edit of all would double an evaluation, and
 these give an interval of a few hundredths."""
+
+
+class Moves:
+    """Counts first results that have the wanted class, and how far the query vectors moved."""
+
+    NAMES = ("wanted_first", "cosine_to_query")
+
+    def __init__(self, data: EvaluationSet) -> None:
+        self.data = data
+        self.sums = np.zeros((len(data.queries), len(self.NAMES)))
+        self.counts = np.zeros(len(data.queries))
+
+    def add(self, search: EditedSearch) -> None:
+        """Count what one edit found."""
+        t = self.data.schema.types.index(search.target_type)
+        c = self.data.schema.index(search.target_type, search.target_class)
+        first = search.found[:, 0].cpu().numpy()
+        self.sums[search.numbers, 0] += self.data.labels[first, t] == c
+        self.sums[search.numbers, 1] += search.own_cosines.cpu().numpy()
+        self.counts[search.numbers] += 1
 
 
 @torch.inference_mode()
@@ -32,24 +61,20 @@ def evaluate_strengths(
 
     Returns:
         Strength, as "0.25" -> "wanted_first": share of first results that have the wanted class;
-        "cosine_to_query": mean cosine of the edited query vector with the unedited one. Both with
-        intervals resampled by query image.
+        "cosine_to_query": mean cosine of the edited query vector with the unedited one; "T@10";
+        where there are traits "kept@10", their mean. All with intervals resampled by query image.
     """
     rng = np.random.default_rng(seed)
-    some = np.sort(rng.permutation(data.queries)[:QUERIES])
-    data = replace(data, queries=some)
+    data = replace(data, queries=np.sort(rng.permutation(data.queries)[:QUERIES]))
+    search = Searcher(editor, data, K)
     found = {}
     for strength in strengths:
-        wanted_first, cosine, counts = (np.zeros(len(some)) for _ in range(3))
-        for search in edited_searches(editor, data, 1, strength=strength):
-            t = data.schema.types.index(search.target_type)
-            c = data.schema.index(search.target_type, search.target_class)
-            first = search.found[:, 0].cpu().numpy()
-            wanted_first[search.numbers] += data.labels[first, t] == c
-            cosine[search.numbers] += search.own_cosines.cpu().numpy()
-            counts[search.numbers] += 1
+        moves, traits = Moves(data), KeptTraits(data, [K])
+        results = evaluate_edits(search, data, [K], also=[moves, traits], strength=strength)
+        shares = traits.figures(traits, resamples, seed)
         found[f"{strength:g}"] = {
-            name: bootstrap(total, counts, resamples=resamples, seed=seed)
-            for name, total in (("wanted_first", wanted_first), ("cosine_to_query", cosine))
+            **bootstraps(moves.sums, moves.counts, Moves.NAMES, resamples=resamples, seed=seed),
+            **results.figures(resamples, seed)["all"],
+            **(shares["results"][MEAN] if shares else {}),
         }
     return found

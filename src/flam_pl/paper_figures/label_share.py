@@ -17,18 +17,10 @@ from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.label_share import keep_label_share
 from flam_pl.methods import train_methods
 from flam_pl.pipeline import Run, train_beside
+from flam_pl.reports.found_and_kept import COLORS
 from flam_pl.reports.tables import called
 
 CUTOFFS = (10, 50)
-COLORS = {
-    "no_edit": "#7f7f7f",
-    "arithmetic": "#bcbd22",
-    "flam": "#d62728",
-    "cls_concat": "#1f77b4",
-    "emb_concat": "#17becf",
-    "flam_plus": "#9467bd",
-}
-"""Method -> its line; all that the figure can show."""
 BASELINES = ("cls_concat", "emb_concat")
 """What is trained for each share beside FLAM, unless told otherwise."""
 

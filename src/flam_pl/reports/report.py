@@ -20,7 +20,9 @@ from flam_pl.errors import FlamError
 from flam_pl.files import replace_folder
 from flam_pl.galleries.index import GalleryIndex
 from flam_pl.reports import tables
-from flam_pl.reports.figures import choose_examples, draw_curves, draw_methods, draw_searches
+from flam_pl.reports.figures import choose_examples, draw_curves, draw_methods, draw_searches, save
+from flam_pl.reports.found_and_kept import draw as draw_found_and_kept
+from flam_pl.reports.found_and_kept import has_traits
 from flam_pl.reports.reliability import draw_reliability
 from flam_pl.stages.handoff import STAGES
 
@@ -77,6 +79,9 @@ class Report:
                 draw_methods(picture, catalog, rows, data, sides, of_type[0])
         if self.metrics.get("calibration"):
             draw_reliability(new / "figures" / "reliability.png", self.metrics["calibration"])
+        strength = self.metrics.get("strength")
+        if strength and has_traits(strength):
+            save(draw_found_and_kept([strength]), new / "figures" / "found-and-kept.png")
         for stage in STAGES:
             log = self.run / stage / "logs" / "metrics.csv"
             draw_curves(new / "figures" / f"training-{stage}.png", log, stage)
@@ -114,6 +119,7 @@ def write_pages(folder: Path, metrics: Mapping[str, Any]) -> None:
         sections=tables.sections(metrics, style="html"),
         searches=sorted(p.name for p in folder.glob("figures/edits-*.png")),
         methods=sorted(p.name for p in folder.glob("figures/methods-*.png")),
+        found_and_kept=sorted(p.name for p in folder.glob("figures/found-and-kept*.png")),
         reliability=sorted(p.name for p in folder.glob("figures/reliability*.png")),
         curves=sorted(p.name for p in folder.glob("figures/training-*.png")),
     )

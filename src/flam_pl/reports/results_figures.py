@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from flam_pl.config.methods import TRIED
+from flam_pl.reports.found_and_kept import FOUND, KEPT, has_traits
 from flam_pl.reports.paper_tables import Metrics
-from flam_pl.reports.tables import SURENESS, TITLES
+from flam_pl.reports.tables import SURENESS, TITLES, called
 
 CUTOFFS = (1, 5, 10, 20, 50)
 """k of the tables."""
@@ -76,6 +77,24 @@ def kept_briefly(metrics: Metrics) -> Figures | None:
             if cut_off.endswith(ending)
         }
         for name, of in metrics["kept"].items()
+    }
+
+
+def strength_of_last(metrics: Metrics) -> Figures | None:
+    """Strength -> figures, of the best method."""
+    by_method = metrics.get("strength")
+    return list(by_method.values())[-1] if by_method else by_method
+
+
+def found_and_kept(metrics: Metrics) -> Figures | None:
+    """Method and strength -> T@k and kept@k, where there is anything to keep."""
+    by_method = metrics.get("strength")
+    if by_method is None or not has_traits(by_method):
+        return None if by_method is None else {}
+    return {
+        f"{called(method)}, {strength}": {name: figures[name] for name in (FOUND, KEPT)}
+        for method, of in by_method.items()
+        for strength, figures in of.items()
     }
 
 

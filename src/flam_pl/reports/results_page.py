@@ -8,6 +8,7 @@ from typing import Any
 from tabulate import tabulate
 
 from flam_pl.editing.known_labels import ANY, NEAREST
+from flam_pl.editing.strength import QUERIES
 from flam_pl.reports.results_figures import BRIEF, CUTOFFS
 from flam_pl.reports.table_formats import Part
 from flam_pl.reports.tables import TITLES, called
@@ -21,11 +22,18 @@ ON_THE_PAGE = (
     "pairs",
     "ndcg",
     "kept",
+    "found_and_kept",
     "calibration",
     "concat_settings",
 )
 """Tables that the page of several runs has of each, before the ablation and the label shares; all
 others are in ``runs/<run>/results/results.md``."""
+
+SHOWS = {
+    "found_and_kept": "What is found against what is kept, from the plain search to the whole wish",
+    "labels": "T@k by the share of the labels",
+}
+"""Parts that have a picture, and what it shows."""
 
 INTRODUCTION = """Made by `make results-page` from what `make results` measured: every method is
 trained on the same features and measured by the same code."""
@@ -38,6 +46,9 @@ MEANINGS = (
     "Kept traits: how much of what nobody asked to change is kept. `results` counts all of the "
     f"first {BRIEF}, `hits` those that have the wanted combination; `to no edit`: divided by what "
     "the plain search keeps.",
+    "Strength of a wish: from 0, the plain search, to 1, all that is asked for; of "
+    f"{QUERIES} query images at most. Only at equal T@k does what is kept tell two methods apart; "
+    f"{called('arithmetic_far')}: at .25 it is arithmetic as it is elsewhere.",
     f"{called(NEAREST)}: images with exactly the wanted combination come first, ordered by their "
     f"likeness to the query; {called(ANY)}: in any order. No method knows the labels: a search "
     "that brought all that is wanted first would keep the one by the likeness of the stored "
@@ -47,48 +58,53 @@ MEANINGS = (
 )
 
 
-def run_page(plain: Mapping[str, Any], picture: str | None) -> str:
+def run_page(plain: Mapping[str, Any], pictures: Mapping[str, str]) -> str:
     """``results.md`` of a run: every table.
 
     Args:
         plain: ``results.json``.
-        picture: of the label shares, beside the page.
+        pictures: part -> its picture, beside the page.
     """
     lines = [f"# Results on {plain['dataset']}", "", *bullets([*plain["about"], *MEANINGS])]
+    left = {**pictures}
     for name, part in plain["parts"].items():
-        if picture and name.startswith("labels"):
-            lines += [f"![T@k by the share of the labels]({picture})", ""]
-            picture = None
-        lines += section(Part.from_plain(part), 2)
+        of = "labels" if name.startswith("labels") else name
+        lines += [f"## {part['title']}", "", *picture(of, left), *body(Part.from_plain(part))]
+        left.pop(of, None)  # several tables share that of the labels
     return "\n".join(lines)
 
 
 def joined_page(
-    runs: Sequence[Mapping[str, Any]], pictures: Sequence[str | None], tried: str | None
+    runs: Sequence[Mapping[str, Any]], pictures: Sequence[Mapping[str, str]], tried: str | None
 ) -> str:
     """The page of several runs.
 
     Args:
         runs: ``results.json`` of each.
-        pictures: of each the picture of the label shares, from the page.
+        pictures: of each part -> its picture, from the page.
         tried: what was tried and did not help, in Markdown without a title.
     """
     lines = ["# Results", "", INTRODUCTION, "", *bullets(MEANINGS), *at_a_glance(runs)]
-    for plain, picture in zip(runs, pictures, strict=True):
+    for plain, drawn in zip(runs, pictures, strict=True):
         parts = {name: Part.from_plain(part) for name, part in plain["parts"].items()}
         dataset = plain["dataset"]
         lines += [f"## {dataset}", "", *bullets(plain["about"])]
         for name in ON_THE_PAGE:
-            lines += section(parts[name], 3)
+            lines += [f"### {parts[name].title}", "", *picture(name, drawn), *body(parts[name])]
         lines += [f"### What each step of FLAM+ adds on {dataset}", ""]
         lines += body(parts["ablation"])
-        lines += [f"### How many labels are needed on {dataset}", ""]
-        lines += [f"![T@k by the share of the labels]({picture})", ""] if picture else []
+        lines += [f"### How many labels are needed on {dataset}", "", *picture("labels", drawn)]
         for name in (name for name in parts if name.startswith("labels")):
             lines += section(parts[name], 4)
     if tried:
         lines += ["## What was tried and did not help", "", tried.strip(), ""]
     return "\n".join(lines)
+
+
+def picture(part: str, pictures: Mapping[str, str]) -> list[str]:
+    """The picture of a part, where it has one."""
+    file = pictures.get(part)
+    return [f"![{SHOWS[part]}]({file})", ""] if file else []
 
 
 def at_a_glance(runs: Sequence[Mapping[str, Any]]) -> list[str]:

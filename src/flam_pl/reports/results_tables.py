@@ -13,6 +13,7 @@ from flam_pl.reports.results_figures import (
     Figures,
     at_cutoff,
     calibration,
+    found_and_kept,
     group_of,
     in_order,
     kept_briefly,
@@ -20,6 +21,7 @@ from flam_pl.reports.results_figures import (
     kinds,
     of_group,
     shown,
+    strength_of_last,
     tried_settings,
 )
 from flam_pl.reports.table_formats import Cell, Part
@@ -89,8 +91,9 @@ class RunResults:
                 lambda m: m.get("fir_by_method"),
             ),
             "pairs": self.table("Two edits at once", of_group("fam_pairs", "all")),
-            "strength": self.table(
-                "Strength of a wish", lambda m: m.get("strength"), head="strength"
+            "strength": self.table("Strength of a wish", strength_of_last, head="strength"),
+            "found_and_kept": self.table(
+                "What is found and what is kept, by the strength of the wish", found_and_kept
             ),
             "ndcg": self.table(
                 f"NDCG@{BRIEF}: all attributes, the edited one, the others",

@@ -13,6 +13,7 @@ from flam_pl.editing.known_labels import ANY, NEAREST
 TITLES = {
     "no_edit": "no edit",
     "arithmetic": "arithmetic",
+    "arithmetic_far": "arithmetic, 4 times as far",
     "memory": "linear memory",
     "cls_concat": "Cls-Concat",
     "cls_concat_best": "Cls-Concat (best setting)",
@@ -38,6 +39,12 @@ TITLES = {
     NEAREST: "labels known, nearest first",
 }
 """What the methods are called in tables, in their order there."""
+
+STRENGTH = {
+    "wanted_first": "first result has the wanted class",
+    "cosine_to_query": "cosine to the unedited query",
+}
+"""What two of the figures of each strength are called in tables."""
 
 
 def called(method: str) -> str:
@@ -122,7 +129,8 @@ def _edit_sections(metrics: Mapping[str, Any], style: str) -> list[tuple[str, st
     if metrics.get("fam_pairs"):
         parts.append(_pairs_section(metrics["fam_pairs"], style))
     if metrics.get("strength"):
-        parts.append(_strength_section(metrics["strength"], list(metrics["fam"])[-1], style))
+        *_, (method, strengths) = metrics["strength"].items()
+        parts.append(_strength_section(strengths, method, style))
     if metrics["counterfactual"]:
         parts.append(
             (
@@ -254,12 +262,10 @@ def _pairs_section(fam_pairs: Mapping[str, Any], style: str) -> tuple[str, str, 
 
 def _strength_section(strength: Mapping[str, Any], method: str, style: str) -> tuple[str, str, str]:
     """A row a strength."""
-    body = [
-        [name, cell(of["wanted_first"]), cell(of["cosine_to_query"])]
-        for name, of in strength.items()
-    ]
-    head = ["strength", "first result has the wanted class", "cosine to the unedited query"]
-    count = next(iter(strength.values()))["wanted_first"]["n"]
+    first = next(iter(strength.values()))
+    body = [[name, *(cell(of[figure]) for figure in first)] for name, of in strength.items()]
+    head = ["strength", *(STRENGTH.get(figure, figure) for figure in first)]
+    count = first["wanted_first"]["n"]
     return (
         f"Strength of a wish, {called(method)}",
         f"From 0, the plain search, to 1, all that was asked for: {count} edits each, of query "
