@@ -116,13 +116,13 @@ class ManipulatorConfig:
     teacher_temperature: float = 0.5
     student_temperature: float = 0.05
     scoring: bool = False
-    """Whether results are re-ranked by what the embedders read in them and by their likeness to the
-    query, which the paper does not do; what both weigh beside the cosine is chosen on validation.
-    """
+    """Whether results are re-ranked by what the embedders read in them and by their likeness to
+    what the wish makes of the query, which the paper does not do; what both weigh beside the cosine
+    is chosen on validation."""
     likeness_cost: float = 0.0
     """Share by which there may be more misses on validation, summed over T@1, 5, 20 and 50, for
-    results that are more like the query: of the weights that cost no more, those with the most
-    alike results are kept."""
+    results that are more like what the query would be: of the weights that cost no more, those with
+    the most alike results are kept."""
     with_remaining: bool = True
     """"M" of Table 3; false is "S": only the target type is matched."""
     online_sampling: bool = True

@@ -7,8 +7,8 @@ next should be the likeliest to be right *given that those before it are not*: i
 left open. That is the greedy order of Chen and Karger, "Less is more: probabilistic models for
 retrieving fewer relevant documents" (SIGIR 2006).
 
-And the surer it is that a right one stands there already, the more a result may be like the query
-instead.
+And the surer it is that a right one stands there already, the more a result may be like what the
+query would be instead.
 """
 
 from __future__ import annotations

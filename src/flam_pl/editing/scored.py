@@ -1,4 +1,5 @@
-"""Scoring: the head of a search, re-ranked by what its photos are and by how like the query.
+"""Scoring: the head of a search, re-ranked by what its photos are and by how like they are to what
+the query would be.
 
 Not in the paper. Both are computed from the stored feature, so nothing more is stored a photo.
 """

@@ -27,7 +27,7 @@ TOGETHER = 1024
 """Searches that are ordered at once: a loop over their places costs as much for one edit's few."""
 
 ALIKE = 10
-"""Results whose likeness to the query counts."""
+"""Results whose likeness counts."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Trial:
 
     Attributes:
         misses: share of the edits without a hit among the first k, summed over ``CUTOFFS``.
-        likeness: mean cosine of the first ``ALIKE`` results to the query.
+        likeness: mean cosine of the first ``ALIKE`` results to what the query would be.
     """
 
     weights: Weights
@@ -105,8 +105,8 @@ def measure(order: Tensor, parts: Parts, hits: Tensor) -> tuple[float, float]:
 
 
 def choose(trials: Sequence[Trial], cost: float) -> Weights:
-    """Of the weights that miss hardly more than the best those whose results are most like the
-    query.
+    """Of the weights that miss hardly more than the best those whose results are most like
+    what the query would be.
 
     An edit that finds what is wanted, but forgets the query, is no good answer to "this one, but
     in red". No trait of any image is looked at: the likeness is the stored features' own.
