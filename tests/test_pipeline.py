@@ -77,8 +77,8 @@ def test_report_holds_every_figure_with_its_interval(trained: Path) -> None:
     for of_method in found["fam_pairs"].values():
         assert set(of_method) == pairs and of_method["all"]["T@1"]["n"] == 150
         assert sum(of_method[p]["T@1"]["n"] for p in pairs - {"all"}) == 150
-    assert set(found["strength"]) == {"arithmetic_far", "flam"}
-    for of_method in found["strength"].values():
+    assert set(found["by_strength"]) == {"arithmetic_far", "flam"}
+    for of_method in found["by_strength"].values():
         assert list(of_method) == ["0", "0.25", "0.5", "0.75", "1"]
         assert of_method["0"]["cosine_to_query"]["value"] == pytest.approx(1, abs=1e-5)
         assert 0 < of_method["1"]["kept@10"]["value"] < 1

@@ -31,7 +31,7 @@ from flam_pl.trained import Trained
 NO_EDITS: dict[str, Any] = {
     "fam": {},
     "fam_pairs": {},
-    "strength": {},
+    "by_strength": {},
     "counterfactual": {},
     "classification": {},
     "kept": {},
@@ -47,6 +47,7 @@ BY_STRENGTH = (*BEST_CONCAT, "flam", "flam_plus_unscored", "flam_plus")
 """Methods that are measured at every strength, beside arithmetic."""
 
 FAR = 4
+"""So many times its difference of means arithmetic goes at full strength, there."""
 
 
 def measure_edits(
@@ -96,7 +97,7 @@ def measure_edits(
     return {
         "fam": fam,
         "fam_pairs": fam_pairs,
-        "strength": measure_strengths(trained, data, settings),
+        "by_strength": measure_strengths(trained, data, settings),
         "counterfactual": counterfactual,
         "classification": as_dicts(classified or {}),
         "kept": kept,
@@ -110,8 +111,9 @@ def measure_edits(
 def measure_strengths(
     trained: Trained, data: EvaluationSet, settings: EvaluationConfig
 ) -> dict[str, Any]:
-    """What is found and kept at every strength: method -> strength -> figures. Arithmetic, whose
-    difference of means is short, by up to ``FAR`` times as much."""
+    """What is found and kept at every strength: method -> strength -> figures.
+
+    Arithmetic by up to ``FAR`` times its difference, since once is little: at .25 it is itself."""
     editors = [
         Arithmetic(trained.embedders, FAR, "arithmetic_far"),
         *(editor for editor in trained.editors() if editor.name in BY_STRENGTH),

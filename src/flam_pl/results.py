@@ -100,10 +100,10 @@ def write(folder: Path, results: RunResults) -> Path:
 
 def pictures_of(results: RunResults) -> dict[str, Figure]:
     """Part of the page -> its picture, where there is anything to draw."""
-    strength = [metrics["strength"] for metrics in results.by_seed if metrics.get("strength")]
+    by_strength = [m["by_strength"] for m in results.by_seed if m.get("by_strength")]
     drawn = {}
-    if strength and all(map(has_traits, strength)):
-        drawn["found_and_kept"] = found_and_kept.draw(strength)
+    if by_strength and all(map(has_traits, by_strength)):
+        drawn["found_and_kept"] = found_and_kept.draw(by_strength)
     if results.labels:
         drawn["labels"] = label_share.draw(results.labels)
     return drawn

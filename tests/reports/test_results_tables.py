@@ -70,7 +70,7 @@ def metrics(seed: int = 0, more: bool = True) -> dict[str, Any]:
             "fam_pairs": {
                 name: {g: figures("T") for g in ("all", "shape and color")} for name in METHODS
             },
-            "strength": {
+            "by_strength": {
                 name: {
                     "0.5": {
                         "wanted_first": figure(0.4),

@@ -33,13 +33,13 @@ COLORS = {
 FOUND, KEPT = f"T@{K}", f"kept@{K}"
 
 
-def has_traits(strength: Mapping[str, Any]) -> bool:
+def has_traits(by_strength: Mapping[str, Any]) -> bool:
     """Whether anything was measured that could be kept.
 
     Args:
-        strength: as ``metrics.json`` has it: method -> strength -> figures.
+        by_strength: as ``metrics.json`` has it: method -> strength -> figures.
     """
-    return all(KEPT in figures for of in strength.values() for figures in of.values())
+    return all(KEPT in figures for of in by_strength.values() for figures in of.values())
 
 
 def draw(by_seed: Sequence[Mapping[str, Any]]) -> Figure:

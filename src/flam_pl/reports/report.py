@@ -79,9 +79,9 @@ class Report:
                 draw_methods(picture, catalog, rows, data, sides, of_type[0])
         if self.metrics.get("calibration"):
             draw_reliability(new / "figures" / "reliability.png", self.metrics["calibration"])
-        strength = self.metrics.get("strength")
-        if strength and has_traits(strength):
-            save(draw_found_and_kept([strength]), new / "figures" / "found-and-kept.png")
+        by_strength = self.metrics.get("by_strength")
+        if by_strength and has_traits(by_strength):
+            save(draw_found_and_kept([by_strength]), new / "figures" / "found-and-kept.png")
         for stage in STAGES:
             log = self.run / stage / "logs" / "metrics.csv"
             draw_curves(new / "figures" / f"training-{stage}.png", log, stage)

@@ -82,13 +82,13 @@ def kept_briefly(metrics: Metrics) -> Figures | None:
 
 def strength_of_last(metrics: Metrics) -> Figures | None:
     """Strength -> figures, of the best method."""
-    by_method = metrics.get("strength")
+    by_method = metrics.get("by_strength")
     return list(by_method.values())[-1] if by_method else by_method
 
 
 def found_and_kept(metrics: Metrics) -> Figures | None:
     """Method and strength -> T@k and kept@k, where there is anything to keep."""
-    by_method = metrics.get("strength")
+    by_method = metrics.get("by_strength")
     if by_method is None or not has_traits(by_method):
         return None if by_method is None else {}
     return {

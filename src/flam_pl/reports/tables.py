@@ -128,8 +128,8 @@ def _edit_sections(metrics: Mapping[str, Any], style: str) -> list[tuple[str, st
         parts.append((f"Edits of {group}", "", table))
     if metrics.get("fam_pairs"):
         parts.append(_pairs_section(metrics["fam_pairs"], style))
-    if metrics.get("strength"):
-        *_, (method, strengths) = metrics["strength"].items()
+    if metrics.get("by_strength"):
+        *_, (method, strengths) = metrics["by_strength"].items()
         parts.append(_strength_section(strengths, method, style))
     if metrics["counterfactual"]:
         parts.append(
