@@ -107,7 +107,7 @@ def test_likeness_is_the_cosine_about_the_mean_to_what_the_wish_makes_of_the_que
         changed = world.features[q] - mean + 0.5 * (means[2] - own)
         scores = [
             float(cosines[q, n])
-            + 0.7 * float(F.cosine_similarity(changed, world.features[p] - mean, dim=0))
+            + 0.5 * 0.7 * float(F.cosine_similarity(changed, world.features[p] - mean, dim=0))
             for n, p in enumerate(found[q].tolist())
         ]
         assert order[q].tolist() == np.argsort(scores)[::-1].tolist()

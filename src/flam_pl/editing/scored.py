@@ -7,7 +7,7 @@ Not in the paper. Both are computed from the stored feature, so nothing more is 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -125,8 +125,8 @@ class Scored:
     def order(self, parts: Parts, wishes: Sequence[Wish], places: int) -> Tensor:
         """The new order of the results.
 
-        The agreement weighs as much as the strongest wish: between the plain search, which is in
-        the order of the cosine, and the edit there is a path without a jump.
+        Both weigh as much as the strongest wish: between the plain search, which is in the order of
+        the cosine, and the edit there is a path without a jump.
 
         Args:
             parts: of the other Editor's search with these wishes.
@@ -136,5 +136,6 @@ class Scored:
             Which of the N results comes first, second, ..., ``(Q, N)``.
         """
         strength = max((wish.strength for wish in wishes), default=0)
-        weights = replace(self.weights, agreement=strength * self.weights.agreement)
+        own = self.weights
+        weights = Weights(strength * own.agreement, strength * own.likeness)
         return in_turn(parts, weights, places) if self.in_turn else at_once(parts, weights)

@@ -21,6 +21,8 @@ from flam_pl.reports.found_and_kept import COLORS
 from flam_pl.reports.tables import called
 
 CUTOFFS = (10, 50)
+METHODS = ("no_edit", "arithmetic", "flam", "cls_concat", "emb_concat", "flam_plus")
+"""All that the figure can show."""
 BASELINES = ("cls_concat", "emb_concat")
 """What is trained for each share beside FLAM, unless told otherwise."""
 
@@ -95,7 +97,7 @@ def numbers(
             method: {
                 f"T@{k}": [of[method]["all"][f"T@{k}"] for of in fam.values()] for k in CUTOFFS
             }
-            for method in COLORS
+            for method in METHODS
             if all(method in of for of in fam.values())
         },
     }
