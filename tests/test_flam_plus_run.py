@@ -106,7 +106,7 @@ def test_no_evaluation_image_is_looked_at_when_it_is_measured(plus: Path, tmp_pa
     record = require(folder, "flam_plus")
     embedder = require(folder / "embedder", "embedder")
     embedders = restore_embedders(folder / "embedder", embedder)
-    figures = {n: v for n, v in record.metrics.items() if not n.startswith("weight/")}
+    figures = {n: v for n, v in record.metrics.items() if not n.startswith("weights/")}
     assert figures != record.metrics
     assert keep_weights(run, replace(record, metrics=figures), embedders) == record
     keep_sureness(run, record, embedders)

@@ -16,6 +16,7 @@ from flam_pl.data.datamodule import FlamDataModule
 from flam_pl.datasets.sources import open_catalog
 from flam_pl.editing.evaluation import evaluate_edits
 from flam_pl.editing.scored import Scored
+from flam_pl.editing.sureness import FILE
 from flam_pl.editing.weighing import choose, try_weights
 from flam_pl.methods import keep_weights
 from flam_pl.pipeline import Run, extract
@@ -184,7 +185,7 @@ def test_the_weights_of_every_row_are_those_chosen_on_validation(folder: Path) -
         assert astuple(row.weights) == pytest.approx(astuple(chosen))
     one = trained.records["flam_plus_one_member"]
     own_row = {*weight_keys("flam_plus").values()}
-    assert {name for name in one.metrics if name.startswith("weight/")} == own_row
+    assert {name for name in one.metrics if name.startswith("weights/")} == own_row
 
 
 def test_weights_are_chosen_again_without_training_where_they_are_missing(folder: Path) -> None:
@@ -195,13 +196,16 @@ def test_weights_are_chosen_again_without_training_where_they_are_missing(folder
     *_, whole = trained.editors()
     assert isinstance(whole, Scored)
     assert keep_weights(own, record, whole.embedders) is record  # nothing to choose
-    metrics = {n: v for n, v in record.metrics.items() if not n.startswith("weight/")}
+    metrics = {n: v for n, v in record.metrics.items() if not n.startswith("weights/")}
     without = replace(record, metrics=metrics)
     assert len(metrics) == len(record.metrics) - 8
+    sureness = (place / FILE).read_text()
     try:
         assert keep_weights(own, without, whole.embedders) == record == StageRecord.load(place)
+        assert not (place / FILE).exists()  # it was of results in the order of other weights
     finally:
         record.save(place)
+        (place / FILE).write_text(sureness)
 
 
 def test_the_setting_of_a_concatenation_is_the_best_on_validation(folder: Path, run: Path) -> None:

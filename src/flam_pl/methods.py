@@ -23,7 +23,7 @@ from flam_pl.editing.evaluation import evaluate_edits
 from flam_pl.editing.flam import Flam
 from flam_pl.editing.memory import MemoryEditor
 from flam_pl.editing.scored import Scored
-from flam_pl.editing.sureness import Sureness
+from flam_pl.editing.sureness import FILE, Sureness
 from flam_pl.nets.concat import ConcatClassifiers
 from flam_pl.nets.embedder import Embedders
 from flam_pl.nets.memory import Memory
@@ -122,6 +122,7 @@ def keep_weights(run: Run, record: StageRecord, embedders: Embedders) -> StageRe
         for part, key in weight_keys(row).items()
     }
     record = replace(record, metrics=record.metrics | weights)
+    (folder / FILE).unlink(missing_ok=True)  # how sure results in another order were
     record.save(folder)
     return record
 

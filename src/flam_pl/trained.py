@@ -226,7 +226,8 @@ def plus_rows(embedders: Embedders, manipulator: Manipulator, record: StageRecor
 
 def weight_keys(row: str) -> dict[str, str]:
     """What each of the ``Weights`` of a row is called among the metrics of its manipulator."""
-    return {part.name: f"weight/{row}/{part.name}" for part in fields(Weights)}
+    # "weight/..." in older records weighed the likeness to the query as it is: chosen anew
+    return {part.name: f"weights/{row}/{part.name}" for part in fields(Weights)}
 
 
 def restore_backbone(folder: Path, record: StageRecord) -> tuple[Backbone, Preprocess]:

@@ -69,7 +69,7 @@ def run_page(plain: Mapping[str, Any], pictures: Mapping[str, str]) -> str:
     left = {**pictures}
     for name, part in plain["parts"].items():
         of = "labels" if name.startswith("labels") else name
-        lines += [f"## {part['title']}", "", *picture(of, left), *body(Part.from_plain(part))]
+        lines += section(Part.from_plain(part), 2, picture(of, left))
         left.pop(of, None)  # several tables share that of the labels
     return "\n".join(lines)
 
@@ -90,7 +90,7 @@ def joined_page(
         dataset = plain["dataset"]
         lines += [f"## {dataset}", "", *bullets(plain["about"])]
         for name in ON_THE_PAGE:
-            lines += [f"### {parts[name].title}", "", *picture(name, drawn), *body(parts[name])]
+            lines += section(parts[name], 3, picture(name, drawn))
         lines += [f"### What each step of FLAM+ adds on {dataset}", ""]
         lines += body(parts["ablation"])
         lines += [f"### How many labels are needed on {dataset}", "", *picture("labels", drawn)]
@@ -125,9 +125,9 @@ def at_a_glance(runs: Sequence[Mapping[str, Any]]) -> list[str]:
     return ["## At a glance", "", str(grid), ""]
 
 
-def section(part: Part, level: int) -> list[str]:
-    """A table under its title."""
-    return [f"{'#' * level} {part.title}", "", *body(part)]
+def section(part: Part, level: int, drawn: Sequence[str] = ()) -> list[str]:
+    """A table under its title and its picture."""
+    return [f"{'#' * level} {part.title}", "", *drawn, *body(part)]
 
 
 def body(part: Part) -> list[str]:
