@@ -54,7 +54,7 @@ def choose_scoring(data: FlamDataModule, flam: Flam, cost: float, every_row: boo
     alone, with G but each result by itself, with all; none where no validation search can be made.
 
     Args:
-        cost: share by which there may be more misses for the sake of likeness to the query.
+        cost: what may be lost for the sake of likeness to the query, as ``choose`` takes it.
         every_row: false: only the last.
     """
     if len(data.feature_rows[1]) < 2:

@@ -120,9 +120,9 @@ class ManipulatorConfig:
     what the wish makes of the query, which the paper does not do; what both weigh beside the cosine
     is chosen on validation."""
     likeness_cost: float = 0.0
-    """Share by which there may be more misses on validation, summed over T@1, 5, 20 and 50, for
-    results that are more like what the query would be: of the weights that cost no more, those with
-    the most alike results are kept."""
+    """What may be lost of T@1, 5, 20 and 50 on validation, summed, for results that are more like
+    what the query would be, as a share of the misses or of the hits, whichever are fewer: of the
+    weights that cost no more, those with the most alike results are kept."""
     with_remaining: bool = True
     """"M" of Table 3; false is "S": only the target type is matched."""
     online_sampling: bool = True

@@ -105,15 +105,18 @@ def measure(order: Tensor, parts: Parts, hits: Tensor) -> tuple[float, float]:
 
 
 def choose(trials: Sequence[Trial], cost: float) -> Weights:
-    """Of the weights that miss hardly more than the best those whose results are most like
-    what the query would be.
+    """Of the weights that find hardly less than the best those whose results are most like what
+    the query would be.
 
     An edit that finds what is wanted, but forgets the query, is no good answer to "this one, but
     in red". No trait of any image is looked at: the likeness is the stored features' own.
 
     Args:
-        cost: share by which there may be more misses than with the best weights.
+        cost: what may be lost against the best weights, as a share of their misses or of their
+            hits, whichever are fewer: where most edits miss, a share of the misses would be most
+            of what is found.
     """
     least = min((trial.misses for trial in trials), default=0.0)
-    near = [trial for trial in trials if trial.misses <= (1 + cost) * least]
+    most = least + cost * min(least, len(CUTOFFS) - least)
+    near = [trial for trial in trials if trial.misses <= most]
     return max(near, key=lambda trial: trial.likeness).weights if near else Weights()
