@@ -237,15 +237,25 @@ def test_the_setting_of_a_concatenation_is_the_best_on_validation(folder: Path, 
 
 def test_few_labels_are_set_beside_all(run: Path) -> None:
     shares = results(run)["label_shares"]
-    assert shares["shares"] == [0.2, 1]
-    few = metrics(run / "shares" / "20")
+    assert [of_seed["shares"] for of_seed in shares] == [[0.2, 1], [0.2, 1]]
     found = cells(run, "labels_T@10")
     assert set(found) == {"no edit", "arithmetic", "Cls-Concat", "FLAM", "FLAM+"}
-    counts = [sum(of.values()) for of in shares["labels"]]
+    counts = [sum(of.values()) for of in shares[0]["labels"]]
+    assert [sum(of.values()) for of in shares[1]["labels"]] == counts
     assert list(found["FLAM+"]) == [f"20 % ({counts[0]})", f"100 % ({counts[1]})"]
-    values = [cell["value"] for cell in found["FLAM+"].values()]
-    assert values == [m["fam"]["flam_plus"]["all"]["T@10"]["value"] for m in (few, metrics(run))]
+    seeds = (run, run / "seeds" / "1")
+    few, full = [metrics(seed / "shares" / "20") for seed in seeds], both_seeds(run)
+    for cell, by_seed in zip(found["FLAM+"].values(), (few, full), strict=True):
+        assert cell["values"] == [m["fam"]["flam_plus"]["all"]["T@10"]["value"] for m in by_seed]
     assert (run / "results" / "label_share.png").stat().st_size > 5000
+
+
+def test_each_seed_keeps_other_labels_on_the_same_features(run: Path) -> None:
+    of_seed = [run / "shares" / "20", run / "seeds" / "1" / "shares" / "20"]
+    kept = [json.loads((of / "embedder" / "stage.json").read_text()) for of in of_seed]
+    assert kept[0]["data"] != kept[1]["data"]
+    assert kept[0]["parent"] == kept[1]["parent"]
+    assert not [*run.glob("**/shares/**/features.npy"), *run.glob("seeds/**/features.npy")]
 
 
 def test_a_second_call_trains_and_measures_nothing(

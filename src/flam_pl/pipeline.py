@@ -116,9 +116,10 @@ def train_beside(run: Run, place: str, config: Config, catalog: Catalog | None =
     config = replace(config, run=f"{run.config.name}/{place}")
     catalog = run.catalog if catalog is None else catalog
     data = FlamDataModule(catalog, config, run.data.preprocess)
-    other = Run(config, catalog, data, shared=run.folder)
+    shared = run.shared or run.folder
+    other = Run(config, catalog, data, shared=shared)
     backbone = require(run.backbone_folder, "backbone")
-    extract(other, backbone, run.folder / "features")
+    extract(other, backbone, shared / "features")
     train_manipulator(other, train_embedders(other, backbone))
     return other
 

@@ -63,18 +63,14 @@ def make_results(config: Config, overrides: Sequence[str] = ()) -> str | None:
     run = train(config, overrides)
     train_methods(run)
     by_seed = [run, *(with_seed(run, s) for s in further_seeds(config.seed, settings.seeds))]
-    by_share: dict[float, Run] = {}
+    by_share: list[dict[float, Run]] = []
     if settings.labels and not edits_cannot_be_evaluated(run.catalog):
-        by_share = label_share.train_shares(run, [m for m in OF_SHARES if m in config.methods])
+        of_shares = [m for m in OF_SHARES if m in config.methods]
+        by_share = [label_share.train_shares(of_seed, of_shares) for of_seed in by_seed]
     if not is_first_process():
         return None
     metrics = [metrics_of(of_seed) for of_seed in by_seed]
-    labels = None
-    if by_share:
-        labels = label_share.numbers(
-            {share: metrics_of(of_share)["fam"] for share, of_share in by_share.items()},
-            {share: of_share.catalog for share, of_share in by_share.items()},
-        )
+    labels = [label_share.numbers(of_seed) for of_seed in by_share]
     seeds = [of_seed.config.seed for of_seed in by_seed]
     return str(write(run.folder / "results", RunResults(config.name, seeds, metrics, labels)))
 

@@ -6,15 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
+from numpy.typing import NDArray
 
 from flam_pl.attributes import UNLABELLED
 from flam_pl.config.root import Config
 from flam_pl.data.feature_batches import batches_in_pass
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.label_share import keep_label_share
+from flam_pl.evaluating import measured
 from flam_pl.methods import train_methods
 from flam_pl.pipeline import Run, train_beside
 from flam_pl.reports.found_and_kept import COLORS
@@ -41,15 +44,17 @@ def train_shares(run: Run, methods: Sequence[str] = BASELINES) -> dict[float, Ru
 
 
 def train_share(run: Run, share: float, methods: Sequence[str]) -> Run:
-    """Stages 2 and 3 and the methods, in ``<run>/shares/<percent>``."""
+    """Stages 2 and 3 and the methods, in ``<run>/shares/<percent>``; another seed keeps others of
+    the labels."""
     if share == 1:
         return run
     settings = run.config.data
-    catalog = keep_label_share(run.catalog, share, settings.label_seed)
+    label_seed = settings.label_seed + run.config.seed
+    catalog = keep_label_share(run.catalog, share, label_seed)
     config = with_as_many_steps(run.config, run.catalog, catalog)
     config = replace(
         config,
-        data=replace(settings, label_share=settings.label_share * share),
+        data=replace(settings, label_share=settings.label_share * share, label_seed=label_seed),
         evaluation=replace(config.evaluation, examples=0),
         methods=[*methods],
     )
@@ -81,18 +86,17 @@ def with_as_many_steps(config: Config, full: Catalog, kept: Catalog) -> Config:
     )
 
 
-def numbers(
-    fam: Mapping[float, Mapping[str, Any]], catalogs: Mapping[float, Catalog]
-) -> dict[str, Any]:
-    """T@k with intervals, and the number of labels of each type.
+def numbers(by_share: Mapping[float, Run]) -> dict[str, Any]:
+    """T@k with intervals, and the number of labels of each type; in the first process.
 
     Args:
-        fam: share -> what ``metrics.json`` calls ``fam``: method -> group -> T@k -> figure.
-        catalogs: share -> the catalog that was trained on.
+        by_share: share -> the run on it; what is not measured yet is measured.
     """
+    reports = {share: measured(run) for share, run in by_share.items()}
+    fam = {share: report.metrics["fam"] for share, report in reports.items() if report}
     return {
         "shares": list(fam),
-        "labels": [label_counts(catalogs[share]) for share in fam],
+        "labels": [label_counts(by_share[share].catalog) for share in fam],
         "methods": {
             method: {
                 f"T@{k}": [of[method]["all"][f"T@{k}"] for of in fam.values()] for k in CUTOFFS
@@ -110,24 +114,25 @@ def label_counts(catalog: Catalog) -> dict[str, int]:
     return {name: int(count) for name, count in zip(catalog.schema.types, counts, strict=True)}
 
 
-def draw(found: Mapping[str, Any]) -> Figure:
-    """A panel a cut-off, a line a method over the share on a log axis, with 95 % intervals."""
-    shares = [100 * share for share in found["shares"]]
-    labels = [sum(of_type.values()) for of_type in found["labels"]]
+def draw(by_seed: Sequence[Mapping[str, Any]]) -> Figure:
+    """A panel a cut-off, a line a method over the share on a log axis.
+
+    Args:
+        by_seed: ``numbers`` of each seed. Of several the mean is drawn with the least and the most,
+            of one its 95 % interval.
+    """
+    own = by_seed[0]
+    shares = [100 * share for share in own["shares"]]
+    labels = [sum(of_type.values()) for of_type in own["labels"]]
     ticks = [f"{share:g} %\n{count:,}" for share, count in zip(shares, labels, strict=True)]
     figure, axes = plt.subplots(1, len(CUTOFFS), figsize=(4.6 * len(CUTOFFS), 3.8))
     for axis, k in zip(axes, CUTOFFS, strict=True):
-        for method, by_cutoff in found["methods"].items():
-            figures = by_cutoff[f"T@{k}"]
-            values = [f["value"] for f in figures]
-            around = [
-                [f["value"] - f["low"] for f in figures],
-                [f["high"] - f["value"] for f in figures],
-            ]
+        for method in own["methods"]:
+            values, low, high = spread([found["methods"][method][f"T@{k}"] for found in by_seed])
             axis.errorbar(
                 shares,
                 values,
-                around,
+                [values - low, high - values],
                 color=COLORS[method],
                 label=called(method),
                 lw=2.2 if method in ("flam", "flam_plus") else 1.4,
@@ -146,3 +151,18 @@ def draw(found: Mapping[str, Any]) -> Figure:
     axes[0].legend(fontsize=8)
     figure.tight_layout()
     return figure
+
+
+def spread(
+    by_seed: Sequence[Sequence[Mapping[str, float]]],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Of each share the mean over the seeds, the least and the most; of one seed its interval.
+
+    Args:
+        by_seed: of each seed, of each share {"value", "low", "high"}.
+    """
+    values = np.array([[figure["value"] for figure in of_seed] for of_seed in by_seed])
+    if len(values) > 1:
+        return values.mean(axis=0), values.min(axis=0), values.max(axis=0)
+    low, high = ([figure[end] for figure in by_seed[0]] for end in ("low", "high"))
+    return values[0], np.array(low), np.array(high)

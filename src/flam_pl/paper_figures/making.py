@@ -15,7 +15,6 @@ from flam_pl.config.root import Config
 from flam_pl.datasets.inspection import edits_cannot_be_evaluated
 from flam_pl.editing.flam import Flam
 from flam_pl.editing.searches import EvaluationSet
-from flam_pl.evaluating import measured
 from flam_pl.files import write_text
 from flam_pl.methods import train_methods
 from flam_pl.paper_figures import convergence, label_share, searches, spaces
@@ -128,10 +127,5 @@ def draw_convergence(run: Run) -> Drawn | None:
 
 def draw_label_share(by_share: Mapping[float, Run]) -> Drawn:
     """T@k against the share of labels, measuring what is not measured yet."""
-    fam = {}
-    for share, run in by_share.items():
-        report = measured(run)
-        assert report is not None  # the first process measures
-        fam[share] = report.metrics["fam"]
-    found = label_share.numbers(fam, {share: run.catalog for share, run in by_share.items()})
-    return label_share.draw(found), found
+    found = label_share.numbers(by_share)
+    return label_share.draw([found]), found

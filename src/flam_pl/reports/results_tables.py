@@ -39,13 +39,13 @@ class RunResults:
     Attributes:
         seeds: the run's own, then the further ones.
         by_seed: ``metrics.json`` of each.
-        labels: what ``paper_figures.label_share`` found of the run's own seed, or None.
+        labels: what ``paper_figures.label_share`` found of each seed; empty: not measured.
     """
 
     run: str
     seeds: Sequence[int]
     by_seed: Sequence[Metrics]
-    labels: Mapping[str, Any] | None = None
+    labels: Sequence[Mapping[str, Any]] = ()
 
     @property
     def dataset(self) -> str:
@@ -203,26 +203,36 @@ class RunResults:
         return Part(title, ["setting", *map(called, columns)], rows, kept)
 
     def label_shares(self) -> dict[str, Part]:
-        """T@k by the share of the training labels that are kept, of the run's own seed."""
+        """T@k by the share of the training labels that are kept; each seed keeps others."""
         title = "T@{k} by the share of the training labels"
         if not self.labels:
             return {"labels": Part(title.format(k="k"), ["method"], [], [NOT_MEASURED])}
-        counts = [sum(of_type.values()) for of_type in self.labels["labels"]]
+        own = self.labels[0]
+        counts = [sum(of_type.values()) for of_type in own["labels"]]
         columns = [
             f"{100 * share:g} % ({count:,})"
-            for share, count in zip(self.labels["shares"], counts, strict=True)
+            for share, count in zip(own["shares"], counts, strict=True)
         ]
-        by_method = self.labels["methods"]
+        by_method = own["methods"]
         names = next(iter(by_method.values()))
         return {
             f"labels_{name}": Part(
                 title.format(k=name.removeprefix("T@")),
                 ["method", *columns],
                 [
-                    (called(m), [Cell.measured([figure]) for figure in by_method[m][name]])
+                    (
+                        called(m),
+                        [
+                            self.cell([found["methods"][m][name][i] for found in self.labels])
+                            for i in range(len(columns))
+                        ],
+                    )
                     for m in in_order(by_method)
                 ],
-                ["In brackets the number of labels, all types together."],
+                [
+                    "In brackets the number of labels, all types together; each seed keeps others "
+                    "of them."
+                ],
             )
             for name in names
         }
@@ -235,7 +245,7 @@ class RunResults:
             "seeds": list(self.seeds),
             "about": self.about(),
             "parts": {name: part.plain() for name, part in self.parts().items()},
-            "label_shares": self.labels,
+            "label_shares": list(self.labels),
         }
 
 
