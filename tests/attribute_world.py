@@ -88,4 +88,4 @@ def store_of(features: np.ndarray) -> FeatureStore:
     """A store in memory, as if it had been opened."""
     rows, dimension = features.shape
     manifest = Manifest("none", "none", "none", rows, dimension, str(features.dtype))
-    return FeatureStore(Path("/nowhere"), features, manifest)
+    return FeatureStore(Path("/nowhere"), features, manifest, "none")

@@ -101,7 +101,7 @@ def test_no_evaluation_image_is_looked_at_when_it_is_measured(plus: Path, tmp_pa
     before = (folder / FILE).read_text()
     vectors = run.data.features.rows(np.arange(len(run.catalog))).numpy().copy()
     vectors[run.catalog.rows(split="evaluation")] = 7.0
-    run.data._store = FeatureStore(tmp_path, vectors, run.data.features.manifest)
+    run.data._store = FeatureStore(tmp_path, vectors, run.data.features.manifest, "other")
     (folder / FILE).unlink()
     record = require(folder, "flam_plus")
     embedder = require(folder / "embedder", "embedder")

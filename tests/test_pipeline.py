@@ -17,7 +17,7 @@ from flam_pl.datasets.wardrobe.garment import KEPT_TRAITS
 from flam_pl.editing.editor import Editor
 from flam_pl.galleries.index import GalleryIndex
 from flam_pl.stages import whitening
-from tiny_run import settings
+from tiny_run import QUICKER, settings
 
 METHODS = {"no_edit", "arithmetic", "cls_concat", "emb_concat", "memory", "flam_s_adv", "flam"}
 
@@ -184,6 +184,22 @@ def test_a_changed_image_is_noticed(trained: Path, tmp_path: Path) -> None:
     # the backbone's training set changed with it: it is trained again, then extracted again
     assert main(["train-backbone", *settings(folder)]) == 0
     assert not np.array_equal(np.load(store), before)
+
+
+def test_photos_with_other_times_are_extracted_again_and_train_nothing_on_the_same_features(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frozen = ("backbone.max_epochs=0", "backbone.whitening=0.5", *QUICKER)
+    assert main(["train-flam", *settings(tmp_path, frozen)]) == 0
+    assert "training for" in capsys.readouterr().out
+    checkpoints = {path: path.read_bytes() for path in tmp_path.rglob("best.ckpt")}
+    for image in (tmp_path / "wardrobe" / "images").rglob("*.jpg"):
+        os.utime(image, (1, 1))
+    assert main(["train-flam", *settings(tmp_path, frozen)]) == 0
+    said = capsys.readouterr().out
+    assert "features: extracted" in said and "changed since the extraction: images" in said
+    assert "training for" not in said
+    assert {path: path.read_bytes() for path in checkpoints} == checkpoints
 
 
 @pytest.mark.parametrize(

@@ -178,7 +178,7 @@ def measured_from(run: Run, trained: Trained) -> str:
         weights=[
             [asdict(e.weights), e.in_turn] for e in trained.editors() if isinstance(e, Scored)
         ],
-        features=run.data.features.manifest.fingerprint(),
+        features=run.data.features.content,
         labels=run.catalog.label_fingerprint(),
         traits={name: codes.tolist() for name, codes in trait_codes(run.catalog).items()},
         gallery=run.catalog.gallery,

@@ -82,7 +82,7 @@ class Run:
     def feature_inputs(self) -> dict[str, str | int]:
         """The same for a stage that trains on features: a frozen backbone's checkpoint stays the
         same when images or preprocessing change, its features do not."""
-        return self.inputs | {"features": self.data.features.manifest.fingerprint()}
+        return self.inputs | {"features": self.data.features.content}
 
     def restart_chance(self) -> None:
         """The same random numbers for a stage, whether the ones before it were trained just now."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import resource
@@ -83,6 +84,23 @@ def test_what_was_written_is_read_back(dtype: str, tmp_path: Path) -> None:
     assert np.array_equal(rows.numpy(), expected) and np.abs(expected).max() > 1
     assert not (tmp_path / "shards").exists()
     assert sorted(os.listdir(tmp_path)) == ["features"]
+
+
+def test_the_content_is_that_of_the_rows_whoever_wrote_them(tmp_path: Path) -> None:
+    one = store_at(tmp_path / "one" / "features")
+    content = opened(tmp_path / "one" / "features", one).content
+    rows = np.load(tmp_path / "one" / "features" / "features.npy")
+    assert content == hashlib.sha256(rows.tobytes()).hexdigest()
+
+    copied = replace(one, images="c" * 64)  # the same photos, with other times
+    write_shards(
+        tmp_path / "shards", features(10), [[[3, 1, 9]], [[0, 2, 4], [5, 6, 7, 8]]], one.dtype
+    )
+    publish(tmp_path / "shards", tmp_path / "two", copied)
+    assert opened(tmp_path / "two", copied).content == content
+
+    other = store_at(tmp_path / "three" / "features", seed=1)
+    assert opened(tmp_path / "three" / "features", other).content != content
 
 
 @settings(max_examples=25)
@@ -196,7 +214,7 @@ def test_nothing_there_is_said_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{", b"[]", b'{"rows": 3}', b'{"unknown": 1}', b"\xff\xfe"]
+    "content", [b"", b"{", b"[]", b"3", b'{"rows": 3}', b'{"unknown": 1}', b"\xff\xfe"]
 )
 def test_a_damaged_manifest_is_not_opened(content: bytes, tmp_path: Path) -> None:
     made = store_at(tmp_path / "features")

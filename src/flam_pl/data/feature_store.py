@@ -22,7 +22,7 @@ from torch import Tensor
 from flam_pl.errors import FlamError
 from flam_pl.files import replace_folder
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -38,10 +38,6 @@ class Manifest:
     dimension: int
     dtype: str
     format: int = FORMAT
-
-    def fingerprint(self) -> str:
-        """SHA-256 of all fields: what a stage trained on these features depends on."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
     def differences(self, other: Manifest) -> list[str]:
         """Fields that differ, each as ``field: mine, not theirs``."""
@@ -61,8 +57,12 @@ def _short(value: object) -> str:
 class FeatureStore:
     """Read side: rows by index, from the memory map."""
 
-    def __init__(self, folder: Path, array: np.ndarray, manifest: Manifest) -> None:
-        self.folder, self.manifest = folder, manifest
+    def __init__(self, folder: Path, array: np.ndarray, manifest: Manifest, content: str) -> None:
+        """Args:
+        content: SHA-256 of the rows, what a stage trained on them depends on: photos that were
+            merely copied are extracted again, to the same features, and train nothing.
+        """
+        self.folder, self.manifest, self.content = folder, manifest, content
         self._array = array
 
     def __len__(self) -> int:
@@ -81,18 +81,20 @@ class FeatureStore:
     def open(cls, folder: Path, wanted: Manifest) -> FeatureStore | str:
         """The store, or one line that says why there is none that fits ``wanted``."""
         try:
-            found = Manifest(**json.loads((folder / "manifest.json").read_text()))
+            stored = json.loads((folder / "manifest.json").read_text())
+            content = stored.pop("content", "")
+            found = Manifest(**stored)
             array = np.load(folder / "features.npy", mmap_mode="r")
         except FileNotFoundError:
             return "not extracted yet"
-        except (OSError, EOFError, ValueError, TypeError) as error:
+        except (OSError, EOFError, ValueError, TypeError, AttributeError) as error:
             return f"{folder} is damaged ({error})"
         differences = wanted.differences(found)
         if differences:
             return "changed since the extraction: " + "; ".join(differences)
         if array.shape != (wanted.rows, wanted.dimension) or str(array.dtype) != wanted.dtype:
             return f"{folder}/features.npy is {array.dtype} {array.shape}, unlike its manifest"
-        return cls(folder, array, found)
+        return cls(folder, array, found, content)
 
 
 @contextmanager
@@ -153,17 +155,22 @@ def publish(shards: Path, folder: Path, manifest: Manifest) -> None:
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(parents=True)
         try:
-            _merge(shards, new / "features.npy", manifest)
-            (new / "manifest.json").write_text(json.dumps(asdict(manifest), indent=1))
+            content = _merge(shards, new / "features.npy", manifest)
+            stored = asdict(manifest) | {"content": content}
+            (new / "manifest.json").write_text(json.dumps(stored, indent=1))
             replace_folder(new, folder)
         finally:
             shutil.rmtree(new, ignore_errors=True)
     shutil.rmtree(shards, ignore_errors=True)
 
 
-def _merge(shards: Path, target: Path, manifest: Manifest) -> None:
-    """Rows in catalog order from all shards, written front to back."""
-    parts, order = [], []
+def _merge(shards: Path, target: Path, manifest: Manifest) -> str:
+    """Rows in catalog order from all shards, written front to back.
+
+    Returns:
+        SHA-256 of the rows.
+    """
+    parts, order, content = [], [], hashlib.sha256()
     for number, path in enumerate(sorted(shards.glob("shard-*.index.npy"))):
         index = np.load(path)
         raw = path.with_name(path.name.replace(".index.npy", ".bin"))
@@ -211,5 +218,7 @@ def _merge(shards: Path, target: Path, manifest: Manifest) -> None:
                     "backbone.lr; or use backbone.dtype=float32."
                 )
             out.write(block.tobytes())
+            content.update(block.tobytes())
         out.flush()
         os.fsync(out.fileno())
+    return content.hexdigest()
