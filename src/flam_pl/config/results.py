@@ -30,7 +30,8 @@ class ResultsConfig:
     concat_settings: ConcatGrid = field(default_factory=ConcatGrid)
     """Of ``cls_concat_best`` and ``emb_concat_best``: the best T@10 on validation is kept."""
     labels: bool = True
-    """Whether stages 2 and 3 and the main methods are also trained on ``figures.shares``."""
+    """Whether stages 2 and 3 and the main methods are also trained on ``figures.shares``, by
+    each seed on labels of its own."""
     page: list[str] = field(default_factory=list)
     """Folders of runs whose results are joined into one page; nothing is trained or measured."""
     page_file: str = "docs/results.md"
