@@ -124,6 +124,8 @@ def draw(by_seed: Sequence[Mapping[str, Any]]) -> Figure:
     own = by_seed[0]
     shares = [100 * share for share in own["shares"]]
     labels = [sum(of_type.values()) for of_type in own["labels"]]
+    seeds = len(by_seed)
+    around = f"mean, least and most of {seeds} seeds" if seeds > 1 else "95 % interval"
     ticks = [f"{share:g} %\n{count:,}" for share, count in zip(shares, labels, strict=True)]
     figure, axes = plt.subplots(1, len(CUTOFFS), figsize=(4.6 * len(CUTOFFS), 3.8))
     for axis, k in zip(axes, CUTOFFS, strict=True):
@@ -145,7 +147,7 @@ def draw(by_seed: Sequence[Mapping[str, Any]]) -> Figure:
         axis.xaxis.set_minor_locator(NullLocator())
         axis.set_xticks(shares, ticks)
         axis.set_xlabel("training labels kept, and their number")
-        axis.set_ylabel(f"T@{k}")
+        axis.set_ylabel(f"T@{k} ({around})")
         axis.set_ylim(bottom=0)
         axis.grid(alpha=0.25)
     axes[0].legend(fontsize=8)
