@@ -65,9 +65,14 @@ class Run:
         return self.config.folder
 
     @property
+    def source(self) -> Path:
+        """Of the run whose backbone and features these are: its own folder or the one it shares."""
+        return self.shared or self.folder
+
+    @property
     def backbone_folder(self) -> Path:
-        """Of stage 1, the run's own or the one that it shares."""
-        return (self.shared or self.folder) / "backbone"
+        """Of stage 1."""
+        return self.source / "backbone"
 
     @property
     def inputs(self) -> dict[str, str | int]:
@@ -116,10 +121,9 @@ def train_beside(run: Run, place: str, config: Config, catalog: Catalog | None =
     config = replace(config, run=f"{run.config.name}/{place}")
     catalog = run.catalog if catalog is None else catalog
     data = FlamDataModule(catalog, config, run.data.preprocess)
-    shared = run.shared or run.folder
-    other = Run(config, catalog, data, shared=shared)
+    other = Run(config, catalog, data, shared=run.source)
     backbone = require(run.backbone_folder, "backbone")
-    extract(other, backbone, shared / "features")
+    extract(other, backbone, run.source / "features")
     train_manipulator(other, train_embedders(other, backbone))
     return other
 

@@ -23,7 +23,7 @@ from flam_pl.editing.searches import EvaluationSet
 from flam_pl.editing.wishes import Wish
 from flam_pl.nets.embedder import Embedders
 from flam_pl.paper_figures import convergence, spaces
-from flam_pl.paper_figures.label_share import with_as_many_steps
+from flam_pl.paper_figures.label_share import spread, with_as_many_steps
 
 HEAD = "epoch,step,train/g_cycle,val/T@10,val/T@50,val/cosine_edited,val/cosine_recovered,"
 LOG = f"""{HEAD}val/no_edit/T@10,val/no_edit/T@50
@@ -178,3 +178,16 @@ def test_fewer_labels_are_trained_on_for_as_many_steps() -> None:
     assert fewer.embedder.max_epochs == round(embedder * 20 / 3)
     assert fewer.concat.max_epochs == 4 * concat
     assert with_as_many_steps(config, labelled(2000), labelled(2000)) == config
+
+
+def test_label_shares_of_several_seeds_show_their_range_and_of_one_its_interval() -> None:
+    of_seeds = [
+        [{"value": 0.2, "low": 0.1, "high": 0.6}, {"value": 0.5, "low": 0.4, "high": 0.6}],
+        [{"value": 0.3, "low": 0.2, "high": 0.4}, {"value": 0.1, "low": 0.0, "high": 0.2}],
+        [{"value": 0.7, "low": 0.6, "high": 0.8}, {"value": 0.9, "low": 0.8, "high": 1.0}],
+    ]
+    values, low, high = spread(of_seeds)
+    assert values == pytest.approx([0.4, 0.5])
+    assert low.tolist() == [0.2, 0.1] and high.tolist() == [0.7, 0.9]
+    values, low, high = spread(of_seeds[:1])
+    assert [values.tolist(), low.tolist(), high.tolist()] == [[0.2, 0.5], [0.1, 0.4], [0.6, 0.6]]

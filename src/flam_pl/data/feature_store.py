@@ -217,8 +217,9 @@ def _merge(shards: Path, target: Path, manifest: Manifest) -> str:
                     f"{manifest.dtype}). The backbone diverged: train it with a smaller "
                     "backbone.lr; or use backbone.dtype=float32."
                 )
-            out.write(block.tobytes())
-            content.update(block.tobytes())
+            written = block.tobytes()
+            out.write(written)
+            content.update(written)
         out.flush()
         os.fsync(out.fileno())
     return content.hexdigest()

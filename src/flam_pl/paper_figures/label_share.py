@@ -17,11 +17,11 @@ from flam_pl.config.root import Config
 from flam_pl.data.feature_batches import batches_in_pass
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.label_share import keep_label_share
-from flam_pl.evaluating import measured
 from flam_pl.methods import train_methods
 from flam_pl.pipeline import Run, train_beside
 from flam_pl.reports.found_and_kept import COLORS
 from flam_pl.reports.tables import called
+from flam_pl.reproduction import metrics_of
 
 CUTOFFS = (10, 50)
 METHODS = ("no_edit", "arithmetic", "flam", "cls_concat", "emb_concat", "flam_plus")
@@ -92,17 +92,14 @@ def numbers(by_share: Mapping[float, Run]) -> dict[str, Any]:
     Args:
         by_share: share -> the run on it; what is not measured yet is measured.
     """
-    reports = {share: measured(run) for share, run in by_share.items()}
-    fam = {share: report.metrics["fam"] for share, report in reports.items() if report}
+    fam = [metrics_of(run)["fam"] for run in by_share.values()]
     return {
-        "shares": list(fam),
-        "labels": [label_counts(by_share[share].catalog) for share in fam],
+        "shares": list(by_share),
+        "labels": [label_counts(run.catalog) for run in by_share.values()],
         "methods": {
-            method: {
-                f"T@{k}": [of[method]["all"][f"T@{k}"] for of in fam.values()] for k in CUTOFFS
-            }
+            method: {f"T@{k}": [of[method]["all"][f"T@{k}"] for of in fam] for k in CUTOFFS}
             for method in METHODS
-            if all(method in of for of in fam.values())
+            if all(method in of for of in fam)
         },
     }
 
