@@ -30,6 +30,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "measuring",
         "evaluating",
         "searching",
+        "scoring",
         "methods",
         "reproduction",
         "results",

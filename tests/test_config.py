@@ -14,14 +14,13 @@ from omegaconf import OmegaConf
 from flam_pl.config.checks import check
 from flam_pl.config.data import TableData, WardrobeData
 from flam_pl.config.loading import (
-    changes_of,
     config_folder,
-    has_choice,
     load_config,
     load_run_config,
+    method_config,
     save_config,
 )
-from flam_pl.config.methods import ABLATIONS, IN_TABLE_3, PLUS_ABLATIONS
+from flam_pl.config.methods import ABLATIONS, IN_TABLE_3, METHODS, OVERRIDES
 from flam_pl.config.root import Config, to_plain
 from flam_pl.config.stages import BackboneConfig
 from flam_pl.errors import ConfigError, FlamError
@@ -41,7 +40,7 @@ def the_shipped_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_there_is_a_choice_in_every_group() -> None:
     groups = {choice.split("=")[0] for choice in CHOICES}
-    assert groups >= {"data", "backbone", "embedder", "manipulator", "trainer", "logger"}
+    assert groups >= {"data", "backbone", "embedder", "manipulator", "scoring", "trainer", "logger"}
 
 
 def test_the_defaults_are_complete(defaults: Config) -> None:
@@ -143,14 +142,19 @@ def test_a_text_setting_can_be_null_empty_or_quoted_by_hand() -> None:
 
 def test_a_run_called_by_a_number_is_found_again(tmp_path: Path) -> None:
     given = [f"runs_dir={tmp_path}", "run=2024_11_24", "data.train_items=7"]
-    save_config(load_config(given), given)
+    save_config(load_config(given))
     assert (tmp_path / "2024_11_24" / "config.yaml").is_file()
     found, own = load_run_config(given[:2])
     assert found.run == "2024_11_24" and own and found.data == load_config(given).data
 
 
+def settings_of(config: Config) -> Config:
+    """Without the command line that they come from."""
+    return replace(config, overrides=[])
+
+
 def test_an_ablation_is_the_paper_s_recipe_without_what_its_row_lacks(defaults: Config) -> None:
-    """Table 3: S, adv | M | M, adv; the file is read both as a choice and as a change."""
+    """Table 3: S, adv | M | M, adv; the file is read both as a choice and as a method's."""
     lacks = {
         "flam_s_adv": {"with_remaining": False, "online_sampling": False},
         "flam_m": {"adversarial_weight": 0.0, "online_sampling": False},
@@ -158,50 +162,96 @@ def test_an_ablation_is_the_paper_s_recipe_without_what_its_row_lacks(defaults: 
     }
     assert set(lacks) == set(ABLATIONS)
     for name, changes in lacks.items():
-        assert changes_of("manipulator", name) == changes
-        chosen = load_config([f"manipulator={name}"]).manipulator
-        assert chosen == replace(defaults.manipulator, **changes)
+        expected = replace(defaults.manipulator, **changes)
+        of_method = method_config(defaults, name)
+        assert settings_of(of_method) == replace(defaults, manipulator=expected)
+        assert load_config([f"manipulator={name}"]).manipulator == expected
         assert load_config([f"experiment={name}"]).methods == [name]
-    assert load_config(["experiment=flam_m_os_adv"]) == replace(defaults, methods=[])
+    whole = settings_of(load_config(["experiment=flam_m_os_adv"]))
+    assert whole == replace(defaults, methods=[])
     assert {*load_config(["experiment=table3"]).methods} == {*IN_TABLE_3} - {"flam_plus"}
 
 
-def test_a_step_of_flam_plus_that_is_taken_back_leaves_the_others(defaults: Config) -> None:
-    """As a choice and as a change: its file starts from that of FLAM+."""
-    back = {
-        "flam_plus_one_member": ("embedder", {"members": 1}),
-        "flam_plus_triplet": ("embedder", {"loss": "triplet", "self_training": 0.0}),
-        "flam_plus_labels_alone": ("embedder", {"self_training": 0.0}),
-        "flam_plus_less_noise": ("embedder", {"noise": defaults.embedder.noise}),
-        "flam_plus_working_dim": ("embedder", {"working_dim": defaults.embedder.working_dim}),
-        "flam_plus_adversarial": (
-            "manipulator",
-            {
-                name: getattr(defaults.manipulator, name)
-                for name in (
-                    "adversarial_weight",
-                    "matching_weight",
-                    "cycle_weight",
-                    "distillation_weight",
-                )
-            },
-        ),
-        "flam_plus_both": (
-            "manipulator",
-            {
-                name: getattr(defaults.manipulator, name)
-                for name in ("adversarial_weight", "matching_weight", "cycle_weight")
-            },
-        ),
-    }
-    assert set(back) == set(PLUS_ABLATIONS)
-    for name, (group, changes) in back.items():
-        plus = changes_of(group, "flam_plus")
-        assert changes_of(group, name) == plus | changes != plus
-        chosen = getattr(load_config([f"{group}={name}"]), group)
-        assert chosen == replace(getattr(defaults, group), **plus | changes)
-        others = {"embedder", "manipulator"} - {group}
-        assert not any(has_choice(other, name) for other in others)
+# --- settings of the methods of a run
+
+PARTS = ("embedder", "manipulator")
+
+
+def test_every_method_that_chooses_settings_can_be_trained() -> None:
+    assert {*OVERRIDES} <= {*METHODS} and {*ABLATIONS} < {*OVERRIDES}
+    for chosen in OVERRIDES.values():
+        assert all(choice in CHOICES for choice in chosen)
+
+
+def test_flam_plus_is_its_two_files_over_the_defaults(defaults: Config) -> None:
+    of_method = method_config(defaults, "flam_plus")
+    written = [OmegaConf.load(CONF / group / "flam_plus.yaml") for group in PARTS]
+    for group, own in zip(PARTS, written, strict=True):
+        assert own.pop("defaults") == ["paper", "_self_"]
+        assert (
+            getattr(of_method, group)
+            == replace(getattr(defaults, group), **own)
+            != getattr(defaults, group)
+        )
+    same = {group: getattr(defaults, group) for group in PARTS}
+    assert settings_of(replace(of_method, **same)) == defaults
+
+
+def test_what_the_user_writes_reaches_the_methods(defaults: Config) -> None:
+    """A value wins over the method's file, and over that of an experiment."""
+    plain = method_config(defaults, "flam_plus")
+    given = ["embedder.members=5", "manipulator.max_epochs=10"]
+    config = load_config(given)
+    assert config.overrides == given
+    assert (config.embedder.members, config.manipulator.max_epochs) == (5, 10)
+    found = method_config(config, "flam_plus")
+    assert found.embedder == replace(plain.embedder, members=5)
+    assert found.manipulator == replace(plain.manipulator, max_epochs=10)
+    assert plain.embedder.members != 5 and plain.manipulator.max_epochs != 10
+    assert method_config(config, "flam_m").manipulator.max_epochs == 10
+    assert not method_config(config, "flam_m").manipulator.online_sampling
+
+
+def test_an_experiment_reaches_the_methods(defaults: Config) -> None:
+    quick = load_config(["experiment=quick"])
+    found, plain = (method_config(of, "flam_plus") for of in (quick, defaults))
+    assert quick.embedder.max_epochs != defaults.embedder.max_epochs
+    assert found.embedder == replace(plain.embedder, max_epochs=quick.embedder.max_epochs)
+    of_quick = {n: getattr(quick.manipulator, n) for n in ("max_epochs", "batch_size")}
+    assert found.manipulator == replace(plain.manipulator, **of_quick) != plain.manipulator
+    both = load_config(["experiment=quick", "embedder.max_epochs=7"])
+    assert method_config(both, "flam_plus").embedder.max_epochs == 7
+
+
+def test_a_choice_of_the_run_is_not_one_of_the_method() -> None:
+    """The paper's embedders for the run, the better ones for the method, whatever is written."""
+    for given in (
+        ["experiment=paper"],
+        ["embedder=paper", "manipulator=flam_s_adv"],
+        ["embedder=flam_plus"],
+        ["scoring=cosine", "data=table", "data.root=/photos.csv"],
+    ):
+        config = load_config([*given, "seed=4"])
+        found = method_config(config, "flam_plus")
+        assert found.embedder.loss == "softmax" and found.embedder.members > 1
+        assert found.manipulator.distillation_weight > 0 and found.manipulator.with_remaining
+        assert (found.seed, found.data, found.scoring) == (4, config.data, config.scoring)
+        assert method_config(config, "cls_concat") == config  # it chooses nothing
+
+
+@pytest.mark.parametrize("given", ["overrides=[seed=3]", "overrides=[]", "overrides=null"])
+def test_the_command_line_itself_is_no_setting(given: str) -> None:
+    with pytest.raises(ConfigError, match="overrides is no setting"):
+        load_config([given])
+
+
+def test_the_scoring_can_be_chosen_and_its_weights_be_set(defaults: Config) -> None:
+    assert defaults.scoring.posteriors
+    assert defaults.scoring.target is defaults.scoring.others is defaults.scoring.moved is None
+    assert not load_config(["scoring=cosine"]).scoring.posteriors
+    assert not load_config(["experiment=paper"]).scoring.posteriors
+    set_to = load_config(["scoring.target=0.5", "scoring.moved=0"]).scoring
+    assert (set_to.target, set_to.others, set_to.moved) == (0.5, None, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -209,8 +259,6 @@ def test_a_step_of_flam_plus_that_is_taken_back_leaves_the_others(defaults: Conf
     [
         ("results.methods=[flam]", "results.methods"),
         ("results.seeds=[-1]", "results.seeds"),
-        ("results.concat_settings.noise=[]", "results.concat_settings.noise"),
-        ("results.concat_settings.working_dim=[0]", "results.concat_settings.working_dim"),
         ("concat.working_dim=0", "concat.working_dim"),
         ("concat.working_dim=all", "concat.working_dim"),
     ],
@@ -312,7 +360,12 @@ def defaults() -> Config:
         ({"evaluation.pairs": -1}, ["evaluation.pairs is -1", "0 or more"]),
         ({"evaluation.seed": -1}, ["evaluation.seed is -1", "0 or more"]),
         ({"concat.max_epochs": 0}, ["concat.max_epochs is 0", "1 or more"]),
-        ({"memory.steps_per_epoch": 0}, ["memory.steps_per_epoch"]),
+        ({"scoring.target": -0.1}, ["scoring.target is -0.1", "0 or more"]),
+        ({"scoring.others": -1.0}, ["scoring.others"]),
+        ({"scoring.moved": -1.0}, ["scoring.moved"]),
+        ({"manipulator.teacher_target": -1.0}, ["manipulator.teacher_target is -1.0"]),
+        ({"manipulator.teacher_others": -1.0}, ["manipulator.teacher_others"]),
+        ({"manipulator.teacher_moved": -1.0}, ["manipulator.teacher_moved"]),
         ({"evaluation.ks": []}, ["evaluation.ks"]),
         ({"evaluation.ks": [5, 0]}, ["evaluation.ks"]),
         ({"tables.which": []}, ["tables.which"]),
@@ -328,7 +381,6 @@ def defaults() -> Config:
         ({"data.label_seed": -1}, ["data.label_seed"]),
         ({"embedder.loss": "hinge"}, ["embedder.loss is 'hinge'", "triplet, softmax"]),
         ({"embedder.self_training": -1.0}, ["embedder.self_training is -1.0"]),
-        ({"manipulator.likeness_cost": 1.0}, ["manipulator.likeness_cost is 1.0"]),
         # a pair that contradicts itself: both are named
         ({"embedder.self_training": 1.0}, ["embedder.self_training", "embedder.loss", "triplet"]),
         (
@@ -400,7 +452,7 @@ def trained(folder: Path, *overrides: str) -> list[str]:
     """A run at ``folder``, as the training command leaves it; what names it again."""
     where = ["run=mine", f"runs_dir={folder}"]
     given = [*overrides, *where]
-    save_config(load_config(given), given)
+    save_config(load_config(given))
     return where
 
 
@@ -418,6 +470,15 @@ def test_the_written_settings_are_the_run_s(tmp_path: Path) -> None:
     trained(tmp_path, "seed=7")
     written = OmegaConf.load(tmp_path / "mine" / "config.yaml")
     assert written.seed == 7 and written.data.name == "wardrobe"
+    assert written.overrides[0] == "seed=7"
+
+
+def test_a_run_s_settings_reach_its_methods_again(tmp_path: Path) -> None:
+    where = trained(tmp_path, "embedder.members=5", "seed=7")
+    config, _ = load_run_config([*where, "manipulator.max_epochs=9"])
+    found = method_config(config, "flam_plus")
+    assert (found.embedder.members, found.manipulator.max_epochs, found.seed) == (5, 9, 7)
+    assert found.embedder.loss == "softmax" and found.folder == config.folder
 
 
 @pytest.mark.parametrize(

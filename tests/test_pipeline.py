@@ -13,13 +13,18 @@ import pytest
 import torch
 
 from flam_pl.__main__ import main
-from flam_pl.datasets.wardrobe.garment import KEPT_TRAITS
-from flam_pl.editing.editor import Editor
+from flam_pl.datasets.wardrobe.garment import KEPT_TRAITS, SCHEMA
+from flam_pl.editing.vectors import SearchVectors
 from flam_pl.galleries.index import GalleryIndex
+from flam_pl.reports.tables import called
 from flam_pl.stages import whitening
 from tiny_run import QUICKER, settings
 
-METHODS = {"no_edit", "arithmetic", "cls_concat", "emb_concat", "memory", "flam_s_adv", "flam"}
+METHODS = {"no_edit", "arithmetic", "cls_concat", "emb_concat", "flam_s_adv", "flam"}
+ROWS = {*METHODS, *(f"{name}+posteriors" for name in METHODS), "filter"}
+"""Every row of the tables: each method by the cosine alone, and scored by the run's classifiers;
+the filter. A search that knows the labels stands beside them."""
+KS = (1, 5, 10, 20, 50, 100)
 
 
 def metrics(report: Path) -> dict:
@@ -29,59 +34,80 @@ def metrics(report: Path) -> dict:
 def test_report_holds_every_figure_with_its_interval(trained: Path) -> None:
     report = trained / "runs" / "wardrobe" / "report"
     found = metrics(report)
-    assert set(found["fam"]) == METHODS
-    # a search that knows the labels stands beside them
-    assert set(found["counterfactual"]) == {*found["fam"], "labels_known"}
-    assert set(found["kept"]) == {*found["fam"], "labels_known", "labels_known_any"}
+    for part in ("fam", "macro", "counterfactual", "kept", "ndcg"):
+        assert set(found[part]) == {*ROWS, "labels_known"}
+        assert list(found[part])[-1] == "labels_known"
+        # what searches stands last of what can be searched with
+        assert list(found[part])[-2] == found["best"] == found["scoring"]["best"]
     for k in (1, 5, 20):
         known, plain = (found["counterfactual"][m][f"CF@{k}"] for m in ("labels_known", "no_edit"))
         assert known["value"] > plain["value"]  # in the same order, less what is not wanted
     for of_method in found["fam"].values():
         assert set(of_method) == {"all", "shape", "color", "pattern"}
         for figures in of_method.values():
-            assert list(figures) == ["T@1", "T@5", "T@10", "T@20", "T@50", "T@100"]
-            for figure in figures.values():
-                assert 0 <= figure["low"] <= figure["value"] <= figure["high"] <= 1
-                assert figure["n"] > 0
+            assert list(figures) == [
+                f"{name}@{k}" for name in ("T", "P", "as_it_was", "worth") for k in KS
+            ]
+            for name, figure in figures.items():
+                assert 0 <= figure["low"] <= figure["high"] <= 1 and 0 <= figure["value"] <= 1
+                assert figure["n"] == figures["T@1"]["n"] > 0
+                assert name.startswith("worth") or figure["low"] <= figure["value"]
+    for of_method in found["macro"].values():
+        assert list(of_method) == [f"T@{k}" for k in KS]
+        assert of_method["T@1"]["n"] == found["edits"]["evaluated"]
+    known = found["fam"]["labels_known"]["all"]
+    assert known["T@1"]["value"] == known["P@1"]["value"] == 1
+    assert known["worth@1"]["value"] == pytest.approx(1)
+    # scoring finds more photos of the wanted class than the cosine alone
     for method in METHODS:
-        for measure in ("results", "hits"):
-            for ending in ("", "_to_no_edit"):
-                of_traits = found["kept"][method][measure + ending]
-                assert list(of_traits) == ["mean", *KEPT_TRAITS]
-                assert of_traits["mean"].keys() == found["kept"]["flam"][measure]["mean"].keys()
-        ndcg = found["ndcg"][method]
+        plain, scored = (found["fam"][m]["all"] for m in (method, f"{method}+posteriors"))
+        assert scored["P@10"]["value"] > plain["P@10"]["value"]
+        assert found["fir_by_method"][f"{method}+posteriors"] == found["fir_by_method"][method]
+        tail = sum(len(classes) for classes in SCHEMA.classes.values())
+        dimensions = [found["dimensions"][m] for m in (method, f"{method}+posteriors")]
+        assert dimensions[1] == dimensions[0] + tail
+    for row in ROWS:
+        of_traits = found["kept"][row]
+        assert list(of_traits) == ["mean", *KEPT_TRAITS]
+        for figures in of_traits.values():
+            assert list(figures) == [f"kept_of_wanted@{k}" for k in KS]
+        ndcg = found["ndcg"][row]
         assert list(ndcg) == ["all", "target", "other"]
         for figures in ndcg.values():
-            assert list(figures) == [
-                "NDCG@1",
-                "NDCG@5",
-                "NDCG@10",
-                "NDCG@20",
-                "NDCG@50",
-                "NDCG@100",
-            ]
+            assert list(figures) == [f"NDCG@{k}" for k in KS]
             assert all(0 < figure["value"] <= 1 for figure in figures.values())
             assert figures["NDCG@1"]["n"] == found["edits"]["evaluated"]
     # the plain search keeps the other attributes better than it finds the wanted one
     plain = found["ndcg"]["no_edit"]
     assert plain["other"]["NDCG@1"]["value"] > plain["target"]["NDCG@1"]["value"]
-    assert {f["value"] for f in found["kept"]["no_edit"]["results_to_no_edit"]["fit"].values()} == {
-        1
-    }
     # the types together are all edits
     counts = [found["fam"]["flam"][t]["T@1"]["n"] for t in ("shape", "color", "pattern")]
     assert sum(counts) == found["fam"]["flam"]["all"]["T@1"]["n"] == found["edits"]["evaluated"]
     assert found["edits"]["impossible"] > 0
     pairs = {"all", "shape + color", "shape + pattern", "color + pattern"}
-    assert set(found["fam_pairs"]) == METHODS
+    assert set(found["fam_pairs"]) == ROWS
     for of_method in found["fam_pairs"].values():
         assert set(of_method) == pairs and of_method["all"]["T@1"]["n"] == 150
         assert sum(of_method[p]["T@1"]["n"] for p in pairs - {"all"}) == 150
-    assert set(found["by_strength"]) == {"arithmetic_far", "flam"}
+    # each method by the cosine alone, and what searches
+    assert set(found["by_strength"]) == {*METHODS, found["best"]} - {"no_edit"}
     for of_method in found["by_strength"].values():
         assert list(of_method) == ["0", "0.25", "0.5", "0.75", "1"]
         assert of_method["0"]["cosine_to_query"]["value"] == pytest.approx(1, abs=1e-5)
-        assert 0 < of_method["1"]["kept@10"]["value"] < 1
+        assert list(of_method["1"]) == [
+            "wanted_first", "cosine_to_query", "T@10", "P@10", "as_it_was@10", "worth@10",
+        ]  # fmt: skip
+    # without an edit all search alike, where the gallery vectors are the stored features
+    asked = {name: of["0"]["T@10"] for name, of in found["by_strength"].items()}
+    assert asked["arithmetic"] == asked["flam"] == asked["flam_s_adv"]
+    depths = [f"{m}+posteriors" for m in METHODS if m != "flam_s_adv"]
+    assert set(found["by_depth"]) == {*depths}
+    for name, of_row in found["by_depth"].items():
+        assert list(of_row) == ["50", "100", "all"]  # as many as there are photos
+        for k in ("T@1", "T@50", "P@10"):
+            assert of_row["all"][k]["value"] == found["fam"][name]["all"][k]["value"]
+    assert set(found["fam_ratio"]) == {"cls_concat", "emb_concat"}
+    assert set(found["fam_change"]) == {found["best"]}
     assert found["fir"]["R@1"]["n"] == 60  # 30 evaluation items x 2 consumer photos
     assert {"backbone", "features", "embedder", "manipulator"} <= set(found["seconds"])
     assert torch.__version__.startswith(found["versions"]["torch"])
@@ -92,16 +118,21 @@ def test_report_holds_every_figure_with_its_interval(trained: Path) -> None:
         "edits-color",
         "edits-pattern",
         "methods-color",
-        "found-and-kept",
+        "precision-and-hits",
         "training-manipulator",
     ):
         assert (report / "figures" / f"{picture}.png").stat().st_size > 1000
         assert f"figures/{picture}.png" in page
     assert "http" not in page  # shown without a network
     tables = (report / "tables.md").read_text()
-    assert "no edit" in tables and "## Kept traits, hits only\n" in tables
-    assert "## NDCG, target attribute\n" in tables
-    for words in ("no edit", "## Two edits at once", "## Strength of a wish, FLAM"):
+    for words in (
+        "no edit",
+        "## Kept traits\n",
+        "## NDCG, target attribute\n",
+        "## Two edits at once",
+        "## Candidates\n",
+        f"## Strength of a wish, {called(found['best'])}\n",
+    ):
         assert words in tables
 
 
@@ -132,7 +163,7 @@ def test_a_second_run_trains_and_extracts_nothing(
     assert len(before) == 5
     assert main(["train-flam", *settings(trained)]) == 0
     said = capsys.readouterr().out
-    assert said.count("up to date, nothing to train") == 7
+    assert said.count("up to date, nothing to train") == 6
     assert "nothing to extract" in said
     assert {p: p.stat().st_mtime_ns for p in before} == before
 
@@ -145,15 +176,15 @@ def test_evaluate_repeats_the_run_s_own_figures(
     indexed: list[str] = []
 
     class Counted(GalleryIndex):
-        def __init__(self, editor: Editor, features: torch.Tensor) -> None:
+        def __init__(self, editor: SearchVectors, features: torch.Tensor) -> None:
             indexed.append(editor.name)
             super().__init__(editor, features)
 
     monkeypatch.setattr("flam_pl.reports.report.GalleryIndex", Counted)
     assert main(["evaluate", f"runs_dir={trained}/runs"]) == 0
     assert metrics(run / "report")["fam"] == before["fam"]
-    # once each, for all pictures
-    assert indexed == ["no_edit", "arithmetic", "cls_concat", "emb_concat", "flam"]
+    # once each, for all pictures; what searches last
+    assert indexed == ["no_edit", "arithmetic", "cls_concat", "emb_concat", "flam", before["best"]]
 
 
 def test_another_catalogue_is_evaluated_whole_and_beside(trained: Path, tmp_path: Path) -> None:
@@ -167,7 +198,8 @@ def test_another_catalogue_is_evaluated_whole_and_beside(trained: Path, tmp_path
     found = metrics(run / "report-other")
     assert found["queries"]["edited"] == 2 + 12 * 4 + 30 * 4
     assert found["queries"]["gallery"] == found["queries"]["edited"] + (12 + 30) * 2
-    assert set(found["fam"]) == METHODS
+    assert set(found["fam"]) == {*ROWS, "labels_known"}
+    assert found["scoring"] == metrics(run / "report")["scoring"]  # nothing is chosen there
     assert (run / "report" / "metrics.json").read_bytes() == before
 
 

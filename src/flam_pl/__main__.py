@@ -42,7 +42,7 @@ def train_backbone(overrides: Sequence[str]) -> None:
     from flam_pl import pipeline
     from flam_pl.config.loading import load_config
 
-    run, net = pipeline.open_run(load_config(overrides), overrides)
+    run, net = pipeline.open_run(load_config(overrides))
     record = pipeline.train_backbone(run, net)
     pipeline.extract(run, record, run.folder / "features")
     for name, value in record.metrics.items():
@@ -56,7 +56,7 @@ def train_flam(overrides: Sequence[str]) -> None:
     from flam_pl.methods import train_methods
     from flam_pl.pipeline import train
 
-    run = train(load_config(overrides), overrides)
+    run = train(load_config(overrides))
     train_methods(run)
     show(measure(run))
 
@@ -92,7 +92,7 @@ def tables(overrides: Sequence[str]) -> None:
     from flam_pl.config.loading import load_config
     from flam_pl.reproduction import make_tables
 
-    written = make_tables(load_config(overrides), overrides)
+    written = make_tables(load_config(overrides))
     if written is not None:
         print(written)
 
@@ -102,7 +102,7 @@ def figures(overrides: Sequence[str]) -> None:
     from flam_pl.config.loading import load_config
     from flam_pl.paper_figures.making import make_figures
 
-    for picture in make_figures(load_config(overrides), overrides):
+    for picture in make_figures(load_config(overrides)):
         print(picture)
 
 
@@ -111,7 +111,7 @@ def results(overrides: Sequence[str]) -> None:
     from flam_pl.config.loading import load_config
     from flam_pl.results import make_results
 
-    written = make_results(load_config(overrides), overrides)
+    written = make_results(load_config(overrides))
     if written is not None:
         print(f"results: {written}")
 

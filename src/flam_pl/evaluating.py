@@ -8,6 +8,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from omegaconf import OmegaConf
 
@@ -19,7 +20,6 @@ from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.inspection import check_usable, edits_cannot_be_evaluated
 from flam_pl.datasets.sources import open_catalog
 from flam_pl.datasets.traits import trait_codes
-from flam_pl.editing.scored import Scored
 from flam_pl.editing.searches import EvaluationSet
 from flam_pl.errors import ConfigError
 from flam_pl.measuring import NO_EDITS, measure_edits, measure_instances
@@ -132,6 +132,9 @@ def measure(run: Run, trained: Trained | None = None) -> Report | None:
         say(f"{catalog.name}: {without_edits}. Only the instance search is measured.")
     rows = catalog.rows(split="evaluation", dense=True)
     data = EvaluationSet.of(catalog, run.data.features, rows).to(device)
+    photos = np.flatnonzero((catalog.table["view"] == 0).to_numpy(bool))
+    photos = np.intersect1d(catalog.rows(split="evaluation"), photos)
+    counterfactual = EvaluationSet.of(catalog, run.data.features, photos).to(device)
     fir, unfindable, dimensions = measure_instances(run, trained, device)
     manipulator = trained.records["manipulator"].metrics
     metrics = {
@@ -139,7 +142,13 @@ def measure(run: Run, trained: Trained | None = None) -> Report | None:
         "notes": [*catalog.notes, *([without_edits] if without_edits else [])],
         "fir": fir["no_edit"],
         "fir_by_method": fir,
-        **({**NO_EDITS} if without_edits else measure_edits(trained, data, settings)),
+        "best": trained.best.name,
+        "scoring": asdict(trained.scoring),
+        **(
+            {**NO_EDITS}
+            if without_edits
+            else measure_edits(trained, data, counterfactual, settings)
+        ),
         "dimensions": dimensions,
         "queries": {
             "edited": len(data.queries),
@@ -166,7 +175,7 @@ def measure(run: Run, trained: Trained | None = None) -> Report | None:
         "inputs": measured_from(run, trained),
     }
     report = Report(folder=report_folder(config), run=config.folder, metrics=metrics)
-    report.write(catalog, rows, data, trained.editors(), settings.examples)
+    report.write(catalog, rows, data, trained.rows(), settings.examples)
     log_report(config, report, trained.records)
     return report
 
@@ -175,9 +184,7 @@ def measured_from(run: Run, trained: Trained) -> str:
     """SHA-256 over what the figures depend on: equal inputs need no second evaluation."""
     return inputs_hash(
         checkpoints={name: record.checkpoint for name, record in trained.records.items()},
-        weights=[
-            [asdict(e.weights), e.in_turn] for e in trained.editors() if isinstance(e, Scored)
-        ],
+        scoring=asdict(trained.scoring),
         features=run.data.features.content,
         labels=run.catalog.label_fingerprint(),
         traits={name: codes.tolist() for name, codes in trait_codes(run.catalog).items()},

@@ -9,19 +9,19 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from flam_pl.config.methods import BEST_CONCAT
+from flam_pl.config.methods import CONCAT
 from flam_pl.config.root import EvaluationConfig
-from flam_pl.editing.baselines import Arithmetic
 from flam_pl.editing.classification import evaluate_classification
 from flam_pl.editing.comparison import PairedShares
+from flam_pl.editing.counterfactuals import CounterfactualEdits, evaluate_counterfactuals
 from flam_pl.editing.evaluation import EditResults, evaluate_edits, evaluate_instances
 from flam_pl.editing.kept import KeptTraits
-from flam_pl.editing.known_labels import ANY, NEAREST, KnownLabels
+from flam_pl.editing.known_labels import NEAREST, KnownLabels
 from flam_pl.editing.ndcg import AttributeNDCG
 from flam_pl.editing.outcomes import Outcomes
 from flam_pl.editing.pairs import draw_double_edits, evaluate_double_edits
-from flam_pl.editing.scored import Scored
-from flam_pl.editing.searches import EvaluationSet
+from flam_pl.editing.precision import Precision
+from flam_pl.editing.searches import EvaluationSet, Searcher
 from flam_pl.editing.strength import evaluate_strengths
 from flam_pl.pipeline import Run
 from flam_pl.reports.reliability import measure_sureness
@@ -30,8 +30,10 @@ from flam_pl.trained import Trained
 
 NO_EDITS: dict[str, Any] = {
     "fam": {},
+    "macro": {},
     "fam_pairs": {},
     "by_strength": {},
+    "by_depth": {},
     "counterfactual": {},
     "classification": {},
     "kept": {},
@@ -43,66 +45,65 @@ NO_EDITS: dict[str, Any] = {
 }
 """What a report says of edits where none can be evaluated."""
 
-BY_STRENGTH = (*BEST_CONCAT, "flam", "flam_plus_unscored", "flam_plus")
-"""Methods that are measured at every strength, beside arithmetic."""
+DEPTHS = (50, 100, 200, 500)
+"""Photos that are scored by the whole vectors: so many, the nearest by the feature; and all."""
 
-FAR = 4
-"""So many times its difference of means arithmetic goes at full strength, there."""
+OF_DEPTH = ("no_edit", "arithmetic", "flam", "flam_plus", *CONCAT)
+"""Methods whose ``+posteriors`` row is also measured at each depth."""
 
 
 def measure_edits(
-    trained: Trained, data: EvaluationSet, settings: EvaluationConfig
+    trained: Trained,
+    data: EvaluationSet,
+    counterfactual: EvaluationSet,
+    settings: EvaluationConfig,
 ) -> dict[str, Any]:
-    """The parts of the metrics that are about edits: those of ``NO_EDITS``."""
-    fam: dict[str, Any] = {}
-    fam_pairs: dict[str, Any] = {}
-    counterfactual: dict[str, Any] = {}
-    kept: dict[str, Any] = {}
-    ndcg: dict[str, Any] = {}
-    unedited: KeptTraits | None = None
+    """The parts of the metrics that are about edits: those of ``NO_EDITS``.
+
+    Args:
+        data: photos with all labels.
+        counterfactual: photos among which counterfactuals are looked for.
+    """
+    found: dict[str, Any] = {name: {} for name in ("fam", "macro", "fam_pairs", "kept", "ndcg")}
     by_method: dict[str, EditResults] = {}
     chance = (settings.resamples, settings.seed)
     double = draw_double_edits(data, settings.pairs, settings.seed)
-    for editor in trained.editors():
+    precision: Precision | None = None
+    oracle = KnownLabels(data, max(settings.ks))
+    searchers = {row.name: Searcher(row, data, max(settings.ks)) for row in trained.rows()}
+    for name, searcher in {**searchers, NEAREST: oracle}.items():
         traits, ranks = KeptTraits(data, settings.ks), AttributeNDCG(data, settings.ks)
+        precision = Precision(data, settings.ks, like=precision)
         results = evaluate_edits(
-            editor,
+            searcher,
             data,
             settings.ks,
-            partial(tqdm, desc=f"edits: {editor.name}", leave=False),
-            also=[traits, ranks],
+            partial(tqdm, desc=f"edits: {name}", leave=False),
+            also=[traits, ranks, precision],
         )
-        by_method[editor.name] = results
-        unedited = unedited or traits  # the first method is the plain search
-        if data.traits:
-            shares = traits.figures(unedited, *chance)
-            kept[editor.name] = {measure: as_dicts(of) for measure, of in shares.items()}
-        ndcg[editor.name] = as_dicts(ranks.figures(*chance))
-        fam[editor.name] = as_dicts(results.figures(*chance))
-        if len(results.counterfactual[0]):
-            found = results.counterfactual_figures(*chance)
-            counterfactual |= as_dicts({editor.name: found})
+        shares, of_results = results.figures(*chance), precision.figures(*chance)
+        found["fam"][name] = as_dicts({g: shares[g] | of_results[g] for g in shares})
+        macro = results.macro_figures(*chance)
+        found["macro"][name] = {k: figure.to_dict() for k, figure in macro.items()}
+        found["kept"][name] = as_dicts(traits.figures(*chance))
+        found["ndcg"][name] = as_dicts(ranks.figures(*chance))
+        if searcher is oracle:
+            break
+        by_method[name] = results
         if len(double):
-            progress = partial(tqdm, desc=f"double edits: {editor.name}", leave=False)
-            pairs = evaluate_double_edits(editor, data, double, settings.ks, progress)
-            fam_pairs[editor.name] = as_dicts(pairs.figures(*chance))
-    if unedited:
-        kept_knowing, counterfactual_knowing = measure_known_labels(data, unedited, settings)
-        kept |= kept_knowing
-        counterfactual |= counterfactual_knowing
+            progress = partial(tqdm, desc=f"double edits: {name}", leave=False)
+            pairs = evaluate_double_edits(searcher, data, double, settings.ks, progress)
+            found["fam_pairs"][name] = as_dicts(pairs.figures(*chance))
     # which edits count is the same for all
     classified = trained.classifiers and evaluate_classification(
         trained.classifiers, trained.flam, data, results.asked, *chance
     )
-    return {
-        "fam": fam,
-        "fam_pairs": fam_pairs,
+    return found | {
         "by_strength": measure_strengths(trained, data, settings),
-        "counterfactual": counterfactual,
+        "by_depth": measure_depths(trained, data, settings),
+        "counterfactual": measure_counterfactuals(trained, counterfactual, settings),
         "classification": as_dicts(classified or {}),
-        "kept": kept,
-        "ndcg": ndcg,
-        **measure_comparison(by_method, *chance),
+        **measure_comparison(by_method, trained.scoring.best, *chance),
         "edits": {"evaluated": results.evaluated, "impossible": results.impossible},
         "calibration": measure_calibration(trained, data, settings),
     }
@@ -111,55 +112,63 @@ def measure_edits(
 def measure_strengths(
     trained: Trained, data: EvaluationSet, settings: EvaluationConfig
 ) -> dict[str, Any]:
-    """What is found and kept at every strength: method -> strength -> figures.
-
-    Arithmetic by up to ``FAR`` times its difference, since once is little: at .25 it is itself."""
-    editors = [
-        Arithmetic(trained.embedders, FAR, "arithmetic_far"),
-        *(editor for editor in trained.editors() if editor.name in BY_STRENGTH),
-    ]
+    """What is found at every strength: method -> strength -> figures; the best row, and each method
+    by the cosine alone."""
     chance = (settings.resamples, settings.seed)
-    return {editor.name: as_dicts(evaluate_strengths(editor, data, *chance)) for editor in editors}
+    rows = [row for row in trained.rows() if row.posteriors is None and row.name != "no_edit"]
+    rows += [trained.best] if trained.best.posteriors else []
+    return {row.name: as_dicts(evaluate_strengths(row, data, *chance)) for row in rows}
 
 
-def measure_known_labels(
-    data: EvaluationSet, unedited: KeptTraits, settings: EvaluationConfig
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Kept traits and CF@k of results in the order of the true labels: how much a search keeps that
-    brings all that is wanted first, the most alike of it first or any. Of CF@k only the former."""
-    chance = (settings.resamples, settings.seed)
-    kept: dict[str, Any] = {}
-    counterfactual: dict[str, Any] = {}
-    for name, seed in ((ANY, settings.seed), (NEAREST, None)):
-        if not data.traits and (name == ANY or not (data.original >= 0).any()):
+def measure_depths(
+    trained: Trained, data: EvaluationSet, settings: EvaluationConfig
+) -> dict[str, Any]:
+    """What is found where only the nearest photos by the feature are scored: row -> depth ->
+    "T@1", "T@50", "P@10"."""
+    chance, found = (settings.resamples, settings.seed), {}
+    wanted = {f"{name}+posteriors" for name in OF_DEPTH}
+    for row in trained.rows():
+        if row.name not in wanted:
             continue
-        traits = KeptTraits(data, settings.ks)
-        results = evaluate_edits(
-            KnownLabels(data, max(settings.ks), seed),
-            data,
-            settings.ks,
-            partial(tqdm, desc=f"edits: {name}", leave=False),
-            also=[traits],
-        )
-        if data.traits:
-            shares = traits.figures(unedited, *chance)
-            kept[name] = {measure: as_dicts(of) for measure, of in shares.items()}
-        if name == NEAREST and len(results.counterfactual[0]):
-            counterfactual = as_dicts({name: results.counterfactual_figures(*chance)})
-    return kept, counterfactual
+        of_row = {}
+        for depth in (*DEPTHS, None):
+            if depth is not None and depth >= len(data.labels) - 1:
+                continue
+            precision = Precision(data, [10])
+            searcher = Searcher(row, data, 50, candidates=depth)
+            results = evaluate_edits(searcher, data, [1, 50], also=[precision])
+            of_row[str(depth or "all")] = {
+                **results.figures(*chance)["all"],
+                "P@10": precision.figures(*chance)["all"]["P@10"],
+            }
+        found[row.name] = as_dicts(of_row)
+    return found
+
+
+def measure_counterfactuals(
+    trained: Trained, data: EvaluationSet, settings: EvaluationConfig
+) -> dict[str, Any]:
+    """CF@k of every row and of a search that knows the labels; empty where no photo has one."""
+    edits = CounterfactualEdits.of(data)
+    if not len(edits):
+        return {}
+    depth, chance = max(settings.ks), (settings.resamples, settings.seed)
+    rows = {row.name: Searcher(row, data, depth) for row in trained.rows()}
+    rows[NEAREST] = KnownLabels(data, depth)
+    return as_dicts(
+        {
+            name: evaluate_counterfactuals(search, data, edits, depth).figures(settings.ks, *chance)
+            for name, search in rows.items()
+        }
+    )
 
 
 def measure_comparison(
-    by_method: Mapping[str, EditResults], resamples: int, seed: int
+    by_method: Mapping[str, EditResults], best: str, resamples: int, seed: int
 ) -> dict[str, dict[str, Any]]:
-    """T@k divided by that of the paper's upper bound, and minus that of the better recipe: each
+    """T@k divided by that of the paper's upper bound, and minus that of the row that searches: each
     reference that was trained -> method -> figures."""
-    divided, minus = (
-        [name for name in names if name in by_method]
-        for names in ((*BEST_CONCAT.values(), *BEST_CONCAT), ("flam_plus",))
-    )
-    if not divided + minus:
-        return {"fam_ratio": {}, "fam_change": {}}
+    divided, minus = ([n for n in names if n in by_method] for names in (CONCAT, (best,)))
     paired = PairedShares(by_method, resamples, seed)
     return {
         "fam_ratio": {name: as_dicts(paired.divided_by(name)) for name in divided},
@@ -170,11 +179,11 @@ def measure_comparison(
 def measure_calibration(
     trained: Trained, data: EvaluationSet, settings: EvaluationConfig
 ) -> dict[str, Any]:
-    """Whether what the last method says of its searches comes true; empty where it says nothing."""
-    editor = trained.editors()[-1]
-    if trained.sureness is None or not isinstance(editor, Scored):
+    """Whether what is said of the searches comes true; empty where nothing is said."""
+    if trained.sureness is None:
         return {}
-    outcomes = Outcomes.of(editor, data, partial(tqdm, desc="edits: how sure", leave=False))
+    progress = partial(tqdm, desc="edits: how sure", leave=False)
+    outcomes = Outcomes.of(trained.best, trained.posteriors, data, progress)
     return measure_sureness(trained.sureness, outcomes, settings.resamples, settings.seed)
 
 
@@ -199,10 +208,12 @@ def measure_instances(
     )
     stored, unfindable = measure_in(features)
     figures, dimensions = {}, {}
-    for editor in trained.editors():
-        vectors = editor.represent(features)
-        figures[editor.name] = stored if vectors is features else measure_in(vectors)[0]
-        dimensions[editor.name] = vectors.shape[1]
+    for row in trained.rows():
+        # without an edit the tail of a query is zero: the head alone is searched
+        vectors = row.editor.represent(features)
+        figures[row.name] = stored if vectors is features else measure_in(vectors)[0]
+        tail = sum(row.posteriors.schema.sizes) if row.posteriors else 0
+        dimensions[row.name] = vectors.shape[1] + tail
     return as_dicts(figures), unfindable, dimensions
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -18,8 +17,9 @@ import pytorch_lightning as pl
 from torch import Tensor
 
 from flam_pl.config.loading import save_config
+from flam_pl.config.pooling import LEVELS
 from flam_pl.config.root import Config, to_plain
-from flam_pl.config.stages import BackboneConfig
+from flam_pl.config.stages import BackboneConfig, EmbedderConfig, ManipulatorConfig
 from flam_pl.data.datamodule import FlamDataModule
 from flam_pl.data.images import Preprocess
 from flam_pl.datasets.catalog import Catalog
@@ -94,14 +94,13 @@ class Run:
         pl.seed_everything(self.config.seed, workers=True, verbose=False)
 
 
-def train(config: Config, overrides: Sequence[str] = (), catalog: Catalog | None = None) -> Run:
+def train(config: Config, catalog: Catalog | None = None) -> Run:
     """All three stages.
 
     Args:
-        overrides: the command's own settings, kept for commands that come back to the run.
         catalog: the data set where it was read before, without what cannot be used.
     """
-    run, net = open_run(config, overrides, catalog)
+    run, net = open_run(config, catalog)
     backbone = train_backbone(run, net)
     extract(run, backbone, run.folder / "features")
     embedders = train_embedders(run, backbone)
@@ -128,9 +127,7 @@ def train_beside(run: Run, place: str, config: Config, catalog: Catalog | None =
     return other
 
 
-def open_run(
-    config: Config, overrides: Sequence[str] = (), catalog: Catalog | None = None
-) -> tuple[Run, Backbone]:
+def open_run(config: Config, catalog: Catalog | None = None) -> tuple[Run, Backbone]:
     """Read the data set, leave out what cannot be used, build the backbone, open the folder."""
     pl.seed_everything(config.seed, workers=True, verbose=False)
     started = time.monotonic()
@@ -143,7 +140,7 @@ def open_run(
     preprocess = Preprocess(settings.image_size, settings.fit)
     if is_first_process():
         write_text(config.folder / "split.csv", split_csv(catalog))
-        save_config(config, overrides)
+        save_config(config)
     run = Run(config, catalog, FlamDataModule(catalog, config, preprocess))
     run.seconds["data"] = round(time.monotonic() - started, 1)
     return run, net
@@ -213,11 +210,17 @@ def train_backbone(run: Run, net: Backbone) -> StageRecord:
 
 def network(settings: BackboneConfig) -> dict[str, Any]:
     """What kind of network it is; its weights fit no other."""
+    levels = {
+        "levels": settings.levels,
+        "levels_weight": settings.levels_weight,
+        "levels_window": settings.levels_window,
+    }
     return {
         "model": settings.model,
         "feature_dim": settings.feature_dim,
         "pooling": settings.pooling,
         "whitening": settings.whitening,
+        **(levels if settings.pooling == LEVELS else {}),
     }
 
 
@@ -260,7 +263,7 @@ def train_embedders(
     run: Run,
     backbone: StageRecord,
     place: str = "embedder",
-    changes: Mapping[str, Any] | None = None,
+    settings: EmbedderConfig | None = None,
 ) -> StageRecord:
     """Stage 2: phi_a and d_a of every type, on whatever labels there are.
 
@@ -269,10 +272,10 @@ def train_embedders(
 
     Args:
         place: folder under the run's.
-        changes: of the embedders' settings, for another recipe.
+        settings: of another recipe; None: the run's.
     """
     run.restart_chance()
-    settings, catalog = replace(run.config.embedder, **(changes or {})), run.catalog
+    settings, catalog = settings or run.config.embedder, run.catalog
     data = run.data.serve("labelled", settings.batch_size)
     rows = data.fitting_rows
     architecture: dict[str, Any] = {
@@ -301,7 +304,9 @@ def train_embedders(
         data,
         run.config,
         epochs=settings.max_epochs,
-        monitor="val/accuracy" if len(held_out) else None,
+        # of a softmax the last epoch is kept: the best accuracy is that of a lucky epoch, whose
+        # probabilities are worse
+        monitor="val/accuracy" if len(held_out) and settings.loss == "triplet" else None,
         folder=run.folder / place,
         inputs=run.feature_inputs,
         parent=backbone.checkpoint,
@@ -318,18 +323,18 @@ def train_manipulator(
     run: Run,
     parent: StageRecord,
     place: str = "manipulator",
-    changes: Mapping[str, Any] | None = None,
+    settings: ManipulatorConfig | None = None,
     teacher: str = "embedder",
 ) -> StageRecord:
     """Stage 3: the generator that edits features, against a discriminator.
 
     Args:
         place: folder under the run's; its last part names the stage.
-        changes: of the manipulator's settings, for the rows of the ablation.
+        settings: of another recipe; None: the run's.
         teacher: folder under the run's with the embedders, whose record is ``parent``.
     """
     run.restart_chance()
-    settings = replace(run.config.manipulator, **(changes or {}))
+    settings = settings or run.config.manipulator
     data = run.data.serve("unlabelled", settings.batch_size, settings.steps_per_epoch)
     embedders = restore_embedders(run.folder / teacher, parent)
     architecture: dict[str, Any] = {

@@ -28,7 +28,7 @@ NEEDED: dict[int, tuple[str, ...]] = {3: IN_TABLE_3, 4: CONCAT, 5: CONCAT[:1]}
 """Table -> what must be trained for it beside FLAM; Table 1 needs no training at all."""
 
 
-def make_tables(config: Config, overrides: Sequence[str] = ()) -> str | None:
+def make_tables(config: Config) -> str | None:
     """Write ``runs/<run>/tables/table<N>.{md,tex,json}`` for every N of ``tables.which``.
 
     What is trained and measured already, with the same settings on the same data, is used as it is.
@@ -47,19 +47,19 @@ def make_tables(config: Config, overrides: Sequence[str] = ()) -> str | None:
         methods=[name for name in METHODS if name in {*config.methods, *needed}],
         evaluation=replace(config.evaluation, ks=cutoffs),
     )
-    others = backbone_settings(config, overrides) if 5 in settings.which else {}
+    others = backbone_settings(config) if 5 in settings.which else {}
     if settings.which == [1]:
         catalog = open_catalog(config.data)
         filled = Measured(catalog.name, frequent_classes(catalog), note=settings.note)
     else:
-        run = train(config, overrides)
+        run = train(config)
         train_methods(run)
         # Table 2 is of stage 1 alone
         seeds = further_seeds(config.seed, config.tables.seeds) if needed else []
         by_seed = [run, *(with_seed(run, seed) for seed in seeds)]
         by_backbone = {
-            name: train(of_backbone, own_overrides, run.catalog)
-            for name, (of_backbone, own_overrides) in others.items()
+            name: train(of_backbone, run.catalog)
+            for name, of_backbone in others.items()
             if trainable(run, of_backbone)
         }
         if not is_first_process():
@@ -85,15 +85,13 @@ def with_seed(run: Run, seed: int) -> Run:
     return other
 
 
-def backbone_settings(
-    config: Config, overrides: Sequence[str]
-) -> dict[str, tuple[Config, list[str]]]:
-    """Choice of ``conf/backbone/`` -> settings and overrides of its run, as ``train`` takes them.
+def backbone_settings(config: Config) -> dict[str, Config]:
+    """Choice of ``conf/backbone/`` -> settings of its run.
 
     A choice that is the run's own backbone is left out: it needs no second run. None is trained for
     longer than the run's own, if that is trained: they are to be compared.
     """
-    kept = [o for o in overrides if not o.startswith(("backbone=", "backbone.", "run="))]
+    kept = [o for o in config.overrides if not o.startswith(("backbone=", "backbone.", "run="))]
     most = config.backbone.max_epochs
     found = {}
     for name in config.tables.backbones:
@@ -110,7 +108,7 @@ def backbone_settings(
         if most and of_backbone.backbone.max_epochs > most:
             own.append(f"backbone.max_epochs={most}")
             of_backbone = load_config(own)
-        found[name] = (of_backbone, own)
+        found[name] = of_backbone
     return found
 
 

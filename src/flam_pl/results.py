@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,9 +18,8 @@ from flam_pl.files import write_text
 from flam_pl.methods import train_methods
 from flam_pl.paper_figures import label_share
 from flam_pl.pipeline import Run, train
-from flam_pl.reports import found_and_kept
+from flam_pl.reports import precision_and_hits
 from flam_pl.reports.figures import save
-from flam_pl.reports.found_and_kept import has_traits
 from flam_pl.reports.results_figures import CUTOFFS
 from flam_pl.reports.results_page import joined_page, run_page
 from flam_pl.reports.results_tables import RunResults
@@ -30,14 +28,14 @@ from flam_pl.stages.training import is_first_process, say
 
 RESULTS = "results.json"
 
-PICTURES = {"found_and_kept": "found_and_kept", "labels": "label_share"}
+PICTURES = {"by_strength": "precision_and_hits", "labels": "label_share"}
 """Part of the page that has a picture -> its file, without ``.png``."""
 
 OF_SHARES = ("cls_concat", "emb_concat", "flam_plus")
 """What is trained on few labels, beside FLAM, where it is trained on all of them."""
 
 
-def make_results(config: Config, overrides: Sequence[str] = ()) -> str | None:
+def make_results(config: Config) -> str | None:
     """Write ``runs/<run>/results/results.{json,md}``, or the page of several runs.
 
     What is trained and measured already, with the same settings on the same data, is used as it is.
@@ -60,7 +58,7 @@ def make_results(config: Config, overrides: Sequence[str] = ()) -> str | None:
             ks=sorted({*config.evaluation.ks, *CUTOFFS, *label_share.CUTOFFS}),
         ),
     )
-    run = train(config, overrides)
+    run = train(config)
     train_methods(run)
     by_seed = [run, *(with_seed(run, s) for s in further_seeds(config.seed, settings.seeds))]
     by_share: list[dict[float, Run]] = []
@@ -98,8 +96,8 @@ def pictures_of(results: RunResults) -> dict[str, Figure]:
     """Part of the page -> its picture, where there is anything to draw."""
     by_strength = [m["by_strength"] for m in results.by_seed if m.get("by_strength")]
     drawn = {}
-    if by_strength and all(map(has_traits, by_strength)):
-        drawn["found_and_kept"] = found_and_kept.draw(by_strength)
+    if by_strength:
+        drawn["by_strength"] = precision_and_hits.draw(by_strength)
     if results.labels:
         drawn["labels"] = label_share.draw(results.labels)
     return drawn

@@ -19,16 +19,12 @@ from flam_pl.config.root import Config
 from flam_pl.data.images import read_image
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.editing.applicability import Applicability, Refusal
-from flam_pl.editing.editor import Editor
-from flam_pl.editing.flam import Flam
-from flam_pl.editing.scored import Scored
 from flam_pl.editing.sureness import SureGallery
 from flam_pl.editing.wish_text import parse_wishes
 from flam_pl.editing.wishes import Wish, wanted_probabilities
 from flam_pl.errors import ConfigError, FlamError
 from flam_pl.evaluating import reopen
 from flam_pl.galleries.index import GalleryIndex
-from flam_pl.nets.embedder import Embedders
 from flam_pl.pipeline import Run
 from flam_pl.reports.figures import draw_results
 from flam_pl.reports.tables import called
@@ -44,7 +40,7 @@ class Result:
         path: the file.
         item: None where it has none.
         labels: attribute type -> class, of the types that are labelled.
-        cosine: with the edited query.
+        score: inner product with the edited query.
         attribute, combination: how likely it has what was wished for, and that with the query's
             own classes in every other type; None by a method that does not know.
     """
@@ -53,7 +49,7 @@ class Result:
     path: Path
     item: str | None
     labels: dict[str, str]
-    cosine: float
+    score: float
     attribute: float | None = None
     combination: float | None = None
 
@@ -74,7 +70,7 @@ class Found:
 
 
 class Search:
-    """The evaluation images of a finished run, searched by its last method, which is its best."""
+    """The evaluation images of a finished run, searched by the row that is best on validation."""
 
     def __init__(self, run: Run, trained: Trained) -> None:
         """Args:
@@ -90,13 +86,12 @@ class Search:
         self.rows = np.intersect1d(self.catalog.rows("evaluation"), np.flatnonzero(is_photo))
         if not len(self.rows):
             raise FlamError(f"{self.catalog.name} has no evaluation image to search among")
-        self.editor: Editor = trained.editors()[-1]
-        self.embedders = embedders_of(self.editor, trained)
+        self.vectors, self.posteriors = trained.best, trained.posteriors
         features = run.data.features.rows(self.rows)
-        self.index = GalleryIndex(self.editor, features)
+        self.index = GalleryIndex(self.vectors, features)
         self.sure: SureGallery | None = None
-        if trained.sureness and isinstance(self.editor, Scored):  # else measured by no method here
-            self.sure = SureGallery(trained.sureness, self.embedders, features)
+        if trained.sureness:
+            self.sure = SureGallery(trained.sureness, self.posteriors, features)
         self.applicability = Applicability.of(self.catalog)
 
     @classmethod
@@ -165,18 +160,18 @@ class Search:
             UnreadableImage: as ``feature``.
         """
         query = (self.feature(image) if isinstance(image, str) else image)[None]
-        own = self.embedders.probabilities(self.embedders(query))
-        wanted = wanted_probabilities(own, wishes, self.embedders)
+        own = self.posteriors.read(query)
+        wanted = wanted_probabilities(own, wishes, self.posteriors)
         judged = self.applicability.judge(wishes, [p[0] for p in own], [p[0] for p in wanted])
         if judged.refusal:
             return judged.refusal
         row = self.row(image) if isinstance(image, str) else None
         place = [*np.flatnonzero(self.rows == row), -1][0]
         itself = [place] if place >= 0 else None
-        cosines, positions = self.index.search(query, k, wishes, exclude=itself)
+        scores, positions = self.index.search(query, k, wishes, exclude=itself)
         results = [
-            self.result(int(row), float(cosine))
-            for row, cosine in zip(self.rows[positions[0]], cosines[0], strict=True)
+            self.result(int(row), float(score))
+            for row, score in zip(self.rows[positions[0]], scores[0], strict=True)
         ]
         if self.sure is None or not any(wish.strength > 0 for wish in wishes):
             return Found(tuple(results), judged.remarks)
@@ -189,7 +184,7 @@ class Search:
         ]
         return Found(tuple(results), judged.remarks, said.texts()[0])
 
-    def result(self, row: int, cosine: float) -> Result:
+    def result(self, row: int, score: float) -> Result:
         """What the catalog knows of a row."""
         record, labels = self.catalog.table.iloc[row], self.catalog.labels[row]
         item = record["item"]
@@ -202,13 +197,8 @@ class Search:
                 for t, name in enumerate(self.catalog.schema.types)
                 if labels[t] != UNLABELLED
             },
-            cosine,
+            score,
         )
-
-
-def embedders_of(editor: Editor, trained: Trained) -> Embedders:
-    """Those that the method itself goes by: the better recipe has its own."""
-    return editor.embedders if isinstance(editor, Flam | Scored) else trained.embedders
 
 
 def answer(config: Config, own: bool) -> str:
@@ -229,19 +219,18 @@ def answer(config: Config, own: bool) -> str:
         raise FlamError(found.reason)
     asked = " ".join(map(str, wishes))
     picture = config.folder / "searches" / f"{file_name(config.image, asked)}.png"
-    shown = [(r.path, " ".join([f"{r.cosine:.3f}", *r.labels.values()])) for r in found.results]
+    shown = [(r.path, " ".join([f"{r.score:.3f}", *r.labels.values()])) for r in found.results]
     draw_results(picture, (search.path(config.image), asked), shown)
     table = results_table(found.results, search.catalog.schema.types)
     said = [found.sure] if found.sure else []
-    lines = [*found.remarks, *said, table, f"by {method(search.editor)}", f"picture: {picture}"]
+    lines = [
+        *found.remarks,
+        *said,
+        table,
+        f"by {called(search.vectors.name)}",
+        f"picture: {picture}",
+    ]
     return "\n".join(lines)
-
-
-def method(editor: Editor) -> str:
-    """What a method is called, and what it puts results in the order of."""
-    added = ", agreement of the classes and likeness to the query, each result given those before"
-    order = f"cosine{added}" if isinstance(editor, Scored) else "cosine"
-    return f"{called(editor.name)}, in the order of: {order}"
 
 
 def file_name(image: str, asked: str) -> str:
@@ -254,7 +243,7 @@ def results_table(results: Sequence[Result], types: Sequence[str]) -> str:
     body = [
         [
             str(rank),
-            f"{result.cosine:.3f}",
+            f"{result.score:.3f}",
             *([f"{100 * result.combination:.0f} %"] if result.combination is not None else []),
             str(result.path),
             result.item or "",
@@ -263,5 +252,5 @@ def results_table(results: Sequence[Result], types: Sequence[str]) -> str:
         for rank, result in enumerate(results, start=1)
     ]
     sure = ["sure"] if results and results[0].combination is not None else []
-    head = ["", "cosine", *sure, "path", "item", *types]
+    head = ["", "score", *sure, "path", "item", *types]
     return str(tabulate(body, headers=head, tablefmt="simple", disable_numparse=True))

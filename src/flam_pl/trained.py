@@ -1,52 +1,48 @@
-"""Opens what a run has trained: networks with their weights, and the Editors made of them."""
+"""Opens what a run has trained: networks with their weights, and the methods made of them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 from torch import nn
 
 from flam_pl.attributes import AttributeSchema
-from flam_pl.config.methods import (
-    BEST_CONCAT,
-    METHODS,
-    PLUS_ABLATIONS,
-    PLUS_FAMILY,
-)
+from flam_pl.config.methods import CONCAT, METHODS
 from flam_pl.data.images import Preprocess
 from flam_pl.editing.baselines import Arithmetic, NoEdit
 from flam_pl.editing.concat import ConcatEditor
 from flam_pl.editing.editor import Editor
 from flam_pl.editing.flam import Flam
-from flam_pl.editing.memory import MemoryEditor
-from flam_pl.editing.scored import SCORED, Scored
-from flam_pl.editing.scores import Weights
+from flam_pl.editing.scoring import FILTER, Scoring
 from flam_pl.editing.sureness import Sureness
+from flam_pl.editing.vectors import Posteriors, SearchVectors
 from flam_pl.nets.backbone import Backbone
 from flam_pl.nets.concat import ConcatClassifiers
 from flam_pl.nets.embedder import Embedders
 from flam_pl.nets.manipulator import Manipulator
-from flam_pl.nets.memory import Memory
-from flam_pl.stages.handoff import RECORD, StageRecord, load_into, require, require_child
+from flam_pl.stages.handoff import StageRecord, load_into, require, require_child
 from flam_pl.stages.training import say
 
-PLUS_ROWS = (
-    "scored_only",
-    "flam_plus_unscored",
-    "flam_plus_by_agreement",
-    "flam_plus_at_once",
-    "flam_plus",
-)
-"""Rows that the method ``flam_plus`` fills."""
-
-SCORED_ROWS = tuple(row for row in PLUS_ROWS if row != "flam_plus_unscored")
-"""Those of them whose results are scored."""
-
 METHODS_FOLDER = "methods"
-"""Under the run's folder: what was trained beside FLAM, a folder a method."""
+"""Under the run's folder: what was trained beside FLAM, a folder per method."""
+
+
+@dataclass
+class Method:
+    """A method beside FLAM.
+
+    Attributes:
+        editor: what it makes of a query.
+        own: its own classifiers, by which photos can be scored; None: it has none.
+        net: its networks.
+    """
+
+    editor: Editor
+    own: Posteriors | None
+    net: nn.Module
 
 
 @dataclass
@@ -59,10 +55,12 @@ class Trained:
     manipulator: Manipulator
     records: dict[str, StageRecord]
     """Of every stage and of every further method."""
-    others: list[tuple[list[Editor], nn.Module]]
-    """Further methods of the run: the rows that each fills, and its network."""
+    methods: dict[str, Method] = field(default_factory=dict)
+    """Beside FLAM, by name."""
+    scoring: Scoring = field(default_factory=Scoring)
+    """What was chosen on validation."""
     sureness: Sureness | None = None
-    """Of the last Editor, where it was measured: how sure its searches are."""
+    """Of the best row, where it was measured: how sure its searches are."""
 
     @property
     def schema(self) -> AttributeSchema:
@@ -77,7 +75,14 @@ class Trained:
     @property
     def classifiers(self) -> ConcatClassifiers | None:
         """Those of Cls-Concat, where it was trained."""
-        return next((net for _, net in self.others if isinstance(net, ConcatClassifiers)), None)
+        nets = (method.net for method in self.methods.values())
+        return next((net for net in nets if isinstance(net, ConcatClassifiers)), None)
+
+    @property
+    def posteriors(self) -> Posteriors:
+        """The classifiers that photos are scored by: FLAM+'s where it was trained, else FLAM's."""
+        plus = self.methods.get("flam_plus")
+        return (plus and plus.own) or Posteriors.of_embedders(self.embedders)
 
     @classmethod
     def open(cls, folder: Path, backbone_folder: Path | None = None) -> Trained:
@@ -96,33 +101,73 @@ class Trained:
         require_child(records["manipulator"], records["embedder"].checkpoint, schema)
         backbone, preprocess = restore_backbone(backbone_folder, records["backbone"])
         embedders = restore_embedders(folder / "embedder", records["embedder"])
-        methods = method_records(folder / METHODS_FOLDER, records)
-        return cls(
+        beside = method_records(folder / METHODS_FOLDER, records)
+        found = cls(
             backbone,
             preprocess,
             embedders,
             restore_manipulator(folder / "manipulator", records["manipulator"]),
-            records | methods,
-            [
-                restore_method(folder / METHODS_FOLDER / name, record, embedders)
-                for name, record in methods.items()
-            ],
-            sureness_of(folder / METHODS_FOLDER / "flam_plus", methods.get("flam_plus")),
+            records | beside,
+            {
+                name: restore_method(folder / METHODS_FOLDER / name, record, embedders)
+                for name, record in beside.items()
+            },
         )
+        scoring = Scoring.load(folder)
+        if scoring.checkpoints == found.checkpoints:
+            found.scoring = scoring
+            found.sureness = Sureness.load(folder, scoring.key)
+        return found
+
+    @property
+    def checkpoints(self) -> dict[str, str]:
+        """SHA-256 of every stage and method."""
+        return {name: record.checkpoint for name, record in self.records.items()}
 
     def to(self, device: torch.device) -> None:
         """Move every network, in place."""
-        others = [net for _, net in self.others]
+        others = [method.net for method in self.methods.values()]
         for net in (self.backbone, self.embedders, self.manipulator, *others):
             net.to(device)
 
     def editors(self) -> list[Editor]:
-        """Every method of the run, the plain ones first."""
-        others = [editor for editors, _ in self.others for editor in editors]
-        rows: list[Editor] = [NoEdit(), Arithmetic(self.embedders), *others, self.flam]
-        # the better recipe last, before it what a step less of it does
-        better = (*PLUS_ABLATIONS, *PLUS_ROWS)
-        return sorted(rows, key=lambda e: better.index(e.name) if e.name in better else -1)
+        """Every method of the run without any scoring, the plain ones first."""
+        others = {name: method.editor for name, method in self.methods.items()}
+        plus = [others.pop("flam_plus")] if "flam_plus" in others else []
+        return [NoEdit(), Arithmetic(self.embedders), *others.values(), self.flam, *plus]
+
+    def scorers(self) -> dict[str, tuple[Editor, Posteriors]]:
+        """Every pair of an Editor and a classifier that can score its results: the row's name ->
+        both. ``+own`` is scored by the method's own classifiers, ``+posteriors`` by those of the
+        run (``posteriors``)."""
+        shared = self.posteriors
+        own = {name: method.own for name, method in self.methods.items() if method.own}
+        flams = Posteriors.of_embedders(self.embedders)
+        own |= {"arithmetic": flams, "flam": flams}
+        found: dict[str, tuple[Editor, Posteriors]] = {}
+        for editor in self.editors():
+            classifier = own.get(editor.name)
+            shares = classifier is None or "flam_plus" not in self.methods
+            if classifier is not None and not shares and editor.name != "flam_plus":
+                found[f"{editor.name}+own"] = editor, classifier
+            found[f"{editor.name}+posteriors"] = editor, shared
+        found[FILTER] = NoEdit(), shared.hardened()
+        return found
+
+    def rows(self) -> list[SearchVectors]:
+        """Every row of the tables: each method unscored, then the scored ones; the best last."""
+        rows = [SearchVectors(editor) for editor in self.editors()]
+        rows += [
+            SearchVectors(editor, posteriors, self.scoring.weights[name], name)
+            for name, (editor, posteriors) in self.scorers().items()
+            if name in self.scoring.weights
+        ]
+        return sorted(rows, key=lambda row: row.name == self.scoring.best)
+
+    @property
+    def best(self) -> SearchVectors:
+        """The row that searches: the best on validation, or the paper's FLAM."""
+        return self.rows()[-1]
 
 
 def method_records(folder: Path, stages: Mapping[str, StageRecord]) -> dict[str, StageRecord]:
@@ -132,10 +177,10 @@ def method_records(folder: Path, stages: Mapping[str, StageRecord]) -> dict[str,
         if StageRecord.load(folder / name) is None:
             continue
         record = require(folder / name, name)
-        parent = "backbone" if "_concat" in name else "embedder"
+        parent = "backbone" if name in CONCAT else "embedder"
         needed = stages[parent].checkpoint
-        if name in PLUS_FAMILY:  # on other embedders than the run's
-            own = require(plus_teacher(folder, name), "embedder")
+        if name == "flam_plus":  # on other embedders than the run's
+            own = require(folder / name / "embedder", "embedder")
             parent, needed = "backbone", stages["backbone"].checkpoint
             record = replace(record, parent=own.parent if record.parent == own.checkpoint else None)
         if record.parent != needed:
@@ -148,86 +193,31 @@ def method_records(folder: Path, stages: Mapping[str, StageRecord]) -> dict[str,
     return found
 
 
-def restore_method(
-    folder: Path, record: StageRecord, embedders: Embedders
-) -> tuple[list[Editor], nn.Module]:
-    """The Editors of a method beside FLAM, and its network."""
-    schema, name = AttributeSchema.from_dict(record.schema), record.stage
-    if "_concat" in name:
-        editor, net = restore_concat(folder, record)
-        return [editor], net
-    if name == "memory":
-        memory = Memory(schema, **record.architecture)
-        load_into(memory, folder, "memory.")
-        return [MemoryEditor(embedders, memory.eval().requires_grad_(False))], memory
+def restore_method(folder: Path, record: StageRecord, embedders: Embedders) -> Method:
+    """A method beside FLAM, with its networks."""
+    if record.stage in CONCAT:
+        return restore_concat(folder, record)
     manipulator = restore_manipulator(folder, record)
-    if name in PLUS_FAMILY:
-        teacher = plus_teacher(folder.parent, name)
-        own = restore_embedders(teacher, require(teacher, "embedder"))
-        rows = plus_rows(own, manipulator, record)
-        if name in PLUS_ABLATIONS:
-            *_, whole = rows
-            whole.name = name
-            rows = [whole]
-        return rows, nn.ModuleList([own, manipulator])
-    return [Flam(embedders, manipulator, name)], manipulator
+    if record.stage != "flam_plus":
+        editor = Flam(embedders, manipulator, record.stage)
+        return Method(editor, Posteriors.of_embedders(embedders), manipulator)
+    own = restore_embedders(folder / "embedder", require(folder / "embedder", "embedder"))
+    nets = nn.ModuleList([own, manipulator])
+    return Method(Flam(own, manipulator, record.stage), Posteriors.of_embedders(own), nets)
 
 
-def sureness_of(folder: Path, record: StageRecord | None) -> Sureness | None:
-    """What was measured on validation images with this checkpoint of the method, if it was."""
-    return Sureness.load(folder, record.checkpoint) if record else None
-
-
-def restore_concat(folder: Path, record: StageRecord) -> tuple[ConcatEditor, nn.Module]:
-    """The Editor of a concatenation, and its network."""
+def restore_concat(folder: Path, record: StageRecord) -> Method:
+    """A concatenation."""
     schema, name = AttributeSchema.from_dict(record.schema), record.stage
-    if BEST_CONCAT.get(name, name) == "cls_concat":
+    if name == "cls_concat":
         classifiers = ConcatClassifiers(schema, **record.architecture)
         load_into(classifiers, folder, "net.")
         classifiers.eval().requires_grad_(False)
-        return ConcatEditor(name, schema, classifiers.blocks, classifiers.prototypes), classifiers
+        editor = ConcatEditor(name, schema, classifiers.blocks, classifiers.prototypes)
+        return Method(editor, Posteriors.of_classifiers(classifiers), classifiers)
     wide = restore_embedders(folder, record)
-    return ConcatEditor(name, schema, wide, lambda kind: wide.of(kind).dictionary), wide
-
-
-def plus_teacher(folder: Path, name: str) -> Path:
-    """Where the embedders of a method of the FLAM+ family are: its own, or those of ``flam_plus``.
-
-    Args:
-        folder: of all methods.
-    """
-    own = folder / name / "embedder"
-    return own if (own / RECORD).is_file() else folder / "flam_plus" / "embedder"
-
-
-def plus_rows(embedders: Embedders, manipulator: Manipulator, record: StageRecord) -> list[Editor]:
-    """Of the better recipe: the scoring without G, G without the scoring, with that by agreement
-    alone, with that of each result by itself, and with all of it.
-
-    Args:
-        record: of the manipulator; its metrics hold what the scoring weighs.
-    """
-    flam = Flam(embedders, manipulator, "flam_plus_unscored")
-    rows: list[Editor] = [
-        Scored(
-            NoEdit() if row == "scored_only" else flam,
-            embedders,
-            Weights(
-                **{part: record.metrics.get(key, 0.0) for part, key in weight_keys(row).items()}
-            ),
-            SCORED,
-            row,
-            in_turn=row != "flam_plus_at_once",
-        )
-        for row in SCORED_ROWS
-    ]
-    return [rows[0], flam, *rows[1:]]
-
-
-def weight_keys(row: str) -> dict[str, str]:
-    """What each of the ``Weights`` of a row is called among the metrics of its manipulator."""
-    # "weight/..." in older records weighed the likeness to the query as it is: chosen anew
-    return {part.name: f"weights/{row}/{part.name}" for part in fields(Weights)}
+    editor = ConcatEditor(name, schema, wide, lambda kind: wide.of(kind).dictionary)
+    return Method(editor, Posteriors.of_embedders(wide), wide)
 
 
 def restore_backbone(folder: Path, record: StageRecord) -> tuple[Backbone, Preprocess]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-NEVER_OPENED = b"never opened by the reader"
+NOT_A_PICTURE = "never decoded by the reader: "
 
 
 def write_lines(path: Path, lines: Iterable[object], newline: str = "\n") -> None:
@@ -28,4 +28,4 @@ def write_listing(
 def write_images(folder: Path, names: Iterable[str]) -> None:
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(NEVER_OPENED)
+        (folder / name).write_bytes(f"{NOT_A_PICTURE}{name}".encode())  # no two are identical

@@ -1,27 +1,16 @@
-"""Catalog: what it refuses, what it selects, what its fingerprints see; and the shared splits."""
+"""Catalog: what it refuses, what it selects, what its fingerprints see."""
 
 from __future__ import annotations
 
-import logging
 import os
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from flam_pl.attributes import AttributeSchema
 from flam_pl.datasets.catalog import Catalog, Dropped
-from flam_pl.datasets.splits import (
-    has_item_pairs,
-    keep_classes,
-    split_csv,
-    split_dense,
-    top_classes,
-    with_distorted_views,
-)
 from flam_pl.errors import FlamError
 
 SCHEMA = AttributeSchema({"shape": ("shirt", "jeans"), "color": ("red", "green", "blue")})
@@ -51,7 +40,8 @@ def test_the_arrays_are_those_written_down_by_hand() -> None:
     assert mini.labels.dtype == np.int64
     assert mini.items.tolist() == [0, 1, -1, 0]  # "10" sorts before "9": items are names
     assert mini.paths[1] == Path("/nowhere/b.jpg")
-    assert list(mini.table)[:6] == ["path", "item", "domain", "split", "view", "counterfactual_of"]
+    known = ["path", "item", "domain", "split", "view", "counterfactual_of", "garment"]
+    assert list(mini.table) == [*known, "shape", "color", "season"]
 
 
 @pytest.mark.parametrize(
@@ -113,8 +103,23 @@ def test_build_fills_what_has_a_default() -> None:
     mini = Catalog.build("mini", Path("."), bare, SCHEMA)
     row = mini.table.iloc[0]
     assert (row["domain"], row["view"]) == ("shop", 0)
-    assert mini.table[["item", "counterfactual_of", "shape", "color"]].isna().all(axis=None)
+    missing = ["item", "counterfactual_of", "garment", "shape", "color"]
+    assert mini.table[missing].isna().all(axis=None)
+    assert mini.table["garment"].dtype == "string"
     assert "left behind" not in mini.table
+
+
+def test_build_makes_garments_of_counterfactuals() -> None:
+    made = catalog(counterfactual_of=[None, "10", None, None])
+    assert made.table["garment"].fillna("-").tolist() == ["10", "10", "-", "-"]  # row 3 is a view
+    again = Catalog.build("mini", made.root, made.table, SCHEMA, extras=made.extras)
+    assert again.label_fingerprint() == made.label_fingerprint()
+    own = catalog(counterfactual_of=[None, "10", None, None], garment=[None, "g", "h", None])
+    assert own.table["garment"].fillna("-").tolist() == ["g", "g", "h", "-"]
+    text = catalog(counterfactual_of=[None, "10", None, None], view=["0", "0", "0", "1"])
+    assert text.label_fingerprint() == made.label_fingerprint()
+    with pytest.raises(FlamError, match="garment cannot name an attribute type or an extra"):
+        Catalog.build("mini", Path("."), table(garment=["g"] * 4), SCHEMA, extras=("garment",))
 
 
 def test_views_read_as_text_become_numbers() -> None:
@@ -166,6 +171,7 @@ def test_the_label_fingerprint_sees_each_of_its_parts() -> None:
         catalog(item=["10", "9", "8", "10"]),
         catalog(domain=["shop"] * 4),
         catalog(counterfactual_of=[None, "10", None, None]),
+        catalog(garment=["g", "g", None, None]),
         Catalog.build(
             "mini",
             Path("."),
@@ -175,99 +181,6 @@ def test_the_label_fingerprint_sees_each_of_its_parts() -> None:
     ]
     assert len({variant.label_fingerprint() for variant in variants}) == len(variants)
     assert catalog().label_fingerprint() == variants[0].label_fingerprint()
-
-
-def test_top_classes_by_frequency_and_then_by_name() -> None:
-    words = pd.DataFrame({"color": ["b", "a", "c", "c", None, "d", "d", "d"]})
-    assert top_classes(words, ["color"], 3).of("color") == ("d", "c", "a")
-    assert top_classes(words, ["color"], 9, np.array([0, 1])).of("color") == ("a", "b")
-    with pytest.raises(FlamError, match="'color' has the classes.*at least two"):
-        top_classes(words, ["color"], 3, np.array([0, 4]))
-    with pytest.raises(FlamError, match="data.classes is 1"):
-        top_classes(words, ["color"], 1)
-
-
-def test_keep_classes_says_which_words_the_data_has() -> None:
-    words = pd.DataFrame({"shape": ["shirt", "sari"], "color": ["rot", "blau"]})
-    with pytest.raises(FlamError, match="no row has a color.*red, green, blue.*(rot|blau)"):
-        keep_classes(words, SCHEMA, "shop.csv")
-
-
-@given(
-    labels=st.lists(
-        st.tuples(st.booleans(), st.booleans(), st.sampled_from([*"abcdefgh", None])),
-        min_size=1,
-        max_size=60,
-    ),
-    evaluation=st.integers(-1, 30),
-    validation=st.integers(0, 10),
-    seed=st.integers(0, 5),
-)
-@settings(max_examples=80, deadline=None)
-def test_split_dense_keeps_groups_whole_and_its_numbers(
-    labels: list[tuple[bool, bool, str | None]], evaluation: int, validation: int, seed: int
-) -> None:
-    rows = pd.DataFrame(
-        {
-            "shape": ["shirt" if first else None for first, _, _ in labels],
-            "color": ["red" if second else None for _, second, _ in labels],
-            "name": [name for _, _, name in labels],
-        }
-    ).astype("string")
-    options = {"evaluation": evaluation, "validation": validation, "group": "name"}
-    split = split_dense(rows, ["shape", "color"], seed=seed, **options)  # type: ignore[arg-type]
-    again = split_dense(rows, ["shape", "color"], seed=seed, **options)  # type: ignore[arg-type]
-    assert split.tolist() == again.tolist()
-    dense = [first and second for first, second, _ in labels]
-    for name in "abcdefgh":
-        assert len({s for s, (_, _, n) in zip(split, labels, strict=True) if n == name}) <= 1
-    count = {
-        s: sum(d for d, row in zip(dense, split, strict=True) if row == s)
-        for s in ("train", "val", "evaluation")
-    }
-    if evaluation == -1:
-        assert count == {"train": 0, "val": 0, "evaluation": sum(dense)}
-    else:
-        assert count["evaluation"] <= min(evaluation, 0.6 * sum(dense))
-        assert count["val"] <= min(validation, 0.15 * sum(dense))
-    # A row that is not dense leaves training only together with a dense one of its group.
-    moved = {
-        n for d, s, (_, _, n) in zip(dense, split, labels, strict=True) if d and s != "train" and n
-    }
-    for is_dense, side, (_, _, name) in zip(dense, split, labels, strict=True):
-        if not is_dense and side != "train":
-            assert name in moved
-
-
-def test_split_dense_meets_the_numbers_and_says_where_it_cannot(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    rows = pd.DataFrame({"shape": ["shirt"] * 100, "name": ["same"] * 50 + [None] * 50})
-    with caplog.at_level(logging.WARNING):
-        split = split_dense(rows, ["shape"], evaluation=30, validation=10, seed=1, group="name")
-        assert split.value_counts().to_dict() == {"train": 60, "evaluation": 30, "val": 10}
-        assert not caplog.messages
-        split = split_dense(rows, ["shape"], evaluation=90, validation=50, seed=1, group=None)
-    assert split.value_counts().to_dict() == {"evaluation": 60, "train": 25, "val": 15}
-    assert "60 rows instead of 90" in caplog.messages[0] and "60 %" in caplog.messages[0]
-    other = split_dense(rows, ["shape"], evaluation=30, validation=10, seed=2, group=None)
-    assert other.tolist() != split.tolist()
-    none = split_dense(rows, ["shape"], evaluation=0, validation=0, seed=1, group=None)
-    assert set(none) == {"train"}
-    with pytest.raises(FlamError, match="data.evaluation is -2"):
-        split_dense(rows, ["shape"], evaluation=-2, validation=0, seed=1, group=None)
-
-
-def test_distorted_views_have_an_item_and_no_label() -> None:
-    bare = table()[:3].drop(columns=["view", "domain"]).assign(split="evaluation", domain="shop")
-    both = with_distorted_views(bare, SCHEMA.types)
-    mini = Catalog.build("mini", Path("."), both, SCHEMA)
-    views = mini.rows(domain="consumer")
-    assert views.tolist() == [3, 4, 5]
-    assert (mini.labels[views] == -1).all()
-    assert mini.items[views].tolist() == mini.items[:3].tolist()
-    assert mini.table["item"].tolist()[2] == "c.jpg"  # it had none
-    assert has_item_pairs(both) and not has_item_pairs(bare)
 
 
 def test_instance_rows_ask_from_the_evaluation_and_search_the_gallery_s_splits() -> None:
@@ -290,8 +203,3 @@ def test_instance_rows_ask_from_the_evaluation_and_search_the_gallery_s_splits()
 def test_notes_stay_with_the_catalog() -> None:
     mini = Catalog.build("mini", Path("."), table(), SCHEMA, notes=["one", "two"])
     assert mini.without({0: "truncated"}).select([0]).notes == ("one", "two")
-
-
-def test_the_split_is_written_a_row_an_image() -> None:
-    lines = split_csv(catalog(path=["a.jpg", "b, c.jpg", "c.jpg", "a.jpg"])).splitlines()
-    assert lines == ["path,split", "a.jpg,evaluation", '"b, c.jpg",train', "c.jpg,train"]

@@ -89,6 +89,18 @@ def test_the_paper_s_split_is_drawn_over_all_lists(root: Path) -> None:
     assert len(mini.rows("evaluation", "consumer")) == 20  # distorted views, for FIR
 
 
+def test_identical_files_stand_on_one_side_and_are_one_item(root: Path) -> None:
+    everything = [name for split in SIZES for name in names(split)]
+    for one, other in zip(everything[:50], everything[50:], strict=True):
+        (root / other).write_bytes((root / one).read_bytes())
+    for seed in range(3):
+        table = photos(read(root, seed=seed)).table
+        pairs = list(zip(range(50), range(50, 100), strict=True))
+        assert all(table["split"][i] == table["split"][j] for i, j in pairs)
+        items = table["item"].fillna("-")
+        assert all(items[i] == items[j] for i, j in pairs) and items.nunique() > 10
+
+
 def test_only_the_most_frequent_classes_are_kept(root: Path) -> None:
     mini = read(root, classes=2)
     assert [len(mini.schema.of(kind)) for kind in mini.schema.types] == [2, 2, 2]

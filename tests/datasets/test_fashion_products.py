@@ -50,11 +50,12 @@ TRAPS = [
 def write(
     root: Path, rows: list[str], images: list[int], newline: str = "\n", start: str = ""
 ) -> Path:
+    """The files of the set; no two images are identical."""
     (root / "images").mkdir(parents=True)
     text = newline.join([HEADER, *rows, ""])
     (root / "styles.csv").write_bytes((start + text).encode("utf-8"))
     for identity in images:
-        (root / "images" / f"{identity}.jpg").write_bytes(b"never opened by the reader")
+        (root / "images" / f"{identity}.jpg").write_bytes(f"never decoded: {identity}".encode())
     return root
 
 
@@ -162,6 +163,75 @@ def test_the_split_keeps_equal_names_together_and_adds_views(tmp_path: Path) -> 
     expected = Counter(photos.loc[photos["split"] != "train", "item"])
     assert Counter(views["item"]) == expected and len(expected) == 4 * 13
     assert not len(mini.rows(domain="consumer", labelled=True))
+
+
+def twin(root: Path, of: int, *others: int) -> None:
+    photo = (root / "images" / f"{of}.jpg").read_bytes()
+    for other in others:
+        (root / "images" / f"{other}.jpg").write_bytes(photo)
+
+
+def test_identical_photos_are_one_item_on_one_side(tmp_path: Path) -> None:
+    root = write(tmp_path / "data", many(30), list(range(120)))
+    for number in range(0, 112, 16):  # names of every fourth B share a photo with the next one
+        twin(root, number + 1, number + 4, number + 11)
+    for seed in range(3):
+        mini = read(root, evaluation=30, validation=9, seed=seed)
+        photos = mini.table[mini.table["view"] == 0]
+        assert len(photos) == 120 and photos["path"].is_unique
+        for number in range(0, 112, 16):
+            one = photos[photos["path"].isin([f"images/{number + n}.jpg" for n in (1, 4, 11)])]
+            assert one["item"].tolist() == [str(number + 1)] * 3
+            assert one["split"].nunique() == 1
+            named = photos["name"].isin(one["name"])
+            assert named.sum() == 12 and photos.loc[named, "split"].nunique() == 1
+        assert photos["item"].nunique() == 120 - 14
+        assert mini.notes == (
+            "21 products have the very photo of another one: they count as 7 item(s)",
+        )
+        # every photo that is searched for is asked for by a view of its own item
+        views = mini.table[mini.table["view"] == 1].set_index("path")["item"]
+        held_out = photos[photos["split"] != "train"].set_index("path")["item"]
+        assert views.to_dict() == held_out.to_dict()
+
+
+def in_colors(garments: int, start: int = 1000) -> list[str]:
+    """Garments in three colors, the last of which is no frequent class."""
+    colors = ("Red", "Blue", "Mauve")
+    return [
+        row(start + 3 * n + k, "Shirts", color, f"Ed Men Name{n} Solid {color} Shirt")
+        for n in range(garments)
+        for k, color in enumerate(colors)
+    ]
+
+
+def test_garments_in_several_colors_never_train(tmp_path: Path) -> None:
+    images = [*range(120), *range(1000, 1018)]
+    root = write(tmp_path / "data", [*many(30), *in_colors(6)], images)
+    twin(root, 1000, 3)  # a photo of B0 is one of a garment: B0 comes along
+    splits = set()
+    for seed in range(4):
+        mini = read(root, evaluation=30, validation=9, seed=seed, classes=2)
+        assert "Mauve" not in mini.schema.of("color")  # found before it was masked
+        photos = mini.table[mini.table["view"] == 0]
+        several = photos[photos["garment"].notna()]
+        ids = [str(1000 + 3 * n) for n in range(6)]
+        assert several["garment"].tolist() == [i for i in ids for _ in range(3)]
+        assert (several.groupby("garment")["split"].nunique() == 1).all()
+        side = several.groupby("garment")["split"].first()
+        assert side.value_counts().to_dict() == {"evaluation": 4, "val": 2}
+        assert set(photos.loc[photos["name"].str.startswith("B0 "), "split"]) == {side["1000"]}
+        # 2 dense rows a garment are among the 30 and the 9; a group of 3 may not fit in the end
+        assert 28 <= len(mini.rows("evaluation", dense=True)) <= 30
+        assert 7 <= len(mini.rows("val", dense=True)) <= 9
+        assert mini.table.loc[mini.table["view"] == 1, "garment"].isna().all()
+        assert any(note.startswith("6 garment(s)") and "18 photos" in note for note in mini.notes)
+        splits.add(tuple(side))
+    assert len(splits) > 1
+    schema = AttributeSchema({"color": ("Red", "Mauve"), "shape": ("Shirts", "Tops")})
+    foreign = read(root, schema=schema)
+    of = foreign.table[foreign.table["garment"].notna()]
+    assert set(of["split"]) == {"evaluation"} and len(of) == 18
 
 
 def test_a_schema_from_elsewhere_makes_every_dense_row_evaluation(traps: Path) -> None:

@@ -126,6 +126,26 @@ def test_adde_beside_the_images_and_a_validation_list_of_its_own(root: Path) -> 
     assert [drop.reason for drop in mini.dropped] == ["listed before"] * 2
 
 
+def test_identical_files_stand_on_one_side_or_are_told(root: Path, tmp_path: Path) -> None:
+    folder = root / "Images"
+    for n in range(40):
+        (folder / image(n + 40)).write_bytes((folder / image(n)).read_bytes())
+    for seed in range(3):
+        mini = read(root, seed=seed)
+        table = photos(mini).table.set_index("path")
+        for n in range(40):
+            pair = table.loc[[f"Images/{image(n)}", f"Images/{image(n + 40)}"]]
+            assert pair["split"].nunique() == 1
+            assert pair["item"].nunique() == int(pair["split"].iloc[0] != "train")
+        assert not mini.notes
+    mini = read(root, splits=write_adde(tmp_path / "splits"), validation=10)
+    table = photos(mini).table
+    sides = [set(table["split"][[n, n + 40]]) for n in range(40)]
+    assert all("evaluation" in side and len(side) == 2 for side in sides[20:])
+    assert all(len(side) == 1 for side in sides[:20])  # both are training images of ADDE
+    assert any(note.startswith("40 photos are byte by byte equal") for note in mini.notes)
+
+
 def test_all_twelve_attributes_can_be_types(root: Path) -> None:
     types = ["shape", *(name for name in ATTRIBUTES if name not in ("category", "pocket"))]
     mini = read(root, types=types)

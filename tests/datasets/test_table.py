@@ -29,7 +29,7 @@ def frame(rows: int = 8) -> pd.DataFrame:
 def write(root: Path, table: pd.DataFrame, name: str = "shop.csv", images: int = 8) -> Path:
     (root / "photos").mkdir(parents=True, exist_ok=True)
     for i in range(images):
-        (root / "photos" / f"{i}.png").write_bytes(b"never opened by the reader")
+        (root / "photos" / f"{i}.png").write_bytes(f"never decoded: {i}".encode())
     if name.endswith(".parquet"):
         table.to_parquet(root / name)
     else:
@@ -128,6 +128,58 @@ def test_domains(tmp_path: Path) -> None:
     path = write(tmp_path, table.assign(domain=["shop"] * 7 + ["street"]))
     with pytest.raises(FlamError, match="line 9 .*'street', expected one of shop, consumer"):
         read(path)
+
+
+def copy(root: Path, source: int, *targets: int) -> None:
+    for target in targets:
+        photo = (root / "photos" / f"{source}.png").read_bytes()
+        (root / "photos" / f"{target}.png").write_bytes(photo)
+
+
+def test_identical_files_are_split_together(tmp_path: Path) -> None:
+    path = write(tmp_path, frame(40), images=40)
+    for i in range(0, 40, 4):
+        copy(tmp_path, i, i + 3)
+    for seed in range(3):
+        mini = read(path, evaluation=16, validation=4, seed=seed)
+        photos = mini.table[mini.table["view"] == 0].set_index("path")
+        for i in range(0, 40, 4):
+            pair = photos.loc[[f"photos/{i}.png", f"photos/{i + 3}.png"]]
+            assert pair["split"].nunique() == 1
+            assert pair["item"].nunique() == int(pair["split"].iloc[0] != "train")
+        assert not mini.notes
+
+
+def test_identical_files_that_the_table_sets_apart_are_told(tmp_path: Path) -> None:
+    words = ["train"] * 4 + ["val", "val", "query", "gallery"]
+    table = frame().assign(split=words, item=list("abcdefgg"))
+    path = write(tmp_path, table)
+    copy(tmp_path, 6, 7)  # both are evaluated
+    assert not read(path).notes
+    copy(tmp_path, 0, 1, 5, 6)
+    mini = read(path)
+    (note,) = mini.notes
+    assert note.startswith("4 photos are byte by byte equal to one of another split")
+    assert "photos/0.png" in note and note in describe(mini)
+    assert mini.table["split"].tolist() == ["train"] * 4 + ["val"] * 2 + ["evaluation"] * 2
+
+
+def test_garments_are_read_and_split_together(tmp_path: Path) -> None:
+    table = frame(40).assign(
+        item=[str(i) for i in range(40)],
+        counterfactual_of=[str(i - 1) if i % 8 == 1 else None for i in range(40)],
+        garment=[f"g{i // 8}" if i % 8 in (2, 4, 6) else None for i in range(40)],
+    )
+    path = write(tmp_path, table, images=40)
+    for seed in range(3):
+        mini = read(path, evaluation=16, validation=4, seed=seed)
+        photos = mini.table[mini.table["view"] == 0]
+        garments = photos["garment"].fillna("-").tolist()
+        first = ["0", "0", "g0", "-", "g0", "-", "g0", "-"]
+        assert garments[:8] == first and garments[8:10] == ["8", "8"]
+        assert (photos.groupby("garment")["split"].nunique() == 1).all()
+        assert mini.table.loc[mini.table["view"] > 0, "garment"].isna().all()
+        assert [note[:13] for note in mini.notes] == ["10 garment(s)"]
 
 
 def test_files_that_are_not_there_are_counted_and_all_of_them_refused(tmp_path: Path) -> None:

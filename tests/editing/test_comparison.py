@@ -10,6 +10,8 @@ from flam_pl.editing.evaluation import EditResults
 
 KS = (1, 5)
 QUERIES, SEED = 60, 4
+ITEMS = np.repeat(np.arange(20), 3)
+"""Three photos of each item: what is drawn together."""
 
 
 def results(chance: float, hard: np.ndarray, asked: dict[str, np.ndarray]) -> EditResults:
@@ -19,8 +21,7 @@ def results(chance: float, hard: np.ndarray, asked: dict[str, np.ndarray]) -> Ed
     for name, of in asked.items():
         luck = rng.uniform(size=of.shape) / np.where(hard, 0.5, 1.0)[:, None]
         hits[name] = np.stack([luck < chance, luck < 2 * chance], axis=2)
-    nobody = (np.zeros(0, np.int64), np.zeros((0, len(KS)), bool))
-    return EditResults(KS, hits, asked, 0, nobody)
+    return EditResults(KS, hits, asked, 0, ITEMS, {name: np.zeros(0) for name in asked})
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def test_they_are_those_of_a_loop_over_resamples(both: dict[str, EditResults]) -
     paired = PairedShares(both, resamples=40, seed=SEED)
     ratios, changes = paired.divided_by("weak"), paired.minus("weak")
     # the very same draws: fifty resamples at once, as many as there are
-    draws = np.random.default_rng(SEED).multinomial(QUERIES, np.full(QUERIES, 1 / QUERIES), size=40)
+    draws = np.random.default_rng(SEED).multinomial(20, np.full(20, 1 / 20), size=40)[:, ITEMS]
     for i, k in enumerate(KS):
         shares = []
         for times in [np.ones(QUERIES, int), *draws]:
@@ -74,7 +75,7 @@ def test_a_method_beside_itself_is_one_and_zero_without_doubt(
 def test_a_reference_that_finds_nothing_gives_no_ratio(both: dict[str, EditResults]) -> None:
     weak = both["weak"]
     misses = {name: np.zeros_like(hits) for name, hits in weak.hits.items()}
-    nothing = EditResults(KS, misses, weak.asked, 0, weak.counterfactual)
+    nothing = EditResults(KS, misses, weak.asked, 0, ITEMS, weak.wanted)
     paired = PairedShares({**both, "nothing": nothing}, resamples=30, seed=0)
     ratio = paired.divided_by("nothing")["strong"]["T@1"]
     assert ratio.n == 0 and ratio.to_dict()["value"] is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -15,23 +16,22 @@ from attribute_world import SCHEMA, make_world
 from flam_pl.editing import strength
 from flam_pl.editing.baselines import NoEdit
 from flam_pl.editing.pairs import draw_double_edits, evaluate_double_edits
-from flam_pl.editing.scored import Scored
-from flam_pl.editing.scores import Weights
 from flam_pl.editing.searches import EvaluationSet, edited_searches
+from flam_pl.editing.vectors import Posteriors, ScoreWeights, SearchVectors
 from flam_pl.editing.wishes import Wish
 from flam_pl.nets.embedder import Embedders
 from made_editors import Towards
+from slow_measures import as_it_was_at, every_edit, precision_at, wish_of, worth_at
 
 KS = (1, 3, 10)
 
 
 def world_set(seed: int, rows: int = 45) -> tuple[EvaluationSet, Towards]:
-    """Half of the images ask; all are the gallery; one trait, which some lack."""
+    """Half of the images ask; all are the gallery."""
     world = make_world(rows=rows, noise=0.8, seed=seed)
-    traits = {"fit": np.random.default_rng(seed).integers(-1, 3, size=rows)}
     queries = np.sort(np.random.default_rng(seed).choice(rows, rows // 2, replace=False))
     nobody = np.full(rows, -1)
-    data = EvaluationSet(SCHEMA, world.features, world.labels, queries, nobody, nobody, traits)
+    data = EvaluationSet(SCHEMA, world.features, world.labels, queries, nobody, nobody, nobody)
     return data, Towards(world.directions)
 
 
@@ -98,12 +98,36 @@ def test_a_sample_is_drawn_by_the_seed_from_all_double_edits() -> None:
     assert {figure.n for figure in nothing.figures(10, 0)["all"].values()} == {0}
 
 
+def test_intervals_of_double_edits_are_resampled_by_item() -> None:
+    data, editor = world_set(4)
+    items = np.arange(len(data.labels)) // 5
+    data = replace(data, items=items)
+    results = evaluate_double_edits(editor, data, draw_double_edits(data, 10**6, 0), [3])
+    figures = results.figures(60, 2)
+    for name, figure in figures.items():
+        of_item: dict[int, list[int]] = {}
+        for number, changed, hit in zip(
+            results.numbers, results.changed, results.hits, strict=True
+        ):
+            if name in ("all", " + ".join(SCHEMA.types[t] for t in changed)):
+                of_item.setdefault(int(items[data.queries[number]]), []).append(int(hit[0]))
+        parts = [of_item[item] for item in sorted(of_item)]
+        even = np.full(len(parts), 1 / len(parts))
+        shares = []
+        for times in np.random.default_rng(2).multinomial(len(parts), even, 60):
+            drawn = [h for n, of in zip(times, parts, strict=True) for _ in range(n) for h in of]
+            shares.append(np.mean(drawn))
+        ends = tuple(np.quantile(shares, [0.025, 0.975]))
+        assert (figure["T@3"].low, figure["T@3"].high) == pytest.approx(ends)
+
+
 def test_groups_that_search_together_change_nothing_for_a_scored_method() -> None:
     data, editor = world_set(3)
     torch.manual_seed(0)
     embedders = Embedders(SCHEMA, 12, 6, hidden=8).eval().requires_grad_(False)
     embedders.fit(data.features, torch.from_numpy(data.labels))
-    scored = Scored(editor, embedders, Weights(0.3, 0.5), 20, "scored")
+    posteriors = Posteriors.of_embedders(embedders)
+    scored = SearchVectors(editor, posteriors, ScoreWeights(0.3, 0.2, 0.5))
     edits = draw_double_edits(data, 30, 0)
     results = evaluate_double_edits(scored, data, edits, [1, 5])
     alone = []
@@ -120,7 +144,7 @@ def test_a_data_set_of_one_type_has_no_double_edits() -> None:
 
     schema = AttributeSchema({"color": ("red", "blue")})
     labels, nobody = np.array([[0], [1], [0]]), np.full(3, -1)
-    data = EvaluationSet(schema, torch.randn(3, 4), labels, np.arange(3), nobody, nobody)
+    data = EvaluationSet(schema, torch.randn(3, 4), labels, np.arange(3), nobody, nobody, nobody)
     assert len(draw_double_edits(data, 10, 0)) == 0
 
 
@@ -129,34 +153,36 @@ def test_strengths_are_measured_as_a_loop_over_edits_measures_them() -> None:
     found = strength.evaluate_strengths(editor, data, 50, 0, strengths=(0.0, 0.5, 1.0))
     assert list(found) == ["0", "0.5", "1"]
     gallery = F.normalize(data.features, dim=1)
-    have = {tuple(row) for row in data.labels.tolist()}
     for share, figures in found.items():
-        first, cosines, hit, kept = [], [], [], []
-        fits = data.traits["fit"]
-        for row in data.queries.tolist():
-            for t, name in enumerate(SCHEMA.types):
-                for c, class_name in enumerate(SCHEMA.of(name)):
-                    wanted = data.labels[row].copy()
-                    wanted[t] = c
-                    if c == data.labels[row, t] or tuple(wanted.tolist()) not in have:
-                        continue
-                    wishes = [Wish(name, class_name, float(share))]
-                    query = editor.edit(data.features[row][None], wishes)[0]
-                    order = (gallery @ query).argsort(descending=True).tolist()
-                    ten = [p for p in order if p != row][:10]
-                    first.append(data.labels[ten[0], t] == c)
-                    hit.append(any((data.labels[p] == wanted).all() for p in ten))
-                    known = [p for p in ten if fits[p] >= 0 and fits[row] >= 0]
-                    kept += [fits[p] == fits[row] for p in known]
-                    cosines.append(float(F.cosine_similarity(query, data.features[row], dim=0)))
-        assert figures["wanted_first"].n == figures["cosine_to_query"].n == len(first) > 50
-        assert figures["wanted_first"].value == pytest.approx(np.mean(first))
-        assert figures["cosine_to_query"].value == pytest.approx(np.mean(cosines), abs=1e-5)
-        assert figures["T@10"].value == pytest.approx(np.mean(hit))
-        assert figures["kept@10"].value == pytest.approx(np.mean(kept))
-        assert figures["kept@10"].n == len(kept)
+        first, cosines, hit, right, same, worth = [], [], [], [], [], []
+        for _, row, t, c in every_edit(data):
+            query = editor.edit(data.features[row][None], [wish_of(data, t, c, float(share))])[0]
+            order = (gallery @ query).argsort(descending=True).tolist()
+            ten = [p for p in order if p != row][:10]
+            wanted = data.labels[row].copy()
+            wanted[t] = c
+            first.append(data.labels[ten[0], t] == c)
+            hit.append(any((data.labels[p] == wanted).all() for p in ten))
+            right.append(precision_at(data, ten, t, c, 10))
+            same.append(as_it_was_at(data, ten, row, 10))
+            worth.append(worth_at(data, ten, row, t, c, 10))
+            cosines.append(float(F.cosine_similarity(query, data.features[row], dim=0)))
+        expected = {
+            "wanted_first": first,
+            "cosine_to_query": cosines,
+            "T@10": hit,
+            "P@10": right,
+            "as_it_was@10": same,
+            "worth@10": worth,
+        }
+        assert list(figures) == list(expected)
+        for name, values in expected.items():
+            assert figures[name].n == len(values) > 50
+            assert figures[name].value == pytest.approx(np.mean(values), abs=1e-5)
+            assert figures[name].low <= figures[name].value <= figures[name].high
     assert found["0"]["cosine_to_query"].value == pytest.approx(1)
     assert found["0"]["wanted_first"].value < found["1"]["wanted_first"].value
+    assert found["0"]["worth@10"].value < found["1"]["worth@10"].value
 
 
 def test_many_queries_are_measured_by_a_sample_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,5 +200,5 @@ def test_searches_of_strength_0_are_the_plain_ones() -> None:
     for a, b in zip(plain, none, strict=True):
         assert (a.target_type, a.target_class) == (b.target_type, b.target_class)
         torch.testing.assert_close(a.own_cosines, torch.ones(len(a.numbers)))
-        torch.testing.assert_close(b.cosines, a.cosines)
+        torch.testing.assert_close(b.scores, a.scores)
         assert torch.equal(a.found, b.found)

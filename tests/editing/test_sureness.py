@@ -15,10 +15,9 @@ from attribute_world import SCHEMA, World, make_world
 from flam_pl.editing.baselines import NoEdit
 from flam_pl.editing.evidence import answer_probabilities
 from flam_pl.editing.outcomes import DEPTH, KINDS, Outcomes
-from flam_pl.editing.scored import Scored
-from flam_pl.editing.scores import Weights
 from flam_pl.editing.searches import EvaluationSet, edited_searches
 from flam_pl.editing.sureness import Platt, SureGallery, Sureness, sentence
+from flam_pl.editing.vectors import Posteriors, ScoreWeights, SearchVectors
 from flam_pl.editing.wishes import Wish
 from flam_pl.errors import FlamError
 from posterior import Posterior
@@ -34,11 +33,15 @@ def ece(p: np.ndarray, true: np.ndarray) -> float:
 
 def searched(
     world: World, boldness: float = 1.0, noise: float = NOISE
-) -> tuple[Scored, EvaluationSet]:
+) -> tuple[SearchVectors, Posteriors, EvaluationSet]:
+    """A search by the posteriors almost alone, the posteriors, and what is searched."""
     rows = len(world.labels)
     nobody = np.full(rows, -1)
-    data = EvaluationSet(SCHEMA, world.features, world.labels, np.arange(rows), nobody, nobody)
-    return Scored(NoEdit(), Posterior(world, noise, boldness), Weights(1), rows - 1, "scored"), data
+    data = EvaluationSet(
+        SCHEMA, world.features, world.labels, np.arange(rows), nobody, nobody, nobody
+    )
+    posteriors = Posteriors.of_embedders(Posterior(world, noise, boldness))
+    return SearchVectors(NoEdit(), posteriors, ScoreWeights(1, 1)), posteriors, data
 
 
 def without(world: World, color: int, shape: int) -> World:
@@ -57,10 +60,10 @@ def split(world: World, rows: int) -> tuple[World, World]:
 
 
 def test_outcomes_are_those_of_a_loop_over_searches() -> None:
-    editor, data = searched(without(make_world(rows=60, noise=NOISE), 2, 1))
-    outcomes = Outcomes.of(editor, data)
+    vectors, posteriors, data = searched(without(make_world(rows=60, noise=NOISE), 2, 1))
+    outcomes = Outcomes.of(vectors, posteriors, data)
     e, present = 0, {tuple(row) for row in data.labels.tolist()}
-    for search in edited_searches(editor, data, DEPTH, impossible=True):
+    for search in edited_searches(vectors, data, DEPTH, impossible=True):
         t = SCHEMA.types.index(search.target_type)
         c = SCHEMA.index(search.target_type, search.target_class)
         for number, found in zip(search.numbers, search.found.tolist(), strict=True):
@@ -164,9 +167,9 @@ def test_searches_of_a_validation_gallery_set_those_of_a_larger_one_right() -> N
 def test_an_edit_without_an_answer_is_told_so() -> None:
     """Quiet features, in which nothing is mistaken: every edit is known for what it is."""
     validation, world = split(without(make_world(rows=800, noise=0.3), 2, 1), 400)
-    editor, data = searched(validation, noise=0.3)
-    known = Sureness.fit(Outcomes.of(editor, data), "sha")
-    gallery = SureGallery(known, editor.embedders, world.features)
+    vectors, posteriors, data = searched(validation, noise=0.3)
+    known = Sureness.fit(Outcomes.of(vectors, posteriors, data), "sha")
+    gallery = SureGallery(known, posteriors, world.features)
     jeans = np.flatnonzero(world.labels[:, 0] == 1)[:5]
     found = np.tile(np.arange(4), (5, 1))
     nothing = gallery.of(world.features[jeans], [Wish("color", "blue")], found)
@@ -184,7 +187,7 @@ def test_an_edit_without_an_answer_is_told_so() -> None:
 
 
 def test_a_gallery_says_what_the_outcomes_say() -> None:
-    editor, data = searched(make_world(rows=50, noise=NOISE))
+    vectors, posteriors, data = searched(make_world(rows=50, noise=NOISE))
     known = Sureness(
         Platt(0.5, 0.1),
         Platt(0.7, 0.2),
@@ -192,10 +195,10 @@ def test_a_gallery_says_what_the_outcomes_say() -> None:
         0.4,
         "sha",
     )
-    outcomes = Outcomes.of(editor, data)
-    gallery, e = SureGallery(known, editor.embedders, data.features), 0
+    outcomes = Outcomes.of(vectors, posteriors, data)
+    gallery, e = SureGallery(known, posteriors, data.features), 0
     expected = known.probabilities(outcomes.raw)
-    for search in edited_searches(editor, data, DEPTH, impossible=True):
+    for search in edited_searches(vectors, data, DEPTH, impossible=True):
         own = torch.from_numpy(data.queries[search.numbers])
         wish = Wish(search.target_type, search.target_class)
         said = gallery.of(data.features[own], [wish], search.found, exclude=own)

@@ -16,9 +16,7 @@ from flam_pl.editing.baselines import Arithmetic, NoEdit
 from flam_pl.editing.concat import ConcatEditor
 from flam_pl.editing.editor import Editor
 from flam_pl.editing.flam import Flam
-from flam_pl.editing.memory import MemoryEditor
-from flam_pl.editing.scored import Scored
-from flam_pl.editing.scores import Weights
+from flam_pl.editing.vectors import Posteriors
 from flam_pl.editing.wishes import (
     Wish,
     WishError,
@@ -31,7 +29,6 @@ from flam_pl.galleries.index import GalleryIndex
 from flam_pl.nets.concat import ConcatClassifiers
 from flam_pl.nets.embedder import AttributeEmbedder, Embedders
 from flam_pl.nets.manipulator import Manipulator
-from flam_pl.nets.memory import Memory
 
 RED, STRIPED = Wish("color", "red"), Wish("pattern", "striped")
 DRESS_HALF = Wish("shape", "dress", 0.5)
@@ -50,26 +47,25 @@ def flam_of(embedders: Embedders, residual: bool) -> Flam:
     return Flam(embedders, net.eval().requires_grad_(False))
 
 
-def every_editor(world: World) -> dict[str, Editor]:
-    """One of every kind, and G whole and residual, in all dimensions and in fewer."""
-    embedders = embedders_of(world)
-    memory = Memory(SCHEMA, embedders.space.dimension).requires_grad_(False)
-    memory.start_at([embedders.space(embedders.of(n).class_means) for n in SCHEMA.types])
+def concat_of(world: World) -> ConcatClassifiers:
     net = ConcatClassifiers(SCHEMA, world.features.shape[1], width=5).eval().requires_grad_(False)
     net.space.fit(world.features)
     net.fit_prototypes(world.features, torch.from_numpy(world.labels))
+    return net
+
+
+def every_editor(world: World) -> dict[str, Editor]:
+    """One of every kind, and G whole and residual, in all dimensions and in fewer."""
+    embedders = embedders_of(world)
+    net = concat_of(world)
     narrow = embedders_of(world, working_dim=5)
     return {
         "no_edit": NoEdit(),
         "arithmetic": Arithmetic(embedders),
-        "memory": MemoryEditor(embedders, memory),
         "concat": ConcatEditor("concat", SCHEMA, net.blocks, net.prototypes),
         "flam": flam_of(embedders, residual=False),
         "flam_narrow": flam_of(narrow, residual=False),
         "flam_residual": flam_of(narrow, residual=True),
-        "scored": Scored(
-            flam_of(embedders, residual=False), embedders, Weights(0.5, 0.5), 20, "scored"
-        ),
     }
 
 
@@ -124,7 +120,7 @@ def test_the_way_from_the_query_to_the_edit_has_no_jump_and_ends_where_it_should
     assert torch.equal(steps[-1], after)
     torch.testing.assert_close(steps[0], before)
     along = torch.stack([(step * before).sum(dim=1) for step in steps])
-    if name in ("arithmetic", "memory"):  # there a line of features, not of directions
+    if name == "arithmetic":  # there a line of features, not of directions
         assert torch.stack([(s * after).sum(dim=1) for s in steps]).diff(dim=0).abs().max() < 0.3
     else:
         assert (along.diff(dim=0) <= 1e-5).all()  # ever farther from the query
@@ -213,11 +209,9 @@ def test_an_example_that_lies_on_a_class_is_that_class() -> None:
     of_color.temperature.fill_(0.002)  # and sure of it
     c = int(embedders.classify(embedders(example[None]))[0, 1])
     named, another = (SCHEMA.of("color")[n] for n in (c, (c + 1) % 4))
-    assert asked_shares(Wish("color", example), embedders)[c] > 0.99
-    memory = Memory(SCHEMA, embedders.space.dimension).requires_grad_(False)
-    memory.start_at([embedders.space(embedders.of(n).class_means) for n in SCHEMA.types])
+    assert asked_shares(Wish("color", example), embedders, example)[c] > 0.99
     flam = flam_of(embedders, residual=True)
-    for editor in (flam, Arithmetic(embedders), MemoryEditor(embedders, memory)):
+    for editor in (flam, Arithmetic(embedders)):
         by_example = editor.edit(QUERIES, [Wish("color", example)])
         by_name, other = (editor.edit(QUERIES, [Wish("color", n)]) for n in (named, another))
         near, far = ((by_example - x).norm(dim=1) for x in (by_name, other))
@@ -241,10 +235,9 @@ def test_cls_concat_takes_the_example_s_block_and_a_mix_of_prototypes() -> None:
     torch.testing.assert_close(got[alive], expected[alive])
 
 
-@pytest.mark.parametrize("name", ["arithmetic", "memory"])
-def test_differences_of_means_add_up(name: str) -> None:
-    editor = EDITORS[name]
-    assert isinstance(editor, Arithmetic | MemoryEditor)
+def test_differences_of_means_add_up() -> None:
+    editor = EDITORS["arithmetic"]
+    assert isinstance(editor, Arithmetic)
     embedders = editor.embedders
     seen = embedders.classify(embedders(QUERIES))
     wishes = [Wish("color", {"red": 1, "green": 3}), Wish("pattern", "striped", 0.25)]
@@ -268,6 +261,18 @@ def test_wanted_probabilities_are_between_the_query_s_own_and_what_is_asked() ->
     torch.testing.assert_close(wanted[2], of_example.expand(6, -1))
     for of_type in wanted:
         torch.testing.assert_close(of_type.sum(dim=1), torch.ones(6))
+
+
+def test_what_is_asked_for_is_a_share_of_each_class_whichever_classifier_reads_it() -> None:
+    embedders = embedders_of(WORLD)
+    classifiers = Posteriors.of_classifiers(concat_of(WORLD))
+    for classifier in (embedders, Posteriors.of_embedders(embedders), classifiers):
+        like = torch.zeros(1, dtype=torch.float64)
+        shares = asked_shares(Wish("color", {"red": 1, "black": 3}), classifier, like)
+        assert shares.tolist() == [0.25, 0, 0, 0.75] and shares.dtype == torch.float64
+        example = WORLD.features[9]
+        seen = asked_shares(Wish("color", example), classifier, WORLD.features)
+        assert torch.equal(seen, classifier.read(example[None])[1][0])
 
 
 @given(st.floats(0, 1), st.integers(0, 100))

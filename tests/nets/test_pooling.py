@@ -133,7 +133,7 @@ def test_plain_poolings_combine_nothing() -> None:
 
 @pytest.mark.parametrize("pooling", ["", "avg", "cgd", "cgd-", "cgd-S", "cgd-SS", "cgd-SX", "SG"])
 def test_an_unknown_pooling_is_refused_with_the_known_ones(pooling: str) -> None:
-    with pytest.raises(ConfigError, match=r"backbone\.pooling is .*spoc, mac, gem, cgd-SM"):
+    with pytest.raises(ConfigError, match=r"backbone\.pooling is .*spoc, mac, gem, levels, cgd-SM"):
         combined_descriptors(pooling, 12)
 
 

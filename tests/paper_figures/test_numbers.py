@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from attribute_world import SCHEMA, make_world
 from flam_pl.attributes import SchemaError
 from flam_pl.config.figures import FiguresConfig
-from flam_pl.config.loading import load_config
+from flam_pl.config.loading import load_config, method_config
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.editing.baselines import NoEdit
 from flam_pl.editing.searches import EvaluationSet
@@ -77,9 +77,8 @@ class ToRed:
 def invented() -> tuple[EvaluationSet, Embedders, ToRed]:
     world = make_world(90, 12, noise=0.01)
     labels = world.labels
-    data = EvaluationSet(
-        SCHEMA, world.features, labels, np.arange(90), np.arange(90), np.full(90, -1)
-    )
+    everyone, nobody = np.arange(90), np.full(90, -1)
+    data = EvaluationSet(SCHEMA, world.features, labels, everyone, everyone, nobody, nobody)
     torch.manual_seed(0)
     embedders = Embedders(SCHEMA, 12, 6, hidden=16)
     embedders.fit(world.features, torch.from_numpy(labels))
@@ -177,7 +176,12 @@ def test_fewer_labels_are_trained_on_for_as_many_steps() -> None:
     # 20 batches -> 3; 4 batches -> 1, of all there is
     assert fewer.embedder.max_epochs == round(embedder * 20 / 3)
     assert fewer.concat.max_epochs == 4 * concat
-    assert with_as_many_steps(config, labelled(2000), labelled(2000)) == config
+    # the methods that choose other embedders train as long
+    plus = method_config(fewer, "flam_plus").embedder
+    assert plus.max_epochs == fewer.embedder.max_epochs and plus.members > 1
+    same = with_as_many_steps(config, labelled(2000), labelled(2000))
+    assert same.embedder == config.embedder and same.concat == config.concat
+    assert method_config(same, "flam_plus").embedder == method_config(config, "flam_plus").embedder
 
 
 def test_label_shares_of_several_seeds_show_their_range_and_of_one_its_interval() -> None:

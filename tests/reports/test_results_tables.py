@@ -11,12 +11,24 @@ import pytest
 
 from flam_pl.reports.results_figures import shown
 from flam_pl.reports.results_page import joined_page, run_page
-from flam_pl.reports.results_tables import TAKEN_BACK, RunResults
+from flam_pl.reports.results_tables import RunResults
 from flam_pl.reports.table_formats import Part
-from flam_pl.reports.tables import TITLES, called
+from flam_pl.reports.tables import called
 
 TYPES = ("shape", "color")
-METHODS = ("flam_plus", "no_edit", "cls_concat", "flam", "flam_plus_triplet", "mine")
+BEST = "flam_plus+posteriors"
+METHODS = (
+    "flam_plus",
+    "no_edit",
+    "filter",
+    "cls_concat",
+    "flam+posteriors",
+    "flam",
+    "flam+own",
+    "mine",
+    BEST,
+    "labels_known",
+)
 KS = (1, 5, 10, 20, 50, 100)
 
 
@@ -32,21 +44,19 @@ def metrics(seed: int = 0, more: bool = True) -> dict[str, Any]:
         values = np.sort(rng.uniform(0.1, 0.9, len(KS)))
         return {f"{name}@{k}": figure(float(v)) for k, v in zip(KS, values, strict=True)}
 
+    def of_edits() -> dict[str, Any]:
+        return {k: f for name in ("T", "P", "as_it_was", "worth") for k, f in figures(name).items()}
+
     found = {
         "dataset": "shop",
         "notes": ["two photos left out"],
-        "fam": {name: {g: figures("T") for g in ("all", *TYPES)} for name in METHODS},
+        "fam": {name: {g: of_edits() for g in ("all", *TYPES)} for name in METHODS},
+        "best": BEST,
         "fir_by_method": {name: figures("R") for name in METHODS},
         "counterfactual": {},
         "edits": {"evaluated": 700, "impossible": 80},
         "queries": {"edited": 60, "gallery": 90},
         "dimensions": {"flam": 1024},
-        "training": {
-            "backbone/val/R@1": 0.5,
-            "cls_concat_best/val/accuracy": 0.9,
-            "cls_concat_best/tried noise=0.5,working_dim=all": 0.7 + seed / 10,
-            "cls_concat_best/tried noise=1,working_dim=all": 0.75,
-        },
         "config": {
             "backbone": {"model": "m", "weights": "none", "max_epochs": 2, "image_size": 64},
             "trainer": {"max_epochs": None},
@@ -54,14 +64,13 @@ def metrics(seed: int = 0, more: bool = True) -> dict[str, Any]:
     }
     found |= {
         "fam_ratio": {"cls_concat": {name: figures("T") for name in METHODS}},
-        "fam_change": {"flam_plus": {name: figures("T") for name in METHODS}},
+        "fam_change": {BEST: {name: figures("T") for name in METHODS}},
     }
     if more:
-        measures = {"results": "kept", "results_to_no_edit": "kept", "hits": "kept_hits"}
         found |= {
+            "macro": {name: figures("T") for name in METHODS},
             "kept": {
-                name: {m: {t: figures(n) for t in ("mean", "season")} for m, n in measures.items()}
-                for name in METHODS
+                name: {t: figures("kept_of_wanted") for t in ("mean", "season")} for name in METHODS
             },
             "ndcg": {
                 name: {kind: figures("NDCG") for kind in ("all", "target", "other")}
@@ -72,14 +81,19 @@ def metrics(seed: int = 0, more: bool = True) -> dict[str, Any]:
             },
             "by_strength": {
                 name: {
-                    "0.5": {
+                    strength: {
                         "wanted_first": figure(0.4),
                         "cosine_to_query": figure(value),
                         "T@10": figure(value - 0.3),
-                        "kept@10": figure(0.7),
+                        "P@10": figure(value - 0.5),
                     }
+                    for strength in ("0.5", "1")
                 }
-                for name, value in (("arithmetic_far", 0.9), ("flam_plus", 0.8))
+                for name, value in (("arithmetic", 0.9), (BEST, 0.8))
+            },
+            "by_depth": {
+                name: {depth: figures("T") | figures("P") for depth in ("50", "all")}
+                for name in (BEST, "flam+posteriors")
             },
             "calibration": {
                 kind: {
@@ -109,6 +123,8 @@ def test_every_figure_that_was_measured_has_its_place() -> None:
     parts = RunResults("shop", [0], [own]).parts()
     value = rows(parts["edits"])["FLAM+"]["T@20"].data["value"]
     assert value == own["fam"]["flam_plus"]["all"]["T@20"]["value"]
+    value = rows(parts["macro"])["FLAM+ + posteriors"]["T@20"].data["value"]
+    assert value == own["macro"][BEST]["T@20"]["value"]
     value = rows(parts["by_type"])["FLAM"]["color"].data["value"]
     assert value == own["fam"]["flam"]["color"]["T@10"]["value"]
     value = rows(parts["edits_shape"])["no edit"]["T@1"].data["value"]
@@ -121,40 +137,57 @@ def test_every_figure_that_was_measured_has_its_place() -> None:
     assert value == own["ndcg"]["flam"]["target"]["NDCG@10"]["value"]
     value = rows(parts["ndcg_other"])["FLAM"]["NDCG@50"].data["value"]
     assert value == own["ndcg"]["flam"]["other"]["NDCG@50"]["value"]
-    kept = own["kept"]["flam_plus"]
-    found = rows(parts["kept"])["FLAM+"]
-    assert list(found) == ["results", "results to no edit", "hits"]
-    assert found["hits"].data["value"] == kept["hits"]["mean"]["kept_hits@10"]["value"]
-    value = rows(parts["kept_results"])["FLAM+"]["kept@1"].data["value"]
-    assert value == kept["results"]["mean"]["kept@1"]["value"]
+    value = rows(parts["edits"])["FLAM+ + posteriors"]["worth@10"].data["value"]
+    assert value == own["fam"][BEST]["all"]["worth@10"]["value"]
+    value = rows(parts["edits_color"])["filter, then similarity"]["P@5"].data["value"]
+    assert value == own["fam"]["filter"]["color"]["P@5"]["value"]
+    value = rows(parts["edits"])["labels known, nearest first"]["as_it_was@1"].data["value"]
+    assert value == own["fam"]["labels_known"]["all"]["as_it_was@1"]["value"]
+    found = rows(parts["kept"])["FLAM+"]["kept_of_wanted@10"].data["value"]
+    assert found == own["kept"]["flam_plus"]["mean"]["kept_of_wanted@10"]["value"]
     found = rows(parts["calibration"])["the gallery has the combination"]
     assert found["ECE, raw"].text == ".200" and found["AUROC"].text == "-"
     assert found["Brier"].text == ".100 [.090, .110]"
     assert rows(parts["strength"])["0.5"]["cosine_to_query"].data["value"] == 0.8
-    found = rows(parts["found_and_kept"])
-    assert list(found) == ["arithmetic, 4 times as far, 0.5", "FLAM+, 0.5"]
-    assert found["arithmetic, 4 times as far, 0.5"]["T@10"].text == ".600 [.590, .610]"
-    assert list(found["FLAM+, 0.5"]) == ["T@10", "kept@10"]
+    found = rows(parts["by_strength"])
+    assert list(found) == [
+        "arithmetic, 0.5", "arithmetic, 1", "FLAM+ + posteriors, 0.5", "FLAM+ + posteriors, 1",
+    ]  # fmt: skip
+    assert found["arithmetic, 0.5"]["T@10"].text == ".600 [.590, .610]"
+    assert list(found["FLAM+ + posteriors, 1"]) == ["T@10", "P@10"]
+    found = rows(parts["by_depth"])["FLAM + posteriors, 50"]["P@10"].data["value"]
+    assert found == own["by_depth"]["flam+posteriors"]["50"]["P@10"]["value"]
     assert "T@100" not in parts["edits"].columns
 
 
 def test_methods_come_in_the_order_of_their_titles() -> None:
     names = [name for name, _ in RunResults("shop", [0], [metrics()]).parts()["edits"].rows]
-    assert names == ["no edit", "Cls-Concat", "FLAM", "FLAM+ (triplet loss)", "FLAM+", "mine"]
-    assert {*TAKEN_BACK} <= {*TITLES}
+    assert names == [
+        "no edit", "Cls-Concat", "FLAM", "FLAM + own", "FLAM + posteriors", "FLAM+",
+        "FLAM+ + posteriors", "filter, then similarity", "labels known, nearest first", "mine",
+    ]  # fmt: skip
 
 
 def test_what_is_missing_is_said_and_what_there_is_none_of_too() -> None:
     parts = RunResults("shop", [0], [metrics(more=False)]).parts()
-    for name in ("kept", "ndcg", "pairs", "strength", "found_and_kept", "calibration", "labels"):
+    missing = (
+        "macro",
+        "kept",
+        "ndcg",
+        "pairs",
+        "strength",
+        "by_strength",
+        "by_depth",
+        "calibration",
+    )
+    for name in (*missing, "labels"):
         assert parts[name].notes == ["Not measured."] and not parts[name].rows
     assert parts["counterfactual"].notes == ["There is none on this data set."]
     without = metrics(more=False)
-    without["training"], without["fam"] = {}, {"no_edit": without["fam"]["no_edit"]}
+    without["fam"] = {"no_edit": without["fam"]["no_edit"]}
     without["fam_ratio"] = {}
     parts = RunResults("shop", [0], [without]).parts()
-    for name in ("concat_settings", "to_cls_concat", "ablation"):
-        assert parts[name].notes == ["Not measured."]
+    assert parts["to_cls_concat"].notes == ["Not measured."]
     page = run_page(RunResults("shop", [0], [without]).plain(), {})
     assert page.count("Not measured.") == 10
 
@@ -177,14 +210,17 @@ def test_seeds_are_summed_up_and_ratios_taken_seed_by_seed() -> None:
     data = rows(results.parts()["to_cls_concat"])["FLAM+"]["T@5"].data
     ratios = [m["fam_ratio"]["cls_concat"]["flam_plus"]["T@5"]["value"] for m in own]
     assert data["values"] == ratios and data["std"] == pytest.approx(np.std(ratios, ddof=1))
-    data = rows(results.parts()["ablation"])["FLAM+ (triplet loss)"]["T@5, change"].data
-    change = [m["fam_change"]["flam_plus"]["flam_plus_triplet"]["T@5"] for m in own]
-    assert data["values"] == [figure["value"] for figure in change]
-    assert (data["low"], data["high"]) == (change[0]["low"], change[0]["high"])
-    part = results.parts()["concat_settings"]
-    data = rows(part)["noise=0.5,working_dim=all"]["Cls-Concat (best setting)"].data
-    assert data["values"] == pytest.approx([0.7, 0.8, 0.9])
-    assert part.notes[0].count("noise=1,") == 1 and part.notes[0].count("noise=0.5,") == 2
+
+
+def test_a_row_that_another_seed_has_not_is_summed_up_over_those_that_have_it() -> None:
+    """The best row need not be the same for every seed."""
+    own = [metrics(0), metrics(1)]
+    of = own[1]["by_strength"]
+    of["flam+own"] = of.pop(BEST)
+    data = rows(RunResults("shop", [0, 1], own).parts()["by_strength"])
+    cell = data["FLAM+ + posteriors, 1"]["T@10"]
+    assert cell.data["values"] == [own[0]["by_strength"][BEST]["1"]["T@10"]["value"]]
+    assert cell.data["std"] is None
 
 
 def test_a_baseline_that_finds_nothing_divides_nothing() -> None:
@@ -207,9 +243,9 @@ def test_results_survive_json() -> None:
 def test_the_joined_page_sets_data_sets_side_by_side() -> None:
     other = copy.deepcopy(metrics(5))
     other["dataset"] = "street"
-    del other["fam"]["mine"], other["fam"]["flam_plus_triplet"]
+    del other["fam"]["mine"], other["fam"]["flam_plus"]
     runs = [RunResults("a", [0], [metrics()]).plain(), RunResults("b", [0], [other]).plain()]
-    pictures = {"labels": "labels.png", "found_and_kept": "kept.png"}
+    pictures = {"labels": "labels.png", "by_strength": "hits.png"}
     page = joined_page(runs, [{}, pictures], "- Nothing.")
     glance = page.split("## At a glance")[1].split("##")[0]
     head, _, *lines = glance.strip().splitlines()
@@ -217,13 +253,13 @@ def test_the_joined_page_sets_data_sets_side_by_side() -> None:
         "shop T@1", "shop T@10", "street T@1", "street T@10",
     ]  # fmt: skip
     by_name = {line.split("|")[1].strip(): line.split("|")[2:-1] for line in lines}
-    assert [cell.strip() for cell in by_name["FLAM+ (triplet loss)"]][2:] == ["-", "-"]
+    assert [cell.strip() for cell in by_name["FLAM+"]][2:] == ["-", "-"]
     value = other["fam"]["flam"]["all"]["T@10"]["value"]
     assert by_name["FLAM"][3].strip() == f"{value:.3f}".lstrip("0")
     assert "## shop" in page and "## street" in page and "(labels.png)" in page
-    titles = [line for line in page.splitlines() if line.startswith("###") or "kept.png" in line]
-    kept = next(n for n, line in enumerate(titles) if "kept.png" in line)
-    assert "found" in titles[kept - 1] and page.count("kept.png") == 1
+    titles = [line for line in page.splitlines() if line.startswith("###") or "hits.png" in line]
+    place = next(n for n, line in enumerate(titles) if "hits.png" in line)
+    assert "strength" in titles[place - 1] and page.count("hits.png") == 1
     assert "two photos left out" in page and page.rstrip().endswith("- Nothing.")
 
 

@@ -37,12 +37,11 @@ def test_numbers_of_a_report() -> None:
         "fam": {"flam": {"all": {"T@1": figure(0.3)}, "color": {"T@1": figure(0.4)}}},
         "counterfactual": {"flam": {"CF@1": figure(0.2), "CF@5": figure(0.0, n=0)}},
     }
-    kept = {"mean": {"kept@5": figure(0.5)}, "brand": {"kept@5": figure(0.6)}}
-    hits = {"mean": {"kept_hits@5": figure(0.1, n=0)}, "brand": {"kept_hits@5": figure(0.1)}}
-    metrics["kept"] = {"flam": {"results": kept, "hits": hits}}
+    traits = {"mean": figure(0.5), "brand": figure(0.6), "season": figure(0.1, n=0)}
+    metrics["kept"] = {"flam": {name: {"kept_of_wanted@5": f} for name, f in traits.items()}}
     metrics["ndcg"] = {"flam": {"all": {"NDCG@5": figure(0.8)}, "other": {"NDCG@5": figure(0.9)}}}
     # what nothing counted for is no number
-    edits = {"flam/T@1": 0.3, "flam/CF@1": 0.2, "flam/kept@5": 0.5, "flam/NDCG@5": 0.8}
+    edits = {"flam/T@1": 0.3, "flam/CF@1": 0.2, "flam/kept_of_wanted@5": 0.5, "flam/NDCG@5": 0.8}
     assert summary(metrics) == {"R@1": 0.7, **edits}
     found = tables(metrics)
     assert found["edits"] == [
@@ -51,12 +50,11 @@ def test_numbers_of_a_report() -> None:
     ]
     assert found["counterfactuals"][0]["CF@5"] == "-"
     assert found["kept"][1] == {
-        "results": "results",
         "trait": "brand",
         "method": "FLAM",
-        "@5": ".600 [.500, .700]",
+        "kept_of_wanted@5": ".600 [.500, .700]",
     }
-    assert [row["@5"][:4] for row in found["kept"]] == [".500", ".600", "-", ".100"]
+    assert [row["kept_of_wanted@5"][:4] for row in found["kept"]] == [".500", ".600", "-"]
     assert [row["attributes"] for row in found["ndcg"]] == ["all", "other"]
     assert found["instances"] == [{"R@1": ".700 [.600, .800]"}]
 

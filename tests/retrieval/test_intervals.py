@@ -6,8 +6,10 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from flam_pl.retrieval.intervals import bootstrap, figure_of, ratio, resampled
+from flam_pl.retrieval.intervals import bootstrap, bootstraps, figure_of, ratio, resampled
 
 
 def normal_width(share: float, n: int) -> float:
@@ -132,3 +134,76 @@ def test_a_ratio_to_nothing_is_no_figure() -> None:
     values = ratio(np.array([1.0, 2.0]), np.array([0.0, 4.0]))
     assert math.isnan(values[0]) and values[1] == 0.5
     assert figure_of(values, 3).n == 0 and figure_of(values[1:], 0).n == 0
+
+
+# --- by item
+
+
+def slow_by_item(
+    sums: np.ndarray, items: np.ndarray, resamples: int, seed: int
+) -> list[list[float]]:
+    """Totals of every resample: whole items are drawn, with all their photos."""
+    codes = sorted(set(items.tolist()))
+    photos = {code: [row for row in range(len(items)) if items[row] == code] for code in codes}
+    even = np.full(len(codes), 1 / len(codes))
+    totals = []
+    for times in np.random.default_rng(seed).multinomial(len(codes), even, size=resamples):
+        drawn = [sums[p] for n, code in zip(times, codes, strict=True) for p in n * photos[code]]
+        totals.append(np.sum(drawn, axis=0).tolist())
+    return totals
+
+
+@settings(max_examples=20)
+@given(seed=st.integers(0, 1000), photos=st.integers(2, 30), items=st.integers(1, 12))
+def test_resamples_by_item_are_those_of_a_loop_over_items(
+    seed: int, photos: int, items: int
+) -> None:
+    """Photos of one item anywhere in the order, with codes that leave gaps and may be negative."""
+    rng = np.random.default_rng(seed)
+    codes = 7 * rng.integers(items, size=photos) - 20
+    sums = rng.uniform(size=(photos, 2))
+    totals = resampled(sums, resamples=60, seed=seed, items=codes)
+    assert totals[0] == pytest.approx(sums.sum(axis=0))
+    np.testing.assert_allclose(totals[1:], slow_by_item(sums, codes, 60, seed))
+    counts = rng.integers(1, 5, size=photos)
+    hits = rng.binomial(counts, 0.4)
+    figure = bootstrap(hits, counts, resamples=50, seed=seed, items=codes)
+    drawn = slow_by_item(np.column_stack([hits, counts]), codes, 50, seed)
+    assert figure.value == pytest.approx(hits.sum() / counts.sum()) and figure.n == counts.sum()
+    ends = np.quantile([h / c for h, c in drawn], [0.025, 0.975])
+    assert (figure.low, figure.high) == pytest.approx(tuple(ends))
+
+
+def test_photos_that_repeat_an_item_add_nothing() -> None:
+    """Four photos of each item that fare alike: as wide an interval as of one, not half of it."""
+    hits = np.array([1] * 40 + [0] * 60)
+    one = bootstrap(hits, np.ones(100), resamples=500)
+    four = bootstrap(
+        np.repeat(hits, 4), np.ones(400), resamples=500, items=np.repeat(np.arange(100), 4)
+    )
+    assert (four.value, four.low, four.high) == (one.value, one.low, one.high)
+    assert four.n == 4 * one.n
+    apart = bootstrap(np.repeat(hits, 4), np.ones(400), resamples=500)
+    assert apart.high - apart.low < 0.6 * (one.high - one.low)
+
+
+def test_an_item_of_each_photo_is_no_item_at_all() -> None:
+    hits, counts = np.arange(40) % 3, np.full(40, 3)
+    plain = bootstrap(hits, counts, resamples=130)
+    assert bootstrap(hits, counts, resamples=130, items=np.arange(40)) == plain
+
+
+def test_several_figures_of_one_draw_are_the_figures_alone() -> None:
+    rng = np.random.default_rng(4)
+    counts, items = rng.integers(1, 4, size=30), rng.integers(9, size=30)
+    hits = np.stack([rng.binomial(counts, share) for share in (0.2, 0.7)], axis=1)
+    both = bootstraps(hits, counts, ["few", "many"], resamples=70, seed=2, items=items)
+    assert list(both) == ["few", "many"]
+    for column, figure in enumerate(both.values()):
+        alone = bootstrap(hits[:, column], counts, resamples=70, seed=2, items=items)
+        assert figure.n == alone.n
+        assert (figure.value, figure.low, figure.high) == pytest.approx(
+            (alone.value, alone.low, alone.high)
+        )
+    nothing = bootstraps(hits, np.zeros(30), ["few", "many"], items=items)
+    assert {figure.n for figure in nothing.values()} == {0}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from flam_pl.errors import FlamError
 from flam_pl.nets.backbone import Backbone
 from flam_pl.nets.pooling import CGD
 from flam_pl.stages.backbone import BackboneStage
+from flam_pl.stages.whitening import measure_whitening
 
 PREPROCESS = Preprocess(16, "stretch")
 SETTINGS = BackboneConfig(
@@ -49,6 +51,7 @@ class Colors(nn.Module):
     """The mean color of an image and, louder, that of its corner, by one layer."""
 
     present_dimension = described_dimension = 6
+    unmeasured = False
 
     def __init__(self) -> None:
         super().__init__()
@@ -250,12 +253,16 @@ def test_training_brings_photos_of_one_item_together(tmp_path: Path) -> None:
 
 
 def extract(
-    data: FlamDataModule, module: BackboneStage, folder: Path, checkpoint: str = "c" * 64
+    data: FlamDataModule,
+    module: BackboneStage,
+    folder: Path,
+    checkpoint: str = "c" * 64,
+    dimension: int = 6,
 ) -> str:
     def make_trainer(writer: Callback) -> pl.Trainer:
         return pl.Trainer(callbacks=[writer], **QUIET)
 
-    return data.cache_features(module, make_trainer, folder, checkpoint, 6)
+    return data.cache_features(module, make_trainer, folder, checkpoint, dimension)
 
 
 def test_extracted_features_are_those_of_each_image_in_catalog_order(tmp_path: Path) -> None:
@@ -293,3 +300,49 @@ def test_features_are_extracted_once_and_again_when_something_changed(tmp_path: 
     half.config.trainer.precision = "bf16-mixed"  # the weights of a frozen backbone stay the same
     said = extract(half, module, tmp_path / "features", "e" * 64)
     assert "changed since the extraction: preprocessing" in said and net.images == 240
+
+
+def train_network(folder: Path, **network: Any) -> tuple[BackboneStage, FlamDataModule, pl.Trainer]:
+    """Two steps of a network on the drawn catalog, the same random numbers every time."""
+    pl.seed_everything(0, verbose=False)
+    data = data_of(draw(folder), image_size=32, dtype="float16")
+    data.preprocess = Preprocess(32, "stretch")
+    catalog, held_out = data.catalog, data.validation_rows
+    consumer = (catalog.table["domain"] == "consumer").to_numpy(bool)
+    module = BackboneStage(
+        Backbone("test_resnet", image_size=32, **network),
+        np.unique(catalog.items[data.item_rows]).tolist(),
+        (catalog.items[held_out], consumer[held_out]),
+        to_plain(data.config.backbone),
+    )
+    trainer = pl.Trainer(max_steps=2, **QUIET)
+    trainer.fit(module, data)
+    return module, data, trainer
+
+
+def test_training_is_the_same_to_the_digit_with_the_early_levels(tmp_path: Path) -> None:
+    spoc = train_network(tmp_path, feature_dim=None)[0].state_dict()
+    levels = train_network(tmp_path, feature_dim=5, pooling="levels", whitening=0.5)[0].state_dict()
+    assert all(torch.equal(value, levels[name]) for name, value in spoc.items())
+    assert all(name.startswith("net.projection.") for name in levels.keys() - spoc.keys())
+
+
+def test_last_map_and_levels_are_stored_as_whitened_on_training_photos(tmp_path: Path) -> None:
+    chosen = dict(feature_dim=5, pooling="levels", whitening=0.5, levels_weight=0.3)
+    module, data, trainer = train_network(tmp_path, **chosen)
+    net, train = module.net.eval(), data.catalog.rows(split="train")
+    measure_whitening(module, data, trainer)
+    trainer.validate(module, data, verbose=False)  # by the features as they are stored
+    assert module.validation_features.total.shape[1] == net.dimension
+    extract(data, module, tmp_path / "features", dimension=net.dimension)
+    stored, again = data.features.rows(np.arange(80)), copy.deepcopy(net.whitening)
+    assert again is not None and stored.shape[1] == 5 + net.pooled_dimension - net.width
+    with torch.no_grad():
+        pooled = net.pooled(torch.cat([batch["image"] for batch in data.predict_dataloader()]))
+        again.measure(pooled[train])
+        expected = again(pooled)
+    for part, weight in ((slice(5), 1.0), (slice(5, None), 0.3)):
+        # a direction's sign is arbitrary: what is the same is every inner product
+        found, wanted = (x[:, part] @ x[:, part].T for x in (stored, expected))
+        np.testing.assert_allclose(found, wanted, atol=1e-3 * float(wanted.max()))
+        assert float(found.diag()[train].mean()) == pytest.approx(weight**2, rel=1e-2)

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from attribute_world import QUIET, SCHEMA, FeatureModule, World, make_world
 from flam_pl.config.root import to_plain
 from flam_pl.config.stages import EmbedderConfig, ManipulatorConfig
 from flam_pl.losses.adversarial import discriminator_loss, generator_loss
 from flam_pl.losses.cycle import cycle_loss
+from flam_pl.losses.distillation import distillation_loss
 from flam_pl.losses.matching import matching_loss
 from flam_pl.nets.embedder import Embedders
 from flam_pl.nets.manipulator import Manipulator
+from flam_pl.retrieval.inner_product import FLOOR
 from flam_pl.stages.embedder import EmbedderStage
 from flam_pl.stages.manipulator import ManipulatorStage
 
@@ -238,6 +242,129 @@ def test_terms_are_the_equations_with_their_weights() -> None:
     torch.testing.assert_close(again, d["d_matching"])
 
 
+# --- neighbour distillation
+
+ALONE = {
+    "adversarial_weight": 0.0,
+    "matching_weight": 0.0,
+    "cycle_weight": 0.0,
+    "distillation_weight": 0.7,
+}
+TEACHER = {"teacher_target": 1.3, "teacher_others": 0.6, "teacher_moved": 0.9}
+
+
+def distilling(world: World, **settings: Any) -> ManipulatorStage:
+    """A stage that learns from the neighbours alone; the bank is the whole world."""
+    module = stage(teacher(world, steps=30), **{**ALONE, **TEACHER, **settings})
+    module.bank = world.features
+    module.on_fit_start()
+    return module
+
+
+def slow_teacher(
+    module: ManipulatorStage, features: Tensor, e: Tensor, wanted: Tensor, target: Tensor
+) -> Tensor:
+    """The score of every photo of the bank, a type and a class at a time."""
+    embedders, bank = module.embedders, module.bank
+    assert bank is not None
+    own, asked = embedders.probabilities(e), embedders.probabilities(wanted)
+    seen = embedders.probabilities(embedders(bank))
+    scores = torch.zeros(len(features), len(bank))
+    for row, feature in enumerate(features):
+        moved = feature.clone()
+        for t, name in enumerate(SCHEMA.types):
+            for c, mean in enumerate(embedders.of(name).class_means):
+                moved = moved + (asked[t][row, c] - own[t][row, c]) * mean
+        for n, photo in enumerate(bank):
+            score = 0.9 * float(F.cosine_similarity(moved, photo, dim=0))
+            for t in range(3):
+                weight = 1.3 if t == int(target[row]) else 0.6
+                for c, p in enumerate(asked[t][row].tolist()):
+                    score += weight * p * math.log(max(float(seen[t][n, c]), FLOOR))
+            scores[row, n] = score
+    return scores
+
+
+def test_the_teacher_scores_the_bank_as_an_edited_search_of_the_moved_query_does() -> None:
+    world = make_world(rows=80, noise=0.5)
+    module = distilling(world)
+    features = world.features[:6]
+    _, e, wanted, target, _ = module.sample(features)
+    assert module.bank is not None and module.bank_tail is not None
+    got = module.teacher_scores(features, module.bank, module.bank_tail, e, wanted, target)
+    expected = slow_teacher(module, features, e, wanted, target)
+    torch.testing.assert_close(got, expected, atol=1e-4, rtol=1e-4)
+    assert not got.requires_grad
+
+
+def test_the_distillation_ranks_the_bank_without_the_query_itself() -> None:
+    world = make_world(rows=80, noise=0.5)
+    module = distilling(world)
+    features = world.features[:6]
+    x, e, wanted, target, asked = module.sample(features)
+    edited = module.manipulator.edit(x, asked, target)
+    terms = module.distillation_terms(features, edited, e, wanted, target)
+    stored = module.manipulator.stored(features, edited, module.embedders.space)
+    scores = slow_teacher(module, features, e, wanted, target)
+    itself = torch.eye(6, 80, dtype=torch.bool)
+    settings = module.settings["teacher_temperature"], module.settings["student_temperature"]
+    loss = distillation_loss(stored, world.features, scores, itself, *settings)
+    assert list(terms) == ["g_distillation"]
+    torch.testing.assert_close(terms["g_distillation"], 0.7 * loss, atol=1e-4, rtol=1e-4)
+    counted = distillation_loss(stored, world.features, scores, itself & False, *settings)
+    assert abs(float((counted - loss).detach())) > 1e-3
+    # some of the bank, as long as there are more
+    module.settings["ranked"] = 10
+    few = module.distillation_terms(features, edited, e, wanted, target)["g_distillation"]
+    assert torch.isfinite(few) and float(few.detach()) != float(terms["g_distillation"].detach())
+
+
+def test_half_precision_ranks_with_all_digits() -> None:
+    """With half of them no photo would be known to be the query itself."""
+    world = make_world(rows=80, noise=0.5)
+    module = distilling(world)
+    features = world.features[:6]
+    x, e, wanted, target, asked = module.sample(features)
+    edited = module.manipulator.edit(x, asked, target)
+    whole = module.distillation_terms(features, edited, e, wanted, target)
+    with torch.autocast("cpu", torch.bfloat16):
+        half = module.distillation_terms(features, edited, e, wanted, target)
+    torch.testing.assert_close(half["g_distillation"], whole["g_distillation"])
+
+
+def test_distillation_alone_moves_g_and_asks_no_d() -> None:
+    world = make_world()
+    embedders = teacher(world, steps=30)
+    module = stage(embedders, **ALONE)
+    module.bank = world.features[40:]
+    before, of_teacher = snapshot(module.manipulator), snapshot(embedders)
+    data = FeatureModule(world, batch_size=48, batches=3)
+    trainer = pl.Trainer(max_epochs=1, **QUIET)
+    trainer.fit(module, data)
+    after = snapshot(module.manipulator)
+    moved = {name for name in after if not torch.equal(after[name], before[name])}
+    assert moved and all(name.startswith("generators") for name in moved)
+    assert same(snapshot(embedders), of_teacher)
+    assert {n for n in trainer.callback_metrics if n.startswith("train/")} == {
+        "train/g_distillation"
+    }
+
+
+def test_neighbours_teach_edits_that_reach_the_wanted_class() -> None:
+    """Judged by the world's own directions, as the paper's losses are."""
+    world = make_world(rows=400, noise=0.3)
+    module = stage(teacher(world, steps=120), lr=4e-3, steps_per_epoch=150, **ALONE)
+    module.bank = world.features[40:]
+    before = share_of_right_edits(module, world, by_direction=True)
+    data = FeatureModule(world, batch_size=64, batches=150)
+    pl.Trainer(max_epochs=1, limit_val_batches=0, **QUIET).fit(module, data)
+    assert before < 0.2
+    assert share_of_right_edits(module, world, by_direction=True) > 0.7
+
+
+# --- the whole training
+
+
 def test_rates_are_constant_for_half_of_the_generator_s_steps_and_then_fall_to_zero() -> None:
     world = make_world()
     module = stage(teacher(world), steps_per_epoch=4)
@@ -277,8 +404,14 @@ def test_edits_reach_the_wanted_class_and_keep_the_others() -> None:
 
 
 @torch.no_grad()
-def share_of_right_edits(module: ManipulatorStage, world: World) -> float:
-    """Share of edits of held-out rows whose nearest noise-free combination is the wanted one."""
+def share_of_right_edits(
+    module: ManipulatorStage, world: World, by_direction: bool = False
+) -> float:
+    """Share of edits of held-out rows whose nearest noise-free combination is the wanted one.
+
+    Args:
+        by_direction: nearest by the cosine, where the lengths of edited features mean nothing.
+    """
     module.eval()
     space = module.embedders.space
     combinations = torch.cartesian_prod(*[torch.arange(size) for size in SCHEMA.sizes])
@@ -293,7 +426,10 @@ def share_of_right_edits(module: ManipulatorStage, world: World) -> float:
             edited = space.inverse(module.manipulator.edit(space(features[rows]), wish, target))
             wanted = labels[rows].clone()
             wanted[:, t] = c
-            nearest = combinations[torch.cdist(edited, ideal).argmin(dim=1)]
+            places = (edited, ideal)
+            if by_direction:
+                places = (F.normalize(edited, dim=1), F.normalize(ideal, dim=1))
+            nearest = combinations[torch.cdist(*places).argmin(dim=1)]
             right += int((nearest == wanted).all(dim=1).sum())
             total += int(rows.sum())
     return right / total

@@ -6,7 +6,7 @@ from operator import attrgetter
 
 from flam_pl.config.figures import check_figures
 from flam_pl.config.methods import METHODS
-from flam_pl.config.pooling import combined_descriptors
+from flam_pl.config.pooling import combined_descriptors, require_whitening
 from flam_pl.config.results import check_results
 from flam_pl.config.root import Config
 from flam_pl.config.tables import PAPER_TABLES
@@ -22,6 +22,8 @@ LEAST = {
     "backbone.classified_items": 1,
     "backbone.lr": 0,
     "backbone.whitening": 0,
+    "backbone.levels": 1,
+    "backbone.levels_weight": 0,
     "backbone.extract_batch": 1,
     "embedder.embedding_dim": 1,
     "embedder.members": 1,
@@ -46,6 +48,12 @@ LEAST = {
     "manipulator.batch_size": 2,
     "manipulator.steps_per_epoch": 1,
     "manipulator.max_epochs": 1,
+    "manipulator.teacher_target": 0,
+    "manipulator.teacher_others": 0,
+    "manipulator.teacher_moved": 0,
+    "scoring.target": 0,
+    "scoring.others": 0,
+    "scoring.moved": 0,
     "evaluation.resamples": 1,
     "evaluation.seed": 0,
     "evaluation.examples": 0,
@@ -61,10 +69,6 @@ LEAST = {
     "concat.lr": 0,
     "concat.batch_size": 2,
     "concat.max_epochs": 1,
-    "memory.lr": 0,
-    "memory.batch_size": 2,
-    "memory.steps_per_epoch": 1,
-    "memory.max_epochs": 1,
 }
 """The least value of settings that have one; null, where a setting allows it, is no value."""
 
@@ -111,7 +115,6 @@ def _check_numbers(config: Config) -> None:
         "concat.dropout": config.concat.dropout,
         "manipulator.beta1": config.manipulator.beta1,
         "manipulator.beta2": config.manipulator.beta2,
-        "manipulator.likeness_cost": config.manipulator.likeness_cost,
     }
     for name, share in shares.items():
         if not 0 <= share < 1:
@@ -136,6 +139,11 @@ def _check_numbers(config: Config) -> None:
         raise ConfigError(
             f"concat.working_dim is {working_dim!r}; expected embedder, null or 1 or more"
         )
+    if not 0 < config.backbone.levels_window <= 1:
+        raise ConfigError(
+            f"backbone.levels_window is {config.backbone.levels_window}; expected a share of a "
+            "side, above 0 and up to 1"
+        )
     if config.backbone.temperature <= 0:
         raise ConfigError(
             f"backbone.temperature is {config.backbone.temperature}; expected a number above 0"
@@ -151,6 +159,7 @@ def _check_pairs(config: Config) -> None:
             f"embedder.self_training is {embedder.self_training} and embedder.loss "
             f"{embedder.loss!r}; self-training needs the probabilities of embedder.loss=softmax"
         )
+    require_whitening(backbone.pooling, backbone.whitening)
     combined = combined_descriptors(backbone.pooling, backbone.feature_dim)
     if combined and backbone.whitening is not None:
         raise ConfigError(

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
@@ -17,12 +16,13 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from flam_pl.config.checks import check
+from flam_pl.config.methods import OVERRIDES
 from flam_pl.config.overrides import with_quoted_texts
 from flam_pl.config.root import SCHEMAS, Config, to_plain
 from flam_pl.errors import ConfigError
 from flam_pl.files import write_text
 
-OVERRIDES = "overrides.json"
+WRITTEN = "overrides.json"
 """The command-line settings that a run was trained with."""
 
 
@@ -56,6 +56,8 @@ def load_config(overrides: Sequence[str] = ()) -> Config:
                 f"{override!r} would add or remove a setting; only settings that exist can be "
                 f"changed. Write {override.lstrip('+~')!r}; python -m flam_pl config lists them."
             )
+        if override.split("=")[0] == "overrides":
+            raise ConfigError("overrides is no setting: it holds the settings as they were written")
         if "=" not in override:
             raise ConfigError(f"{override!r} is not a setting; expected key=value")
     store = ConfigStore.instance()
@@ -71,8 +73,22 @@ def load_config(overrides: Sequence[str] = ()) -> Config:
         text = str(error) if str(cause) in str(error) else f"{error}: {cause}"
         raise ConfigError(f"the settings are not usable ({' '.join(overrides)}): {text}") from error
     assert isinstance(config, Config)
+    config.overrides = list(overrides)
     check(config)
     return config
+
+
+def method_config(config: Config, method: str) -> Config:
+    """The settings of a method of a run: the config groups that the method chooses, under the
+    values that the user wrote, which win.
+
+    Args:
+        config: of the run, as ``load_config`` made it.
+    """
+    chosen = OVERRIDES.get(method, ())
+    groups = {choice.split("=")[0] for choice in chosen}
+    kept = [o for o in config.overrides if o.split("=")[0] not in groups]
+    return load_config([*chosen, *kept])
 
 
 def load_run_config(overrides: Sequence[str]) -> tuple[Config, bool]:
@@ -85,7 +101,7 @@ def load_run_config(overrides: Sequence[str]) -> tuple[Config, bool]:
         ConfigError: no such run, or an unknown setting.
     """
     folder = load_config(overrides).folder
-    path = folder / OVERRIDES
+    path = folder / WRITTEN
     if not path.is_file():
         raise ConfigError(
             f"there is no run at {folder}: {path} is missing. Train it first, or name another "
@@ -106,28 +122,7 @@ def load_run_config(overrides: Sequence[str]) -> tuple[Config, bool]:
     return config, to_plain(same) == to_plain(trained_on)
 
 
-def save_config(config: Config, overrides: Sequence[str]) -> None:
+def save_config(config: Config) -> None:
     """Leave the settings in the run's folder, to be read (config.yaml) and to start from."""
     write_text(config.folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.structured(config)))
-    write_text(config.folder / OVERRIDES, json.dumps(list(overrides)))
-
-
-def changes_of(group: str, name: str) -> dict[str, Any]:
-    """What ``conf/<group>/<name>.yaml`` changes of the group's settings, for a method of a run.
-
-    The files that it starts from count too, but for ``paper``: in its place stands the run's own.
-    """
-    own = OmegaConf.to_container(OmegaConf.load(config_folder() / group / f"{name}.yaml"))
-    assert isinstance(own, dict)
-    changes: dict[str, Any] = {}
-    for base in own.pop("defaults", ["_self_"]):
-        if base == "_self_":
-            changes |= {str(key): value for key, value in own.items()}
-        elif base != "paper" and has_choice(group, base):
-            changes |= changes_of(group, base)
-    return changes
-
-
-def has_choice(group: str, name: str) -> bool:
-    """Whether there is a ``conf/<group>/<name>.yaml``."""
-    return (config_folder() / group / f"{name}.yaml").is_file()
+    write_text(config.folder / WRITTEN, json.dumps(config.overrides))

@@ -1,45 +1,27 @@
-"""Schemas of the methods that FLAM is compared with, and the names of all that can be trained."""
+"""Schemas of the methods beside FLAM, and the names and settings of all that can be trained."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+OVERRIDES: dict[str, tuple[str, ...]] = {
+    "flam_plus": ("embedder=flam_plus", "manipulator=flam_plus"),
+    "flam_s_adv": ("manipulator=flam_s_adv",),
+    "flam_m": ("manipulator=flam_m",),
+    "flam_m_adv": ("manipulator=flam_m_adv",),
+}
+"""Method -> the config groups that it chooses. A value that the user writes wins in each."""
+
 ABLATIONS = ("flam_s_adv", "flam_m", "flam_m_adv")
 """Rows of the paper's Table 3, each a file of ``conf/manipulator/``; M + OS + adv is FLAM."""
 
-PLUS_ABLATIONS = (
-    "flam_plus_one_member",
-    "flam_plus_triplet",
-    "flam_plus_labels_alone",
-    "flam_plus_less_noise",
-    "flam_plus_working_dim",
-    "flam_plus_adversarial",
-    "flam_plus_both",
-)
-"""FLAM+ with one step of its recipe taken back, each a file of ``conf/embedder/`` or of
-``conf/manipulator/``; what has no file there is as in ``flam_plus``."""
+CONCAT = ("cls_concat", "emb_concat")
+"""The paper's baselines."""
 
-PLUS_FAMILY = (*PLUS_ABLATIONS, "flam_plus")
-"""Methods that have embedders of their own, or share those of ``flam_plus``."""
-
-BEST_CONCAT = {"cls_concat_best": "cls_concat", "emb_concat_best": "emb_concat"}
-"""The concatenations by the setting of ``results.concat_settings`` that is best on validation."""
-
-TRIED = "tried"
-"""Begins the names of the figures of their stages that the setting was chosen by."""
-
-METHODS = (
-    "cls_concat",
-    "cls_concat_best",
-    "emb_concat",
-    "emb_concat_best",
-    "memory",
-    *ABLATIONS,
-    *PLUS_FAMILY,
-)
+METHODS = (*CONCAT, *ABLATIONS, "flam_plus")
 """What ``methods=[...]`` can name."""
 
-IN_TABLE_3 = ("cls_concat", "emb_concat", "memory", *ABLATIONS, "flam_plus")
+IN_TABLE_3 = METHODS
 """Rows of Table 3, and the better recipe beside them."""
 
 
@@ -64,11 +46,17 @@ class ConcatConfig:
 
 
 @dataclass
-class MemoryConfig:
-    """The linear memory."""
+class ScoringConfig:
+    """What a search counts beside the cosine; changing it trains nothing."""
 
-    margin: float = 0.2
-    lr: float = 1e-3
-    batch_size: int = 256
-    steps_per_epoch: int = 50
-    max_epochs: int = 6
+    posteriors: bool = True
+    """Whether gallery vectors carry the log-posteriors of their classes; false: the paper's search,
+    by the cosine alone."""
+    target: float | None = None
+    """Weight of the log-posteriors of the wanted classes; null: chosen on validation."""
+    others: float | None = None
+    """Weight of the log-posteriors of the query's own classes in the types that no edit names;
+    null: chosen on validation."""
+    moved: float | None = None
+    """Weight of the cosine to the query moved by the means of its classes; null: chosen on
+    validation."""

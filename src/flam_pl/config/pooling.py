@@ -9,6 +9,9 @@ from flam_pl.errors import ConfigError
 BY_LETTER = {"S": "spoc", "M": "mac", "G": "gem"}
 """Global descriptors by the letter that stands for them in the CGD paper."""
 
+LEVELS = "levels"
+"""SPoC of the last map beside statistics of the early ones."""
+
 COMBINATIONS = tuple(
     f"cgd-{''.join(letters)}" for count in (2, 3) for letters in permutations(BY_LETTER, count)
 )
@@ -27,7 +30,7 @@ def combined_descriptors(pooling: str, feature_dim: int | None) -> tuple[str, ..
     Raises:
         ConfigError: an unknown pooling, or a feature_dim that has no such blocks.
     """
-    known = (*BY_LETTER.values(), *COMBINATIONS)
+    known = (*BY_LETTER.values(), LEVELS, *COMBINATIONS)
     if pooling not in known:
         raise ConfigError(f"backbone.pooling is {pooling!r}; expected one of {', '.join(known)}")
     if pooling not in COMBINATIONS:
@@ -40,3 +43,16 @@ def combined_descriptors(pooling: str, feature_dim: int | None) -> tuple[str, ..
             f"{len(letters)}, for example {1024 // len(letters) * len(letters)}."
         )
     return tuple(BY_LETTER[letter] for letter in letters)
+
+
+def require_whitening(pooling: str, whitening: float | None) -> None:
+    """The parts of the pooling "levels" have no common scale until they are whitened.
+
+    Raises:
+        ConfigError: it has no whitening.
+    """
+    if pooling == LEVELS and whitening is None:
+        raise ConfigError(
+            "backbone.pooling=levels needs backbone.whitening, which brings the parts of the "
+            "feature to one scale; set it to a power such as 0.5, or backbone.pooling=spoc"
+        )

@@ -1,4 +1,4 @@
-"""Schema of ``make results``: every method, and FLAM+ with each of its steps taken back."""
+"""Schema of ``make results``: every method, several seeds, several shares of the labels."""
 
 from __future__ import annotations
 
@@ -6,16 +6,6 @@ from dataclasses import dataclass, field
 
 from flam_pl.config.methods import METHODS
 from flam_pl.errors import ConfigError
-
-
-@dataclass
-class ConcatGrid:
-    """Settings of the concatenations that are tried; each pair is trained."""
-
-    noise: list[float] = field(default_factory=lambda: [0.5, 1.0])
-    """``concat.noise``."""
-    working_dim: list[int | None] = field(default_factory=lambda: [256, None])
-    """``concat.working_dim``; null: all dimensions."""
 
 
 @dataclass
@@ -27,8 +17,6 @@ class ResultsConfig:
     seeds: list[int] = field(default_factory=lambda: [0, 1, 2])
     """Of stages 2 and 3 and all methods, on the run's own features; the run's own seed is always
     among them."""
-    concat_settings: ConcatGrid = field(default_factory=ConcatGrid)
-    """Of ``cls_concat_best`` and ``emb_concat_best``: the best T@10 on validation is kept."""
     labels: bool = True
     """Whether stages 2 and 3 and the main methods are also trained on ``figures.shares``, by
     each seed on labels of its own."""
@@ -47,13 +35,3 @@ def check_results(settings: ResultsConfig) -> None:
             )
     if min(settings.seeds, default=0) < 0:
         raise ConfigError(f"results.seeds is {settings.seeds}; expected 0 or more")
-    grid = settings.concat_settings
-    if not grid.noise or min(grid.noise) < 0:
-        raise ConfigError(
-            f"results.concat_settings.noise is {grid.noise}; expected numbers from 0 up"
-        )
-    if not grid.working_dim or min(d for d in (1, *grid.working_dim) if d is not None) < 1:
-        raise ConfigError(
-            f"results.concat_settings.working_dim is {grid.working_dim}; expected numbers from 1 "
-            "up, or null for all dimensions"
-        )

@@ -16,7 +16,7 @@ from omegaconf import MISSING, OmegaConf
 
 from flam_pl.config.data import DATA_SCHEMAS, DataConfig
 from flam_pl.config.figures import FiguresConfig
-from flam_pl.config.methods import ConcatConfig, MemoryConfig
+from flam_pl.config.methods import ConcatConfig, ScoringConfig
 from flam_pl.config.results import ResultsConfig
 from flam_pl.config.stages import BackboneConfig, EmbedderConfig, ManipulatorConfig
 from flam_pl.config.tables import TablesConfig
@@ -83,13 +83,15 @@ class Config:
     embedder: EmbedderConfig = MISSING
     manipulator: ManipulatorConfig = MISSING
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    scoring: ScoringConfig = MISSING
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     logger: LoggerConfig = field(default_factory=LoggerConfig)
     methods: list[str] = field(default_factory=lambda: ["flam_plus"])
-    """What to train and measure beside the paper's FLAM: names of ``methods.METHODS``. The
-    last in the tables is what searches: FLAM+ where it is trained."""
+    """What to train and measure beside the paper's FLAM: names of ``methods.METHODS``. What
+    searches is the row of the tables that is best on validation."""
     concat: ConcatConfig = field(default_factory=ConcatConfig)
-    memory: MemoryConfig = field(default_factory=MemoryConfig)
+    overrides: list[str] = field(default_factory=list)
+    """The command line that these settings come from; ``load_config`` sets it."""
     tables: TablesConfig = field(default_factory=TablesConfig)
     figures: FiguresConfig = field(default_factory=FiguresConfig)
     results: ResultsConfig = field(default_factory=ResultsConfig)
@@ -110,6 +112,7 @@ SCHEMAS: dict[tuple[str | None, str], type] = {
     ("backbone", "schema_backbone"): BackboneConfig,
     ("embedder", "schema_embedder"): EmbedderConfig,
     ("manipulator", "schema_manipulator"): ManipulatorConfig,
+    ("scoring", "schema_scoring"): ScoringConfig,
     ("trainer", "schema_trainer"): TrainerConfig,
     ("logger", "schema_logger"): LoggerConfig,
 }

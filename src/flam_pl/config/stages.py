@@ -22,8 +22,16 @@ class BackboneConfig:
     """Dimension of the projection after pooling (paper: 1024), or of a whitening in its place; null
     keeps all channels."""
     pooling: str = "spoc"
-    """Feature map -> vector: spoc (the paper's) | mac | gem | a combination of these by their first
-    letters, cgd-SG, cgd-MG, cgd-GSM, ..., whose first one the classification loss sees."""
+    """Feature map -> vector: spoc (the paper's) | mac | gem | levels: spoc beside means and
+    deviations of the early feature levels, which still know the color | a combination of the first
+    three by their first letters, cgd-SG, cgd-MG, cgd-GSM, ..., whose first one the classification
+    loss sees."""
+    levels: int = 3
+    """Of the pooling "levels": so many of the network's first feature levels."""
+    levels_weight: float = 0.7
+    """Weight of their part beside that of the last map, which is 1."""
+    levels_window: float = 0.6
+    """Share of each side of the early maps that is looked at, in the middle."""
     whitening: float | None = None
     """In place of a learned projection, measured on training photos once the weights are trained:
     features are centred and each principal direction (the leading feature_dim of them) is divided
@@ -107,22 +115,21 @@ class ManipulatorConfig:
     matching_weight: float = 1.0
     cycle_weight: float = 0.3
     distillation_weight: float = 0.0
-    """Of the neighbour distillation, which the paper does not have: x-tilde ranks real features as
-    the embedders do. The other weights may then be 0; where (3) and (4) both are, D is not used."""
+    """Of the neighbour distillation, which the paper does not have: x-tilde ranks real photos by
+    its cosine alone as the whole score of an edited search does. The other weights may then be 0;
+    where (3) and (4) both are, D is not used."""
     bank: int = 8192
     """Real photos that the distillation ranks, drawn once; fewer where there are fewer."""
     ranked: int = 1024
     """Of these, drawn in each step."""
+    teacher_target: float = 1.0
+    """What the teacher of the distillation weighs: the log-posteriors of the wanted class ..."""
+    teacher_others: float = 0.5
+    """... those of the query's own classes in the other types ..."""
+    teacher_moved: float = 1.0
+    """... and the cosine to the query moved by the means of its classes."""
     teacher_temperature: float = 0.5
     student_temperature: float = 0.05
-    scoring: bool = False
-    """Whether results are re-ranked by what the embedders read in them and by their likeness to
-    what the wish makes of the query, which the paper does not do; what both weigh beside the cosine
-    is chosen on validation."""
-    likeness_cost: float = 0.0
-    """What may be lost of T@1, 5, 20 and 50 on validation, summed, for results that are more like
-    what the query would be, as a share of the misses or of the hits, whichever are fewer: of the
-    weights that cost no more, those with the most alike results are kept."""
     with_remaining: bool = True
     """"M" of Table 3; false is "S": only the target type is matched."""
     online_sampling: bool = True

@@ -19,11 +19,12 @@ import numpy as np
 import pandas as pd
 
 from flam_pl.attributes import UNLABELLED, AttributeSchema
+from flam_pl.datasets.garments import fill_garments
 from flam_pl.errors import FlamError
 
 SPLITS = ("train", "val", "evaluation")
 DOMAINS = ("shop", "consumer")
-COLUMNS = ("path", "item", "domain", "split", "view", "counterfactual_of")
+COLUMNS = ("path", "item", "domain", "split", "view", "counterfactual_of", "garment")
 """Columns of every catalog; one column per attribute type and the extras follow them."""
 
 
@@ -49,8 +50,9 @@ class Catalog:
         table: RangeIndex; the columns ``path`` (str, posix, relative to ``root``, or absolute where
             the file lies elsewhere), ``item`` (str or NA), ``domain``, ``split``, ``view`` (int;
             0 = the file as it is, v > 0 = the v-th seeded distortion of the same file),
-            ``counterfactual_of`` (item of the original, or NA), one nullable string column per
-            attribute type, then the extras.
+            ``counterfactual_of`` (item of the original, or NA), ``garment`` (what photos of one
+            garment share, though their classes differ: real counterfactuals of each other; or NA),
+            one nullable string column per attribute type, then the extras.
         schema: attribute types and their classes; a label outside it is an error, not "unlabelled".
         extras: columns nobody trains on (gender, season, ...), kept for inspection.
         traits: those extras that an edited search should keep: what of an item no edit asks about.
@@ -92,7 +94,8 @@ class Catalog:
         """A Catalog from a table that may lack what has an obvious default.
 
         Defaults: ``item`` and ``counterfactual_of`` NA, ``domain`` "shop", ``view`` 0, a missing
-        attribute column all unlabelled. Columns come out in the canonical order and with nullable
+        attribute column all unlabelled; ``garment`` is what ``counterfactual_of`` tells (see
+        ``fill_garments``), else NA. Columns come out in the canonical order and with nullable
         string types; columns that are neither known nor named in ``extras`` are left behind.
         """
         filled = table.copy()
@@ -101,6 +104,7 @@ class Catalog:
             "domain": "shop",
             "view": 0,
             "counterfactual_of": pd.NA,
+            "garment": pd.NA,
             **{kind: pd.NA for kind in schema.types},
         }
         for column, value in defaults.items():
@@ -113,6 +117,7 @@ class Catalog:
         if pd.api.types.is_string_dtype(filled["view"]):  # a CSV that was read as text
             with suppress(ValueError):  # no number: the check names the row
                 filled["view"] = filled["view"].astype("int64")
+        filled["garment"] = fill_garments(filled)
         return cls(
             name,
             Path(root),
@@ -236,7 +241,7 @@ class Catalog:
 
     def label_fingerprint(self) -> str:
         """SHA-256 of what training and evaluation depend on besides the features."""
-        columns = ("split", "item", "domain", "counterfactual_of")
+        columns = ("split", "item", "domain", "counterfactual_of", "garment")
         content = {
             # A list of pairs, since the order of the types is part of the schema.
             "schema": list(self.schema.to_dict().items()),

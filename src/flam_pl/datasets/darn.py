@@ -21,7 +21,9 @@ from flam_pl.datasets.listings import (
 )
 from flam_pl.datasets.splits import (
     EVERY_DENSE_ROW,
+    identical_files,
     keep_classes,
+    leak_groups,
     split_dense,
     top_classes,
     with_distorted_views,
@@ -84,7 +86,8 @@ def read_darn(
     """DARN under ``root`` as a Catalog, split as in the paper.
 
     All lists are read into one table: random images with all labels are evaluated, the rest trains
-    with whatever labels each has. The lists' own split is kept as the extra ``published_split``.
+    with whatever labels each has; identical files stay on one side. The lists' own split is kept as
+    the extra ``published_split``.
     There are no items, so val and evaluation rows get a distorted view each for FIR.
 
     Args:
@@ -114,11 +117,17 @@ def read_darn(
         evaluation = EVERY_DENSE_ROW
     table, lost = keep_classes(table, schema, str(root))
     notes += lost
+    contents = identical_files([root / path for path in table["path"]])
     table["split"] = split_dense(
-        table, wanted, evaluation=evaluation, validation=validation, seed=seed, group=None
+        table,
+        wanted,
+        evaluation=evaluation,
+        validation=validation,
+        seed=seed,
+        groups=leak_groups(table, (), contents),
     )
     table["domain"] = "shop"
-    table = with_distorted_views(table, wanted)
+    table = with_distorted_views(table, wanted, contents)
     kept = (*extras, "published_split")
     return Catalog.build("darn", root, table, schema, kept, dropped, notes, traits=extras)
 

@@ -11,9 +11,12 @@ import pandas as pd
 
 from flam_pl.attributes import AttributeSchema
 from flam_pl.datasets.catalog import Catalog, Dropped
+from flam_pl.datasets.garments import find_garments, garment_note
 from flam_pl.datasets.splits import (
     EVERY_DENSE_ROW,
+    identical_files,
     keep_classes,
+    leak_groups,
     split_dense,
     top_classes,
     with_distorted_views,
@@ -68,9 +71,11 @@ def read_fashion_products(
     """The Fashion Product Images under ``root`` as a Catalog.
 
     shape is ``articleType``, color ``baseColour``, and pattern comes from the words of the name:
-    no column holds it. An item is one product with one photo, so val and evaluation rows get a
-    distorted view each for FIR (see ``with_distorted_views``). Products of an equal name stay on
-    one side of the split, because the set lists the same garment several times.
+    no column holds it. An item is one photo, so val and evaluation rows get a distorted view each
+    for FIR (see ``with_distorted_views``); products that share a photo, byte by byte, are one item,
+    called by the first of them. Products of an equal name or photo stay on one side of the split,
+    because the set lists the same garment several times. A garment in several colors (see
+    ``find_garments``) is whole on one side too, and never trains (see ``split_dense``).
 
     Args:
         root: folder with ``styles.csv`` and ``images/``.
@@ -102,6 +107,8 @@ def read_fashion_products(
         _require_types(schema)
         evaluation = EVERY_DENSE_ROW
     table["brand"] = _brands(table["name"])
+    table["garment"] = find_garments(table)
+    contents = identical_files([root / path for path in table["path"]])
     table, notes = keep_classes(table, schema, f"{root} ({category})")
     table["split"] = split_dense(
         table,
@@ -109,10 +116,13 @@ def read_fashion_products(
         evaluation=evaluation,
         validation=validation,
         seed=seed,
-        group="name",
+        groups=leak_groups(table, ("name", "garment"), contents),
+        held_out=table["garment"].notna().to_numpy(dtype=bool),
     )
+    table["item"] = table["item"].groupby(contents).transform("first")
+    notes += [*_twins(table), *garment_note(table)]
     table["domain"] = "shop"
-    table = with_distorted_views(table, schema.types)
+    table = with_distorted_views(table, schema.types, contents)
     return Catalog.build(
         "fashion_products", root, table, schema, EXTRAS, dropped, notes, traits=TRAITS
     )
@@ -123,6 +133,16 @@ def pattern_of(name: str) -> str | None:
     words = re.findall(r"[^\W\d_]+", name.lower())
     found = {_PATTERN_OF[word] for word in words if word in _PATTERN_OF}
     return found.pop() if len(found) == 1 else None
+
+
+def _twins(table: pd.DataFrame) -> Iterator[str]:
+    """How many products share their photo, if any do."""
+    shared = table["item"][table["item"].duplicated(keep=False)]
+    if len(shared):
+        yield (
+            f"{len(shared)} products have the very photo of another one: they count as "
+            f"{shared.nunique()} item(s)"
+        )
 
 
 def _photos(root: Path) -> set[str]:

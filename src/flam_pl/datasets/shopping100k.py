@@ -21,7 +21,10 @@ from flam_pl.datasets.listings import (
 )
 from flam_pl.datasets.splits import (
     EVERY_DENSE_ROW,
+    identical_files,
+    identical_on_two_sides,
     keep_classes,
+    leak_groups,
     split_dense,
     top_classes,
     with_distorted_views,
@@ -63,9 +66,9 @@ def read_shopping100k(
     """Shopping100k under ``root`` as a Catalog.
 
     In its own layout it is split as in the paper: random images with all labels are evaluated, the
-    rest trains. With the files of ADDE their test images are evaluated, and only the validation
-    images are drawn. There are no items, so val and evaluation rows get a distorted view each for
-    FIR.
+    rest trains; identical files stay on one side. With the files of ADDE their test images are
+    evaluated, and only the validation images are drawn. There are no items, so val and evaluation
+    rows get a distorted view each for FIR.
 
     Args:
         types: attribute types to read; with a ``schema`` its types are read instead.
@@ -106,15 +109,23 @@ def read_shopping100k(
         schema = top_classes(table, wanted, classes, trains)
     table, lost = keep_classes(table, schema, str(root))
     notes += lost
-    options = {"validation": validation, "seed": seed, "group": None}
-    if trains is None:
-        number = EVERY_DENSE_ROW if foreign else evaluation
-        table["split"] = split_dense(table, wanted, evaluation=number, **options)  # type: ignore[arg-type]
-    elif not foreign and not (table["split"] == "val").any():
-        drawn = split_dense(table.iloc[trains], wanted, evaluation=0, **options)  # type: ignore[arg-type]
-        table.loc[drawn.index, "split"] = drawn
+    contents = identical_files([root / path for path in table["path"]])
+    if trains is not None:
+        notes += identical_on_two_sides(table, contents)
+    drawn = np.arange(len(table)) if trains is None else trains
+    if trains is None or not (foreign or (table["split"] == "val").any()):
+        own = EVERY_DENSE_ROW if foreign else evaluation
+        split = split_dense(
+            table.iloc[drawn],
+            wanted,
+            evaluation=own if trains is None else 0,
+            validation=validation,
+            seed=seed,
+            groups=leak_groups(table.iloc[drawn], (), contents[drawn]),
+        )
+        table.loc[split.index, "split"] = split
     table["domain"] = "shop"
-    table = with_distorted_views(table, wanted)
+    table = with_distorted_views(table, wanted, contents)
     return Catalog.build("shopping100k", root, table, schema, extras, dropped, notes, traits=extras)
 
 

@@ -13,10 +13,14 @@ import pandas as pd
 
 from flam_pl.attributes import AttributeSchema
 from flam_pl.datasets.catalog import DOMAINS, SPLITS, Catalog, Dropped
+from flam_pl.datasets.garments import fill_garments, garment_note
 from flam_pl.datasets.splits import (
     EVERY_DENSE_ROW,
     has_item_pairs,
+    identical_files,
+    identical_on_two_sides,
     keep_classes,
+    leak_groups,
     split_dense,
     top_classes,
     with_distorted_views,
@@ -57,8 +61,10 @@ def read_table(
     """A table of images as a Catalog.
 
     The table needs a column ``path`` (or ``image``) and one column per attribute type; ``item``,
-    ``domain``, ``split`` and ``counterfactual_of`` are taken where they are there. Without
-    ``split`` the rows are split at random (see ``split_dense``), images of one item on one side.
+    ``domain``, ``split``, ``counterfactual_of`` and ``garment`` are taken where they are there.
+    Without ``split`` the rows are split at random (see ``split_dense``): images of one item or
+    garment, and identical files, on one side. A ``split`` of the table is kept, and a note says
+    which identical files it sets apart.
     With the splits "query" and "gallery" and no ``domain``, queries are "consumer" images. Where
     no item of the evaluation has two images, val and evaluation rows get a distorted view each,
     so that FIR can be measured (see ``with_distorted_views``).
@@ -88,7 +94,7 @@ def read_table(
     table = _renamed(_load(path), columns or {}, path)
     _require_columns(table, (*types, *extras), path)
     # Nothing else comes along: a user's own "view" may mean "front" or "back".
-    known = ("path", "item", "domain", "split", "counterfactual_of", *types, *extras)
+    known = ("path", "item", "domain", "split", "counterfactual_of", "garment", *types, *extras)
     table = _as_text(table[[column for column in dict.fromkeys(known) if column in table]])
     table, dropped = _with_files(table, images, path)
     if "split" in table:
@@ -100,22 +106,27 @@ def read_table(
     elif "split" not in table:
         evaluation = EVERY_DENSE_ROW
     table, notes = keep_classes(table, schema, str(path))
-    if "split" not in table:
+    table["garment"] = fill_garments(table)
+    contents = identical_files([images / name for name in table["path"]])
+    if "split" in table:
+        notes += identical_on_two_sides(table, contents)
+    else:
         table["split"] = split_dense(
             table,
             types,
             evaluation=evaluation,
             validation=validation,
             seed=seed,
-            group="item" if "item" in table else None,
+            groups=leak_groups(table, table.columns.intersection(["item", "garment"]), contents),
         )
+    notes += garment_note(table)
     if "domain" not in table:
         # without the word of the table, an item's first photo is the one that is searched for
         alone = "item" not in table
         first = True if alone else ~table["item"].duplicated() | table["item"].isna()
         table["domain"] = np.where(first, "shop", "consumer")
     if not has_item_pairs(table):
-        table = with_distorted_views(table, types)
+        table = with_distorted_views(table, types, contents)
     return Catalog.build(path.stem, images, table, schema, extras, dropped, notes, traits=traits)
 
 

@@ -46,6 +46,6 @@ class Arithmetic:
         for wish in in_order(wishes, self.schema):
             t = self.schema.types.index(wish.attribute_type)
             means = self.embedders.of(wish.attribute_type).class_means
-            new = asked_shares(wish, self.embedders) @ means
+            new = asked_shares(wish, self.embedders, means) @ means
             edited = edited + self.times * wish.strength * (new - means[old[:, t]])
         return edited

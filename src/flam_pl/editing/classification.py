@@ -31,10 +31,10 @@ def evaluate_classification(
         asked: for each type the edits that count, ``(Q, classes)`` bool.
 
     Returns:
-        "original" and "manipulated": each type's accuracy, with intervals resampled by query image.
+        "original" and "manipulated": each type's accuracy, with intervals resampled by item.
     """
     queries = data.features[torch.from_numpy(data.queries).to(data.features.device)]
-    labels = data.labels[data.queries]
+    labels, items = data.labels[data.queries], data.query_items
     original = [logits.argmax(dim=1).cpu().numpy() for logits in classify(queries)]
     found: dict[str, dict[str, Figure]] = {"original": {}, "manipulated": {}}
     for t, name in enumerate(data.schema.types):
@@ -49,5 +49,5 @@ def evaluate_classification(
             "manipulated": (right.sum(axis=1), asked[name].sum(axis=1)),
         }
         for kind, (hit, count) in hits.items():
-            found[kind][name] = bootstrap(hit, count, resamples=resamples, seed=seed)
+            found[kind][name] = bootstrap(hit, count, resamples=resamples, seed=seed, items=items)
     return found

@@ -27,7 +27,7 @@ class PairedShares:
         _, counts = first.sums()
         sums = np.concatenate([of.sums()[0] for of in results.values()] + [counts[:, None]], axis=1)
         self.count = int(counts.sum())
-        totals = resampled(sums, resamples=resamples, seed=seed)
+        totals = resampled(sums, resamples=resamples, seed=seed, items=first.items)
         shares = ratio(totals[:, :-1], totals[:, -1:])
         self.shares = shares.reshape(len(totals), len(self.names), len(self.ks))
         """As measured, then of each resample, ``(1 + resamples, methods, len(ks))``."""

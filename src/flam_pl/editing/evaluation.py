@@ -1,4 +1,4 @@
-"""Measures any Editor: T@k of every possible edit, CF@k, and R@k. One code path for all methods."""
+"""Measures any method: T@k of every possible edit, and R@k. One code path for all methods."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from flam_pl.editing.searches import (
     Searcher,
     edited_searches,
 )
-from flam_pl.retrieval.intervals import Figure, bootstraps
+from flam_pl.editing.vectors import SearchVectors
+from flam_pl.retrieval.intervals import Figure, bootstraps, macro_bootstraps
 from flam_pl.retrieval.metrics import hits_at
 from flam_pl.retrieval.search import top_k
 
@@ -34,15 +35,16 @@ class EditResults:
         asked: for each type, edits that count: the class is another, and some gallery image has
             the wanted combination, ``(Q, classes)`` bool.
         impossible: edits to another class whose combination no gallery image has.
-        counterfactual: for each edit whose counterfactual was drawn: the query's number and
-            whether it is among the first k, ``(E,)`` and ``(E, len(ks))``.
+        items: item code of each query, ``(Q,)``: what is resampled as one.
+        wanted: for each type the code of the combination that each edit wants, ``(Q, classes)``.
     """
 
     ks: tuple[int, ...]
     hits: Mapping[str, np.ndarray]
     asked: Mapping[str, np.ndarray]
     impossible: int
-    counterfactual: tuple[np.ndarray, np.ndarray]
+    items: np.ndarray
+    wanted: Mapping[str, np.ndarray]
 
     @property
     def evaluated(self) -> int:
@@ -61,7 +63,7 @@ class EditResults:
         return np.sum(hits, axis=0), np.sum([of.sum(axis=1) for of in self.asked.values()], axis=0)
 
     def figures(self, resamples: int, seed: int) -> dict[str, dict[str, Figure]]:
-        """T@k over "all" edits and for each type, with intervals resampled by query image."""
+        """T@k over "all" edits and for each type, with intervals resampled by item."""
         per_type = {
             name: (
                 (self.hits[name] & self.asked[name][:, :, None]).sum(axis=1),  # (Q, ks)
@@ -73,15 +75,18 @@ class EditResults:
         counts = sum(c for _, c in per_type.values())
         names = [f"T@{k}" for k in self.ks]
         return {
-            group: bootstraps(h, c, names, resamples=resamples, seed=seed)
+            group: bootstraps(h, c, names, resamples=resamples, seed=seed, items=self.items)
             for group, (h, c) in {"all": (hits, counts), **per_type}.items()
         }
 
-    def counterfactual_figures(self, resamples: int, seed: int) -> dict[str, Figure]:
-        """CF@k: is the same item with just this attribute changed among the first k?"""
-        hits, counts = by_query(*self.counterfactual)
-        names = [f"CF@{k}" for k in self.ks]
-        return bootstraps(hits, counts, names, resamples=resamples, seed=seed)
+    def macro_figures(self, resamples: int, seed: int) -> dict[str, Figure]:
+        """T@k as a mean over the wanted combinations, with intervals resampled by item."""
+        places = {name: np.nonzero(asked) for name, asked in self.asked.items()}
+        hits = np.concatenate([self.hits[name][at] for name, at in places.items()])
+        wanted = np.concatenate([self.wanted[name][at] for name, at in places.items()])
+        items = np.concatenate([self.items[at[0]] for at in places.values()])
+        names = [f"T@{k}" for k in self.ks]
+        return macro_bootstraps(hits, wanted, items, names, resamples=resamples, seed=seed)
 
 
 def by_query(query: np.ndarray, hits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -110,7 +115,7 @@ class Measure(Protocol):
 
 @torch.inference_mode()
 def evaluate_edits(
-    editor: Editor | Searcher,
+    editor: Editor | SearchVectors | Searcher,
     data: EvaluationSet,
     ks: Sequence[int],
     progress: Progress = lambda edits: edits,
@@ -127,46 +132,21 @@ def evaluate_edits(
     """
     device = data.features.device
     codes = torch.from_numpy(data.combinations).to(device)
-    items = torch.from_numpy(data.items).to(device)
     shape = {n: (len(data.queries), len(data.schema.of(n))) for n in data.schema.types}
     hits = {name: np.zeros((*shape[name], len(ks)), dtype=bool) for name in shape}
     asked = {name: np.zeros(shape[name], dtype=bool) for name in shape}
-    cf_query, cf_found = [], []
+    wanted = {name: np.full(shape[name], -1) for name in shape}
     for search in edited_searches(editor, data, max(ks), progress=progress, strength=strength):
         name, c = search.target_type, data.schema.index(search.target_type, search.target_class)
         asked[name][search.numbers, c] = True
+        wanted[name][search.numbers, c] = search.wanted
         hit = hits_at(codes[search.found], torch.from_numpy(search.wanted).to(device), ks)
         hits[name][search.numbers, c] = hit.cpu().numpy()
-
-        twin = counterfactual_items(data, data.queries[search.numbers], search.wanted)
-        has_twin = np.flatnonzero(twin >= 0)
-        if len(has_twin):
-            twin_items = torch.from_numpy(twin[has_twin]).to(device)
-            rows = torch.from_numpy(has_twin).to(device)
-            cf_query.append(search.numbers[has_twin])
-            cf_found.append(hits_at(items[search.found[rows]], twin_items, ks).cpu().numpy())
         for measure in also:
             measure.add(search)
-    counterfactual = (
-        np.concatenate([np.zeros(0, np.int64), *cf_query]),
-        np.concatenate([np.zeros((0, len(ks)), bool), *cf_found]),
-    )
     changes = sum(len(data.queries) * (len(data.schema.of(n)) - 1) for n in data.schema.types)
     impossible = changes - sum(int(of_type.sum()) for of_type in asked.values())
-    return EditResults(tuple(ks), hits, asked, impossible, counterfactual)
-
-
-def counterfactual_items(
-    data: EvaluationSet, queries: np.ndarray, wanted: np.ndarray
-) -> np.ndarray:
-    """Item code of each query's counterfactual of the wanted combination, -1 for none, ``(Q,)``."""
-    drawn = np.flatnonzero(data.original >= 0)
-    of = {
-        (int(data.original[row]), int(data.combinations[row])): int(data.items[row])
-        for row in drawn
-    }
-    pairs = zip(data.items[queries], wanted, strict=True)
-    return np.array([of.get((int(i), int(w)), -1) for i, w in pairs], dtype=np.int64)
+    return EditResults(tuple(ks), hits, asked, impossible, data.query_items, wanted)
 
 
 @torch.inference_mode()
@@ -195,8 +175,11 @@ def evaluate_instances(
         return {}, len(query)
     gallery = F.normalize(features[shop], dim=-1)
     codes = torch.from_numpy(items).to(features.device)
-    _, found = top_k(features[findable], gallery, min(max(ks), len(gallery)))
+    queries = F.normalize(features[findable], dim=-1)
+    _, found = top_k(queries, gallery, min(max(ks), len(gallery)))
     hits = hits_at(codes[shop][found], codes[findable], ks).cpu().numpy()
     names = [f"R@{k}" for k in ks]
-    figures = bootstraps(hits, np.ones(len(hits)), names, resamples=resamples, seed=seed)
+    figures = bootstraps(
+        hits, np.ones(len(hits)), names, resamples=resamples, seed=seed, items=items[findable]
+    )
     return figures, len(query) - len(findable)

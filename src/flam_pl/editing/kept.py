@@ -1,4 +1,4 @@
-"""kept@k: how much of what nobody asked to change an edited search keeps."""
+"""kept_of_wanted@k: what the results that have the wanted class keep of the query's item."""
 
 from __future__ import annotations
 
@@ -10,23 +10,17 @@ import torch
 from flam_pl.editing.searches import EditedSearch, EvaluationSet
 from flam_pl.retrieval.intervals import Figure, figure_of, ratio, resampled
 
-MEASURES = {"results": "kept", "hits": "kept_hits"}
-"""Which results count, and what the share is called: all, or only those that have the wanted
-combination. A miss can keep much (doing nothing keeps the most), so the two are read together."""
-
 MEAN = "mean"
 """Beside the traits: the plain mean of their shares."""
 
-RELATIVE = "_to_no_edit"
-"""Ends the name of a measure that was divided by what the unedited search keeps."""
-
 
 class KeptTraits:
-    """Counts, for one method, the results that agree with the query in a trait.
+    """Counts, for one method, the results with the wanted class that agree with the query.
 
-    Traits are columns nobody trains on, as ``datasets.traits`` codes them. kept@k is the share of
-    (query, edit, result among the first k) where query and result both have a value of the trait
-    and it is equal; where either has none, nothing is counted.
+    Traits are columns nobody trains on, as ``datasets.traits`` codes them. kept_of_wanted@k is the
+    share of (query, edit, result with the wanted class among the first k) where query and result
+    both have a value of the trait and the values are equal. A result without the wanted class says
+    nothing of what an edit keeps: doing nothing would keep the most.
     """
 
     def __init__(self, data: EvaluationSet, ks: Sequence[int]) -> None:
@@ -36,64 +30,49 @@ class KeptTraits:
         device = data.features.device
         self.names, self.ks = tuple(data.traits), tuple(ks)
         self.codes = {n: torch.from_numpy(c).to(device) for n, c in data.traits.items()}
-        self.combinations = torch.from_numpy(data.combinations).to(device)
+        self.schema, self.items = data.schema, data.query_items
+        self.labels = torch.from_numpy(data.labels).to(device)
         self.queries = torch.from_numpy(data.queries).to(device)
-        shape = (len(data.queries), len(self.names), 4, len(ks))
+        shape = (len(data.queries), len(self.names), 2, len(ks))
         self.sums = np.zeros(shape, dtype=np.float32)  # whole numbers far below 2^24: exact
-        """Of each query and trait, among the first k: agreeing results, comparable results, and
-        the same two among the hits."""
+        """Of each query and trait, among the first k results with the wanted class: agreeing and
+        comparable ones."""
 
     def add(self, search: EditedSearch) -> None:
         """Count what one edit found."""
         found, device = search.found, search.found.device
         asking = self.queries[torch.from_numpy(search.numbers).to(device)]
-        wanted = torch.from_numpy(search.wanted).to(device)
-        hit = self.combinations[found] == wanted[:, None]
+        t = self.schema.types.index(search.target_type)
+        c = self.schema.index(search.target_type, search.target_class)
+        wanted = self.labels[found][..., t] == c
         ranks = torch.arange(1, found.shape[1] + 1, device=device)
         first = (ranks[:, None] <= torch.tensor(self.ks, device=device)).float()  # (depth, ks)
         for position, name in enumerate(self.names):
             own, theirs = self.codes[name][asking][:, None], self.codes[name][found]
-            known = (own >= 0) & (theirs >= 0)
-            kept = known & (own == theirs)
-            counted = torch.stack([kept, known, kept & hit, known & hit]).float() @ first
+            known = wanted & (own >= 0) & (theirs >= 0)
+            counted = torch.stack([known & (own == theirs), known]).float() @ first
             self.sums[search.numbers, position] += counted.transpose(0, 1).cpu().numpy()
 
-    def figures(
-        self, unedited: KeptTraits, resamples: int, seed: int
-    ) -> dict[str, dict[str, dict[str, Figure]]]:
-        """Measure ("results", "hits") -> trait or "mean" -> "kept@k" or "kept_hits@k".
-
-        And each measure divided by kept@k of the unedited search at the same k
-        ("..._to_no_edit"); by that of all its results, also for the hits, since its few hits are
-        a chosen lot. Intervals are resampled by query image, both sides of a ratio together.
-
-        Args:
-            unedited: the same edits of the same queries, answered by searching for the query.
+    def figures(self, resamples: int, seed: int) -> dict[str, dict[str, Figure]]:
+        """Trait or "mean" -> "kept_of_wanted@k", with intervals resampled by item.
 
         Returns:
             Nothing at all where the data set has no traits or nobody asks.
         """
         if not self.names or not len(self.sums):
             return {}
-        both = np.stack([self.sums, unedited.sums], axis=1)
-        totals = resampled(both.reshape(len(both), -1), resamples=resamples, seed=seed)
-        totals = totals.reshape(-1, 2, len(self.names), 2, 2, len(self.ks))
-        kept, known = totals[..., 0, :], totals[..., 1, :]  # (1 + resamples, 2, traits, 2, ks)
-        shares = ratio(kept, known)
-        measured = (~np.isnan(shares)).sum(axis=2, keepdims=True)
-        mean = ratio(np.nansum(shares, axis=2, keepdims=True), measured)
-        shares = np.concatenate([mean, shares], axis=2)
-        known = np.concatenate([known.sum(axis=2, keepdims=True), known], axis=2)
-        relative = ratio(shares[:, 0], shares[:, 1, :, :1])  # (1 + resamples, traits, 2, ks)
-        counts = known[0, 0].astype(int)
-        found = {}
-        for m, (measure, called) in enumerate(MEASURES.items()):
-            for ending, values in (("", shares[:, 0]), (RELATIVE, relative)):
-                found[measure + ending] = {
-                    name: {
-                        f"{called}@{k}": figure_of(values[:, t, m, i], counts[t, m, i])
-                        for i, k in enumerate(self.ks)
-                    }
-                    for t, name in enumerate((MEAN, *self.names))
-                }
-        return found
+        flat = self.sums.reshape(len(self.sums), -1)
+        totals = resampled(flat, resamples=resamples, seed=seed, items=self.items)
+        kept, known = np.moveaxis(totals.reshape(-1, *self.sums.shape[1:]), 2, 0)
+        shares = ratio(kept, known)  # (1 + resamples, traits, ks)
+        measured = (~np.isnan(shares)).sum(axis=1, keepdims=True)
+        mean = ratio(np.nansum(shares, axis=1, keepdims=True), measured)
+        shares = np.concatenate([mean, shares], axis=1)
+        counts = np.concatenate([known[0].sum(axis=0, keepdims=True), known[0]]).astype(int)
+        return {
+            name: {
+                f"kept_of_wanted@{k}": figure_of(shares[:, t, i], counts[t, i])
+                for i, k in enumerate(self.ks)
+            }
+            for t, name in enumerate((MEAN, *self.names))
+        }

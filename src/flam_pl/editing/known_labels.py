@@ -18,9 +18,8 @@ from flam_pl.editing.baselines import NoEdit
 from flam_pl.editing.searches import EvaluationSet, Searcher
 from flam_pl.editing.wishes import Wish
 
-NEAREST, ANY = "labels_known", "labels_known_any"
-"""Rows of the tables: of the images with the wanted combination those most like the query first, or
-whichever."""
+NEAREST = "labels_known"
+"""Row of the tables: of the images with the wanted combination those nearest to the query first."""
 
 CHUNK = 1024
 """Queries compared with the gallery at once: memory does not grow with their number."""
@@ -30,12 +29,8 @@ class KnownLabels(Searcher):
     """Every image that has exactly the wanted combination, then all others."""
 
     @torch.inference_mode()
-    def __init__(self, data: EvaluationSet, depth: int, seed: int | None = None) -> None:
-        """Args:
-        seed: of an order at random; None: by the cosine of the stored features to the query.
-        """
+    def __init__(self, data: EvaluationSet, depth: int) -> None:
         super().__init__(NoEdit(), data, depth)
-        self.chance = None if seed is None else np.random.default_rng(seed)
 
     @torch.inference_mode()
     def __call__(
@@ -48,25 +43,26 @@ class KnownLabels(Searcher):
         """
         if len(wishes) != 1 or not isinstance(wishes[0].wanted, str):
             raise ValueError(f"got the wishes {list(map(str, wishes))}; expected one for one class")
-        wanted, _ = self.data.wish(wishes[0].attribute_type, wishes[0].wanted)
+        schema = self.data.schema
+        t = schema.types.index(wishes[0].attribute_type)
+        wanted = self.data.labels[self.data.queries[numbers]].copy()
+        wanted[:, t] = schema.index(wishes[0].attribute_type, wishes[0].wanted)
+        starts = range(CHUNK, len(numbers), CHUNK)
         parts = [
-            self._first(part, wanted[part])
-            for part in np.split(numbers, range(CHUNK, len(numbers), CHUNK))
+            self._first(*part)
+            for part in zip(np.split(numbers, starts), np.split(wanted, starts), strict=True)
         ]
-        found, cosines = (torch.cat(of_parts) for of_parts in zip(*parts, strict=True))
-        return found, cosines, torch.ones(len(numbers), device=cosines.device)
+        found, scores = (torch.cat(of_parts) for of_parts in zip(*parts, strict=True))
+        return found, scores, torch.ones(len(numbers), device=scores.device)
 
     def _first(self, numbers: np.ndarray, wanted: np.ndarray) -> tuple[Tensor, Tensor]:
         """Results of some queries and their cosines, ``(E, depth)``, each with its wanted
-        combination ``(E,)``."""
-        has = self.data.combinations == wanted[:, None]
+        classes ``(E, types)``; what is not labelled in the query is not labelled in a hit."""
+        has = (self.data.labels == wanted[:, None]).all(axis=2)
         positions = torch.from_numpy(self.data.queries[numbers]).to(self.gallery.device)
         cosines = self.gallery[positions] @ self.gallery.T
-        order = cosines
-        if self.chance is not None:
-            order = torch.from_numpy(self.chance.random(cosines.shape, np.float32)).to(cosines)
         # further apart than two cosines can be
-        order = order + 3 * torch.from_numpy(has).to(cosines)
+        order = cosines + 3 * torch.from_numpy(has).to(cosines)
         order[torch.arange(len(order)), positions] = -torch.inf
         found = order.topk(min(self.depth, self.searched), dim=1).indices
         return found, cosines.gather(1, found)

@@ -45,6 +45,7 @@ class AttributeNDCG:
         self.images = torch.from_numpy(images).to(device)
         self.ideals: dict[tuple[int, ...], dict[str, Tensor]] = {}
         queries = len(data.queries)
+        self.items = data.query_items
         self.sums = {kind: np.zeros((queries, len(ks))) for kind in ("all", "target", "other")}
         self.counts = {kind: np.zeros(queries) for kind in self.sums}
 
@@ -104,13 +105,13 @@ class AttributeNDCG:
         return torch.cat(rows)
 
     def figures(self, resamples: int, seed: int) -> dict[str, dict[str, Figure]]:
-        """Kind ("all", "target", "other") -> "NDCG@k", intervals resampled by query image."""
+        """Kind ("all", "target", "other") -> "NDCG@k", intervals resampled by item."""
         found: dict[str, dict[str, Figure]] = {}
         for kind, counts in self.counts.items():
             if not counts.sum():
                 continue
             sums = np.concatenate([self.sums[kind], counts[:, None]], axis=1)
-            totals = resampled(sums, resamples=resamples, seed=seed)
+            totals = resampled(sums, resamples=resamples, seed=seed, items=self.items)
             found[kind] = {
                 f"NDCG@{k}": figure_of(ratio(totals[:, i], totals[:, -1]), int(counts.sum()))
                 for i, k in enumerate(self.ks)

@@ -13,8 +13,8 @@ from flam_pl.editing.evidence import (
     answer_probabilities,
     result_probabilities,
 )
-from flam_pl.editing.scored import Scored
 from flam_pl.editing.searches import EvaluationSet, Progress, edited_searches
+from flam_pl.editing.vectors import Posteriors, SearchVectors
 from flam_pl.editing.wishes import Wish, wanted_probabilities
 
 KINDS = ("attribute", "combination", "answer")
@@ -43,22 +43,26 @@ class Outcomes:
     @classmethod
     @torch.inference_mode()
     def of(
-        cls, editor: Scored, data: EvaluationSet, progress: Progress = lambda edits: edits
+        cls,
+        vectors: SearchVectors,
+        posteriors: Posteriors,
+        data: EvaluationSet,
+        progress: Progress = lambda edits: edits,
     ) -> Outcomes:
         """Search with every edit and look up what was found.
 
         Args:
-            editor: its embedders must be calibrated.
+            vectors: the method that searches.
+            posteriors: must be calibrated.
             progress: as for ``edited_searches``.
         """
-        embedders = editor.embedders
-        have = embedders.probabilities(embedders(data.features))
+        have = posteriors.read(data.features)
         parts = []
-        for search in edited_searches(editor, data, DEPTH, impossible=True, progress=progress):
+        for search in edited_searches(vectors, data, DEPTH, impossible=True, progress=progress):
             wish = Wish(search.target_type, search.target_class)
             rows = torch.from_numpy(data.queries[search.numbers]).to(data.features.device)
             own = [of_type[rows] for of_type in have]
-            asked = wanted_probabilities(own, [wish], embedders)
+            asked = wanted_probabilities(own, [wish], posteriors)
             t = data.schema.types.index(search.target_type)
             seen = raw_probabilities(asked, have, search.found, [t], exclude=rows)
             found = search.found.cpu().numpy()

@@ -12,6 +12,7 @@ from flam_pl.attributes import AttributeSchema
 from flam_pl.editing.editor import Editor
 from flam_pl.editing.evaluation import by_query
 from flam_pl.editing.searches import EvaluationSet, Searcher
+from flam_pl.editing.vectors import SearchVectors
 from flam_pl.editing.wishes import Wish
 from flam_pl.retrieval.intervals import Figure, bootstraps
 from flam_pl.retrieval.metrics import hits_at
@@ -70,6 +71,7 @@ class DoubleEditResults:
         numbers: which query asked, ``(E,)``.
         changed: the two types of each, ``(E, 2)``.
         hits: ``(E, len(ks))`` bool.
+        items: item code of each query of the evaluation, ``(Q,)``.
     """
 
     ks: tuple[int, ...]
@@ -77,10 +79,11 @@ class DoubleEditResults:
     numbers: np.ndarray
     changed: np.ndarray
     hits: np.ndarray
+    items: np.ndarray
 
     def figures(self, resamples: int, seed: int) -> dict[str, dict[str, Figure]]:
         """T@k over "all" double edits and for each pair of types ("shape + color"), with intervals
-        resampled by query image."""
+        resampled by item."""
         groups = {"all": np.ones(len(self.numbers), dtype=bool)}
         for pair in np.unique(self.changed, axis=0):
             name = " + ".join(self.schema.types[t] for t in pair)
@@ -90,14 +93,15 @@ class DoubleEditResults:
     def _figures(self, rows: np.ndarray, resamples: int, seed: int) -> dict[str, Figure]:
         hits, counts = by_query(self.numbers[rows], self.hits[rows])
         names = [f"T@{k}" for k in self.ks]
-        return bootstraps(hits, counts, names, resamples=resamples, seed=seed)
+        items = self.items[np.unique(self.numbers[rows])]
+        return bootstraps(hits, counts, names, resamples=resamples, seed=seed, items=items)
 
 
 Progress = Callable[[Sequence[np.ndarray]], Iterable[np.ndarray]]
 
 
 def evaluate_double_edits(
-    editor: Editor,
+    editor: Editor | SearchVectors | Searcher,
     data: EvaluationSet,
     edits: DoubleEdits,
     ks: Sequence[int],
@@ -108,7 +112,7 @@ def evaluate_double_edits(
     Args:
         progress: wraps the list of such groups, e.g. with a progress bar.
     """
-    search = Searcher(editor, data, max(ks))
+    search = editor if isinstance(editor, Searcher) else Searcher(editor, data, max(ks))
     codes = torch.from_numpy(data.combinations).to(data.features.device)
     wanted = torch.from_numpy(data.schema.combinations(edits.wanted)).to(data.features.device)
     changed = edits.changed(data)
@@ -117,7 +121,7 @@ def evaluate_double_edits(
         found, _, _ = search(edits.numbers[rows], wishes_of(edits, changed, rows[0], data.schema))
         asked = wanted[torch.from_numpy(rows).to(wanted.device)]
         hits[rows] = hits_at(codes[found], asked, ks).cpu().numpy()
-    return DoubleEditResults(tuple(ks), data.schema, edits.numbers, changed, hits)
+    return DoubleEditResults(tuple(ks), data.schema, edits.numbers, changed, hits, data.query_items)
 
 
 def same_wishes(edits: DoubleEdits, changed: np.ndarray) -> list[np.ndarray]:

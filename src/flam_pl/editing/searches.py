@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -16,7 +17,7 @@ from flam_pl.data.feature_store import FeatureStore
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.traits import trait_codes
 from flam_pl.editing.editor import Editor
-from flam_pl.editing.scored import Scored
+from flam_pl.editing.vectors import SearchVectors, search_vectors
 from flam_pl.editing.wishes import Wish
 from flam_pl.retrieval.search import top_k
 
@@ -33,6 +34,9 @@ class EvaluationSet:
         queries: positions that ask, ``(Q,)``; a query is never in its own gallery.
         items: item code of each image ``(N,)``, -1 for none.
         original: for a counterfactual the code of the item it was made from, else -1, ``(N,)``.
+        garments: code of each image's garment, -1 for none, ``(N,)``: photos of one garment in
+            several colors (or, in the wardrobe, with one attribute changed) are counterfactuals of
+            each other.
         traits: of each trait the code of each image, -1 for no value, ``(N,)``.
     """
 
@@ -42,6 +46,7 @@ class EvaluationSet:
     queries: np.ndarray
     items: np.ndarray
     original: np.ndarray
+    garments: np.ndarray
     traits: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @classmethod
@@ -50,6 +55,7 @@ class EvaluationSet:
         codes = dict(zip(catalog.table["item"].fillna(""), catalog.items, strict=True))
         made_from = catalog.table["counterfactual_of"].iloc[rows].fillna("")
         original = np.array([codes.get(item, -1) if item else -1 for item in made_from], np.int64)
+        garments, _ = pd.factorize(catalog.table["garment"].iloc[rows])
         return cls(
             catalog.schema,
             store.rows(rows),
@@ -57,6 +63,7 @@ class EvaluationSet:
             np.flatnonzero((made_from == "").to_numpy(bool)),
             catalog.items[rows],
             original,
+            garments.astype(np.int64),
             {name: codes[rows] for name, codes in trait_codes(catalog).items()},
         )
 
@@ -64,6 +71,15 @@ class EvaluationSet:
     def combinations(self) -> np.ndarray:
         """Code of each image's combination of classes, ``(N,)``."""
         return self.schema.combinations(self.labels)
+
+    @cached_property
+    def query_items(self) -> np.ndarray:
+        """What is resampled as one: code of each query's garment or, where it has none, its item,
+        or itself, ``(Q,)``."""
+        alone = np.arange(len(self.items)) + 1 + max(self.items.max(initial=0), 0)
+        of_item = np.where(self.items >= 0, self.items, alone)
+        codes = np.where(self.garments >= 0, -2 - self.garments, of_item)
+        return codes[self.queries]
 
     def wish(self, target_type: str, target_class: str) -> tuple[np.ndarray, np.ndarray]:
         """Of each query the code of the combination it has after the edit, and whether the edit
@@ -88,8 +104,8 @@ class EditedSearch:
         numbers: which of the queries asked for it: those that have another class, ``(E,)``.
         wanted: code of the combination that each of them wants, ``(E,)``.
         found: gallery positions of its results, best first, without the query, ``(E, depth)``.
-        cosines: of each result with the query vector, ``(E, depth)``.
-        own_cosines: of each query vector with the unedited one, ``(E,)``.
+        scores: inner product of each result with the query vector, ``(E, depth)``.
+        own_cosines: of the head of each query vector with the unedited query, ``(E,)``.
     """
 
     target_type: str
@@ -97,7 +113,7 @@ class EditedSearch:
     numbers: np.ndarray
     wanted: np.ndarray
     found: Tensor
-    cosines: Tensor
+    scores: Tensor
     own_cosines: Tensor
 
 
@@ -105,42 +121,57 @@ class Searcher:
     """The gallery of an evaluation as one method searches it, prepared once for all its edits."""
 
     @torch.inference_mode()
-    def __init__(self, editor: Editor, data: EvaluationSet, depth: int) -> None:
+    def __init__(
+        self,
+        editor: Editor | SearchVectors,
+        data: EvaluationSet,
+        depth: int,
+        candidates: int | None = None,
+    ) -> None:
         """Args:
         depth: results of each search; a gallery of fewer gives all it has.
+        candidates: only so many photos, the nearest by the head of the vectors, are scored by the
+            whole vectors; None scores all photos.
         """
-        self.editor, self.data, self.depth = editor, data, depth
-        self.gallery = F.normalize(editor.represent(data.features), dim=-1)
-        self.scored = editor if isinstance(editor, Scored) else None
-        self.read = self.scored.read(data.features) if self.scored else None
-        looked_at = max(depth, self.scored.depth if self.scored else 0)
-        self.searched = min(looked_at, len(self.gallery) - 1)
+        self.vectors, self.data, self.depth = search_vectors(editor), data, depth
+        self.gallery = self.vectors.gallery(data.features)
+        self.head = self.vectors.head_dimension(self.gallery)
+        others = len(self.gallery) - 1
+        self.searched = min(depth, others)
+        self.candidates = None if candidates is None else min(candidates, others)
 
     @torch.inference_mode()
     def __call__(
         self, numbers: np.ndarray, wishes: Sequence[Wish]
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """``found``, ``cosines`` and ``own_cosines`` of an ``EditedSearch``.
+        """``found``, ``scores`` and ``own_cosines`` of an ``EditedSearch``.
 
         Args:
             numbers: which of the queries ask, ``(E,)``; none of them finds itself.
         """
         positions = torch.from_numpy(self.data.queries[numbers]).to(self.gallery.device)
         features = self.data.features[positions]
-        vectors = self.editor.edit(features, wishes)
-        cosines, found = top_k(vectors, self.gallery, self.searched, exclude=positions)
-        if self.scored and self.read:
-            own_read = self.read.at(positions)
-            parts = self.scored.parts(own_read, wishes, cosines, found, self.read)
-            order = self.scored.order(parts, wishes, self.depth)[:, : self.depth]
-            cosines, found = cosines.gather(1, order), found.gather(1, order)
-        own = (F.normalize(vectors, dim=-1) * self.gallery[positions]).sum(dim=1)
-        return found, cosines, own
+        vectors = self.vectors.queries(features, wishes)
+        scores, found = self._search(vectors, positions)
+        heads = F.normalize(vectors[:, : self.head], dim=-1)
+        own = (heads * self.gallery[positions, : self.head]).sum(dim=1)
+        return found, scores, own
+
+    def _search(self, vectors: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """Scores and gallery positions of the results, ``(E, depth)``."""
+        if self.candidates is None:
+            return top_k(vectors, self.gallery, self.searched, exclude=positions)
+        heads, gallery = vectors[:, : self.head], self.gallery[:, : self.head]
+        near, found = top_k(heads, gallery, self.candidates, exclude=positions)
+        tails = vectors[:, self.head :, None]
+        scores = near + (self.gallery[found, self.head :] @ tails).squeeze(-1)
+        scores, order = scores.topk(min(self.searched, self.candidates), dim=1)
+        return scores, found.gather(1, order)
 
 
 @torch.inference_mode()
 def edited_searches(
-    editor: Editor | Searcher,
+    editor: Editor | SearchVectors | Searcher,
     data: EvaluationSet,
     depth: int,
     impossible: bool = False,

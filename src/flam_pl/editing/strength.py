@@ -14,8 +14,9 @@ import torch
 
 from flam_pl.editing.editor import Editor
 from flam_pl.editing.evaluation import evaluate_edits
-from flam_pl.editing.kept import MEAN, KeptTraits
+from flam_pl.editing.precision import Precision
 from flam_pl.editing.searches import EditedSearch, EvaluationSet, Searcher
+from flam_pl.editing.vectors import SearchVectors
 from flam_pl.retrieval.intervals import Figure, bootstraps
 
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -51,7 +52,7 @@ class Moves:
 
 @torch.inference_mode()
 def evaluate_strengths(
-    editor: Editor,
+    editor: Editor | SearchVectors,
     data: EvaluationSet,
     resamples: int,
     seed: int,
@@ -61,20 +62,26 @@ def evaluate_strengths(
 
     Returns:
         Strength, as "0.25" -> "wanted_first": share of first results that have the wanted class;
-        "cosine_to_query": mean cosine of the edited query vector with the unedited one; "T@10";
-        where there are traits "kept@10", their mean. All with intervals resampled by query image.
+        "cosine_to_query": mean cosine of the edited query vector with the unedited one; "T@10",
+        "P@10", "as_it_was@10", "worth@10". All with intervals resampled by item.
     """
     rng = np.random.default_rng(seed)
     data = replace(data, queries=np.sort(rng.permutation(data.queries)[:QUERIES]))
     search = Searcher(editor, data, K)
     found = {}
     for strength in strengths:
-        moves, traits = Moves(data), KeptTraits(data, [K])
-        results = evaluate_edits(search, data, [K], also=[moves, traits], strength=strength)
-        shares = traits.figures(traits, resamples, seed)
+        moves, precision = Moves(data), Precision(data, [K])
+        results = evaluate_edits(search, data, [K], also=[moves, precision], strength=strength)
         found[f"{strength:g}"] = {
-            **bootstraps(moves.sums, moves.counts, Moves.NAMES, resamples=resamples, seed=seed),
+            **bootstraps(
+                moves.sums,
+                moves.counts,
+                Moves.NAMES,
+                resamples=resamples,
+                seed=seed,
+                items=data.query_items,
+            ),
             **results.figures(resamples, seed)["all"],
-            **(shares["results"][MEAN] if shares else {}),
+            **precision.figures(resamples, seed)["all"],
         }
     return found

@@ -32,10 +32,10 @@ from torch import Tensor
 
 from flam_pl.editing.evidence import LEAST
 from flam_pl.editing.outcomes import KINDS, Outcomes, raw_probabilities
+from flam_pl.editing.vectors import Posteriors
 from flam_pl.editing.wishes import Wish, in_order, wanted_probabilities
 from flam_pl.errors import FlamError
 from flam_pl.files import write_text
-from flam_pl.nets.embedder import Embedders
 
 FILE = "sureness.json"
 """Beside the checkpoint that it was measured with."""
@@ -173,14 +173,14 @@ def sentence(wanted: str, answer: float, threshold: float) -> str:
 class SureGallery:
     """A gallery of which a search says how sure it is; its classes are measured once."""
 
-    def __init__(self, sureness: Sureness, embedders: Embedders, features: Tensor) -> None:
+    def __init__(self, sureness: Sureness, posteriors: Posteriors, features: Tensor) -> None:
         """Args:
-        embedders: those of the method that ``sureness`` belongs to.
+        posteriors: those that ``sureness`` belongs to.
         features: of the gallery, as stored, ``(G, D)``.
         """
-        self.sureness, self.embedders = sureness, embedders
+        self.sureness, self.posteriors = sureness, posteriors
         with torch.inference_mode():
-            self._have = embedders.probabilities(embedders(features))
+            self._have = posteriors.read(features)
 
     @torch.inference_mode()
     def of(
@@ -200,9 +200,9 @@ class SureGallery:
         Raises:
             SchemaError, WishError: as ``in_order``.
         """
-        schema, device = self.embedders.schema, self._have[0].device
-        own = self.embedders.probabilities(self.embedders(features))
-        asked = wanted_probabilities(own, wishes, self.embedders)
+        schema, device = self.posteriors.schema, self._have[0].device
+        own = self.posteriors.read(features)
+        asked = wanted_probabilities(own, wishes, self.posteriors)
         types = [schema.types.index(wish.attribute_type) for wish in in_order(wishes, schema)]
         results = torch.as_tensor(found, device=device)
         seen = raw_probabilities(asked, self._have, results, types, exclude)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -12,7 +13,6 @@ from torch.nn import functional as F
 
 from flam_pl.attributes import AttributeSchema
 from flam_pl.errors import FlamError
-from flam_pl.nets.embedder import Embedders
 
 
 class WishError(FlamError):
@@ -117,19 +117,35 @@ def asked_vector(
     return F.normalize(weights @ classes, dim=0)
 
 
-def asked_shares(wish: Wish, embedders: Embedders) -> Tensor:
+class Classifier(Protocol):
+    """What tells the classes of stored features."""
+
+    @property
+    def schema(self) -> AttributeSchema:
+        """Attribute types and their classes."""
+        ...
+
+    @property
+    def read(self) -> Callable[[Tensor], list[Tensor]]:
+        """Stored features ``(N, D)`` -> per type the probability of each class."""
+        ...
+
+
+def asked_shares(wish: Wish, classifier: Classifier, like: Tensor) -> Tensor:
     """How much of each class of the type is asked for, ``(classes,)``, summing to 1; of an example
-    how likely the embedders hold each class to be."""
-    of_type = embedders.of(wish.attribute_type)
+    how likely the classifier holds each class to be.
+
+    Args:
+        like: a tensor of the device and dtype that are wanted.
+    """
     if isinstance(wish.wanted, Tensor):
-        example = wish.wanted[None].to(of_type.dictionary.device)
-        t = embedders.schema.types.index(wish.attribute_type)
-        return embedders.log_probabilities(embedders(example))[t][0].exp()
-    return _weights(wish, embedders.schema, of_type.dictionary)
+        t = classifier.schema.types.index(wish.attribute_type)
+        return classifier.read(wish.wanted[None].to(like.device))[t][0]
+    return _weights(wish, classifier.schema, like)
 
 
 def wanted_probabilities(
-    own: Sequence[Tensor], wishes: Sequence[Wish], embedders: Embedders
+    own: Sequence[Tensor], wishes: Sequence[Wish], classifier: Classifier
 ) -> list[Tensor]:
     """How likely the wanted photo has each class: the query's own, or a step towards what is asked.
 
@@ -143,9 +159,9 @@ def wanted_probabilities(
         SchemaError, WishError: as ``in_order``.
     """
     wanted = list(own)
-    for wish in in_order(wishes, embedders.schema):
-        t = embedders.schema.types.index(wish.attribute_type)
-        asked = asked_shares(wish, embedders).expand_as(own[t])
+    for wish in in_order(wishes, classifier.schema):
+        t = classifier.schema.types.index(wish.attribute_type)
+        asked = asked_shares(wish, classifier, own[t]).expand_as(own[t])
         wanted[t] = torch.lerp(own[t], asked, wish.strength)
     return wanted
 

@@ -1,4 +1,4 @@
-"""The index of a catalogue: exact cosine search with FAISS over what an Editor stores."""
+"""The index of a catalogue: exact inner products with FAISS over what a method stores per photo."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from flam_pl.editing.editor import Editor
-from flam_pl.editing.scored import Scored
+from flam_pl.editing.vectors import SearchVectors, search_vectors
 from flam_pl.editing.wishes import Wish
 from flam_pl.errors import FlamError
 
@@ -18,7 +17,7 @@ from flam_pl.errors import FlamError
 class GalleryIndex:
     """Stored features, indexed once; plain and edited searches ask the same index."""
 
-    def __init__(self, editor: Editor, features: Tensor) -> None:
+    def __init__(self, editor: Editor | SearchVectors, features: Tensor) -> None:
         """Args:
         features: stored features of the gallery, ``(G, D)``.
 
@@ -31,9 +30,8 @@ class GalleryIndex:
             raise FlamError(
                 'searching needs FAISS: pip install "flam-pl[cpu]" (or "[gpu]"; not both)'
             ) from error
-        self.editor = editor
-        self._read = editor.read(features) if isinstance(editor, Scored) else None
-        vectors = F.normalize(editor.represent(features), dim=-1).cpu().numpy()
+        self.vectors = search_vectors(editor)
+        vectors = self.vectors.gallery(features).cpu().numpy()
         self._index: faiss.Index = faiss.IndexFlatIP(vectors.shape[1])
         if getattr(faiss, "get_num_gpus", int)() > 0:
             self._index = faiss.index_cpu_to_all_gpus(self._index)
@@ -59,32 +57,24 @@ class GalleryIndex:
             exclude: of each query its own gallery position, which it is not to find; -1 for none.
 
         Returns:
-            Cosines and gallery positions, ``(Q, n)``, best first; n is k, or all there are.
+            Inner products and gallery positions, ``(Q, n)``, best first; n is k, or all there are.
         """
-        vectors = self.editor.edit(features, wishes)
-        queries = F.normalize(vectors, dim=-1).cpu().numpy().astype(np.float32)
-        scored = self.editor if wishes and isinstance(self.editor, Scored) else None
-        depth = min(max(k, scored.depth if scored else 0) + (exclude is not None), len(self))
-        cosines, positions = self._index.search(np.ascontiguousarray(queries), depth)
+        queries = self.vectors.queries(features, wishes).cpu().numpy().astype(np.float32)
+        depth = min(k + (exclude is not None), len(self))
+        scores, positions = self._index.search(np.ascontiguousarray(queries), depth)
         if exclude is not None:
-            cosines, positions = without(np.asarray(exclude), cosines, positions)
-        if scored and self._read:
-            near, found = (torch.from_numpy(a).to(features.device) for a in (cosines, positions))
-            parts = scored.parts(scored.read(features), wishes, near, found, self._read)
-            order = scored.order(parts, wishes, k).cpu().numpy()[:, :k]
-            cosines = np.take_along_axis(cosines, order, axis=1)
-            positions = np.take_along_axis(positions, order, axis=1)
-        return cosines[:, :k], positions[:, :k]
+            scores, positions = without(np.asarray(exclude), scores, positions)
+        return scores[:, :k], positions[:, :k]
 
 
 def without(
-    exclude: np.ndarray, cosines: np.ndarray, positions: np.ndarray
+    exclude: np.ndarray, scores: np.ndarray, positions: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Results less the excluded position, or less the last one where it is not among them.
 
     Args:
         exclude: of each query a gallery position, ``(Q,)``.
-        cosines, positions: ``(Q, n)``.
+        scores, positions: ``(Q, n)``.
 
     Returns:
         Both ``(Q, n - 1)``.
@@ -92,4 +82,4 @@ def without(
     keep = positions != exclude[:, None]
     keep[keep.all(axis=1), -1] = False
     shape = (len(positions), positions.shape[1] - 1)
-    return cosines[keep].reshape(shape), positions[keep].reshape(shape)
+    return scores[keep].reshape(shape), positions[keep].reshape(shape)

@@ -1,36 +1,26 @@
-"""Neighbour distillation: x-tilde must rank real features as the embedders rank them.
+"""Neighbour distillation: x-tilde must rank real photos by its cosine alone as the score does.
 
 Not in the paper. D judges one feature at a time; what a search needs is that the right photos come
-first. The teacher ranks a bank of real photos by how well their embeddings fit the wish, the
-student by cosine to x-tilde; the loss is the cross-entropy between the two soft rankings.
+first. The teacher ranks a bank of real photos by the whole score of an edited search
+(``retrieval.inner_product``), the student by cosine to x-tilde; the loss is the cross-entropy
+between the two soft rankings. Whoever can afford only a few candidates then finds them by the
+feature alone.
 """
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-LEAST = 1e-4
-"""Probability below which classes are as good as impossible: keeps logarithms finite."""
-
-
-def agreement(wanted: list[Tensor], found: list[Tensor]) -> Tensor:
-    """Log-probability that each photo has the wanted class in every type -> ``(B, N)``.
-
-    Args:
-        wanted: of each type, how likely each class is asked for, ``(B, classes)``; a row sums to 1.
-        found: of each type, how likely each photo has each class, ``(N, classes)``.
-    """
-    return torch.stack([(w @ f.T + LEAST).log() for w, f in zip(wanted, found, strict=True)]).sum(
-        dim=0
-    )
+SAME = 1 - 1e-4
+"""Cosine above which a photo of the bank is the query itself, which no search may find."""
 
 
 def distillation_loss(
     edited: Tensor,
     bank: Tensor,
-    agreement: Tensor,
+    scores: Tensor,
+    itself: Tensor,
     teacher_temperature: float,
     student_temperature: float,
 ) -> Tensor:
@@ -39,10 +29,13 @@ def distillation_loss(
     Args:
         edited: x-tilde as it will be searched with, ``(B, D)``.
         bank: real stored features, ``(N, D)``.
-        agreement: log-probability that each of the bank is what is wanted, ``(B, N)``.
-        teacher_temperature: of the agreement; below 1 only the best count.
+        scores: of the teacher, ``(B, N)``.
+        itself: whether a photo of the bank is the query, which neither may find, ``(B, N)`` bool.
+        teacher_temperature: of the scores; the lower, the more only the best count.
         student_temperature: of the cosine.
     """
-    teacher = (agreement / teacher_temperature).softmax(dim=1)
+    # a large number instead of infinity: 0 x infinity would be no number
+    teacher = (scores / teacher_temperature).masked_fill(itself, -1e4).softmax(dim=1)
     cosine = F.normalize(edited, dim=1) @ F.normalize(bank, dim=1).T
+    cosine = cosine.masked_fill(itself, -1.0)
     return -(teacher * (cosine / student_temperature).log_softmax(dim=1)).sum(dim=1).mean()

@@ -10,10 +10,10 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from flam_pl.config.pooling import combined_descriptors
+from flam_pl.config.pooling import LEVELS, combined_descriptors, require_whitening
 from flam_pl.errors import FlamError
-from flam_pl.nets.pooling import CGD, DESCRIPTORS
-from flam_pl.nets.whitening import Whitening
+from flam_pl.nets.pooling import CGD, DESCRIPTORS, EarlyLevels
+from flam_pl.nets.whitening import PartsWhitening, Whitening
 
 
 class Backbone(nn.Module):
@@ -22,6 +22,7 @@ class Backbone(nn.Module):
     Attributes:
         dimension: D.
         described_dimension: E, of the vector that ``describe`` gives beside the feature.
+        pooled_dimension: of the vector that ``pooled`` gives: C, or more with the early levels.
         mean, std: what the model's weights expect of pixels in [0, 1], ``(3, 1, 1)`` each.
     """
 
@@ -36,6 +37,9 @@ class Backbone(nn.Module):
         image_size: int | None = None,
         pooling: str = "spoc",
         whitening: float | None = None,
+        levels: int = 3,
+        levels_weight: float = 0.7,
+        levels_window: float = 0.6,
     ) -> None:
         """Args:
         model: any name of timm; its weights are random until ``load_weights``.
@@ -44,13 +48,16 @@ class Backbone(nn.Module):
         image_size: for models that are made for one size (transformers); others ignore it.
         pooling: as ``backbone.pooling``.
         whitening: its power, in place of a learned projection; None for none.
+        levels, levels_weight, levels_window: of the pooling "levels", as in the settings.
 
         Raises:
-            FlamError: timm has no such model, or a whitening wants more directions than it has.
-            ConfigError: no such pooling, or one that does not fit feature_dim.
+            FlamError: timm has no such model, or it has fewer levels, or a whitening wants more
+                directions than it has.
+            ConfigError: no such pooling, or one that does not fit feature_dim or whitening.
         """
         super().__init__()
         combined = combined_descriptors(pooling, feature_dim)
+        require_whitening(pooling, whitening)
         if not timm.is_model(model):
             near = ", ".join(timm.list_models(f"*{model.split('_')[0]}*")[:8]) or "none similar"
             raise FlamError(f"backbone.model: timm has no {model!r}; similar names: {near}")
@@ -58,13 +65,14 @@ class Backbone(nn.Module):
         self.trunk = create_trunk(model, image_size)
         # twice as fast on a CPU, and what tensor cores want
         self.trunk.to(memory_format=torch.channels_last)
-        self.width = int(self.trunk.num_features)
+        self.width = self.pooled_dimension = int(self.trunk.num_features)
+        self.early: EarlyLevels | None = None
         self.dimension = feature_dim or self.width
         self.projection: nn.Module = nn.Identity()
         if combined:  # projects each of its descriptors by itself
             self.pooling: nn.Module = CGD(combined, self.width, self.dimension)
         else:
-            self.pooling = DESCRIPTORS[pooling]()
+            self.pooling = DESCRIPTORS["spoc" if pooling == LEVELS else pooling]()
             if whitening is not None:
                 if self.dimension > self.width:
                     raise FlamError(
@@ -72,7 +80,14 @@ class Backbone(nn.Module):
                         "channels: a whitening keeps at most so many directions. Lower it, or set "
                         "it to null for all."
                     )
-                self.projection = Whitening(self.width, self.dimension, whitening)
+                if pooling == LEVELS:
+                    self.early, self.levels = EarlyLevels(levels_window), list(range(levels))
+                    early = 2 * sum(level_channels(self.trunk, model, levels))
+                    widths, kept = (self.width, early), (self.dimension, early)
+                    self.projection = PartsWhitening(widths, kept, whitening, (1.0, levels_weight))
+                    self.pooled_dimension, self.dimension = sum(widths), sum(kept)
+                else:
+                    self.projection = Whitening(self.width, self.dimension, whitening)
             elif feature_dim is not None:
                 self.projection = nn.Linear(self.width, feature_dim, bias=False)
         self.described_dimension = self.width if combined or self.whitening else self.dimension
@@ -81,15 +96,20 @@ class Backbone(nn.Module):
             self.register_buffer(name, values.view(3, 1, 1))
 
     @property
-    def whitening(self) -> Whitening | None:
+    def whitening(self) -> Whitening | PartsWhitening | None:
         """What is to be measured once the weights are trained."""
-        return self.projection if isinstance(self.projection, Whitening) else None
+        found = self.projection
+        return found if isinstance(found, Whitening | PartsWhitening) else None
+
+    @property
+    def unmeasured(self) -> bool:
+        """Whether a whitening is still to be measured, on what ``pooled`` gives."""
+        return self.whitening is not None and not self.whitening.measured
 
     @property
     def present_dimension(self) -> int:
         """Of the features as they come now: D, or C while the whitening is not measured."""
-        unmeasured = self.whitening is not None and not self.whitening.measured
-        return self.width if unmeasured else self.dimension
+        return self.width if self.unmeasured else self.dimension
 
     def forward(self, pixels: Tensor) -> Tensor:
         return self.describe(pixels)[0]
@@ -97,19 +117,37 @@ class Backbone(nn.Module):
     def describe(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """The feature ``(B, D)`` and what a classification loss should see ``(B, E)``: the feature
         itself, or the first global descriptor of a CGD."""
-        maps = self.maps(pixels)
         if isinstance(self.pooling, CGD):
-            combination, first = self.pooling(maps)
+            combination, first = self.pooling(self.maps(pixels))
             return combination, first
-        features: Tensor = self.projection(self.pooling(maps))
+        if self.unmeasured:  # the losses see the last map alone
+            alone: Tensor = self.pooling(self.maps(pixels))
+            return alone, alone
+        features: Tensor = self.projection(self.pooled(pixels))
         return features, features
+
+    def pooled(self, pixels: Tensor) -> Tensor:
+        """What a whitening is measured on: the pooled last map ``(B, C)``, or with the pooling
+        "levels" the statistics of the early levels beside it, ``(B, pooled_dimension)`` float32,
+        from one pass."""
+        if self.early is None:
+            pooled: Tensor = self.pooling(self.maps(pixels))
+            return pooled
+        images = self.images(pixels)
+        last, early = self.trunk.forward_intermediates(images, indices=self.levels)
+        prefix = getattr(self.trunk, "num_prefix_tokens", 0)
+        whole = self.pooling(as_maps(last, self.width, prefix).float())
+        return torch.cat([whole, self.early(early)], dim=1)
+
+    def images(self, pixels: Tensor) -> Tensor:
+        """Pixels uint8 ``(B, 3, H, W)`` as the network expects them."""
+        images = (pixels.to(self.mean.dtype) / 255 - self.mean) / self.std
+        return images.contiguous(memory_format=torch.channels_last)
 
     def maps(self, pixels: Tensor) -> Tensor:
         """Pixels uint8 ``(B, 3, H, W)`` -> feature map ``(B, C, h, w)``."""
-        images = (pixels.to(self.mean.dtype) / 255 - self.mean) / self.std
-        images = images.contiguous(memory_format=torch.channels_last)
         prefix = getattr(self.trunk, "num_prefix_tokens", 0)
-        return as_maps(self.trunk.forward_features(images), self.width, prefix)
+        return as_maps(self.trunk.forward_features(self.images(pixels)), self.width, prefix)
 
 
 def create_trunk(model: str, image_size: int | None, pretrained: bool = False) -> Any:
@@ -121,6 +159,26 @@ def create_trunk(model: str, image_size: int | None, pretrained: bool = False) -
         return timm.create_model(model, img_size=image_size, **options)
     except TypeError:  # a convolutional network takes any size
         return timm.create_model(model, **options)
+
+
+def level_channels(trunk: Any, model: str, levels: int) -> list[int]:
+    """Channels of the first so many feature levels of a timm trunk.
+
+    Raises:
+        FlamError: it has fewer, or does not say.
+    """
+    known: list[dict[str, Any]] = getattr(trunk, "feature_info", [])
+    if not known or not hasattr(trunk, "forward_intermediates"):
+        raise FlamError(
+            f"backbone.pooling=levels: timm gives no feature levels of {model}. Choose another "
+            "backbone.model, or backbone.pooling=spoc."
+        )
+    if levels >= len(known):
+        raise FlamError(
+            f"backbone.levels is {levels}, but {model} has {len(known)} levels; expected at most "
+            f"{len(known) - 1}, since the last one is pooled anyway"
+        )
+    return [int(level["num_chs"]) for level in known[:levels]]
 
 
 def as_maps(output: Tensor, width: int, prefix: int = 0) -> Tensor:

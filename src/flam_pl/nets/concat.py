@@ -77,6 +77,11 @@ class ConcatClassifiers(nn.Module):
         z = self.space(features)
         return [classifier(z) for classifier in self.by_type]
 
+    def read(self, features: Tensor) -> list[Tensor]:
+        """Stored features ``(N, D)`` -> per type the probability of each class,
+        ``(N, classes)``."""
+        return [logits.softmax(dim=-1) for logits in self(features)]
+
     def blocks(self, features: Tensor) -> Tensor:
         """Stored features ``(B, D)`` -> ``(B, types, width)``."""
         z = self.space(features)

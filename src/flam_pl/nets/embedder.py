@@ -167,6 +167,11 @@ class Embedders(nn.Module):
         """The same as probabilities, which sum to 1."""
         return [of_type.exp() for of_type in self.log_probabilities(embeddings)]
 
+    def read(self, features: Tensor) -> list[Tensor]:
+        """Stored features ``(N, D)`` -> per type the probability of each class,
+        ``(N, classes)``."""
+        return self.probabilities(self(features))
+
     @torch.no_grad()
     def calibrate(self, features: Tensor, labels: Tensor) -> None:
         """Temperature scaling (Guo et al., ICML 2017): of each type the temperature under which

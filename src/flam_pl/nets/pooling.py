@@ -53,7 +53,44 @@ class GeM(nn.Module):
         return (peak.flatten(1) * mean.pow(1 / self.p)).to(maps.dtype)
 
 
+LEAST = torch.finfo(torch.float32).tiny
+"""A smaller variance is none."""
+
 DESCRIPTORS: dict[str, type[nn.Module]] = {"spoc": SPoC, "mac": MAC, "gem": GeM}
+
+
+class EarlyLevels(nn.Module):
+    """Means and standard deviations of the first feature levels over the middle of the image.
+
+    The last map of a network that was trained to name things has forgotten much of the color; its
+    first maps have not (docs/tried.md).
+    """
+
+    def __init__(self, window: float) -> None:
+        """Args: window: share of each side that is looked at, in the middle."""
+        super().__init__()
+        self.window = window
+
+    def forward(self, levels: Sequence[Tensor]) -> Tensor:
+        """Maps ``(B, C_i, h_i, w_i)`` of n levels -> ``(B, 2 x sum of C_i)``: of each level the
+        means, then the deviations (0 where nothing varies, and no gradient there); in float32,
+        also under autocast."""
+        parts = []
+        for maps in levels:
+            middle = self.middle(maps).float()
+            mean = middle.mean(dim=(2, 3))
+            variance = (middle - mean[:, :, None, None]).pow(2).mean(dim=(2, 3))
+            # the root has no gradient at 0
+            deviation = torch.where(variance > LEAST, variance.clamp_min(LEAST).sqrt(), 0.0)
+            parts += [mean, deviation]
+        return torch.cat(parts, dim=1)
+
+    def middle(self, maps: Tensor) -> Tensor:
+        """The window of a map ``(B, C, h, w)``: as many rows go above as below and as many columns
+        left as right; what stays is the share of the side, rounded, or one place more."""
+        height, width = maps.shape[2:]
+        top, left = ((side - max(1, round(self.window * side))) // 2 for side in (height, width))
+        return maps[:, :, top : height - top, left : width - left]
 
 
 class CGD(nn.Module):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -53,3 +56,63 @@ class Whitening(nn.Module):
         # in float: the mean is far larger than what is left of it
         with torch.autocast(features.device.type, enabled=False):
             return (features.float() - self.mean.float()) @ self.matrix.float()
+
+
+class PartsWhitening(nn.Module):
+    """Several parts of a vector, each whitened, brought to the same length and weighted.
+
+    The length of a part is its root mean square over the training photos. The cosine between two
+    such vectors is then a weighted mean of what the parts say.
+    """
+
+    scales: Tensor
+
+    def __init__(
+        self,
+        widths: Sequence[int],
+        dimensions: Sequence[int],
+        power: float,
+        weights: Sequence[float],
+    ) -> None:
+        """Args:
+        widths: of the parts, which stand one after the other.
+        dimensions: of each part after its whitening.
+        power: of every whitening.
+        weights: of the parts.
+        """
+        super().__init__()
+        self.widths, self.weights = list(widths), list(weights)
+        self.parts = nn.ModuleList(
+            Whitening(width, dimension, power)
+            for width, dimension in zip(widths, dimensions, strict=True)
+        )
+        self.dimension = sum(dimensions)
+        self.register_buffer("scales", torch.ones(len(self.widths)))
+
+    @property
+    def measured(self) -> Tensor:
+        """Whether every part is, ``()`` bool."""
+        return torch.stack([cast(Whitening, part).measured for part in self.parts]).all()
+
+    @torch.no_grad()
+    def measure(self, features: Tensor) -> None:
+        """Args: features: of training images, ``(N, sum of the widths)``."""
+        for n, (part, of_part) in enumerate(zip(self.parts, self.split(features), strict=True)):
+            cast(Whitening, part).measure(of_part)
+            length = float(part(of_part.to(self.scales.device)).pow(2).sum(dim=1).mean().sqrt())
+            # a part that is the same in every photo must not be blown up in another one
+            self.scales[n] = self.weights[n] / (length or 1.0)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """``(B, sum of the widths)`` -> ``(B, D)``."""
+        parts = self.split(features)
+        with torch.autocast(features.device.type, enabled=False):
+            whitened = [
+                scale * part(of_part)
+                for part, of_part, scale in zip(self.parts, parts, self.scales, strict=True)
+            ]
+            return torch.cat(whitened, dim=1)
+
+    def split(self, features: Tensor) -> tuple[Tensor, ...]:
+        """The parts, ``(B, width)`` each."""
+        return torch.split(features, self.widths, dim=1)

@@ -19,7 +19,7 @@ from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.label_share import keep_label_share
 from flam_pl.methods import train_methods
 from flam_pl.pipeline import Run, train_beside
-from flam_pl.reports.found_and_kept import COLORS
+from flam_pl.reports.precision_and_hits import COLORS
 from flam_pl.reports.tables import called
 from flam_pl.reproduction import metrics_of
 
@@ -79,10 +79,13 @@ def with_as_many_steps(config: Config, full: Catalog, kept: Catalog) -> Config:
         return round(number * batches[0] / batches[1])
 
     embedder, concat = config.embedder, config.concat
+    longer = epochs(embedder.max_epochs, embedder.batch_size)
     return replace(
         config,
-        embedder=replace(embedder, max_epochs=epochs(embedder.max_epochs, embedder.batch_size)),
+        embedder=replace(embedder, max_epochs=longer),
         concat=replace(concat, max_epochs=epochs(concat.max_epochs, concat.batch_size)),
+        # for the methods that choose other embedders
+        overrides=[*config.overrides, f"embedder.max_epochs={longer}"],
     )
 
 

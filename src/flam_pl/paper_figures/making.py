@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ Drawn = tuple[Figure, Mapping[str, Any]]
 """A picture, and the numbers that it shows."""
 
 
-def make_figures(config: Config, overrides: Sequence[str] = ()) -> list[Path]:
+def make_figures(config: Config) -> list[Path]:
     """Write ``runs/<run>/figures/<name>.{png,json}`` for every name in ``figures.which``.
 
     What is trained already, with the same settings on the same data, is used as it is.
@@ -36,7 +36,7 @@ def make_figures(config: Config, overrides: Sequence[str] = ()) -> list[Path]:
         The pictures; none in the further processes of a DDP run.
     """
     which = config.figures.which
-    run = train(with_baselines(config) if "labels" in which else config, overrides)
+    run = train(with_baselines(config) if "labels" in which else config)
     impossible = edits_cannot_be_evaluated(run.catalog)
     if impossible:
         say(f"{run.catalog.name}: {impossible}. There are no edits to draw.")

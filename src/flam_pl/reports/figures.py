@@ -18,7 +18,6 @@ from matplotlib.figure import Figure
 
 from flam_pl.data.images import read_image
 from flam_pl.datasets.catalog import Catalog
-from flam_pl.editing.editor import Editor
 from flam_pl.editing.searches import EvaluationSet
 from flam_pl.editing.wishes import Wish
 from flam_pl.galleries.index import GalleryIndex
@@ -104,7 +103,7 @@ def draw_searches(
     catalog: Catalog,
     rows: np.ndarray,
     data: EvaluationSet,
-    sides: Sequence[tuple[Editor, GalleryIndex]],
+    sides: Sequence[tuple[str, GalleryIndex]],
     examples: Sequence[Example],
 ) -> None:
     """A row an example: the query, then for each side its method's first results.
@@ -128,16 +127,14 @@ def draw_searches(
     for row, (example, line) in enumerate(zip(examples, axes, strict=True)):
         show_image(line[0], paths[rows[example.query]], QUERY)
         line[0].set_title(example.title(data), fontsize=7, pad=3, loc="left")
-        for number, (editor, index) in enumerate(sides):
+        for number, (name, index) in enumerate(sides):
             search = Search.run(example, data, index, SHOWN)
             start = 2 + number * (SHOWN + 1)
             found = zip(line[start:], search.results, search.hits, strict=False)
             for axis, position, hit in found:
                 show_image(axis, paths[rows[position]], HIT if hit else None)
             if row == 0:
-                line[start].set_title(
-                    called(editor.name), fontsize=9, pad=3, loc="left", weight="bold"
-                )
+                line[start].set_title(called(name), fontsize=9, pad=3, loc="left", weight="bold")
     figure.tight_layout(pad=0.3, w_pad=0.3, h_pad=0.3)
     save(figure, path)
 
@@ -147,7 +144,7 @@ def draw_methods(
     catalog: Catalog,
     rows: np.ndarray,
     data: EvaluationSet,
-    methods: Sequence[tuple[Editor, GalleryIndex]],
+    methods: Sequence[tuple[str, GalleryIndex]],
     example: Example,
 ) -> None:
     """One wish by every method, a row each; the last row, in bold, is the run's best.
@@ -169,9 +166,9 @@ def draw_methods(
         axis.axis("off")
     show_image(axes[0, 0], paths[rows[example.query]], QUERY)
     axes[0, 0].set_title(example.title(data), fontsize=8, pad=3, loc="left")
-    for line, (editor, index) in zip(axes, methods, strict=True):
-        weight = "bold" if editor is methods[-1][0] else "normal"
-        line[1].text(0.95, 0.5, called(editor.name), ha="right", va="center", weight=weight)
+    for line, (name, index) in zip(axes, methods, strict=True):
+        weight = "bold" if name == methods[-1][0] else "normal"
+        line[1].text(0.95, 0.5, called(name), ha="right", va="center", weight=weight)
         search = Search.run(example, data, index, SHOWN)
         for axis, position, hit in zip(line[2:], search.results, search.hits, strict=False):
             show_image(axis, paths[rows[position]], HIT if hit else None)

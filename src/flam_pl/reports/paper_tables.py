@@ -49,13 +49,13 @@ class Measured:
         Args:
             paper: the paper's figures beside it, if any.
         """
-        intervals = "In brackets the 95 % interval, resampled by query image."
+        intervals = "In brackets the 95 % interval, resampled by item."
         if all_seeds and len(self.seeds) > 1:
             listed = ", ".join(map(str, self.seeds))
             intervals = (
                 f"Mean ± standard deviation over the seeds {listed} of stages 2 and 3 on the same "
                 "features (a figure without ± does not depend on them); in brackets the 95 % "
-                f"interval of seed {self.seeds[0]}, resampled by query image."
+                f"interval of seed {self.seeds[0]}, resampled by item."
             )
         beside = "(paper ...): what the paper prints for the same data set." if paper else ""
         return [note for note in (self.note, *own, intervals, beside) if note]

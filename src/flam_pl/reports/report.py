@@ -14,15 +14,14 @@ import jinja2
 import numpy as np
 
 from flam_pl.datasets.catalog import Catalog
-from flam_pl.editing.editor import Editor
 from flam_pl.editing.searches import EvaluationSet
+from flam_pl.editing.vectors import SearchVectors
 from flam_pl.errors import FlamError
 from flam_pl.files import replace_folder
 from flam_pl.galleries.index import GalleryIndex
 from flam_pl.reports import tables
 from flam_pl.reports.figures import choose_examples, draw_curves, draw_methods, draw_searches, save
-from flam_pl.reports.found_and_kept import draw as draw_found_and_kept
-from flam_pl.reports.found_and_kept import has_traits
+from flam_pl.reports.precision_and_hits import draw as draw_precision_and_hits
 from flam_pl.reports.reliability import draw_reliability
 from flam_pl.stages.handoff import STAGES
 
@@ -52,14 +51,14 @@ class Report:
         catalog: Catalog,
         rows: np.ndarray,
         data: EvaluationSet,
-        editors: Sequence[Editor],
+        methods: Sequence[SearchVectors],
         examples: int,
     ) -> None:
         """Draw and write everything into a new folder, then put it in the old one's place.
 
         Args:
             rows: catalog row of each position of ``data``.
-            editors: the pictures show the first (before) and the last (after), and one wish of
+            methods: the pictures show the first (before) and the last (after), and one wish of
                 each type by all of ``COMPARED`` and the last.
             examples: edited searches drawn of each attribute type.
         """
@@ -68,8 +67,8 @@ class Report:
         (new / "figures").mkdir(parents=True)
         seed = int(self.metrics["config"]["evaluation"]["seed"])
         chosen = choose_examples(data, examples, seed)
-        shown = [e for e in editors if e.name in COMPARED or e is editors[-1]] if chosen else []
-        sides = [(editor, GalleryIndex(editor, data.features)) for editor in shown]
+        shown = [m for m in methods if m.name in COMPARED or m is methods[-1]] if chosen else []
+        sides = [(row.name, GalleryIndex(row, data.features)) for row in shown]
         for name in data.schema.types:
             of_type = [e for e in chosen if e.target_type == name]
             if of_type:
@@ -80,8 +79,8 @@ class Report:
         if self.metrics.get("calibration"):
             draw_reliability(new / "figures" / "reliability.png", self.metrics["calibration"])
         by_strength = self.metrics.get("by_strength")
-        if by_strength and has_traits(by_strength):
-            save(draw_found_and_kept([by_strength]), new / "figures" / "found-and-kept.png")
+        if by_strength and self.metrics["edits"]["evaluated"]:
+            save(draw_precision_and_hits([by_strength]), new / "figures" / "precision-and-hits.png")
         for stage in STAGES:
             log = self.run / stage / "logs" / "metrics.csv"
             draw_curves(new / "figures" / f"training-{stage}.png", log, stage)
@@ -119,7 +118,7 @@ def write_pages(folder: Path, metrics: Mapping[str, Any]) -> None:
         sections=tables.sections(metrics, style="html"),
         searches=sorted(p.name for p in folder.glob("figures/edits-*.png")),
         methods=sorted(p.name for p in folder.glob("figures/methods-*.png")),
-        found_and_kept=sorted(p.name for p in folder.glob("figures/found-and-kept*.png")),
+        precision_and_hits=sorted(p.name for p in folder.glob("figures/precision-and-hits*.png")),
         reliability=sorted(p.name for p in folder.glob("figures/reliability*.png")),
         curves=sorted(p.name for p in folder.glob("figures/training-*.png")),
     )

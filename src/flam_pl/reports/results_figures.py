@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from flam_pl.config.methods import TRIED
-from flam_pl.reports.found_and_kept import FOUND, KEPT, has_traits
 from flam_pl.reports.paper_tables import Metrics
+from flam_pl.reports.precision_and_hits import FOUND, RIGHT
 from flam_pl.reports.tables import SURENESS, TITLES, called
 
 CUTOFFS = (1, 5, 10, 20, 50)
@@ -22,7 +21,12 @@ Figures = Mapping[str, Mapping[str, Any]]
 def in_order(names: Iterable[str]) -> list[str]:
     """Methods in the order of ``TITLES``, whatever has no title behind them as it was."""
     order = list(TITLES)
-    return sorted(names, key=lambda n: order.index(n) if n in order else len(order))
+
+    def place(name: str) -> tuple[int, str]:
+        head, _, scored_by = name.partition("+")
+        return (order.index(head), scored_by) if head in order else (len(order), "")
+
+    return sorted(names, key=place)
 
 
 def shown(column: str) -> bool:
@@ -57,27 +61,11 @@ def at_cutoff(by_method: Mapping[str, Any] | None, figure: str) -> Figures | Non
     }
 
 
-def kept_of(measure: str) -> Callable[[Metrics], Figures | None]:
-    """Of kept traits one measure's mean over the traits."""
-    return lambda metrics: {
-        name: of[measure]["mean"] for name, of in metrics.get("kept", {}).items() if measure in of
-    }
-
-
-def kept_briefly(metrics: Metrics) -> Figures | None:
-    """Of kept traits every measure's mean at one cut-off, under the measure's name."""
+def kept(metrics: Metrics) -> Figures | None:
+    """Method -> mean over the traits of what the results with the wanted class keep."""
     if metrics.get("kept") is None:
         return None
-    ending = f"@{BRIEF}"
-    return {
-        name: {
-            measure.replace("_", " "): figure
-            for measure, of_traits in of.items()
-            for cut_off, figure in of_traits["mean"].items()
-            if cut_off.endswith(ending)
-        }
-        for name, of in metrics["kept"].items()
-    }
+    return {name: of["mean"] for name, of in metrics["kept"].items() if of}
 
 
 def strength_of_last(metrics: Metrics) -> Figures | None:
@@ -86,15 +74,27 @@ def strength_of_last(metrics: Metrics) -> Figures | None:
     return list(by_method.values())[-1] if by_method else by_method
 
 
-def found_and_kept(metrics: Metrics) -> Figures | None:
-    """Method and strength -> T@k and kept@k, where there is anything to keep."""
-    by_method = metrics.get("by_strength")
-    if by_method is None or not has_traits(by_method):
-        return None if by_method is None else {}
+def by_strength(metrics: Metrics) -> Figures | None:
+    """Method and strength -> T@k and P@k."""
+    found = metrics.get("by_strength")
+    if found is None:
+        return None
     return {
-        f"{called(method)}, {strength}": {name: figures[name] for name in (FOUND, KEPT)}
-        for method, of in by_method.items()
+        f"{called(method)}, {strength}": {name: figures[name] for name in (FOUND, RIGHT)}
+        for method, of in found.items()
         for strength, figures in of.items()
+    }
+
+
+def by_depth(metrics: Metrics) -> Figures | None:
+    """Method and number of candidates -> figures."""
+    found = metrics.get("by_depth")
+    if found is None:
+        return None
+    return {
+        f"{called(method)}, {depth}": figures
+        for method, of in found.items()
+        for depth, figures in of.items()
     }
 
 
@@ -110,14 +110,4 @@ def calibration(metrics: Metrics) -> Figures | None:
             **{name: of[name] for name in ("AUROC",) if name in of},
         }
         for kind, of in metrics["calibration"].items()
-    }
-
-
-def tried_settings(metrics: Metrics, method: str) -> dict[str, float]:
-    """Setting of a concatenation -> T@10 on validation, as its stage left them."""
-    start = f"{method}/{TRIED} "
-    return {
-        name.removeprefix(start): value
-        for name, value in metrics["training"].items()
-        if name.startswith(start)
     }

@@ -7,7 +7,7 @@ from typing import Any
 
 from tabulate import tabulate
 
-from flam_pl.editing.known_labels import ANY, NEAREST
+from flam_pl.editing.known_labels import NEAREST
 from flam_pl.editing.strength import QUERIES
 from flam_pl.reports.results_figures import BRIEF, CUTOFFS
 from flam_pl.reports.table_formats import Part
@@ -22,15 +22,15 @@ ON_THE_PAGE = (
     "pairs",
     "ndcg",
     "kept",
-    "found_and_kept",
+    "by_strength",
+    "by_depth",
     "calibration",
-    "concat_settings",
 )
-"""Tables that the page of several runs has of each, before the ablation and the label shares; all
+"""Tables that the page of several runs has of each, before the label shares; all
 others are in ``runs/<run>/results/results.md``."""
 
 SHOWS = {
-    "found_and_kept": "What is found against what is kept, from the plain search to the whole wish",
+    "by_strength": "T@10 against P@10, from the plain search to the whole edit",
     "labels": "T@k by the share of the labels",
 }
 """Parts that have a picture, and what it shows."""
@@ -43,16 +43,15 @@ MEANINGS = (
     "the item itself, without an edit.",
     f"NDCG@{BRIEF}: how early the results that are as wanted come: by all attributes, by the "
     "edited one (target) and by the others.",
-    "Kept traits: how much of what nobody asked to change is kept. `results` counts all of the "
-    f"first {BRIEF}, `hits` those that have the wanted combination; `to no edit`: divided by what "
-    "the plain search keeps.",
-    "Strength of a wish: from 0, the plain search, to 1, all that is asked for; of "
-    f"{QUERIES} query images at most. Only at equal T@k does what is kept tell two methods apart; "
-    f"{called('arithmetic_far')}: at .25 it is arithmetic as it is elsewhere.",
+    "P@k: share of the first k results with the wanted class; as_it_was@k: share with exactly the "
+    "query's own combination; worth@k: discounted worth of the results, none without the wanted "
+    "class, else four times as much for each other attribute that is the query's. "
+    "kept_of_wanted@k: of "
+    "the results with the wanted class, the share that has the query's value of a trait.",
+    f"Strength: from 0, the plain search, to 1, all that is asked for; of {QUERIES} query images "
+    "at most.",
     f"{called(NEAREST)}: images with exactly the wanted combination come first, ordered by their "
-    f"likeness to the query; {called(ANY)}: in any order. No method knows the labels: a search "
-    "that brought all that is wanted first would keep the one by the likeness of the stored "
-    "features, the other by chance.",
+    "cosine to the query. No method knows the labels.",
     "Calibration: ECE and Brier score of what the search says of itself, before (raw) and after it "
     "was set right on validation.",
 )
@@ -91,8 +90,6 @@ def joined_page(
         lines += [f"## {dataset}", "", *bullets(plain["about"])]
         for name in ON_THE_PAGE:
             lines += section(parts[name], 3, picture(name, drawn))
-        lines += [f"### What each step of FLAM+ adds on {dataset}", ""]
-        lines += body(parts["ablation"])
         lines += [f"### How many labels are needed on {dataset}", "", *picture("labels", drawn)]
         for name in (name for name in parts if name.startswith("labels")):
             lines += section(parts[name], 4)

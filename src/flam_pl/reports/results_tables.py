@@ -6,28 +6,26 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flam_pl.config.methods import BEST_CONCAT
 from flam_pl.reports.paper_tables import Metrics, describe_backbone, how_edits
 from flam_pl.reports.results_figures import (
     BRIEF,
     Figures,
     at_cutoff,
+    by_depth,
+    by_strength,
     calibration,
-    found_and_kept,
     group_of,
     in_order,
-    kept_briefly,
-    kept_of,
+    kept,
     kinds,
     of_group,
     shown,
     strength_of_last,
-    tried_settings,
 )
 from flam_pl.reports.table_formats import Cell, Part
 from flam_pl.reports.tables import called
 
-MAIN, REFERENCE = "flam_plus", "cls_concat"
+REFERENCE = "cls_concat"
 NOT_MEASURED = "Not measured."
 NONE_HERE = "There is none on this data set."
 
@@ -54,13 +52,13 @@ class RunResults:
     def about(self) -> list[str]:
         """What holds for all tables."""
         own = self.by_seed[0]
-        intervals = "In brackets the 95 % interval, resampled by query image."
+        intervals = "In brackets the 95 % interval, resampled by item."
         if len(self.seeds) > 1:
             intervals = (
                 "Mean ± standard deviation over the seeds "
                 f"{', '.join(map(str, self.seeds))} of everything but stage 1, on the same "
                 "features (a figure without ± does not depend on them); in brackets the 95 % "
-                f"interval of seed {self.seeds[0]}, resampled by query image."
+                f"interval of seed {self.seeds[0]}, resampled by item."
             )
         features = f"Features: {describe_backbone(own)}."
         return [how_edits(own), features, intervals, *own.get("notes", [])]
@@ -73,6 +71,9 @@ class RunResults:
             "to_cls_concat": self.table(
                 f"T@k divided by that of {called(REFERENCE)}, all edits",
                 lambda m: m.get("fam_ratio", {}).get(REFERENCE),
+            ),
+            "macro": self.table(
+                "Edited search, mean over the wanted combinations", lambda m: m.get("macro")
             ),
             "by_type": self.table(
                 f"Edited search by the type that is changed, T@{BRIEF}",
@@ -92,9 +93,8 @@ class RunResults:
             ),
             "pairs": self.table("Two edits at once", of_group("fam_pairs", "all")),
             "strength": self.table("Strength of a wish", strength_of_last, head="strength"),
-            "found_and_kept": self.table(
-                "What is found and what is kept, by the strength of the wish", found_and_kept
-            ),
+            "by_strength": self.table("T@k and P@k by the strength of the edit", by_strength),
+            "by_depth": self.table("Figures by the number of candidates", by_depth),
             "ndcg": self.table(
                 f"NDCG@{BRIEF}: all attributes, the edited one, the others",
                 lambda m: at_cutoff(m.get("ndcg"), f"NDCG@{BRIEF}"),
@@ -103,20 +103,10 @@ class RunResults:
                 f"ndcg_{kind}": self.table(f"NDCG, {kind}", of_group("ndcg", kind))
                 for kind in kinds(self.by_seed[0].get("ndcg"))
             },
-            "kept": self.table(
-                f"Kept traits among the first {BRIEF}, mean over the traits", kept_briefly
-            ),
-            **{
-                f"kept_{measure}": self.table(
-                    f"Kept traits, {measure.replace('_', ' ')}", kept_of(measure)
-                )
-                for measure in kinds(self.by_seed[0].get("kept"))
-            },
+            "kept": self.table("Traits kept by results with the wanted class", kept),
             "calibration": self.table(
                 "How sure the search is, on evaluation images", calibration, head="said"
             ),
-            "concat_settings": self.concat_settings(),
-            "ablation": self.ablation(),
             **self.label_shares(),
         }
 
@@ -150,57 +140,6 @@ class RunResults:
         """Over the seeds; one that is the same for all counts once."""
         same = all(figure == figures[0] for figure in figures)
         return Cell.measured(figures[:1] if same else figures)
-
-    def ablation(self) -> Part:
-        """What FLAM+ loses by each step that is taken back."""
-        title = "FLAM+ with one step taken back"
-        fam = self.by_seed[0]["fam"]
-        if MAIN not in fam:
-            return Part(title, ["method"], [], [NOT_MEASURED])
-        ks = [k for k in (1, 5, 20, 50) if f"T@{k}" in fam[MAIN]["all"]]
-        keeps = [f"kept@{BRIEF}"] if self.by_seed[0].get("kept") else []
-        rows = []
-        for name, without in TAKEN_BACK.items():
-            if name not in fam:
-                continue
-            shares = [self.find("fam", name, "all", f"T@{k}") for k in ks]
-            changes = [self.find("fam_change", MAIN, name, f"T@{k}") for k in ks]
-            changed = [Cell() if name == MAIN else cell for cell in changes]
-            kept = [self.find("kept", name, "results", "mean", k) for k in keeps]
-            said = Cell(without, {"taken_back": without})
-            rows.append((called(name), [said, *shares, *changed, *kept]))
-        columns = [*(f"T@{k}" for k in ks), *(f"T@{k}, change" for k in ks), *keeps]
-        notes = [
-            "Change: minus FLAM+, seed by seed; in the interval, too, both meet the same queries. "
-            "All are scored but where it says otherwise."
-        ]
-        return Part(title, ["method", "taken back", *columns], rows, notes)
-
-    def find(self, *keys: str) -> Cell:
-        """The figure that every seed's metrics have under ``keys``, "-" where none has it."""
-        found: list[Any] = [*self.by_seed]
-        for key in keys:
-            found = [(of or {}).get(key) for of in found]
-        return self.cell(found)
-
-    def concat_settings(self) -> Part:
-        """T@10 on validation of each setting of the concatenations that was tried."""
-        title = f"Settings of the concatenations, by T@{BRIEF} on validation"
-        tried = {name: [tried_settings(m, name) for m in self.by_seed] for name in BEST_CONCAT}
-        columns = [name for name, by_seed in tried.items() if by_seed[0]]
-        if not columns:
-            return Part(title, ["setting"], [], [NOT_MEASURED])
-        settings = list(tried[columns[0]][0])
-        rows = [
-            (s, [Cell.changed([of[s] for of in tried[c] if s in of]) for c in columns])
-            for s in settings
-        ]
-        kept = [
-            f"{called(c)} is, seed by seed: "
-            f"{'; '.join(max(of, key=lambda s: of[s]) for of in tried[c] if of)}."
-            for c in columns
-        ]
-        return Part(title, ["setting", *map(called, columns)], rows, kept)
 
     def label_shares(self) -> dict[str, Part]:
         """T@k by the share of the training labels that are kept; each seed keeps others."""
@@ -247,21 +186,3 @@ class RunResults:
             "parts": {name: part.plain() for name, part in self.parts().items()},
             "label_shares": list(self.labels),
         }
-
-
-TAKEN_BACK = {
-    "flam_plus": "nothing",
-    "flam_plus_unscored": "scoring of the results by the embedders",
-    "flam_plus_by_agreement": "scoring by likeness to the query: by agreement alone",
-    "flam_plus_at_once": "results in turn: by the score that each has alone",
-    "scored_only": "G: the plain search, scored",
-    "flam_plus_one_member": "further networks a type: one each",
-    "flam_plus_triplet": "softmax over the dictionary, and self-training: equation (2)",
-    "flam_plus_labels_alone": "self-training on all photos: labels alone",
-    "flam_plus_less_noise": "stronger noise on the features: that of FLAM",
-    "flam_plus_working_dim": "all dimensions: the 256 leading directions",
-    "flam_plus_adversarial": "neighbour distillation: equations (3) to (5)",
-    "flam_plus_both": "nothing; equations (3) to (5) come on top",
-    "flam": "all of it: the paper's recipe",
-}
-"""Row of the ablation -> the step that it lacks: what stands in its place."""

@@ -7,35 +7,21 @@ from typing import Any
 
 from tabulate import tabulate
 
-from flam_pl.editing.kept import MEAN, MEASURES, RELATIVE
-from flam_pl.editing.known_labels import ANY, NEAREST
+from flam_pl.editing.kept import MEAN
+from flam_pl.editing.known_labels import NEAREST
+from flam_pl.editing.scoring import FILTER
 
 TITLES = {
     "no_edit": "no edit",
     "arithmetic": "arithmetic",
-    "arithmetic_far": "arithmetic, 4 times as far",
-    "memory": "linear memory",
     "cls_concat": "Cls-Concat",
-    "cls_concat_best": "Cls-Concat (best setting)",
     "emb_concat": "Emb-Concat",
-    "emb_concat_best": "Emb-Concat (best setting)",
     "flam_s_adv": "FLAM (S, adv)",
     "flam_m": "FLAM (M)",
     "flam_m_adv": "FLAM (M, adv)",
     "flam": "FLAM",
-    "flam_plus_one_member": "FLAM+ (one member)",
-    "flam_plus_triplet": "FLAM+ (triplet loss)",
-    "flam_plus_labels_alone": "FLAM+ (labels alone)",
-    "flam_plus_less_noise": "FLAM+ (less noise)",
-    "flam_plus_working_dim": "FLAM+ (256 directions)",
-    "flam_plus_adversarial": "FLAM+ (paper's losses)",
-    "flam_plus_both": "FLAM+ (both losses)",
-    "scored_only": "no edit, scored",
-    "flam_plus_unscored": "FLAM+ unscored",
-    "flam_plus_by_agreement": "FLAM+ (no likeness)",
-    "flam_plus_at_once": "FLAM+ (not in turn)",
     "flam_plus": "FLAM+",
-    ANY: "labels known, any",
+    FILTER: "filter, then similarity",
     NEAREST: "labels known, nearest first",
 }
 """What the methods are called in tables, in their order there."""
@@ -48,8 +34,9 @@ STRENGTH = {
 
 
 def called(method: str) -> str:
-    """Its title; a method that has none keeps its own name."""
-    return TITLES.get(method, method)
+    """Its title, e.g. ``FLAM+ + posteriors``; a method that has none keeps its own name."""
+    name, plus, scored_by = method.partition("+")
+    return f"{TITLES[name]} + {scored_by}" if plus and name in TITLES else TITLES.get(name, method)
 
 
 def cell(figure: Mapping[str, float]) -> str:
@@ -75,6 +62,15 @@ def methods_table(by_method: Mapping[str, Mapping[str, Any]], style: str = "gith
         [called(name), *(cell(figures[c]) for c in columns)] for name, figures in by_method.items()
     ]
     return str(tabulate(body, headers=["method", *columns], tablefmt=style, disable_numparse=True))
+
+
+def main_columns(by_method: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """T@k at every cut-off, the other figures at 10 alone (or, without it, at the last)."""
+    columns = list(next(iter(by_method.values())))
+    cut_offs = [name.partition("@")[2] for name in columns]
+    k = str(BY_TRAIT) if str(BY_TRAIT) in cut_offs else cut_offs[-1]
+    kept = [name for name in columns if name.startswith("T@") or name.endswith(f"@{k}")]
+    return {m: {name: of[name] for name in kept} for m, of in by_method.items()}
 
 
 def instances_table(fir: Mapping[str, Any], style: str = "github") -> str:
@@ -119,47 +115,42 @@ def _edit_sections(metrics: Mapping[str, Any], style: str) -> list[tuple[str, st
             f"{', '.join(groups[1:])}. {queries['edited']} query images, {queries['gallery']} "
             f"gallery images (the query itself left out), {edits['evaluated']} edits; "
             f"{edits['impossible']} more ask for a combination that no gallery image has and do "
-            "not count. In brackets the 95 % interval, resampled by query image.",
-            methods_table({m: of["all"] for m, of in metrics["fam"].items()}, style),
+            "not count. P@10: share of the first 10 results with the wanted class; as_it_was@10: "
+            "share with exactly the query's own combination; worth@10: discounted worth of the "
+            "results, none without the wanted class. In brackets the 95 % interval, resampled by "
+            "item.",
+            methods_table(main_columns({m: of["all"] for m, of in metrics["fam"].items()}), style),
         )
     ]
+    if metrics.get("macro"):
+        how = (
+            "T@k as a mean over the wanted combinations: rare ones count as much as frequent ones."
+        )
+        table = methods_table(metrics["macro"], style)
+        parts.append(("Edited search, mean over combinations", how, table))
     for group in groups[1:]:
-        table = methods_table({m: of[group] for m, of in metrics["fam"].items()}, style)
+        of_group = {m: of[group] for m, of in metrics["fam"].items()}
+        table = methods_table(main_columns(of_group), style)
         parts.append((f"Edits of {group}", "", table))
     if metrics.get("fam_pairs"):
         parts.append(_pairs_section(metrics["fam_pairs"], style))
     if metrics.get("by_strength"):
         *_, (method, strengths) = metrics["by_strength"].items()
         parts.append(_strength_section(strengths, method, style))
+    if metrics.get("by_depth"):
+        parts.append(_depth_section(metrics["by_depth"], style))
     if metrics["counterfactual"]:
         parts.append(
             (
                 "Counterfactuals",
                 "CF@k: the first k results hold the same item with just this attribute changed. "
-                f"{called(NEAREST)}: of the images with exactly the wanted combination those most "
-                "like the query first.",
+                f"{called(NEAREST)}: of the images with exactly the wanted combination those "
+                "nearest to the query first.",
                 methods_table(metrics["counterfactual"], style),
             )
         )
     return parts + _kept_sections(metrics, style) + _ndcg_sections(metrics, style)
 
-
-KEPT = {
-    "results": (
-        "all results",
-        "kept@k: share of the first k results that agree with the query in a trait, averaged over "
-        "{traits}, which nobody trains on and no edit asks for; where the query or the result has "
-        "no value, nothing is counted. No edit keeps the most and finds the least: read it beside "
-        "T@k. Labels known: the images with exactly the wanted combination come first, then the "
-        "others, each part with those most like the query first, or in any order.",
-    ),
-    "hits": (
-        "hits only",
-        "kept_hits@k: the same over only those of the first k results that have exactly the wanted "
-        "combination, so that nothing is gained by missing.",
-    ),
-}
-"""Of each measure of kept traits: what the title says of it, and its explanation."""
 
 BY_TRAIT = 10
 """The cut-off at which the traits are told apart, where it was measured."""
@@ -167,28 +158,34 @@ BY_TRAIT = 10
 
 def _kept_sections(metrics: Mapping[str, Any], style: str) -> list[tuple[str, str, str]]:
     """What the edits keep, mean and by trait; a data set without traits has none."""
-    kept = metrics.get("kept") or {}
+    kept = {m: of for m, of in (metrics.get("kept") or {}).items() if of}
     if not kept:
         return []
-    of_traits = next(iter(kept.values()))["results"]
+    of_traits = next(iter(kept.values()))
     traits = [name for name in of_traits if name != MEAN]
     cut_offs = [name.partition("@")[2] for name in of_traits[MEAN]]
     k = str(BY_TRAIT) if str(BY_TRAIT) in cut_offs else cut_offs[-1]
-    parts = []
-    for measure, (which, how) in KEPT.items():
-        title = f"Kept traits, {which}"
-        means = {m: of[measure][MEAN] for m, of in kept.items()}
-        parts.append((title, how.format(traits=", ".join(traits)), methods_table(means, style)))
-        means = {m: of[measure + RELATIVE][MEAN] for m, of in kept.items()}
-        how = "The same divided by kept@k of no edit (of all its results), resampled together."
-        parts.append((f"{title}, relative to no edit", how, methods_table(means, style)))
-        at_k = {
-            m: {t: of[measure][t][f"{MEASURES[measure]}@{k}"] for t in traits}
-            for m, of in kept.items()
-        }
-        how = f"{MEASURES[measure]}@{k} of each trait."
-        parts.append((f"{title}, by trait", how, methods_table(at_k, style)))
-    return parts
+    name = f"kept_of_wanted@{k}"
+    at_k = {m: {t: of[t][name] for t in (MEAN, *traits)} for m, of in kept.items()}
+    how = (
+        f"{name}: of the first {k} results that have the wanted class, the share that agrees with "
+        f"the query in a trait ({', '.join(traits)}), which nobody trains on and no edit asks for."
+    )
+    return [("Kept traits", how, methods_table(at_k, style))]
+
+
+def _depth_section(by_depth: Mapping[str, Any], style: str) -> tuple[str, str, str]:
+    """A row per method and depth."""
+    rows = {
+        f"{called(method)}, {depth}": figures
+        for method, of in by_depth.items()
+        for depth, figures in of.items()
+    }
+    return (
+        "Candidates",
+        "Only so many photos, the nearest by the feature alone, are scored by the whole vectors.",
+        methods_table(rows, style),
+    )
 
 
 NDCG = {

@@ -15,7 +15,7 @@ from flam_pl.data.feature_store import FeatureStore
 from flam_pl.data.images import fit, read_image
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.editing.editor import Editor
-from flam_pl.editing.kept import MEAN, MEASURES
+from flam_pl.editing.kept import MEAN
 from flam_pl.editing.searches import EvaluationSet
 from flam_pl.galleries.index import GalleryIndex
 from flam_pl.reports.figures import SHOWN, Example, Search, choose_examples
@@ -108,10 +108,9 @@ def tables(metrics: Mapping[str, Any]) -> dict[str, list[dict[str, str]]]:
             methods_row(method, figures) for method, figures in metrics["counterfactual"].items()
         ],
         "kept": [
-            {"results": measure, "trait": trait, **methods_row(method, cut_offs_only(figures))}
+            {"trait": trait, **methods_row(method, figures)}
             for method, of in metrics.get("kept", {}).items()
-            for measure, of_traits in of.items()
-            for trait, figures in of_traits.items()
+            for trait, figures in of.items()
         ],
         "ndcg": [
             {"attributes": kind, **methods_row(method, figures)}
@@ -127,21 +126,12 @@ def methods_row(method: str, figures: Mapping[str, Any]) -> dict[str, str]:
     return {"method": called(method), **{k: cell(f) for k, f in figures.items()}}
 
 
-def cut_offs_only(figures: Mapping[str, Any]) -> dict[str, Any]:
-    """``{"kept@10": ..}`` and ``{"kept_hits@10": ..}`` both as ``{"@10": ..}``: one column."""
-    return {f"@{name.partition('@')[2]}": figure for name, figure in figures.items()}
-
-
 def summary(metrics: Mapping[str, Any]) -> dict[str, float]:
     """Plain numbers by which W&B compares runs, e.g. ``flam/T@10`` and ``R@1``."""
     by_method = [
         *((method, of["all"]) for method, of in metrics["fam"].items()),
         *metrics["counterfactual"].items(),
-        *(
-            (m, of[measure][MEAN])
-            for m, of in metrics.get("kept", {}).items()
-            for measure in MEASURES
-        ),
+        *((m, of[MEAN]) for m, of in metrics.get("kept", {}).items() if of),
         *((m, of["all"]) for m, of in metrics.get("ndcg", {}).items() if of),
     ]
     edits = {f"{m}/{k}": figure for m, figures in by_method for k, figure in figures.items()}

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
+from scipy.sparse import csr_matrix
 
 BLOCK = 50
 """Resamples drawn at once: all thousand of 50,000 queries would take 400 MB, twice."""
@@ -30,24 +31,31 @@ NOTHING = Figure(float("nan"), float("nan"), float("nan"), 0)
 
 
 def bootstrap(
-    hits: np.ndarray, counts: np.ndarray, *, resamples: int = 1000, seed: int = 0
+    hits: np.ndarray,
+    counts: np.ndarray,
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+    items: np.ndarray | None = None,
 ) -> Figure:
-    """Share of hits with a percentile interval, resampled **by query image**.
+    """Share of hits with a percentile interval, resampled **by item**.
 
-    The edits of one query succeed or fail together, so resampling single edits would give an
-    interval that is far too narrow.
+    The edits of one query, and the photos of one item, succeed or fail together: resampling single
+    edits or single photos would give an interval that is far too narrow.
 
     Args:
         hits: hits of each query image, ``(Q,)``.
         counts: edits (or searches) of each query image, ``(Q,)``; the figure is
             sum(hits) / sum(counts).
-        resamples: how many times Q query images are drawn with replacement.
+        resamples: how many times the items are drawn with replacement.
         seed: of the draw: the same figure twice gives the same interval.
+        items: item code of each query image, ``(Q,)``; None: each is an item of its own.
 
     Returns:
         The share; nan with n = 0 where nothing was counted.
     """
-    return bootstraps(hits[:, None], counts, ("",), resamples=resamples, seed=seed)[""]
+    found = bootstraps(hits[:, None], counts, ("",), resamples=resamples, seed=seed, items=items)
+    return found[""]
 
 
 def bootstraps(
@@ -57,6 +65,7 @@ def bootstraps(
     *,
     resamples: int = 1000,
     seed: int = 0,
+    items: np.ndarray | None = None,
 ) -> dict[str, Figure]:
     """``bootstrap`` of several figures that are averaged over the same edits, with one draw.
 
@@ -66,24 +75,37 @@ def bootstraps(
     """
     if counts.sum() == 0:
         return dict.fromkeys(names, NOTHING)
-    totals = resampled(np.column_stack([hits, counts]), resamples=resamples, seed=seed)
+    sums = np.column_stack([hits, counts])
+    totals = resampled(sums, resamples=resamples, seed=seed, items=items)
     shares, n = ratio(totals[:, :-1], totals[:, -1:]), int(counts.sum())
     return {name: figure_of(shares[:, f], n) for f, name in enumerate(names)}
 
 
-def resampled(sums: np.ndarray, *, resamples: int = 1000, seed: int = 0) -> np.ndarray:
-    """Totals over the query images, and over each resample of them: many figures, one draw.
+def resampled(
+    sums: np.ndarray,
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+    items: np.ndarray | None = None,
+) -> np.ndarray:
+    """Totals over the query images, and over each resample of their items: many figures, one draw.
 
     Figures that are computed from columns of one call are resampled together, so that a ratio of
     two methods is paired: both of them meet the same queries.
 
     Args:
         sums: what was summed for each query image, ``(Q, columns)``; Q is at least 1.
+        items: item code of each query image, ``(Q,)``; None: each is an item of its own.
 
     Returns:
         ``(1 + resamples, columns)`` float64, the totals as measured first.
     """
     sums = np.asarray(sums, dtype=np.float64)
+    if items is not None:
+        codes, position = np.unique(items, return_inverse=True)
+        of_items = np.zeros((len(codes), sums.shape[1]))
+        np.add.at(of_items, position.reshape(-1), sums)
+        sums = of_items
     rng = np.random.default_rng(seed)
     equal = np.full(len(sums), 1 / len(sums))
     totals = [sums.sum(axis=0, keepdims=True)]
@@ -91,6 +113,44 @@ def resampled(sums: np.ndarray, *, resamples: int = 1000, seed: int = 0) -> np.n
         drawn = rng.multinomial(len(sums), equal, size=min(BLOCK, resamples - start))
         totals.append(drawn.astype(np.float64) @ sums)
     return np.concatenate(totals)
+
+
+def macro_bootstraps(
+    hits: np.ndarray,
+    groups: np.ndarray,
+    items: np.ndarray,
+    names: Sequence[str],
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> dict[str, Figure]:
+    """Mean over groups of each group's share of hits: rare groups count as much as frequent ones.
+
+    Args:
+        hits: of each edit, a column per figure, ``(E, F)``.
+        groups: what is averaged over, e.g. the wanted combination of each edit, ``(E,)``.
+        items: what is resampled as one, ``(E,)``. A resample that misses a group leaves it out.
+        names: of the figures.
+    """
+    if not len(hits):
+        return dict.fromkeys(names, NOTHING)
+    _, group = np.unique(groups, return_inverse=True)
+    codes, item = np.unique(items, return_inverse=True)
+    shape = (len(codes), int(group.max()) + 1)
+    counts = csr_matrix((np.ones(len(group)), (item, group)), shape)
+    sums = [csr_matrix((hits[:, f].astype(float), (item, group)), shape) for f in range(len(names))]
+    rng = np.random.default_rng(seed)
+    equal = np.full(len(codes), 1 / len(codes))
+    blocks = [np.ones((1, len(codes)))]  # as measured
+    for start in range(0, resamples, BLOCK):
+        number = min(BLOCK, resamples - start)
+        blocks.append(rng.multinomial(len(codes), equal, number).astype(float))
+    means = []
+    for drawn in blocks:
+        below = drawn @ counts
+        means.append(np.stack([np.nanmean(ratio(drawn @ of, below), axis=1) for of in sums], 1))
+    values = np.concatenate(means)
+    return {name: figure_of(values[:, f], len(hits)) for f, name in enumerate(names)}
 
 
 def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:

@@ -110,13 +110,16 @@ class BackboneStage(pl.LightningModule):
             return
         items, shop = self.validation_items, ~self.is_query
         gallery = F.normalize(features[shop], dim=1)
-        _, found = top_k(features[self.findable], gallery, min(max(self.ks), len(gallery)))
+        queries = F.normalize(features[self.findable], dim=1)
+        _, found = top_k(queries, gallery, min(max(self.ks), len(gallery)))
         hits = hits_at(items[shop][found], items[self.findable], self.ks).float().mean(dim=0)
         for k, value in zip(self.ks, hits.tolist(), strict=True):
             self.log(f"val/R@{k}", value, prog_bar=k == 1)
 
     def predict_step(self, batch: dict[str, Tensor], batch_index: int) -> dict[str, Tensor]:
-        return {"index": batch["index"], "features": self(batch["image"])}
+        net = self.net
+        features = net.pooled(batch["image"]) if net.unmeasured else net(batch["image"])
+        return {"index": batch["index"], "features": features}
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         optimizer = torch.optim.AdamW(

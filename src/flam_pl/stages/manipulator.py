@@ -15,10 +15,15 @@ from torch.optim.lr_scheduler import LRScheduler
 from flam_pl.data.samplers import nearest_of_other_class
 from flam_pl.losses.adversarial import discriminator_loss, generator_loss
 from flam_pl.losses.cycle import cycle_loss
-from flam_pl.losses.distillation import agreement, distillation_loss
+from flam_pl.losses.distillation import SAME, distillation_loss
 from flam_pl.losses.matching import matching_loss, wanted_embeddings
 from flam_pl.nets.embedder import Embedders
 from flam_pl.nets.manipulator import Manipulator
+from flam_pl.retrieval.inner_product import (
+    log_posteriors,
+    moved_features,
+    weighted_posteriors,
+)
 
 
 class ManipulatorStage(pl.LightningModule):
@@ -49,13 +54,13 @@ class ManipulatorStage(pl.LightningModule):
         self.embedders = embedders.eval().requires_grad_(False)
         # no buffer: DDP would send it to every process at each step
         self.bank: Tensor | None = bank
-        self.bank_classes: list[Tensor] = []
+        self.bank_tail: Tensor | None = None
 
     def on_fit_start(self) -> None:
         """What the frozen teacher sees in the bank stays the same for the whole training."""
         if self.bank is not None:
             self.bank = self.bank.to(self.device)
-            self.bank_classes = self.embedders.probabilities(self.embedders(self.bank))
+            self.bank_tail = log_posteriors(self.embedders.read(self.bank))
 
     def train(self, mode: bool = True) -> ManipulatorStage:
         super().train(mode)
@@ -81,7 +86,7 @@ class ManipulatorStage(pl.LightningModule):
         self.toggle_optimizer(optimizer_g)
         terms_g = self.generator_terms(x, edited, e, wanted, target)
         if s["distillation_weight"] > 0:
-            terms_g |= self.distillation_terms(features, edited, wanted)
+            terms_g |= self.distillation_terms(features, edited, e, wanted, target)
         self._step(optimizer_g, sum(terms_g.values()))
         self.untoggle_optimizer(optimizer_g)
 
@@ -142,22 +147,47 @@ class ManipulatorStage(pl.LightningModule):
         return terms
 
     def distillation_terms(
-        self, features: Tensor, edited: Tensor, wanted: Tensor
+        self, features: Tensor, edited: Tensor, e: Tensor, wanted: Tensor, target: Tensor
     ) -> dict[str, Tensor]:
         """Neighbour distillation with its weight, on a part of the bank drawn for this step."""
         s = self.settings
-        assert self.bank is not None, "distillation ranks a bank of real features"
-        with torch.no_grad():
-            drawn = torch.randperm(len(self.bank), device=features.device)[: s["ranked"]]
-            bank = self.bank[drawn]
-            fits = agreement(
-                self.embedders.probabilities(wanted), [of[drawn] for of in self.bank_classes]
+        assert self.bank is not None and self.bank_tail is not None, "needs a bank of real features"
+        with torch.autocast(features.device.type, enabled=False):  # rankings want all their digits
+            with torch.no_grad():
+                drawn = torch.randperm(len(self.bank), device=features.device)[: s["ranked"]]
+                bank, tail = self.bank[drawn], self.bank_tail[drawn]
+                scores = self.teacher_scores(features, bank, tail, e, wanted, target)
+                itself = F.normalize(features, dim=1) @ F.normalize(bank, dim=1).T > SAME
+            searched = self.manipulator.stored(features, edited, self.embedders.space)
+            loss = distillation_loss(
+                searched, bank, scores, itself, s["teacher_temperature"], s["student_temperature"]
             )
-        searched = self.manipulator.stored(features, edited, self.embedders.space)
-        loss = distillation_loss(
-            searched, bank, fits, s["teacher_temperature"], s["student_temperature"]
-        )
         return {"g_distillation": s["distillation_weight"] * loss}
+
+    def teacher_scores(
+        self,
+        features: Tensor,
+        bank: Tensor,
+        bank_tail: Tensor,
+        e: Tensor,
+        wanted: Tensor,
+        target: Tensor,
+    ) -> Tensor:
+        """The score of an edited search whose head is the moved query, ``(B, N)``.
+
+        Args:
+            bank: stored features ``(N, D)``; bank_tail: their log-posteriors ``(N, C)``.
+        """
+        s, types = self.settings, self.embedders.schema.types
+        own, asked = self.embedders.probabilities(e), self.embedders.probabilities(wanted)
+        weights = features.new_full((len(features), len(types)), s["teacher_others"])
+        weights[torch.arange(len(features)), target] = s["teacher_target"]
+        means = [self.embedders.of(name).class_means for name in types]
+        moved = F.normalize(moved_features(features, own, asked, means), dim=1)
+        cosine = moved @ F.normalize(bank, dim=1).T
+        tail = weighted_posteriors(asked, weights) @ bank_tail.T
+        scores: Tensor = s["teacher_moved"] * cosine + tail
+        return scores
 
     def _step(self, optimizer: Any, loss: Any) -> None:
         optimizer.zero_grad()

@@ -29,7 +29,7 @@ def measure_whitening(stage: BackboneStage, data: FlamDataModule, trainer: pl.Tr
     found = trainer.predict(stage, data.image_loader(rows))
     require_finished(trainer, "whitening")
     # every rank saw its share; the sum over the ranks is the same for all of them
-    features = ByRow(len(rows), net.width).to(trainer.strategy.root_device)
+    features = ByRow(len(rows), net.pooled_dimension).to(trainer.strategy.root_device)
     for batch in found or []:
         assert isinstance(batch, dict)
         features.update(batch["index"].to(features.device), batch["features"].to(features.device))

@@ -1,0 +1,182 @@
+"""What the scoring weighs beside the cosine: chosen on validation photos by one declared objective.
+
+Objective: the mean over all edits of worth@10 (``precision.worth``: a result without the wanted
+class is worth nothing, one with it the more, the more of the rest it keeps). Where the validation
+photos hold counterfactuals, the mean reciprocal rank of the counterfactual is a quarter of it: it
+tells whether "the rest" is kept also in what no label names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from flam_pl.editing.counterfactuals import CounterfactualEdits
+from flam_pl.editing.editor import Editor
+from flam_pl.editing.precision import Precision
+from flam_pl.editing.searches import EditedSearch, EvaluationSet
+from flam_pl.editing.vectors import Posteriors, ScoreWeights, SearchVectors
+from flam_pl.editing.wishes import Wish
+
+K = 10
+"""Results that the objective looks at."""
+
+QUERIES = 600
+"""Validation photos that ask, at most, drawn at random: their searches choose three numbers."""
+
+OF_COUNTERFACTUALS = 0.25
+"""Their share in the objective."""
+
+TARGET = (0.3, 0.5, 0.8, 1.2, 2.0)
+OTHERS = (0.2, 0.35, 0.5)
+"""``others`` as a share of ``target``."""
+MOVED = (0.0, 0.5, 1.5)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What some weights reach on validation.
+
+    Attributes:
+        worth: mean worth@10 over all edits.
+        counterfactual: mean reciprocal rank of the counterfactual; None where there is none.
+    """
+
+    weights: ScoreWeights
+    worth: float
+    counterfactual: float | None
+
+    @property
+    def objective(self) -> float:
+        """What is to be as large as possible."""
+        if self.counterfactual is None:
+            return self.worth
+        return (1 - OF_COUNTERFACTUALS) * self.worth + OF_COUNTERFACTUALS * self.counterfactual
+
+
+def choose(trials: Sequence[Trial]) -> Trial:
+    """The trial with the largest objective, the first of equals."""
+    return max(trials, key=lambda trial: trial.objective)
+
+
+@torch.inference_mode()
+def try_weights(
+    editor: Editor,
+    posteriors: Posteriors,
+    dense: EvaluationSet,
+    counterfactual: EvaluationSet,
+    weights: Iterable[ScoreWeights] | None = None,
+    seed: int = 0,
+) -> list[Trial]:
+    """Every combination of weights, by searches that are made once.
+
+    Args:
+        dense: validation photos with all labels.
+        counterfactual: validation photos among which counterfactuals are looked for.
+        weights: that are tried; None: the grid of this module, without ``moved`` where the
+            classifier has no means.
+        seed: of the draw of the queries.
+    """
+    tried = list(grid(posteriors.means is not None) if weights is None else weights)
+    rng = np.random.default_rng(seed)
+    drawn = np.sort(rng.permutation(dense.queries)[:QUERIES])
+    dense = replace(dense, queries=drawn)
+    first = Precision(dense, [K])
+    measures = [Precision(dense, [K], like=first) for _ in tried]
+    parts = Parts(editor, posteriors, dense)
+    for wish, numbers, wanted in edits_of(dense):
+        for n, found in parts.found(wish, numbers, tried):
+            t, c = wish.attribute_type, str(wish.wanted)
+            search = EditedSearch(t, c, numbers, wanted, found, found.float(), found[:, 0].float())
+            measures[n].add(search)
+    reciprocal = try_counterfactuals(editor, posteriors, counterfactual, tried)
+    return [
+        Trial(w, measure.mean("worth", K), reciprocal[n] if reciprocal else None)
+        for n, (w, measure) in enumerate(zip(tried, measures, strict=True))
+    ]
+
+
+def grid(moved: bool) -> Iterator[ScoreWeights]:
+    """The weights that are tried."""
+    for target, share, of_moved in product(TARGET, OTHERS, MOVED if moved else MOVED[:1]):
+        yield ScoreWeights(target, target * share, of_moved)
+
+
+def edits_of(data: EvaluationSet) -> Iterator[tuple[Wish, np.ndarray, np.ndarray]]:
+    """Every edit that some photo answers: the edit, which queries ask, the wanted combinations."""
+    for name in data.schema.types:
+        for class_name in data.schema.of(name):
+            wanted, other = data.wish(name, class_name)
+            numbers = np.flatnonzero(other & np.isin(wanted, data.combinations))
+            if len(numbers):
+                yield Wish(name, class_name), numbers, wanted[numbers]
+
+
+def try_counterfactuals(
+    editor: Editor, posteriors: Posteriors, data: EvaluationSet, tried: Sequence[ScoreWeights]
+) -> list[float]:
+    """Mean reciprocal rank of the counterfactual per weights; empty where there is none."""
+    edits = CounterfactualEdits.of(data)
+    if not len(edits):
+        return []
+    parts, totals = Parts(editor, posteriors, data), np.zeros(len(tried))
+    for t, c in np.unique(np.stack([edits.types, edits.classes], axis=1), axis=0):
+        rows = np.flatnonzero((edits.types == t) & (edits.classes == c))
+        name = data.schema.types[t]
+        numbers = edits.numbers[rows]
+        right = data.garments == data.garments[data.queries[numbers]][:, None]
+        right &= data.labels[:, t] == c
+        wish = Wish(name, data.schema.of(name)[c])
+        mask = torch.from_numpy(right).to(data.features.device)
+        for n, scores in parts.scores(wish, numbers, tried):
+            best = scores.masked_fill(~mask, -torch.inf).amax(dim=1, keepdim=True)
+            ranks = (scores > best).sum(dim=1) + 1
+            totals[n] += float((1 / ranks).sum())
+    return [float(total) / len(edits) for total in totals]
+
+
+class Parts:
+    """The parts of the score of one method on one data set: weights only add them up."""
+
+    def __init__(self, editor: Editor, posteriors: Posteriors, data: EvaluationSet) -> None:
+        self.data, self.posteriors, self.editor = data, posteriors, editor
+        self.gallery = SearchVectors(editor, posteriors).gallery(data.features)
+        self.head = self.gallery.shape[1] - sum(posteriors.schema.sizes)
+
+    def scores(
+        self, wish: Wish, numbers: np.ndarray, tried: Sequence[ScoreWeights]
+    ) -> Iterator[tuple[int, Tensor]]:
+        """Scores of every photo by each of the weights, ``(E, N)``; minus infinity of itself."""
+        device = self.data.features.device
+        positions = torch.from_numpy(self.data.queries[numbers]).to(device)
+        features = self.data.features[positions]
+
+        def tail(weights: ScoreWeights) -> Tensor:
+            vectors = SearchVectors(self.editor, self.posteriors, weights).queries(features, [wish])
+            return vectors[:, self.head :] @ self.gallery[:, self.head :].T
+
+        # G edits alone; moved is what a weight of 1 adds to the head
+        head = F.normalize(self.editor.edit(features, [wish]), dim=-1)
+        cosine = head @ self.gallery[:, : self.head].T
+        cosine[torch.arange(len(numbers)), positions] = -torch.inf
+        target, others = tail(ScoreWeights(1.0, 0.0)), tail(ScoreWeights(0.0, 1.0))
+        moved = cosine.new_zeros(())
+        if any(weights.moved for weights in tried):
+            whole = SearchVectors(self.editor, self.posteriors, ScoreWeights(moved=1.0))
+            direction = whole.queries(features, [wish])[:, : self.head] - head
+            moved = direction @ self.gallery[:, : self.head].T
+        for n, w in enumerate(tried):
+            yield n, cosine + w.target * target + w.others * others + w.moved * moved
+
+    def found(
+        self, wish: Wish, numbers: np.ndarray, tried: Sequence[ScoreWeights]
+    ) -> Iterator[tuple[int, Tensor]]:
+        """The first results by each of the weights, ``(E, K)``."""
+        for n, scores in self.scores(wish, numbers, tried):
+            yield n, scores.topk(min(K, scores.shape[1] - 1), dim=1).indices
