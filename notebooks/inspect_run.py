@@ -101,8 +101,8 @@ for picture in sorted((report / "figures").glob("edits-*.png")):
 run, trained = open_folder(folder)
 rows = run.catalog.rows("evaluation", dense=True)
 data = EvaluationSet.of(run.catalog, run.data.features, rows)
-plain, *_, flam = trained.editors()
-index = GalleryIndex(flam, data.features)
+plain, *_, best = trained.rows()
+index = GalleryIndex(best, data.features)
 failures = worst_first(data, index, choose_examples(data, 50, seed=0))
 
 # %%
@@ -123,6 +123,6 @@ for rank, example in failures[:6]:
 # %%
 if failures:
     picture = folder / "notebooks" / "failures.png"
-    sides = [(plain, GalleryIndex(plain, data.features)), (flam, index)]
+    sides = [(plain.name, GalleryIndex(plain, data.features)), (best.name, index)]
     draw_searches(picture, run.catalog, rows, data, sides, [e for _, e in failures[:6]])
     display(Image(str(picture)))

@@ -1,44 +1,49 @@
-"""A run of the better recipe: how sure its searches are, and an instance search as it was."""
+"""A run of the better recipe: whose classifiers score, and an instance search as it was."""
 
 from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
 from flam_pl.__main__ import main
-from flam_pl.data.feature_store import FeatureStore
+from flam_pl.config.loading import load_config, method_config
+from flam_pl.config.root import to_plain
 from flam_pl.data.images import read_image
 from flam_pl.editing.evaluation import evaluate_instances
 from flam_pl.editing.flam import Flam
-from flam_pl.editing.scored import Scored
-from flam_pl.editing.sureness import FILE, SureGallery
+from flam_pl.editing.scoring import FILE, FILTER
+from flam_pl.editing.sureness import FILE as SURENESS
+from flam_pl.editing.sureness import SureGallery
 from flam_pl.editing.wishes import Wish
 from flam_pl.evaluating import open_folder
 from flam_pl.galleries.index import GalleryIndex
-from flam_pl.methods import keep_sureness, keep_weights
-from flam_pl.stages.handoff import require
-from flam_pl.trained import Trained, restore_embedders
+from flam_pl.trained import Trained
 from tiny_run import settings
+
+GIVEN = ("methods=[flam_plus]", "manipulator.bank=200")
+OWN = ("arithmetic", "cls_concat", "emb_concat", "flam_s_adv", "flam")
+"""Methods with classifiers of their own beside those of FLAM+."""
 
 
 @pytest.fixture(scope="module")
 def plus(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the tiny run with ``flam_plus`` trained on it."""
+    """A copy of the tiny run with ``flam_plus`` trained on it; one of its settings is given."""
     folder = tmp_path_factory.mktemp("plus") / "copy"
     shutil.copytree(trained, folder)
-    assert main(["train-flam", *settings(folder, ["methods=[flam_plus]"])]) == 0
+    assert main(["train-flam", *settings(folder, GIVEN)]) == 0
     return folder
 
 
+def metrics(folder: Path) -> dict:
+    return json.loads((folder / "runs" / "wardrobe" / "report" / "metrics.json").read_text())
+
+
 def test_it_is_reported(plus: Path) -> None:
-    report = plus / "runs" / "wardrobe" / "report"
-    found = json.loads((report / "metrics.json").read_text())
+    report, found = plus / "runs" / "wardrobe" / "report", metrics(plus)
     calibration = found["calibration"]
     # every edit counts here, also those that no photo can answer
     edits = found["edits"]["evaluated"] + found["edits"]["impossible"]
@@ -52,93 +57,119 @@ def test_it_is_reported(plus: Path) -> None:
     assert "figures/reliability.png" in page and "How sure the search is" in page
 
 
-def test_it_is_kept_with_the_method_and_measured_once(
+def test_its_settings_are_its_files_under_what_was_written(plus: Path, trained: Path) -> None:
+    config = load_config(settings(plus, GIVEN))
+    expected = method_config(config, "flam_plus")
+    place = plus / "runs" / "wardrobe" / "methods" / "flam_plus"
+    embedder = json.loads((place / "embedder" / "stage.json").read_text())
+    manipulator = json.loads((place / "stage.json").read_text())
+    assert embedder["settings"] == to_plain(expected.embedder)
+    assert manipulator["settings"] == to_plain(expected.manipulator)
+    assert embedder["settings"]["loss"] == "softmax"
+    assert embedder["settings"]["max_epochs"] == config.embedder.max_epochs == 3
+    assert manipulator["settings"]["distillation_weight"] == 1
+    assert manipulator["settings"]["bank"] == 200
+    own = json.loads((plus / "runs" / "wardrobe" / "embedder" / "stage.json").read_text())
+    assert own["settings"]["loss"] == "triplet"
+
+
+def test_its_classifiers_score_every_method_and_the_others_have_a_row_of_their_own(
+    plus: Path,
+) -> None:
+    opened = Trained.open(plus / "runs" / "wardrobe")
+    editors = {editor.name: editor for editor in opened.editors()}
+    assert list(editors) == ["no_edit", *OWN, "flam_plus"]
+    embedders = editors["flam_plus"].embedders
+    assert embedders.members > 1 and embedders is not opened.embedders
+    scorers = opened.scorers()
+    assert {*scorers} == {
+        FILTER, *(f"{n}+posteriors" for n in editors), *(f"{n}+own" for n in OWN),
+    }  # fmt: skip
+    features = torch.randn(7, opened.backbone.dimension)
+    shared = embedders.probabilities(embedders(features))
+    for name, (editor, posteriors) in scorers.items():
+        read = posteriors.read(features)
+        if name == FILTER:
+            assert editor.name == "no_edit" and {*torch.cat(read, dim=1).unique().tolist()} == {
+                0,
+                1,
+            }
+            continue
+        assert editor.name == name.partition("+")[0]
+        same = all(torch.equal(a, b) for a, b in zip(read, shared, strict=True))
+        assert same == name.endswith("+posteriors")
+    flams = scorers["flam+own"][1].read(features)
+    for own in ("arithmetic", "flam_s_adv"):
+        others = scorers[f"{own}+own"][1].read(features)
+        assert all(torch.equal(a, b) for a, b in zip(flams, others, strict=True))
+    assert opened.classifiers is not None
+    concat = scorers["cls_concat+own"][1]
+    assert concat.means is None
+    for read, logits in zip(concat.read(features), opened.classifiers(features), strict=True):
+        torch.testing.assert_close(read, logits.softmax(dim=1))
+
+
+def test_every_row_is_measured(plus: Path) -> None:
+    found = metrics(plus)
+    opened = Trained.open(plus / "runs" / "wardrobe")
+    rows = [row.name for row in opened.rows()]
+    assert list(found["fam"]) == [*rows, "labels_known"]
+    assert len(rows) == 7 + 7 + 5 + 1 and rows[-1] == opened.scoring.best == found["best"]
+    assert {*opened.scoring.objective} == {*rows}
+    assert set(found["by_depth"]) == {
+        f"{n}+posteriors" for n in ("no_edit", "arithmetic", "cls_concat", "emb_concat", "flam",
+                                    "flam_plus")
+    }  # fmt: skip
+
+
+def test_a_second_run_chooses_and_measures_nothing_anew(
     plus: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = plus / "runs" / "wardrobe" / "methods" / "flam_plus"
-    record = json.loads((folder / "stage.json").read_text())
-    before = (folder / FILE).read_text(), (folder / FILE).stat().st_mtime_ns
-    assert json.loads(before[0])["checkpoint"] == record["checkpoint"]
-    asked = ["train-flam", *settings(plus, ["methods=[flam_plus]"])]
-    assert main(asked) == 0
-    assert (folder / FILE).stat().st_mtime_ns == before[1]
-    # a run of before it was measured gets it without any training, and the same
-    (folder / FILE).unlink()
-    capsys.readouterr()
-    assert main(asked) == 0
-    assert (folder / FILE).read_text() == before[0]
-    assert "flam_plus: training" not in capsys.readouterr().out
+    folder = plus / "runs" / "wardrobe"
+    before = {name: (folder / name).stat().st_mtime_ns for name in (FILE, SURENESS)}
+    assert main(["train-flam", *settings(plus, GIVEN)]) == 0
+    said = capsys.readouterr().out
+    assert "training for" not in said and "best on validation" not in said
+    assert {name: (folder / name).stat().st_mtime_ns for name in before} == before
 
 
 def test_a_search_of_the_opened_run_says_how_sure_it_is(plus: Path) -> None:
-    run, trained = open_folder(plus / "runs" / "wardrobe")
-    editor = trained.editors()[-1]
-    assert isinstance(editor, Scored) and trained.sureness is not None
+    run, opened = open_folder(plus / "runs" / "wardrobe")
+    assert opened.sureness is not None and opened.best.posteriors is not None
     features = run.data.features.rows(run.catalog.rows(split="evaluation", dense=True))
-    kind = trained.schema.types[0]
-    wish = (kind, trained.schema.of(kind)[0])
-    _, found = GalleryIndex(editor, features).search(features[:3], 4, [Wish(*wish)])
-    gallery = SureGallery(trained.sureness, editor.embedders, features)
-    said = gallery.of(features[:3], [Wish(*wish)], found)
+    kind = opened.schema.types[0]
+    wish = Wish(kind, opened.schema.of(kind)[0])
+    _, found = GalleryIndex(opened.best, features).search(features[:3], 4, [wish])
+    gallery = SureGallery(opened.sureness, opened.posteriors, features)
+    said = gallery.of(features[:3], [wish], found)
     assert said.attribute.shape == said.combination.shape == (3, 4)
-    assert all(wish[1] in text for text in said.texts())
+    assert all(str(wish.wanted) in text for text in said.texts())
     assert ((said.answer > 0) & (said.answer < 1)).all()
-
-
-def test_a_method_without_calibrated_embedders_says_nothing(trained: Path) -> None:
-    folder = trained / "runs" / "wardrobe"
-    assert Trained.open(folder).sureness is None
-    found = json.loads((folder / "report" / "metrics.json").read_text())
-    assert found["calibration"] == {}
-    assert not (folder / "report" / "figures" / "reliability.png").exists()
-    assert "How sure" not in (folder / "report" / "index.html").read_text()
-
-
-def test_no_evaluation_image_is_looked_at_when_it_is_measured(plus: Path, tmp_path: Path) -> None:
-    """Other features of the evaluation images change nothing of it."""
-    run, _ = open_folder(plus / "runs" / "wardrobe")
-    folder = run.folder / "methods" / "flam_plus"
-    before = (folder / FILE).read_text()
-    vectors = run.data.features.rows(np.arange(len(run.catalog))).numpy().copy()
-    vectors[run.catalog.rows(split="evaluation")] = 7.0
-    run.data._store = FeatureStore(tmp_path, vectors, run.data.features.manifest, "other")
-    (folder / FILE).unlink()
-    record = require(folder, "flam_plus")
-    embedder = require(folder / "embedder", "embedder")
-    embedders = restore_embedders(folder / "embedder", embedder)
-    figures = {n: v for n, v in record.metrics.items() if not n.startswith("weights/")}
-    assert figures != record.metrics
-    assert keep_weights(run, replace(record, metrics=figures), embedders) == record
-    keep_sureness(run, record, embedders)
-    assert (folder / FILE).read_text() == before
 
 
 def test_the_instance_search_is_that_of_the_backbone_alone_bit_for_bit(plus: Path) -> None:
     """The stored vector is the backbone's output, and no method of one vector touches it."""
-    run, trained = open_folder(plus / "runs" / "wardrobe")
+    run, opened = open_folder(plus / "runs" / "wardrobe")
     catalog = run.catalog
     rows = catalog.instance_rows()
     with torch.inference_mode():
-        pixels = [trained.preprocess(read_image(catalog.paths[row])) for row in rows]
-        alone = trained.backbone(torch.stack(pixels)).half().float()
+        pixels = [opened.preprocess(read_image(catalog.paths[row])) for row in rows]
+        alone = opened.backbone(torch.stack(pixels)).half().float()
     consumer = (catalog.table["domain"].iloc[rows] == "consumer").to_numpy(bool)
     ks = run.config.evaluation.ks
     expected, _ = evaluate_instances(alone, catalog.items[rows], consumer, ks, 50, seed=0)
-    for editor in trained.editors():
-        if isinstance(editor, Scored | Flam):
-            vectors = editor.represent(run.data.features.rows(rows))
-            torch.testing.assert_close(vectors, alone, rtol=0, atol=2e-3)  # batches of other sizes
-            assert torch.equal(editor.edit(vectors, []), vectors)
-    found = json.loads((run.folder / "report" / "metrics.json").read_text())["fir_by_method"]
-    assert {"flam", "flam_plus"} <= set(found)
-    for method in (
-        "flam",
-        "flam_plus_unscored",
-        "flam_plus_by_agreement",
-        "flam_plus_at_once",
-        "flam_plus",
-    ):
-        assert found[method] == found["no_edit"]  # every digit, intervals too
-        assert {k: of["value"] for k, of in found[method].items()} == {
+    stored = run.data.features.rows(rows)
+    torch.testing.assert_close(stored, alone, rtol=0, atol=2e-3)  # batches of other sizes
+    plain = torch.nn.functional.normalize(stored, dim=1)
+    found = metrics(plus)["fir_by_method"]
+    one_vector = [row for row in opened.rows() if "concat" not in row.name]
+    assert sum(isinstance(row.editor, Flam) for row in one_vector) == 8
+    for row in one_vector:
+        vectors, asked = row.gallery(stored), row.queries(stored, [])
+        assert torch.equal(vectors[:, : plain.shape[1]], plain)
+        assert torch.equal(asked[:, : plain.shape[1]], plain)
+        assert not asked[:, plain.shape[1] :].any()
+        assert found[row.name] == found["no_edit"]  # every digit, intervals too
+        assert {k: of["value"] for k, of in found[row.name].items()} == {
             k: figure.value for k, figure in expected.items()
         }

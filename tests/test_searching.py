@@ -15,8 +15,9 @@ from flam_pl.__main__ import main
 from flam_pl.config.loading import load_run_config
 from flam_pl.data.images import UnreadableImage
 from flam_pl.editing.applicability import Applicability, Refusal
-from flam_pl.editing.flam import Flam
 from flam_pl.editing.wishes import Wish, WishError
+from flam_pl.reports.tables import called
+from flam_pl.retrieval.inner_product import FLOOR
 from flam_pl.searching import Found, Search, file_name
 
 
@@ -35,25 +36,69 @@ def found(answer: Found | Refusal) -> Found:
     return answer
 
 
-def test_results_are_the_nearest_evaluation_images_to_the_edited_query(search: Search) -> None:
+def slow_scores(search: Search, row: int, wishes: list[Wish]) -> list[float]:
+    """Of every photo: the cosine to the edited query and, for each type, the log-probabilities of
+    the classes that are wanted, or of those that the query has."""
+    weights, posteriors = search.trained.scoring.weights[search.vectors.name], search.posteriors
+    gallery = search.run.data.features.rows(search.rows)
+    asked = {wish.attribute_type: wish for wish in wishes}
+    own, seen = posteriors.read(gallery[[row]]), posteriors.read(gallery)
+    editor = search.vectors.editor
+    edited = editor.edit(gallery[[row]], wishes)
+    scores = F.cosine_similarity(editor.represent(gallery), edited)
+    moved = gallery[[row]].clone()
+    for t, name in enumerate(search.catalog.schema.types):
+        wanted, weight = own[t][0], weights.others
+        if name in asked:
+            wanted = torch.zeros_like(own[t][0])
+            wanted[search.catalog.schema.index(name, str(asked[name].wanted))] = 1
+            weight = weights.target
+            moved = moved + (wanted - own[t][0]) @ posteriors.means()[t]
+        scores = scores + weight * (wanted * seen[t].clamp_min(FLOOR).log()).sum(dim=1)
+    likeness = F.cosine_similarity(editor.represent(gallery), editor.represent(moved))
+    return (scores + weights.moved * likeness).tolist()
+
+
+def test_results_are_those_with_the_best_score_of_the_row_that_is_best_on_validation(
+    search: Search,
+) -> None:
     image, wishes = evaluation_image(search, 3), [Wish("color", "red"), Wish("pattern", "dots")]
     answer = found(search.find(image, wishes, 8))
-    editor = search.editor
-    assert isinstance(editor, Flam) and editor.name == "flam"
+    assert search.vectors.name == search.trained.scoring.best and search.vectors.posteriors
     assert (search.catalog.table["split"].iloc[search.rows] == "evaluation").all()
-    gallery = search.run.data.features.rows(search.rows)
     with torch.inference_mode():
-        query = editor.edit(gallery[[3]], wishes)[0]
-    cosines = F.cosine_similarity(gallery, query)
-    order = [n for n in cosines.argsort(descending=True).tolist() if n != 3][:8]
+        scores = slow_scores(search, 3, wishes)
+    order = sorted((n for n in range(len(scores)) if n != 3), key=lambda n: -scores[n])[:8]
     assert [r.row for r in answer.results] == search.rows[order].tolist()
     for result, n in zip(answer.results, order, strict=True):
-        assert result.cosine == pytest.approx(float(cosines[n]), abs=1e-4)
+        assert result.score == pytest.approx(scores[n], abs=1e-4)
         row = search.catalog.table.iloc[result.row]
         assert result.item == row["item"] and result.path == search.catalog.root / row["path"]
         assert result.labels == {name: row[name] for name in search.catalog.schema.types}
     plain = found(search.find(image, [], 8))
     assert plain.remarks == () and [r.row for r in plain.results] != [r.row for r in answer.results]
+
+
+def test_a_search_without_a_wish_is_by_the_stored_features_alone(search: Search) -> None:
+    image = evaluation_image(search, 3)
+    gallery = search.run.data.features.rows(search.rows)
+    cosines = F.cosine_similarity(gallery, gallery[3])
+    order = [n for n in cosines.argsort(descending=True).tolist() if n != 3][:8]
+    for wishes in ([], [Wish("color", "red", 0.0)]):
+        plain = found(search.find(image, wishes, 8))
+        assert [r.row for r in plain.results] == search.rows[order].tolist()
+        for result, n in zip(plain.results, order, strict=True):
+            assert result.score == pytest.approx(float(cosines[n]), abs=1e-5)
+            assert result.attribute is None and result.combination is None
+        assert plain.sure is None
+
+
+def test_a_search_with_a_wish_says_how_sure_it_is(search: Search) -> None:
+    answer = found(search.find(evaluation_image(search, 3), [Wish("color", "red")], 8))
+    assert answer.sure is not None and "red" in answer.sure and "% sure" in answer.sure
+    for result in answer.results:
+        assert result.attribute is not None and result.combination is not None
+        assert 0 < result.attribute < 1 and 0 < result.combination < 1
 
 
 def test_a_photo_of_one_s_own_is_seen_as_the_catalog_s_images_were(
@@ -70,7 +115,7 @@ def test_a_photo_of_one_s_own_is_seen_as_the_catalog_s_images_were(
     assert F.cosine_similarity(search.feature(str(copy)), stored, dim=0) > 0.999
     # an image of the catalog does not find itself, another file of it does
     by_file = found(search.find(str(copy), [], 3)).results
-    assert by_file[0].row == search.rows[5] and by_file[0].cosine == pytest.approx(1, abs=1e-3)
+    assert by_file[0].row == search.rows[5] and by_file[0].score == pytest.approx(1, abs=1e-3)
     by_path = found(search.find(image, [], 3)).results
     assert [r.row for r in by_path[:2]] == [r.row for r in by_file[1:]]
     by_feature = found(search.find(stored, [], 3)).results
@@ -100,8 +145,7 @@ def test_what_the_training_labels_rule_out_is_refused(
     t = search.catalog.schema.types.index("pattern")
     with torch.inference_mode():
         query = search.feature(image)[None]
-        logs = search.embedders.log_probabilities(search.embedders(query))[0][0]
-    likely = int(logs.argmax())
+        likely = int(search.posteriors.read(query)[0][0].argmax())
     images, labelled = (
         [counts.copy() for counts in of] for of in (counted.images, counted.labelled)
     )
@@ -130,14 +174,18 @@ def test_the_command_prints_a_table_and_draws_the_results(
     wishes = [Wish("color", "red", 0.5), Wish("shape", {"t-shirt": 1, "dress": 1})]
     expected = found(search.find(image, wishes, 7))
     lines = said.splitlines()
-    head = next(n for n, line in enumerate(lines) if line.split()[:2] == ["cosine", "path"])
-    assert lines[head].split() == ["cosine", "path", "item", *search.catalog.schema.types]
+    head = next(n for n, line in enumerate(lines) if line.split()[:1] == ["score"])
+    assert lines[head].split() == ["score", "sure", "path", "item", *search.catalog.schema.types]
+    assert expected.sure in lines and f"by {called(search.vectors.name)}" in lines
     for rank, (line, result) in enumerate(
         zip(lines[head + 2 : head + 9], expected.results, strict=True), start=1
     ):
-        assert line.split()[:4] == [
+        assert result.combination is not None
+        assert line.split()[:6] == [
             str(rank),
-            f"{result.cosine:.3f}",
+            f"{result.score:.3f}",
+            f"{100 * result.combination:.0f}",
+            "%",
             str(result.path),
             str(result.item),
         ]

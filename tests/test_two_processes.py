@@ -92,7 +92,7 @@ def test_two_processes_give_the_features_of_one_and_a_report(tmp_path: Path) -> 
 def test_two_processes_of_torchrun_train_everything(tmp_path: Path) -> None:
     """They start at once, as on several nodes, where Lightning's own launcher starts the second
     process when the first one trains. In half precision, and whitened after the training."""
-    methods = ("methods=[cls_concat,emb_concat,memory,flam_plus]", "concat.max_epochs=2")
+    methods = ("methods=[cls_concat,emb_concat,flam_plus]", "concat.max_epochs=2")
     backbone = ("backbone.max_epochs=1", "backbone.whitening=0.5")
     trainer = ("trainer.devices=2", "trainer=ddp", "trainer.precision=bf16-mixed")
     command(tmp_path, "two", *methods, *backbone, *trainer, launcher=TORCHRUN)
@@ -100,7 +100,7 @@ def test_two_processes_of_torchrun_train_everything(tmp_path: Path) -> None:
     for stage in ("backbone", "embedder", "manipulator", "methods/emb_concat"):
         assert (run / stage / "best.ckpt").is_file()
     found = json.loads((run / "report" / "metrics.json").read_text())["fam"]
-    assert {"cls_concat", "emb_concat", "memory", "flam", "flam_plus"} <= set(found)
+    assert {"cls_concat", "emb_concat", "flam", "flam_plus", "flam_plus+posteriors"} <= set(found)
 
 
 @pytest.mark.slow

@@ -40,11 +40,13 @@ def keep_scoring(run: Run) -> Scoring:
         labels=run.catalog.label_fingerprint(),
         scoring=to_plain(run.config.scoring),
     )
-    if trained.scoring.key == key and not run.config.retrain:
+    same = trained.scoring.key == key and not run.config.retrain
+    if same and trained.sureness:
         return trained.scoring
     trained.to(evaluation_device(run.config))
-    trained.scoring = replace(choice(run, trained), checkpoints=trained.checkpoints, key=key)
-    trained.scoring.save(run.folder)
+    if not same:
+        trained.scoring = replace(choice(run, trained), checkpoints=trained.checkpoints, key=key)
+        trained.scoring.save(run.folder)
     keep_sureness(run, trained)
     return trained.scoring
 

@@ -134,6 +134,9 @@ class ManipulatorConfig:
     """"M" of Table 3; false is "S": only the target type is matched."""
     online_sampling: bool = True
     """"OS" of Table 3: x^- is like x in the remaining attributes; false: any other class."""
+    ask_dictionary: bool = False
+    """Whether G is asked for the dictionary vector of a class drawn at random, as by a search, in
+    place of the embedding of a photo x^- (the paper's); then there is no online sampling."""
     lr: float = 1e-3
     discriminator_lr: float = 5e-4
     beta1: float = 0.5

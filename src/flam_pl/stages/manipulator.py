@@ -113,10 +113,24 @@ class ManipulatorStage(pl.LightningModule):
             e = self.embedders.embed(x)
             labels = self.embedders.classify(e)
             target = torch.randint(e.shape[1], (len(x),), device=x.device)
-            other = nearest_of_other_class(e, labels, target, self.settings["online_sampling"])
-            asked = e[other, target]
+            if self.settings["ask_dictionary"]:
+                asked = self.other_classes(e, target)
+            else:
+                other = nearest_of_other_class(e, labels, target, self.settings["online_sampling"])
+                asked = e[other, target]
             wanted = wanted_embeddings(e, asked, target)
             return x, e, wanted, target, asked
+
+    def other_classes(self, e: Tensor, target: Tensor) -> Tensor:
+        """Dictionary vectors ``(B, k)`` of classes that the features probably have not, drawn at
+        random: what a search asks with."""
+        own, asked = self.embedders.probabilities(e), torch.empty_like(e[:, 0])
+        for t, name in enumerate(self.embedders.schema.types):
+            rows = (target == t).nonzero(as_tuple=True)[0]
+            if len(rows):
+                drawn = torch.multinomial(1 - own[t][rows] + 1e-6, 1)[:, 0]
+                asked[rows] = self.embedders.of(name).dictionary[drawn].to(asked.dtype)
+        return asked
 
     def discriminator_terms(
         self, x: Tensor, edited: Tensor, e: Tensor, target: Tensor
