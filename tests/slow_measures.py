@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from flam_pl.editing.searches import EvaluationSet
 from flam_pl.editing.wishes import Wish
 
@@ -59,3 +61,19 @@ def as_it_was_at(data: EvaluationSet, found: Sequence[int], row: int, k: int) ->
     """Share of the first k that have all of the query's own classes."""
     first = found[:k]
     return sum(int((data.labels[p] == data.labels[row]).all()) for p in first) / len(first)
+
+
+def interval_by_item(
+    sums: Sequence[float], counts: Sequence[float], items: Sequence[int], resamples: int, seed: int
+) -> tuple[float, float]:
+    """95 % interval of a share over queries, whole items being drawn, with all their queries."""
+    codes = sorted(set(items))
+    of_item = {code: [n for n, item in enumerate(items) if item == code] for code in codes}
+    even = np.full(len(codes), 1 / len(codes))
+    shares = []
+    for times in np.random.default_rng(seed).multinomial(len(codes), even, size=resamples):
+        drawn = [q for n, code in zip(times, codes, strict=True) for q in n * of_item[code]]
+        if below := sum(counts[q] for q in drawn):
+            shares.append(sum(sums[q] for q in drawn) / below)
+    low, high = np.quantile(shares, [0.025, 0.975])
+    return float(low), float(high)

@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 
@@ -71,6 +72,16 @@ def test_its_settings_are_its_files_under_what_was_written(plus: Path, trained: 
     assert manipulator["settings"]["bank"] == 200
     own = json.loads((plus / "runs" / "wardrobe" / "embedder" / "stage.json").read_text())
     assert own["settings"]["loss"] == "triplet"
+
+
+def test_of_a_softmax_the_last_epoch_is_kept_and_of_the_triplets_the_best(plus: Path) -> None:
+    run = plus / "runs" / "wardrobe"
+    for place, chosen in (("methods/flam_plus/embedder", "last"), ("embedder", "best")):
+        log = pd.read_csv(run / place / "logs" / "metrics.csv")
+        logged = log["val/accuracy"].dropna().to_numpy()[:3]  # of each epoch
+        kept = json.loads((run / place / "stage.json").read_text())["metrics"]["val/accuracy"]
+        assert len(logged) == 3
+        assert kept == pytest.approx(logged[-1] if chosen == "last" else logged.max(), abs=1e-5)
 
 
 def test_its_classifiers_score_every_method_and_the_others_have_a_row_of_their_own(

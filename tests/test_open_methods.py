@@ -47,3 +47,26 @@ def test_a_method_that_was_trained_on_another_split_is_left_out(
     fitting = replace(method, data="split 2")
     fitting.save(tmp_path / "cls_concat")
     assert method_records(tmp_path, present) == {"cls_concat": fitting}
+
+
+def test_a_method_with_embedders_of_its_own_must_fit_them_and_they_the_backbone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """FLAM+ does not depend on the run's embedders, which may be trained anew."""
+    present = {
+        "backbone": record("backbone", "split", None),
+        "embedder": replace(record("embedder", "split", "sha of backbone"), checkpoint="another"),
+    }
+    own = replace(record("embedder", "split", "sha of backbone"), checkpoint="sha of its own")
+    method = record("flam_plus", "split", "sha of its own")
+    (tmp_path / "flam_plus" / "embedder").mkdir(parents=True)
+    monkeypatch.setattr("flam_pl.trained.require", lambda folder, stage: StageRecord.load(folder))
+    for of_method, of_embedder, fits in (
+        (method, own, True),
+        (replace(method, parent="an earlier one"), own, False),
+        (method, replace(own, parent="another backbone"), False),
+    ):
+        of_method.save(tmp_path / "flam_plus")
+        of_embedder.save(tmp_path / "flam_plus" / "embedder")
+        assert list(method_records(tmp_path, present)) == (["flam_plus"] if fits else [])
+        assert ("flam_plus: trained on another" in capsys.readouterr().out) != fits

@@ -32,7 +32,9 @@ def one_hot_set(rows: int = 1500, seed: int = 0) -> EvaluationSet:
     blocks += [np.eye(size)[traits[name]] for name, size in TRAITS.items()]
     features = torch.from_numpy(np.concatenate(blocks, axis=1).astype(np.float32))
     nobody = np.full(rows, -1)
-    return EvaluationSet(SCHEMA, features, labels, np.arange(0, rows, 5), nobody, nobody, nobody, traits)
+    return EvaluationSet(
+        SCHEMA, features, labels, np.arange(0, rows, 5), nobody, nobody, nobody, traits
+    )
 
 
 class Exact(Moved):

@@ -21,6 +21,7 @@ from flam_pl.editing.evaluation import evaluate_edits
 from flam_pl.editing.ndcg import AttributeNDCG
 from flam_pl.editing.searches import EvaluationSet
 from made_editors import Shift
+from slow_measures import interval_by_item
 from traits_world import Exact, Jump, one_hot_set, random_set
 
 KS = (1, 3, 10, 100)
@@ -108,3 +109,15 @@ def test_with_one_attribute_type_there_are_no_other_attributes() -> None:
 
 def test_nobody_asking_gives_no_figure() -> None:
     assert figures(NoEdit(), replace(random_set(0), queries=np.zeros(0, np.int64))) == {}
+
+
+def test_intervals_draw_items_and_not_photos() -> None:
+    data = random_set(4)
+    data = replace(data, items=np.arange(len(data.labels)) // 4)
+    measured = AttributeNDCG(data, (10,))
+    evaluate_edits(Shift(4, 5), data, (10,), also=[measured])
+    items = data.items[data.queries].tolist()
+    for kind, of in measured.figures(30, 6).items():
+        sums, counts = measured.sums[kind][:, 0].tolist(), measured.counts[kind].tolist()
+        ends = interval_by_item(sums, counts, items, 30, 6)
+        assert (of["NDCG@10"].low, of["NDCG@10"].high) == pytest.approx(ends)

@@ -19,7 +19,7 @@ from flam_pl.editing.editor import Editor
 from flam_pl.editing.known_labels import KnownLabels
 from flam_pl.editing.searches import EvaluationSet, Searcher
 from made_editors import Shift
-from slow_measures import wish_of
+from slow_measures import interval_by_item, wish_of
 
 KS = (1, 5, 20)
 
@@ -198,17 +198,11 @@ def test_intervals_are_those_of_a_loop_over_resamples_of_garments() -> None:
     edits = CounterfactualEdits.of(data)
     results = evaluate_counterfactuals(Shift(8, 5), data, edits, 79)
     garments = data.garments[data.queries[edits.numbers]]
-    codes = np.unique(garments)
-    assert len(codes) < len(set(edits.numbers.tolist()))  # several photos of one garment ask
-    groups = [results.ranks[garments == code] <= 20 for code in codes[::-1]]
-    # garments come before items, the last one first: the order in which they are drawn
-    even = np.full(len(groups), 1 / len(groups))
-    shares = []
-    for times in np.random.default_rng(3).multinomial(len(groups), even, 40):
-        drawn = [h for n, of in zip(times, groups, strict=True) for _ in range(n) for h in of]
-        shares.append(np.mean(drawn))
+    assert len(set(garments.tolist())) < len(set(edits.numbers.tolist()))  # several of one ask
+    hits = (results.ranks <= 20).tolist()
+    # the order in which they are drawn is that of their codes, the last garment first
+    ends = interval_by_item(hits, [1] * len(hits), (-garments).tolist(), 40, 3)
     figure = results.figures([20], 40, 3)["CF@20"]
-    ends = tuple(np.quantile(shares, [0.025, 0.975]))
     assert (figure.low, figure.high) == pytest.approx(ends)
 
 

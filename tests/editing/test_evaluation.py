@@ -21,7 +21,7 @@ from flam_pl.editing.evaluation import EditResults, evaluate_edits, evaluate_ins
 from flam_pl.editing.searches import EvaluationSet
 from flam_pl.editing.wishes import Wish
 from made_editors import Shift
-from slow_measures import every_edit, wish_of
+from slow_measures import every_edit, interval_by_item, wish_of
 
 KS = (1, 3, 10)
 Hits = dict[str, dict[int, list[int]]]
@@ -292,6 +292,7 @@ def test_instances_are_measured_as_a_loop_over_queries_measures_them(seed: int) 
     items[2], is_query[2] = 99, True  # no shop photo of it
     vectors = features.numpy() / np.linalg.norm(features.numpy(), axis=1, keepdims=True)
     found: list[list[bool]] = []
+    of_items: list[int] = []
     unfindable = 0
     for row in np.flatnonzero(is_query):
         shop = [i for i in range(40) if not is_query[i]]
@@ -300,11 +301,15 @@ def test_instances_are_measured_as_a_loop_over_queries_measures_them(seed: int) 
             continue
         order = sorted(shop, key=lambda i, row=row: -float(vectors[row] @ vectors[i]))
         found.append([items[row] in [items[i] for i in order[:k]] for k in KS])
+        of_items.append(int(items[row]))
     figures, without = evaluate_instances(features, items, is_query, KS, 50, 0)
     assert without == unfindable >= 1
     for i, k in enumerate(KS):
         assert figures[f"R@{k}"].n == len(found)
-        assert figures[f"R@{k}"].value == pytest.approx(np.mean([hit[i] for hit in found]))
+        hits = [hit[i] for hit in found]
+        assert figures[f"R@{k}"].value == pytest.approx(np.mean(hits))
+        ends = interval_by_item(hits, [1] * len(hits), of_items, 50, 0)
+        assert (figures[f"R@{k}"].low, figures[f"R@{k}"].high) == pytest.approx(ends)
 
 
 def test_no_findable_query_gives_no_figure_but_their_number() -> None:

@@ -21,7 +21,14 @@ from flam_pl.editing.vectors import Posteriors, ScoreWeights, SearchVectors
 from flam_pl.editing.wishes import Wish
 from flam_pl.nets.embedder import Embedders
 from made_editors import Towards
-from slow_measures import as_it_was_at, every_edit, precision_at, wish_of, worth_at
+from slow_measures import (
+    as_it_was_at,
+    every_edit,
+    interval_by_item,
+    precision_at,
+    wish_of,
+    worth_at,
+)
 
 KS = (1, 3, 10)
 
@@ -105,19 +112,14 @@ def test_intervals_of_double_edits_are_resampled_by_item() -> None:
     results = evaluate_double_edits(editor, data, draw_double_edits(data, 10**6, 0), [3])
     figures = results.figures(60, 2)
     for name, figure in figures.items():
-        of_item: dict[int, list[int]] = {}
-        for number, changed, hit in zip(
-            results.numbers, results.changed, results.hits, strict=True
-        ):
-            if name in ("all", " + ".join(SCHEMA.types[t] for t in changed)):
-                of_item.setdefault(int(items[data.queries[number]]), []).append(int(hit[0]))
-        parts = [of_item[item] for item in sorted(of_item)]
-        even = np.full(len(parts), 1 / len(parts))
-        shares = []
-        for times in np.random.default_rng(2).multinomial(len(parts), even, 60):
-            drawn = [h for n, of in zip(times, parts, strict=True) for _ in range(n) for h in of]
-            shares.append(np.mean(drawn))
-        ends = tuple(np.quantile(shares, [0.025, 0.975]))
+        rows = [
+            row
+            for row, changed in enumerate(results.changed)
+            if name in ("all", " + ".join(SCHEMA.types[t] for t in changed))
+        ]
+        hits = results.hits[rows, 0].tolist()
+        of_edit = items[data.queries[results.numbers[rows]]].tolist()
+        ends = interval_by_item(hits, [1] * len(hits), of_edit, 60, 2)
         assert (figure["T@3"].low, figure["T@3"].high) == pytest.approx(ends)
 
 
@@ -150,11 +152,14 @@ def test_a_data_set_of_one_type_has_no_double_edits() -> None:
 
 def test_strengths_are_measured_as_a_loop_over_edits_measures_them() -> None:
     data, editor = world_set(5)
+    items = np.arange(len(data.labels)) // 4
+    data = replace(data, items=items)
     found = strength.evaluate_strengths(editor, data, 50, 0, strengths=(0.0, 0.5, 1.0))
     assert list(found) == ["0", "0.5", "1"]
     gallery = F.normalize(data.features, dim=1)
     for share, figures in found.items():
         first, cosines, hit, right, same, worth = [], [], [], [], [], []
+        asking = [int(items[row]) for _, row, _, _ in every_edit(data)]
         for _, row, t, c in every_edit(data):
             query = editor.edit(data.features[row][None], [wish_of(data, t, c, float(share))])[0]
             order = (gallery @ query).argsort(descending=True).tolist()
@@ -179,7 +184,8 @@ def test_strengths_are_measured_as_a_loop_over_edits_measures_them() -> None:
         for name, values in expected.items():
             assert figures[name].n == len(values) > 50
             assert figures[name].value == pytest.approx(np.mean(values), abs=1e-5)
-            assert figures[name].low <= figures[name].value <= figures[name].high
+            ends = interval_by_item(values, [1] * len(values), asking, 50, 0)
+            assert (figures[name].low, figures[name].high) == pytest.approx(ends, abs=1e-5)
     assert found["0"]["cosine_to_query"].value == pytest.approx(1)
     assert found["0"]["wanted_first"].value < found["1"]["wanted_first"].value
     assert found["0"]["worth@10"].value < found["1"]["worth@10"].value

@@ -26,6 +26,7 @@ from slow_measures import (
     discounted,
     every_edit,
     gain_of,
+    interval_by_item,
     precision_at,
     wish_of,
     worth_at,
@@ -215,20 +216,13 @@ def test_intervals_are_those_of_a_loop_over_resamples_of_items() -> None:
     data = replace(data, items=np.arange(40) // 3)
     editor = Shift(6, 5)
     figure = counted(editor, data).figures(40, 5)["all"]["P@10"]
-    of_item: dict[int, list[float]] = {}
+    values, of_edit = [], []
     for search in edited_searches(editor, data, 10):
         t = SCHEMA.types.index(search.target_type)
         c = SCHEMA.index(search.target_type, search.target_class)
         for number, found in zip(search.numbers, search.found.tolist(), strict=True):
-            item = int(data.items[data.queries[number]])
-            of_item.setdefault(item, []).append(precision_at(data, found, t, c, 10))
-    parts = [of_item[item] for item in sorted(of_item)]
-    assert len(parts) == len(set(data.items[data.queries].tolist()))  # every item asks
-    shares = []
-    for times in np.random.default_rng(5).multinomial(
-        len(parts), np.full(len(parts), 1 / len(parts)), 40
-    ):
-        drawn = [v for n, of in zip(times, parts, strict=True) for _ in range(n) for v in of]
-        shares.append(np.mean(drawn))
-    ends = tuple(np.quantile(shares, [0.025, 0.975]))
+            values.append(precision_at(data, found, t, c, 10))
+            of_edit.append(int(data.items[data.queries[number]]))
+    assert {*of_edit} == {*data.items[data.queries].tolist()}  # every item asks
+    ends = interval_by_item(values, [1] * len(values), of_edit, 40, 5)
     assert (figure.low, figure.high) == pytest.approx(ends)

@@ -189,6 +189,39 @@ def test_a_sample_is_x_its_embeddings_and_a_wish_that_exists_in_the_batch(online
     assert not any(v.requires_grad for v in (x, e, wanted, asked))
 
 
+def test_g_may_be_asked_by_the_dictionary_for_a_class_that_a_row_probably_has_not() -> None:
+    world = make_world(noise=0.3)
+    embedders, features = teacher(world, steps=100), world.features[:40]
+    module = stage(embedders, ask_dictionary=True)
+    _, e, wanted, target, asked = module.sample(features)
+    assert set(target.tolist()) == {0, 1, 2}
+    for row, t in enumerate(target.tolist()):
+        dictionary = embedders.of(SCHEMA.types[t]).dictionary
+        assert (dictionary == asked[row]).all(dim=1).any()
+        for kind in range(3):
+            assert torch.equal(wanted[row, kind], asked[row] if kind == t else e[row, kind])
+    assert not any(v.requires_grad for v in (wanted, asked))
+    # each class as likely as the row is not to have it
+    one, color = e[:1].expand(8000, -1, -1), embedders.of("color").dictionary
+    drawn = module.other_classes(one, torch.ones(8000, dtype=torch.long))
+    shares = torch.stack([(drawn == of_class).all(dim=1).float().mean() for of_class in color])
+    not_own = 1 - embedders.probabilities(e[:1])[1][0]
+    torch.testing.assert_close(shares, not_own / not_own.sum(), atol=0.02, rtol=0)
+    assert float(shares.sum()) == pytest.approx(1)
+
+
+def test_a_row_whose_class_is_certain_can_be_asked_for_another_one() -> None:
+    world = make_world()
+    embedders = teacher(world)
+    for name in SCHEMA.types:
+        embedders.of(name).temperature.fill_(1e-3)  # sure of everything
+    module = stage(embedders, ask_dictionary=True)
+    _, e, wanted, target, _ = module.sample(world.features[:200])
+    rows = torch.arange(200)
+    had, asked = (embedders.classify(of)[rows, target] for of in (e, wanted))
+    assert (had != asked).float().mean() > 0.95
+
+
 def test_a_row_without_a_row_of_another_class_asks_for_what_it_has() -> None:
     world = make_world()
     module = stage(teacher(world, steps=30))
