@@ -275,6 +275,9 @@ def test_both_data_sets_store_512_directions_beside_160(data: str, side: int, po
     chosen = load_config([f"data={data}"]).backbone
     net = Backbone(**network(chosen), image_size=chosen.image_size)
     assert (chosen.image_size, net.pooled_dimension, net.dimension) == (side, pooled, 512 + 160)
+    assert isinstance(net.whitening, PartsWhitening) and net.whitening.weights == [1.0, 0.7]
+    other = Backbone(**network(replace(chosen, levels_weight=0.3)))
+    assert isinstance(other.whitening, PartsWhitening) and other.whitening.weights == [1.0, 0.3]
 
 
 def test_the_choice_without_levels_is_that_of_the_paper() -> None:
