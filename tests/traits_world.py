@@ -20,7 +20,7 @@ def random_set(seed: int, rows: int = 60, dimension: int = 5) -> EvaluationSet:
     features = torch.from_numpy(rng.normal(size=(rows, dimension)).astype(np.float32))
     queries = np.sort(rng.permutation(rows)[: rows * 2 // 3])
     nobody = np.full(rows, -1)
-    return EvaluationSet(SCHEMA, features, labels, queries, nobody, nobody, nobody, traits)
+    return EvaluationSet(SCHEMA, features, labels, queries, nobody, nobody, traits)
 
 
 def one_hot_set(rows: int = 1500, seed: int = 0) -> EvaluationSet:
@@ -32,9 +32,7 @@ def one_hot_set(rows: int = 1500, seed: int = 0) -> EvaluationSet:
     blocks += [np.eye(size)[traits[name]] for name, size in TRAITS.items()]
     features = torch.from_numpy(np.concatenate(blocks, axis=1).astype(np.float32))
     nobody = np.full(rows, -1)
-    return EvaluationSet(
-        SCHEMA, features, labels, np.arange(0, rows, 5), nobody, nobody, nobody, traits
-    )
+    return EvaluationSet(SCHEMA, features, labels, np.arange(0, rows, 5), nobody, nobody, traits)
 
 
 class Exact(Moved):

@@ -242,7 +242,7 @@ def evaluation_sides(config: Config) -> tuple[Callable[[], float], Callable[[], 
     everyone, nobody = np.arange(EVALUATED), np.full(EVALUATED, -1)
     features = torch.randn(EVALUATED, 1024)
     traits = {f"trait {i}": rng.integers(-1, 6, EVALUATED) for i in range(TRAITS)}
-    data = EvaluationSet(SCHEMA, features, labels, everyone, nobody, nobody, nobody, traits)
+    data = EvaluationSet(SCHEMA, features, labels, everyone, nobody, nobody, traits)
     ks = config.evaluation.ks
     asked = evaluate_edits(NoEdit(), data, ks).asked
 

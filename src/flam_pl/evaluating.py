@@ -8,7 +8,6 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from omegaconf import OmegaConf
 
@@ -132,9 +131,7 @@ def measure(run: Run, trained: Trained | None = None) -> Report | None:
         say(f"{catalog.name}: {without_edits}. Only the instance search is measured.")
     rows = catalog.rows(split="evaluation", dense=True)
     data = EvaluationSet.of(catalog, run.data.features, rows).to(device)
-    photos = np.flatnonzero((catalog.table["view"] == 0).to_numpy(bool))
-    photos = np.intersect1d(catalog.rows(split="evaluation"), photos)
-    counterfactual = EvaluationSet.of(catalog, run.data.features, photos).to(device)
+    photos = EvaluationSet.of_photos(catalog, run.data.features, "evaluation").to(device)
     fir, unfindable, dimensions = measure_instances(run, trained, device)
     manipulator = trained.records["manipulator"].metrics
     metrics = {
@@ -144,11 +141,7 @@ def measure(run: Run, trained: Trained | None = None) -> Report | None:
         "fir_by_method": fir,
         "best": trained.best.name,
         "scoring": asdict(trained.scoring),
-        **(
-            {**NO_EDITS}
-            if without_edits
-            else measure_edits(trained, data, counterfactual, settings)
-        ),
+        **({**NO_EDITS} if without_edits else measure_edits(trained, data, photos, settings)),
         "dimensions": dimensions,
         "queries": {
             "edited": len(data.queries),

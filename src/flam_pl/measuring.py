@@ -46,7 +46,8 @@ NO_EDITS: dict[str, Any] = {
 """What a report says of edits where none can be evaluated."""
 
 DEPTHS = (50, 100, 200, 500)
-"""Photos that are scored by the whole vectors: so many, the nearest by the feature; and all."""
+"""Numbers of candidates: the photos nearest by the edited feature alone, which are then scored by
+the whole vectors."""
 
 OF_DEPTH = ("no_edit", "arithmetic", "flam", "flam_plus", *CONCAT)
 """Methods whose ``+posteriors`` row is also measured at each depth."""
@@ -98,9 +99,13 @@ def measure_edits(
     classified = trained.classifiers and evaluate_classification(
         trained.classifiers, trained.flam, data, results.asked, *chance
     )
+    by_depth = measure_depths(trained, data, settings)
+    for name, of_row in by_depth.items():  # with all photos as candidates it was measured above
+        first = next(iter(of_row.values()))
+        of_row["all"] = {k: f for k, f in found["fam"][name]["all"].items() if k in first}
     return found | {
         "by_strength": measure_strengths(trained, data, settings),
-        "by_depth": measure_depths(trained, data, settings),
+        "by_depth": by_depth,
         "counterfactual": measure_counterfactuals(trained, counterfactual, settings),
         "classification": as_dicts(classified or {}),
         **measure_comparison(by_method, trained.scoring.best, *chance),
@@ -123,25 +128,26 @@ def measure_strengths(
 def measure_depths(
     trained: Trained, data: EvaluationSet, settings: EvaluationConfig
 ) -> dict[str, Any]:
-    """What is found where only the nearest photos by the feature are scored: row -> depth ->
-    "T@1", "T@50", "P@10"."""
+    """What is found where only the nearest photos by the edited feature are scored: row -> number
+    of candidates -> T@k and P@10."""
     chance, found = (settings.resamples, settings.seed), {}
     wanted = {f"{name}+posteriors" for name in OF_DEPTH}
+    cut_offs = [k for k in settings.ks if k in (1, 10, 50)] or [max(settings.ks)]
     for row in trained.rows():
         if row.name not in wanted:
             continue
         of_row = {}
-        for depth in (*DEPTHS, None):
-            if depth is not None and depth >= len(data.labels) - 1:
-                continue
+        for depth in (d for d in DEPTHS if d < len(data.labels) - 1):
             precision = Precision(data, [10])
-            searcher = Searcher(row, data, 50, candidates=depth)
-            results = evaluate_edits(searcher, data, [1, 50], also=[precision])
-            of_row[str(depth or "all")] = {
-                **results.figures(*chance)["all"],
-                "P@10": precision.figures(*chance)["all"]["P@10"],
+            searcher = Searcher(row, data, max(cut_offs), candidates=depth)
+            results = evaluate_edits(searcher, data, cut_offs, also=[precision])
+            of_row[str(depth)] = results.figures(*chance)["all"] | {
+                name: figure
+                for name, figure in precision.figures(*chance)["all"].items()
+                if name == "P@10" and 10 in cut_offs
             }
-        found[row.name] = as_dicts(of_row)
+        if of_row:  # else the gallery is smaller than the fewest candidates
+            found[row.name] = as_dicts(of_row)
     return found
 
 

@@ -14,10 +14,8 @@ from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
-from torch import Tensor
 
 from flam_pl.config.loading import save_config
-from flam_pl.config.pooling import LEVELS
 from flam_pl.config.root import Config, to_plain
 from flam_pl.config.stages import BackboneConfig, EmbedderConfig, ManipulatorConfig
 from flam_pl.data.datamodule import FlamDataModule
@@ -33,7 +31,7 @@ from flam_pl.nets.backbone import Backbone, load_weights
 from flam_pl.nets.embedder import Embedders
 from flam_pl.nets.manipulator import Manipulator
 from flam_pl.reports.tracking import SearchTable
-from flam_pl.stages.backbone import BackboneStage
+from flam_pl.stages.backbone import BackboneStage, most_photographed
 from flam_pl.stages.embedder import EmbedderStage
 from flam_pl.stages.handoff import StageRecord, require, sha256
 from flam_pl.stages.manipulator import ManipulatorStage
@@ -135,7 +133,7 @@ def open_run(config: Config, catalog: Catalog | None = None) -> tuple[Run, Backb
         catalog = usable(open_catalog(config.data), config)
     check_usable(catalog)
     settings = config.backbone
-    net = Backbone(**network(settings), image_size=settings.image_size)
+    net = Backbone(**settings.network(), image_size=settings.image_size)
     load_weights(net, settings.model, settings.weights)
     preprocess = Preprocess(settings.image_size, settings.fit)
     if is_first_process():
@@ -201,27 +199,11 @@ def train_backbone(run: Run, net: Backbone) -> StageRecord:
         parent=None,
         schema=catalog.schema,
         settings=to_plain(settings),
-        architecture=network(settings) | {"preprocess": data.preprocess.to_dict()},
+        architecture=settings.network() | {"preprocess": data.preprocess.to_dict()},
         complete=partial(measure_whitening, stage, run.data) if net.whitening else None,
     )
     run.seconds["backbone"] = record.seconds
     return record
-
-
-def network(settings: BackboneConfig) -> dict[str, Any]:
-    """What kind of network it is; its weights fit no other."""
-    levels = {
-        "levels": settings.levels,
-        "levels_weight": settings.levels_weight,
-        "levels_window": settings.levels_window,
-    }
-    return {
-        "model": settings.model,
-        "feature_dim": settings.feature_dim,
-        "pooling": settings.pooling,
-        "whitening": settings.whitening,
-        **(levels if settings.pooling == LEVELS else {}),
-    }
 
 
 def has_items_to_learn(run: Run) -> bool:
@@ -233,13 +215,6 @@ def weights_hash(settings: BackboneConfig) -> str:
     """What the initial weights are: their name, or the content of a local file."""
     path = Path(settings.weights)
     return sha256(path) if path.is_file() else settings.weights
-
-
-def most_photographed(items: np.ndarray, count: int) -> list[int]:
-    """Codes of the items with most images, ties by code."""
-    codes, times = np.unique(items[items >= 0], return_counts=True)
-    order = np.lexsort((codes, -times))
-    return [int(code) for code in codes[order][:count]]
 
 
 def extract(run: Run, backbone: StageRecord, folder: Path) -> None:
@@ -289,7 +264,7 @@ def train_embedders(
     }
     embedders = Embedders(catalog.schema, **architecture)
     embedders.fit(data.features.rows(rows), data.labels(rows))
-    bank = bank_of(run, settings.bank) if settings.self_training else None
+    bank = run.data.bank(settings.bank) if settings.self_training else None
     held_out = data.feature_rows[1]
 
     def calibrate(trainer: pl.Trainer) -> None:
@@ -353,7 +328,7 @@ def train_manipulator(
     editor = Flam(embedders, manipulator)
     evaluate = validation_figures(data, editor, manipulator) if len(held_out) > 1 else None
     name = Path(place).name
-    bank = bank_of(run, settings.bank) if settings.distillation_weight else None
+    bank = run.data.bank(settings.bank) if settings.distillation_weight else None
     record = train_stage(
         name,
         ManipulatorStage(manipulator, embedders, to_plain(settings), evaluate, bank),
@@ -371,10 +346,3 @@ def train_manipulator(
     )
     run.seconds[name] = record.seconds
     return record
-
-
-def bank_of(run: Run, count: int) -> Tensor:
-    """Features of so many training photos, labelled or not, drawn at random, ``(N, D)``."""
-    rows = run.catalog.rows(split="train")
-    drawn = np.random.default_rng(run.config.seed).permutation(rows)[:count]
-    return run.data.features.rows(np.sort(drawn))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-import numpy as np
 from tqdm import tqdm
 
 from flam_pl.config.methods import CONCAT
@@ -95,14 +94,12 @@ def weights_of(run: Run, posteriors: Posteriors) -> list[ScoreWeights]:
 
 
 def validation_sets(run: Run, trained: Trained) -> tuple[EvaluationSet, EvaluationSet]:
-    """The validation photos with all labels; all of them that no distortion made, which are
-    searched for counterfactuals."""
+    """The validation photos with all labels; and all of them, which are searched for
+    counterfactuals."""
     catalog, store = run.catalog, run.data.features
-    device = trained.embedders.device
-    photos = np.flatnonzero((catalog.table["view"] == 0).to_numpy(bool))
-    rows = np.intersect1d(catalog.rows(split="val"), photos)
-    dense = np.intersect1d(catalog.rows(split="val", dense=True), photos)
-    return tuple(EvaluationSet.of(catalog, store, of).to(device) for of in (dense, rows))  # type: ignore[return-value]
+    dense = EvaluationSet.of(catalog, store, catalog.rows(split="val", dense=True))
+    photos = EvaluationSet.of_photos(catalog, store, "val")
+    return dense.to(trained.embedders.device), photos.to(trained.embedders.device)
 
 
 def keep_sureness(run: Run, trained: Trained) -> None:

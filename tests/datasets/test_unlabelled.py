@@ -21,7 +21,8 @@ from flam_pl.datasets.inspection import check_usable, describe
 from flam_pl.datasets.sources import open_catalog
 from flam_pl.datasets.unlabelled import find_images, with_unlabelled
 from flam_pl.errors import FlamError
-from flam_pl.pipeline import most_photographed, usable
+from flam_pl.pipeline import usable
+from flam_pl.stages.backbone import most_photographed
 
 
 @pytest.fixture

@@ -100,9 +100,7 @@ def test_with_one_attribute_type_there_are_no_other_attributes() -> None:
     schema = AttributeSchema({"color": SCHEMA.of("color")})
     data = random_set(3)
     nobody = np.full(len(data.labels), -1)
-    data = EvaluationSet(
-        schema, data.features, data.labels[:, 1:2], data.queries, nobody, nobody, nobody
-    )
+    data = EvaluationSet(schema, data.features, data.labels[:, 1:2], data.queries, nobody, nobody)
     found = figures(NoEdit(), data)
     assert set(found) == {"all", "target"} and found["all"] == found["target"]
 

@@ -21,7 +21,7 @@ def test_accuracies_are_those_of_a_loop_over_queries_and_edits() -> None:
     rng = np.random.default_rng(0)
     queries = np.sort(rng.choice(40, 25, replace=False))  # the others are in the gallery only
     nobody, items = np.full(40, -1), np.arange(40) // 4
-    data = EvaluationSet(SCHEMA, world.features, world.labels, queries, items, nobody, nobody)
+    data = EvaluationSet(SCHEMA, world.features, world.labels, queries, items, nobody)
     net = ConcatClassifiers(SCHEMA, world.features.shape[1], width=6, hidden=None).eval()
     for t, classifier in enumerate(net.by_type):  # a head that knows something
         classifier.layers[0].weight.data[: SCHEMA.sizes[t]] = world.directions[t]
@@ -66,9 +66,7 @@ def test_accuracies_are_those_of_a_loop_over_queries_and_edits() -> None:
 def test_a_type_that_nobody_can_change_has_no_accuracy_after_the_edit() -> None:
     world = make_world(rows=12)
     nobody = np.full(12, -1)
-    data = EvaluationSet(
-        SCHEMA, world.features, world.labels, np.arange(12), nobody, nobody, nobody
-    )
+    data = EvaluationSet(SCHEMA, world.features, world.labels, np.arange(12), nobody, nobody)
     net = ConcatClassifiers(SCHEMA, world.features.shape[1], width=4).eval()
     asked = {name: np.zeros((12, len(SCHEMA.of(name))), dtype=bool) for name in SCHEMA.types}
     found = evaluate_classification(net, Towards(world.directions, 0.5), data, asked, 10, 0)

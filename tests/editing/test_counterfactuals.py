@@ -50,7 +50,7 @@ def random_set(seed: int, rows: int = 50, single: bool = False) -> EvaluationSet
         queries = np.sort(queries[garments[queries] >= 0])
     features = torch.from_numpy(rng.normal(size=(rows, 5)).astype(np.float32))
     nobody = np.full(rows, -1)
-    return EvaluationSet(SCHEMA, features, labels, queries, nobody, nobody, garments)
+    return EvaluationSet(SCHEMA, features, labels, queries, nobody, garments)
 
 
 def slow_edits(data: EvaluationSet) -> dict[tuple[int, int, int], set[int]]:
@@ -131,7 +131,6 @@ def tiny_set(
         np.array(labels),
         np.array(queries),
         nobody if items is None else np.array(items),
-        nobody,
         np.array(garments),
     )
 

@@ -43,7 +43,7 @@ def random_set(seed: int, rows: int = 40, dimension: int = 5) -> EvaluationSet:
         labels[row, changed] = (labels[row, changed] + 1) % SCHEMA.sizes[changed]
     features = torch.from_numpy(rng.normal(size=(rows, dimension)).astype(np.float32))
     queries, garments = np.flatnonzero(original < 0), np.where(original < 0, items, original)
-    return EvaluationSet(SCHEMA, features, labels, queries, items, original, garments)
+    return EvaluationSet(SCHEMA, features, labels, queries, items, garments)
 
 
 def slow_edits(
@@ -108,7 +108,6 @@ def tiny_set(labels: list[list[int]], features: list[list[float]]) -> Evaluation
         np.array(labels),
         np.arange(rows),
         np.arange(rows),
-        np.full(rows, -1),
         np.full(rows, -1),
     )
 
@@ -187,8 +186,7 @@ def test_an_evaluation_set_of_a_catalog_asks_with_all_but_counterfactuals() -> N
     assert data.queries.tolist() == [0, 1, 4]
     assert data.features.tolist() == features[:5].tolist()
     assert np.array_equal(data.labels, catalog.labels[rows])
-    item_b = catalog.items[0]
-    assert data.original.tolist() == [-1, -1, item_b, -1, -1]  # "gone" is no item of the catalog
+    catalog.items[0]
     assert data.items.tolist() == catalog.items[:5].tolist() and data.items[4] == -1
     # "b" and its twin are one garment; nobody else has photos in several classes
     b, a, twin, stray, nobody = data.garments.tolist()
@@ -252,8 +250,8 @@ def test_photos_of_one_garment_or_of_one_item_are_resampled_as_one() -> None:
     labels = np.zeros((9, 3), np.int64)
     items = np.array([4, 4, 5, 6, 7, 7, -1, -1, 0])
     garments = np.array([2, 2, 2, 2, -1, -1, -1, -1, 0])
-    nobody, queries = np.full(9, -1), np.array([0, 1, 2, 4, 5, 6, 7, 8])
-    data = EvaluationSet(SCHEMA, torch.randn(9, 2), labels, queries, items, nobody, garments)
+    queries = np.array([0, 1, 2, 4, 5, 6, 7, 8])
+    data = EvaluationSet(SCHEMA, torch.randn(9, 2), labels, queries, items, garments)
     together = data.query_items[:, None] == data.query_items
     groups = [{int(n) for n in np.flatnonzero(row)} for row in together]
     assert groups == [{0, 1, 2}] * 3 + [{3, 4}] * 2 + [{5}, {6}, {7}]
@@ -264,7 +262,7 @@ def test_an_interval_draws_items_and_not_photos() -> None:
     data = random_set(1, rows=60)
     alone = np.arange(60)
     nobody = np.full(60, -1)
-    single = replace(data, queries=alone, items=alone, original=nobody, garments=nobody)
+    single = replace(data, queries=alone, items=alone, garments=nobody)
     results = evaluate_edits(Shift(1, 5), single, [3])
     whole = results.figures(2000, 0)["all"]["T@3"]
     twice = {name: np.repeat(of, 2, axis=0) for name, of in results.hits.items()}

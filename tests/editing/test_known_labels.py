@@ -24,7 +24,7 @@ def data_of(rows: int) -> EvaluationSet:
     features = torch.cat([world.features, side], dim=1)
     traits = {"side": (side[:, 0] > 0).long().numpy()}
     queries = np.arange(0, rows, 2)
-    return EvaluationSet(SCHEMA, features, world.labels, queries, nobody, nobody, nobody, traits)
+    return EvaluationSet(SCHEMA, features, world.labels, queries, nobody, nobody, traits)
 
 
 def test_images_with_the_wanted_combination_come_first_and_the_nearest_of_them_first(
@@ -67,7 +67,7 @@ def test_a_query_without_a_label_wants_photos_that_lack_it_too() -> None:
     labels = np.array([[0, -1, 0], [1, -1, 0], [1, 2, 0], [1, -1, 1], [0, -1, 1]])
     near = torch.tensor([[1.0, 0.0], [-1.0, 0.1], [1.0, 0.1], [1.0, 0.2], [1.0, 0.3]])
     nobody = np.full(5, -1)
-    data = EvaluationSet(SCHEMA, near, labels, np.array([0, 4]), nobody, nobody, nobody)
+    data = EvaluationSet(SCHEMA, near, labels, np.array([0, 4]), nobody, nobody)
     found, _, _ = KnownLabels(data, 4)(np.array([0, 1]), [Wish("shape", "jeans")])
     assert found[:, 0].tolist() == [1, 3]
     assert found[0].tolist() == [1, 2, 3, 4]  # the others by their cosine

@@ -38,7 +38,7 @@ def world_set(seed: int, rows: int = 45) -> tuple[EvaluationSet, Towards]:
     world = make_world(rows=rows, noise=0.8, seed=seed)
     queries = np.sort(np.random.default_rng(seed).choice(rows, rows // 2, replace=False))
     nobody = np.full(rows, -1)
-    data = EvaluationSet(SCHEMA, world.features, world.labels, queries, nobody, nobody, nobody)
+    data = EvaluationSet(SCHEMA, world.features, world.labels, queries, nobody, nobody)
     return data, Towards(world.directions)
 
 
@@ -146,7 +146,7 @@ def test_a_data_set_of_one_type_has_no_double_edits() -> None:
 
     schema = AttributeSchema({"color": ("red", "blue")})
     labels, nobody = np.array([[0], [1], [0]]), np.full(3, -1)
-    data = EvaluationSet(schema, torch.randn(3, 4), labels, np.arange(3), nobody, nobody, nobody)
+    data = EvaluationSet(schema, torch.randn(3, 4), labels, np.arange(3), nobody, nobody)
     assert len(draw_double_edits(data, 10, 0)) == 0
 
 

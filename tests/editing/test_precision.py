@@ -137,9 +137,7 @@ def twelve_of_each() -> EvaluationSet:
     blocks = [np.eye(size)[labels[:, t]] for t, size in enumerate(SCHEMA.sizes)]
     features = torch.from_numpy(np.concatenate(blocks, axis=1).astype(np.float32))
     nobody = np.full(len(labels), -1)
-    return EvaluationSet(
-        SCHEMA, features, labels, np.arange(0, len(labels), 7), nobody, nobody, nobody
-    )
+    return EvaluationSet(SCHEMA, features, labels, np.arange(0, len(labels), 7), nobody, nobody)
 
 
 def test_a_search_that_ignores_the_edit_finds_nothing_of_any_worth() -> None:
@@ -179,9 +177,7 @@ def test_with_one_attribute_type_a_right_result_is_worth_all() -> None:
     schema = AttributeSchema({"color": SCHEMA.of("color")})
     data = random_set(3)
     nobody = np.full(len(data.labels), -1)
-    data = EvaluationSet(
-        schema, data.features, data.labels[:, 1:2], data.queries, nobody, nobody, nobody
-    )
+    data = EvaluationSet(schema, data.features, data.labels[:, 1:2], data.queries, nobody, nobody)
     measured = counted(NoEdit(), data)
     expected = slow(NoEdit(), data)
     for k in KS:

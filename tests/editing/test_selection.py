@@ -67,9 +67,7 @@ def data_of(world: World, garments: np.ndarray | None = None) -> EvaluationSet:
     rows = len(world.labels)
     nobody = np.full(rows, -1)
     of = nobody if garments is None else garments
-    return EvaluationSet(
-        SCHEMA, world.features, world.labels, np.arange(0, rows, 2), nobody, nobody, of
-    )
+    return EvaluationSet(SCHEMA, world.features, world.labels, np.arange(0, rows, 2), nobody, of)
 
 
 WORLD = make_world(rows=40, noise=1.0)

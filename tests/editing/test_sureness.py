@@ -37,9 +37,7 @@ def searched(
     """A search by the posteriors almost alone, the posteriors, and what is searched."""
     rows = len(world.labels)
     nobody = np.full(rows, -1)
-    data = EvaluationSet(
-        SCHEMA, world.features, world.labels, np.arange(rows), nobody, nobody, nobody
-    )
+    data = EvaluationSet(SCHEMA, world.features, world.labels, np.arange(rows), nobody, nobody)
     posteriors = Posteriors.of_embedders(Posterior(world, noise, boldness))
     return SearchVectors(NoEdit(), posteriors, ScoreWeights(1, 1)), posteriors, data
 

@@ -19,7 +19,6 @@ from flam_pl.nets import backbone
 from flam_pl.nets.backbone import Backbone
 from flam_pl.nets.pooling import EarlyLevels
 from flam_pl.nets.whitening import LEAST, PartsWhitening
-from flam_pl.pipeline import network
 
 MODELS = {
     "resnet10t": 32,
@@ -194,7 +193,7 @@ def test_dimensions_are_right_before_and_after_measuring(dimension: int | None) 
         net.whitening.measure(net.pooled(images))
         features = net(images)
     assert features.shape[1] == net.present_dimension == net.dimension
-    again = Backbone(**network(settings_of(dimension)), image_size=32).eval()
+    again = Backbone(**settings_of(dimension).network(), image_size=32).eval()
     again.load_state_dict(net.state_dict())
     with torch.no_grad():
         assert not again.unmeasured and torch.equal(again(images), features)
@@ -240,7 +239,7 @@ def test_the_paper_s_pooling_has_no_new_weights() -> None:
     names = set(Backbone("resnet10t", 8, 32).state_dict())
     trunk = timm.create_model("resnet10t", num_classes=0, global_pool="").state_dict()
     assert names == {"mean", "std", "projection.weight", *(f"trunk.{name}" for name in trunk)}
-    assert "levels" not in network(BackboneConfig("resnet10t"))
+    assert "levels" not in BackboneConfig("resnet10t").network()
     whitened = set(Backbone("resnet10t", 8, 32, "spoc", 0.5).state_dict()) - names
     assert whitened == {f"projection.{name}" for name in ("mean", "matrix", "measured")}
 
@@ -273,10 +272,10 @@ def test_settings_that_do_not_fit_are_refused_by_name(monkeypatch: pytest.Monkey
 )
 def test_both_data_sets_store_512_directions_beside_160(data: str, side: int, pooled: int) -> None:
     chosen = load_config([f"data={data}"]).backbone
-    net = Backbone(**network(chosen), image_size=chosen.image_size)
+    net = Backbone(**chosen.network(), image_size=chosen.image_size)
     assert (chosen.image_size, net.pooled_dimension, net.dimension) == (side, pooled, 512 + 160)
     assert isinstance(net.whitening, PartsWhitening) and net.whitening.weights == [1.0, 0.7]
-    other = Backbone(**network(replace(chosen, levels_weight=0.3)))
+    other = Backbone(**replace(chosen, levels_weight=0.3).network())
     assert isinstance(other.whitening, PartsWhitening) and other.whitening.weights == [1.0, 0.3]
 
 

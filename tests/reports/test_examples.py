@@ -17,9 +17,7 @@ from flam_pl.reports.figures import Search, choose_examples
 def labelled_set(rows: int = 80) -> EvaluationSet:
     world = make_world(rows=rows)
     nobody = np.full(rows, -1)
-    return EvaluationSet(
-        SCHEMA, world.features, world.labels, np.arange(rows), nobody, nobody, nobody
-    )
+    return EvaluationSet(SCHEMA, world.features, world.labels, np.arange(rows), nobody, nobody)
 
 
 @pytest.mark.parametrize("count", [0, 1, 4])

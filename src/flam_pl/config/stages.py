@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from omegaconf import MISSING
+
+from flam_pl.config.pooling import LEVELS
 
 
 @dataclass
@@ -61,6 +64,13 @@ class BackboneConfig:
     extract_batch: int = 64
     dtype: str = "float16"
     """Of the stored features: float16 | float32."""
+
+    def network(self) -> dict[str, Any]:
+        """What kind of network it is; its weights fit no other."""
+        names = ["model", "feature_dim", "pooling", "whitening"]
+        if self.pooling == LEVELS:
+            names += ["levels", "levels_weight", "levels_window"]
+        return {name: getattr(self, name) for name in names}
 
 
 @dataclass

@@ -205,6 +205,13 @@ class FlamDataModule(pl.LightningDataModule):
             raise FlamError("there are no features yet: call cache_features first")
         return self._store
 
+    def bank(self, count: int) -> Tensor:
+        """Features of so many training photos, labelled or not, drawn by ``config.seed``,
+        ``(N, D)``."""
+        rows = self.catalog.rows(split="train")
+        drawn = np.random.default_rng(self.config.seed).permutation(rows)[:count]
+        return self.features.rows(np.sort(drawn))
+
     def labels(self, rows: np.ndarray) -> Tensor:
         """Labels of these catalog rows, ``(len(rows), types)``, -1 where unlabelled."""
         return torch.from_numpy(self.catalog.labels[rows])

@@ -8,11 +8,11 @@ from collections import Counter
 import pandas as pd
 
 LARGEST = 6
-"""Products of one garment at most; more of an equal name are a line of products."""
+"""Most products that are taken for one garment; more with an equal name are a product line."""
 RARE = 2
-"""Names that a word may stand in and still tell one garment from another."""
+"""Most names that a word may stand in to count as rare."""
 SHADES = frozenset({"light", "dark"})
-"""Words of a color that no color is called by."""
+"""Words that name the shade of a color, not a color."""
 
 
 def find_garments(table: pd.DataFrame) -> pd.Series:
@@ -26,7 +26,7 @@ def find_garments(table: pd.DataFrame) -> pd.Series:
     The colors must be those of the data set: after ``keep_classes`` a rare one would be missing.
 
     Args:
-        table: Fashion Product Images, a row a product: the text columns ``item``, ``gender``,
+        table: Fashion Product Images, one row per product: the text columns ``item``, ``gender``,
             ``shape``, ``color`` and ``name``.
 
     Returns:

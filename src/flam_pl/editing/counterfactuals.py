@@ -1,4 +1,9 @@
-"""CF@k: the very same garment, with just the edited attribute changed, among the first k."""
+"""CF@k: a photo of the very same garment that has the wanted class is among the first k.
+
+In the wardrobe and in the Fashion Product Images the photos of a garment differ in one attribute
+only, so that it is the garment with just that attribute changed. In a table of one's own the column
+``garment`` says what is one.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +72,7 @@ class CounterfactualResults:
         return float((1 / self.ranks).mean()) if len(self.ranks) else 0.0
 
     def figures(self, ks: Sequence[int], resamples: int, seed: int) -> dict[str, Figure]:
-        """ "CF@k" with intervals resampled by garment."""
+        """Each "CF@k", with an interval resampled by garment."""
         hits = self.ranks[:, None] <= np.array(ks)
         names = [f"CF@{k}" for k in ks]
         ones = np.ones(len(hits))

@@ -1,7 +1,7 @@
 """What a search would be that knew the labels: all that has the wanted combination comes first.
 
 An edit that finds what was asked for leaves the query's neighbourhood, and with it some of what
-nobody asked to change. How much it leaves at best, by the likeness of the stored features, is seen
+nobody asked to change. How much it leaves at best, by the cosine of the stored features, is seen
 here, not at a search that stays where it is. No bound of its own: a list of one hit and of the
 query's neighbours keeps more.
 """

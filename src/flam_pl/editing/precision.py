@@ -15,9 +15,8 @@ from flam_pl.retrieval.ndcg import dcg_at, ideal_dcg_at
 CHUNK = 1024
 """Queries compared with the whole gallery at once."""
 
-
 PER_KEPT = 4.0
-"""So many times as much is a result worth for each other attribute that it keeps."""
+"""Factor by which each other attribute that a result keeps raises its worth."""
 
 
 def worth(wanted: Tensor, kept: Tensor, others: int) -> Tensor:
@@ -113,7 +112,8 @@ class Precision:
         return total / max(1.0, sum(float(of.sum()) for of in self.counts.values()))
 
     def figures(self, resamples: int, seed: int) -> dict[str, dict[str, Figure]]:
-        """ "all" and each type -> "P@k", "as_it_was@k", "worth@k"; intervals resampled by item."""
+        """Group (all edits, and each type) -> "P@k", "as_it_was@k", "worth@k", with intervals
+        resampled by item."""
         names = [f"{name}@{k}" for name in self.NAMES for k in self.ks]
         sums = {"all": sum(self.sums.values()), **self.sums}
         counts = {"all": sum(self.counts.values()), **self.counts}

@@ -21,6 +21,9 @@ from flam_pl.editing.vectors import SearchVectors, search_vectors
 from flam_pl.editing.wishes import Wish
 from flam_pl.retrieval.search import top_k
 
+CHUNK = 1024
+"""Queries compared with the whole gallery at once."""
+
 Progress = Callable[[Sequence[tuple[str, str]]], Iterable[tuple[str, str]]]
 
 
@@ -33,7 +36,6 @@ class EvaluationSet:
         labels: ``(N, types)``, none of them -1.
         queries: positions that ask, ``(Q,)``; a query is never in its own gallery.
         items: item code of each image ``(N,)``, -1 for none.
-        original: for a counterfactual the code of the item it was made from, else -1, ``(N,)``.
         garments: code of each image's garment, -1 for none, ``(N,)``: photos of one garment in
             several colors (or, in the wardrobe, with one attribute changed) are counterfactuals of
             each other.
@@ -45,16 +47,13 @@ class EvaluationSet:
     labels: np.ndarray
     queries: np.ndarray
     items: np.ndarray
-    original: np.ndarray
     garments: np.ndarray
     traits: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @classmethod
     def of(cls, catalog: Catalog, store: FeatureStore, rows: np.ndarray) -> EvaluationSet:
-        """These catalog rows, which must be dense; all but the counterfactuals ask."""
-        codes = dict(zip(catalog.table["item"].fillna(""), catalog.items, strict=True))
+        """These catalog rows; all but the counterfactuals that were made for it ask."""
         made_from = catalog.table["counterfactual_of"].iloc[rows].fillna("")
-        original = np.array([codes.get(item, -1) if item else -1 for item in made_from], np.int64)
         garments, _ = pd.factorize(catalog.table["garment"].iloc[rows])
         return cls(
             catalog.schema,
@@ -62,10 +61,16 @@ class EvaluationSet:
             catalog.labels[rows],
             np.flatnonzero((made_from == "").to_numpy(bool)),
             catalog.items[rows],
-            original,
             garments.astype(np.int64),
             {name: codes[rows] for name, codes in trait_codes(catalog).items()},
         )
+
+    @classmethod
+    def of_photos(cls, catalog: Catalog, store: FeatureStore, split: str) -> EvaluationSet:
+        """All photos of a split, labelled or not, without distorted views: what counterfactuals are
+        looked for in."""
+        photos = np.flatnonzero((catalog.table["view"] == 0).to_numpy(bool))
+        return cls.of(catalog, store, np.intersect1d(catalog.rows(split=split), photos))
 
     @cached_property
     def combinations(self) -> np.ndarray:
@@ -130,8 +135,8 @@ class Searcher:
     ) -> None:
         """Args:
         depth: results of each search; a gallery of fewer gives all it has.
-        candidates: only so many photos, the nearest by the head of the vectors, are scored by the
-            whole vectors; None scores all photos.
+        candidates: only so many photos, the nearest by the cosine to the edited feature alone, are
+            scored by the whole vectors; None scores all photos.
         """
         self.vectors, self.data, self.depth = search_vectors(editor), data, depth
         self.gallery = self.vectors.gallery(data.features)
@@ -152,19 +157,28 @@ class Searcher:
         positions = torch.from_numpy(self.data.queries[numbers]).to(self.gallery.device)
         features = self.data.features[positions]
         vectors = self.vectors.queries(features, wishes)
-        scores, found = self._search(vectors, positions)
+        if self.candidates is None:
+            scores, found = top_k(vectors, self.gallery, self.searched, exclude=positions)
+        else:
+            near_by = self.vectors.edited(features, wishes)
+            scores, found = self._search_candidates(vectors, near_by, positions)
         heads = F.normalize(vectors[:, : self.head], dim=-1)
         own = (heads * self.gallery[positions, : self.head]).sum(dim=1)
         return found, scores, own
 
-    def _search(self, vectors: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
-        """Scores and gallery positions of the results, ``(E, depth)``."""
-        if self.candidates is None:
-            return top_k(vectors, self.gallery, self.searched, exclude=positions)
-        heads, gallery = vectors[:, : self.head], self.gallery[:, : self.head]
-        near, found = top_k(heads, gallery, self.candidates, exclude=positions)
-        tails = vectors[:, self.head :, None]
-        scores = near + (self.gallery[found, self.head :] @ tails).squeeze(-1)
+    def _search_candidates(
+        self, vectors: Tensor, edited: Tensor, positions: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Scores and gallery positions of the results, ``(E, depth)``.
+
+        Args:
+            vectors: the queries, ``(E, R + C)``; edited: their edited features alone, ``(E, R)``.
+        """
+        assert self.candidates is not None
+        heads = self.gallery[:, : self.head]
+        _, found = top_k(edited, heads, self.candidates, exclude=positions)
+        chunks = zip(torch.split(vectors, CHUNK), torch.split(found, CHUNK), strict=True)
+        scores = torch.cat([(v @ self.gallery.T).gather(1, near) for v, near in chunks])
         scores, order = scores.topk(min(self.searched, self.candidates), dim=1)
         return scores, found.gather(1, order)
 

@@ -15,7 +15,6 @@ from itertools import product
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from flam_pl.editing.counterfactuals import CounterfactualEdits
 from flam_pl.editing.editor import Editor
@@ -28,7 +27,8 @@ K = 10
 """Results that the objective looks at."""
 
 QUERIES = 600
-"""Validation photos that ask, at most, drawn at random: their searches choose three numbers."""
+"""Validation photos that are used as queries, at most, drawn at random: three weights need no
+more."""
 
 OF_COUNTERFACTUALS = 0.25
 """Their share in the objective."""
@@ -142,35 +142,24 @@ def try_counterfactuals(
 
 
 class Parts:
-    """The parts of the score of one method on one data set: weights only add them up."""
+    """The scores of one method on one data set, part by part: other weights search nothing anew."""
 
     def __init__(self, editor: Editor, posteriors: Posteriors, data: EvaluationSet) -> None:
-        self.data, self.posteriors, self.editor = data, posteriors, editor
-        self.gallery = SearchVectors(editor, posteriors).gallery(data.features)
-        self.head = self.gallery.shape[1] - sum(posteriors.schema.sizes)
+        self.data, self.vectors = data, SearchVectors(editor, posteriors)
+        gallery = self.vectors.gallery(data.features)
+        head = self.vectors.head_dimension(gallery)
+        self.features, self.log_posteriors = gallery[:, :head], gallery[:, head:]
 
     def scores(
         self, wish: Wish, numbers: np.ndarray, tried: Sequence[ScoreWeights]
     ) -> Iterator[tuple[int, Tensor]]:
         """Scores of every photo by each of the weights, ``(E, N)``; minus infinity of itself."""
-        device = self.data.features.device
-        positions = torch.from_numpy(self.data.queries[numbers]).to(device)
-        features = self.data.features[positions]
-
-        def tail(weights: ScoreWeights) -> Tensor:
-            vectors = SearchVectors(self.editor, self.posteriors, weights).queries(features, [wish])
-            return vectors[:, self.head :] @ self.gallery[:, self.head :].T
-
-        # G edits alone; moved is what a weight of 1 adds to the head
-        head = F.normalize(self.editor.edit(features, [wish]), dim=-1)
-        cosine = head @ self.gallery[:, : self.head].T
+        positions = torch.from_numpy(self.data.queries[numbers]).to(self.features.device)
+        parts = self.vectors.parts(self.data.features[positions], [wish])
+        cosine = parts.edited @ self.features.T
         cosine[torch.arange(len(numbers)), positions] = -torch.inf
-        target, others = tail(ScoreWeights(1.0, 0.0)), tail(ScoreWeights(0.0, 1.0))
-        moved = cosine.new_zeros(())
-        if any(weights.moved for weights in tried):
-            whole = SearchVectors(self.editor, self.posteriors, ScoreWeights(moved=1.0))
-            direction = whole.queries(features, [wish])[:, : self.head] - head
-            moved = direction @ self.gallery[:, : self.head].T
+        target, others = (p @ self.log_posteriors.T for p in (parts.target, parts.others))
+        moved = cosine.new_zeros(()) if parts.moved is None else parts.moved @ self.features.T
         for n, w in enumerate(tried):
             yield n, cosine + w.target * target + w.others * others + w.moved * moved
 

@@ -73,12 +73,41 @@ class ScoreWeights:
     moved: float = 0.0
 
 
+@dataclass(frozen=True)
+class QueryParts:
+    """What query vectors are added up from; only the weights are missing.
+
+    Attributes:
+        edited: unit edited features, ``(Q, R)``.
+        moved: unit features of the query moved by the means of its classes, times the strength of
+            the edit, ``(Q, R)``; None where the classifier has no means or nothing is edited.
+        target: wanted probabilities of the edited types, times the strength, ``(Q, C)``.
+        others: the query's own probabilities in the other types, times the strength, ``(Q, C)``.
+    """
+
+    edited: Tensor
+    moved: Tensor | None
+    target: Tensor
+    others: Tensor
+
+    def head(self, weights: ScoreWeights) -> Tensor:
+        """What is compared with the unit features of the gallery, ``(Q, R)``."""
+        if self.moved is None or not weights.moved:
+            return self.edited
+        return self.edited + weights.moved * self.moved
+
+    def tail(self, weights: ScoreWeights) -> Tensor:
+        """What is compared with the log-posteriors of the gallery, ``(Q, C)``."""
+        return weights.target * self.target + weights.others * self.others
+
+
 class SearchVectors:
     """Gallery vectors and query vectors of one method; their inner product is the whole score.
 
-    Gallery: ``[unit represent(x) ; log-posteriors of x]``. Query: ``[unit edit(x) + moved x unit
-    represent(moved query) ; weighted wanted posteriors]``. Without an edit the tail of the query is
-    zero and its head is the unit feature: the search is the plain one.
+    R is the dimension of the features that the method compares, C the number of classes of all
+    types. Gallery: ``[unit represent(x) ; log-posteriors of x]``. Query: ``QueryParts``, added up.
+    Without an edit the tail of the query is zero and its head is the unit feature: the search is
+    the plain one.
     """
 
     def __init__(
@@ -105,27 +134,53 @@ class SearchVectors:
             return head
         return torch.cat([head, log_posteriors(self.posteriors.read(features))], dim=-1)
 
+    def edited(self, features: Tensor, wishes: Sequence[Wish]) -> Tensor:
+        """Stored features ``(Q, D)`` and edits -> unit edited features ``(Q, R)``."""
+        return F.normalize(self.editor.edit(features, wishes), dim=-1)
+
     def queries(self, features: Tensor, wishes: Sequence[Wish]) -> Tensor:
         """Stored features ``(Q, D)`` and edits -> vectors ``(Q, R + C)``.
-
-        The tail is scaled by the strength of the edits, so that there is a path without a jump
-        from the plain search to the edited one.
 
         Raises:
             SchemaError, WishError: as ``in_order``.
         """
-        head = F.normalize(self.editor.edit(features, wishes), dim=-1)
         if self.posteriors is None:
-            return head
-        own = self.posteriors.read(features)
-        wanted, weights = wanted_and_weights(own, wishes, self.posteriors, self.weights)
-        strength = max((wish.strength for wish in wishes), default=0.0)
-        if self.weights.moved and strength and self.posteriors.means:
+            return self.edited(features, wishes)
+        parts = self.parts(features, wishes)
+        return torch.cat([parts.head(self.weights), parts.tail(self.weights)], dim=-1)
+
+    def parts(self, features: Tensor, wishes: Sequence[Wish]) -> QueryParts:
+        """What the queries are added up from, whatever the weights.
+
+        The strength of an edit scales every part but the edited feature, which the Editor blends:
+        there is a path without a jump from the plain search to the edited one.
+
+        Raises:
+            SchemaError, WishError: as ``in_order``.
+            ValueError: there are no posteriors.
+        """
+        if self.posteriors is None:
+            raise ValueError(f"{self.name} has no posteriors: its queries are the edited features")
+        schema, own = self.posteriors.schema, self.posteriors.read(features)
+        asked = {wish.attribute_type: wish for wish in in_order(wishes, schema)}
+        strongest = max((wish.strength for wish in asked.values()), default=0.0)
+        of_target = [asked[n].strength if n in asked else 0.0 for n in schema.types]
+        of_others = [0.0 if n in asked else strongest for n in schema.types]
+        wanted = [
+            asked_shares(asked[n], self.posteriors, p).expand_as(p) if n in asked else p
+            for n, p in zip(schema.types, own, strict=True)
+        ]
+        moved = None
+        if strongest and self.posteriors.means:
             after = wanted_probabilities(own, wishes, self.posteriors)
-            moved = moved_features(features, own, after, self.posteriors.means())
-            towards = F.normalize(self.editor.represent(moved), dim=-1)
-            head = head + self.weights.moved * strength * towards
-        return torch.cat([head, weighted_posteriors(wanted, weights)], dim=-1)
+            whole = moved_features(features, own, after, self.posteriors.means())
+            moved = strongest * F.normalize(self.editor.represent(whole), dim=-1)
+        return QueryParts(
+            self.edited(features, wishes),
+            moved,
+            weighted_posteriors(wanted, of_target),
+            weighted_posteriors(own, of_others),
+        )
 
     def head_dimension(self, vectors: Tensor) -> int:
         """R: how many of the numbers of a vector are the feature."""
@@ -136,26 +191,3 @@ class SearchVectors:
 def search_vectors(editor: Editor | SearchVectors) -> SearchVectors:
     """An Editor that is scored by nothing but the cosine; SearchVectors as they are."""
     return editor if isinstance(editor, SearchVectors) else SearchVectors(editor)
-
-
-def wanted_and_weights(
-    own: Sequence[Tensor], wishes: Sequence[Wish], posteriors: Posteriors, weights: ScoreWeights
-) -> tuple[list[Tensor], list[float]]:
-    """What the tail of a query asks for: per type the wanted probabilities ``(B, classes)`` and
-    their weight.
-
-    Args:
-        own: per type the query's probabilities, ``(B, classes)``.
-    """
-    asked = {wish.attribute_type: wish for wish in in_order(wishes, posteriors.schema)}
-    strongest = max((wish.strength for wish in asked.values()), default=0.0)
-    wanted, per_type = [], []
-    for name, of_query in zip(posteriors.schema.types, own, strict=True):
-        wish = asked.get(name)
-        if wish is None:
-            wanted.append(of_query)
-            per_type.append(strongest * weights.others)
-        else:
-            wanted.append(asked_shares(wish, posteriors, of_query).expand_as(of_query))
-            per_type.append(wish.strength * weights.target)
-    return wanted, per_type

@@ -86,8 +86,8 @@ class EarlyLevels(nn.Module):
         return torch.cat(parts, dim=1)
 
     def middle(self, maps: Tensor) -> Tensor:
-        """The window of a map ``(B, C, h, w)``: as many rows go above as below and as many columns
-        left as right; what stays is the share of the side, rounded, or one place more."""
+        """The centred window of a map ``(B, C, h, w)``. Each side of it is ``window`` times the
+        map's side, rounded, or one place more where that cannot be centred."""
         height, width = maps.shape[2:]
         top, left = ((side - max(1, round(self.window * side))) // 2 for side in (height, width))
         return maps[:, :, top : height - top, left : width - left]

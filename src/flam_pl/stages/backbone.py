@@ -135,3 +135,10 @@ class BackboneStage(pl.LightningModule):
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
+
+
+def most_photographed(items: np.ndarray, count: int) -> list[int]:
+    """Codes of the items with most images, ties by code."""
+    codes, times = np.unique(items[items >= 0], return_counts=True)
+    order = np.lexsort((codes, -times))
+    return [int(code) for code in codes[order][:count]]
