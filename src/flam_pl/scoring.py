@@ -20,7 +20,7 @@ from flam_pl.stages.handoff import inputs_hash
 from flam_pl.stages.training import evaluation_device, say
 from flam_pl.trained import Trained
 
-VERSION = 2
+VERSION = 3
 """Of how it is chosen: another one chooses anew."""
 
 

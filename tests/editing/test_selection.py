@@ -129,7 +129,7 @@ def test_edits_are_those_that_a_loop_finds_an_answer_for() -> None:
 
 
 def slow_objective(editor: Editor, posteriors: Posteriors, weights: ScoreWeights) -> float:
-    """Mean worth@10 over all edits and mean reciprocal rank of the counterfactual, a quarter."""
+    """Mean worth@5 over all edits and mean reciprocal rank of the counterfactual, a quarter."""
     vectors = SearchVectors(editor, posteriors, weights)
     gallery = vectors.gallery(WORLD.features)
 
@@ -138,7 +138,7 @@ def slow_objective(editor: Editor, posteriors: Posteriors, weights: ScoreWeights
         return [p for p in (gallery @ query).argsort(descending=True).tolist() if p != row]
 
     worths = [
-        worth_at(DENSE, order(row, t, c), row, t, c, 10) for _, row, t, c in every_edit(DENSE)
+        worth_at(DENSE, order(row, t, c), row, t, c, K) for _, row, t, c in every_edit(DENSE)
     ]
     reciprocals = []
     for row in COUNTERFACTUAL.queries.tolist():

@@ -1,6 +1,6 @@
 """What the scoring weighs beside the cosine: chosen on validation photos by one declared objective.
 
-Objective: the mean over all edits of worth@10 (``precision.worth``: a result without the wanted
+Objective: the mean over all edits of worth@5 (``precision.worth``: a result without the wanted
 class is worth nothing, one with it the more, the more of the rest it keeps). Where the validation
 photos hold counterfactuals, the mean reciprocal rank of the counterfactual is a quarter of it: it
 tells whether "the rest" is kept also in what no label names.
@@ -23,8 +23,9 @@ from flam_pl.editing.searches import EditedSearch, EvaluationSet
 from flam_pl.editing.vectors import Posteriors, ScoreWeights, SearchVectors
 from flam_pl.editing.wishes import Wish
 
-K = 10
-"""Results that the objective looks at."""
+K = 5
+"""Results that the objective looks at: what a shopper sees first. Few photos of a small validation
+gallery are right in everything: to count ten results rewards those that forget the rest."""
 
 QUERIES = 600
 """Validation photos that are used as queries, at most, drawn at random: three weights need no
@@ -44,7 +45,7 @@ class Trial:
     """What some weights reach on validation.
 
     Attributes:
-        worth: mean worth@10 over all edits.
+        worth: mean worth@5 over all edits.
         counterfactual: mean reciprocal rank of the counterfactual; None where there is none.
     """
 
