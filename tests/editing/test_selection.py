@@ -137,9 +137,7 @@ def slow_objective(editor: Editor, posteriors: Posteriors, weights: ScoreWeights
         query = vectors.queries(WORLD.features[row : row + 1], [wish_of(DENSE, t, c)])[0]
         return [p for p in (gallery @ query).argsort(descending=True).tolist() if p != row]
 
-    worths = [
-        worth_at(DENSE, order(row, t, c), row, t, c, K) for _, row, t, c in every_edit(DENSE)
-    ]
+    worths = [worth_at(DENSE, order(row, t, c), row, t, c, K) for _, row, t, c in every_edit(DENSE)]
     reciprocals = []
     for row in COUNTERFACTUAL.queries.tolist():
         twins = [p for p in range(40) if GARMENTS[p] == GARMENTS[row] >= 0 and p != row]
