@@ -107,7 +107,15 @@ def test_report_holds_every_figure_with_its_interval(trained: Path) -> None:
         for k in ("T@1", "T@50", "P@10"):
             assert of_row["all"][k]["value"] == found["fam"][name]["all"][k]["value"]
     assert set(found["fam_ratio"]) == {"cls_concat", "emb_concat"}
-    assert set(found["fam_change"]) == {found["best"]}
+    for changes, figures in (
+        (found["fam_change"], {n: of["all"] for n, of in found["fam"].items()}),
+        (found["counterfactual_change"], found["counterfactual"]),
+    ):
+        assert set(changes) == {found["best"]}
+        for name, change in changes[found["best"]].items():
+            for figure, of in change.items():
+                alone, best = (figures[n][figure]["value"] for n in (name, found["best"]))
+                assert of["value"] == pytest.approx(alone - best)
     assert found["fir"]["R@1"]["n"] == 60  # 30 evaluation items x 2 consumer photos
     assert {"backbone", "features", "embedder", "manipulator"} <= set(found["seconds"])
     assert torch.__version__.startswith(found["versions"]["torch"])

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from tqdm import tqdm
 
@@ -35,6 +36,7 @@ NO_EDITS: dict[str, Any] = {
     "by_strength": {},
     "by_depth": {},
     "counterfactual": {},
+    "counterfactual_change": {},
     "classification": {},
     "kept": {},
     "ndcg": {},
@@ -67,6 +69,7 @@ def measure_edits(
     """
     found: dict[str, Any] = {name: {} for name in ("fam", "macro", "fam_pairs", "kept", "ndcg")}
     by_method: dict[str, EditResults] = {}
+    precisions: dict[str, Precision] = {}
     chance = (settings.resamples, settings.seed)
     double = draw_double_edits(data, settings.pairs, settings.seed)
     precision: Precision | None = None
@@ -90,7 +93,7 @@ def measure_edits(
         found["ndcg"][name] = as_dicts(ranks.figures(*chance))
         if searcher is oracle:
             break
-        by_method[name] = results
+        by_method[name], precisions[name] = results, precision
         if len(double):
             progress = partial(tqdm, desc=f"double edits: {name}", leave=False)
             pairs = evaluate_double_edits(searcher, data, double, settings.ks, progress)
@@ -106,9 +109,9 @@ def measure_edits(
     return found | {
         "by_strength": measure_strengths(trained, data, settings),
         "by_depth": by_depth,
-        "counterfactual": measure_counterfactuals(trained, counterfactual, settings),
+        **measure_counterfactuals(trained, counterfactual, settings),
         "classification": as_dicts(classified or {}),
-        **measure_comparison(by_method, trained.scoring.best, *chance),
+        **measure_comparison(by_method, precisions, trained.scoring.best, *chance),
         "edits": {"evaluated": results.evaluated, "impossible": results.impossible},
         "calibration": measure_calibration(trained, data, settings),
     }
@@ -154,31 +157,55 @@ def measure_depths(
 def measure_counterfactuals(
     trained: Trained, data: EvaluationSet, settings: EvaluationConfig
 ) -> dict[str, Any]:
-    """CF@k of every row and of a search that knows the labels; empty where no photo has one."""
+    """CF@k of every row and of a search that knows the labels, and CF@k of every row minus that of
+    the best; both empty where no photo has a counterfactual."""
     edits = CounterfactualEdits.of(data)
     if not len(edits):
-        return {}
+        return {"counterfactual": {}, "counterfactual_change": {}}
     depth, chance = max(settings.ks), (settings.resamples, settings.seed)
     rows = {row.name: Searcher(row, data, depth) for row in trained.rows()}
     rows[NEAREST] = KnownLabels(data, depth)
-    return as_dicts(
-        {
-            name: evaluate_counterfactuals(search, data, edits, depth).figures(settings.ks, *chance)
-            for name, search in rows.items()
-        }
+    found = {
+        name: evaluate_counterfactuals(search, data, edits, depth) for name, search in rows.items()
+    }
+    best = trained.scoring.best
+    paired = PairedShares(
+        {name: of.hits(settings.ks) for name, of in found.items()},
+        np.ones(len(edits)),
+        [f"CF@{k}" for k in settings.ks],
+        items=found[best].items,
+        resamples=settings.resamples,
+        seed=settings.seed,
     )
+    return {
+        "counterfactual": as_dicts(
+            {name: of.figures(settings.ks, *chance) for name, of in found.items()}
+        ),
+        "counterfactual_change": {best: as_dicts(paired.minus(best))},
+    }
 
 
 def measure_comparison(
-    by_method: Mapping[str, EditResults], best: str, resamples: int, seed: int
+    by_method: Mapping[str, EditResults],
+    precisions: Mapping[str, Precision],
+    best: str,
+    resamples: int,
+    seed: int,
 ) -> dict[str, dict[str, Any]]:
-    """T@k divided by that of the paper's upper bound, and minus that of the row that searches: each
-    reference that was trained -> method -> figures."""
-    divided, minus = ([n for n in names if n in by_method] for names in (CONCAT, (best,)))
-    paired = PairedShares(by_method, resamples, seed)
+    """T@k divided by that of the paper's upper bound, each reference that was trained -> method ->
+    figures; and every figure minus that of the row that searches."""
+    first, of_best = by_method[best], precisions[best]
+    hits = {name: of.sums()[0] for name, of in by_method.items()}
+    every = {name: np.hstack([hits[name], of.all_sums()]) for name, of in precisions.items()}
+    counts, chance = first.sums()[1], {"resamples": resamples, "seed": seed}
+    names = [f"T@{k}" for k in first.ks]
+    divided = PairedShares(hits, counts, names, items=first.items, **chance)
+    minus = PairedShares(every, counts, names + of_best.names, items=first.items, **chance)
     return {
-        "fam_ratio": {name: as_dicts(paired.divided_by(name)) for name in divided},
-        "fam_change": {name: as_dicts(paired.minus(name)) for name in minus},
+        "fam_ratio": {
+            name: as_dicts(divided.divided_by(name)) for name in CONCAT if name in by_method
+        },
+        "fam_change": {best: as_dicts(minus.minus(best))},
     }
 
 

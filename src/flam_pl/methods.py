@@ -16,6 +16,10 @@ from flam_pl.stages.embedder import EmbedderStage
 from flam_pl.stages.handoff import StageRecord, require
 from flam_pl.stages.training import is_first_process, train_stage
 from flam_pl.trained import METHODS_FOLDER
+from flam_pl.validation import calibration
+
+VERSION = 2
+"""Of how a concatenation is trained: another one trains anew."""
 
 
 def train_methods(run: Run) -> None:
@@ -55,6 +59,7 @@ def train_concat(run: Run, name: str, embedder: StageRecord) -> StageRecord:
         "dropout": settings.dropout,
     }
     stage: ClassifierStage | EmbedderStage
+    net: ConcatClassifiers | Embedders
     if name == "cls_concat":
         architecture |= {"width": settings.width, "hidden": settings.hidden}
         net = ConcatClassifiers(catalog.schema, **architecture)
@@ -66,22 +71,25 @@ def train_concat(run: Run, name: str, embedder: StageRecord) -> StageRecord:
         )
     else:
         architecture["embedding_dim"] = settings.width
-        embedders = Embedders(catalog.schema, **architecture)
-        embedders.fit(data.features.rows(rows), data.labels(rows))
-        stage = EmbedderStage(embedders, plain)
+        net = Embedders(catalog.schema, **architecture)
+        net.fit(data.features.rows(rows), data.labels(rows))
+        stage = EmbedderStage(net, plain)
+    complete = calibration(data, net)
     return train_stage(
         name,
         stage,
         data,
         run.config,
         epochs=settings.max_epochs,
-        monitor="val/accuracy" if len(data.feature_rows[1]) else None,
+        # as for the embedders, of a softmax the last epoch is kept
+        monitor="val/accuracy" if complete and name == "emb_concat" else None,
         folder=run.folder / METHODS_FOLDER / name,
-        inputs=run.feature_inputs,
+        inputs=run.feature_inputs | {"version": VERSION},
         parent=embedder.parent,
         schema=catalog.schema,
         settings=plain,
         architecture=architecture,
+        complete=complete,
     )
 
 

@@ -43,7 +43,7 @@ from flam_pl.stages.training import (
 )
 from flam_pl.stages.whitening import measure_whitening
 from flam_pl.trained import restore_backbone, restore_embedders
-from flam_pl.validation import MONITOR, validation_figures
+from flam_pl.validation import MONITOR, calibration, validation_figures
 
 
 @dataclass
@@ -265,14 +265,7 @@ def train_embedders(
     embedders = Embedders(catalog.schema, **architecture)
     embedders.fit(data.features.rows(rows), data.labels(rows))
     bank = run.data.bank(settings.bank) if settings.self_training else None
-    held_out = data.feature_rows[1]
-
-    def calibrate(trainer: pl.Trainer) -> None:
-        device = embedders.space.mean.device
-        embedders.eval().calibrate(
-            data.features.rows(held_out).to(device), data.labels(held_out).to(device)
-        )
-
+    complete = calibration(data, embedders)
     record = train_stage(
         "embedder",
         EmbedderStage(embedders, to_plain(settings), bank),
@@ -281,14 +274,14 @@ def train_embedders(
         epochs=settings.max_epochs,
         # of a softmax the last epoch is kept: the best accuracy is that of a lucky epoch, whose
         # probabilities are worse
-        monitor="val/accuracy" if len(held_out) and settings.loss == "triplet" else None,
+        monitor="val/accuracy" if complete and settings.loss == "triplet" else None,
         folder=run.folder / place,
         inputs=run.feature_inputs,
         parent=backbone.checkpoint,
         schema=catalog.schema,
         settings=to_plain(settings),
         architecture=architecture,
-        complete=calibrate if len(held_out) else None,
+        complete=complete,
     )
     run.seconds[place.replace("/", "-")] = record.seconds
     return record

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytorch_lightning as pl
 from torch import nn
 
 from flam_pl.data.datamodule import FlamDataModule
@@ -11,9 +12,31 @@ from flam_pl.editing.baselines import NoEdit
 from flam_pl.editing.editor import Editor
 from flam_pl.editing.evaluation import evaluate_edits
 from flam_pl.editing.searches import EvaluationSet
+from flam_pl.nets.concat import ConcatClassifiers
+from flam_pl.nets.embedder import Embedders
 
 MONITOR = "T@10"
 """The manipulator's epoch that is kept is the one best in this on the validation split."""
+
+
+def calibration(
+    data: FlamDataModule, net: Embedders | ConcatClassifiers
+) -> Callable[[pl.Trainer], None] | None:
+    """Sets the temperatures of trained classifiers on the validation labels; None without labels.
+
+    Args:
+        data: that serves labelled features.
+    """
+    rows = data.feature_rows[1]
+    if not len(rows):
+        return None
+
+    def calibrate(trainer: pl.Trainer) -> None:
+        device = net.space.mean.device
+        features, labels = data.features.rows(rows), data.labels(rows)
+        net.eval().calibrate(features.to(device), labels.to(device))
+
+    return calibrate
 
 
 def held_out_set(data: FlamDataModule) -> EvaluationSet:

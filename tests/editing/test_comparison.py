@@ -24,6 +24,13 @@ def results(chance: float, hard: np.ndarray, asked: dict[str, np.ndarray]) -> Ed
     return EditResults(KS, hits, asked, 0, ITEMS, {name: np.zeros(0) for name in asked})
 
 
+def pair(both: dict[str, EditResults], resamples: int, seed: int) -> PairedShares:
+    """T@k of these methods, as ``measuring`` pairs them."""
+    sums = {name: of.sums()[0] for name, of in both.items()}
+    counts, names = both["weak"].sums()[1], [f"T@{k}" for k in KS]
+    return PairedShares(sums, counts, names, items=ITEMS, resamples=resamples, seed=seed)
+
+
 @pytest.fixture
 def both() -> dict[str, EditResults]:
     rng = np.random.default_rng(1)
@@ -33,7 +40,7 @@ def both() -> dict[str, EditResults]:
 
 
 def test_they_are_those_of_a_loop_over_resamples(both: dict[str, EditResults]) -> None:
-    paired = PairedShares(both, resamples=40, seed=SEED)
+    paired = pair(both, resamples=40, seed=SEED)
     ratios, changes = paired.divided_by("weak"), paired.minus("weak")
     # the very same draws: fifty resamples at once, as many as there are
     draws = np.random.default_rng(SEED).multinomial(20, np.full(20, 1 / 20), size=40)[:, ITEMS]
@@ -65,7 +72,7 @@ def test_they_are_those_of_a_loop_over_resamples(both: dict[str, EditResults]) -
 def test_a_method_beside_itself_is_one_and_zero_without_doubt(
     both: dict[str, EditResults],
 ) -> None:
-    paired = PairedShares(both, resamples=30, seed=0)
+    paired = pair(both, resamples=30, seed=0)
     same, nothing = paired.divided_by("weak")["weak"]["T@1"], paired.minus("weak")["weak"]["T@1"]
     assert (same.value, same.low, same.high) == (1, 1, 1)
     assert (nothing.value, nothing.low, nothing.high) == (0, 0, 0)
@@ -76,7 +83,7 @@ def test_a_reference_that_finds_nothing_gives_no_ratio(both: dict[str, EditResul
     weak = both["weak"]
     misses = {name: np.zeros_like(hits) for name, hits in weak.hits.items()}
     nothing = EditResults(KS, misses, weak.asked, 0, ITEMS, weak.wanted)
-    paired = PairedShares({**both, "nothing": nothing}, resamples=30, seed=0)
+    paired = pair({**both, "nothing": nothing}, resamples=30, seed=0)
     ratio = paired.divided_by("nothing")["strong"]["T@1"]
     assert ratio.n == 0 and ratio.to_dict()["value"] is None
     change = paired.minus("nothing")["strong"]["T@5"]

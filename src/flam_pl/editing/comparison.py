@@ -1,53 +1,62 @@
-"""Two methods set beside each other on the same searches: ratios and differences of T@k."""
+"""Two methods set beside each other on the same searches: ratios and differences of figures."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from flam_pl.editing.evaluation import EditResults
 from flam_pl.retrieval.intervals import Figure, figure_of, ratio, resampled
 
 
 class PairedShares:
-    """T@k over all edits of several methods, resampled together.
+    """Figures of several methods, averaged over the same edits and resampled together.
 
     A query that is hard is hard for all: the interval of a ratio or of a difference is far
     narrower when each resample gives both methods the same queries than when it is guessed from
     the two methods' own intervals.
     """
 
-    def __init__(self, results: Mapping[str, EditResults], resamples: int, seed: int) -> None:
+    def __init__(
+        self,
+        sums: Mapping[str, np.ndarray],
+        counts: np.ndarray,
+        names: Sequence[str],
+        *,
+        items: np.ndarray,
+        resamples: int,
+        seed: int,
+    ) -> None:
         """Args:
-        results: of each method, on the same ``EvaluationSet`` with the same cut-offs; one at least.
+        sums: of each method, what each query image adds to each figure, ``(Q, F)``; one method at
+            least.
+        counts: edits of each query image, the same for all methods, ``(Q,)``.
+        names: of the F figures, e.g. "T@10".
+        items: item code of each query image, ``(Q,)``: what is resampled as one.
         """
-        first = next(iter(results.values()))
-        self.names, self.ks = tuple(results), first.ks
-        _, counts = first.sums()
-        sums = np.concatenate([of.sums()[0] for of in results.values()] + [counts[:, None]], axis=1)
-        self.count = int(counts.sum())
-        totals = resampled(sums, resamples=resamples, seed=seed, items=first.items)
+        self.methods, self.names, self.count = tuple(sums), tuple(names), int(counts.sum())
+        columns = np.concatenate([*sums.values(), counts[:, None]], axis=1)
+        totals = resampled(columns, resamples=resamples, seed=seed, items=items)
         shares = ratio(totals[:, :-1], totals[:, -1:])
-        self.shares = shares.reshape(len(totals), len(self.names), len(self.ks))
-        """As measured, then of each resample, ``(1 + resamples, methods, len(ks))``."""
+        self.shares = shares.reshape(len(totals), len(self.methods), len(self.names))
+        """As measured, then of each resample, ``(1 + resamples, methods, F)``."""
 
     def divided_by(self, reference: str) -> dict[str, dict[str, Figure]]:
-        """Method -> T@k divided by that of ``reference``; n = 0 where that is 0."""
+        """Method -> its figures divided by those of ``reference``; n = 0 where that is 0."""
         return self._against(reference, ratio)
 
     def minus(self, reference: str) -> dict[str, dict[str, Figure]]:
-        """Method -> T@k minus that of ``reference``."""
+        """Method -> its figures minus those of ``reference``."""
         return self._against(reference, np.subtract)
 
     def _against(
         self, reference: str, how: Callable[[np.ndarray, np.ndarray], np.ndarray]
     ) -> dict[str, dict[str, Figure]]:
-        other = self.shares[:, self.names.index(reference)]
+        other = self.shares[:, self.methods.index(reference)]
         return {
-            name: {
-                f"T@{k}": figure_of(how(self.shares[:, m, i], other[:, i]), self.count)
-                for i, k in enumerate(self.ks)
+            method: {
+                name: figure_of(how(self.shares[:, m, f], other[:, f]), self.count)
+                for f, name in enumerate(self.names)
             }
-            for m, name in enumerate(self.names)
+            for m, method in enumerate(self.methods)
         }

@@ -71,9 +71,13 @@ class CounterfactualResults:
         """Mean of 1 / rank; 0 without edits."""
         return float((1 / self.ranks).mean()) if len(self.ranks) else 0.0
 
+    def hits(self, ks: Sequence[int]) -> np.ndarray:
+        """Whether the photo is among the first k, ``(E, len(ks))`` bool."""
+        return self.ranks[:, None] <= np.array(ks)
+
     def figures(self, ks: Sequence[int], resamples: int, seed: int) -> dict[str, Figure]:
         """Each "CF@k", with an interval resampled by garment."""
-        hits = self.ranks[:, None] <= np.array(ks)
+        hits = self.hits(ks)
         names = [f"CF@{k}" for k in ks]
         ones = np.ones(len(hits))
         return bootstraps(hits, ones, names, resamples=resamples, seed=seed, items=self.items)

@@ -111,10 +111,18 @@ class Precision:
         total = sum(float(of[:, position, at].sum()) for of in self.sums.values())
         return total / max(1.0, sum(float(of.sum()) for of in self.counts.values()))
 
+    @property
+    def names(self) -> list[str]:
+        """Of the figures: "P@k", "as_it_was@k", "worth@k", for each k."""
+        return [f"{name}@{k}" for name in self.NAMES for k in self.ks]
+
+    def all_sums(self) -> np.ndarray:
+        """What each query adds to each figure over all its edits, ``(Q, figures)``."""
+        return np.sum(list(self.sums.values()), axis=0).reshape(len(self.queries), -1)
+
     def figures(self, resamples: int, seed: int) -> dict[str, dict[str, Figure]]:
-        """Group (all edits, and each type) -> "P@k", "as_it_was@k", "worth@k", with intervals
-        resampled by item."""
-        names = [f"{name}@{k}" for name in self.NAMES for k in self.ks]
+        """Group (all edits, and each type) -> ``names``, with intervals resampled by item."""
+        names = self.names
         sums = {"all": sum(self.sums.values()), **self.sums}
         counts = {"all": sum(self.counts.values()), **self.counts}
         return {

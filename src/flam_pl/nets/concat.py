@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from flam_pl.attributes import AttributeSchema
+from flam_pl.nets.calibration import likeliest_temperature
 from flam_pl.nets.working_space import WorkingSpace
 
 
@@ -21,6 +22,7 @@ class TypeClassifier(nn.Module):
     """
 
     prototypes: Tensor
+    temperature: Tensor
 
     def __init__(
         self, dimension: int, classes: int, width: int, hidden: int | None, dropout: float
@@ -34,6 +36,7 @@ class TypeClassifier(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(width, classes)
         self.register_buffer("prototypes", torch.zeros(classes, width))
+        self.register_buffer("temperature", torch.tensor(1.0))
 
     def block(self, z: Tensor) -> Tensor:
         """``(B, d)`` -> ``(B, width)``, of unit length, so that every type weighs the same."""
@@ -80,7 +83,25 @@ class ConcatClassifiers(nn.Module):
     def read(self, features: Tensor) -> list[Tensor]:
         """Stored features ``(N, D)`` -> per type the probability of each class,
         ``(N, classes)``."""
-        return [logits.softmax(dim=-1) for logits in self(features)]
+        return [
+            (logits / cast(TypeClassifier, classifier).temperature).softmax(dim=-1)
+            for logits, classifier in zip(self(features), self.by_type, strict=True)
+        ]
+
+    @torch.no_grad()
+    def calibrate(self, features: Tensor, labels: Tensor) -> None:
+        """Set the temperature of each type by labelled features that were not trained on
+        (``nets.calibration``).
+
+        Args:
+            features: ``(N, D)``.
+            labels: ``(N, types)``, -1 where unlabelled; a type without any keeps its temperature.
+        """
+        for t, (logits, classifier) in enumerate(zip(self(features), self.by_type, strict=True)):
+            known = labels[:, t] >= 0
+            if known.any():
+                found = likeliest_temperature(logits[known], labels[known, t])
+                cast(TypeClassifier, classifier).temperature.copy_(found)
 
     def blocks(self, features: Tensor) -> Tensor:
         """Stored features ``(B, D)`` -> ``(B, types, width)``."""

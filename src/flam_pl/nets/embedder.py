@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from flam_pl.attributes import AttributeSchema
-from flam_pl.losses.softmax import class_log_probabilities, dictionary_loss
+from flam_pl.losses.softmax import class_log_probabilities
+from flam_pl.nets.calibration import likeliest_temperature
 from flam_pl.nets.working_space import WorkingSpace
 
 
@@ -174,8 +175,8 @@ class Embedders(nn.Module):
 
     @torch.no_grad()
     def calibrate(self, features: Tensor, labels: Tensor) -> None:
-        """Temperature scaling (Guo et al., ICML 2017): of each type the temperature under which
-        labelled features, not trained on, are most likely.
+        """Set the temperature of each type by labelled features that were not trained on
+        (``nets.calibration``).
 
         Args:
             features: ``(N, D)``.
@@ -184,14 +185,9 @@ class Embedders(nn.Module):
         embeddings = self(features)
         for t, name in enumerate(self.schema.types):
             of, known = self.of(name), labels[:, t] >= 0
-            if not known.any():
-                continue
-            tried = torch.logspace(-2, 0.5, 126, device=features.device)
-            losses = [
-                dictionary_loss(embeddings[known, t], labels[known, t], of.dictionary, temperature)
-                for temperature in tried
-            ]
-            of.temperature.copy_(tried[torch.stack(losses).argmin()])
+            if known.any():
+                cosines = embeddings[known, t] @ of.dictionary.T
+                of.temperature.copy_(likeliest_temperature(cosines, labels[known, t]))
 
     def classify(self, embeddings: Tensor) -> Tensor:
         """Pseudo-labels ``(B, types)``: the nearest dictionary vector of each type."""
