@@ -161,7 +161,7 @@ def manipulator_sides(
         SCHEMA,
         embedders.space.dimension,
         hidden=s.hidden,
-        residual=s.residual,
+        gated=s.gated,
         discriminator_hidden=s.discriminator_hidden,
         noise=s.noise,
     )

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from flam_pl.config.methods import CONCAT
+from flam_pl.config.methods import CONCAT, OWN_VECTORS
 from flam_pl.config.root import EvaluationConfig
 from flam_pl.editing.classification import evaluate_classification
 from flam_pl.editing.comparison import PairedShares
@@ -51,7 +51,7 @@ DEPTHS = (50, 100, 200, 500)
 """Numbers of candidates: the photos nearest by the edited feature alone, which are then scored by
 the whole vectors."""
 
-OF_DEPTH = ("no_edit", "arithmetic", "flam", "flam_plus", *CONCAT)
+OF_DEPTH = ("no_edit", "arithmetic", "slerp", "flam", "tirg", "flam_plus", *OWN_VECTORS)
 """Methods whose ``+posteriors`` row is also measured at each depth."""
 
 

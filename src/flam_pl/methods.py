@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from torch import Tensor
+
 from flam_pl.config.loading import method_config
-from flam_pl.config.methods import ABLATIONS, ConcatConfig
+from flam_pl.config.methods import ABLATIONS, OWN_EMBEDDERS, ConcatConfig
 from flam_pl.config.root import to_plain
 from flam_pl.nets.concat import ConcatClassifiers
 from flam_pl.nets.embedder import Embedders
 from flam_pl.pipeline import Run, train_embedders, train_manipulator
 from flam_pl.scoring import keep_scoring
-from flam_pl.stages.concat import ClassifierStage
+from flam_pl.stages.concat import ClassifierStage, MemoryStage
 from flam_pl.stages.embedder import EmbedderStage
 from flam_pl.stages.handoff import StageRecord, require
 from flam_pl.stages.training import is_first_process, train_stage
@@ -30,24 +32,24 @@ def train_methods(run: Run) -> None:
         if name in ABLATIONS:
             settings = method_config(run.config, name).manipulator
             train_manipulator(run, embedder, f"{METHODS_FOLDER}/{name}", settings)
-        elif name == "flam_plus":
-            train_flam_plus(run)
+        elif name in OWN_EMBEDDERS:
+            train_both_stages(run, name)
         else:
             train_concat(run, name, embedder)
     if is_first_process():
         keep_scoring(run)
 
 
-def train_flam_plus(run: Run) -> StageRecord:
-    """Stages 2 and 3 by the better recipe, on the run's own features."""
-    settings, place = method_config(run.config, "flam_plus"), f"{METHODS_FOLDER}/flam_plus"
+def train_both_stages(run: Run, name: str) -> StageRecord:
+    """Stages 2 and 3 by a method's own recipe, on the run's own features."""
+    settings, place = method_config(run.config, name), f"{METHODS_FOLDER}/{name}"
     backbone = require(run.backbone_folder, "backbone")
     teacher = train_embedders(run, backbone, f"{place}/embedder", settings.embedder)
     return train_manipulator(run, teacher, place, settings.manipulator, f"{place}/embedder")
 
 
 def train_concat(run: Run, name: str, embedder: StageRecord) -> StageRecord:
-    """Cls-Concat or Emb-Concat, which know nothing of the run's embedders but their space."""
+    """A method with its own vectors, which knows nothing of the run's embedders but their space."""
     run.restart_chance()
     settings, catalog = run.config.concat, run.catalog
     plain = to_plain(settings) | {"loss": "triplet", "margin": run.config.embedder.margin}
@@ -60,20 +62,21 @@ def train_concat(run: Run, name: str, embedder: StageRecord) -> StageRecord:
     }
     stage: ClassifierStage | EmbedderStage
     net: ConcatClassifiers | Embedders
-    if name == "cls_concat":
-        architecture |= {"width": settings.width, "hidden": settings.hidden}
-        net = ConcatClassifiers(catalog.schema, **architecture)
-        net.space.fit(data.features.rows(rows))
-        stage = ClassifierStage(
-            net,
-            plain,
-            lambda: (data.features.rows(labelled), data.labels(labelled)),
-        )
-    else:
+    if name == "emb_concat":
         architecture["embedding_dim"] = settings.width
         net = Embedders(catalog.schema, **architecture)
         net.fit(data.features.rows(rows), data.labels(rows))
         stage = EmbedderStage(net, plain)
+    else:
+        learned = name == "adde_m"
+        architecture |= {"width": settings.width, "hidden": settings.hidden, "learned": learned}
+        net = ConcatClassifiers(catalog.schema, **architecture)
+        net.space.fit(data.features.rows(rows))
+
+        def measured() -> tuple[Tensor, Tensor]:
+            return data.features.rows(labelled), data.labels(labelled)
+
+        stage = MemoryStage(net, plain) if learned else ClassifierStage(net, plain, measured)
     complete = calibration(data, net)
     return train_stage(
         name,

@@ -311,7 +311,7 @@ def train_manipulator(
         "shared": settings.shared,
         "hidden": settings.hidden,
         "depth": settings.depth,
-        "residual": settings.residual,
+        "gated": settings.gated,
         "discriminator_hidden": settings.discriminator_hidden,
         "discriminator_depth": settings.discriminator_depth,
         "noise": settings.noise,
@@ -321,7 +321,8 @@ def train_manipulator(
     editor = Flam(embedders, manipulator)
     evaluate = validation_figures(data, editor, manipulator) if len(held_out) > 1 else None
     name = Path(place).name
-    bank = run.data.bank(settings.bank) if settings.distillation_weight else None
+    looks_for_photos = settings.distillation_weight or settings.composition_weight
+    bank = run.data.bank(settings.bank) if looks_for_photos else None
     record = train_stage(
         name,
         ManipulatorStage(manipulator, embedders, to_plain(settings), evaluate, bank),

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from tqdm import tqdm
 
-from flam_pl.config.methods import CONCAT
+from flam_pl.config.methods import OWN_VECTORS
 from flam_pl.config.root import to_plain
 from flam_pl.editing.outcomes import Outcomes
 from flam_pl.editing.scoring import FILTER, Scoring, filter_weights
@@ -74,7 +74,7 @@ def choice(run: Run, trained: Trained) -> Scoring:
         )
         found[name] = choose(try_weights(editor, posteriors, dense, counterfactual, tried))
     objective = {name: round(trial.objective, 6) for name, trial in found.items()}
-    one_vector = [name for name in found if not name.startswith(CONCAT)]
+    one_vector = [name for name in found if not name.startswith(OWN_VECTORS)]
     best = max(one_vector, key=lambda name: objective[name])
     say(f"scoring: {best} is best on validation ({objective[best]:.3f})")
     return Scoring({name: found[name].weights for name in rows}, objective, best)

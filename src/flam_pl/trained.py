@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from flam_pl.attributes import AttributeSchema
-from flam_pl.config.methods import CONCAT, METHODS
+from flam_pl.config.methods import METHODS, OWN_EMBEDDERS, OWN_VECTORS
 from flam_pl.data.images import Preprocess
-from flam_pl.editing.baselines import Arithmetic, NoEdit
+from flam_pl.editing.baselines import Arithmetic, NoEdit, Slerp
 from flam_pl.editing.concat import ConcatEditor
 from flam_pl.editing.editor import Editor
 from flam_pl.editing.flam import Flam
@@ -75,8 +75,8 @@ class Trained:
     @property
     def classifiers(self) -> ConcatClassifiers | None:
         """Those of Cls-Concat, where it was trained."""
-        nets = (method.net for method in self.methods.values())
-        return next((net for net in nets if isinstance(net, ConcatClassifiers)), None)
+        found = self.methods.get("cls_concat")
+        return found.net if found and isinstance(found.net, ConcatClassifiers) else None
 
     @property
     def posteriors(self) -> Posteriors:
@@ -133,8 +133,9 @@ class Trained:
     def editors(self) -> list[Editor]:
         """Every method of the run without any scoring, the plain ones first."""
         others = {name: method.editor for name, method in self.methods.items()}
-        plus = [others.pop("flam_plus")] if "flam_plus" in others else []
-        return [NoEdit(), Arithmetic(self.embedders), *others.values(), self.flam, *plus]
+        last = [others.pop(name) for name in OWN_EMBEDDERS if name in others]
+        plain: list[Editor] = [NoEdit(), Arithmetic(self.embedders), Slerp(self.embedders)]
+        return [*plain, *others.values(), self.flam, *last]
 
     def scorers(self) -> dict[str, tuple[Editor, Posteriors]]:
         """Every pair of an Editor and a classifier that can score its results: the row's name ->
@@ -143,12 +144,12 @@ class Trained:
         shared = self.posteriors
         own = {name: method.own for name, method in self.methods.items() if method.own}
         flams = Posteriors.of_embedders(self.embedders)
-        own |= {"arithmetic": flams, "flam": flams}
+        own |= {"arithmetic": flams, "slerp": flams, "flam": flams}
         found: dict[str, tuple[Editor, Posteriors]] = {}
         for editor in self.editors():
             classifier = own.get(editor.name)
             shares = classifier is None or "flam_plus" not in self.methods
-            if classifier is not None and not shares and editor.name != "flam_plus":
+            if classifier is not None and not shares and editor.name not in OWN_EMBEDDERS:
                 found[f"{editor.name}+own"] = editor, classifier
             found[f"{editor.name}+posteriors"] = editor, shared
         found[FILTER] = NoEdit(), shared.hardened()
@@ -177,9 +178,9 @@ def method_records(folder: Path, stages: Mapping[str, StageRecord]) -> dict[str,
         if StageRecord.load(folder / name) is None:
             continue
         record = require(folder / name, name)
-        parent = "backbone" if name in CONCAT else "embedder"
+        parent = "backbone" if name in OWN_VECTORS else "embedder"
         needed = stages[parent].checkpoint
-        if name == "flam_plus":  # on other embedders than the run's
+        if name in OWN_EMBEDDERS:
             own = require(folder / name / "embedder", "embedder")
             parent, needed = "backbone", stages["backbone"].checkpoint
             record = replace(record, parent=own.parent if record.parent == own.checkpoint else None)
@@ -195,10 +196,10 @@ def method_records(folder: Path, stages: Mapping[str, StageRecord]) -> dict[str,
 
 def restore_method(folder: Path, record: StageRecord, embedders: Embedders) -> Method:
     """A method beside FLAM, with its networks."""
-    if record.stage in CONCAT:
+    if record.stage in OWN_VECTORS:
         return restore_concat(folder, record)
     manipulator = restore_manipulator(folder, record)
-    if record.stage != "flam_plus":
+    if record.stage not in OWN_EMBEDDERS:
         editor = Flam(embedders, manipulator, record.stage)
         return Method(editor, Posteriors.of_embedders(embedders), manipulator)
     own = restore_embedders(folder / "embedder", require(folder / "embedder", "embedder"))
@@ -207,13 +208,14 @@ def restore_method(folder: Path, record: StageRecord, embedders: Embedders) -> M
 
 
 def restore_concat(folder: Path, record: StageRecord) -> Method:
-    """A concatenation."""
+    """A method with its own vectors."""
     schema, name = AttributeSchema.from_dict(record.schema), record.stage
-    if name == "cls_concat":
+    if name != "emb_concat":
         classifiers = ConcatClassifiers(schema, **record.architecture)
         load_into(classifiers, folder, "net.")
         classifiers.eval().requires_grad_(False)
-        editor = ConcatEditor(name, schema, classifiers.blocks, classifiers.prototypes)
+        classes = classifiers.classify if name == "adde_m" else None
+        editor = ConcatEditor(name, schema, classifiers.blocks, classifiers.prototypes, classes)
         return Method(editor, Posteriors.of_classifiers(classifiers), classifiers)
     wide = restore_embedders(folder, record)
     editor = ConcatEditor(name, schema, wide, lambda kind: wide.of(kind).dictionary)

@@ -8,7 +8,7 @@ import torch
 
 from attribute_world import SCHEMA, World, make_world
 from flam_pl.attributes import SchemaError
-from flam_pl.editing.baselines import Arithmetic, NoEdit
+from flam_pl.editing.baselines import Arithmetic, NoEdit, Slerp, turned
 from flam_pl.editing.editor import Editor
 from flam_pl.editing.flam import Flam
 from flam_pl.editing.wishes import Wish
@@ -29,10 +29,10 @@ def editors(world: World) -> list[Editor]:
         Flam(embedders, Manipulator(SCHEMA, 12, 6, shared=shared, **sizes).eval(), name)
         for shared, name in ((True, "flam"), (False, "one_a_type"))
     ]
-    return [NoEdit(), Arithmetic(embedders), *flams]
+    return [NoEdit(), Arithmetic(embedders), Slerp(embedders), *flams]
 
 
-@pytest.mark.parametrize("number", range(4))
+@pytest.mark.parametrize("number", range(5))
 def test_query_and_gallery_vectors_have_the_same_dimension_and_leave_the_features(
     number: int,
 ) -> None:
@@ -49,7 +49,7 @@ def test_query_and_gallery_vectors_have_the_same_dimension_and_leave_the_feature
     assert len(gallery) == 30 and torch.equal(features, world.features)
 
 
-@pytest.mark.parametrize("number", range(1, 4))
+@pytest.mark.parametrize("number", range(1, 5))
 def test_a_word_that_the_schema_does_not_know_is_refused(number: int) -> None:
     editor = editors(make_world(rows=30))[number]
     x = torch.randn(2, 12)
@@ -61,7 +61,7 @@ def test_a_word_that_the_schema_does_not_know_is_refused(number: int) -> None:
 
 def test_names_are_those_of_the_report_and_differ() -> None:
     names = [editor.name for editor in editors(make_world(rows=30))]
-    assert names == ["no_edit", "arithmetic", "flam", "one_a_type"]
+    assert names == ["no_edit", "arithmetic", "slerp", "flam", "one_a_type"]
 
 
 def test_no_edit_ignores_the_wish() -> None:
@@ -102,9 +102,9 @@ def test_arithmetic_lands_on_the_answer_where_classes_add_up() -> None:
 
 @pytest.mark.parametrize("working_dim", [None, 5])
 @pytest.mark.parametrize("shared", [True, False])
-@pytest.mark.parametrize("residual", [True, False])
+@pytest.mark.parametrize("gated", [True, False])
 def test_flam_is_g_of_the_feature_and_the_dictionary_vector(
-    working_dim: int | None, shared: bool, residual: bool
+    working_dim: int | None, shared: bool, gated: bool
 ) -> None:
     world = make_world(rows=40)
     embedders = embedders_of(world, working_dim)
@@ -115,7 +115,7 @@ def test_flam_is_g_of_the_feature_and_the_dictionary_vector(
         shared=shared,
         hidden=16,
         discriminator_hidden=16,
-        residual=residual,
+        gated=gated,
     ).eval()
     x = world.features[:4]
     got = Flam(embedders, net).edit(x, [Wish("pattern", "striped")])
@@ -124,11 +124,9 @@ def test_flam_is_g_of_the_feature_and_the_dictionary_vector(
     code = torch.tensor([0.0, 0.0, 1.0]).repeat(4, 1)
     condition = torch.cat([wanted, code], dim=1) if shared else wanted
     edited = net.generators[0 if shared else 2](z, condition)
-    # what the working space leaves out of x is kept by a change, and not by a whole new feature
-    outside = x - embedders.space.inverse(z)
-    expected = embedders.space.inverse(edited) + (outside if residual else 0)
-    torch.testing.assert_close(got, expected)
-    assert working_dim is None or outside.norm() > 0.1
+    # nothing is kept of what the working space leaves out of x
+    torch.testing.assert_close(got, embedders.space.inverse(edited))
+    assert working_dim is None or (x - embedders.space.inverse(z)).norm() > 0.1
     other = Flam(embedders, net).edit(x, [Wish("pattern", "plain")])
     assert not torch.allclose(other, got, atol=1e-3)
 
@@ -147,3 +145,34 @@ def test_an_edit_of_a_batch_is_the_edit_of_each_row() -> None:
             together = editor.edit(world.features[:6], dress)
             alone = [editor.edit(world.features[i : i + 1], dress) for i in range(6)]
         np.testing.assert_allclose(together.numpy(), torch.cat(alone).numpy(), atol=1e-5)
+
+
+# --- slerp
+
+
+def test_slerp_turns_the_query_towards_the_class_by_part_of_the_angle() -> None:
+    world = make_world(rows=60)
+    embedders = embedders_of(world)
+    editor, x = Slerp(embedders, part=0.4), world.features[:6]
+    means = embedders.of("color").class_means
+    blue = means[SCHEMA.index("color", "blue")] - means.mean(dim=0)
+    got = editor.edit(x, [Wish("color", "blue", strength=0.5)])
+    for before, after in zip(x.double(), got.double(), strict=True):
+        whole = angle(before, blue.double())
+        assert angle(after, blue.double()) == pytest.approx(0.8 * whole, abs=1e-3)
+        assert angle(before, after) == pytest.approx(0.2 * whole, abs=1e-3)
+        assert float(after.norm()) == pytest.approx(float(before.norm()), rel=1e-5)
+    both = editor.edit(x, [Wish("pattern", "striped"), Wish("color", "blue")])
+    one = editor.edit(x, [Wish("color", "blue")])
+    torch.testing.assert_close(both, editor.edit(one, [Wish("pattern", "striped")]))
+
+
+def test_a_turn_between_parallel_vectors_is_no_turn() -> None:
+    x = torch.tensor([[3.0, 4.0, 0.0]])
+    torch.testing.assert_close(turned(x, 2 * x, 0.5), x)
+
+
+def angle(a: torch.Tensor, b: torch.Tensor) -> float:
+    """Between two vectors, by the half-angle formula, which is sure for small ones."""
+    a, b = a / a.norm(), b / b.norm()
+    return float(2 * torch.atan2((a - b).norm(), (a + b).norm()))

@@ -307,17 +307,24 @@ def test_a_wrong_class_costs_the_filter_more_than_all_that_is_worth_less(types: 
     assert weights.moved == 0
 
 
-def test_calibration_finds_the_temperature_that_the_labels_were_drawn_with() -> None:
+@pytest.mark.parametrize("kind", ["embedders", "classifiers"])
+def test_calibration_finds_the_temperature_that_the_labels_were_drawn_with(kind: str) -> None:
     world = make_world(rows=4000, noise=1.0)
-    net = embedders_of(world)
-    cosines = net(world.features)[:, 1] @ net.of("color").dictionary.T
-    drawn = torch.distributions.Categorical(logits=cosines / 0.15).sample()
+    net: Embedders | ConcatClassifiers = embedders_of(world)
+    if kind == "embedders":
+        logits = net(world.features)[:, 1] @ net.of("color").dictionary.T
+    else:
+        net = ConcatClassifiers(SCHEMA, world.features.shape[1], width=5).eval()
+        logits = net(world.features)[1]
+    true = 0.15 * logits.std().item()
     labels = torch.full((4000, 3), -1)
-    labels[:, 1] = drawn
-    before = net.of("shape").temperature.clone()
+    labels[:, 1] = torch.distributions.Categorical(logits=logits / true).sample()
+    before = net.by_type[0].temperature.clone()
     net.calibrate(world.features, labels)
-    assert 0.13 < float(net.of("color").temperature) < 0.17
-    assert torch.equal(net.of("shape").temperature, before)  # no label, nothing to measure
+    assert net.by_type[1].temperature.item() == pytest.approx(true, rel=0.15)
+    assert torch.equal(net.by_type[0].temperature, before)  # no label, nothing to measure
+    reads = net.read(world.features)[1]
+    torch.testing.assert_close(reads, (logits / net.by_type[1].temperature).softmax(dim=1))
 
 
 # --- searches by them

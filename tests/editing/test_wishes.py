@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from attribute_world import SCHEMA, World, make_world
 from flam_pl.attributes import SchemaError
-from flam_pl.editing.baselines import Arithmetic, NoEdit
+from flam_pl.editing.baselines import Arithmetic, NoEdit, Slerp
 from flam_pl.editing.concat import ConcatEditor
 from flam_pl.editing.editor import Editor
 from flam_pl.editing.flam import Flam
@@ -41,8 +41,8 @@ def embedders_of(world: World, working_dim: int | None = None) -> Embedders:
     return net.eval().requires_grad_(False)
 
 
-def flam_of(embedders: Embedders, residual: bool) -> Flam:
-    sizes = {"hidden": 16, "discriminator_hidden": 16, "residual": residual}
+def flam_of(embedders: Embedders, gated: bool) -> Flam:
+    sizes = {"hidden": 16, "discriminator_hidden": 16, "gated": gated}
     net = Manipulator(SCHEMA, embedders.space.dimension, embedders.embedding_dim, **sizes)
     return Flam(embedders, net.eval().requires_grad_(False))
 
@@ -55,17 +55,19 @@ def concat_of(world: World) -> ConcatClassifiers:
 
 
 def every_editor(world: World) -> dict[str, Editor]:
-    """One of every kind, and G whole and residual, in all dimensions and in fewer."""
+    """One of every kind, and G plain and gated, in all dimensions and in fewer."""
     embedders = embedders_of(world)
     net = concat_of(world)
     narrow = embedders_of(world, working_dim=5)
     return {
         "no_edit": NoEdit(),
         "arithmetic": Arithmetic(embedders),
+        "slerp": Slerp(embedders),
         "concat": ConcatEditor("concat", SCHEMA, net.blocks, net.prototypes),
-        "flam": flam_of(embedders, residual=False),
-        "flam_narrow": flam_of(narrow, residual=False),
-        "flam_residual": flam_of(narrow, residual=True),
+        "adde_m": ConcatEditor("adde_m", SCHEMA, net.blocks, net.prototypes, net.classify),
+        "flam": flam_of(embedders, gated=False),
+        "flam_narrow": flam_of(narrow, gated=False),
+        "flam_gated": flam_of(narrow, gated=True),
     }
 
 
@@ -144,7 +146,7 @@ def test_words_that_are_not_known_and_two_wishes_for_one_type_are_refused(name: 
         edit(QUERIES, [RED, STRIPED, Wish("color", "blue", 0.3)])
 
 
-@pytest.mark.parametrize("name", ["flam", "flam_narrow", "flam_residual"])
+@pytest.mark.parametrize("name", ["flam", "flam_narrow", "flam_gated"])
 def test_flam_edits_for_one_wish_after_the_other_in_the_order_of_the_types(name: str) -> None:
     flam = EDITORS[name]
     assert isinstance(flam, Flam)
@@ -158,8 +160,7 @@ def test_flam_edits_for_one_wish_after_the_other_in_the_order_of_the_types(name:
     def by_hand(x: torch.Tensor, t: int, c: int) -> torch.Tensor:
         wanted = flam.embedders.of(SCHEMA.types[t]).dictionary[c].repeat(len(x), 1)
         edited = g.edit(space(x), wanted, torch.full((len(x),), t))
-        outside = x - space.inverse(space(x)) if g.residual else 0
-        return space.inverse(edited) + outside
+        return space.inverse(edited)
 
     dress = by_hand(QUERIES, 0, 2)
     middle = F.normalize(F.normalize(QUERIES, dim=1) + F.normalize(dress, dim=1), dim=1)
@@ -177,14 +178,9 @@ def test_flam_asks_for_the_direction_between_the_classes_of_a_mix_and_for_phi_of
     asked = []
 
     class Heard(torch.nn.Module):
-        residual = False
-
         def edit(self, z: torch.Tensor, wanted: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
             asked.append(wanted)
             return z
-
-        def stored(self, x: torch.Tensor, *_: torch.Tensor) -> torch.Tensor:
-            return x
 
     heard = Flam(flam.embedders, Heard())  # type: ignore[arg-type]
     of_color = flam.embedders.of("color")
@@ -210,7 +206,7 @@ def test_an_example_that_lies_on_a_class_is_that_class() -> None:
     c = int(embedders.classify(embedders(example[None]))[0, 1])
     named, another = (SCHEMA.of("color")[n] for n in (c, (c + 1) % 4))
     assert asked_shares(Wish("color", example), embedders, example)[c] > 0.99
-    flam = flam_of(embedders, residual=True)
+    flam = flam_of(embedders, gated=True)
     for editor in (flam, Arithmetic(embedders)):
         by_example = editor.edit(QUERIES, [Wish("color", example)])
         by_name, other = (editor.edit(QUERIES, [Wish("color", n)]) for n in (named, another))

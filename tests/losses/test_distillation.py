@@ -46,7 +46,6 @@ def test_the_query_itself_counts_in_neither_ranking() -> None:
     itself = torch.zeros(3, 5, dtype=torch.bool)
     itself[0, 2] = itself[1, 4] = itself[1, 0] = True
     scores[itself] = 50.0
-    # the student's cosine to it is put at -1: with temperature 0.05 it weighs as good as nothing
     got = distillation_loss(edited, bank, scores, itself, 0.5, 0.05)
     expected = slow_loss(edited, bank, scores, itself)
     assert math.isclose(float(got), expected, rel_tol=1e-4)

@@ -68,20 +68,29 @@ def test_one_pair_a_type_learns_from_its_own_rows_only() -> None:
     assert moved[0] > 0.1 and moved[1:] == [0, 0]
 
 
-def test_the_generator_answers_to_feature_and_condition() -> None:
-    net = Generator(8, 5, hidden=16, depth=2, residual=True)
+@pytest.mark.parametrize("gated", [True, False])
+def test_the_generator_answers_to_feature_and_condition(gated: bool) -> None:
+    net = Generator(8, 5, hidden=16, depth=2, gated=gated)
     x, wish = inputs()
     out = net(x, wish)
     assert not torch.allclose(net(x, wish + 1), out, atol=1e-3)
     assert not torch.allclose(net(x + 1, wish) - 1, out, atol=1e-3)
 
 
-def test_a_residual_generator_adds_its_output_to_the_feature() -> None:
+def test_a_gated_generator_adds_its_output_to_what_the_gate_keeps_of_the_feature() -> None:
     x, wish = inputs()
-    residual = Generator(8, 5, 16, 1, residual=True)
-    plain = Generator(8, 5, 16, 1, residual=False)
-    plain.load_state_dict(residual.state_dict())
-    torch.testing.assert_close(residual(x, wish), x + plain(x, wish))
+    gated, plain = Generator(8, 5, 16, 1, gated=True), Generator(8, 5, 16, 1)
+    plain.load_state_dict(
+        {n: v for n, v in gated.state_dict().items() if not n.startswith("gate.")}
+    )
+    assert gated.gate is not None
+    kept = 1 / (1 + torch.exp(-gated.gate(torch.cat([x, wish], dim=1))))
+    assert kept.std() > 0.01
+    torch.testing.assert_close(gated(x, wish), kept * x + plain(x, wish))
+    torch.nn.init.zeros_(gated.gate[-1].weight)
+    for bias, part in ((-1e3, 0.0), (1e3, 1.0)):  # a shut gate keeps nothing, an open one all
+        torch.nn.init.constant_(gated.gate[-1].bias, bias)
+        torch.testing.assert_close(gated(x, wish), part * x + plain(x, wish))
 
 
 @pytest.mark.parametrize("depth", [1, 3])

@@ -47,6 +47,7 @@ def stage(
         embedders.space.dimension,
         embedders.embedding_dim,
         shared=shared,
+        gated=chosen.gated,
         hidden=32,
         discriminator_hidden=32,
         noise=noise,
@@ -324,7 +325,8 @@ def test_the_teacher_scores_the_bank_as_an_edited_search_of_the_moved_query_does
     features = world.features[:6]
     _, e, wanted, target, _ = module.sample(features)
     assert module.bank is not None and module.bank_tail is not None
-    got = module.teacher_scores(features, module.bank, module.bank_tail, e, wanted, target)
+    moved = module.moved(features, e, wanted)
+    got = module.teacher_scores(moved, module.bank, module.bank_tail, wanted, target)
     expected = slow_teacher(module, features, e, wanted, target)
     torch.testing.assert_close(got, expected, atol=1e-4, rtol=1e-4)
     assert not got.requires_grad
@@ -337,7 +339,7 @@ def test_the_distillation_ranks_the_bank_without_the_query_itself() -> None:
     x, e, wanted, target, asked = module.sample(features)
     edited = module.manipulator.edit(x, asked, target)
     terms = module.distillation_terms(features, edited, e, wanted, target)
-    stored = module.manipulator.stored(features, edited, module.embedders.space)
+    stored = module.embedders.space.inverse(edited)
     scores = slow_teacher(module, features, e, wanted, target)
     itself = torch.eye(6, 80, dtype=torch.bool)
     settings = module.settings["teacher_temperature"], module.settings["student_temperature"]
@@ -346,6 +348,11 @@ def test_the_distillation_ranks_the_bank_without_the_query_itself() -> None:
     torch.testing.assert_close(terms["g_distillation"], 0.7 * loss, atol=1e-4, rtol=1e-4)
     counted = distillation_loss(stored, world.features, scores, itself & False, *settings)
     assert abs(float((counted - loss).detach())) > 1e-3
+    # the distance to the moved query, where it has a weight
+    module.settings["moved_weight"] = 0.4
+    terms = module.distillation_terms(features, edited, e, wanted, target)
+    away = 1 - F.cosine_similarity(stored, module.moved(features, e, wanted), dim=1).mean()
+    torch.testing.assert_close(terms["g_moved"], 0.4 * away)
     # some of the bank, as long as there are more
     module.settings["ranked"] = 10
     few = module.distillation_terms(features, edited, e, wanted, target)["g_distillation"]
@@ -387,6 +394,58 @@ def test_neighbours_teach_edits_that_reach_the_wanted_class() -> None:
     """Judged by the world's own directions, as the paper's losses are."""
     world = make_world(rows=400, noise=0.3)
     module = stage(teacher(world, steps=120), lr=4e-3, steps_per_epoch=150, **ALONE)
+    module.bank = world.features[40:]
+    before = share_of_right_edits(module, world, by_direction=True)
+    data = FeatureModule(world, batch_size=64, batches=150)
+    pl.Trainer(max_epochs=1, limit_val_batches=0, **QUIET).fit(module, data)
+    assert before < 0.2
+    assert share_of_right_edits(module, world, by_direction=True) > 0.7
+
+
+# --- TIRG, a rival: a gate, and the batch-wise softmax
+
+
+def test_the_answer_to_an_edit_has_the_wanted_classes_and_is_not_the_query() -> None:
+    world = make_world(rows=300, noise=0.3)
+    module = stage(teacher(world, steps=60), composition_weight=0.7, ask_dictionary=True)
+    bank = module.bank = world.features[:12]
+    module.on_fit_start()
+    features = world.features[:40]
+    x, _, wanted, target, asked = module.sample(features)
+    edited = module.manipulator.edit(x, asked, target)
+    classes = module.embedders.classify(module.embedders(bank))
+    right = (classes[None] == module.embedders.classify(wanted)[:, None]).all(dim=2)
+    right[torch.arange(12), torch.arange(12)] = False
+    answered = right.any(dim=1)
+    assert 5 < int(answered.sum()) < 40
+    seen = []
+
+    def heard(searched: Tensor, answers: Tensor, temperature: float) -> Tensor:
+        seen.append((searched, answers, temperature))
+        return searched.sum() * 0 + 2.0
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("flam_pl.stages.manipulator.composition_loss", heard)
+        terms = module.composition_terms(features, edited, wanted)
+        nothing = module.composition_terms(features[:0], edited[:0], wanted[:0])
+    assert {name: float(of) for name, of in terms.items()} == {
+        "g_composition": pytest.approx(0.7 * 2)
+    }
+    searched, answers, temperature = seen[0]
+    assert temperature == module.settings["student_temperature"]
+    torch.testing.assert_close(searched, module.embedders.space.inverse(edited[answered]))
+    for row, answer in zip(right[answered], answers, strict=True):
+        found = (bank - answer).norm(dim=1).argmin()
+        assert row[found] and torch.equal(bank[found], answer)
+    assert len(seen) == 1 and float(nothing["g_composition"]) == 0
+
+
+def test_tirg_learns_edits_that_reach_the_wanted_class() -> None:
+    """Judged by the world's own directions, as the paper's losses are."""
+    world = make_world(rows=400, noise=0.3)
+    alone = {**ALONE, "distillation_weight": 0.0, "composition_weight": 1.0, "ask_dictionary": True}
+    module = stage(teacher(world, steps=120), lr=4e-3, steps_per_epoch=150, gated=True, **alone)
+    assert module.manipulator.generators[0].gate is not None
     module.bank = world.features[40:]
     before = share_of_right_edits(module, world, by_direction=True)
     data = FeatureModule(world, batch_size=64, batches=150)

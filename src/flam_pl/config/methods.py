@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 OVERRIDES: dict[str, tuple[str, ...]] = {
     "flam_plus": ("embedder=flam_plus", "manipulator=flam_plus"),
+    "tirg": ("embedder=flam_plus", "manipulator=tirg"),
     "flam_s_adv": ("manipulator=flam_s_adv",),
     "flam_m": ("manipulator=flam_m",),
     "flam_m_adv": ("manipulator=flam_m_adv",),
@@ -18,16 +19,23 @@ ABLATIONS = ("flam_s_adv", "flam_m", "flam_m_adv")
 CONCAT = ("cls_concat", "emb_concat")
 """The paper's baselines."""
 
-METHODS = (*CONCAT, *ABLATIONS, "flam_plus")
+OWN_EMBEDDERS = ("tirg", "flam_plus")
+"""Methods that train stage 2 as well, by their own recipe."""
+
+OWN_VECTORS = (*CONCAT, "adde_m")
+"""Methods that need a second vector per photo, which does not serve the search for the very same
+item."""
+
+METHODS = (*CONCAT, *ABLATIONS, "flam_plus", "adde_m", "tirg")
 """What ``methods=[...]`` can name."""
 
-IN_TABLE_3 = METHODS
+IN_TABLE_3 = (*CONCAT, *ABLATIONS, "flam_plus")
 """Rows of Table 3, and the better recipe beside them."""
 
 
 @dataclass
 class ConcatConfig:
-    """Cls-Concat and Emb-Concat: 341 x 3 = 1023 dimensions."""
+    """Cls-Concat, Emb-Concat and ADDE-M: 341 x 3 = 1023 dimensions."""
 
     width: int = 341
     """Dimensions of each type's part."""

@@ -109,11 +109,13 @@ class ManipulatorConfig:
 
     hidden: int = 512
     depth: int = 2
-    residual: bool = False
-    """Whether G adds a change to the feature, or makes the whole of the new one; a residual G keeps
-    of the item what the edit should have replaced, and half as many first results are right."""
+    gated: bool = False
+    """Whether G adds what it makes to a part of the feature, which a gate chooses (TIRG), or makes
+    the whole of the new feature."""
     shared: bool = True
-    """One generator for all target types; false: one a type."""
+    """One generator for all target types; false: one per type."""
+    input_noise: float = 0.0
+    """Gaussian noise on what G edits while it trains, in units of a feature's root mean square."""
     discriminator_hidden: int = 512
     discriminator_depth: int = 2
     noise: float = 0.5
@@ -128,8 +130,15 @@ class ManipulatorConfig:
     """Of the neighbour distillation, which the paper does not have: x-tilde ranks real photos by
     its cosine alone as the whole score of an edited search does. The other weights may then be 0;
     where (3) and (4) both are, D is not used."""
+    moved_weight: float = 0.0
+    """Of the distance of x-tilde to the query moved by the means of its classes, beside the
+    distillation: x-tilde stays near what no class names, so that the same garment is found."""
+    composition_weight: float = 0.0
+    """Of the loss of TIRG, a rival of the paper's: x-tilde must lie nearer to a real photo with the
+    wanted classes than to those of the other edits of the batch."""
     bank: int = 8192
-    """Real photos that the distillation ranks, drawn once; fewer where there are fewer."""
+    """Real photos that the distillation ranks, and TIRG's answers, drawn once; fewer where there
+    are fewer."""
     ranked: int = 1024
     """Of these, drawn in each step."""
     teacher_target: float = 1.0
@@ -140,6 +149,7 @@ class ManipulatorConfig:
     """... and the cosine to the query moved by the means of its classes."""
     teacher_temperature: float = 0.5
     student_temperature: float = 0.05
+    """Of the cosines of x-tilde, in the distillation and in TIRG's loss."""
     with_remaining: bool = True
     """"M" of Table 3; false is "S": only the target type is matched."""
     online_sampling: bool = True

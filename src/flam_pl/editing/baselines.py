@@ -1,10 +1,12 @@
-"""What an edit must beat: doing nothing, and adding the difference of two means."""
+"""What an edit must beat: doing nothing, adding the difference of two means, turning to a class."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from flam_pl.editing.wishes import Wish, asked_shares, in_order
 from flam_pl.nets.embedder import Embedders
@@ -49,3 +51,40 @@ class Arithmetic:
             new = asked_shares(wish, self.embedders, means) @ means
             edited = edited + self.times * wish.strength * (new - means[old[:, t]])
         return edited
+
+
+class Slerp:
+    """Turns the query towards the wanted class, by part of the angle between the two (Shoemake,
+    SIGGRAPH 1985).
+
+    The direction of a class is its mean less the mean of all classes of the type.
+    """
+
+    def __init__(self, embedders: Embedders, part: float = 0.5, name: str = "slerp") -> None:
+        """Args:
+        part: of the angle that the whole edit turns by.
+        """
+        self.embedders, self.schema = embedders, embedders.schema
+        self.part, self.name = part, name
+
+    def represent(self, features: Tensor) -> Tensor:
+        return features
+
+    def edit(self, features: Tensor, wishes: Sequence[Wish]) -> Tensor:
+        """One turn after the other; the strength of a wish shortens its turn. The length stays."""
+        edited = features
+        for wish in in_order(wishes, self.schema):
+            means = self.embedders.of(wish.attribute_type).class_means
+            wanted = asked_shares(wish, self.embedders, means) @ means - means.mean(dim=0)
+            edited = turned(edited, wanted.expand_as(edited), self.part * wish.strength)
+        return edited
+
+
+def turned(start: Tensor, end: Tensor, part: float) -> Tensor:
+    """Spherical interpolation, ``(B, D)``: the direction that lies so far on the way from one to
+    the other, with the length of ``start``."""
+    a, b = F.normalize(start, dim=-1), F.normalize(end, dim=-1)
+    along = (a * b).sum(dim=-1, keepdim=True).clamp(-1, 1)
+    across = F.normalize(b - along * a, dim=-1)  # zero where the two are parallel: nothing turns
+    angle = part * torch.acos(along)
+    return (torch.cos(angle) * a + torch.sin(angle) * across) * start.norm(dim=-1, keepdim=True)

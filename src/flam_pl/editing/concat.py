@@ -1,4 +1,5 @@
-"""Cls-Concat and Emb-Concat: search by a concatenation of a part a type; an edit replaces some."""
+"""Cls-Concat, Emb-Concat and ADDE-M: search by a concatenation of one part per type, of which an
+edit changes some."""
 
 from __future__ import annotations
 
@@ -19,14 +20,19 @@ class ConcatEditor:
         schema: AttributeSchema,
         blocks: Callable[[Tensor], Tensor],
         prototypes: Callable[[str], Tensor],
+        classes: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         """Args:
         blocks: stored features ``(B, D)`` -> ``(B, types, width)``, each of unit length.
         prototypes: attribute type -> what stands for each of its classes, ``(classes, width)``:
-            the class mean (Cls-Concat) or the dictionary vector (Emb-Concat).
+            the class mean (Cls-Concat), the dictionary vector (Emb-Concat) or that of the memory
+            (ADDE-M).
+        classes: stored features ``(B, D)`` -> the class that each type is taken for,
+            ``(B, types)``. With it an edit adds what is asked for to the query's part less what
+            stands for its class there, as ADDE-M does; without it the part is replaced.
         """
         self.name, self.schema = name, schema
-        self.blocks, self.prototypes = blocks, prototypes
+        self.blocks, self.prototypes, self.classes = blocks, prototypes, classes
 
     def represent(self, features: Tensor) -> Tensor:
         return self.blocks(features).flatten(start_dim=1)
@@ -41,5 +47,9 @@ class ConcatEditor:
                 return self.blocks(example)[:, t]
 
             asked = asked_vector(wish, self.schema, self.prototypes(name), block)
-            parts[:, t] = blend(parts[:, t], asked.expand_as(parts[:, t]), wish.strength)
+            changed = asked.expand_as(parts[:, t])
+            if self.classes:
+                own = self.prototypes(name)[self.classes(features)[:, t]]
+                changed = parts[:, t] - own + asked
+            parts[:, t] = blend(parts[:, t], changed, wish.strength)
         return parts.flatten(start_dim=1)

@@ -45,6 +45,5 @@ class Flam:
             t = self.schema.types.index(wish.attribute_type)
             target = torch.full((len(features),), t, device=features.device)
             edited = self.manipulator.edit(space(features), asked.expand(len(features), -1), target)
-            whole = self.manipulator.stored(features, edited, space)
-            features = blend(features, whole, wish.strength)
+            features = blend(features, space.inverse(edited), wish.strength)
         return features

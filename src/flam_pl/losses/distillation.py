@@ -37,5 +37,5 @@ def distillation_loss(
     # a large number instead of infinity: 0 x infinity would be no number
     teacher = (scores / teacher_temperature).masked_fill(itself, -1e4).softmax(dim=1)
     cosine = F.normalize(edited, dim=1) @ F.normalize(bank, dim=1).T
-    cosine = cosine.masked_fill(itself, -1.0)
-    return -(teacher * (cosine / student_temperature).log_softmax(dim=1)).sum(dim=1).mean()
+    student = (cosine / student_temperature).masked_fill(itself, -1e4).log_softmax(dim=1)
+    return -(teacher * student).sum(dim=1).mean()

@@ -25,7 +25,13 @@ class TypeClassifier(nn.Module):
     temperature: Tensor
 
     def __init__(
-        self, dimension: int, classes: int, width: int, hidden: int | None, dropout: float
+        self,
+        dimension: int,
+        classes: int,
+        width: int,
+        hidden: int | None,
+        dropout: float,
+        learned: bool,
     ) -> None:
         super().__init__()
         layers: list[nn.Module] = []
@@ -35,7 +41,10 @@ class TypeClassifier(nn.Module):
         self.layers = nn.Sequential(*layers)
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(width, classes)
-        self.register_buffer("prototypes", torch.zeros(classes, width))
+        if learned:
+            self.prototypes = nn.Parameter(torch.randn(classes, width))
+        else:
+            self.register_buffer("prototypes", torch.zeros(classes, width))
         self.register_buffer("temperature", torch.tensor(1.0))
 
     def block(self, z: Tensor) -> Tensor:
@@ -60,18 +69,20 @@ class ConcatClassifiers(nn.Module):
         hidden: int | None = 512,
         working_dim: int | None = None,
         dropout: float = 0.5,
+        learned: bool = False,
     ) -> None:
         """Args:
         dimension: D of the stored features.
         width: of each type's part.
         hidden: width of a layer before it; None for none.
         working_dim: principal directions of the features that are used; None for all.
+        learned: whether the prototypes are parameters, else ``fit_prototypes`` measures them.
         """
         super().__init__()
         self.schema = schema
         self.space = WorkingSpace(dimension, working_dim)
         self.by_type = nn.ModuleList(
-            TypeClassifier(self.space.dimension, classes, width, hidden, dropout)
+            TypeClassifier(self.space.dimension, classes, width, hidden, dropout, learned)
             for classes in schema.sizes
         )
 
@@ -87,6 +98,10 @@ class ConcatClassifiers(nn.Module):
             (logits / cast(TypeClassifier, classifier).temperature).softmax(dim=-1)
             for logits, classifier in zip(self(features), self.by_type, strict=True)
         ]
+
+    def classify(self, features: Tensor) -> Tensor:
+        """Stored features ``(B, D)`` -> the likeliest class of each type, ``(B, types)``."""
+        return torch.stack([logits.argmax(dim=1) for logits in self(features)], dim=1)
 
     @torch.no_grad()
     def calibrate(self, features: Tensor, labels: Tensor) -> None:
@@ -109,10 +124,10 @@ class ConcatClassifiers(nn.Module):
         return torch.stack([cast(TypeClassifier, c).block(z) for c in self.by_type], dim=1)
 
     def prototypes(self, attribute_type: str) -> Tensor:
-        """Mean block of each class, ``(classes, width)``: what an edit puts in."""
+        """Unit vectors ``(classes, width)``: what an edit puts in. The direction of each class's
+        mean block, or a parameter."""
         classifier = self.by_type[self.schema.types.index(attribute_type)]
-        assert isinstance(classifier, TypeClassifier)
-        return classifier.prototypes
+        return F.normalize(cast(TypeClassifier, classifier).prototypes, dim=-1)
 
     @torch.no_grad()
     def fit_prototypes(self, features: Tensor, labels: Tensor) -> None:

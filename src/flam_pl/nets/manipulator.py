@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from flam_pl.attributes import AttributeSchema
-from flam_pl.nets.working_space import WorkingSpace
 
 
 def _mlp(width_in: int, hidden: int, depth: int, activation: nn.Module) -> nn.Sequential:
@@ -24,22 +23,28 @@ def _mlp(width_in: int, hidden: int, depth: int, activation: nn.Module) -> nn.Se
 class Generator(nn.Module):
     """G: a feature ``(B, D)`` and a condition ``(B, c)``, concatenated -> feature ``(B, D)``.
 
-    With ``residual`` the network predicts the change, and starts near the identity; it stays there
-    when the matching weight is small, so the cosine between x and x-tilde is always logged.
+    Gated, it is the composition of TIRG (Vo et al., CVPR 2019): a second network says of each
+    dimension how much of x is kept, and the first one makes what is added.
     """
 
     def __init__(
-        self, dimension: int, condition: int, hidden: int, depth: int, residual: bool
+        self, dimension: int, condition: int, hidden: int, depth: int, gated: bool = False
     ) -> None:
         super().__init__()
-        self.residual = residual
         self.trunk = _mlp(dimension + condition, hidden, depth, nn.ReLU())
         self.head = nn.Linear(hidden, dimension)
+        self.gate: nn.Sequential | None = None
+        if gated:
+            self.gate = _mlp(dimension + condition, hidden, 1, nn.ReLU())
+            self.gate.append(nn.Linear(hidden, dimension))
 
     def forward(self, features: Tensor, condition: Tensor) -> Tensor:
+        both = torch.cat([features, condition], dim=1)
         # float: under autocast a small change would be lost in half precision
-        change = self.head(self.trunk(torch.cat([features, condition], dim=1))).float()
-        return features + change if self.residual else change
+        made: Tensor = self.head(self.trunk(both)).float()
+        if self.gate is None:
+            return made
+        return torch.sigmoid(self.gate(both).float()) * features + made
 
 
 class Discriminator(nn.Module):
@@ -79,18 +84,18 @@ class Manipulator(nn.Module):
         shared: bool = True,
         hidden: int = 512,
         depth: int = 2,
-        residual: bool = False,
+        gated: bool = False,
         discriminator_hidden: int = 512,
         discriminator_depth: int = 2,
         noise: float = 0.5,
     ) -> None:
         super().__init__()
-        self.schema, self.shared, self.residual = schema, shared, residual
+        self.schema, self.shared = schema, shared
         types = len(schema.types)
         pairs = 1 if shared else types
         condition = embedding_dim + (types if shared else 0)
         self.generators = nn.ModuleList(
-            Generator(dimension, condition, hidden, depth, residual) for _ in range(pairs)
+            Generator(dimension, condition, hidden, depth, gated) for _ in range(pairs)
         )
         self.discriminators = nn.ModuleList(
             Discriminator(
@@ -120,18 +125,6 @@ class Manipulator(nn.Module):
             part = generator(features[rows], embedding[rows])
             edited = edited.index_put((rows,), part.to(edited.dtype))
         return edited
-
-    def stored(self, features: Tensor, edited: Tensor, space: WorkingSpace) -> Tensor:
-        """x-tilde ``(B, d)`` of the working space as a stored feature ``(B, D)``.
-
-        A change leaves alone what lies outside the working space; a whole new feature has nothing
-        there: what it took from the query would pull the query's own photos to the front.
-
-        Args:
-            features: x as it is stored, ``(B, D)``.
-        """
-        whole = space.inverse(edited)
-        return features + whole - space.inverse(space(features)) if self.residual else whole
 
     def discriminate(self, features: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Logits ``(B, 1)`` and embeddings ``(B, types, k)`` by the D of each row's target type."""

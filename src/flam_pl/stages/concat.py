@@ -1,9 +1,9 @@
-"""Trains the classifiers of Cls-Concat: cross-entropy on sparse labels."""
+"""Trains the classifiers of Cls-Concat by cross-entropy on sparse labels, and those of ADDE-M."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytorch_lightning as pl
 import torch
@@ -11,7 +11,8 @@ from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torch.nn import functional as F
 
-from flam_pl.nets.concat import ConcatClassifiers
+from flam_pl.losses.memory import memory_loss
+from flam_pl.nets.concat import ConcatClassifiers, TypeClassifier
 from flam_pl.stages.optimizers import adamw_to_zero
 
 
@@ -37,13 +38,17 @@ class ClassifierStage(pl.LightningModule):
         z = self.net.space(features)
         z = z + self.settings["noise"] * torch.randn_like(z)
         loss = z.new_zeros(())
-        for t, classifier in enumerate(self.net.by_type):
+        for t in range(labels.shape[1]):
             known = labels[:, t] >= 0
-            # a sum over nothing is zero, where a mean would be nan
-            total = F.cross_entropy(classifier(z[known]), labels[known, t], reduction="sum")
-            loss = loss + total / known.sum().clamp_min(1)
+            loss = loss + self.type_loss(t, z[known], labels[known, t])
         self.log("train/classification", loss.detach(), on_step=False, on_epoch=True)
         return loss
+
+    def type_loss(self, t: int, z: Tensor, classes: Tensor) -> Tensor:
+        """Of one type, on features ``(B, d)`` that carry the label ``(B,)`` -> scalar."""
+        # a sum over nothing is zero, where a mean would be nan
+        total = F.cross_entropy(self.net.by_type[t](z), classes, reduction="sum")
+        return total / max(1, len(classes))
 
     def on_validation_epoch_start(self) -> None:
         self.measure_prototypes()  # before the checkpoint of the epoch is written
@@ -71,3 +76,23 @@ class ClassifierStage(pl.LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         return adamw_to_zero(self, self.settings)
+
+
+class MemoryStage(ClassifierStage):
+    """ADDE-M (Hou et al., ICCV 2021) on frozen features: the prototypes are a learned memory."""
+
+    def __init__(self, net: ConcatClassifiers, settings: dict[str, Any]) -> None:
+        """Args:
+        settings: those of ClassifierStage, and the margin of the triplets.
+        """
+        super().__init__(net, settings, lambda: (torch.empty(0), torch.empty(0)))
+
+    def type_loss(self, t: int, z: Tensor, classes: Tensor) -> Tensor:
+        classifier = cast(TypeClassifier, self.net.by_type[t])
+        prototypes = self.net.prototypes(self.net.schema.types[t])
+        margin = self.settings["margin"]
+        loss = memory_loss(classifier.block(z), classes, prototypes, margin)
+        return super().type_loss(t, z, classes) + loss
+
+    def measure_prototypes(self) -> None:
+        """They are learned."""

@@ -14,9 +14,11 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from flam_pl.data.samplers import nearest_of_other_class
 from flam_pl.losses.adversarial import discriminator_loss, generator_loss
+from flam_pl.losses.composition import composition_loss
 from flam_pl.losses.cycle import cycle_loss
 from flam_pl.losses.distillation import SAME, distillation_loss
 from flam_pl.losses.matching import matching_loss, wanted_embeddings
+from flam_pl.losses.triplet import cosine_distance
 from flam_pl.nets.embedder import Embedders
 from flam_pl.nets.manipulator import Manipulator
 from flam_pl.retrieval.inner_product import (
@@ -44,8 +46,8 @@ class ManipulatorStage(pl.LightningModule):
         settings: a ``ManipulatorConfig`` as a dict (weights, rates, sampling).
         evaluate: gives the figures of edited searches on the validation split, e.g. T@k; called
             at the end of each validation, on every rank alike.
-        bank: real stored features ``(N, D)`` that the neighbour distillation ranks, of which each
-            step sees some; needed only by it.
+        bank: real stored features ``(N, D)`` that the neighbour distillation ranks and TIRG's loss
+            takes its answers from, of which each step sees some; needed only by them.
         """
         super().__init__()
         self.automatic_optimization = False
@@ -55,12 +57,15 @@ class ManipulatorStage(pl.LightningModule):
         # no buffer: DDP would send it to every process at each step
         self.bank: Tensor | None = bank
         self.bank_tail: Tensor | None = None
+        self.bank_classes: Tensor | None = None
 
     def on_fit_start(self) -> None:
         """What the frozen teacher sees in the bank stays the same for the whole training."""
         if self.bank is not None:
             self.bank = self.bank.to(self.device)
-            self.bank_tail = log_posteriors(self.embedders.read(self.bank))
+            embeddings = self.embedders(self.bank)
+            self.bank_tail = log_posteriors(self.embedders.probabilities(embeddings))
+            self.bank_classes = self.embedders.classify(embeddings)
 
     def train(self, mode: bool = True) -> ManipulatorStage:
         super().train(mode)
@@ -75,7 +80,8 @@ class ManipulatorStage(pl.LightningModule):
         optimizer_g, optimizer_d = cast(list[LightningOptimizer], self.optimizers())
         features = batch["features"]
         x, e, wanted, target, asked = self.sample(features)
-        edited = self.manipulator.edit(x, asked, target)
+        seen = x + s["input_noise"] * torch.randn_like(x) if s["input_noise"] > 0 else x
+        edited = self.manipulator.edit(seen, asked, target)
         terms: dict[str, Tensor] = {}
         if self.judged:
             self.toggle_optimizer(optimizer_d)
@@ -87,6 +93,8 @@ class ManipulatorStage(pl.LightningModule):
         terms_g = self.generator_terms(x, edited, e, wanted, target)
         if s["distillation_weight"] > 0:
             terms_g |= self.distillation_terms(features, edited, e, wanted, target)
+        if s["composition_weight"] > 0:
+            terms_g |= self.composition_terms(features, edited, wanted)
         self._step(optimizer_g, sum(terms_g.values()))
         self.untoggle_optimizer(optimizer_g)
 
@@ -163,43 +171,66 @@ class ManipulatorStage(pl.LightningModule):
     def distillation_terms(
         self, features: Tensor, edited: Tensor, e: Tensor, wanted: Tensor, target: Tensor
     ) -> dict[str, Tensor]:
-        """Neighbour distillation with its weight, on a part of the bank drawn for this step."""
+        """Neighbour distillation on a part of the bank drawn for this step, and the distance of
+        x-tilde to the moved query; each with its weight."""
         s = self.settings
         assert self.bank is not None and self.bank_tail is not None, "needs a bank of real features"
         with torch.autocast(features.device.type, enabled=False):  # rankings want all their digits
             with torch.no_grad():
                 drawn = torch.randperm(len(self.bank), device=features.device)[: s["ranked"]]
                 bank, tail = self.bank[drawn], self.bank_tail[drawn]
-                scores = self.teacher_scores(features, bank, tail, e, wanted, target)
+                moved = self.moved(features, e, wanted)
+                scores = self.teacher_scores(moved, bank, tail, wanted, target)
                 itself = F.normalize(features, dim=1) @ F.normalize(bank, dim=1).T > SAME
-            searched = self.manipulator.stored(features, edited, self.embedders.space)
+            searched = self.embedders.space.inverse(edited)
             loss = distillation_loss(
                 searched, bank, scores, itself, s["teacher_temperature"], s["student_temperature"]
             )
-        return {"g_distillation": s["distillation_weight"] * loss}
+            terms = {"g_distillation": s["distillation_weight"] * loss}
+            if s["moved_weight"] > 0:
+                terms["g_moved"] = s["moved_weight"] * cosine_distance(searched, moved).mean()
+        return terms
+
+    def moved(self, features: Tensor, e: Tensor, wanted: Tensor) -> Tensor:
+        """The queries less the means of their classes plus those of the wanted ones, ``(B, D)``."""
+        own, asked = self.embedders.probabilities(e), self.embedders.probabilities(wanted)
+        means = [self.embedders.of(name).class_means for name in self.embedders.schema.types]
+        return moved_features(features, own, asked, means)
+
+    def composition_terms(
+        self, features: Tensor, edited: Tensor, wanted: Tensor
+    ) -> dict[str, Tensor]:
+        """TIRG's loss with its weight. The answer to an edit is a photo of the bank, drawn at
+        random, of which the embedders read the wanted classes; an edit without one is left out."""
+        s = self.settings
+        assert self.bank is not None and self.bank_classes is not None, "needs a bank of features"
+        with torch.autocast(features.device.type, enabled=False):
+            drawn = torch.randperm(len(self.bank), device=features.device)[: s["ranked"]]
+            answers = self.bank_classes[drawn] == self.embedders.classify(wanted)[:, None]
+            bank = self.bank[drawn]
+            fits = answers.all(dim=2) & (F.normalize(features) @ F.normalize(bank).T <= SAME)
+            rows = fits.any(dim=1).nonzero(as_tuple=True)[0]
+            if not len(rows):
+                return {"g_composition": edited.sum() * 0}
+            found = torch.multinomial(fits[rows].float(), 1)[:, 0]
+            searched = self.embedders.space.inverse(edited[rows])
+            loss = composition_loss(searched, bank[found], s["student_temperature"])
+        return {"g_composition": s["composition_weight"] * loss}
 
     def teacher_scores(
-        self,
-        features: Tensor,
-        bank: Tensor,
-        bank_tail: Tensor,
-        e: Tensor,
-        wanted: Tensor,
-        target: Tensor,
+        self, moved: Tensor, bank: Tensor, bank_tail: Tensor, wanted: Tensor, target: Tensor
     ) -> Tensor:
         """The score of an edited search whose head is the moved query, ``(B, N)``.
 
         Args:
+            moved: the moved queries, ``(B, D)``.
             bank: stored features ``(N, D)``; bank_tail: their log-posteriors ``(N, C)``.
         """
         s, types = self.settings, self.embedders.schema.types
-        own, asked = self.embedders.probabilities(e), self.embedders.probabilities(wanted)
-        weights = features.new_full((len(features), len(types)), s["teacher_others"])
-        weights[torch.arange(len(features)), target] = s["teacher_target"]
-        means = [self.embedders.of(name).class_means for name in types]
-        moved = F.normalize(moved_features(features, own, asked, means), dim=1)
-        cosine = moved @ F.normalize(bank, dim=1).T
-        tail = weighted_posteriors(asked, weights) @ bank_tail.T
+        weights = moved.new_full((len(moved), len(types)), s["teacher_others"])
+        weights[torch.arange(len(moved)), target] = s["teacher_target"]
+        cosine = F.normalize(moved, dim=1) @ F.normalize(bank, dim=1).T
+        tail = weighted_posteriors(self.embedders.probabilities(wanted), weights) @ bank_tail.T
         scores: Tensor = s["teacher_moved"] * cosine + tail
         return scores
 
