@@ -93,6 +93,29 @@ class Witness(pl.Callback):
             optimizer.register_step_post_hook(lambda *_, w=which: note(w, "after"))
 
 
+@pytest.mark.parametrize("wanted", [0.0, 0.7])
+def test_g_edits_what_it_is_shown_with_noise_of_its_own(wanted: float) -> None:
+    world = make_world(rows=400)
+    module = stage(teacher(world), input_noise=wanted)
+    seen: list[Tensor] = []
+    sample, edit = module.sample, module.manipulator.edit
+
+    def sampled(features: Tensor) -> tuple[Tensor, ...]:
+        found = sample(features)
+        seen.append(found[0])
+        return found
+
+    def edited(features: Tensor, *others: Tensor) -> Tensor:
+        seen.append(features)
+        return edit(features, *others)
+
+    module.sample, module.manipulator.edit = sampled, edited  # type: ignore[assignment]
+    data = FeatureModule(world, batch_size=400, batches=1)
+    pl.Trainer(max_epochs=1, limit_val_batches=0, **QUIET).fit(module, data)
+    difference = seen[1] - seen[0]  # x, and what the first edit was given
+    assert difference.std().item() == pytest.approx(wanted, rel=0.1)
+
+
 @pytest.mark.parametrize("shared", [True, False])
 @pytest.mark.parametrize("clip", [0.0, 0.1])
 def test_each_update_leaves_the_other_network_bit_identical(shared: bool, clip: float) -> None:

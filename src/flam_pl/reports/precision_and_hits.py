@@ -21,6 +21,9 @@ COLORS = {
     "arithmetic": "#bcbd22",
     "cls_concat": "#1f77b4",
     "emb_concat": "#17becf",
+    "slerp": "#8c564b",
+    "adde_m": "#e377c2",
+    "tirg": "#2ca02c",
     "flam": "#d62728",
     "flam_plus": "#9467bd",
 }
