@@ -12,8 +12,10 @@ import torch
 
 from flam_pl.__main__ import main
 from flam_pl.config.loading import load_config, method_config
+from flam_pl.config.methods import OWN_VECTORS
 from flam_pl.config.root import to_plain
 from flam_pl.data.images import read_image
+from flam_pl.editing.concat import ConcatEditor
 from flam_pl.editing.evaluation import evaluate_instances
 from flam_pl.editing.flam import Flam
 from flam_pl.editing.scoring import FILE, FILTER
@@ -22,17 +24,18 @@ from flam_pl.editing.sureness import SureGallery
 from flam_pl.editing.wishes import Wish
 from flam_pl.evaluating import open_folder
 from flam_pl.galleries.index import GalleryIndex
+from flam_pl.nets.concat import ConcatClassifiers
 from flam_pl.trained import Trained
 from tiny_run import settings
 
-GIVEN = ("methods=[flam_plus]", "manipulator.bank=200")
-OWN = ("arithmetic", "cls_concat", "emb_concat", "flam_s_adv", "flam")
+GIVEN = ("methods=[flam_plus,adde_m,tirg]", "manipulator.bank=200")
+OWN = ("arithmetic", "slerp", "cls_concat", "emb_concat", "flam_s_adv", "adde_m", "flam")
 """Methods with classifiers of their own beside those of FLAM+."""
 
 
 @pytest.fixture(scope="module")
 def plus(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the tiny run with ``flam_plus`` trained on it; one of its settings is given."""
+    """A copy of the tiny run with FLAM+ and the rivals trained on it; one setting is given."""
     folder = tmp_path_factory.mktemp("plus") / "copy"
     shutil.copytree(trained, folder)
     assert main(["train-flam", *settings(folder, GIVEN)]) == 0
@@ -89,7 +92,7 @@ def test_its_classifiers_score_every_method_and_the_others_have_a_row_of_their_o
 ) -> None:
     opened = Trained.open(plus / "runs" / "wardrobe")
     editors = {editor.name: editor for editor in opened.editors()}
-    assert list(editors) == ["no_edit", *OWN, "flam_plus"]
+    assert list(editors) == ["no_edit", *OWN, "tirg", "flam_plus"]
     embedders = editors["flam_plus"].embedders
     assert embedders.members > 1 and embedders is not opened.embedders
     scorers = opened.scorers()
@@ -116,8 +119,34 @@ def test_its_classifiers_score_every_method_and_the_others_have_a_row_of_their_o
     assert opened.classifiers is not None
     concat = scorers["cls_concat+own"][1]
     assert concat.means is None
-    for read, logits in zip(concat.read(features), opened.classifiers(features), strict=True):
-        torch.testing.assert_close(read, logits.softmax(dim=1))
+    for t, logits in enumerate(opened.classifiers(features)):
+        expected = (logits / opened.classifiers.by_type[t].temperature).softmax(dim=1)
+        torch.testing.assert_close(concat.read(features)[t], expected)
+
+
+def test_the_rivals_are_trained_by_their_own_recipes(plus: Path) -> None:
+    opened = Trained.open(plus / "runs" / "wardrobe")
+    tirg, adde = (opened.methods[name] for name in ("tirg", "adde_m"))
+    place = plus / "runs" / "wardrobe" / "methods"
+    settings = json.loads((place / "tirg" / "stage.json").read_text())["settings"]
+    assert settings["composition_weight"] > 0 == settings["distillation_weight"]
+    assert isinstance(tirg.editor, Flam) and tirg.editor.manipulator.generators[0].gate is not None
+    # it is taught by the same embedders as FLAM+
+    plus_editor = opened.methods["flam_plus"].editor
+    assert isinstance(plus_editor, Flam)
+    features = torch.randn(7, opened.backbone.dimension)
+    for a, b in zip(
+        tirg.editor.embedders.read(features), plus_editor.embedders.read(features), strict=True
+    ):
+        assert torch.equal(a, b)
+    editor = adde.editor
+    assert isinstance(editor, ConcatEditor) and isinstance(adde.net, ConcatClassifiers)
+    parts = editor.represent(features).unflatten(1, (3, -1))
+    edited = editor.edit(features, [Wish("color", "red")]).unflatten(1, (3, -1))
+    memory, own = adde.net.prototypes("color"), adde.net(features)[1].argmax(dim=1)
+    red = memory[opened.schema.index("color", "red")]
+    torch.testing.assert_close(edited[:, 1], parts[:, 1] + red - memory[own])
+    assert torch.equal(edited[:, [0, 2]], parts[:, [0, 2]])
 
 
 def test_every_row_is_measured(plus: Path) -> None:
@@ -125,12 +154,11 @@ def test_every_row_is_measured(plus: Path) -> None:
     opened = Trained.open(plus / "runs" / "wardrobe")
     rows = [row.name for row in opened.rows()]
     assert list(found["fam"]) == [*rows, "labels_known"]
-    assert len(rows) == 7 + 7 + 5 + 1 and rows[-1] == opened.scoring.best == found["best"]
+    assert len(rows) == 10 + 10 + 7 + 1 and rows[-1] == opened.scoring.best == found["best"]
     assert {*opened.scoring.objective} == {*rows}
     assert set(found["by_depth"]) == {
-        f"{n}+posteriors" for n in ("no_edit", "arithmetic", "cls_concat", "emb_concat", "flam",
-                                    "flam_plus")
-    }  # fmt: skip
+        f"{n}+posteriors" for n in ("no_edit", *OWN, "tirg", "flam_plus") if n != "flam_s_adv"
+    }
 
 
 def test_a_second_run_chooses_and_measures_nothing_anew(
@@ -173,8 +201,8 @@ def test_the_instance_search_is_that_of_the_backbone_alone_bit_for_bit(plus: Pat
     torch.testing.assert_close(stored, alone, rtol=0, atol=2e-3)  # batches of other sizes
     plain = torch.nn.functional.normalize(stored, dim=1)
     found = metrics(plus)["fir_by_method"]
-    one_vector = [row for row in opened.rows() if "concat" not in row.name]
-    assert sum(isinstance(row.editor, Flam) for row in one_vector) == 8
+    one_vector = [row for row in opened.rows() if not row.name.startswith(OWN_VECTORS)]
+    assert sum(isinstance(row.editor, Flam) for row in one_vector) == 10
     for row in one_vector:
         vectors, asked = row.gallery(stored), row.queries(stored, [])
         assert torch.equal(vectors[:, : plain.shape[1]], plain)

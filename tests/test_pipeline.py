@@ -20,7 +20,7 @@ from flam_pl.reports.tables import called
 from flam_pl.stages import whitening
 from tiny_run import QUICKER, settings
 
-METHODS = {"no_edit", "arithmetic", "cls_concat", "emb_concat", "flam_s_adv", "flam"}
+METHODS = {"no_edit", "arithmetic", "slerp", "cls_concat", "emb_concat", "flam_s_adv", "flam"}
 ROWS = {*METHODS, *(f"{name}+posteriors" for name in METHODS), "filter"}
 """Every row of the tables: each method by the cosine alone, and scored by the run's classifiers;
 the filter. A search that knows the labels stands beside them."""

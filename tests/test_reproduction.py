@@ -71,11 +71,14 @@ def test_figures_are_those_of_the_reports_with_the_seeds_summed_up(folder: Path)
         assert found["values"] == values and found["value"] == values[0]
         assert found["mean"] == pytest.approx(np.mean(values))
         assert found["std"] == pytest.approx(np.std(values, ddof=1))
-    # another seed is another training on the same features
-    assert own[0]["fam"]["no_edit"] == own[1]["fam"]["no_edit"]
+    # another seed is another training of every stage
+    assert own[0]["fam"]["no_edit"] != own[1]["fam"]["no_edit"]
     assert own[0]["fam"]["emb_concat"] != own[1]["fam"]["emb_concat"]
-    assert not (run / "seeds" / "1" / "features").exists()
-    assert not (run / "seeds" / "1" / "backbone").exists()
+    checkpoints = [
+        json.loads((of / "backbone" / "stage.json").read_text())["checkpoint"]
+        for of in (run, run / "seeds" / "1")
+    ]
+    assert checkpoints[0] != checkpoints[1]
 
 
 def test_a_backbone_is_a_run_of_its_own(folder: Path) -> None:
@@ -156,7 +159,7 @@ def test_a_second_call_trains_extracts_and_measures_nothing(
     assert main(["tables", *settings(folder, TABLES)]) == 0
     said = capsys.readouterr().out
     assert "training for" not in said and "extracted" not in said
-    assert said.count("nothing to train") == 10 + 9 + 3  # own run, seed 1, scratch
+    assert said.count("nothing to train") == 10 + 10 + 3  # own run, seed 1, scratch
     assert said.count("nothing to measure") == 3
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert {path: path.read_text() for path in tables} == tables

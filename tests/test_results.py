@@ -64,21 +64,22 @@ def both_seeds(run: Path) -> list[dict[str, Any]]:
 def test_figures_are_those_of_the_reports_with_the_seeds_summed_up(run: Path) -> None:
     assert results(run)["seeds"] == [0, 1]
     own = both_seeds(run)
-    plain = {"no edit", "arithmetic", "Cls-Concat", "FLAM", "FLAM+"}
+    plain = {"no edit", "arithmetic", "slerp", "Cls-Concat", "FLAM", "FLAM+"}
     scored = {f"{name} + posteriors" for name in plain}
-    scored |= {f"{name} + own" for name in ("arithmetic", "Cls-Concat", "FLAM")}
+    scored |= {f"{name} + own" for name in ("arithmetic", "slerp", "Cls-Concat", "FLAM")}
     others = {"filter, then similarity", "labels known, nearest first"}
     assert set(cells(run, "edits")) == plain | scored | others
     values = [m["fam"]["flam"]["color"]["T@5"] for m in own]
     found = cells(run, "edits_color")["FLAM"]["T@5"]
     assert found["mean"] == pytest.approx(np.mean([v["value"] for v in values]))
     assert found["std"] == pytest.approx(np.std([v["value"] for v in values], ddof=1)) != 0
-    assert (found["low"], found["high"]) == (values[0]["low"], values[0]["high"])
+    assert found["low"] < min(v["low"] for v in values) + 1e-9  # two seeds say little of all
+    assert found["high"] > max(v["high"] for v in values) - 1e-9
     found = cells(run, "by_type")["FLAM"]["shape"]
     assert found["values"] == [m["fam"]["flam"]["shape"]["T@10"]["value"] for m in own]
-    # nothing of the plain search is trained by a seed: one figure, no deviation of nothing
-    assert "±" not in cells(run, "edits")["no edit"]["T@10"]["text"]
-    assert "±" not in cells(run, "instances")["FLAM+"]["R@10"]["text"]
+    # the backbone is trained by each seed
+    for part, name in (("edits", "no edit"), ("instances", "FLAM+")):
+        assert "±" in next(iter(cells(run, part)[name].values()))["text"]
 
 
 def test_ratios_are_taken_seed_by_seed(run: Path) -> None:
@@ -137,12 +138,17 @@ def test_few_labels_are_set_beside_all(run: Path) -> None:
     assert (run / "results" / "label_share.png").stat().st_size > 5000
 
 
-def test_each_seed_keeps_other_labels_on_the_same_features(run: Path) -> None:
+def test_each_seed_keeps_other_labels_on_its_own_features(run: Path) -> None:
     of_seed = [run / "shares" / "20", run / "seeds" / "1" / "shares" / "20"]
     kept = [json.loads((of / "embedder" / "stage.json").read_text()) for of in of_seed]
     assert kept[0]["data"] != kept[1]["data"]
-    assert kept[0]["parent"] == kept[1]["parent"]
-    assert not [*run.glob("**/shares/**/features.npy"), *run.glob("seeds/**/features.npy")]
+    # on the features of their own seed
+    backbones = [
+        json.loads((p / "backbone" / "stage.json").read_text()) for p in (run, run / "seeds" / "1")
+    ]
+    assert [of["parent"] for of in kept] == [of["checkpoint"] for of in backbones]
+    assert kept[0]["parent"] != kept[1]["parent"]
+    assert not [*run.glob("**/shares/**/features.npy")]
 
 
 def test_a_second_call_trains_and_measures_nothing(

@@ -33,7 +33,7 @@ from flam_pl.stages.handoff import sha256
 from flam_pl.trained import Trained
 from tiny_run import settings
 
-METHODS = ("no_edit", "arithmetic", "cls_concat", "emb_concat", "flam_s_adv", "flam")
+METHODS = ("no_edit", "arithmetic", "slerp", "cls_concat", "emb_concat", "flam_s_adv", "flam")
 
 
 @pytest.fixture

@@ -79,8 +79,12 @@ def further_seeds(own: int, seeds: Sequence[int]) -> list[int]:
 
 
 def with_seed(run: Run, seed: int) -> Run:
-    """All that comes after stage 1, by another seed."""
-    other = train_beside(run, f"seeds/{seed}", replace(run.config, seed=seed))
+    """The whole run by another seed; a backbone that is not trained stays the run's own."""
+    config, place = replace(run.config, seed=seed), f"seeds/{seed}"
+    if config.backbone.max_epochs:
+        other = train(replace(config, run=f"{run.config.name}/{place}"), run.catalog)
+    else:
+        other = train_beside(run, place, config)
     train_methods(other)
     return other
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flam_pl.reports.table_formats import Cell, PaperTable, Part
+from flam_pl.reports.table_formats import Cell, PaperTable, Part, over_seeds
 
 
 def figure(value: float, n: int = 10) -> dict[str, float]:
@@ -29,7 +29,27 @@ def test_several_seeds_show_mean_and_standard_deviation_as_numpy_has_them() -> N
     mean, std = np.mean(values), np.std(values, ddof=1)
     assert cell.data["mean"] == pytest.approx(mean) and cell.data["std"] == pytest.approx(std)
     assert cell.data["values"] == values
-    assert cell.text == ".467 ± .055 [.400, .420] (paper .822)"  # the interval is the first seed's
+    half = np.hypot(0.01, 4.302653 * std / 3**0.5)  # of the items, and Student's with 2 degrees
+    assert (cell.data["low"], cell.data["high"]) == pytest.approx((mean - half, mean + half))
+    assert cell.text == ".467 ± .055 [.329, .604] (paper .822)"
+
+
+def test_an_interval_over_seeds_holds_the_truth_as_often_as_it_says() -> None:
+    """Shares that vary with the items, which all seeds share, and with the seed."""
+    rng, held, times = np.random.default_rng(0), 0, 2000
+    for _ in range(times):
+        of_items, of_seeds = rng.normal(0, 0.02), rng.normal(0, 0.01, size=3)
+        figures = [
+            {"value": v, "low": v - 1.96 * 0.02, "high": v + 1.96 * 0.02}
+            for v in 0.5 + of_items + of_seeds
+        ]
+        low, high = over_seeds(figures)
+        held += low <= 0.5 <= high
+    assert 0.94 < held / times < 0.99
+
+
+def test_a_figure_that_no_seed_changes_is_shown_once() -> None:
+    assert Cell.measured([figure(0.5)] * 3).text == Cell.measured([figure(0.5)]).text
 
 
 @pytest.mark.parametrize("nothing", [[], [None], [{**figure(0.5), "value": None, "n": 0}]])

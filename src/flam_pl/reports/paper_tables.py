@@ -53,20 +53,16 @@ class Measured:
         if all_seeds and len(self.seeds) > 1:
             listed = ", ".join(map(str, self.seeds))
             intervals = (
-                f"Mean ± standard deviation over the seeds {listed} of stages 2 and 3 on the same "
-                "features (a figure without ± does not depend on them); in brackets the 95 % "
-                f"interval of seed {self.seeds[0]}, resampled by item."
+                f"Mean ± standard deviation over the seeds {listed} of every stage that is trained "
+                "(a figure without ± does not depend on them); in brackets the 95 % interval of "
+                "the mean, for other items and other seeds."
             )
         beside = "(paper ...): what the paper prints for the same data set." if paper else ""
         return [note for note in (self.note, *own, intervals, beside) if note]
 
-    def cell(self, *keys: str, paper: float | None = None, seeds: int | None = None) -> Cell:
-        """The figure that every seed's metrics have under ``keys``.
-
-        Args:
-            seeds: how many of them count: 1 where the figure is the same for all.
-        """
-        return Cell.measured([_find(m, keys) for m in self.by_seed[:seeds]], paper)
+    def cell(self, *keys: str, paper: float | None = None) -> Cell:
+        """The figure that every seed's metrics have under ``keys``."""
+        return Cell.measured([_find(m, keys) for m in self.by_seed], paper)
 
 
 def _find(metrics: Metrics, keys: Sequence[str]) -> Any:
@@ -100,7 +96,7 @@ def instances(measured: Measured) -> Part:
     columns = ["R@1", "R@5", "R@20", "R@50"]
     paper = published("instances", measured.dataset)
     own = paper.pop("flam", {})
-    cells = [measured.cell("fir", c, paper=own.get(c), seeds=1) for c in columns]
+    cells = [measured.cell("fir", c, paper=own.get(c)) for c in columns]
     queries = measured.by_seed[0]["queries"]
     how = (
         "distorted views of the gallery's own photos: easier than a second photo would be"
@@ -129,10 +125,7 @@ def edits(measured: Measured) -> Part:
     order = list(TITLES)
     for name in sorted(metrics["fam"], key=lambda n: order.index(n) if n in order else len(order)):
         own = paper.get(name, {})
-        seeds = 1 if name == "no_edit" else None  # nothing of it is trained after stage 1
-        cells = [
-            measured.cell("fam", name, g, "T@50", paper=own.get(g), seeds=seeds) for g in groups
-        ]
+        cells = [measured.cell("fam", name, g, "T@50", paper=own.get(g)) for g in groups]
         rows.append((_called(name, metrics), [_dimension(metrics, name), *cells]))
     return Part(
         "T@50 of edited searches, by the attribute type that is changed",
@@ -156,10 +149,9 @@ def both_tasks(measured: Measured) -> Part:
     rows = []
     for name in ("cls_concat", "emb_concat", "flam"):
         own = paper.get(name, {})
-        stored = 1 if name == "flam" else None  # stage 1 is the same for all seeds
-        cells = [
-            measured.cell("fir_by_method", name, c, paper=own.get(c), seeds=stored) for c in recalls
-        ] + [measured.cell("fam", name, "all", c, paper=own.get(c)) for c in shares]
+        cells = [measured.cell("fir_by_method", name, c, paper=own.get(c)) for c in recalls] + [
+            measured.cell("fam", name, "all", c, paper=own.get(c)) for c in shares
+        ]
         rows.append((_called(name, metrics), [_dimension(metrics, name), *cells]))
     return Part(
         "instance retrieval (R@k) and edited search (T@k) in one and the same vector",

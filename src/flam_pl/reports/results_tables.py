@@ -56,9 +56,9 @@ class RunResults:
         if len(self.seeds) > 1:
             intervals = (
                 "Mean ± standard deviation over the seeds "
-                f"{', '.join(map(str, self.seeds))} of everything but stage 1, on the same "
-                "features (a figure without ± does not depend on them); in brackets the 95 % "
-                f"interval of seed {self.seeds[0]}, resampled by item."
+                f"{', '.join(map(str, self.seeds))} of every stage that is trained (a figure "
+                "without ± does not depend on them); in brackets the 95 % interval of the mean, "
+                "for other items and other seeds."
             )
         features = f"Features: {describe_backbone(own)}."
         return [how_edits(own), features, intervals, *own.get("notes", [])]
@@ -127,19 +127,13 @@ class RunResults:
             (
                 called(name),
                 [
-                    self.cell([(of_seed or {}).get(name, {}).get(c) for of_seed in found])
+                    Cell.measured([(of_seed or {}).get(name, {}).get(c) for of_seed in found])
                     for c in columns
                 ],
             )
             for name in in_order(first)
         ]
         return Part(title, [head, *columns], rows)
-
-    @staticmethod
-    def cell(figures: Sequence[Mapping[str, Any] | None]) -> Cell:
-        """Over the seeds; one that is the same for all counts once."""
-        same = all(figure == figures[0] for figure in figures)
-        return Cell.measured(figures[:1] if same else figures)
 
     def label_shares(self) -> dict[str, Part]:
         """T@k by the share of the training labels that are kept; each seed keeps others."""
@@ -162,7 +156,7 @@ class RunResults:
                     (
                         called(m),
                         [
-                            self.cell([found["methods"][m][name][i] for found in self.labels])
+                            Cell.measured([found["methods"][m][name][i] for found in self.labels])
                             for i in range(len(columns))
                         ],
                     )
