@@ -29,7 +29,7 @@ from flam_pl.trained import Trained
 from tiny_run import settings
 
 GIVEN = ("methods=[flam_plus,adde_m,tirg]", "manipulator.bank=200")
-OWN = ("arithmetic", "slerp", "cls_concat", "emb_concat", "flam_s_adv", "adde_m", "flam")
+OWN = ("arithmetic", "cls_concat", "emb_concat", "flam_s_adv", "adde_m", "flam")
 """Methods with classifiers of their own beside those of FLAM+."""
 
 
@@ -92,7 +92,7 @@ def test_its_classifiers_score_every_method_and_the_others_have_a_row_of_their_o
 ) -> None:
     opened = Trained.open(plus / "runs" / "wardrobe")
     editors = {editor.name: editor for editor in opened.editors()}
-    assert list(editors) == ["no_edit", *OWN, "tirg", "flam_plus"]
+    assert list(editors) == ["no_edit", "arithmetic", "slerp", *OWN[1:], "tirg", "flam_plus"]
     embedders = editors["flam_plus"].embedders
     assert embedders.members > 1 and embedders is not opened.embedders
     scorers = opened.scorers()
@@ -154,10 +154,12 @@ def test_every_row_is_measured(plus: Path) -> None:
     opened = Trained.open(plus / "runs" / "wardrobe")
     rows = [row.name for row in opened.rows()]
     assert list(found["fam"]) == [*rows, "labels_known"]
-    assert len(rows) == 10 + 10 + 7 + 1 and rows[-1] == opened.scoring.best == found["best"]
+    assert len(rows) == 10 + 10 + 6 + 1 and rows[-1] == opened.scoring.best == found["best"]
     assert {*opened.scoring.objective} == {*rows}
     assert set(found["by_depth"]) == {
-        f"{n}+posteriors" for n in ("no_edit", *OWN, "tirg", "flam_plus") if n != "flam_s_adv"
+        f"{n}+posteriors"
+        for n in ("no_edit", "slerp", *OWN, "tirg", "flam_plus")
+        if n != "flam_s_adv"
     }
 
 

@@ -66,7 +66,7 @@ def test_figures_are_those_of_the_reports_with_the_seeds_summed_up(run: Path) ->
     own = both_seeds(run)
     plain = {"no edit", "arithmetic", "slerp", "Cls-Concat", "FLAM", "FLAM+"}
     scored = {f"{name} + posteriors" for name in plain}
-    scored |= {f"{name} + own" for name in ("arithmetic", "slerp", "Cls-Concat", "FLAM")}
+    scored |= {f"{name} + own" for name in ("arithmetic", "Cls-Concat", "FLAM")}
     others = {"filter, then similarity", "labels known, nearest first"}
     assert set(cells(run, "edits")) == plain | scored | others
     values = [m["fam"]["flam"]["color"]["T@5"] for m in own]

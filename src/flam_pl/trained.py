@@ -144,7 +144,7 @@ class Trained:
         shared = self.posteriors
         own = {name: method.own for name, method in self.methods.items() if method.own}
         flams = Posteriors.of_embedders(self.embedders)
-        own |= {"arithmetic": flams, "slerp": flams, "flam": flams}
+        own |= {"arithmetic": flams, "flam": flams}
         found: dict[str, tuple[Editor, Posteriors]] = {}
         for editor in self.editors():
             classifier = own.get(editor.name)

@@ -59,7 +59,10 @@ def split(world: World, rows: int) -> tuple[World, World]:
 
 def test_outcomes_are_those_of_a_loop_over_searches() -> None:
     vectors, posteriors, data = searched(without(make_world(rows=60, noise=NOISE), 2, 1))
+    data = replace(data, items=np.repeat(np.arange(20), 3)[: len(data.items)])
     outcomes = Outcomes.of(vectors, posteriors, data)
+    searches = edited_searches(vectors, data, DEPTH, impossible=True)
+    asking = np.concatenate([search.numbers for search in searches])
     e, present = 0, {tuple(row) for row in data.labels.tolist()}
     for search in edited_searches(vectors, data, DEPTH, impossible=True):
         t = SCHEMA.types.index(search.target_type)
@@ -67,14 +70,16 @@ def test_outcomes_are_those_of_a_loop_over_searches() -> None:
         for number, found in zip(search.numbers, search.found.tolist(), strict=True):
             wanted = data.labels[number].tolist()
             wanted[t] = c
-            assert outcomes.query[e] == number
+            item = data.query_items == data.query_items[number]
+            assert set(outcomes.item[np.flatnonzero(item[asking])]) == {outcomes.item[e]}
             assert outcomes.true["attribute"][e].tolist() == [data.labels[g, t] == c for g in found]
             assert outcomes.true["combination"][e].tolist() == [
                 data.labels[g].tolist() == wanted for g in found
             ]
             assert outcomes.true["answer"][e] == (tuple(wanted) in present)
             e += 1
-    assert e == len(outcomes.query) == len(data.queries) * (2 + 3 + 1)
+    assert len(set(outcomes.item)) == len(set(data.query_items)) < len(data.queries)
+    assert e == len(outcomes.item) == len(data.queries) * (2 + 3 + 1)
     for kind in KINDS:
         assert outcomes.raw[kind].shape == outcomes.true[kind].shape
         assert 0.02 < outcomes.true[kind].mean() < 0.98
@@ -204,7 +209,7 @@ def test_a_gallery_says_what_the_outcomes_say() -> None:
         for kind in KINDS:
             np.testing.assert_allclose(getattr(said, kind), expected[kind][here], atol=1e-6)
         e += len(own)
-    assert e == len(outcomes.query)
+    assert e == len(outcomes.item)
 
 
 def test_the_threshold_tells_few_edits_with_an_answer_that_there_is_none() -> None:
@@ -243,6 +248,6 @@ def test_the_search_says_it_in_words(answer: float, text: str) -> None:
 
 def test_several_galleries_are_joined_in_their_order() -> None:
     outcomes = Outcomes.of(*searched(make_world(rows=30, noise=NOISE)))
-    twice = Outcomes.joined([outcomes, replace(outcomes, query=outcomes.query + 30)])
-    assert len(twice.query) == 2 * len(outcomes.query) and twice.query.max() == 59
-    assert all(len(twice.true[kind]) == len(twice.query) for kind in KINDS)
+    twice = Outcomes.joined([outcomes, replace(outcomes, item=outcomes.item + 30)])
+    assert len(twice.item) == 2 * len(outcomes.item) and twice.item.max() == 59
+    assert all(len(twice.true[kind]) == len(twice.item) for kind in KINDS)

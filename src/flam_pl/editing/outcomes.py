@@ -33,12 +33,12 @@ class Outcomes:
         raw: of each of ``KINDS`` how likely the embedders took it to be: of the results ``(E, N)``,
             of the answer ``(E,)``.
         true: whether it was so, bool, of the same shapes.
-        query: number of the query of each search, ``(E,)``.
+        item: number of the item of each search's query, ``(E,)``: what is resampled as one.
     """
 
     raw: Mapping[str, np.ndarray]
     true: Mapping[str, np.ndarray]
-    query: np.ndarray
+    item: np.ndarray
 
     @classmethod
     @torch.inference_mode()
@@ -57,6 +57,7 @@ class Outcomes:
             progress: as for ``edited_searches``.
         """
         have = posteriors.read(data.features)
+        _, items = np.unique(data.query_items, return_inverse=True)
         parts = []
         for search in edited_searches(vectors, data, DEPTH, impossible=True, progress=progress):
             wish = Wish(search.target_type, search.target_class)
@@ -73,7 +74,7 @@ class Outcomes:
                 "answer": np.isin(search.wanted, data.combinations),
             }
             raw = {kind: of_kind.cpu().numpy() for kind, of_kind in seen.items()}
-            parts.append(cls(raw, true, search.numbers))
+            parts.append(cls(raw, true, items[search.numbers]))
         return cls.joined(parts)
 
     @classmethod
@@ -86,7 +87,7 @@ class Outcomes:
         return cls(
             {kind: np.concatenate([part.raw[kind] for part in parts]) for kind in KINDS},
             {kind: np.concatenate([part.true[kind] for part in parts]) for kind in KINDS},
-            np.concatenate([part.query for part in parts]),
+            np.concatenate([part.item for part in parts]),
         )
 
 

@@ -42,7 +42,7 @@ def measure_sureness(
     found: dict[str, Any] = {}
     for kind in KINDS:
         true, raw = outcomes.true[kind], outcomes.raw[kind]
-        given = (true, outcomes.query, resamples, seed)
+        given = (true, outcomes.item, resamples, seed)
         found[kind] = measure_probabilities(probabilities[kind], *given)
         found[kind]["raw"] = measure_probabilities(raw, *given)
     answer, p = outcomes.true["answer"], probabilities["answer"]
@@ -50,28 +50,28 @@ def measure_sureness(
     auroc = float(binary_auroc(*as_tensors(p, answer))) if both else float("nan")
     found["answer"] |= {
         "AUROC": alone(auroc, len(p) if both else 0),
-        "told_rightly": share(told, ~answer, outcomes.query, resamples, seed),
-        "told_wrongly": share(told, answer, outcomes.query, resamples, seed),
+        "told_rightly": share(told, ~answer, outcomes.item, resamples, seed),
+        "told_wrongly": share(told, answer, outcomes.item, resamples, seed),
         "threshold": sureness.threshold,
     }
     return found
 
 
 def measure_probabilities(
-    p: np.ndarray, true: np.ndarray, query: np.ndarray, resamples: int, seed: int
+    p: np.ndarray, true: np.ndarray, item: np.ndarray, resamples: int, seed: int
 ) -> dict[str, Any]:
     """How well probabilities keep what they promise.
 
     Args:
         p, true: of each search, or of each result of each search, ``(E, ...)``.
-        query: number of the query of each search, ``(E,)``.
+        item: number of the item of each search's query, ``(E,)``.
 
     Returns:
         "ECE", the expected calibration error over ``BINS`` bins (Naeini et al., AAAI 2015; Guo et
         al., ICML 2017); "Brier", the mean squared error, with its interval; "observed", the share
         that came true; "bins", as ``bins``.
     """
-    of_result = np.broadcast_to(query.reshape(-1, *[1] * (p.ndim - 1)), p.shape).ravel()
+    of_result = np.broadcast_to(item.reshape(-1, *[1] * (p.ndim - 1)), p.shape).ravel()
     flat, came = p.ravel(), true.ravel()
     error = binary_calibration_error(*as_tensors(flat, came), n_bins=BINS, norm="l1")
     whole = np.ones(len(flat), dtype=bool)
@@ -89,13 +89,13 @@ def as_tensors(p: np.ndarray, true: np.ndarray) -> tuple[torch.Tensor, torch.Ten
 
 
 def share(
-    hits: np.ndarray, counted: np.ndarray, query: np.ndarray, resamples: int, seed: int
+    hits: np.ndarray, counted: np.ndarray, item: np.ndarray, resamples: int, seed: int
 ) -> dict[str, Any]:
-    """Mean of the hits that are counted, its interval resampled by query image; all ``(M,)``."""
-    queries = int(query.max()) + 1
+    """Mean of the hits that are counted, its interval resampled by item; all ``(M,)``."""
+    items = int(item.max()) + 1
     found = bootstrap(
-        np.bincount(query, weights=hits * counted, minlength=queries),
-        np.bincount(query, weights=counted, minlength=queries),
+        np.bincount(item, weights=hits * counted, minlength=items),
+        np.bincount(item, weights=counted, minlength=items),
         resamples=resamples,
         seed=seed,
     )
