@@ -127,6 +127,7 @@ def test_report_holds_every_figure_with_its_interval(trained: Path) -> None:
         "edits-pattern",
         "methods-color",
         "precision-and-hits",
+        "candidates",
         "training-manipulator",
     ):
         assert (report / "figures" / f"{picture}.png").stat().st_size > 1000

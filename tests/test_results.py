@@ -180,7 +180,7 @@ def test_runs_are_joined_into_one_page(
     assert page.endswith("## What was tried and did not help\n\n- A hat on every garment.\n")
     assert page.count("\n## wardrobe\n") == 2
     assert str(run) not in page  # no path of this machine
-    for name in ("label_share", "precision_and_hits"):
+    for name in ("label_share", "precision_and_hits", "candidates"):
         picture = (docs / f"{name}_wardrobe.png").read_bytes()
         assert picture == (run / "results" / f"{name}.png").read_bytes()
         assert page.count(f"({name}_wardrobe.png)") == 2

@@ -18,7 +18,7 @@ from flam_pl.files import write_text
 from flam_pl.methods import train_methods
 from flam_pl.paper_figures import label_share
 from flam_pl.pipeline import Run, train
-from flam_pl.reports import precision_and_hits
+from flam_pl.reports import candidates, precision_and_hits
 from flam_pl.reports.figures import save
 from flam_pl.reports.results_figures import CUTOFFS
 from flam_pl.reports.results_page import joined_page, run_page
@@ -28,7 +28,11 @@ from flam_pl.stages.training import is_first_process, say
 
 RESULTS = "results.json"
 
-PICTURES = {"by_strength": "precision_and_hits", "labels": "label_share"}
+PICTURES = {
+    "by_strength": "precision_and_hits",
+    "by_depth": "candidates",
+    "labels": "label_share",
+}
 """Part of the page that has a picture -> its file, without ``.png``."""
 
 OF_SHARES = ("cls_concat", "emb_concat", "flam_plus")
@@ -98,6 +102,9 @@ def pictures_of(results: RunResults) -> dict[str, Figure]:
     drawn = {}
     if by_strength:
         drawn["by_strength"] = precision_and_hits.draw(by_strength)
+    depths = [m["by_depth"] for m in results.by_seed if m.get("by_depth")]
+    if depths:
+        drawn["by_depth"] = candidates.draw(depths)
     if results.labels:
         drawn["labels"] = label_share.draw(results.labels)
     return drawn

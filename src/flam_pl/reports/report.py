@@ -19,7 +19,7 @@ from flam_pl.editing.vectors import SearchVectors
 from flam_pl.errors import FlamError
 from flam_pl.files import replace_folder
 from flam_pl.galleries.index import GalleryIndex
-from flam_pl.reports import tables
+from flam_pl.reports import candidates, tables
 from flam_pl.reports.figures import choose_examples, draw_curves, draw_methods, draw_searches, save
 from flam_pl.reports.precision_and_hits import draw as draw_precision_and_hits
 from flam_pl.reports.reliability import draw_reliability
@@ -81,6 +81,8 @@ class Report:
         by_strength = self.metrics.get("by_strength")
         if by_strength and self.metrics["edits"]["evaluated"]:
             save(draw_precision_and_hits([by_strength]), new / "figures" / "precision-and-hits.png")
+        if self.metrics.get("by_depth"):
+            save(candidates.draw([self.metrics["by_depth"]]), new / "figures" / "candidates.png")
         for stage in STAGES:
             log = self.run / stage / "logs" / "metrics.csv"
             draw_curves(new / "figures" / f"training-{stage}.png", log, stage)
@@ -119,6 +121,7 @@ def write_pages(folder: Path, metrics: Mapping[str, Any]) -> None:
         searches=sorted(p.name for p in folder.glob("figures/edits-*.png")),
         methods=sorted(p.name for p in folder.glob("figures/methods-*.png")),
         precision_and_hits=sorted(p.name for p in folder.glob("figures/precision-and-hits*.png")),
+        candidates=sorted(p.name for p in folder.glob("figures/candidates*.png")),
         reliability=sorted(p.name for p in folder.glob("figures/reliability*.png")),
         curves=sorted(p.name for p in folder.glob("figures/training-*.png")),
     )

@@ -31,6 +31,7 @@ others are in ``runs/<run>/results/results.md``."""
 
 SHOWS = {
     "by_strength": "T@10 against P@10, from the plain search to the whole edit",
+    "by_depth": "T@1 and T@50 by the number of candidates",
     "labels": "T@k by the share of the labels",
 }
 """Parts that have a picture, and what it shows."""
