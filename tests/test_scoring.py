@@ -248,6 +248,14 @@ def test_other_checkpoints_are_chosen_for_anew(copy: Path) -> None:
     assert Trained.open(copy).scoring == found
 
 
+def test_a_best_row_that_the_program_has_no_longer_is_chosen_for_anew(copy: Path) -> None:
+    chosen = Scoring.load(copy)
+    replace(chosen, best="arithmetic+in-turn").save(copy)
+    run, opened = open_folder(copy)
+    assert opened.scoring == Scoring() and opened.best.name == "flam"
+    assert keep_scoring(run) == chosen == Trained.open(copy).scoring
+
+
 def test_a_method_that_is_gone_leaves_its_rows(copy: Path) -> None:
     shutil.rmtree(copy / "methods" / "cls_concat")
     run, _ = open_folder(copy)

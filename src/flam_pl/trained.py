@@ -113,8 +113,9 @@ class Trained:
                 for name, record in beside.items()
             },
         )
-        scoring = Scoring.load(folder)
-        if scoring.checkpoints == found.checkpoints:
+        scoring, rows = Scoring.load(folder), {row.name for row in found.editors()}
+        # a row that another version of the program had is chosen anew
+        if scoring.checkpoints == found.checkpoints and scoring.best in rows | {*found.scorers()}:
             found.scoring = scoring
             found.sureness = Sureness.load(folder, scoring.key)
         return found

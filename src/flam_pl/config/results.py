@@ -15,8 +15,8 @@ class ResultsConfig:
     methods: list[str] = field(default_factory=lambda: list(METHODS))
     """What is trained and measured beside FLAM."""
     seeds: list[int] = field(default_factory=lambda: [0, 1, 2])
-    """Of stages 2 and 3 and all methods, on the run's own features; the run's own seed is always
-    among them."""
+    """Of every stage that is trained and of all methods; the run's own seed is always among
+    them."""
     labels: bool = True
     """Whether stages 2 and 3 and the main methods are also trained on ``figures.shares``, by
     each seed on labels of its own."""
