@@ -13,8 +13,8 @@ class TablesConfig:
 
     which: list[int] = field(default_factory=lambda: list(PAPER_TABLES))
     seeds: list[int] = field(default_factory=list)
-    """Further seeds of every stage that is trained, beside the run's own: the tables then give mean,
-    standard deviation and an interval that covers the seeds."""
+    """Further seeds of every stage that is trained, beside the run's own: the tables then give
+    mean, standard deviation and an interval that covers the seeds."""
     backbones: list[str] = field(default_factory=lambda: ["imagenet_frozen", "scratch"])
     """Table 5: choices of ``conf/backbone/``, each trained as a run of its own, beside the run's
     own backbone and for at most as many epochs. The paper's: resnet50, seresnet50,
