@@ -212,6 +212,18 @@ def test_seeds_are_summed_up_and_ratios_taken_seed_by_seed() -> None:
     assert data["values"] == ratios and data["std"] == pytest.approx(np.std(ratios, ddof=1))
 
 
+def test_each_row_is_set_beside_the_one_that_searches() -> None:
+    own = [metrics(0), metrics(1)]
+    for m in own:
+        m["counterfactual_change"] = {BEST: {"flam": {"CF@1": figure(-0.25)}}}
+    found = rows(RunResults("shop", [0, 1], own).parts()["change"])
+    assert "FLAM+ + posteriors" not in found and len(found) == len(METHODS) - 1
+    values = [m["fam_change"][BEST]["flam"]["T@5"]["value"] for m in own]
+    assert found["FLAM"]["T@5"].data["values"] == values
+    assert found["FLAM"]["CF@1"].data["mean"] == pytest.approx(-0.25)
+    assert found["Cls-Concat"]["CF@1"].text == "-"
+
+
 def test_a_row_that_another_seed_has_not_is_summed_up_over_those_that_have_it() -> None:
     """The best row need not be the same for every seed."""
     own = [metrics(0), metrics(1)]

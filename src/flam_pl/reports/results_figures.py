@@ -98,6 +98,21 @@ def by_depth(metrics: Metrics) -> Figures | None:
     }
 
 
+def change(metrics: Metrics) -> Figures | None:
+    """Row -> its T@k, P@k and CF@k minus those of the row that searches, paired."""
+    by_reference = metrics.get("fam_change")
+    if not by_reference:
+        return by_reference
+    best, rows = next(iter(by_reference.items()))
+    counterfactual = metrics.get("counterfactual_change", {}).get(best, {})
+    return {
+        row: {n: of for n, of in figures.items() if n.startswith(("T@", "P@"))}
+        | counterfactual.get(row, {})
+        for row, figures in rows.items()
+        if row != best
+    }
+
+
 def calibration(metrics: Metrics) -> Figures | None:
     """What a search says -> its errors, before and after they were set right on validation."""
     if metrics.get("calibration") is None:

@@ -15,6 +15,7 @@ from flam_pl.reports.tables import TITLES, called
 
 ON_THE_PAGE = (
     "edits",
+    "change",
     "to_cls_concat",
     "by_type",
     "counterfactual",

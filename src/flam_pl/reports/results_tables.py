@@ -14,6 +14,7 @@ from flam_pl.reports.results_figures import (
     by_depth,
     by_strength,
     calibration,
+    change,
     group_of,
     in_order,
     kept,
@@ -72,6 +73,7 @@ class RunResults:
                 f"T@k divided by that of {called(REFERENCE)}, all edits",
                 lambda m: m.get("fam_ratio", {}).get(REFERENCE),
             ),
+            "change": self.table("Each row minus the row that searches, paired by item", change),
             "macro": self.table(
                 "Edited search, mean over the wanted combinations", lambda m: m.get("macro")
             ),
