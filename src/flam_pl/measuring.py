@@ -15,7 +15,12 @@ from flam_pl.config.root import EvaluationConfig
 from flam_pl.editing.classification import evaluate_classification
 from flam_pl.editing.comparison import PairedShares
 from flam_pl.editing.counterfactuals import CounterfactualEdits, evaluate_counterfactuals
-from flam_pl.editing.evaluation import EditResults, evaluate_edits, evaluate_instances
+from flam_pl.editing.evaluation import (
+    EditResults,
+    evaluate_candidates,
+    evaluate_edits,
+    evaluate_instances,
+)
 from flam_pl.editing.kept import KeptTraits
 from flam_pl.editing.known_labels import NEAREST, KnownLabels
 from flam_pl.editing.ndcg import AttributeNDCG
@@ -139,18 +144,21 @@ def measure_depths(
     for row in trained.rows():
         if row.name not in wanted:
             continue
-        of_row = {}
-        for depth in (d for d in DEPTHS if d < len(data.labels) - 1):
-            precision = Precision(data, [10])
-            searcher = Searcher(row, data, max(cut_offs), candidates=depth)
-            results = evaluate_edits(searcher, data, cut_offs, also=[precision])
-            of_row[str(depth)] = results.figures(*chance)["all"] | {
+        counts = [count for count in DEPTHS if count < len(data.labels) - 1]
+        if not counts:  # the gallery is smaller than the fewest candidates
+            continue
+        precisions = {count: Precision(data, [10]) for count in counts}
+        results = evaluate_candidates(row, data, cut_offs, {c: [p] for c, p in precisions.items()})
+        of_row = {
+            str(count): results[count].figures(*chance)["all"]
+            | {
                 name: figure
-                for name, figure in precision.figures(*chance)["all"].items()
+                for name, figure in precisions[count].figures(*chance)["all"].items()
                 if name == "P@10" and 10 in cut_offs
             }
-        if of_row:  # else the gallery is smaller than the fewest candidates
-            found[row.name] = as_dicts(of_row)
+            for count in counts
+        }
+        found[row.name] = as_dicts(of_row)
     return found
 
 

@@ -18,13 +18,12 @@ from flam_pl.editing.baselines import Arithmetic, NoEdit
 from flam_pl.editing.concat import ConcatEditor
 from flam_pl.editing.counterfactuals import CounterfactualEdits, evaluate_counterfactuals
 from flam_pl.editing.editor import Editor
-from flam_pl.editing.searches import EvaluationSet, Searcher
+from flam_pl.editing.searches import EvaluationSet, Searcher, edits_of
 from flam_pl.editing.selection import (
     K,
     Parts,
     Trial,
     choose,
-    edits_of,
     grid,
     try_weights,
 )

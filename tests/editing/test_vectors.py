@@ -378,9 +378,9 @@ def test_the_cosine_of_an_edited_query_with_itself_is_that_of_its_head() -> None
 @every
 def test_all_photos_as_candidates_are_a_search_of_all_photos(name: str) -> None:
     vectors, data = vectors_of(name), evaluation_set()
-    for candidates in (49, 1000):
-        few = Searcher(vectors, data, 20, candidates)(np.arange(10), [RED, STRIPED])
-        whole = Searcher(vectors, data, 20)(np.arange(10), [RED, STRIPED])
+    searcher = Searcher(vectors, data, 20)
+    whole = searcher(np.arange(10), [RED, STRIPED])
+    for few in searcher.of_candidates(np.arange(10), [RED, STRIPED], [49, 1000]).values():
         assert torch.equal(few[0], whole[0])
         torch.testing.assert_close(few[1], whole[1])
         assert torch.equal(few[2], whole[2])
@@ -393,7 +393,8 @@ def test_candidates_are_the_nearest_to_the_edited_feature_in_the_order_of_the_wh
 ) -> None:
     vectors, data = vectors_of(name), evaluation_set()
     numbers = np.arange(10)
-    found, scores, _ = Searcher(vectors, data, 10, candidates)(numbers, [RED])
+    counts = [3, candidates]  # they do not depend on what else is asked for
+    found, scores, _ = Searcher(vectors, data, 10).of_candidates(numbers, [RED], counts)[candidates]
     rows = data.queries[numbers]
     q, v = vectors.queries(data.features[rows], [RED]), vectors.gallery(data.features)
     head = vectors.head_dimension(v)
@@ -415,7 +416,8 @@ def test_candidates_are_the_nearest_to_the_edited_feature_in_the_order_of_the_wh
 def test_candidates_of_a_method_without_posteriors_are_its_results() -> None:
     data = evaluation_set()
     editor = Shift(3, 12)
-    few = Searcher(editor, data, 5, candidates=12)(np.arange(10), [RED])
-    whole = Searcher(editor, data, 5)(np.arange(10), [RED])
+    searcher = Searcher(editor, data, 5)
+    few = searcher.of_candidates(np.arange(10), [RED], [12])[12]
+    whole = searcher(np.arange(10), [RED])
     assert torch.equal(few[0], whole[0])
     torch.testing.assert_close(few[1], whole[1])

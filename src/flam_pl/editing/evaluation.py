@@ -18,6 +18,7 @@ from flam_pl.editing.searches import (
     Progress,
     Searcher,
     edited_searches,
+    edits_of,
 )
 from flam_pl.editing.vectors import SearchVectors
 from flam_pl.retrieval.intervals import Figure, bootstraps, macro_bootstraps
@@ -113,6 +114,36 @@ class Measure(Protocol):
         ...
 
 
+class Hits:
+    """Counts T@k: whether the wanted combination is among the first k results of each edit."""
+
+    def __init__(self, data: EvaluationSet, ks: Sequence[int]) -> None:
+        self.data, self.ks = data, tuple(ks)
+        self.codes = torch.from_numpy(data.combinations).to(data.features.device)
+        shape = {n: (len(data.queries), len(data.schema.of(n))) for n in data.schema.types}
+        self.hits = {name: np.zeros((*shape[name], len(ks)), dtype=bool) for name in shape}
+        self.asked = {name: np.zeros(shape[name], dtype=bool) for name in shape}
+        self.wanted = {name: np.full(shape[name], -1) for name in shape}
+
+    def add(self, search: EditedSearch) -> None:
+        """Count what one edit found."""
+        name = search.target_type
+        c = self.data.schema.index(name, search.target_class)
+        self.asked[name][search.numbers, c] = True
+        self.wanted[name][search.numbers, c] = search.wanted
+        wanted = torch.from_numpy(search.wanted).to(self.codes.device)
+        hit = hits_at(self.codes[search.found], wanted, self.ks)
+        self.hits[name][search.numbers, c] = hit.cpu().numpy()
+
+    def results(self) -> EditResults:
+        """Of all edits that were added."""
+        changes = sum(len(of) * (of.shape[1] - 1) for of in self.asked.values())
+        impossible = changes - sum(int(of.sum()) for of in self.asked.values())
+        return EditResults(
+            self.ks, self.hits, self.asked, impossible, self.data.query_items, self.wanted
+        )
+
+
 @torch.inference_mode()
 def evaluate_edits(
     editor: Editor | SearchVectors | Searcher,
@@ -130,23 +161,36 @@ def evaluate_edits(
         also: what is shown every search as well, so that one pass serves all that is measured.
         strength: of every wish.
     """
-    device = data.features.device
-    codes = torch.from_numpy(data.combinations).to(device)
-    shape = {n: (len(data.queries), len(data.schema.of(n))) for n in data.schema.types}
-    hits = {name: np.zeros((*shape[name], len(ks)), dtype=bool) for name in shape}
-    asked = {name: np.zeros(shape[name], dtype=bool) for name in shape}
-    wanted = {name: np.full(shape[name], -1) for name in shape}
+    hits = Hits(data, ks)
     for search in edited_searches(editor, data, max(ks), progress=progress, strength=strength):
-        name, c = search.target_type, data.schema.index(search.target_type, search.target_class)
-        asked[name][search.numbers, c] = True
-        wanted[name][search.numbers, c] = search.wanted
-        hit = hits_at(codes[search.found], torch.from_numpy(search.wanted).to(device), ks)
-        hits[name][search.numbers, c] = hit.cpu().numpy()
-        for measure in also:
+        for measure in (hits, *also):
             measure.add(search)
-    changes = sum(len(data.queries) * (len(data.schema.of(n)) - 1) for n in data.schema.types)
-    impossible = changes - sum(int(of_type.sum()) for of_type in asked.values())
-    return EditResults(tuple(ks), hits, asked, impossible, data.query_items, wanted)
+    return hits.results()
+
+
+@torch.inference_mode()
+def evaluate_candidates(
+    vectors: SearchVectors,
+    data: EvaluationSet,
+    ks: Sequence[int],
+    also: Mapping[int, Sequence[Measure]],
+) -> dict[int, EditResults]:
+    """As ``evaluate_edits``, where only some photos are scored: the nearest by the edited feature.
+
+    Args:
+        also: number of candidates -> what is shown every search among so many.
+
+    Returns:
+        Number of candidates -> hits.
+    """
+    searcher = Searcher(vectors, data, max(ks))
+    hits = {count: Hits(data, ks) for count in also}
+    for wish, numbers, wanted in edits_of(data):
+        edit = wish.attribute_type, str(wish.wanted)
+        for count, found in searcher.of_candidates(numbers, [wish], list(also)).items():
+            for measure in (hits[count], *also[count]):
+                measure.add(EditedSearch(*edit, numbers, wanted, *found))
+    return {count: of.results() for count, of in hits.items()}
 
 
 @torch.inference_mode()

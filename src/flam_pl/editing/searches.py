@@ -126,24 +126,14 @@ class Searcher:
     """The gallery of an evaluation as one method searches it, prepared once for all its edits."""
 
     @torch.inference_mode()
-    def __init__(
-        self,
-        editor: Editor | SearchVectors,
-        data: EvaluationSet,
-        depth: int,
-        candidates: int | None = None,
-    ) -> None:
+    def __init__(self, editor: Editor | SearchVectors, data: EvaluationSet, depth: int) -> None:
         """Args:
         depth: results of each search; a gallery of fewer gives all it has.
-        candidates: only so many photos, the nearest by the cosine to the edited feature alone, are
-            scored by the whole vectors; None scores all photos.
         """
         self.vectors, self.data, self.depth = search_vectors(editor), data, depth
         self.gallery = self.vectors.gallery(data.features)
         self.head = self.vectors.head_dimension(self.gallery)
-        others = len(self.gallery) - 1
-        self.searched = min(depth, others)
-        self.candidates = None if candidates is None else min(candidates, others)
+        self.searched = min(depth, len(self.gallery) - 1)
 
     @torch.inference_mode()
     def __call__(
@@ -157,30 +147,64 @@ class Searcher:
         positions = torch.from_numpy(self.data.queries[numbers]).to(self.gallery.device)
         features = self.data.features[positions]
         vectors = self.vectors.queries(features, wishes)
-        if self.candidates is None:
-            scores, found = top_k(vectors, self.gallery, self.searched, exclude=positions)
-        else:
-            near_by = self.vectors.edited(features, wishes)
-            scores, found = self._search_candidates(vectors, near_by, positions)
-        heads = F.normalize(vectors[:, : self.head], dim=-1)
-        own = (heads * self.gallery[positions, : self.head]).sum(dim=1)
-        return found, scores, own
+        scores, found = top_k(vectors, self.gallery, self.searched, exclude=positions)
+        return found, scores, self._own_cosines(vectors, positions)
 
-    def _search_candidates(
-        self, vectors: Tensor, edited: Tensor, positions: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Scores and gallery positions of the results, ``(E, depth)``.
+    @torch.inference_mode()
+    def of_candidates(
+        self, numbers: np.ndarray, wishes: Sequence[Wish], counts: Sequence[int]
+    ) -> dict[int, tuple[Tensor, Tensor, Tensor]]:
+        """The same where only some photos are scored by the whole vectors: the nearest by the
+        cosine to the edited feature alone.
 
         Args:
-            vectors: the queries, ``(E, R + C)``; edited: their edited features alone, ``(E, R)``.
+            counts: numbers of such candidates; one beyond the gallery is all of it.
+
+        Returns:
+            Number of candidates -> ``found``, ``scores`` and ``own_cosines``.
         """
-        assert self.candidates is not None
-        heads = self.gallery[:, : self.head]
-        _, found = top_k(edited, heads, self.candidates, exclude=positions)
-        chunks = zip(torch.split(vectors, CHUNK), torch.split(found, CHUNK), strict=True)
-        scores = torch.cat([(v @ self.gallery.T).gather(1, near) for v, near in chunks])
-        scores, order = scores.topk(min(self.searched, self.candidates), dim=1)
-        return scores, found.gather(1, order)
+        positions = torch.from_numpy(self.data.queries[numbers]).to(self.gallery.device)
+        features = self.data.features[positions]
+        vectors, heads = self.vectors.queries(features, wishes), self.gallery[:, : self.head]
+        most = min(max(counts), len(self.gallery) - 1)
+        near = self.vectors.edited(features, wishes)
+        _, candidates = top_k(near, heads, most, exclude=positions)
+        chunks = zip(torch.split(vectors, CHUNK), torch.split(candidates, CHUNK), strict=True)
+        scores = torch.cat([(v @ self.gallery.T).gather(1, of) for v, of in chunks])
+        own, found = self._own_cosines(vectors, positions), {}
+        for count in counts:
+            first = scores[:, :count]
+            best = first.topk(min(self.searched, first.shape[1]), dim=1)
+            found[count] = candidates.gather(1, best.indices), best.values, own
+        return found
+
+    def _own_cosines(self, vectors: Tensor, positions: Tensor) -> Tensor:
+        """Cosine of the head of each query vector with the unedited query, ``(E,)``."""
+        heads = F.normalize(vectors[:, : self.head], dim=-1)
+        return (heads * self.gallery[positions, : self.head]).sum(dim=1)
+
+
+def edits_of(
+    data: EvaluationSet,
+    impossible: bool = False,
+    strength: float = 1.0,
+    progress: Progress = lambda edits: edits,
+) -> Iterator[tuple[Wish, np.ndarray, np.ndarray]]:
+    """Every edit that some query asks for: the edit, which queries, the combinations they want.
+
+    Args:
+        impossible: whether also queries whose combination no gallery image has.
+        strength: of every wish.
+        progress: wraps the list of (type, class) pairs, e.g. with a progress bar.
+    """
+    for name, class_name in progress(
+        [(n, c) for n in data.schema.types for c in data.schema.of(n)]
+    ):
+        wanted, other = data.wish(name, class_name)
+        asking = other if impossible else other & np.isin(wanted, data.combinations)
+        numbers = np.flatnonzero(asking)
+        if len(numbers):
+            yield Wish(name, class_name, strength), numbers, wanted[numbers]
 
 
 @torch.inference_mode()
@@ -200,16 +224,9 @@ def edited_searches(
         depth: results of each search; a gallery of fewer gives all it has.
         impossible: whether also those search whose combination no gallery image has, instead of
             only those that can be answered.
-        progress: wraps the list of (type, class) pairs, e.g. with a progress bar.
-        strength: of every wish.
+        progress, strength: as for ``edits_of``.
     """
     search = editor if isinstance(editor, Searcher) else Searcher(editor, data, depth)
-    for name, class_name in progress(
-        [(n, c) for n in data.schema.types for c in data.schema.of(n)]
-    ):
-        wanted, other = data.wish(name, class_name)
-        asking = other if impossible else other & np.isin(wanted, data.combinations)
-        numbers = np.flatnonzero(asking)
-        if len(numbers):
-            results = search(numbers, [Wish(name, class_name, strength)])
-            yield EditedSearch(name, class_name, numbers, wanted[numbers], *results)
+    for wish, numbers, wanted in edits_of(data, impossible, strength, progress):
+        edit = wish.attribute_type, str(wish.wanted)
+        yield EditedSearch(*edit, numbers, wanted, *search(numbers, [wish]))

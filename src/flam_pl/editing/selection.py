@@ -19,7 +19,7 @@ from torch import Tensor
 from flam_pl.editing.counterfactuals import CounterfactualEdits
 from flam_pl.editing.editor import Editor
 from flam_pl.editing.precision import Precision
-from flam_pl.editing.searches import EditedSearch, EvaluationSet
+from flam_pl.editing.searches import EditedSearch, EvaluationSet, edits_of
 from flam_pl.editing.vectors import Posteriors, ScoreWeights, SearchVectors
 from flam_pl.editing.wishes import Wish
 
@@ -107,16 +107,6 @@ def grid(moved: bool) -> Iterator[ScoreWeights]:
     """The weights that are tried."""
     for target, share, of_moved in product(TARGET, OTHERS, MOVED if moved else MOVED[:1]):
         yield ScoreWeights(target, target * share, of_moved)
-
-
-def edits_of(data: EvaluationSet) -> Iterator[tuple[Wish, np.ndarray, np.ndarray]]:
-    """Every edit that some photo answers: the edit, which queries ask, the wanted combinations."""
-    for name in data.schema.types:
-        for class_name in data.schema.of(name):
-            wanted, other = data.wish(name, class_name)
-            numbers = np.flatnonzero(other & np.isin(wanted, data.combinations))
-            if len(numbers):
-                yield Wish(name, class_name), numbers, wanted[numbers]
 
 
 def try_counterfactuals(
