@@ -382,7 +382,6 @@ def defaults() -> Config:
         ({"embedder.loss": "hinge"}, ["embedder.loss is 'hinge'", "triplet, softmax"]),
         ({"embedder.self_training": -1.0}, ["embedder.self_training is -1.0"]),
         # a pair that contradicts itself: both are named
-        ({"embedder.self_training": 1.0}, ["embedder.self_training", "embedder.loss", "triplet"]),
         (
             {"backbone.weights": "imagenet-package", "backbone.model": "resnet50"},
             ["backbone.weights", "backbone.model", "resnet50"],
@@ -401,6 +400,15 @@ def test_a_value_that_cannot_work_is_refused_before_anything_runs(
     with pytest.raises(ConfigError) as error:
         check(config)
     assert all(word in str(error.value) for word in named)
+
+
+def test_self_training_needs_a_method_that_can_use_it() -> None:
+    given = ["embedder.self_training=0.5"]
+    found = load_config(given)  # the default run has FLAM+
+    assert method_config(found, "flam_plus").embedder.self_training == 0.5
+    load_config([*given, "methods=[]", "embedder=flam_plus"])
+    with pytest.raises(ConfigError, match=r"self_training is 0\.5, but nothing .*loss=softmax"):
+        load_config([*given, "methods=[cls_concat]"])
 
 
 def test_loading_checks_the_values() -> None:

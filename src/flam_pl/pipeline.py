@@ -264,7 +264,8 @@ def train_embedders(
     }
     embedders = Embedders(catalog.schema, **architecture)
     embedders.fit(data.features.rows(rows), data.labels(rows))
-    bank = run.data.bank(settings.bank) if settings.self_training else None
+    taught = settings.self_training and settings.loss == "softmax"
+    bank = run.data.bank(settings.bank) if taught else None
     complete = calibration(data, embedders)
     record = train_stage(
         "embedder",

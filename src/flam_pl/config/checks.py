@@ -5,7 +5,7 @@ from __future__ import annotations
 from operator import attrgetter
 
 from flam_pl.config.figures import check_figures
-from flam_pl.config.methods import METHODS
+from flam_pl.config.methods import METHODS, OWN_EMBEDDERS
 from flam_pl.config.pooling import combined_descriptors, require_whitening
 from flam_pl.config.results import check_results
 from flam_pl.config.root import Config
@@ -154,10 +154,11 @@ def _check_numbers(config: Config) -> None:
 
 def _check_pairs(config: Config) -> None:
     backbone, embedder = config.backbone, config.embedder
-    if embedder.self_training and embedder.loss != "softmax":
+    softmax = embedder.loss == "softmax" or {*config.methods} & {*OWN_EMBEDDERS}
+    if embedder.self_training and not softmax:
         raise ConfigError(
-            f"embedder.self_training is {embedder.self_training} and embedder.loss "
-            f"{embedder.loss!r}; self-training needs the probabilities of embedder.loss=softmax"
+            f"embedder.self_training is {embedder.self_training}, but nothing is trained that can "
+            "use it: it needs the probabilities of embedder.loss=softmax. Add methods=[flam_plus]."
         )
     require_whitening(backbone.pooling, backbone.whitening)
     combined = combined_descriptors(backbone.pooling, backbone.feature_dim)

@@ -94,7 +94,8 @@ class EmbedderConfig:
     """Gaussian noise on the training features, in units of their root mean square."""
     self_training: float = 0.0
     """Weight of the cross-entropy to what all members together see in photos whose labels are not
-    read, from a third of the training on; softmax only. 0: the paper's, labels alone."""
+    read, from a third of the training on; the triplets know nothing of it. 0: labels alone. It pays
+    where few of many photos are labelled (docs/discussion.md)."""
     bank: int = 8192
     """Training photos, drawn once, that the self-training sees; fewer where there are fewer."""
     lr: float = 1e-3
