@@ -28,7 +28,14 @@ from flam_pl.nets.concat import ConcatClassifiers
 from flam_pl.trained import Trained
 from tiny_run import settings
 
-GIVEN = ("methods=[flam_plus,adde_m,tirg]", "manipulator.bank=200")
+GIVEN = (
+    "methods=[flam_plus,adde_m,tirg]",
+    "manipulator.bank=200",
+    "scoring.others=0.2",
+    "scoring.moved=0.5",
+    "evaluation.examples=0",
+    "evaluation.pairs=20",
+)
 OWN = ("arithmetic", "cls_concat", "emb_concat", "flam_s_adv", "adde_m", "flam")
 """Methods with classifiers of their own beside those of FLAM+."""
 

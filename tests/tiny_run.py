@@ -41,7 +41,10 @@ QUICKER = (
     "manipulator.max_epochs=1",
     "manipulator.steps_per_epoch=5",
     "manipulator.discriminator_hidden=32",
+    "scoring.others=0.2",
+    "scoring.moved=0.5",
     "evaluation.examples=0",
+    "evaluation.pairs=20",
     "logger.wandb=off",
 )
 """For a command that trains and measures many methods."""
