@@ -94,7 +94,7 @@ class EmbedderConfig:
     """Gaussian noise on the training features, in units of their root mean square."""
     self_training: float = 0.0
     """Weight of the cross-entropy to what all members together see in photos whose labels are not
-    read, from a third of the training on; the triplets know nothing of it. 0: labels alone. It pays
+    read, from a third of the training on; ``loss=triplet`` ignores it. 0: labels alone. It pays
     where few of many photos are labelled (docs/discussion.md)."""
     bank: int = 8192
     """Training photos, drawn once, that the self-training sees; fewer where there are fewer."""
@@ -132,8 +132,9 @@ class ManipulatorConfig:
     its cosine alone as the whole score of an edited search does. The other weights may then be 0;
     where (3) and (4) both are, D is not used."""
     moved_weight: float = 0.0
-    """Of the distance of x-tilde to the query moved by the means of its classes, beside the
-    distillation: x-tilde stays near what no class names, so that the same garment is found."""
+    """Weight of the cosine distance between x-tilde and the moved query: the query less the means
+    of its classes plus those of the wanted classes. It keeps x-tilde near the query's own garment.
+    Only beside the distillation."""
     composition_weight: float = 0.0
     """Of the loss of TIRG, a rival of the paper's: x-tilde must lie nearer to a real photo with the
     wanted classes than to those of the other edits of the batch."""

@@ -28,8 +28,8 @@ class ConcatEditor:
             the class mean (Cls-Concat), the dictionary vector (Emb-Concat) or that of the memory
             (ADDE-M).
         classes: stored features ``(B, D)`` -> the class that each type is taken for,
-            ``(B, types)``. With it an edit adds what is asked for to the query's part less what
-            stands for its class there, as ADDE-M does; without it the part is replaced.
+            ``(B, types)``. With it (ADDE-M) an edit subtracts the prototype of the query's class
+            from the query's part and adds what is asked for; without it the part is replaced.
         """
         self.name, self.schema = name, schema
         self.blocks, self.prototypes, self.classes = blocks, prototypes, classes

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -25,3 +27,17 @@ def likeliest_temperature(logits: Tensor, labels: Tensor) -> Tensor:
     tried = torch.logspace(-2, 1.5, 176, device=logits.device)
     losses = [F.cross_entropy(logits / temperature, labels) for temperature in tried]
     return tried[torch.stack(losses).argmin()]
+
+
+@torch.no_grad()
+def set_temperatures(types: Iterable[tuple[Tensor, Tensor]], labels: Tensor) -> None:
+    """Set the temperature of each attribute type, in place.
+
+    Args:
+        types: per type the logits of the photos, ``(N, classes)``, and the temperature, a scalar.
+        labels: ``(N, types)``, -1 where unlabelled; a type without any keeps its temperature.
+    """
+    for t, (logits, temperature) in enumerate(types):
+        known = labels[:, t] >= 0
+        if known.any():
+            temperature.copy_(likeliest_temperature(logits[known], labels[known, t]))

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from flam_pl.attributes import AttributeSchema
-from flam_pl.nets.calibration import likeliest_temperature
+from flam_pl.nets.calibration import set_temperatures
 from flam_pl.nets.working_space import WorkingSpace
 
 
@@ -103,20 +103,14 @@ class ConcatClassifiers(nn.Module):
         """Stored features ``(B, D)`` -> the likeliest class of each type, ``(B, types)``."""
         return torch.stack([logits.argmax(dim=1) for logits in self(features)], dim=1)
 
-    @torch.no_grad()
     def calibrate(self, features: Tensor, labels: Tensor) -> None:
-        """Set the temperature of each type by labelled features that were not trained on
-        (``nets.calibration``).
+        """Set the temperatures by labelled photos that were not trained on (``nets.calibration``).
 
         Args:
-            features: ``(N, D)``.
-            labels: ``(N, types)``, -1 where unlabelled; a type without any keeps its temperature.
+            features: ``(N, D)``; labels: ``(N, types)``, -1 where unlabelled.
         """
-        for t, (logits, classifier) in enumerate(zip(self(features), self.by_type, strict=True)):
-            known = labels[:, t] >= 0
-            if known.any():
-                found = likeliest_temperature(logits[known], labels[known, t])
-                cast(TypeClassifier, classifier).temperature.copy_(found)
+        temperatures = [cast(TypeClassifier, of).temperature for of in self.by_type]
+        set_temperatures(zip(self(features), temperatures, strict=True), labels)
 
     def blocks(self, features: Tensor) -> Tensor:
         """Stored features ``(B, D)`` -> ``(B, types, width)``."""

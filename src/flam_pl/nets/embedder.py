@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from flam_pl.attributes import AttributeSchema
 from flam_pl.losses.softmax import class_log_probabilities
-from flam_pl.nets.calibration import likeliest_temperature
+from flam_pl.nets.calibration import set_temperatures
 from flam_pl.nets.working_space import WorkingSpace
 
 
@@ -173,21 +173,17 @@ class Embedders(nn.Module):
         ``(N, classes)``."""
         return self.probabilities(self(features))
 
-    @torch.no_grad()
     def calibrate(self, features: Tensor, labels: Tensor) -> None:
-        """Set the temperature of each type by labelled features that were not trained on
-        (``nets.calibration``).
+        """Set the temperatures by labelled photos that were not trained on (``nets.calibration``).
 
         Args:
-            features: ``(N, D)``.
-            labels: ``(N, types)``, -1 where unlabelled; a type without any keeps its temperature.
+            features: ``(N, D)``; labels: ``(N, types)``, -1 where unlabelled.
         """
-        embeddings = self(features)
-        for t, name in enumerate(self.schema.types):
-            of, known = self.of(name), labels[:, t] >= 0
-            if known.any():
-                cosines = embeddings[known, t] @ of.dictionary.T
-                of.temperature.copy_(likeliest_temperature(cosines, labels[known, t]))
+        embeddings, embedders = self(features), [self.of(name) for name in self.schema.types]
+        types = [
+            (embeddings[:, t] @ of.dictionary.T, of.temperature) for t, of in enumerate(embedders)
+        ]
+        set_temperatures(types, labels)
 
     def classify(self, embeddings: Tensor) -> Tensor:
         """Pseudo-labels ``(B, types)``: the nearest dictionary vector of each type."""

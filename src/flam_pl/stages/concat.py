@@ -95,4 +95,4 @@ class MemoryStage(ClassifierStage):
         return super().type_loss(t, z, classes) + loss
 
     def measure_prototypes(self) -> None:
-        """They are learned."""
+        """Nothing to measure: the prototypes are parameters."""
