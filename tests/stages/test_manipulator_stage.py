@@ -373,7 +373,7 @@ def test_the_distillation_ranks_the_bank_without_the_query_itself() -> None:
     assert abs(float((counted - loss).detach())) > 1e-3
     # the distance to the moved query, where it has a weight
     module.settings["moved_weight"] = 0.4
-    terms = module.distillation_terms(features, edited, e, wanted, target)
+    terms |= module.moved_terms(features, edited, e, wanted)
     away = 1 - F.cosine_similarity(stored, module.moved(features, e, wanted), dim=1).mean()
     torch.testing.assert_close(terms["g_moved"], 0.4 * away)
     # some of the bank, as long as there are more

@@ -95,6 +95,8 @@ class ManipulatorStage(pl.LightningModule):
             terms_g |= self.distillation_terms(features, edited, e, wanted, target)
         if s["composition_weight"] > 0:
             terms_g |= self.composition_terms(features, edited, wanted)
+        if s["moved_weight"] > 0:
+            terms_g |= self.moved_terms(features, edited, e, wanted)
         self._step(optimizer_g, sum(terms_g.values()))
         self.untoggle_optimizer(optimizer_g)
 
@@ -171,8 +173,7 @@ class ManipulatorStage(pl.LightningModule):
     def distillation_terms(
         self, features: Tensor, edited: Tensor, e: Tensor, wanted: Tensor, target: Tensor
     ) -> dict[str, Tensor]:
-        """Neighbour distillation on a part of the bank drawn for this step, and the distance of
-        x-tilde to the moved query; each with its weight."""
+        """Neighbour distillation on a part of the bank drawn for this step, with its weight."""
         s = self.settings
         assert self.bank is not None and self.bank_tail is not None, "needs a bank of real features"
         with torch.autocast(features.device.type, enabled=False):  # rankings want all their digits
@@ -186,10 +187,17 @@ class ManipulatorStage(pl.LightningModule):
             loss = distillation_loss(
                 searched, bank, scores, itself, s["teacher_temperature"], s["student_temperature"]
             )
-            terms = {"g_distillation": s["distillation_weight"] * loss}
-            if s["moved_weight"] > 0:
-                terms["g_moved"] = s["moved_weight"] * cosine_distance(searched, moved).mean()
-        return terms
+        return {"g_distillation": s["distillation_weight"] * loss}
+
+    def moved_terms(
+        self, features: Tensor, edited: Tensor, e: Tensor, wanted: Tensor
+    ) -> dict[str, Tensor]:
+        """The cosine distance between x-tilde and the moved query, with its weight."""
+        with torch.autocast(features.device.type, enabled=False):
+            away = cosine_distance(
+                self.embedders.space.inverse(edited), self.moved(features, e, wanted)
+            )
+        return {"g_moved": self.settings["moved_weight"] * away.mean()}
 
     def moved(self, features: Tensor, e: Tensor, wanted: Tensor) -> Tensor:
         """The queries less the means of their classes plus those of the wanted ones, ``(B, D)``."""
