@@ -28,8 +28,8 @@ from IPython.display import display
 
 from flam_pl.attributes import UNLABELLED
 from flam_pl.datasets.inspection import class_counts, describe, pair_counts
-from flam_pl.evaluating import open_folder
-from flam_pl.reports.figures import show_image
+from flam_pl.experiments.evaluate import open_folder
+from flam_pl.reports.pictures import show_image
 
 RUN = os.environ.get("FLAM_PL_RUN", "runs/wardrobe")
 

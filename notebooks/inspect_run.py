@@ -25,12 +25,12 @@ from pathlib import Path
 import pandas as pd
 from IPython.display import Image, Markdown, display
 
-from flam_pl.editing.searches import EvaluationSet
-from flam_pl.evaluating import open_folder
-from flam_pl.galleries.index import GalleryIndex
+from flam_pl.evaluation.searches import EvaluationSet
+from flam_pl.experiments.evaluate import open_folder
+from flam_pl.retrieval.retriever import GalleryIndex
 from flam_pl.reports import tables
 from flam_pl.reports.failures import worst_first
-from flam_pl.reports.figures import choose_examples, draw_searches
+from flam_pl.reports.pictures import choose_examples, draw_searches
 
 RUN = os.environ.get("FLAM_PL_RUN", "runs/wardrobe")
 
@@ -59,9 +59,7 @@ for title, explanation, table in tables.sections(metrics):
 # %%
 by_type = pd.DataFrame(
     {
-        tables.called(method): {
-            group: of["T@20"]["value"] for group, of in groups.items()
-        }
+        tables.called(method): {group: of["T@20"]["value"] for group, of in groups.items()}
         for method, groups in metrics["fam"].items()
     }
 )

@@ -29,9 +29,9 @@ import torch
 
 from flam_pl.datasets.inspection import edits_cannot_be_evaluated
 from flam_pl.errors import FlamError
-from flam_pl.evaluating import open_folder
-from flam_pl.paper_figures import spaces
-from flam_pl.paper_figures.making import evaluation_set
+from flam_pl.experiments.evaluate import open_folder
+from flam_pl.reports.paper import spaces
+from flam_pl.experiments.paper_figures import evaluation_set
 
 RUN = os.environ.get("FLAM_PL_RUN", "runs/wardrobe")
 IMAGES, EDITED = 800, 100

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from attribute_world import SCHEMA
-from flam_pl.editing.wishes import Wish
+from flam_pl.editing.edits import Wish
 
 
 class Moved:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from attribute_world import SCHEMA, World
-from flam_pl.nets.embedder import Embedders
+from flam_pl.models.attribute_embedder import Embedders
 
 
 class Posterior(Embedders):

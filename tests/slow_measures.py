@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from flam_pl.editing.searches import EvaluationSet
-from flam_pl.editing.wishes import Wish
+from flam_pl.editing.edits import Wish
+from flam_pl.evaluation.searches import EvaluationSet
 
 
 def every_edit(data: EvaluationSet) -> Iterator[tuple[int, int, int, int]]:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from attribute_world import SCHEMA
-from flam_pl.editing.searches import EvaluationSet
+from flam_pl.evaluation.searches import EvaluationSet
 from made_editors import Moved
 
 TRAITS = {"sleeve": 3, "brand": 4}

@@ -39,8 +39,8 @@ def verify_data(overrides: Sequence[str]) -> None:
 
 def train_backbone(overrides: Sequence[str]) -> None:
     """Stage 1 only: learn the image features and cache them."""
-    from flam_pl import pipeline
     from flam_pl.config.loading import load_config
+    from flam_pl.experiments import pipeline
 
     run, net = pipeline.open_run(load_config(overrides))
     record = pipeline.train_backbone(run, net)
@@ -52,9 +52,9 @@ def train_backbone(overrides: Sequence[str]) -> None:
 def train_flam(overrides: Sequence[str]) -> None:
     """Every stage, the evaluation and the report."""
     from flam_pl.config.loading import load_config
-    from flam_pl.evaluating import measure
-    from flam_pl.methods import train_methods
-    from flam_pl.pipeline import train
+    from flam_pl.experiments.evaluate import measure
+    from flam_pl.experiments.methods import train_methods
+    from flam_pl.experiments.pipeline import train
 
     run = train(load_config(overrides))
     train_methods(run)
@@ -63,16 +63,16 @@ def train_flam(overrides: Sequence[str]) -> None:
 
 def evaluate(overrides: Sequence[str]) -> None:
     """Measure a trained run again, or on other photos: run=... data.root=... report=name."""
-    from flam_pl import evaluating
     from flam_pl.config.loading import load_run_config
+    from flam_pl.experiments.evaluate import evaluate as evaluate_run
 
-    show(evaluating.evaluate(*load_run_config(overrides)))
+    show(evaluate_run(*load_run_config(overrides)))
 
 
 def search(overrides: Sequence[str]) -> None:
     """Search a run's images with a photo: run=... image=photo.jpg wishes=[color=red] k=10."""
     from flam_pl.config.loading import load_run_config
-    from flam_pl.searching import answer
+    from flam_pl.experiments.search import answer
 
     print(answer(*load_run_config(overrides)))
 
@@ -80,7 +80,7 @@ def search(overrides: Sequence[str]) -> None:
 def report(overrides: Sequence[str]) -> None:
     """Write a report's tables and page again from its metrics.json."""
     from flam_pl.config.loading import load_run_config
-    from flam_pl.evaluating import report_folder
+    from flam_pl.experiments.evaluate import report_folder
     from flam_pl.reports.report import rewrite
 
     config, _ = load_run_config(overrides)
@@ -90,7 +90,7 @@ def report(overrides: Sequence[str]) -> None:
 def tables(overrides: Sequence[str]) -> None:
     """The paper's Tables 1 to 5 with one's own figures, training what is missing."""
     from flam_pl.config.loading import load_config
-    from flam_pl.reproduction import make_tables
+    from flam_pl.experiments.paper import make_tables
 
     written = make_tables(load_config(overrides))
     if written is not None:
@@ -100,7 +100,7 @@ def tables(overrides: Sequence[str]) -> None:
 def figures(overrides: Sequence[str]) -> None:
     """The paper's Figures 2 and 3, convergence and label shares, training what is missing."""
     from flam_pl.config.loading import load_config
-    from flam_pl.paper_figures.making import make_figures
+    from flam_pl.experiments.paper_figures import make_figures
 
     for picture in make_figures(load_config(overrides)):
         print(picture)
@@ -109,7 +109,7 @@ def figures(overrides: Sequence[str]) -> None:
 def results(overrides: Sequence[str]) -> None:
     """Every method with several seeds and label shares; results.page=[...]: one page of runs."""
     from flam_pl.config.loading import load_config
-    from flam_pl.results import make_results
+    from flam_pl.experiments.sweeps import make_results
 
     written = make_results(load_config(overrides))
     if written is not None:
@@ -124,8 +124,8 @@ def show(written: Report | None) -> None:
 
 def bench(overrides: Sequence[str]) -> None:
     """Compare a training step with a bare PyTorch loop, and extraction with the bare model."""
-    from flam_pl.benchmark import run_benchmarks
     from flam_pl.config.loading import load_config
+    from flam_pl.experiments.benchmark import run_benchmarks
 
     print(run_benchmarks(load_config(overrides)))
 

@@ -14,15 +14,15 @@ from test_in_shop import write as write_in_shop
 from flam_pl.config.loading import load_config
 from flam_pl.config.root import Config
 from flam_pl.data.datamodule import FlamDataModule
-from flam_pl.data.images import Preprocess
 from flam_pl.data.samplers import ItemBatchSampler
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.inspection import check_usable, describe
 from flam_pl.datasets.sources import open_catalog
 from flam_pl.datasets.unlabelled import find_images, with_unlabelled
 from flam_pl.errors import FlamError
-from flam_pl.pipeline import usable
-from flam_pl.stages.backbone import most_photographed
+from flam_pl.experiments.pipeline import usable
+from flam_pl.images import Preprocess
+from flam_pl.training.backbone_module import most_photographed
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import torch
 from flam_pl.attributes import AttributeSchema, SchemaError
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.editing.applicability import Applicability
-from flam_pl.editing.wishes import Wish
+from flam_pl.editing.edits import Wish
 
 SCHEMA = AttributeSchema(
     {

@@ -7,8 +7,8 @@ from torch.nn import functional as F
 
 from attribute_world import SCHEMA, make_world
 from flam_pl.editing.concat import ConcatEditor
-from flam_pl.editing.wishes import Wish
-from flam_pl.nets.concat import ConcatClassifiers
+from flam_pl.editing.edits import Wish
+from flam_pl.models.concat import ConcatClassifiers
 
 
 def test_an_edit_replaces_one_block_by_the_prototype_and_keeps_the_others() -> None:

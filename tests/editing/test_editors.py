@@ -10,10 +10,10 @@ from attribute_world import SCHEMA, World, make_world
 from flam_pl.attributes import SchemaError
 from flam_pl.editing.baselines import Arithmetic, NoEdit, Slerp, turned
 from flam_pl.editing.editor import Editor
-from flam_pl.editing.flam import Flam
-from flam_pl.editing.wishes import Wish
-from flam_pl.nets.embedder import Embedders
-from flam_pl.nets.manipulator import Manipulator
+from flam_pl.editing.edits import Wish
+from flam_pl.editing.generator import Flam
+from flam_pl.models.attribute_embedder import Embedders
+from flam_pl.models.manipulator import Manipulator
 
 
 def embedders_of(world: World, working_dim: int | None = None) -> Embedders:

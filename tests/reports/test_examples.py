@@ -8,10 +8,10 @@ import torch
 
 from attribute_world import SCHEMA, make_world
 from flam_pl.editing.baselines import NoEdit
-from flam_pl.editing.searches import EvaluationSet
-from flam_pl.galleries.index import GalleryIndex
+from flam_pl.evaluation.searches import EvaluationSet
 from flam_pl.reports.failures import worst_first
-from flam_pl.reports.figures import Search, choose_examples
+from flam_pl.reports.pictures import Search, choose_examples
+from flam_pl.retrieval.retriever import GalleryIndex
 
 
 def labelled_set(rows: int = 80) -> EvaluationSet:

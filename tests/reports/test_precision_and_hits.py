@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 
-from flam_pl.paper_figures import label_share
+from flam_pl.experiments import label_shares
 from flam_pl.reports.precision_and_hits import COLORS, draw
 
 METHODS = {"flam": 0.6, "flam_plus": 0.8, "flam_plus+posteriors": 0.9, "mine": 0.5}
@@ -67,5 +67,5 @@ def test_a_method_and_its_scored_row_have_one_color_and_two_strokes() -> None:
 
 
 def test_every_method_of_the_label_shares_has_a_color_of_its_own() -> None:
-    assert {*label_share.METHODS} <= {*COLORS}
+    assert {*label_shares.METHODS} <= {*COLORS}
     assert len({*COLORS.values()}) == len(COLORS)

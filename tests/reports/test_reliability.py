@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from flam_pl.editing.outcomes import Outcomes
-from flam_pl.editing.sureness import Platt, Sureness
+from flam_pl.evaluation.outcomes import Outcomes
 from flam_pl.reports import tables
 from flam_pl.reports.reliability import (
     BINS,
@@ -18,6 +17,7 @@ from flam_pl.reports.reliability import (
     measure_probabilities,
     measure_sureness,
 )
+from flam_pl.retrieval.confidence import Platt, Sureness
 
 INVENTED = {
     "dataset": "invented",

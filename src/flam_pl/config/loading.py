@@ -15,12 +15,12 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from flam_pl.atomic_io import write_text
 from flam_pl.config.checks import check
 from flam_pl.config.methods import OVERRIDES
 from flam_pl.config.overrides import with_quoted_texts
 from flam_pl.config.root import SCHEMAS, Config, to_plain
 from flam_pl.errors import ConfigError
-from flam_pl.files import write_text
 
 WRITTEN = "overrides.json"
 """The command-line settings that a run was trained with."""

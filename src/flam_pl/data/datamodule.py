@@ -21,11 +21,11 @@ from flam_pl.config.root import Config
 from flam_pl.config.stages import BackboneConfig
 from flam_pl.data.feature_batches import FeatureBatches, WholeBatch
 from flam_pl.data.feature_store import FeatureStore, Manifest, ShardWriter, publish
-from flam_pl.data.first_process import by_first_process
-from flam_pl.data.images import ImageDataset, Preprocess, training_transform
 from flam_pl.data.samplers import ItemBatchSampler
 from flam_pl.datasets.catalog import Catalog
+from flam_pl.distributed import by_first_process
 from flam_pl.errors import FlamError
+from flam_pl.images import ImageDataset, Preprocess, training_transform
 
 Source = Literal["images", "labelled", "unlabelled"]
 """What a stage trains on: images of items; features with their labels; features alone."""

@@ -19,8 +19,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from flam_pl.atomic_io import replace_folder
 from flam_pl.errors import FlamError
-from flam_pl.files import replace_folder
 
 FORMAT = 2
 

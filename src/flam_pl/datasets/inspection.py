@@ -14,9 +14,9 @@ from tabulate import tabulate
 from tqdm import tqdm
 
 from flam_pl.attributes import UNLABELLED
-from flam_pl.data.images import UnreadableImage, read_image
 from flam_pl.datasets.catalog import DOMAINS, SPLITS, Catalog, Dropped
 from flam_pl.errors import FlamError
+from flam_pl.images import UnreadableImage, read_image
 
 SHOWN = 3
 """How many cases of each reason are named; the rest is counted."""

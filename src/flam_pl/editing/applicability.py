@@ -10,7 +10,7 @@ from torch import Tensor
 
 from flam_pl.attributes import UNLABELLED, AttributeSchema
 from flam_pl.datasets.catalog import Catalog
-from flam_pl.editing.wishes import Wish
+from flam_pl.editing.edits import Wish
 
 ENOUGH = 30
 """Training images of a class that must be there to judge by: where a fair share is labelled, that

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from flam_pl.editing.wishes import Wish, asked_shares, in_order
-from flam_pl.nets.embedder import Embedders
+from flam_pl.editing.edits import Wish, asked_shares, in_order
+from flam_pl.models.attribute_embedder import Embedders
 
 
 class NoEdit:

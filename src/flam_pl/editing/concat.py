@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from torch import Tensor
 
 from flam_pl.attributes import AttributeSchema
-from flam_pl.editing.wishes import Wish, asked_vector, blend, in_order
+from flam_pl.editing.edits import Wish, asked_vector, blend, in_order
 
 
 class ConcatEditor:

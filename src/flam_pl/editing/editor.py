@@ -7,7 +7,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from flam_pl.editing.wishes import Wish
+from flam_pl.editing.edits import Wish
 
 
 class Editor(Protocol):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from flam_pl.editing.searches import EvaluationSet
-from flam_pl.galleries.index import GalleryIndex
-from flam_pl.reports.figures import Example, Search
+from flam_pl.evaluation.searches import EvaluationSet
+from flam_pl.reports.pictures import Example, Search
+from flam_pl.retrieval.retriever import GalleryIndex
 
 
 def worst_first(

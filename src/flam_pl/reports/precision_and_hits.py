@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from flam_pl.editing.strength import K
+from flam_pl.evaluation.strength import K
 from flam_pl.reports.tables import called
 
 COLORS = {

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torchmetrics.functional.classification import binary_auroc, binary_calibration_error
 
-from flam_pl.editing.outcomes import KINDS, Outcomes
-from flam_pl.editing.sureness import Sureness
-from flam_pl.reports.figures import save
+from flam_pl.evaluation.outcomes import KINDS, Outcomes
+from flam_pl.metrics.bootstrap import Figure, bootstrap
+from flam_pl.reports.pictures import save
 from flam_pl.reports.tables import SURENESS
-from flam_pl.retrieval.intervals import Figure, bootstrap
+from flam_pl.retrieval.confidence import Sureness
 
 BINS = 15
 """Of equal width, from 0 to 1; of the diagram and of the expected calibration error."""

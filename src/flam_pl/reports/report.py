@@ -13,17 +13,17 @@ from typing import Any
 import jinja2
 import numpy as np
 
+from flam_pl.atomic_io import replace_folder
 from flam_pl.datasets.catalog import Catalog
-from flam_pl.editing.searches import EvaluationSet
-from flam_pl.editing.vectors import SearchVectors
 from flam_pl.errors import FlamError
-from flam_pl.files import replace_folder
-from flam_pl.galleries.index import GalleryIndex
+from flam_pl.evaluation.searches import EvaluationSet
 from flam_pl.reports import candidates, tables
-from flam_pl.reports.figures import choose_examples, draw_curves, draw_methods, draw_searches, save
+from flam_pl.reports.pictures import choose_examples, draw_curves, draw_methods, draw_searches, save
 from flam_pl.reports.precision_and_hits import draw as draw_precision_and_hits
 from flam_pl.reports.reliability import draw_reliability
-from flam_pl.stages.handoff import STAGES
+from flam_pl.retrieval.retriever import GalleryIndex
+from flam_pl.retrieval.vectors import SearchVectors
+from flam_pl.training.records import STAGES
 
 COMPARED = ("no_edit", "arithmetic", "cls_concat", "emb_concat", "flam")
 """Methods whose searches stand below each other in a picture, where the run has them."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from flam_pl.reports.paper_tables import Metrics
+from flam_pl.reports.paper.tables import Metrics
 from flam_pl.reports.precision_and_hits import FOUND, RIGHT
 from flam_pl.reports.tables import SURENESS, TITLES, called
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from tabulate import tabulate
 
-from flam_pl.editing.known_labels import NEAREST
-from flam_pl.editing.strength import QUERIES
+from flam_pl.evaluation.oracle import NEAREST
+from flam_pl.evaluation.strength import QUERIES
 from flam_pl.reports.results_figures import BRIEF, CUTOFFS
 from flam_pl.reports.table_formats import Part
 from flam_pl.reports.tables import TITLES, called

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flam_pl.reports.paper_tables import Metrics, describe_backbone, how_edits
+from flam_pl.reports.paper.tables import Metrics, describe_backbone, how_edits
 from flam_pl.reports.results_figures import (
     BRIEF,
     Figures,

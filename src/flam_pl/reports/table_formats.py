@@ -12,7 +12,7 @@ import numpy as np
 from scipy.stats import t
 from tabulate import LATEX_ESCAPE_RULES, tabulate
 
-from flam_pl.files import write_text
+from flam_pl.atomic_io import write_text
 from flam_pl.reports.tables import interval, short
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from tabulate import tabulate
 
-from flam_pl.editing.kept import MEAN
-from flam_pl.editing.known_labels import NEAREST
-from flam_pl.editing.scoring import FILTER
+from flam_pl.evaluation.oracle import NEAREST
+from flam_pl.evaluation.preservation import MEAN
+from flam_pl.retrieval.scoring import FILTER
 
 TITLES = {
     "no_edit": "no edit",

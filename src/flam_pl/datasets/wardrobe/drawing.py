@@ -20,10 +20,10 @@ import cv2
 import pandas as pd
 from tqdm import tqdm
 
+from flam_pl.atomic_io import only_writer, replace_folder, restore_folder
 from flam_pl.config.data import WardrobeSettings
 from flam_pl.datasets.wardrobe.rows import COLUMNS, SPLITS, Item, Row, draw_item, items_of
 from flam_pl.errors import FlamError
-from flam_pl.files import only_writer, replace_folder, restore_folder
 
 CATALOG = "catalog.csv"
 SETTINGS = "settings.json"

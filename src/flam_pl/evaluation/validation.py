@@ -1,0 +1,64 @@
+"""What is measured and chosen on the validation split, never on evaluation images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytorch_lightning as pl
+from torch import nn
+
+from flam_pl.data.datamodule import FlamDataModule
+from flam_pl.editing.baselines import NoEdit
+from flam_pl.editing.editor import Editor
+from flam_pl.evaluation.hits import evaluate_edits
+from flam_pl.evaluation.searches import EvaluationSet
+from flam_pl.models.attribute_embedder import Embedders
+from flam_pl.models.concat import ConcatClassifiers
+
+MONITOR = "T@10"
+"""The manipulator's epoch that is kept is the one best in this on the validation split."""
+
+
+def calibration(
+    data: FlamDataModule, net: Embedders | ConcatClassifiers
+) -> Callable[[pl.Trainer], None] | None:
+    """Sets the temperatures of trained classifiers on the validation labels; None without labels.
+
+    Args:
+        data: that serves labelled features.
+    """
+    rows = data.feature_rows[1]
+    if not len(rows):
+        return None
+
+    def calibrate(trainer: pl.Trainer) -> None:
+        device = net.space.mean.device
+        features, labels = data.features.rows(rows), data.labels(rows)
+        net.eval().calibrate(features.to(device), labels.to(device))
+
+    return calibrate
+
+
+def held_out_set(data: FlamDataModule) -> EvaluationSet:
+    """The validation images that carry all labels."""
+    return EvaluationSet.of(data.catalog, data.features, data.feature_rows[1])
+
+
+def validation_figures(
+    data: FlamDataModule, editor: Editor, net: nn.Module
+) -> Callable[[], dict[str, float]]:
+    """T@k on the validation split, beside what the plain search reaches there.
+
+    A generator that does nothing equals the plain search to three digits: seeing the two side by
+    side is what tells it from a good one.
+    """
+    held_out = held_out_set(data)
+    ks = sorted({*data.config.evaluation.ks, int(MONITOR.removeprefix("T@"))})
+    plain = evaluate_edits(NoEdit(), held_out, ks).shares()
+
+    def figures() -> dict[str, float]:
+        device = next(net.parameters()).device
+        edited = evaluate_edits(editor, held_out.to(device), ks).shares()
+        return edited | {f"no_edit/{name}": value for name, value in plain.items()}
+
+    return figures

@@ -1,0 +1,223 @@
+"""Measures a trained run, on its own evaluation images or on another catalogue, and reports."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+from omegaconf import OmegaConf
+
+from flam_pl.config.data import WardrobeData
+from flam_pl.config.loading import load_run_config
+from flam_pl.config.root import Config, to_plain
+from flam_pl.data.datamodule import FlamDataModule
+from flam_pl.datasets.catalog import Catalog
+from flam_pl.datasets.inspection import check_usable, edits_cannot_be_evaluated
+from flam_pl.datasets.sources import open_catalog
+from flam_pl.datasets.traits import trait_codes
+from flam_pl.errors import ConfigError
+from flam_pl.evaluation.searches import EvaluationSet
+from flam_pl.experiments.compute_metrics import NO_EDITS, measure_edits, measure_instances
+from flam_pl.experiments.pipeline import Run, extract, usable
+from flam_pl.experiments.trained import Trained
+from flam_pl.reports.report import METRICS, Report
+from flam_pl.reports.wandb_report import log_report
+from flam_pl.training.records import inputs_hash, versions
+from flam_pl.training.stage import evaluation_device, is_first_process, say
+
+
+def evaluate(config: Config, own: bool) -> Report | None:
+    """Evaluate a finished run again, or on a data set other than the one it was trained on.
+
+    With ``report=<name>`` the data set is another catalogue: all of its images that carry all
+    labels are queries and gallery, and the run's own report is not touched.
+
+    Args:
+        own: whether ``config.data`` is what the run was trained on.
+
+    Raises:
+        FlamError: as ``reopen``.
+    """
+    return measure(*reopen(config, own))
+
+
+def open_folder(folder: Path) -> tuple[Run, Trained]:
+    """A finished run with its own data, from its folder alone: ``runs/wardrobe``.
+
+    Raises:
+        FlamError: as ``reopen``, or there is no run.
+    """
+    config, own = load_run_config([f"run={folder.name}", f"runs_dir={folder.parent}"])
+    return reopen(config, own)
+
+
+def reopen(config: Config, own: bool) -> tuple[Run, Trained]:
+    """A finished run with its catalog, its features and its networks.
+
+    Args:
+        own: whether ``config.data`` is what the run was trained on.
+
+    Raises:
+        FlamError: the run is not finished, or other data is given without ``report=``.
+    """
+    trained = Trained.open(config.folder)
+    if not own and config.report is None:
+        raise ConfigError(
+            f"the run {config.folder} was trained on other data than {config.data.root}. Evaluate "
+            "it there with report=<name>, which leaves the run's own report as it is."
+        )
+    if not own and isinstance(config.data, WardrobeData):
+        require_other_place(config)
+    catalog = open_catalog(config.data, None if own else trained.schema)
+    catalog = usable(catalog, config)
+    trained.schema.require_same(catalog.schema, "the data set")
+    if own and trained.records["embedder"].data != catalog.label_fingerprint():
+        raise ConfigError(
+            f"{config.data.root} has changed since the run {config.folder} was trained: its split "
+            "would be drawn anew, and training images could become queries. Train again, or give "
+            "the changed data as a place of its own with report=<name>."
+        )
+    check_usable(catalog, training=False)
+    if not own:
+        say_overlap(config, catalog)
+    run = Run(config, catalog, FlamDataModule(catalog, config, trained.preprocess))
+    suffix = "" if own else f"-{config.report}"
+    extract(run, trained.records["backbone"], config.folder / f"features{suffix}")
+    return run, trained
+
+
+def measured(run: Run) -> Report | None:
+    """The run's report, measured anew only where something that it was measured from has changed.
+
+    Returns:
+        As ``measure``.
+    """
+    if not is_first_process():
+        return None
+    trained = Trained.open(run.folder, run.backbone_folder)
+    folder = report_folder(run.config)
+    report = Report.open(folder) if (folder / METRICS).is_file() else None
+    if (
+        report
+        and not run.config.retrain
+        and NO_EDITS.keys() <= report.metrics.keys()  # not by a version that measured less
+        and report.metrics.get("inputs") == measured_from(run, trained)
+    ):
+        say(f"evaluation: up to date, nothing to measure ({folder})")
+        return report
+    return measure(run, trained)
+
+
+def measure(run: Run, trained: Trained | None = None) -> Report | None:
+    """Every figure of the run's evaluation split, written as the report that it belongs to.
+
+    Returns:
+        The report; None in the further processes of a DDP run, whose work is done.
+    """
+    if not is_first_process():
+        return None
+    config, catalog = run.config, run.catalog
+    trained = trained or Trained.open(run.folder, run.backbone_folder)
+    settings = config.evaluation
+    started = time.monotonic()
+    device = evaluation_device(config)
+    trained.to(device)
+    without_edits = edits_cannot_be_evaluated(catalog)
+    if without_edits:
+        say(f"{catalog.name}: {without_edits}. Only the instance search is measured.")
+    rows = catalog.rows(split="evaluation", dense=True)
+    data = EvaluationSet.of(catalog, run.data.features, rows).to(device)
+    photos = EvaluationSet.of_photos(catalog, run.data.features, "evaluation").to(device)
+    fir, unfindable, dimensions = measure_instances(run, trained, device)
+    manipulator = trained.records["manipulator"].metrics
+    metrics = {
+        "dataset": catalog.name,
+        "notes": [*catalog.notes, *([without_edits] if without_edits else [])],
+        "fir": fir["no_edit"],
+        "fir_by_method": fir,
+        "best": trained.best.name,
+        "scoring": asdict(trained.scoring),
+        **({**NO_EDITS} if without_edits else measure_edits(trained, data, photos, settings)),
+        "dimensions": dimensions,
+        "queries": {
+            "edited": len(data.queries),
+            "gallery": len(rows),
+            "instance": next(iter(fir["no_edit"].values()))["n"] if fir["no_edit"] else 0,
+            "instance_without_match": unfindable,
+            "instance_on_distorted_views": bool((catalog.table["view"] > 0).any()),
+        },
+        "training": {
+            "cosine_recovered": manipulator.get("val/cosine_recovered"),
+            "cosine_edited": manipulator.get("val/cosine_edited"),
+            **{
+                f"{stage}/{name}": value if value == value else None  # JSON knows no nan
+                for stage, record in trained.records.items()
+                for name, value in record.metrics.items()
+            },
+        },
+        "seconds": {n: r.seconds for n, r in trained.records.items()}
+        | run.seconds
+        | {"evaluation": round(time.monotonic() - started, 1)},
+        "peak_memory_mb": peak_memory_mb(),
+        "config": to_plain(config),
+        "versions": versions(),
+        "inputs": measured_from(run, trained),
+    }
+    report = Report(folder=report_folder(config), run=config.folder, metrics=metrics)
+    report.write(catalog, rows, data, trained.rows(), settings.examples)
+    log_report(config, report, trained.records)
+    return report
+
+
+def measured_from(run: Run, trained: Trained) -> str:
+    """SHA-256 over what the figures depend on: equal inputs need no second evaluation."""
+    return inputs_hash(
+        checkpoints={name: record.checkpoint for name, record in trained.records.items()},
+        scoring=asdict(trained.scoring),
+        features=run.data.features.content,
+        labels=run.catalog.label_fingerprint(),
+        traits={name: codes.tolist() for name, codes in trait_codes(run.catalog).items()},
+        gallery=run.catalog.gallery,
+        evaluation=to_plain(run.config.evaluation),
+        **({"sureness": asdict(trained.sureness)} if trained.sureness else {}),
+    )
+
+
+def report_folder(config: Config) -> Path:
+    return config.folder / (f"report-{config.report}" if config.report else "report")
+
+
+def say_overlap(config: Config, catalog: Catalog) -> None:
+    """Say how many of another catalogue's images the run was trained on: they flatter it."""
+    saved = OmegaConf.load(config.folder / "config.yaml").data
+    root = Path(saved.root).expanduser()
+    root = Path(saved.get("images") or (root if root.is_dir() else root.parent)).expanduser()
+    split = pd.read_csv(config.folder / "split.csv", dtype=str)
+    seen = {(root / path).resolve() for path in split.loc[split["split"] == "train", "path"]}
+    count = sum(path.resolve() in seen for path in catalog.paths)
+    if count:
+        say(f"{count} of these {len(catalog)} images were trained on: the figures flatter the run")
+
+
+def require_other_place(config: Config) -> None:
+    """Another wardrobe must not be drawn over the one that the run was trained on.
+
+    Raises:
+        ConfigError: the same ``data.root``.
+    """
+    own = OmegaConf.load(config.folder / "config.yaml").data.root
+    if own and config.data.root and Path(own).resolve() == Path(config.data.root).resolve():
+        raise ConfigError(
+            f"data.root={own} holds the wardrobe that the run was trained on, and other settings "
+            "would be drawn over it; give another data.root"
+        )
+
+
+def peak_memory_mb() -> int:
+    """Most memory this process ever held, in MB; loading workers, 0.8 GB each, come on top."""
+    unit = 1024 if sys.platform != "darwin" else 1024 * 1024  # kB on Linux, bytes on macOS
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit)

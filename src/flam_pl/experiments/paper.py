@@ -1,0 +1,159 @@
+"""Fills the paper's tables: trains what is missing, measures what is not measured, writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from flam_pl.config.loading import load_config
+from flam_pl.config.methods import IN_TABLE_3, METHODS
+from flam_pl.config.root import Config
+from flam_pl.datasets.catalog import Catalog
+from flam_pl.datasets.inspection import class_counts
+from flam_pl.datasets.sources import open_catalog
+from flam_pl.experiments.evaluate import measured
+from flam_pl.experiments.methods import train_methods
+from flam_pl.experiments.pipeline import Run, has_items_to_learn, train, train_beside
+from flam_pl.reports.paper.tables import Measured
+from flam_pl.training.stage import is_first_process, say
+
+CUTOFFS = (1, 5, 20, 50, 100)
+"""Those of the paper's tables."""
+
+CONCAT = ("cls_concat", "emb_concat")
+NEEDED: dict[int, tuple[str, ...]] = {3: IN_TABLE_3, 4: CONCAT, 5: CONCAT[:1]}
+"""Table -> what must be trained for it beside FLAM; Table 1 needs no training at all."""
+
+
+def make_tables(config: Config) -> str | None:
+    """Write ``runs/<run>/tables/table<N>.{md,tex,json}`` for every N of ``tables.which``.
+
+    What is trained and measured already, with the same settings on the same data, is used as it is.
+
+    Returns:
+        The tables in Markdown; None in the further processes of a DDP run.
+
+    Raises:
+        ConfigError: a backbone that ``conf/backbone/`` does not have, before anything is trained.
+    """
+    settings = config.tables
+    needed = {name for number in settings.which for name in NEEDED.get(number, ())}
+    cutoffs = sorted({*config.evaluation.ks, *CUTOFFS})
+    config = replace(
+        config,
+        methods=[name for name in METHODS if name in {*config.methods, *needed}],
+        evaluation=replace(config.evaluation, ks=cutoffs),
+    )
+    others = backbone_settings(config) if 5 in settings.which else {}
+    if settings.which == [1]:
+        catalog = open_catalog(config.data)
+        filled = Measured(catalog.name, frequent_classes(catalog), note=settings.note)
+    else:
+        run = train(config)
+        train_methods(run)
+        # Table 2 is of stage 1 alone
+        seeds = further_seeds(config.seed, config.tables.seeds) if needed else []
+        by_seed = [run, *(with_seed(run, seed) for seed in seeds)]
+        by_backbone = {
+            name: train(of_backbone, run.catalog)
+            for name, of_backbone in others.items()
+            if trainable(run, of_backbone)
+        }
+        if not is_first_process():
+            return None
+        filled = fill(by_seed, by_backbone)
+    tables = [filled.table(number) for number in settings.which]
+    folder = config.folder / "tables"
+    for table in tables:
+        table.write(folder)
+    say(f"tables: {folder}")
+    return "\n".join(table.markdown() for table in tables)
+
+
+def further_seeds(own: int, seeds: Sequence[int]) -> list[int]:
+    """Those beside the run's own, each once."""
+    return [seed for seed in dict.fromkeys(seeds) if seed != own]
+
+
+def with_seed(run: Run, seed: int) -> Run:
+    """The whole run by another seed; a backbone that is not trained stays the run's own."""
+    config, place = replace(run.config, seed=seed), f"seeds/{seed}"
+    if config.backbone.max_epochs:
+        other = train(replace(config, run=f"{run.config.name}/{place}"), run.catalog)
+    else:
+        other = train_beside(run, place, config)
+    train_methods(other)
+    return other
+
+
+def backbone_settings(config: Config) -> dict[str, Config]:
+    """Choice of ``conf/backbone/`` -> settings of its run.
+
+    A choice that is the run's own backbone is left out: it needs no second run. None is trained for
+    longer than the run's own, if that is trained: they are to be compared.
+    """
+    kept = [o for o in config.overrides if not o.startswith(("backbone=", "backbone.", "run="))]
+    most = config.backbone.max_epochs
+    found = {}
+    for name in config.tables.backbones:
+        own = [
+            *kept,
+            f"backbone={name}",
+            f"run={config.name}/backbones/{name}",
+            "methods=[]",
+            f"evaluation.ks={config.evaluation.ks}",
+        ]
+        of_backbone = load_config(own)
+        if of_backbone.backbone == config.backbone:
+            continue
+        if most and of_backbone.backbone.max_epochs > most:
+            own.append(f"backbone.max_epochs={most}")
+            of_backbone = load_config(own)
+        found[name] = of_backbone
+    return found
+
+
+def trainable(run: Run, config: Config) -> bool:
+    """Whether the data set has what this backbone needs; says so where it has not."""
+    if not config.backbone.max_epochs or has_items_to_learn(run):
+        return True
+    say(f"{config.name}: left out, {run.catalog.name} has no photos of two items to train it on")
+    return False
+
+
+def fill(by_seed: Sequence[Run], by_backbone: Mapping[str, Run]) -> Measured:
+    """Measure whatever is not measured yet.
+
+    Args:
+        by_seed: the run, then its further seeds.
+        by_backbone: runs on other backbones.
+    """
+    run = by_seed[0]
+    metrics = [metrics_of(of_seed) for of_seed in by_seed]
+    own_backbone = f"{run.config.backbone.model} (this run)"
+    return Measured(
+        run.catalog.name,
+        frequent_classes(run.catalog),
+        [of_seed.config.seed for of_seed in by_seed],
+        metrics,
+        {own_backbone: metrics[0]} | {name: metrics_of(of) for name, of in by_backbone.items()},
+        run.config.tables.note,
+    )
+
+
+def metrics_of(run: Run) -> Mapping[str, Any]:
+    report = measured(run)
+    assert report is not None  # the first process measures
+    return report.metrics
+
+
+def frequent_classes(catalog: Catalog, most: int = 10) -> dict[str, dict[str, int]]:
+    """Attribute type -> its ``most`` most frequent classes -> number of images, ties by name."""
+    counts = class_counts(catalog, np.arange(len(catalog)))
+    return {
+        name: dict(sorted(of.items(), key=lambda pair: (-pair[1], pair[0]))[:most])
+        for name, of in counts.items()
+    }

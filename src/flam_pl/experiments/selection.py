@@ -1,0 +1,111 @@
+"""Chooses on validation photos what the scoring weighs, and which row of the tables searches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from tqdm import tqdm
+
+from flam_pl.config.methods import OWN_VECTORS
+from flam_pl.config.root import to_plain
+from flam_pl.evaluation.outcomes import Outcomes
+from flam_pl.evaluation.searches import EvaluationSet
+from flam_pl.evaluation.weight_search import Trial, choose, grid, try_weights
+from flam_pl.experiments.pipeline import Run
+from flam_pl.experiments.trained import Trained
+from flam_pl.retrieval.confidence import Sureness
+from flam_pl.retrieval.scoring import FILTER, Scoring, filter_weights
+from flam_pl.retrieval.vectors import Posteriors, ScoreWeights
+from flam_pl.training.records import inputs_hash
+from flam_pl.training.stage import evaluation_device, say
+
+VERSION = 3
+"""Of how it is chosen: another one chooses anew."""
+
+
+def keep_scoring(run: Run) -> Scoring:
+    """Choose, where that is not done yet, and keep it in the run's folder.
+
+    Returns:
+        The choice; nothing but the paper's search where the settings want no posteriors, or where
+        no validation search can be made.
+    """
+    trained = Trained.open(run.folder, run.backbone_folder)
+    key = inputs_hash(
+        version=VERSION,
+        checkpoints=trained.checkpoints,
+        features=run.data.features.content,
+        labels=run.catalog.label_fingerprint(),
+        scoring=to_plain(run.config.scoring),
+    )
+    same = trained.scoring.key == key and not run.config.retrain
+    if same and trained.sureness:
+        return trained.scoring
+    trained.to(evaluation_device(run.config))
+    if not same:
+        trained.scoring = replace(choice(run, trained), checkpoints=trained.checkpoints, key=key)
+        trained.scoring.save(run.folder)
+    keep_sureness(run, trained)
+    return trained.scoring
+
+
+def choice(run: Run, trained: Trained) -> Scoring:
+    """Every row's weights, and the best of the rows that store one vector per photo."""
+    dense, counterfactual = validation_sets(run, trained)
+    if not run.config.scoring.posteriors or len(dense.queries) < 2:
+        return Scoring()
+    unscored = trained.posteriors
+    found: dict[str, Trial] = {}
+    for editor in trained.editors():
+        none = [ScoreWeights()]
+        found[editor.name] = choose(try_weights(editor, unscored, dense, counterfactual, none))
+    rows = trained.scorers()
+    for name, (editor, posteriors) in tqdm(
+        rows.items(),
+        desc="choosing the scoring",
+        leave=False,
+        disable=not run.config.trainer.progress,
+    ):
+        tried = (
+            [filter_weights(len(posteriors.schema.types))]
+            if name == FILTER
+            else weights_of(run, posteriors)
+        )
+        found[name] = choose(try_weights(editor, posteriors, dense, counterfactual, tried))
+    objective = {name: round(trial.objective, 6) for name, trial in found.items()}
+    one_vector = [name for name in found if not name.startswith(OWN_VECTORS)]
+    best = max(one_vector, key=lambda name: objective[name])
+    say(f"scoring: {best} is best on validation ({objective[best]:.3f})")
+    return Scoring({name: found[name].weights for name in rows}, objective, best)
+
+
+def weights_of(run: Run, posteriors: Posteriors) -> list[ScoreWeights]:
+    """What is tried: the grid, with what the settings say in the place of what it tries."""
+    settings = run.config.scoring
+    said: Mapping[str, float | None] = {
+        "target": settings.target,
+        "others": settings.others,
+        "moved": settings.moved,
+    }
+    fixed = {name: value for name, value in said.items() if value is not None}
+    tried = [replace(weights, **fixed) for weights in grid(posteriors.means is not None)]
+    return list(dict.fromkeys(tried))
+
+
+def validation_sets(run: Run, trained: Trained) -> tuple[EvaluationSet, EvaluationSet]:
+    """The validation photos with all labels; and all of them, which are searched for
+    counterfactuals."""
+    catalog, store = run.catalog, run.data.features
+    dense = EvaluationSet.of(catalog, store, catalog.rows(split="val", dense=True))
+    photos = EvaluationSet.of_photos(catalog, store, "val")
+    return dense.to(trained.embedders.device), photos.to(trained.embedders.device)
+
+
+def keep_sureness(run: Run, trained: Trained) -> None:
+    """Keep how the posteriors are set right for the searches of the best row."""
+    if not trained.scoring.weights:
+        return
+    dense, _ = validation_sets(run, trained)
+    outcomes = Outcomes.of(trained.best, trained.posteriors, dense)
+    Sureness.fit(outcomes, trained.scoring.key).save(run.folder)

@@ -1,0 +1,238 @@
+"""Figure 3: maps of the embedding spaces, with features that were edited to one class.
+
+In the space of the edited type they gather at that class; in the others they keep their spread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib import colormaps
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.colors import is_color_like
+from matplotlib.figure import Figure
+from sklearn.manifold import TSNE
+from torch import Tensor
+
+from flam_pl.attributes import AttributeSchema, SchemaError
+from flam_pl.config.figures import FiguresConfig
+from flam_pl.editing.editor import Editor
+from flam_pl.editing.edits import Wish
+from flam_pl.evaluation.searches import EvaluationSet
+from flam_pl.models.attribute_embedder import Embedders
+
+EDITED = "#111111"
+
+
+@dataclass(frozen=True)
+class Spaces:
+    """Embeddings of images and of those of them that were edited, in every space.
+
+    Attributes:
+        labels: of the images, ``(N, types)``.
+        edited: which of them were edited, ``(M,)`` positions among the N.
+        before: embeddings of the images, ``(N, types, k)``.
+        after: of the edited ones, ``(M, types, k)``.
+        wanted: dictionary vectors that those should be at: the wanted class's in the target's
+            space, the image's own class's in the others, ``(M, types, k)``.
+    """
+
+    schema: AttributeSchema
+    target_type: str
+    target_class: str
+    labels: np.ndarray
+    edited: np.ndarray
+    before: Tensor
+    after: Tensor
+    wanted: Tensor
+
+
+@torch.inference_mode()
+def edit_to_one_class(
+    editor: Editor, embedders: Embedders, data: EvaluationSet, settings: FiguresConfig, seed: int
+) -> Spaces:
+    """Embed images drawn at random, and edit some of them to one class of one type.
+
+    Those to be edited are drawn among the ones that have another class.
+
+    Args:
+        editor: of features as they are stored, e.g. FLAM.
+        seed: of the draw.
+
+    Raises:
+        SchemaError: ``figures.target_class`` is no class of the type.
+    """
+    schema = data.schema
+    kind = settings.target_type if settings.target_type in schema.types else schema.types[0]
+    t = schema.types.index(kind)
+    rng = np.random.default_rng(seed)
+    shown = rng.permutation(len(data.labels))[: settings.features]
+    labels = data.labels[shown]
+    c = _wanted_class(settings.target_class, schema, kind, labels[:, t])
+    others = np.flatnonzero(labels[:, t] != c)
+    edited = others[: min(settings.manipulated, len(shown) // 3)]
+    features = data.features[torch.from_numpy(shown)]
+    asked = labels[edited].copy()
+    asked[:, t] = c
+    dictionaries = [embedders.of(name).dictionary for name in schema.types]
+    return Spaces(
+        schema,
+        kind,
+        schema.of(kind)[c],
+        labels,
+        edited,
+        embedders(features),
+        embedders(
+            editor.edit(features[torch.from_numpy(edited)], [Wish(kind, schema.of(kind)[c])])
+        ),
+        torch.stack([d[torch.from_numpy(asked[:, i])] for i, d in enumerate(dictionaries)], dim=1),
+    )
+
+
+def _wanted_class(name: str | None, schema: AttributeSchema, kind: str, labels: np.ndarray) -> int:
+    """The class that is named, else the most frequent one; ties by order of the schema."""
+    if name is None:
+        return int(np.bincount(labels, minlength=len(schema.of(kind))).argmax())
+    try:
+        return schema.index(kind, name)
+    except SchemaError as error:
+        raise SchemaError(f"figures.target_class: {error}") from error
+
+
+def statistics(embeddings: Tensor, wanted: Tensor) -> dict[str, float]:
+    """How far embeddings are from where they should be, and how far apart.
+
+    Args:
+        embeddings: of unit length, ``(M, k)``.
+        wanted: dictionary vector of each, of unit length, ``(M, k)``.
+
+    Returns:
+        ``distance_to_wanted``: mean cosine distance. ``spread``: trace of the covariance, that is
+        the mean squared distance from the mean; 1 is the most that unit vectors can have.
+    """
+    return {
+        "distance_to_wanted": float(1 - (embeddings * wanted).sum(dim=1).mean()),
+        "spread": float(embeddings.var(dim=0, correction=0).sum()),
+    }
+
+
+def numbers(spaces: Spaces) -> dict[str, Any]:
+    """The claim as figures: for each space, the edited images before and after the edit."""
+    before, after = spaces.before[torch.from_numpy(spaces.edited)], spaces.after
+    return {
+        "target_type": spaces.target_type,
+        "target_class": spaces.target_class,
+        "images": len(spaces.labels),
+        "edited": len(spaces.edited),
+        "spaces": {
+            name: {
+                when: statistics(embeddings[:, t], spaces.wanted[:, t])
+                for when, embeddings in (("before", before), ("after", after))
+            }
+            for t, name in enumerate(spaces.schema.types)
+        },
+    }
+
+
+def maps(spaces: Spaces, seed: int) -> dict[str, np.ndarray]:
+    """Attribute type -> map of the images and then of the edited ones, ``(N + M, 2)``."""
+    return {
+        name: place(torch.cat([spaces.before[:, t], spaces.after[:, t]]), seed)
+        for t, name in enumerate(spaces.schema.types)
+    }
+
+
+def place(vectors: Tensor, seed: int) -> np.ndarray:
+    """A map of vectors ``(N, D)`` in the plane by t-SNE, ``(N, 2)``."""
+    perplexity = min(30.0, (len(vectors) - 1) / 3)
+    tsne = TSNE(init="pca", perplexity=perplexity, random_state=seed, n_jobs=1)
+    points: np.ndarray = tsne.fit_transform(vectors.float().numpy())
+    return points
+
+
+def points_of(spaces: Spaces, by_type: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """The maps as JSON takes them: places to two digits, and the class of each image."""
+    return {
+        "maps": {name: np.round(points, 2).tolist() for name, points in by_type.items()},
+        "classes": {
+            name: [spaces.schema.of(name)[c] for c in spaces.labels[:, t]]
+            for t, name in enumerate(spaces.schema.types)
+        },
+        "edited_positions": spaces.edited.tolist(),
+    }
+
+
+def draw(spaces: Spaces, by_type: Mapping[str, np.ndarray]) -> Figure:
+    """A map a space, side by side; a color a class, the edited ones as black crosses.
+
+    t-SNE draws dense places as large as sparse ones: how far a map collapsed is in its title.
+    """
+    types = spaces.schema.types
+    figure, axes = plt.subplots(1, len(types), figsize=(4.3 * len(types), 5.6), squeeze=False)
+    found = numbers(spaces)["spaces"]
+    for t, (axis, name) in enumerate(zip(axes[0], types, strict=True)):
+        draw_map(axis, by_type[name], spaces.labels[:, t], spaces.schema.of(name))
+        before, after = found[name]["before"], found[name]["after"]
+        change = ", ".join(
+            f"{what} {before[key]:.2f} → {after[key]:.2f}"
+            for what, key in (("spread", "spread"), ("distance to wanted", "distance_to_wanted"))
+        )
+        axis.set_title(f"embeddings of {name}\n", fontsize=11)
+        axis.text(0.5, 1.02, change, fontsize=8, ha="center", transform=axis.transAxes)
+    edit = f"edited to {spaces.target_type} {spaces.target_class}"
+    figure.suptitle(
+        f"{len(spaces.labels)} images; crosses: {len(spaces.edited)} of them, {edit}", fontsize=11
+    )
+    figure.tight_layout()
+    return figure
+
+
+def draw_map(axis: Axes, points: np.ndarray, labels: np.ndarray, classes: tuple[str, ...]) -> None:
+    """Dots in the color of their class, and crosses for images that were edited.
+
+    Args:
+        points: of images and then of edited ones, if there are any, ``(N + M, 2)``.
+        labels: of the images, ``(N,)``.
+    """
+    own, edited = points[: len(labels)], points[len(labels) :]
+    for c, (name, color) in enumerate(zip(classes, class_colors(classes), strict=True)):
+        of_class = own[labels == c]
+        axis.scatter(
+            of_class[:, 0],
+            of_class[:, 1],
+            s=11,
+            color=color,
+            edgecolors="#00000055",
+            lw=0.3,
+            label=name,
+        )
+    if len(edited):
+        axis.scatter(
+            edited[:, 0], edited[:, 1], s=9, color=EDITED, marker="x", lw=0.7, label="edited"
+        )
+    axis.set_xticks([])
+    axis.set_yticks([])
+    axis.legend(
+        loc="upper center",
+        bbox_to_anchor=(0.5, -0.02),
+        ncols=3,
+        fontsize=8,
+        frameon=False,
+        markerscale=1.8,
+        handletextpad=0.2,
+        columnspacing=1.0,
+    )
+
+
+def class_colors(classes: tuple[str, ...]) -> list[Any]:
+    """Their own where all classes are colors with a name, else twenty that differ."""
+    names = [name.lower().replace(" ", "").replace("-", "") for name in classes]
+    if all(map(is_color_like, names)):
+        return list(names)
+    wheel = colormaps["tab10" if len(classes) <= 10 else "tab20"]
+    return [wheel(c % wheel.N) for c in range(len(classes))]

@@ -1,0 +1,98 @@
+"""Trains the classifiers of Cls-Concat by cross-entropy on sparse labels, and those of ADDE-M."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
+from torch import Tensor
+from torch.nn import functional as F
+
+from flam_pl.losses.attribute_memory import memory_loss
+from flam_pl.models.concat import ConcatClassifiers, TypeClassifier
+from flam_pl.training.optimizers import adamw_to_zero
+
+
+class ClassifierStage(pl.LightningModule):
+    """Each classifier trains on whatever rows of the batch carry its label."""
+
+    def __init__(
+        self,
+        net: ConcatClassifiers,
+        settings: dict[str, Any],
+        labelled: Callable[[], tuple[Tensor, Tensor]],
+    ) -> None:
+        """Args:
+        settings: noise, lr, weight_decay.
+        labelled: gives the labelled training features ``(N, D)`` and labels ``(N, types)``, whose
+            class means are the prototypes; they are measured anew in each epoch.
+        """
+        super().__init__()
+        self.net, self.settings, self.labelled = net, settings, labelled
+
+    def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
+        features, labels = batch["features"], batch["labels"]
+        z = self.net.space(features)
+        z = z + self.settings["noise"] * torch.randn_like(z)
+        loss = z.new_zeros(())
+        for t in range(labels.shape[1]):
+            known = labels[:, t] >= 0
+            loss = loss + self.type_loss(t, z[known], labels[known, t])
+        self.log("train/classification", loss.detach(), on_step=False, on_epoch=True)
+        return loss
+
+    def type_loss(self, t: int, z: Tensor, classes: Tensor) -> Tensor:
+        """Of one type, on features ``(B, d)`` that carry the label ``(B,)`` -> scalar."""
+        # a sum over nothing is zero, where a mean would be nan
+        total = F.cross_entropy(self.net.by_type[t](z), classes, reduction="sum")
+        return total / max(1, len(classes))
+
+    def on_validation_epoch_start(self) -> None:
+        self.measure_prototypes()  # before the checkpoint of the epoch is written
+
+    def on_train_epoch_end(self) -> None:
+        if not sum(self.trainer.num_val_batches):  # no validation: the checkpoint is written next
+            self.measure_prototypes()
+
+    def measure_prototypes(self) -> None:
+        """The class means under the present weights."""
+        features, labels = self.labelled()
+        self.net.fit_prototypes(features.to(self.device), labels.to(self.device))
+
+    def validation_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
+        labels = batch["labels"]
+        shares = []
+        for t, logits in enumerate(self.net(batch["features"])):
+            known = labels[:, t] >= 0
+            if known.any():
+                right = (logits[known].argmax(dim=1) == labels[known, t]).float().mean()
+                self.log(f"val/{self.net.schema.types[t]}", right)
+                shares.append(right)
+        if shares:
+            self.log("val/accuracy", torch.stack(shares).mean(), prog_bar=True)
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        return adamw_to_zero(self, self.settings)
+
+
+class MemoryStage(ClassifierStage):
+    """ADDE-M (Hou et al., ICCV 2021) on frozen features: the prototypes are a learned memory."""
+
+    def __init__(self, net: ConcatClassifiers, settings: dict[str, Any]) -> None:
+        """Args:
+        settings: those of ClassifierStage, and the margin of the triplets.
+        """
+        super().__init__(net, settings, lambda: (torch.empty(0), torch.empty(0)))
+
+    def type_loss(self, t: int, z: Tensor, classes: Tensor) -> Tensor:
+        classifier = cast(TypeClassifier, self.net.by_type[t])
+        prototypes = self.net.prototypes(self.net.schema.types[t])
+        margin = self.settings["margin"]
+        loss = memory_loss(classifier.block(z), classes, prototypes, margin)
+        return super().type_loss(t, z, classes) + loss
+
+    def measure_prototypes(self) -> None:
+        """Nothing to measure: the prototypes are parameters."""

@@ -1,0 +1,166 @@
+"""Where figures go: CSV always, and Weights & Biases where it can be had without asking.
+
+A run of this project is a group in W&B, and each stage and each evaluation a W&B run in it. All of
+them lie in ``runs/<run>/wandb/``, from where offline ones are synced later:
+``wandb sync runs/<run>/wandb/offline-run-*``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import sys
+import warnings
+from collections.abc import Collection, Sequence
+from dataclasses import asdict
+from pathlib import Path, PurePath
+from typing import Any
+
+from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
+from pytorch_lightning.utilities import rank_zero_only
+
+from flam_pl.config.root import Config, to_plain
+from flam_pl.training.records import CHECKPOINT, STAGES, StageRecord
+
+
+def make_loggers(config: Config, stage: str, folder: Path) -> list[Logger]:
+    """Of one stage: CSV in its folder, and W&B's if there is to be one."""
+    wandb = make_wandb_logger(config, stage, "train")
+    return [CSVLogger(str(folder), name="", version="logs"), *([wandb] if wandb else [])]
+
+
+def make_wandb_logger(config: Config, name: str, job_type: str) -> WandbLogger | None:
+    """A W&B run in the group of ``config``'s run; None where ``wandb_mode`` says so.
+
+    It is opened only when something is logged.
+    """
+    mode = wandb_mode(config.logger.wandb)
+    if mode is None:
+        return None
+    run = PurePath(config.name).parts[0]  # the others of its name are further seeds and the like
+    folder = Path(config.runs_dir) / run
+    folder.mkdir(parents=True, exist_ok=True)
+    return WandbLogger(
+        name=plain(f"{config.name}-{name}"),
+        group=run,
+        job_type=job_type,
+        project=config.logger.project,
+        save_dir=str(folder),
+        config=to_plain(config),
+        mode=mode,  # offline=True would set WANDB_MODE for the whole process
+    )
+
+
+def wandb_of(loggers: Sequence[Logger]) -> WandbLogger | None:
+    """The W&B logger among them."""
+    return next((logger for logger in loggers if isinstance(logger, WandbLogger)), None)
+
+
+@rank_zero_only
+def log_checkpoint(
+    loggers: Sequence[Logger], config: Config, folder: Path, record: StageRecord
+) -> None:
+    """A finished stage's checkpoint as a W&B artifact, and the one that it was trained on.
+
+    Args:
+        folder: of the stage.
+    """
+    logger = wandb_of(loggers)
+    if logger is not None and config.logger.artifacts:
+        artifact = checkpoint_artifact(config.name, folder, record)
+        logger.experiment.log_artifact(artifact)
+        use_checkpoints(logger, config, [record.parent])
+
+
+def use_checkpoints(
+    logger: WandbLogger, config: Config, checkpoints: Collection[str | None]
+) -> None:
+    """Note that the W&B run was made from these checkpoints of the run's stages.
+
+    A checkpoint is named by its content: W&B finds the version that its own stage has logged.
+    ``Run.use_artifact`` does the same, but it refuses to offline (wandb 0.31), and online
+    it waits for the server; what it calls inside is recorded offline too, and synced later.
+
+    Args:
+        checkpoints: SHA-256 of each.
+    """
+    if not config.logger.artifacts:
+        return
+    # a further seed, <run>/seeds/1, is made from the backbone of the run above it
+    for name in (config.name, *map(str, PurePath(config.name).parents[:-1])):
+        for stage in STAGES:
+            folder = Path(config.runs_dir) / name / stage
+            record = StageRecord.load(folder)
+            if record and record.checkpoint in checkpoints:
+                made = checkpoint_artifact(name, folder, record, copied=False)
+                logger.experiment._log_artifact(made, is_user_created=True, use_after_commit=True)
+
+
+def checkpoint_artifact(run: str, folder: Path, record: StageRecord, copied: bool = True) -> Any:
+    """``<run>-<stage>`` of type "model": best.ckpt, with the stage's record as metadata.
+
+    Args:
+        folder: of the stage.
+        copied: W&B keeps a copy until the upload, since a later training replaces the file; there
+            is no need where the checkpoint's own stage has logged it.
+    """
+    from wandb import Artifact
+
+    numbers = {key: value for key, value in record.metrics.items() if value == value}
+    metadata = asdict(record) | {"metrics": numbers}  # JSON knows no nan
+    artifact = Artifact(plain(f"{run}-{record.stage}"), "model", metadata=metadata)
+    file = str((folder / CHECKPOINT).resolve())  # synced from anywhere
+    artifact.add_file(file, name=CHECKPOINT, policy="mutable" if copied else "immutable")
+    return artifact
+
+
+def plain(name: str) -> str:
+    """With a dash for whatever W&B takes in no name of an artifact."""
+    return re.sub(r"[^A-Za-z0-9_.-]", "-", name)
+
+
+def finish(loggers: Sequence[Logger]) -> None:
+    """Each stage is a W&B run of its own: the next one must not write into it."""
+    for logger in loggers:
+        logger.finalize("success")
+    if "wandb" in sys.modules and wandb_of(loggers):
+        sys.modules["wandb"].finish()
+
+
+def wandb_mode(wanted: str) -> str | None:
+    """online, offline or None (no W&B), decided without asking or waiting.
+
+    "auto" is online for somebody who is logged in, offline where the server cannot be reached
+    within three seconds (W&B's own attempt takes two minutes), and nothing for everybody else.
+    """
+    forced = os.environ.get("WANDB_MODE")
+    if wanted == "off" or forced == "disabled":
+        return None
+    if wanted == "offline" or forced == "offline":
+        return "offline"
+    if not logged_in():
+        if wanted == "auto":
+            return None
+        warnings.warn("W&B: not logged in (wandb login), logging offline", stacklevel=2)
+        return "offline"
+    host = os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai").split("//")[-1].split("/")[0]
+    name, _, port = host.partition(":")
+    try:
+        socket.create_connection((name, int(port or 443)), timeout=3).close()
+    except OSError:
+        warnings.warn(f"W&B: {host} cannot be reached, logging offline", stacklevel=2)
+        return "offline"
+    return "online"
+
+
+def logged_in() -> bool:
+    """Whether a W&B key is in the environment or in ~/.netrc."""
+    if os.environ.get("WANDB_API_KEY"):
+        return True
+    try:
+        import netrc
+
+        return netrc.netrc().authenticators("api.wandb.ai") is not None
+    except (OSError, netrc.NetrcParseError):
+        return False

@@ -1,0 +1,168 @@
+"""What a stage leaves for the next: ``best.ckpt`` and ``stage.json``, and whether they fit."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from flam_pl.atomic_io import write_text
+from flam_pl.attributes import AttributeSchema
+from flam_pl.errors import FlamError
+
+CHECKPOINT = "best.ckpt"
+RECORD = "stage.json"
+STAGES = ("backbone", "embedder", "manipulator")
+"""In their order: each is the parent of the next."""
+PACKAGES = ("flam-pl", "torch", "torchvision", "pytorch-lightning", "timm", "numpy")
+
+
+class HandoffError(FlamError):
+    """A trained stage that is missing, damaged, or does not fit what is asked of it."""
+
+
+@dataclass(frozen=True)
+class StageRecord:
+    """Written last, by rank 0: a folder with a record is a finished stage."""
+
+    stage: str
+    inputs: str
+    """SHA-256 over all that the training depended on; equal inputs need no second training."""
+    data: str
+    """Fingerprint of the catalog's labels and split."""
+    parent: str | None
+    """SHA-256 of the parent stage's checkpoint."""
+    checkpoint: str
+    """SHA-256 of this stage's checkpoint."""
+    schema: dict[str, list[str]]
+    settings: dict[str, Any]
+    architecture: dict[str, Any]
+    """What the networks must be built with to take the checkpoint."""
+    seed: int
+    metrics: dict[str, float]
+    seconds: float
+    versions: dict[str, str]
+
+    def save(self, folder: Path) -> None:
+        """Write the record to ``folder``; the last thing that a stage does."""
+        write_text(folder / RECORD, json.dumps(asdict(self), indent=1))
+
+    @classmethod
+    def load(cls, folder: Path) -> StageRecord | None:
+        """The record, or None where the stage was never finished.
+
+        Raises:
+            HandoffError: a record that cannot be read.
+        """
+        path = folder / RECORD
+        if not path.is_file():
+            return None
+        try:
+            return cls(**json.loads(path.read_text()))
+        except (ValueError, TypeError) as error:
+            raise HandoffError(
+                f"{path} cannot be read ({error}). Train the stage again with retrain=true."
+            ) from error
+
+
+def sha256(path: Path) -> str:
+    """Of a file's content."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def inputs_hash(**inputs: Any) -> str:
+    """SHA-256 over plain values, whatever their order of keys."""
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Python and the packages that a result depends on."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def require(folder: Path, stage: str) -> StageRecord:
+    """The record of a finished stage whose checkpoint is the one that it names.
+
+    Raises:
+        HandoffError: the stage is missing, or its checkpoint was changed since.
+    """
+    record = StageRecord.load(folder)
+    checkpoint = folder / CHECKPOINT
+    if record is None or not checkpoint.is_file():
+        missing = RECORD if record is None else CHECKPOINT
+        raise HandoffError(
+            f"the {stage} stage is not trained: {folder / missing} is missing. "
+            "Run make train-flam (with the same run= and data=) first."
+        )
+    found = sha256(checkpoint)
+    if found != record.checkpoint:
+        raise HandoffError(
+            f"{checkpoint} is not the checkpoint that {folder / RECORD} was written for "
+            f"(SHA-256 {found[:12]}..., expected {record.checkpoint[:12]}...). Restore it, or "
+            "train the stage again with retrain=true."
+        )
+    return record
+
+
+def require_child(record: StageRecord, parent: str, schema: AttributeSchema) -> None:
+    """A stage that was trained on this parent and these classes.
+
+    Raises:
+        HandoffError: naming what differs.
+    """
+    if record.parent != parent:
+        raise HandoffError(
+            f"the {record.stage} stage was trained on another parent checkpoint "
+            f"({(record.parent or 'none')[:12]}..., the present one is {parent[:12]}...). "
+            "Train it again: make train-flam."
+        )
+    schema.require_same(
+        AttributeSchema.from_dict(record.schema), f"the trained {record.stage} stage"
+    )
+
+
+def load_into(net: nn.Module, folder: Path, prefix: str) -> None:
+    """Fill ``net`` with the tensors of ``best.ckpt`` whose names start with ``prefix``.
+
+    Raises:
+        HandoffError: the checkpoint cannot be opened or is of another size.
+    """
+    path = folder / CHECKPOINT
+    try:
+        state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)[
+            "state_dict"
+        ]
+    except Exception as error:  # torch raises pickle, zip, key and runtime errors alike
+        raise HandoffError(f"{path} cannot be opened as a checkpoint: {error}") from error
+    own = {n[len(prefix) :]: v for n, v in state.items() if n.startswith(prefix)}
+    for name, tensor in net.state_dict().items():
+        got = tuple(own[name].shape) if name in own else "nothing"
+        if got != tuple(tensor.shape):
+            raise HandoffError(
+                f"{path} does not fit: {name} is {got}, expected {tuple(tensor.shape)}. It was "
+                "trained with other settings; train again, or use the run's own settings."
+            )
+    unknown = sorted(own.keys() - net.state_dict().keys())
+    if unknown:
+        raise HandoffError(
+            f"{path} does not fit: it holds {unknown[0]}, which these settings have no place for. "
+            "It was trained with other settings; train again, or use the run's own settings."
+        )
+    net.load_state_dict(own)

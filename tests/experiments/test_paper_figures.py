@@ -1,0 +1,148 @@
+"""The paper's figures from a tiny wardrobe, in one go: trained once, written, and once only."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from flam_pl.__main__ import main
+from flam_pl.datasets.catalog import Catalog
+from flam_pl.experiments import paper_figures
+from tiny_run import settings
+
+QUICKER = (
+    "methods=[]",  # the figures know what they need
+    "data.train_items=60",
+    "concat.width=24",
+    "concat.max_epochs=1",
+    "embedder.max_epochs=2",
+    "evaluation.examples=0",
+    "evaluation.ks=[1]",  # and which cut-offs
+    "evaluation.resamples=20",
+    "logger.wandb=off",
+    "figures.shares=[0.1,1]",
+    "figures.features=60",
+    "figures.manipulated=15",
+    "figures.examples=2",
+)
+NAMES = ("convergence", "figure2", "figure3", "label_share")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a run with all figures; tests must not change what is trained there."""
+    folder = tmp_path_factory.mktemp("figures")
+    assert main(["figures", *settings(folder, QUICKER)]) == 0
+    return folder / "runs" / "wardrobe"
+
+
+def numbers(run: Path, name: str) -> dict:
+    return json.loads((run / "figures" / f"{name}.json").read_text())
+
+
+def test_every_figure_is_a_picture_and_its_numbers(run: Path) -> None:
+    written = sorted(path.name for path in (run / "figures").iterdir())
+    assert written == [f"{name}.{form}" for name in NAMES for form in ("json", "png")]
+    for name in NAMES:
+        assert (run / "figures" / f"{name}.png").stat().st_size > 5000
+
+
+def test_figure_2_marks_exactly_the_wanted_combinations(run: Path) -> None:
+    searches = numbers(run, "figure2")["searches"]
+    assert [s["target_type"] for s in searches] == ["shape"] * 2 + ["color"] * 2 + ["pattern"] * 2
+    for search in searches:
+        wanted = {**search["labels"], search["target_type"]: search["target_class"]}
+        assert search["labels"] != wanted
+        assert len(search["results"]) == 3
+        for result in search["results"]:
+            assert result["image"] != search["query"]
+            assert result["hit"] == (result["labels"] == wanted)
+
+
+def test_figure_3_has_a_point_an_image_and_one_an_edit(run: Path) -> None:
+    found = numbers(run, "figure3")
+    assert (found["images"], found["edited"], found["target_type"]) == (60, 15, "color")
+    for name in ("shape", "color", "pattern"):
+        assert np.shape(found["maps"][name]) == (75, 2)
+        assert len(found["classes"][name]) == 60
+        assert set(found["spaces"][name]) == {"before", "after"}
+
+
+def test_convergence_is_that_of_the_log_of_stage_3(run: Path) -> None:
+    log = pd.read_csv(run / "manipulator" / "logs" / "metrics.csv")
+    epochs = numbers(run, "convergence")["epochs"]
+    assert [epoch["epoch"] for epoch in epochs] == [1, 2]
+    for epoch in epochs:
+        of_epoch = log[(log["epoch"] == epoch["epoch"] - 1) & log["val/T@10"].notna()].iloc[0]
+        for name in ("T@10", "T@50", "cosine_recovered"):
+            assert epoch[name] == of_epoch[f"val/{name}"]
+
+
+def test_label_shares_are_runs_of_their_own_on_the_same_features(run: Path) -> None:
+    found = numbers(run, "label_share")
+    share = run / "shares" / "10"
+    assert found["shares"] == [0.1, 1.0]
+    few, all_of_them = found["labels"]
+    for name in ("shape", "color", "pattern"):
+        assert 0 < few[name] < 0.3 * all_of_them[name]
+    assert not (share / "backbone").exists() and not (share / "features").exists()
+    for number, folder in enumerate((share, run)):
+        fam = json.loads((folder / "report" / "metrics.json").read_text())["fam"]
+        for method in ("no_edit", "arithmetic", "flam", "cls_concat", "emb_concat"):
+            for k in ("T@10", "T@50"):
+                assert found["methods"][method][k][number] == fam[method]["all"][k]
+    plain = found["methods"]["no_edit"]["T@50"]
+    assert plain[0] == plain[1]  # no label is read
+    assert found["methods"]["arithmetic"]["T@50"][0] != found["methods"]["arithmetic"]["T@50"][1]
+
+
+def test_a_second_call_trains_extracts_and_measures_nothing(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = [*run.rglob("best.ckpt"), *run.rglob("features.npy"), *run.rglob("metrics.json")]
+    before = {path: path.stat().st_mtime_ns for path in kept}
+    figures = {path: path.read_text() for path in (run / "figures").glob("*.json")}
+    assert main(["figures", *settings(run.parents[1], QUICKER)]) == 0
+    said = capsys.readouterr().out
+    assert "training for" not in said and "extracted" not in said
+    assert said.count("nothing to train") == 3 + 2 + 2 + 2  # own stages, share's, concats of both
+    assert said.count("nothing to measure") == 2
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert {path: path.read_text() for path in figures} == figures
+    assert f"{run}/figures/figure3.png" in said
+
+
+def test_only_what_is_asked_for_is_drawn(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+    monkeypatch.setattr(paper_figures, "write", lambda picture, *_: written.append(picture.name))
+    monkeypatch.setattr(
+        paper_figures.label_share, "train_shares", lambda run: pytest.fail("not asked")
+    )
+    given = [*settings(run.parents[1], QUICKER), "figures.which=[2,convergence]"]
+    assert main(["figures", *given]) == 0
+    assert written == ["figure2.png", "convergence.png"]
+
+
+def test_too_few_images_have_no_map(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(paper_figures, "write", lambda *_: pytest.fail("nothing to draw"))
+    given = [*settings(run.parents[1], QUICKER), "figures.which=[3]", "figures.features=3"]
+    assert main(["figures", *given]) == 0
+    assert "figure 3: left out, 3 images leave 1" in capsys.readouterr().out
+
+
+def test_a_gallery_without_labelled_images_has_no_figures(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def without(catalog: Catalog) -> str:
+        return "no image has all labels"
+
+    monkeypatch.setattr(paper_figures, "edits_cannot_be_evaluated", without)
+    monkeypatch.setattr(paper_figures, "write", lambda *_: pytest.fail("nothing to draw"))
+    assert main(["figures", *settings(run.parents[1], QUICKER), "figures.which=[2,3]"]) == 0
+    assert "There are no edits to draw" in capsys.readouterr().out

@@ -1,0 +1,231 @@
+"""The search command and its class on the tiny run."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from flam_pl.__main__ import main
+from flam_pl.config.loading import load_run_config
+from flam_pl.editing.applicability import Applicability, Refusal
+from flam_pl.editing.edits import Wish, WishError
+from flam_pl.experiments.search import Found, Search, file_name
+from flam_pl.images import UnreadableImage
+from flam_pl.reports.tables import called
+from flam_pl.retrieval.inner_product import FLOOR
+
+
+@pytest.fixture(scope="module")
+def search(trained: Path) -> Search:
+    return Search.open(*load_run_config([f"runs_dir={trained}/runs"]))
+
+
+def evaluation_image(search: Search, number: int = 0) -> str:
+    """Path of one of the images that are searched, as the catalog has it."""
+    return str(search.catalog.table["path"].iloc[search.rows[number]])
+
+
+def found(answer: Found | Refusal) -> Found:
+    assert isinstance(answer, Found), answer
+    return answer
+
+
+def slow_scores(search: Search, row: int, wishes: list[Wish]) -> list[float]:
+    """Of every photo: the cosine to the edited query and, for each type, the log-probabilities of
+    the classes that are wanted, or of those that the query has."""
+    weights, posteriors = search.trained.scoring.weights[search.vectors.name], search.posteriors
+    gallery = search.run.data.features.rows(search.rows)
+    asked = {wish.attribute_type: wish for wish in wishes}
+    own, seen = posteriors.read(gallery[[row]]), posteriors.read(gallery)
+    editor = search.vectors.editor
+    edited = editor.edit(gallery[[row]], wishes)
+    scores = F.cosine_similarity(editor.represent(gallery), edited)
+    moved = gallery[[row]].clone()
+    for t, name in enumerate(search.catalog.schema.types):
+        wanted, weight = own[t][0], weights.others
+        if name in asked:
+            wanted = torch.zeros_like(own[t][0])
+            wanted[search.catalog.schema.index(name, str(asked[name].wanted))] = 1
+            weight = weights.target
+            moved = moved + (wanted - own[t][0]) @ posteriors.means()[t]
+        scores = scores + weight * (wanted * seen[t].clamp_min(FLOOR).log()).sum(dim=1)
+    likeness = F.cosine_similarity(editor.represent(gallery), editor.represent(moved))
+    return (scores + weights.moved * likeness).tolist()
+
+
+def test_results_are_those_with_the_best_score_of_the_row_that_is_best_on_validation(
+    search: Search,
+) -> None:
+    image, wishes = evaluation_image(search, 3), [Wish("color", "red"), Wish("pattern", "dots")]
+    answer = found(search.find(image, wishes, 8))
+    assert search.vectors.name == search.trained.scoring.best and search.vectors.posteriors
+    assert (search.catalog.table["split"].iloc[search.rows] == "evaluation").all()
+    with torch.inference_mode():
+        scores = slow_scores(search, 3, wishes)
+    order = sorted((n for n in range(len(scores)) if n != 3), key=lambda n: -scores[n])[:8]
+    assert [r.row for r in answer.results] == search.rows[order].tolist()
+    for result, n in zip(answer.results, order, strict=True):
+        assert result.score == pytest.approx(scores[n], abs=1e-4)
+        row = search.catalog.table.iloc[result.row]
+        assert result.item == row["item"] and result.path == search.catalog.root / row["path"]
+        assert result.labels == {name: row[name] for name in search.catalog.schema.types}
+    plain = found(search.find(image, [], 8))
+    assert plain.remarks == () and [r.row for r in plain.results] != [r.row for r in answer.results]
+
+
+def test_a_search_without_a_wish_is_by_the_stored_features_alone(search: Search) -> None:
+    image = evaluation_image(search, 3)
+    gallery = search.run.data.features.rows(search.rows)
+    cosines = F.cosine_similarity(gallery, gallery[3])
+    order = [n for n in cosines.argsort(descending=True).tolist() if n != 3][:8]
+    for wishes in ([], [Wish("color", "red", 0.0)]):
+        plain = found(search.find(image, wishes, 8))
+        assert [r.row for r in plain.results] == search.rows[order].tolist()
+        for result, n in zip(plain.results, order, strict=True):
+            assert result.score == pytest.approx(float(cosines[n]), abs=1e-5)
+            assert result.attribute is None and result.combination is None
+        assert plain.sure is None
+
+
+def test_a_search_with_a_wish_says_how_sure_it_is(search: Search) -> None:
+    answer = found(search.find(evaluation_image(search, 3), [Wish("color", "red")], 8))
+    assert answer.sure is not None and "red" in answer.sure and "% sure" in answer.sure
+    for result in answer.results:
+        assert result.attribute is not None and result.combination is not None
+        assert 0 < result.attribute < 1 and 0 < result.combination < 1
+
+
+def test_a_photo_of_one_s_own_is_seen_as_the_catalog_s_images_were(
+    search: Search, tmp_path: Path
+) -> None:
+    image = evaluation_image(search, 5)
+    copy = tmp_path / "a photo.jpg"
+    shutil.copy(search.path(image), copy)
+    assert search.row(image) == search.row(str(search.path(image))) == search.rows[5]
+    assert search.row(str(copy)) is None and search.path(str(copy)) == copy
+    stored = search.run.data.features.rows(search.rows[[5]])[0]
+    assert torch.equal(search.feature(image), stored)
+    # the same pixels, but for the half precision of the store
+    assert F.cosine_similarity(search.feature(str(copy)), stored, dim=0) > 0.999
+    # an image of the catalog does not find itself, another file of it does
+    by_file = found(search.find(str(copy), [], 3)).results
+    assert by_file[0].row == search.rows[5] and by_file[0].score == pytest.approx(1, abs=1e-3)
+    by_path = found(search.find(image, [], 3)).results
+    assert [r.row for r in by_path[:2]] == [r.row for r in by_file[1:]]
+    by_feature = found(search.find(stored, [], 3)).results
+    assert [r.row for r in by_feature] == [r.row for r in by_file]
+    everything = found(search.find(image, [], 10**6)).results
+    assert len(everything) == len(search.rows) - 1
+
+
+def test_an_example_is_named_as_an_image_is(search: Search) -> None:
+    example = evaluation_image(search, 7)
+    (wish,) = search.parse([f"color=@{example}:0.5"])
+    assert isinstance(wish.wanted, torch.Tensor) and wish.strength == 0.5
+    assert torch.equal(wish.wanted, search.feature(example))
+    assert len(found(search.find(evaluation_image(search), [wish], 4)).results) == 4
+    with pytest.raises(UnreadableImage, match="nowhere.jpg"):
+        search.parse(["color=@nowhere.jpg"])
+    with pytest.raises(WishError, match="did you mean 'color'"):
+        search.parse(["colr=red"])
+
+
+def test_what_the_training_labels_rule_out_is_refused(
+    search: Search, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image, wish = evaluation_image(search), Wish("pattern", "dots")
+    assert isinstance(search.find(image, [wish], 3), Found)  # every type is labelled everywhere
+    counted = Applicability.of(search.catalog)
+    t = search.catalog.schema.types.index("pattern")
+    with torch.inference_mode():
+        query = search.feature(image)[None]
+        likely = int(search.posteriors.read(query)[0][0].argmax())
+    images, labelled = (
+        [counts.copy() for counts in of] for of in (counted.images, counted.labelled)
+    )
+    images[0][likely], labelled[0][likely, t] = 214, 0
+    monkeypatch.setattr(search, "applicability", replace(counted, images=images, labelled=labelled))
+    monkeypatch.setattr("flam_pl.editing.applicability.SURE", 0.0)  # a tiny run is sure of nothing
+    shape = search.catalog.schema.of("shape")[likely]
+    answer = search.find(image, [wish], 3)
+    assert isinstance(answer, Refusal)
+    assert answer.reason.startswith(
+        f"pattern does not apply to {shape}: of 214 training images of {shape} none is labelled"
+    )
+    assert isinstance(search.find(image, [Wish("color", "red")], 3), Found)
+
+
+def test_the_command_prints_a_table_and_draws_the_results(
+    trained: Path, search: Search, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    # tests must not change the run: its pictures go to a copy's folder
+    runs = tmp_path / "runs"
+    shutil.copytree(trained / "runs", runs)
+    image = evaluation_image(search, 2)
+    asked = ["search", f"runs_dir={runs}", f"image={image}", "k=7"]
+    assert main([*asked, "wishes=[color=red:0.5, shape=t-shirt+dress]"]) == 0
+    said = capsys.readouterr().out
+    wishes = [Wish("color", "red", 0.5), Wish("shape", {"t-shirt": 1, "dress": 1})]
+    expected = found(search.find(image, wishes, 7))
+    lines = said.splitlines()
+    head = next(n for n, line in enumerate(lines) if line.split()[:1] == ["score"])
+    assert lines[head].split() == ["score", "sure", "path", "item", *search.catalog.schema.types]
+    assert expected.sure in lines and f"by {called(search.vectors.name)}" in lines
+    for rank, (line, result) in enumerate(
+        zip(lines[head + 2 : head + 9], expected.results, strict=True), start=1
+    ):
+        assert result.combination is not None
+        assert line.split()[:6] == [
+            str(rank),
+            f"{result.score:.3f}",
+            f"{100 * result.combination:.0f}",
+            "%",
+            str(result.path),
+            str(result.item),
+        ]
+        assert all(label in line for label in result.labels.values())
+    assert all(remark in said for remark in expected.remarks)
+    picture = Path(lines[-1].removeprefix("picture: "))
+    assert picture.parent == runs / "wardrobe" / "searches"
+    assert picture.stat().st_size > 5000
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (["wishes=[color=red]"], "image=photo.jpg"),
+        (["image=nowhere.jpg"], "nowhere.jpg: cannot be opened"),
+        (["image={here}", "wishes=[colour=red]"], "did you mean 'color'"),
+        (["image={here}", "wishes=[color=red, color=blue]"], "two wishes for color"),
+        (["image={here}", "wishes=[color=red:2]"], "strength 2"),
+        (["image={here}", "k=0"], "k is 0"),
+    ],
+)
+def test_what_cannot_be_searched_for_gets_one_clear_message(
+    asked: list[str],
+    said: str,
+    trained: Path,
+    search: Search,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    given = [setting.format(here=evaluation_image(search)) for setting in asked]
+    assert main(["search", f"runs_dir={trained}/runs", *given]) == 1
+    errors = capsys.readouterr().err
+    assert said in errors and errors.count("error:") == 1 and "Traceback" not in errors
+
+
+def test_a_picture_s_name_is_one_that_every_disk_takes() -> None:
+    assert file_name("/a b/my photo.jpg", "color=@c/d.jpg:0.5") == "my_photo_color_c_d.jpg_0.5"
+    assert file_name("x.png", "") == "x"
+    assert len(file_name("x" * 300, "")) <= 120
+
+
+def test_only_photos_are_searched_among(search: Search) -> None:
+    assert len(np.unique(search.rows)) == len(search.rows) == len(search.index)
+    assert (search.catalog.table["view"].iloc[search.rows] == 0).all()
