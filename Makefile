@@ -43,7 +43,7 @@ train-flam: $(ENV) ## every stage, evaluation and report, e.g. ARGS="data=fashio
 evaluate: $(ENV) ## evaluate a trained run, also on other photos: ARGS="run=... data.root=... report=other"
 	$(RUN) evaluate $(ARGS)
 
-search: $(ENV) ## search a run's images: ARGS="run=wardrobe image=photo.jpg wishes=[color=red] k=10"
+search: $(ENV) ## search a run's images: ARGS="run=wardrobe image=photo.jpg edits=[color=red] k=10"
 	$(RUN) search $(ARGS)
 
 report: $(ENV) ## write the report of a run again from its metrics

@@ -92,7 +92,7 @@ for picture in sorted((report / "figures").glob("edits-*.png")):
 # %% [markdown]
 # ## Failures
 #
-# Fifty wishes of each type, drawn at random among those that the gallery can answer, sorted by
+# Fifty edits of each type, drawn at random among those that the gallery can answer, sorted by
 # how bad they are: by the rank of the first image with exactly the wanted combination.
 
 # %%

@@ -8,22 +8,22 @@ import torch
 from torch import Tensor
 
 from attribute_world import SCHEMA
-from flam_pl.editing.edits import Wish
+from flam_pl.editing.edits import Edit
 
 
 class Moved:
-    """Each wish moves the feature, by ``moved`` and as far as its strength says."""
+    """Each edit moves the feature, by ``moved`` and as far as its strength says."""
 
     name = "moved"
 
     def represent(self, features: Tensor) -> Tensor:
         return features
 
-    def edit(self, features: Tensor, wishes: Sequence[Wish]) -> Tensor:
-        for wish in wishes:
-            assert isinstance(wish.wanted, str)
-            moved = self.moved(features, wish.attribute_type, wish.wanted)
-            features = moved if wish.strength == 1 else torch.lerp(features, moved, wish.strength)
+    def edit(self, features: Tensor, edits: Sequence[Edit]) -> Tensor:
+        for edit in edits:
+            assert isinstance(edit.wanted, str)
+            moved = self.moved(features, edit.attribute_type, edit.wanted)
+            features = moved if edit.strength == 1 else torch.lerp(features, moved, edit.strength)
         return features
 
     def moved(self, features: Tensor, target_type: str, target_class: str) -> Tensor:

@@ -1,4 +1,4 @@
-"""Embedders whose probabilities are exactly right, for worlds whose making is known."""
+"""AttributeEmbedders whose probabilities are exactly right, for worlds whose making is known."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from attribute_world import SCHEMA, World
-from flam_pl.models.attribute_embedder import Embedders
+from flam_pl.models.attribute_embedder import AttributeEmbedders
 
 
-class Posterior(Embedders):
+class Posterior(AttributeEmbedders):
     """Bayes' rule in ``attribute_world``: every combination as likely as any other, its features
     around the sum of its classes' directions with a known noise."""
 

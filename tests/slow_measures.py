@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from flam_pl.editing.edits import Wish
+from flam_pl.editing.edits import Edit
 from flam_pl.evaluation.searches import EvaluationSet
 
 
@@ -23,10 +23,10 @@ def every_edit(data: EvaluationSet) -> Iterator[tuple[int, int, int, int]]:
                     yield number, row, t, c
 
 
-def wish_of(data: EvaluationSet, t: int, c: int, strength: float = 1.0) -> Wish:
+def wish_of(data: EvaluationSet, t: int, c: int, strength: float = 1.0) -> Edit:
     """For class ``c`` of type ``t``."""
     name = data.schema.types[t]
-    return Wish(name, data.schema.of(name)[c], strength)
+    return Edit(name, data.schema.of(name)[c], strength)
 
 
 def gain_of(data: EvaluationSet, result: int, row: int, t: int, c: int) -> float:

@@ -121,12 +121,12 @@ def test_a_text_setting_is_what_was_written(name: str) -> None:
     ],
 )
 def test_texts_in_a_list_are_what_was_written(given: str, texts: list[str]) -> None:
-    assert load_config([f"wishes={given}"]).wishes == texts
+    assert load_config([f"edits={given}"]).edits == texts
 
 
 def test_a_text_that_is_no_list_is_refused_where_a_list_belongs() -> None:
-    with pytest.raises(ConfigError, match="wishes"):
-        load_config(["wishes=color=red"])
+    with pytest.raises(ConfigError, match="edits"):
+        load_config(["edits=color=red"])
 
 
 def test_a_text_setting_can_name_another() -> None:

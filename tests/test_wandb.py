@@ -52,10 +52,10 @@ def test_each_validation_shows_the_same_searches(runs: dict[str, OfflineRun]) ->
     validations = sum("val/searches/path" in step for step in run.history)
     assert validations == sum("val/T@10" in step for step in run.history) == 3  # 2 epochs, the best
     shown, files = table(run, "val/searches")
-    assert shown["columns"] == ["query", "wish", "hit", "1", "2", "3", "4", "5"]
+    assert shown["columns"] == ["query", "edit", "hit", "1", "2", "3", "4", "5"]
     assert 3 <= len(shown["data"]) <= 9  # 3 of each type that the few images have answers for
-    for query, wish, hit, *results in shown["data"]:
-        assert "→" in wish and "\n" not in wish
+    for query, edit, hit, *results in shown["data"]:
+        assert "→" in edit and "\n" not in edit
         assert isinstance(hit, bool)
         paths = [files[image["path"]] for image in (query, *results)]
         assert query["path"] not in {image["path"] for image in results}

@@ -70,7 +70,7 @@ def evaluate(overrides: Sequence[str]) -> None:
 
 
 def search(overrides: Sequence[str]) -> None:
-    """Search a run's images with a photo: run=... image=photo.jpg wishes=[color=red] k=10."""
+    """Search a run's images with a photo: run=... image=photo.jpg edits=[color=red] k=10."""
     from flam_pl.config.loading import load_run_config
     from flam_pl.experiments.search import answer
 

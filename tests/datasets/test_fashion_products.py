@@ -10,7 +10,7 @@ import pytest
 from flam_pl.attributes import AttributeSchema
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.fashion_products import TYPES, pattern_of, read_fashion_products
-from flam_pl.datasets.traits import trait_codes
+from flam_pl.datasets.traits import extra_attribute_codes
 from flam_pl.errors import FlamError
 
 HEADER = (
@@ -79,7 +79,7 @@ def test_every_trap_however_the_lines_end(tmp_path: Path, newline: str, start: s
     assert kept.loc["1", "name"] == "Arrow Men Solid, Slim, Blue Shirt"
     assert kept.loc["2", "name"] == 'Arrow Men Striped, "Slim" Blue Shirt'
     assert kept["usage"].tolist().count("NA") == 1
-    codes = trait_codes(mini)
+    codes = extra_attribute_codes(mini)
     assert list(codes) == ["gender", "season", "usage", "brand"]
     assert (codes["usage"] == -1).tolist() == (mini.table["usage"] == "NA").tolist()
     assert kept["shape"].isna().tolist() == [False] * 3 + [True] + [False] * 3

@@ -10,7 +10,7 @@ import pytest
 
 from flam_pl.attributes import AttributeSchema
 from flam_pl.datasets.catalog import Catalog, CatalogError
-from flam_pl.datasets.traits import trait_codes
+from flam_pl.datasets.traits import extra_attribute_codes
 
 SCHEMA = AttributeSchema({"color": ("red", "blue")})
 
@@ -25,14 +25,14 @@ def catalog(
 
 
 def test_equal_words_have_equal_codes_and_nothing_known_has_none() -> None:
-    codes = trait_codes(catalog(["v", "boat", " v ", None, "", "NA", "boat", "V"]))["x"]
+    codes = extra_attribute_codes(catalog(["v", "boat", " v ", None, "", "NA", "boat", "V"]))["x"]
     assert codes[0] == codes[2] and codes[1] == codes[6]
     assert len({codes[0], codes[1], codes[7]}) == 3 and codes.min() == -1
     assert (codes == -1).tolist() == [False, False, False, True, True, True, False, False]
 
 
 def test_few_numbers_are_words() -> None:
-    codes = trait_codes(catalog([2011, 2012, 2011, 2018]))["x"]
+    codes = extra_attribute_codes(catalog([2011, 2012, 2011, 2018]))["x"]
     assert codes[0] == codes[2] and len(set(codes.tolist())) == 3
 
 
@@ -44,23 +44,23 @@ def test_many_numbers_agree_by_thirds_of_the_training_images(kind: type) -> None
     held_out: list[object] = [-50, 99, 101, 150, 199, 201, 9999]
     values = [None if v is None else kind(v) for v in [*train, *held_out, None]]
     split = ["train"] * 300 + ["evaluation"] * 8
-    codes = trait_codes(catalog(values, split))["x"]
+    codes = extra_attribute_codes(catalog(values, split))["x"]
     assert codes[300:].tolist() == [0, 0, 1, 1, 1, 2, 2, -1]
     assert np.bincount(codes[:300]).tolist() == [100, 100, 100]
 
 
 def test_without_training_images_the_thirds_are_the_catalogue_s_own() -> None:
-    codes = trait_codes(catalog([i / 10 for i in range(30)], ["evaluation"] * 30))["x"]
+    codes = extra_attribute_codes(catalog([i / 10 for i in range(30)], ["evaluation"] * 30))["x"]
     assert np.bincount(codes).tolist() == [10, 10, 10]
 
 
 def test_one_word_among_numbers_makes_all_of_them_words() -> None:
-    codes = trait_codes(catalog([*map(str, range(20)), "L", "7"]))["x"]
+    codes = extra_attribute_codes(catalog([*map(str, range(20)), "L", "7"]))["x"]
     assert len(set(codes.tolist())) == 21 and codes[7] == codes[21]
 
 
 def test_a_column_of_nothing_has_no_values() -> None:
-    assert trait_codes(catalog([None, None]))["x"].tolist() == [-1, -1]
+    assert extra_attribute_codes(catalog([None, None]))["x"].tolist() == [-1, -1]
 
 
 def test_a_trait_is_an_extra_and_stays_one() -> None:
@@ -68,4 +68,4 @@ def test_a_trait_is_an_extra_and_stays_one() -> None:
         catalog(["a", "b"], traits=("color",))
     whole = catalog(["a", "b", "c"])
     assert whole.select([2, 0]).traits == whole.without({1: "broken"}).traits == ("x",)
-    assert trait_codes(catalog(["a", "b"], traits=())) == {}
+    assert extra_attribute_codes(catalog(["a", "b"], traits=())) == {}

@@ -11,7 +11,7 @@ import torch
 from flam_pl.attributes import AttributeSchema, SchemaError
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.editing.applicability import Applicability
-from flam_pl.editing.edits import Wish
+from flam_pl.editing.edits import Edit
 
 SCHEMA = AttributeSchema(
     {
@@ -102,7 +102,7 @@ def probabilities(category: list[float], sleeve: float = 0.5) -> list[torch.Tens
 
 
 SHOES, PERHAPS_SHOES = [0.1, 0.8, 0.1, 0.0], [0.3, 0.4, 0.3, 0.0]
-LONG = Wish("sleeve", "long")
+LONG = Edit("sleeve", "long")
 
 
 def test_a_query_that_is_surely_a_shoe_is_refused_and_a_doubtful_one_remarked_upon() -> None:
@@ -119,16 +119,16 @@ def test_a_query_that_is_surely_a_shoe_is_refused_and_a_doubtful_one_remarked_up
     assert "0.40" in judged.remarks[0]
     shirt = probabilities([0.9, 0.1, 0.0, 0.0])
     assert found.judge([LONG], shirt, shirt).refusal is None
-    assert found.judge([Wish("color", "blue")], sure, sure).refusal is None
-    assert found.judge([Wish("sleeve", "long", 0)], sure, sure).refusal is None
+    assert found.judge([Edit("color", "blue")], sure, sure).refusal is None
+    assert found.judge([Edit("sleeve", "long", 0)], sure, sure).refusal is None
 
 
 def test_what_is_wished_for_decides_where_the_other_type_changes_too() -> None:
     found = Applicability.of(catalog())
     shoes, shirt = probabilities(SHOES), probabilities([1.0, 0.0, 0.0, 0.0])
-    assert found.judge([Wish("category", "shirt"), LONG], shoes, shirt).refusal is None
+    assert found.judge([Edit("category", "shirt"), LONG], shoes, shirt).refusal is None
     to_shoes = probabilities([0.0, 1.0, 0.0, 0.0])
-    judged = found.judge([Wish("category", "shoes"), LONG], shirt, to_shoes)
+    judged = found.judge([Edit("category", "shoes"), LONG], shirt, to_shoes)
     assert judged.refusal is not None
     assert judged.refusal.reason.endswith("which is wished for as category")
 
@@ -136,13 +136,13 @@ def test_what_is_wished_for_decides_where_the_other_type_changes_too() -> None:
 def test_a_query_that_is_already_what_is_asked_is_remarked_upon() -> None:
     found = Applicability.of(catalog())
     shirt = probabilities([0.9, 0.1, 0.0, 0.0], sleeve=0.25)
-    judged = found.judge([LONG, Wish("color", "red")], shirt, shirt)
+    judged = found.judge([LONG, Edit("color", "red")], shirt, shirt)
     assert judged.refusal is None
     assert judged.remarks == (
         "the query's sleeve is taken for long already, with probability 0.75",
         "the query's color is taken for red already, with probability 0.90",
     )
-    others = [Wish("sleeve", "short"), Wish("color", {"red": 1, "blue": 1})]
+    others = [Edit("sleeve", "short"), Edit("color", {"red": 1, "blue": 1})]
     assert found.judge(others, shirt, shirt).remarks == ()
 
 

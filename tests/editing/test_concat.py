@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from attribute_world import SCHEMA, make_world
 from flam_pl.editing.concat import ConcatEditor
-from flam_pl.editing.edits import Wish
+from flam_pl.editing.edits import Edit
 from flam_pl.models.concat import ConcatClassifiers
 
 
@@ -23,7 +23,7 @@ def test_an_edit_replaces_one_block_by_the_prototype_and_keeps_the_others() -> N
     torch.testing.assert_close(before.norm(dim=2), torch.ones(4, len(SCHEMA.types)))
     kind = SCHEMA.types[1]
     wanted = SCHEMA.of(kind)[1]
-    after = editor.edit(x, [Wish(kind, wanted)]).unflatten(1, (len(SCHEMA.types), 5))
+    after = editor.edit(x, [Edit(kind, wanted)]).unflatten(1, (len(SCHEMA.types), 5))
     others = [t for t in range(len(SCHEMA.types)) if t != 1]
     torch.testing.assert_close(after[:, others], before[:, others])
     # the prototype is the direction of the mean block of the class

@@ -1,4 +1,4 @@
-"""Wishes: what is the same whichever way it is asked for, and what every method makes of them."""
+"""Edits: what is the same whichever way it is asked for, and what every method makes of them."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ from flam_pl.editing.baselines import Arithmetic, NoEdit, Slerp
 from flam_pl.editing.concat import ConcatEditor
 from flam_pl.editing.editor import Editor
 from flam_pl.editing.edits import (
-    Wish,
-    WishError,
+    Edit,
+    EditError,
     asked_shares,
     blend,
     in_order,
     wanted_probabilities,
 )
 from flam_pl.editing.generator import Flam
-from flam_pl.models.attribute_embedder import AttributeEmbedder, Embedders
+from flam_pl.models.attribute_embedder import AttributeEmbedder, AttributeEmbedders
 from flam_pl.models.concat import ConcatClassifiers
 from flam_pl.models.manipulator import Manipulator
 from flam_pl.retrieval.retriever import GalleryIndex
 from flam_pl.retrieval.vectors import Posteriors
 
-RED, STRIPED = Wish("color", "red"), Wish("pattern", "striped")
-DRESS_HALF = Wish("shape", "dress", 0.5)
+RED, STRIPED = Edit("color", "red"), Edit("pattern", "striped")
+DRESS_HALF = Edit("shape", "dress", 0.5)
 
 
-def embedders_of(world: World, working_dim: int | None = None) -> Embedders:
+def embedders_of(world: World, working_dim: int | None = None) -> AttributeEmbedders:
     torch.manual_seed(1)
-    net = Embedders(SCHEMA, world.features.shape[1], 6, working_dim=working_dim, hidden=16)
+    net = AttributeEmbedders(SCHEMA, world.features.shape[1], 6, working_dim=working_dim, hidden=16)
     net.fit(world.features, torch.from_numpy(world.labels))
     return net.eval().requires_grad_(False)
 
 
-def flam_of(embedders: Embedders, gated: bool) -> Flam:
+def flam_of(embedders: AttributeEmbedders, gated: bool) -> Flam:
     sizes = {"hidden": 16, "discriminator_hidden": 16, "gated": gated}
     net = Manipulator(SCHEMA, embedders.space.dimension, embedders.embedding_dim, **sizes)
     return Flam(embedders, net.eval().requires_grad_(False))
@@ -82,9 +82,9 @@ def test_without_wishes_and_at_strength_0_nothing_is_edited(name: str) -> None:
     editor = EDITORS[name]
     plain = editor.represent(QUERIES)
     assert torch.equal(editor.edit(QUERIES, []), plain)
-    none = [Wish("color", "red", 0), Wish("shape", {"dress": 1, "jeans": 2}, 0.0)]
+    none = [Edit("color", "red", 0), Edit("shape", {"dress": 1, "jeans": 2}, 0.0)]
     assert torch.equal(editor.edit(QUERIES, none), plain)
-    # beside a wish, one of strength 0 changes nothing
+    # beside an edit, one of strength 0 changes nothing
     assert torch.equal(editor.edit(QUERIES, [STRIPED, *none]), editor.edit(QUERIES, [STRIPED]))
     index = GalleryIndex(editor, WORLD.features)
     cosines, found = index.search(QUERIES, 9)
@@ -95,16 +95,16 @@ def test_without_wishes_and_at_strength_0_nothing_is_edited(name: str) -> None:
 @every
 def test_a_mix_of_one_class_is_the_class(name: str) -> None:
     editor = EDITORS[name]
-    for wish in (Wish("color", {"red": 1}), Wish("color", {"red": 7.5})):
-        assert torch.equal(editor.edit(QUERIES, [wish]), editor.edit(QUERIES, [RED]))
+    for edit in (Edit("color", {"red": 1}), Edit("color", {"red": 7.5})):
+        assert torch.equal(editor.edit(QUERIES, [edit]), editor.edit(QUERIES, [RED]))
 
 
 @every
 def test_the_order_of_the_wishes_does_not_matter(name: str) -> None:
     editor = EDITORS[name]
-    wishes = [Wish("color", {"red": 1, "blue": 1}, 0.8), STRIPED, DRESS_HALF]
-    expected = editor.edit(QUERIES, wishes)
-    assert all(torch.equal(editor.edit(QUERIES, p), expected) for p in permutations(wishes))
+    edits = [Edit("color", {"red": 1, "blue": 1}, 0.8), STRIPED, DRESS_HALF]
+    expected = editor.edit(QUERIES, edits)
+    assert all(torch.equal(editor.edit(QUERIES, p), expected) for p in permutations(edits))
     assert name == "no_edit" or not torch.allclose(expected, editor.represent(QUERIES), atol=1e-2)
 
 
@@ -116,7 +116,7 @@ def test_the_way_from_the_query_to_the_edit_has_no_jump_and_ends_where_it_should
     before = F.normalize(editor.represent(QUERIES), dim=1)
     after = F.normalize(editor.edit(QUERIES, [RED]), dim=1)
     steps = [
-        F.normalize(editor.edit(QUERIES, [Wish("color", "red", s)]), dim=1)
+        F.normalize(editor.edit(QUERIES, [Edit("color", "red", s)]), dim=1)
         for s in torch.linspace(0, 1, 41).tolist()
     ]
     assert torch.equal(steps[-1], after)
@@ -134,16 +134,16 @@ def test_the_way_from_the_query_to_the_edit_has_no_jump_and_ends_where_it_should
 @every
 def test_words_that_are_not_known_and_two_wishes_for_one_type_are_refused(name: str) -> None:
     if name == "no_edit":
-        return  # it reads no wish
+        return  # it reads no edit
     edit = EDITORS[name].edit
     with pytest.raises(SchemaError, match="no class 'pink'; .*red, green"):
-        edit(QUERIES, [Wish("color", {"red": 1, "pink": 1})])
+        edit(QUERIES, [Edit("color", {"red": 1, "pink": 1})])
     with pytest.raises(SchemaError, match="'sleeve'"):
-        edit(QUERIES, [Wish("sleeve", QUERIES[0])])
+        edit(QUERIES, [Edit("sleeve", QUERIES[0])])
     with pytest.raises(SchemaError, match="pink"):  # also where nothing would come of it
-        edit(QUERIES, [Wish("color", "pink", 0)])
-    with pytest.raises(WishError, match="two wishes for color: color=red and color=blue:0.3"):
-        edit(QUERIES, [RED, STRIPED, Wish("color", "blue", 0.3)])
+        edit(QUERIES, [Edit("color", "pink", 0)])
+    with pytest.raises(EditError, match="two edits for color: color=red and color=blue:0.3"):
+        edit(QUERIES, [RED, STRIPED, Edit("color", "blue", 0.3)])
 
 
 @pytest.mark.parametrize("name", ["flam", "flam_narrow", "flam_gated"])
@@ -185,9 +185,9 @@ def test_flam_asks_for_the_direction_between_the_classes_of_a_mix_and_for_phi_of
     heard = Flam(flam.embedders, Heard())  # type: ignore[arg-type]
     of_color = flam.embedders.of("color")
     d = of_color.dictionary
-    heard.edit(QUERIES, [Wish("color", {"red": 1, "blue": 3})])
+    heard.edit(QUERIES, [Edit("color", {"red": 1, "blue": 3})])
     torch.testing.assert_close(asked[-1][0], F.normalize(d[0] + 3 * d[2], dim=0))
-    heard.edit(QUERIES, [Wish("color", WORLD.features[50])])
+    heard.edit(QUERIES, [Edit("color", WORLD.features[50])])
     phi = flam.embedders(WORLD.features[50:51])[0, 1]
     assert asked[-1].shape == (6, 6)
     torch.testing.assert_close(asked[-1][3], phi)
@@ -205,11 +205,11 @@ def test_an_example_that_lies_on_a_class_is_that_class() -> None:
     of_color.temperature.fill_(0.002)  # and sure of it
     c = int(embedders.classify(embedders(example[None]))[0, 1])
     named, another = (SCHEMA.of("color")[n] for n in (c, (c + 1) % 4))
-    assert asked_shares(Wish("color", example), embedders, example)[c] > 0.99
+    assert asked_shares(Edit("color", example), embedders, example)[c] > 0.99
     flam = flam_of(embedders, gated=True)
     for editor in (flam, Arithmetic(embedders)):
-        by_example = editor.edit(QUERIES, [Wish("color", example)])
-        by_name, other = (editor.edit(QUERIES, [Wish("color", n)]) for n in (named, another))
+        by_example = editor.edit(QUERIES, [Edit("color", example)])
+        by_name, other = (editor.edit(QUERIES, [Edit("color", n)]) for n in (named, another))
         near, far = ((by_example - x).norm(dim=1) for x in (by_name, other))
         assert (near < 0.01 * far).all(), editor.name
 
@@ -218,11 +218,11 @@ def test_cls_concat_takes_the_example_s_block_and_a_mix_of_prototypes() -> None:
     editor = EDITORS["concat"]
     assert isinstance(editor, ConcatEditor)
     blocks = editor.blocks(QUERIES)
-    got = editor.edit(QUERIES, [Wish("color", WORLD.features[9])]).unflatten(1, (3, 5))
+    got = editor.edit(QUERIES, [Edit("color", WORLD.features[9])]).unflatten(1, (3, 5))
     expected = blocks.clone()
     expected[:, 1] = editor.blocks(WORLD.features[9:10])[0, 1]
     torch.testing.assert_close(got, expected)
-    got = editor.edit(QUERIES, [Wish("color", {"red": 1, "black": 1}, 0.5)]).unflatten(1, (3, 5))
+    got = editor.edit(QUERIES, [Edit("color", {"red": 1, "black": 1}, 0.5)]).unflatten(1, (3, 5))
     mixed = F.normalize(editor.prototypes("color")[0] + editor.prototypes("color")[3], dim=0)
     expected = blocks.clone()
     expected[:, 1] = F.normalize(blocks[:, 1] + mixed, dim=1)
@@ -236,20 +236,20 @@ def test_differences_of_means_add_up() -> None:
     assert isinstance(editor, Arithmetic)
     embedders = editor.embedders
     seen = embedders.classify(embedders(QUERIES))
-    wishes = [Wish("color", {"red": 1, "green": 3}), Wish("pattern", "striped", 0.25)]
+    edits = [Edit("color", {"red": 1, "green": 3}), Edit("pattern", "striped", 0.25)]
     color, pattern = (embedders.of(n).class_means for n in ("color", "pattern"))
     for row, x in enumerate(QUERIES):
         moved = color[0] / 4 + 3 * color[1] / 4 - color[seen[row, 1]]
         moved = moved + (pattern[1] - pattern[seen[row, 2]]) / 4
-        got = editor.edit(QUERIES, wishes)[row]
+        got = editor.edit(QUERIES, edits)[row]
         torch.testing.assert_close(got, x + moved, atol=1e-4, rtol=1e-4)
 
 
 def test_wanted_probabilities_are_between_the_query_s_own_and_what_is_asked() -> None:
     embedders = embedders_of(WORLD)
     own = [logs.exp() for logs in embedders.log_probabilities(embedders(QUERIES))]
-    wishes = [Wish("color", {"red": 1, "blue": 1}, 0.25), Wish("pattern", WORLD.features[7])]
-    wanted = wanted_probabilities(own, wishes, embedders)
+    edits = [Edit("color", {"red": 1, "blue": 1}, 0.25), Edit("pattern", WORLD.features[7])]
+    wanted = wanted_probabilities(own, edits, embedders)
     assert torch.equal(wanted[0], own[0])
     half = torch.tensor([0.5, 0, 0.5, 0])
     torch.testing.assert_close(wanted[1], 0.75 * own[1] + 0.25 * half)
@@ -264,10 +264,10 @@ def test_what_is_asked_for_is_a_share_of_each_class_whichever_classifier_reads_i
     classifiers = Posteriors.of_classifiers(concat_of(WORLD))
     for classifier in (embedders, Posteriors.of_embedders(embedders), classifiers):
         like = torch.zeros(1, dtype=torch.float64)
-        shares = asked_shares(Wish("color", {"red": 1, "black": 3}), classifier, like)
+        shares = asked_shares(Edit("color", {"red": 1, "black": 3}), classifier, like)
         assert shares.tolist() == [0.25, 0, 0, 0.75] and shares.dtype == torch.float64
         example = WORLD.features[9]
-        seen = asked_shares(Wish("color", example), classifier, WORLD.features)
+        seen = asked_shares(Edit("color", example), classifier, WORLD.features)
         assert torch.equal(seen, classifier.read(example[None])[1][0])
 
 
@@ -286,24 +286,24 @@ def test_a_blend_has_the_direction_between_the_unit_vectors(strength: float, see
 
 @pytest.mark.parametrize("strength", [-0.1, 1.01, float("nan")])
 def test_a_strength_outside_0_to_1_is_refused(strength: float) -> None:
-    with pytest.raises(WishError, match="color has the strength"):
-        Wish("color", "red", strength)
+    with pytest.raises(EditError, match="color has the strength"):
+        Edit("color", "red", strength)
 
 
 @pytest.mark.parametrize("mix", [{}, {"red": 0.0}, {"red": -1.0}, {"red": float("inf")}])
 def test_a_mix_of_nothing_is_refused(mix: dict[str, float]) -> None:
-    with pytest.raises(WishError, match="color mixes"):
-        Wish("color", mix)
+    with pytest.raises(EditError, match="color mixes"):
+        Edit("color", mix)
 
 
 def test_several_examples_for_one_wish_are_refused() -> None:
-    with pytest.raises(WishError, match=r"\(2, 12\)"):
-        Wish("color", WORLD.features[:2])
+    with pytest.raises(EditError, match=r"\(2, 12\)"):
+        Edit("color", WORLD.features[:2])
 
 
 def test_wishes_are_said_as_they_are_typed_and_come_in_the_order_of_the_schema() -> None:
-    wishes = [Wish("pattern", WORLD.features[0]), Wish("color", {"red": 1, "blue": 1}), DRESS_HALF]
-    ordered = in_order(wishes, SCHEMA)
+    edits = [Edit("pattern", WORLD.features[0]), Edit("color", {"red": 1, "blue": 1}), DRESS_HALF]
+    ordered = in_order(edits, SCHEMA)
     assert [str(w) for w in ordered] == [
         "shape=dress:0.5",
         "color=red+blue",

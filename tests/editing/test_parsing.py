@@ -1,4 +1,4 @@
-"""Wishes as they are typed, and what is said of those that cannot be meant."""
+"""Edits as they are typed, and what is said of those that cannot be meant."""
 
 from __future__ import annotations
 
@@ -9,40 +9,40 @@ from hypothesis import strategies as st
 
 from attribute_world import SCHEMA
 from flam_pl.attributes import AttributeSchema
-from flam_pl.editing.edits import Wish, WishError
-from flam_pl.editing.parsing import parse_wishes
+from flam_pl.editing.edits import Edit, EditError
+from flam_pl.editing.parsing import parse_edits
 
 
 def test_classes_mixes_and_strengths() -> None:
-    got = parse_wishes(["color=red", "pattern=striped:0.5", " shape = jeans + dress : 0 "], SCHEMA)
+    got = parse_edits(["color=red", "pattern=striped:0.5", " shape = jeans + dress : 0 "], SCHEMA)
     assert got == [
-        Wish("color", "red"),
-        Wish("pattern", "striped", 0.5),
-        Wish("shape", {"jeans": 1, "dress": 1}, 0),
+        Edit("color", "red"),
+        Edit("pattern", "striped", 0.5),
+        Edit("shape", {"jeans": 1, "dress": 1}, 0),
     ]
-    (twice,) = parse_wishes(["color=red+red+blue:1"], SCHEMA)
+    (twice,) = parse_edits(["color=red+red+blue:1"], SCHEMA)
     assert twice.mix == {"red": pytest.approx(2 / 3), "blue": pytest.approx(1 / 3)}
-    assert parse_wishes([], SCHEMA) == []
+    assert parse_edits([], SCHEMA) == []
 
 
 def test_a_class_with_a_sign_in_its_name_is_that_class() -> None:
     odd = AttributeSchema({"fit": ("a+b", "size:1", "size", "@home", "a", "b", "x=y")})
     for name in odd.of("fit"):
-        assert parse_wishes([f"fit={name}"], odd) == [Wish("fit", name)]
-        assert parse_wishes([f"fit={name}:0.5"], odd) == [Wish("fit", name, 0.5)]
-    assert parse_wishes(["fit=b+a"], odd)[0].mix == {"b": 0.5, "a": 0.5}
+        assert parse_edits([f"fit={name}"], odd) == [Edit("fit", name)]
+        assert parse_edits([f"fit={name}:0.5"], odd) == [Edit("fit", name, 0.5)]
+    assert parse_edits(["fit=b+a"], odd)[0].mix == {"b": 0.5, "a": 0.5}
 
 
 def test_capitals_may_be_left_out_where_that_leaves_no_doubt() -> None:
     schema = AttributeSchema({"Color": ("Navy Blue", "Red", "RED", "Blue")})
-    assert parse_wishes(["color=navy blue+BLUE:0.5"], schema) == [
-        Wish("Color", {"Navy Blue": 1, "Blue": 1}, 0.5)
+    assert parse_edits(["color=navy blue+BLUE:0.5"], schema) == [
+        Edit("Color", {"Navy Blue": 1, "Blue": 1}, 0.5)
     ]
-    assert parse_wishes(["Color=Red"], schema) == [Wish("Color", "Red")]
-    with pytest.raises(WishError, match="no class 'red'"):
-        parse_wishes(["color=red"], schema)
-    with pytest.raises(WishError, match="did you mean 'Navy Blue'"):
-        parse_wishes(["color=navi blue"], schema)
+    assert parse_edits(["Color=Red"], schema) == [Edit("Color", "Red")]
+    with pytest.raises(EditError, match="no class 'red'"):
+        parse_edits(["color=red"], schema)
+    with pytest.raises(EditError, match="did you mean 'Navy Blue'"):
+        parse_edits(["color=navi blue"], schema)
 
 
 def test_an_example_is_asked_for_by_its_name() -> None:
@@ -52,11 +52,11 @@ def test_an_example_is_asked_for_by_its_name() -> None:
         asked.append(name)
         return torch.arange(3.0)
 
-    (wish,) = parse_wishes(["color=@a dir/photo.jpg:0.25"], SCHEMA, feature_of)
-    assert asked == ["a dir/photo.jpg"] and wish.strength == 0.25
-    assert isinstance(wish.wanted, torch.Tensor) and wish.wanted.tolist() == [0, 1, 2]
-    with pytest.raises(WishError, match="example photo cannot be given"):
-        parse_wishes(["color=@photo.jpg"], SCHEMA)
+    (edit,) = parse_edits(["color=@a dir/photo.jpg:0.25"], SCHEMA, feature_of)
+    assert asked == ["a dir/photo.jpg"] and edit.strength == 0.25
+    assert isinstance(edit.wanted, torch.Tensor) and edit.wanted.tolist() == [0, 1, 2]
+    with pytest.raises(EditError, match="example photo cannot be given"):
+        parse_edits(["color=@photo.jpg"], SCHEMA)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_an_example_is_asked_for_by_its_name() -> None:
         (["color=xyz"], ["'color=xyz'", "no class 'xyz'; its classes are red"]),
         (["color=red+gren"], ["'color=red+gren'", "no class 'gren'", "did you mean 'green'"]),
         (["color=red+"], ["'color=red+'", "no class ''"]),
-        (["color=red", "color=blue"], ["two wishes for color", "color=red", "color=blue"]),
+        (["color=red", "color=blue"], ["two edits for color", "color=red", "color=blue"]),
         (["color=red:1.5"], ["'color=red:1.5'", "strength 1.5", "from 0"]),
         (["color=red:-1"], ["'color=red:-1'", "strength -1"]),
         (["color=red:nan"], ["strength nan"]),
@@ -80,8 +80,8 @@ def test_an_example_is_asked_for_by_its_name() -> None:
 def test_a_wish_that_cannot_be_meant_is_named_with_what_is_known(
     texts: list[str], said: list[str]
 ) -> None:
-    with pytest.raises(WishError) as error:
-        parse_wishes(texts, SCHEMA)
+    with pytest.raises(EditError) as error:
+        parse_edits(texts, SCHEMA)
     assert all(words in str(error.value) for words in said), error.value
 
 
@@ -91,5 +91,5 @@ def test_a_wish_that_cannot_be_meant_is_named_with_what_is_known(
     )
 )
 def test_what_a_wish_is_called_is_read_as_that_wish(chosen: dict[str, tuple[int, int]]) -> None:
-    wishes = [Wish(name, SCHEMA.of(name)[c], s / 100) for name, (c, s) in chosen.items()]
-    assert parse_wishes([str(wish) for wish in wishes], SCHEMA) == wishes
+    edits = [Edit(name, SCHEMA.of(name)[c], s / 100) for name, (c, s) in chosen.items()]
+    assert parse_edits([str(edit) for edit in edits], SCHEMA) == edits

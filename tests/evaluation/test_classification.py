@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from attribute_world import SCHEMA, make_world
-from flam_pl.editing.edits import Wish
+from flam_pl.editing.edits import Edit
 from flam_pl.evaluation.classification import evaluate_classification
 from flam_pl.evaluation.hits import evaluate_edits
 from flam_pl.evaluation.searches import EvaluationSet
@@ -43,7 +43,7 @@ def test_accuracies_are_those_of_a_loop_over_queries_and_edits() -> None:
                 if asked[name][number, c]:
                     asking.append(number)
                     manipulated.append(
-                        int(net(editor.edit(x, [Wish(name, label)]))[t].argmax()) == c
+                        int(net(editor.edit(x, [Edit(name, label)]))[t].argmax()) == c
                     )
         assert found["original"][name].n == 25
         assert found["original"][name].value == np.mean(original)

@@ -16,7 +16,7 @@ from flam_pl.evaluation.counterfactuals import (
     CounterfactualResults,
     evaluate_counterfactuals,
 )
-from flam_pl.evaluation.oracle import KnownLabels
+from flam_pl.evaluation.oracle import OracleRanking
 from flam_pl.evaluation.searches import EvaluationSet, Searcher
 from made_editors import Shift
 from slow_measures import interval_by_item, wish_of
@@ -168,7 +168,7 @@ def test_a_search_that_knows_the_labels_has_every_counterfactual_among_the_right
     garment's photo is one of them, behind those at most that are nearer to the query."""
     data = random_set(seed, single=True)
     edits = CounterfactualEdits.of(data)
-    results = evaluate_counterfactuals(KnownLabels(data, 49), data, edits, 49)
+    results = evaluate_counterfactuals(OracleRanking(data, 49), data, edits, 49)
     right = slow_edits(data)
     for (number, t, c), rank in zip(as_list(edits), results.ranks, strict=True):
         query = int(data.queries[number])
@@ -189,7 +189,7 @@ def test_a_search_that_knows_the_labels_finds_an_unlabelled_garment_s_photo() ->
     edits = CounterfactualEdits.of(data)
     assert as_list(edits) == [(0, 1, 1)]
     assert evaluate_counterfactuals(NoEdit(), data, edits, 4).ranks.tolist() == [4]
-    assert evaluate_counterfactuals(KnownLabels(data, 4), data, edits, 4).ranks.tolist() == [1]
+    assert evaluate_counterfactuals(OracleRanking(data, 4), data, edits, 4).ranks.tolist() == [1]
 
 
 def test_intervals_are_those_of_a_loop_over_resamples_of_garments() -> None:

@@ -1,4 +1,4 @@
-"""Two edits at once and the strength of a wish, against loops over single searches."""
+"""Two edits at once and the strength of an edit, against loops over single searches."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from torch.nn import functional as F
 
 from attribute_world import SCHEMA, make_world
 from flam_pl.editing.baselines import NoEdit
-from flam_pl.editing.edits import Wish
+from flam_pl.editing.edits import Edit
 from flam_pl.evaluation import strength
 from flam_pl.evaluation.double_edits import draw_double_edits, evaluate_double_edits
 from flam_pl.evaluation.searches import EvaluationSet, edited_searches
-from flam_pl.models.attribute_embedder import Embedders
+from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.retrieval.vectors import Posteriors, ScoreWeights, SearchVectors
 from made_editors import Towards
 from slow_measures import (
@@ -62,22 +62,22 @@ def slow_double_edits(data: EvaluationSet) -> list[tuple[int, tuple[int, ...], t
 @given(seed=st.integers(0, 1000))
 def test_double_edits_are_measured_as_a_loop_over_them_measures_them(seed: int) -> None:
     data, editor = world_set(seed)
-    edits = draw_double_edits(data, 10**6, seed=0)
+    drawn = draw_double_edits(data, 10**6, seed=0)
     expected = slow_double_edits(data)
-    drawn = list(zip(edits.numbers.tolist(), map(tuple, edits.wanted.tolist()), strict=True))
+    drawn = list(zip(drawn.numbers.tolist(), map(tuple, drawn.wanted.tolist()), strict=True))
     assert sorted(drawn) == sorted((number, wanted) for number, wanted, _ in expected)
     gallery = F.normalize(data.features, dim=1)
     hits: dict[str, list[list[bool]]] = {"all": []}
     for number, wanted, (a, b) in expected:
         row = int(data.queries[number])
-        wishes = [Wish(SCHEMA.types[t], SCHEMA.of(SCHEMA.types[t])[wanted[t]]) for t in (a, b)]
-        query = editor.edit(data.features[row][None], wishes)[0]
+        edits = [Edit(SCHEMA.types[t], SCHEMA.of(SCHEMA.types[t])[wanted[t]]) for t in (a, b)]
+        query = editor.edit(data.features[row][None], edits)[0]
         order = [p for p in (gallery @ query).argsort(descending=True).tolist() if p != row]
         right = [tuple(data.labels[p].tolist()) == wanted for p in order]
         hit = [any(right[:k]) for k in KS]
         hits["all"].append(hit)
         hits.setdefault(f"{SCHEMA.types[a]} + {SCHEMA.types[b]}", []).append(hit)
-    figures = evaluate_double_edits(editor, data, edits, KS).figures(50, 0)
+    figures = evaluate_double_edits(editor, data, drawn, KS).figures(50, 0)
     assert set(figures) == set(hits) and list(figures)[0] == "all" and len(figures) == 4
     for group, found in hits.items():
         for i, k in enumerate(KS):
@@ -126,7 +126,7 @@ def test_intervals_of_double_edits_are_resampled_by_item() -> None:
 def test_groups_that_search_together_change_nothing_for_a_scored_method() -> None:
     data, editor = world_set(3)
     torch.manual_seed(0)
-    embedders = Embedders(SCHEMA, 12, 6, hidden=8).eval().requires_grad_(False)
+    embedders = AttributeEmbedders(SCHEMA, 12, 6, hidden=8).eval().requires_grad_(False)
     embedders.fit(data.features, torch.from_numpy(data.labels))
     posteriors = Posteriors.of_embedders(embedders)
     scored = SearchVectors(editor, posteriors, ScoreWeights(0.3, 0.2, 0.5))

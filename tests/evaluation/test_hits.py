@@ -17,7 +17,7 @@ from attribute_world import SCHEMA, store_of
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.editing.baselines import NoEdit
 from flam_pl.editing.editor import Editor
-from flam_pl.editing.edits import Wish
+from flam_pl.editing.edits import Edit
 from flam_pl.evaluation.hits import EditResults, evaluate_edits, evaluate_instances
 from flam_pl.evaluation.searches import EvaluationSet
 from made_editors import Shift
@@ -66,7 +66,7 @@ def slow_edits(
                 if tuple(wanted) not in combinations:
                     impossible += 1
                     continue
-                query = editor.edit(data.features[row : row + 1], [Wish(name, class_name)])[
+                query = editor.edit(data.features[row : row + 1], [Edit(name, class_name)])[
                     0
                 ].numpy()
                 order = [int(i) for i in np.argsort(-(gallery @ query)) if i != row]
@@ -141,12 +141,12 @@ def test_a_perfect_and_a_useless_editor() -> None:
     starts = np.cumsum([0, *SCHEMA.sizes])
 
     class Perfect(NoEdit):
-        def edit(self, features: torch.Tensor, wishes: Sequence[Wish]) -> torch.Tensor:
-            (wish,) = wishes
-            t = SCHEMA.types.index(wish.attribute_type)
+        def edit(self, features: torch.Tensor, edits: Sequence[Edit]) -> torch.Tensor:
+            (edit,) = edits
+            t = SCHEMA.types.index(edit.attribute_type)
             edited = features.clone()
             edited[:, starts[t] : starts[t + 1]] = 0
-            edited[:, starts[t] + SCHEMA.index(wish.attribute_type, wish.wanted)] = 1
+            edited[:, starts[t] + SCHEMA.index(edit.attribute_type, edit.wanted)] = 1
             return edited
 
     perfect, useless = (evaluate_edits(e, data, [1, 5]) for e in (Perfect(), NoEdit()))

@@ -8,11 +8,11 @@ import torch
 from torch.nn import functional as F
 
 from attribute_world import SCHEMA, make_world
-from flam_pl.editing.edits import Wish
+from flam_pl.editing.edits import Edit
 from flam_pl.evaluation import oracle
 from flam_pl.evaluation.hits import evaluate_edits
-from flam_pl.evaluation.oracle import KnownLabels
-from flam_pl.evaluation.preservation import KeptTraits
+from flam_pl.evaluation.oracle import OracleRanking
+from flam_pl.evaluation.preservation import Preservation
 from flam_pl.evaluation.searches import EvaluationSet, edited_searches
 
 
@@ -34,7 +34,7 @@ def test_images_with_the_wanted_combination_come_first_and_the_nearest_of_them_f
     data = data_of(60)
     unit = F.normalize(data.features, dim=1)
     count = 0
-    for search in edited_searches(KnownLabels(data, 20), data, 20):
+    for search in edited_searches(OracleRanking(data, 20), data, 20):
         t = SCHEMA.types.index(search.target_type)
         for number, found, cosines in zip(search.numbers, search.found, search.scores, strict=True):
             query = data.queries[number]
@@ -56,8 +56,8 @@ def test_images_with_the_wanted_combination_come_first_and_the_nearest_of_them_f
 def test_it_finds_all_that_can_be_found_and_keeps_more_than_a_jump_to_the_combination() -> None:
     """The nearest of the right photos have the query's side, which a random one has by chance."""
     data = data_of(200)
-    kept = KeptTraits(data, [5])
-    results = evaluate_edits(KnownLabels(data, 5), data, [1, 5], also=[kept])
+    kept = Preservation(data, [5])
+    results = evaluate_edits(OracleRanking(data, 5), data, [1, 5], also=[kept])
     assert results.shares() == {"T@1": 1.0, "T@5": 1.0}
     assert kept.figures(1, 0)["side"]["kept_of_wanted@5"].value > 0.65
 
@@ -68,13 +68,13 @@ def test_a_query_without_a_label_wants_photos_that_lack_it_too() -> None:
     near = torch.tensor([[1.0, 0.0], [-1.0, 0.1], [1.0, 0.1], [1.0, 0.2], [1.0, 0.3]])
     nobody = np.full(5, -1)
     data = EvaluationSet(SCHEMA, near, labels, np.array([0, 4]), nobody, nobody)
-    found, _, _ = KnownLabels(data, 4)(np.array([0, 1]), [Wish("shape", "jeans")])
+    found, _, _ = OracleRanking(data, 4)(np.array([0, 1]), [Edit("shape", "jeans")])
     assert found[:, 0].tolist() == [1, 3]
     assert found[0].tolist() == [1, 2, 3, 4]  # the others by their cosine
 
 
 def test_what_no_label_answers_is_refused() -> None:
-    search, numbers = KnownLabels(data_of(20), 5), np.arange(2)
-    for wishes in ([], [Wish("color", {"red": 1, "blue": 1})], [Wish("color", "red")] * 2):
-        with pytest.raises(ValueError, match="one wish|one for one class"):
-            search(numbers, wishes)
+    search, numbers = OracleRanking(data_of(20), 5), np.arange(2)
+    for edits in ([], [Edit("color", {"red": 1, "blue": 1})], [Edit("color", "red")] * 2):
+        with pytest.raises(ValueError, match="one edit|one for one class"):
+            search(numbers, edits)

@@ -17,7 +17,7 @@ from flam_pl.editing.baselines import NoEdit
 from flam_pl.editing.editor import Editor
 from flam_pl.evaluation import precision as precision_module
 from flam_pl.evaluation.hits import evaluate_edits
-from flam_pl.evaluation.oracle import KnownLabels
+from flam_pl.evaluation.oracle import OracleRanking
 from flam_pl.evaluation.precision import Precision, worth
 from flam_pl.evaluation.searches import EditedSearch, EvaluationSet, Searcher, edited_searches
 from made_editors import Shift
@@ -92,7 +92,7 @@ def in_order_of(data: EvaluationSet, row: int, t: int, c: int, best: bool) -> li
 
 def search_of(data: EvaluationSet, number: int, t: int, c: int, found: list[int]) -> EditedSearch:
     name = data.schema.types[t]
-    wanted, _ = data.wish(name, data.schema.of(name)[c])
+    wanted, _ = data.edit(name, data.schema.of(name)[c])
     positions, nothing = torch.tensor([found]), torch.zeros(1, len(found))
     asking = np.array([number])
     return EditedSearch(
@@ -155,7 +155,7 @@ def test_a_search_that_ignores_the_edit_finds_nothing_of_any_worth() -> None:
 
 def test_a_search_that_knows_the_labels_is_worth_most_at_1() -> None:
     data = random_set(5)
-    known = counted(KnownLabels(data, 100), data)
+    known = counted(OracleRanking(data, 100), data)
     assert known.mean("P", 1) == pytest.approx(1) == known.mean("worth", 1)
     assert known.mean("worth", 10) < 1  # behind the right combinations it knows no half right ones
 

@@ -13,18 +13,18 @@ from attribute_world import SCHEMA
 from flam_pl.editing.baselines import NoEdit
 from flam_pl.editing.editor import Editor
 from flam_pl.evaluation.hits import EditResults, evaluate_edits
-from flam_pl.evaluation.preservation import KeptTraits
+from flam_pl.evaluation.preservation import Preservation
 from flam_pl.evaluation.searches import EvaluationSet, edited_searches
-from flam_pl.metrics.bootstrap import Figure
+from flam_pl.metrics.bootstrap import Estimate
 from made_editors import Shift
 from traits_world import TRAITS, Exact, Jump, one_hot_set, random_set
 
 KS = (1, 3, 10)
-Figures = dict[str, dict[str, Figure]]
+Figures = dict[str, dict[str, Estimate]]
 
 
-def counted(editor: Editor, data: EvaluationSet, ks: tuple[int, ...]) -> KeptTraits:
-    kept = KeptTraits(data, ks)
+def counted(editor: Editor, data: EvaluationSet, ks: tuple[int, ...]) -> Preservation:
+    kept = Preservation(data, ks)
     evaluate_edits(editor, data, ks, also=[kept])
     return kept
 
@@ -73,7 +73,7 @@ def told() -> dict[str, tuple[Figures, EditResults]]:
     data = one_hot_set()
     found = {}
     for editor in (NoEdit(), Exact(), Jump(data)):
-        kept = KeptTraits(data, KS)
+        kept = Preservation(data, KS)
         results = evaluate_edits(editor, data, KS, also=[kept])
         found[editor.name] = kept.figures(100, 0), results
     return found

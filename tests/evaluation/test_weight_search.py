@@ -27,7 +27,7 @@ from flam_pl.evaluation.weight_search import (
     grid,
     try_weights,
 )
-from flam_pl.models.attribute_embedder import Embedders
+from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.models.concat import ConcatClassifiers
 from flam_pl.retrieval.vectors import Posteriors, ScoreWeights, SearchVectors
 from slow_measures import every_edit, wish_of, worth_at
@@ -41,9 +41,13 @@ TRIED = [
 ]
 
 
-def embedders_of(world: World) -> Embedders:
+def embedders_of(world: World) -> AttributeEmbedders:
     torch.manual_seed(0)
-    net = Embedders(SCHEMA, world.features.shape[1], 6, hidden=8).eval().requires_grad_(False)
+    net = (
+        AttributeEmbedders(SCHEMA, world.features.shape[1], 6, hidden=8)
+        .eval()
+        .requires_grad_(False)
+    )
     net.fit(world.features, torch.from_numpy(world.labels))
     return net
 
@@ -84,14 +88,14 @@ every = pytest.mark.parametrize("name", list(ROWS))
 def test_the_parts_add_up_to_the_inner_product_of_the_vectors(name: str) -> None:
     editor, posteriors = ROWS[name]
     parts = Parts(editor, posteriors, DENSE)
-    for wish, numbers, _ in edits_of(DENSE):
+    for edit, numbers, _ in edits_of(DENSE):
         rows = torch.from_numpy(DENSE.queries[numbers])
-        seen = dict(parts.scores(wish, numbers, TRIED))
+        seen = dict(parts.scores(edit, numbers, TRIED))
         assert sorted(seen) == list(range(len(TRIED)))
         for n, weights in enumerate(TRIED):
             vectors = SearchVectors(editor, posteriors, weights)
             whole = (
-                vectors.queries(DENSE.features[rows], [wish]) @ vectors.gallery(DENSE.features).T
+                vectors.queries(DENSE.features[rows], [edit]) @ vectors.gallery(DENSE.features).T
             )
             whole[torch.arange(len(rows)), rows] = -torch.inf
             torch.testing.assert_close(seen[n], whole, atol=1e-5, rtol=1e-5)
@@ -103,9 +107,9 @@ def test_what_is_tried_ranks_as_a_search_with_these_weights(name: str) -> None:
     parts = Parts(editor, posteriors, DENSE)
     searchers = [Searcher(SearchVectors(editor, posteriors, w), DENSE, K) for w in TRIED]
     orders: list[Tensor] = []
-    for wish, numbers, _ in edits_of(DENSE):
-        for n, found in parts.found(wish, numbers, TRIED):
-            expected, _, _ = searchers[n](numbers, [wish])
+    for edit, numbers, _ in edits_of(DENSE):
+        for n, found in parts.found(edit, numbers, TRIED):
+            expected, _, _ = searchers[n](numbers, [edit])
             assert torch.equal(found, expected)
             orders.append(found)
     # the weights do change the order
@@ -114,8 +118,8 @@ def test_what_is_tried_ranks_as_a_search_with_these_weights(name: str) -> None:
 
 def test_edits_are_those_that_a_loop_finds_an_answer_for() -> None:
     found = [
-        (int(number), SCHEMA.types.index(wish.attribute_type), wish.wanted, int(code))
-        for wish, numbers, wanted in edits_of(DENSE)
+        (int(number), SCHEMA.types.index(edit.attribute_type), edit.wanted, int(code))
+        for edit, numbers, wanted in edits_of(DENSE)
         for number, code in zip(numbers, wanted, strict=True)
     ]
     expected = []

@@ -15,15 +15,15 @@ from flam_pl.config.loading import load_config, method_config
 from flam_pl.config.methods import OWN_VECTORS
 from flam_pl.config.root import to_plain
 from flam_pl.editing.concat import ConcatEditor
-from flam_pl.editing.edits import Wish
+from flam_pl.editing.edits import Edit
 from flam_pl.editing.generator import Flam
 from flam_pl.evaluation.hits import evaluate_instances
 from flam_pl.experiments.evaluate import open_folder
-from flam_pl.experiments.trained import Trained
+from flam_pl.experiments.trained import TrainedRun
 from flam_pl.images import read_image
 from flam_pl.models.concat import ConcatClassifiers
-from flam_pl.retrieval.confidence import FILE as SURENESS
-from flam_pl.retrieval.confidence import SureGallery
+from flam_pl.retrieval.confidence import FILE as CALIBRATION
+from flam_pl.retrieval.confidence import ConfidenceEstimator
 from flam_pl.retrieval.retriever import GalleryIndex
 from flam_pl.retrieval.scoring import FILE, FILTER
 from tiny_run import settings
@@ -97,7 +97,7 @@ def test_of_a_softmax_the_last_epoch_is_kept_and_of_the_triplets_the_best(plus: 
 def test_its_classifiers_score_every_method_and_the_others_have_a_row_of_their_own(
     plus: Path,
 ) -> None:
-    opened = Trained.open(plus / "runs" / "wardrobe")
+    opened = TrainedRun.open(plus / "runs" / "wardrobe")
     editors = {editor.name: editor for editor in opened.editors()}
     assert list(editors) == ["no_edit", "arithmetic", "slerp", *OWN[1:], "tirg", "flam_plus"]
     embedders = editors["flam_plus"].embedders
@@ -132,7 +132,7 @@ def test_its_classifiers_score_every_method_and_the_others_have_a_row_of_their_o
 
 
 def test_the_rivals_are_trained_by_their_own_recipes(plus: Path) -> None:
-    opened = Trained.open(plus / "runs" / "wardrobe")
+    opened = TrainedRun.open(plus / "runs" / "wardrobe")
     tirg, adde = (opened.methods[name] for name in ("tirg", "adde_m"))
     place = plus / "runs" / "wardrobe" / "methods"
     settings = json.loads((place / "tirg" / "stage.json").read_text())["settings"]
@@ -149,7 +149,7 @@ def test_the_rivals_are_trained_by_their_own_recipes(plus: Path) -> None:
     editor = adde.editor
     assert isinstance(editor, ConcatEditor) and isinstance(adde.net, ConcatClassifiers)
     parts = editor.represent(features).unflatten(1, (3, -1))
-    edited = editor.edit(features, [Wish("color", "red")]).unflatten(1, (3, -1))
+    edited = editor.edit(features, [Edit("color", "red")]).unflatten(1, (3, -1))
     memory, own = adde.net.prototypes("color"), adde.net(features)[1].argmax(dim=1)
     red = memory[opened.schema.index("color", "red")]
     torch.testing.assert_close(edited[:, 1], parts[:, 1] + red - memory[own])
@@ -158,7 +158,7 @@ def test_the_rivals_are_trained_by_their_own_recipes(plus: Path) -> None:
 
 def test_every_row_is_measured(plus: Path) -> None:
     found = metrics(plus)
-    opened = Trained.open(plus / "runs" / "wardrobe")
+    opened = TrainedRun.open(plus / "runs" / "wardrobe")
     rows = [row.name for row in opened.rows()]
     assert list(found["fam"]) == [*rows, "labels_known"]
     assert len(rows) == 10 + 10 + 6 + 1 and rows[-1] == opened.scoring.best == found["best"]
@@ -174,7 +174,7 @@ def test_a_second_run_chooses_and_measures_nothing_anew(
     plus: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = plus / "runs" / "wardrobe"
-    before = {name: (folder / name).stat().st_mtime_ns for name in (FILE, SURENESS)}
+    before = {name: (folder / name).stat().st_mtime_ns for name in (FILE, CALIBRATION)}
     assert main(["train-flam", *settings(plus, GIVEN)]) == 0
     said = capsys.readouterr().out
     assert "training for" not in said and "best on validation" not in said
@@ -186,12 +186,12 @@ def test_a_search_of_the_opened_run_says_how_sure_it_is(plus: Path) -> None:
     assert opened.sureness is not None and opened.best.posteriors is not None
     features = run.data.features.rows(run.catalog.rows(split="evaluation", dense=True))
     kind = opened.schema.types[0]
-    wish = Wish(kind, opened.schema.of(kind)[0])
-    _, found = GalleryIndex(opened.best, features).search(features[:3], 4, [wish])
-    gallery = SureGallery(opened.sureness, opened.posteriors, features)
-    said = gallery.of(features[:3], [wish], found)
+    edit = Edit(kind, opened.schema.of(kind)[0])
+    _, found = GalleryIndex(opened.best, features).search(features[:3], 4, [edit])
+    gallery = ConfidenceEstimator(opened.sureness, opened.posteriors, features)
+    said = gallery.of(features[:3], [edit], found)
     assert said.attribute.shape == said.combination.shape == (3, 4)
-    assert all(str(wish.wanted) in text for text in said.texts())
+    assert all(str(edit.wanted) in text for text in said.texts())
     assert ((said.answer > 0) & (said.answer < 1)).all()
 
 

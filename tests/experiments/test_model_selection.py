@@ -17,7 +17,7 @@ from flam_pl.__main__ import main
 from flam_pl.config.loading import load_run_config
 from flam_pl.config.methods import ScoringConfig
 from flam_pl.data.feature_store import FeatureStore
-from flam_pl.editing.edits import Wish
+from flam_pl.editing.edits import Edit
 from flam_pl.errors import FlamError
 from flam_pl.evaluation.searches import EvaluationSet
 from flam_pl.evaluation.weight_search import grid, try_weights
@@ -26,8 +26,8 @@ from flam_pl.experiments.evaluate import open_folder
 from flam_pl.experiments.pipeline import Run
 from flam_pl.experiments.search import Found, Search
 from flam_pl.experiments.selection import keep_scoring
-from flam_pl.experiments.trained import Trained
-from flam_pl.retrieval.confidence import FILE as SURENESS
+from flam_pl.experiments.trained import TrainedRun
+from flam_pl.retrieval.confidence import FILE as CALIBRATION
 from flam_pl.retrieval.scoring import FILE, FILTER, Scoring, filter_weights
 from flam_pl.retrieval.vectors import ScoreWeights
 from flam_pl.training.records import sha256
@@ -50,7 +50,7 @@ def checkpoints(folder: Path) -> dict[str, int]:
 
 
 def written(folder: Path) -> dict[str, bytes]:
-    return {name: (folder / name).read_bytes() for name in (FILE, SURENESS)}
+    return {name: (folder / name).read_bytes() for name in (FILE, CALIBRATION)}
 
 
 def with_features(run: Run, split: str, value: float) -> None:
@@ -105,7 +105,7 @@ def test_a_run_with_a_damaged_file_is_not_opened(
     assert f"{copy / FILE} cannot be read" in errors and errors.count("error:") == 1
     assert "Traceback" not in errors
     (copy / FILE).unlink()
-    assert Trained.open(copy).best.name == "flam"
+    assert TrainedRun.open(copy).best.name == "flam"
 
 
 # --- the choice
@@ -139,7 +139,7 @@ def test_every_row_has_the_weights_with_the_largest_objective(trained: Path) -> 
 
 def test_the_best_row_stores_one_vector_and_searches(trained: Path) -> None:
     """A concatenation would store a second vector per photo, however good it is."""
-    opened = Trained.open(trained / "runs" / "wardrobe")
+    opened = TrainedRun.open(trained / "runs" / "wardrobe")
     objective = opened.scoring.objective
     allowed = {name: of for name, of in objective.items() if "concat" not in name}
     assert opened.scoring.best == max(allowed, key=lambda name: allowed[name])
@@ -168,7 +168,7 @@ def test_what_says_how_sure_a_search_is_can_be_measured_anew(
     """As the message says that refuses a damaged one."""
     run, opened = open_folder(copy)
     before = written(copy)
-    (copy / SURENESS).unlink()
+    (copy / CALIBRATION).unlink()
     monkeypatch.setattr(selection, "choice", lambda *_: pytest.fail("it was chosen already"))
     assert keep_scoring(run) == opened.scoring
     assert written(copy) == before
@@ -177,7 +177,7 @@ def test_what_says_how_sure_a_search_is_can_be_measured_anew(
 def test_retrain_chooses_again_and_the_same(copy: Path) -> None:
     run, opened = open_folder(copy)
     before = written(copy)
-    (copy / SURENESS).unlink()
+    (copy / CALIBRATION).unlink()
     run.config = replace(run.config, retrain=True)
     assert keep_scoring(run) == opened.scoring
     assert written(copy) == before
@@ -187,7 +187,7 @@ def test_no_evaluation_image_is_looked_at_when_it_is_chosen(copy: Path) -> None:
     """Other features of the evaluation images change nothing of it, those of validation do."""
     run, opened = open_folder(copy)
     before = written(copy)
-    for name in (FILE, SURENESS):
+    for name in (FILE, CALIBRATION):
         (copy / name).unlink()
     with_features(run, "evaluation", 7.0)
     assert keep_scoring(run) == opened.scoring
@@ -224,7 +224,7 @@ def test_weights_that_are_set_are_not_chosen_and_the_others_are_chosen_anew(
         )
     assert checkpoints(copy) == before
     # it is kept, with what says how sure the searches are
-    again = Trained.open(copy)
+    again = TrainedRun.open(copy)
     assert again.scoring == found and again.sureness and again.sureness.checkpoint == found.key
 
 
@@ -245,7 +245,7 @@ def test_other_checkpoints_are_chosen_for_anew(copy: Path) -> None:
     assert found.checkpoints["flam_s_adv"] == record["checkpoint"] and found.key != old.key
     changed = {name for name in found.objective if found.objective[name] != old.objective[name]}
     assert changed and all(name.startswith("flam_s_adv") for name in changed)
-    assert Trained.open(copy).scoring == found
+    assert TrainedRun.open(copy).scoring == found
 
 
 def test_a_best_row_that_the_program_has_no_longer_is_chosen_for_anew(copy: Path) -> None:
@@ -253,7 +253,7 @@ def test_a_best_row_that_the_program_has_no_longer_is_chosen_for_anew(copy: Path
     replace(chosen, best="arithmetic+in-turn").save(copy)
     run, opened = open_folder(copy)
     assert opened.scoring == Scoring() and opened.best.name == "flam"
-    assert keep_scoring(run) == chosen == Trained.open(copy).scoring
+    assert keep_scoring(run) == chosen == TrainedRun.open(copy).scoring
 
 
 def test_a_method_that_is_gone_leaves_its_rows(copy: Path) -> None:
@@ -261,14 +261,14 @@ def test_a_method_that_is_gone_leaves_its_rows(copy: Path) -> None:
     run, _ = open_folder(copy)
     found = keep_scoring(run)
     assert not [name for name in found.objective if name.startswith("cls_concat")]
-    assert Trained.open(copy).best.name == found.best
+    assert TrainedRun.open(copy).best.name == found.best
 
 
 def test_without_validation_photos_the_paper_s_search_is_made(
     copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run, opened = open_folder(copy)
-    for name in (FILE, SURENESS):
+    for name in (FILE, CALIBRATION):
         (copy / name).unlink()
     dense, every = selection.validation_sets(run, opened)
     for number in (0, 1):
@@ -276,7 +276,7 @@ def test_without_validation_photos_the_paper_s_search_is_made(
         monkeypatch.setattr(selection, "validation_sets", lambda *_, few=few: (few, every))
         found = keep_scoring(run)
         assert (found.weights, found.objective, found.best) == ({}, {}, "flam")
-        assert not (copy / SURENESS).exists() and Trained.open(copy).best.name == "flam"
+        assert not (copy / CALIBRATION).exists() and TrainedRun.open(copy).best.name == "flam"
         (copy / FILE).unlink()
 
 
@@ -316,12 +316,12 @@ def test_other_settings_of_the_scoring_train_nothing(
 
     search = Search.open(*load_run_config([f"runs_dir={folder}/runs"]))
     assert search.vectors.name == "flam" and search.vectors.posteriors is None
-    image, wishes = str(search.catalog.table["path"].iloc[search.rows[3]]), [Wish("color", "red")]
-    answer = search.find(image, wishes, 8)
+    image, edits = str(search.catalog.table["path"].iloc[search.rows[3]]), [Edit("color", "red")]
+    answer = search.find(image, edits, 8)
     assert isinstance(answer, Found) and answer.sure is None
     gallery = search.run.data.features.rows(search.rows)
     with torch.inference_mode():
-        cosines = F.cosine_similarity(gallery, search.trained.flam.edit(gallery[[3]], wishes))
+        cosines = F.cosine_similarity(gallery, search.trained.flam.edit(gallery[[3]], edits))
     order = [n for n in cosines.argsort(descending=True).tolist() if n != 3][:8]
     assert [r.row for r in answer.results] == search.rows[order].tolist()
     for result, n in zip(answer.results, order, strict=True):

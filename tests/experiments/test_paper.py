@@ -18,7 +18,7 @@ from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.sources import open_catalog
 from flam_pl.experiments.paper import backbone_settings, further_seeds, trainable
 from flam_pl.experiments.pipeline import Run, extract
-from flam_pl.experiments.trained import Trained
+from flam_pl.experiments.trained import TrainedRun
 from flam_pl.images import Preprocess
 from tiny_run import QUICKER, settings
 
@@ -95,9 +95,9 @@ def test_a_backbone_is_a_run_of_its_own(folder: Path) -> None:
     assert metrics(run)["config"]["backbone"] == own["config"]["backbone"]
 
 
-def opened(folder: Path) -> tuple[Run, Trained]:
+def opened(folder: Path) -> tuple[Run, TrainedRun]:
     config = load_config(settings(folder, TABLES))
-    trained = Trained.open(config.folder)
+    trained = TrainedRun.open(config.folder)
     catalog = open_catalog(config.data)
     run = Run(config, catalog, FlamDataModule(catalog, config, trained.preprocess))
     extract(run, trained.records["backbone"], config.folder / "features")

@@ -140,7 +140,7 @@ def test_report_holds_every_figure_with_its_interval(trained: Path) -> None:
         "## NDCG, target attribute\n",
         "## Two edits at once",
         "## Candidates\n",
-        f"## Strength of a wish, {called(found['best'])}\n",
+        f"## Strength of an edit, {called(found['best'])}\n",
     ):
         assert words in tables
 

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from flam_pl.__main__ import main
 from flam_pl.config.loading import load_run_config
 from flam_pl.editing.applicability import Applicability, Refusal
-from flam_pl.editing.edits import Wish, WishError
+from flam_pl.editing.edits import Edit, EditError
 from flam_pl.experiments.search import Found, Search, file_name
 from flam_pl.images import UnreadableImage
 from flam_pl.reports.tables import called
@@ -36,15 +36,15 @@ def found(answer: Found | Refusal) -> Found:
     return answer
 
 
-def slow_scores(search: Search, row: int, wishes: list[Wish]) -> list[float]:
+def slow_scores(search: Search, row: int, edits: list[Edit]) -> list[float]:
     """Of every photo: the cosine to the edited query and, for each type, the log-probabilities of
     the classes that are wanted, or of those that the query has."""
     weights, posteriors = search.trained.scoring.weights[search.vectors.name], search.posteriors
     gallery = search.run.data.features.rows(search.rows)
-    asked = {wish.attribute_type: wish for wish in wishes}
+    asked = {edit.attribute_type: edit for edit in edits}
     own, seen = posteriors.read(gallery[[row]]), posteriors.read(gallery)
     editor = search.vectors.editor
-    edited = editor.edit(gallery[[row]], wishes)
+    edited = editor.edit(gallery[[row]], edits)
     scores = F.cosine_similarity(editor.represent(gallery), edited)
     moved = gallery[[row]].clone()
     for t, name in enumerate(search.catalog.schema.types):
@@ -62,12 +62,12 @@ def slow_scores(search: Search, row: int, wishes: list[Wish]) -> list[float]:
 def test_results_are_those_with_the_best_score_of_the_row_that_is_best_on_validation(
     search: Search,
 ) -> None:
-    image, wishes = evaluation_image(search, 3), [Wish("color", "red"), Wish("pattern", "dots")]
-    answer = found(search.find(image, wishes, 8))
+    image, edits = evaluation_image(search, 3), [Edit("color", "red"), Edit("pattern", "dots")]
+    answer = found(search.find(image, edits, 8))
     assert search.vectors.name == search.trained.scoring.best and search.vectors.posteriors
     assert (search.catalog.table["split"].iloc[search.rows] == "evaluation").all()
     with torch.inference_mode():
-        scores = slow_scores(search, 3, wishes)
+        scores = slow_scores(search, 3, edits)
     order = sorted((n for n in range(len(scores)) if n != 3), key=lambda n: -scores[n])[:8]
     assert [r.row for r in answer.results] == search.rows[order].tolist()
     for result, n in zip(answer.results, order, strict=True):
@@ -84,8 +84,8 @@ def test_a_search_without_a_wish_is_by_the_stored_features_alone(search: Search)
     gallery = search.run.data.features.rows(search.rows)
     cosines = F.cosine_similarity(gallery, gallery[3])
     order = [n for n in cosines.argsort(descending=True).tolist() if n != 3][:8]
-    for wishes in ([], [Wish("color", "red", 0.0)]):
-        plain = found(search.find(image, wishes, 8))
+    for edits in ([], [Edit("color", "red", 0.0)]):
+        plain = found(search.find(image, edits, 8))
         assert [r.row for r in plain.results] == search.rows[order].tolist()
         for result, n in zip(plain.results, order, strict=True):
             assert result.score == pytest.approx(float(cosines[n]), abs=1e-5)
@@ -94,7 +94,7 @@ def test_a_search_without_a_wish_is_by_the_stored_features_alone(search: Search)
 
 
 def test_a_search_with_a_wish_says_how_sure_it_is(search: Search) -> None:
-    answer = found(search.find(evaluation_image(search, 3), [Wish("color", "red")], 8))
+    answer = found(search.find(evaluation_image(search, 3), [Edit("color", "red")], 8))
     assert answer.sure is not None and "red" in answer.sure and "% sure" in answer.sure
     for result in answer.results:
         assert result.attribute is not None and result.combination is not None
@@ -126,21 +126,21 @@ def test_a_photo_of_one_s_own_is_seen_as_the_catalog_s_images_were(
 
 def test_an_example_is_named_as_an_image_is(search: Search) -> None:
     example = evaluation_image(search, 7)
-    (wish,) = search.parse([f"color=@{example}:0.5"])
-    assert isinstance(wish.wanted, torch.Tensor) and wish.strength == 0.5
-    assert torch.equal(wish.wanted, search.feature(example))
-    assert len(found(search.find(evaluation_image(search), [wish], 4)).results) == 4
+    (edit,) = search.parse([f"color=@{example}:0.5"])
+    assert isinstance(edit.wanted, torch.Tensor) and edit.strength == 0.5
+    assert torch.equal(edit.wanted, search.feature(example))
+    assert len(found(search.find(evaluation_image(search), [edit], 4)).results) == 4
     with pytest.raises(UnreadableImage, match="nowhere.jpg"):
         search.parse(["color=@nowhere.jpg"])
-    with pytest.raises(WishError, match="did you mean 'color'"):
+    with pytest.raises(EditError, match="did you mean 'color'"):
         search.parse(["colr=red"])
 
 
 def test_what_the_training_labels_rule_out_is_refused(
     search: Search, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    image, wish = evaluation_image(search), Wish("pattern", "dots")
-    assert isinstance(search.find(image, [wish], 3), Found)  # every type is labelled everywhere
+    image, edit = evaluation_image(search), Edit("pattern", "dots")
+    assert isinstance(search.find(image, [edit], 3), Found)  # every type is labelled everywhere
     counted = Applicability.of(search.catalog)
     t = search.catalog.schema.types.index("pattern")
     with torch.inference_mode():
@@ -153,12 +153,12 @@ def test_what_the_training_labels_rule_out_is_refused(
     monkeypatch.setattr(search, "applicability", replace(counted, images=images, labelled=labelled))
     monkeypatch.setattr("flam_pl.editing.applicability.SURE", 0.0)  # a tiny run is sure of nothing
     shape = search.catalog.schema.of("shape")[likely]
-    answer = search.find(image, [wish], 3)
+    answer = search.find(image, [edit], 3)
     assert isinstance(answer, Refusal)
     assert answer.reason.startswith(
         f"pattern does not apply to {shape}: of 214 training images of {shape} none is labelled"
     )
-    assert isinstance(search.find(image, [Wish("color", "red")], 3), Found)
+    assert isinstance(search.find(image, [Edit("color", "red")], 3), Found)
 
 
 def test_the_command_prints_a_table_and_draws_the_results(
@@ -169,10 +169,10 @@ def test_the_command_prints_a_table_and_draws_the_results(
     shutil.copytree(trained / "runs", runs)
     image = evaluation_image(search, 2)
     asked = ["search", f"runs_dir={runs}", f"image={image}", "k=7"]
-    assert main([*asked, "wishes=[color=red:0.5, shape=t-shirt+dress]"]) == 0
+    assert main([*asked, "edits=[color=red:0.5, shape=t-shirt+dress]"]) == 0
     said = capsys.readouterr().out
-    wishes = [Wish("color", "red", 0.5), Wish("shape", {"t-shirt": 1, "dress": 1})]
-    expected = found(search.find(image, wishes, 7))
+    edits = [Edit("color", "red", 0.5), Edit("shape", {"t-shirt": 1, "dress": 1})]
+    expected = found(search.find(image, edits, 7))
     lines = said.splitlines()
     head = next(n for n, line in enumerate(lines) if line.split()[:1] == ["score"])
     assert lines[head].split() == ["score", "sure", "path", "item", *search.catalog.schema.types]
@@ -199,11 +199,11 @@ def test_the_command_prints_a_table_and_draws_the_results(
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        (["wishes=[color=red]"], "image=photo.jpg"),
+        (["edits=[color=red]"], "image=photo.jpg"),
         (["image=nowhere.jpg"], "nowhere.jpg: cannot be opened"),
-        (["image={here}", "wishes=[colour=red]"], "did you mean 'color'"),
-        (["image={here}", "wishes=[color=red, color=blue]"], "two wishes for color"),
-        (["image={here}", "wishes=[color=red:2]"], "strength 2"),
+        (["image={here}", "edits=[colour=red]"], "did you mean 'color'"),
+        (["image={here}", "edits=[color=red, color=blue]"], "two edits for color"),
+        (["image={here}", "edits=[color=red:2]"], "strength 2"),
         (["image={here}", "k=0"], "k is 0"),
     ],
 )

@@ -154,7 +154,7 @@ def test_each_seed_keeps_other_labels_on_its_own_features(run: Path) -> None:
 def test_a_second_call_trains_and_measures_nothing(
     folder: Path, run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    names = ("best.ckpt", "stage.json", "scoring.json", "sureness.json", "metrics.json")
+    names = ("best.ckpt", "stage.json", "scoring.json", "calibration.json", "metrics.json")
     kept = [path for name in names for path in run.rglob(name)]
     before = {path: path.stat().st_mtime_ns for path in kept}
     written = {path: path.read_bytes() for path in (run / "results").glob("results.*")}

@@ -11,7 +11,7 @@ import torch
 from flam_pl.experiments.trained import restore_backbone
 from flam_pl.images import Preprocess
 from flam_pl.models.backbone import Backbone
-from flam_pl.training.records import HandoffError, StageRecord
+from flam_pl.training.records import RecordError, StageRecord
 
 PREPROCESS = Preprocess(64, "pad")
 
@@ -59,5 +59,5 @@ def test_a_backbone_is_restored_with_its_pooling(
 def test_a_checkpoint_of_another_pooling_is_refused(tmp_path: Path) -> None:
     net = Backbone("test_resnet", 6, 64, "gem")
     record = finished(tmp_path, net, model="test_resnet", feature_dim=6, pooling="spoc")
-    with pytest.raises(HandoffError, match=r"pooling\.p"):
+    with pytest.raises(RecordError, match=r"pooling\.p"):
         restore_backbone(tmp_path, record)

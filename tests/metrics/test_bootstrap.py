@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flam_pl.metrics.bootstrap import bootstrap, bootstraps, figure_of, ratio, resampled
+from flam_pl.metrics.bootstrap import bootstrap, bootstraps, estimate_of, ratio, resampled
 
 
 def normal_width(share: float, n: int) -> float:
@@ -115,7 +115,7 @@ def test_totals_as_measured_come_first_and_resamples_draw_whole_queries() -> Non
 def test_a_figure_of_totals_is_that_of_the_bootstrap() -> None:
     hits, counts = np.arange(40) % 3, np.full(40, 3)
     totals = resampled(np.stack([hits, counts], axis=1), resamples=200, seed=4)
-    figure = figure_of(ratio(totals[:, 0], totals[:, 1]), 120)
+    figure = estimate_of(ratio(totals[:, 0], totals[:, 1]), 120)
     assert figure == bootstrap(hits, counts, resamples=200, seed=4)
 
 
@@ -124,16 +124,16 @@ def test_what_two_methods_share_drops_out_of_their_ratio() -> None:
     rng = np.random.default_rng(0)
     plain, counts = rng.random(50), np.ones(50)
     totals = resampled(np.stack([2 * plain, plain, counts], axis=1), resamples=100)
-    doubled = figure_of(ratio(totals[:, 0], totals[:, 1]), 50)
+    doubled = estimate_of(ratio(totals[:, 0], totals[:, 1]), 50)
     assert (doubled.value, doubled.low, doubled.high) == pytest.approx((2, 2, 2))
-    one = figure_of(ratio(totals[:, 1], totals[:, 2]), 50)
+    one = estimate_of(ratio(totals[:, 1], totals[:, 2]), 50)
     assert one.high - one.low > 0.1
 
 
 def test_a_ratio_to_nothing_is_no_figure() -> None:
     values = ratio(np.array([1.0, 2.0]), np.array([0.0, 4.0]))
     assert math.isnan(values[0]) and values[1] == 0.5
-    assert figure_of(values, 3).n == 0 and figure_of(values[1:], 0).n == 0
+    assert estimate_of(values, 3).n == 0 and estimate_of(values[1:], 0).n == 0
 
 
 # --- by item

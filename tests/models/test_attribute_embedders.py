@@ -1,4 +1,4 @@
-"""Embedders: unit length, dictionaries, class means, pseudo-labels."""
+"""AttributeEmbedders: unit length, dictionaries, class means, pseudo-labels."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import torch
 
 from attribute_world import SCHEMA, make_world
 from flam_pl.attributes import AttributeSchema, SchemaError
-from flam_pl.models.attribute_embedder import Embedders
+from flam_pl.models.attribute_embedder import AttributeEmbedders
 
 
-def embedders(dimension: int = 12, **options: int) -> Embedders:
-    return Embedders(SCHEMA, dimension, embedding_dim=6, hidden=16, **options).eval()
+def embedders(dimension: int = 12, **options: int) -> AttributeEmbedders:
+    return AttributeEmbedders(SCHEMA, dimension, embedding_dim=6, hidden=16, **options).eval()
 
 
 def test_embeddings_and_dictionary_vectors_have_unit_length() -> None:
@@ -35,7 +35,7 @@ def test_each_type_has_its_own_embedding_in_schema_order() -> None:
 
 @pytest.mark.parametrize("working_dim", [None, 5])
 def test_stored_features_pass_through_the_working_space(working_dim: int | None) -> None:
-    net = Embedders(SCHEMA, 12, 6, working_dim=working_dim, hidden=16).eval()
+    net = AttributeEmbedders(SCHEMA, 12, 6, working_dim=working_dim, hidden=16).eval()
     world = make_world()
     net.fit(world.features, torch.from_numpy(world.labels))
     assert net.space.dimension == (working_dim or 12)
@@ -81,6 +81,6 @@ def test_an_unknown_type_is_refused_by_name() -> None:
 def test_any_column_name_can_be_an_attribute_type(name: str) -> None:
     """A table of one's own brings its own column names, and "type" is a likely one."""
     schema = AttributeSchema({name: ("a", "b"), "color": ("red", "green")})
-    net = Embedders(schema, 8, 4, hidden=8).eval()
+    net = AttributeEmbedders(schema, 8, 4, hidden=8).eval()
     assert net(torch.randn(2, 8)).shape == (2, 2, 4)
     assert net.of(name).dictionary.shape == (2, 4)

@@ -8,7 +8,7 @@ import torch
 from sklearn.decomposition import PCA
 
 from flam_pl.errors import FlamError
-from flam_pl.models.feature_space import WorkingSpace
+from flam_pl.models.feature_space import FeatureSpace
 
 
 def correlated(rows: int = 300, dimension: int = 10) -> torch.Tensor:
@@ -21,7 +21,7 @@ def correlated(rows: int = 300, dimension: int = 10) -> torch.Tensor:
 @pytest.mark.parametrize("dimension", [None, 10, 25])
 def test_there_and_back_is_the_identity_when_nothing_is_cut_off(dimension: int | None) -> None:
     x = correlated()
-    space = WorkingSpace(10, dimension)
+    space = FeatureSpace(10, dimension)
     space.fit(x)
     assert space.dimension == 10
     z = space(x)
@@ -31,7 +31,7 @@ def test_there_and_back_is_the_identity_when_nothing_is_cut_off(dimension: int |
 
 @pytest.mark.parametrize("dimension", [None, 4])
 def test_fitted_features_are_centred_with_root_mean_square_one(dimension: int | None) -> None:
-    space = WorkingSpace(10, dimension)
+    space = FeatureSpace(10, dimension)
     x = correlated()
     space.fit(x)
     z = space(x)
@@ -42,7 +42,7 @@ def test_fitted_features_are_centred_with_root_mean_square_one(dimension: int | 
 
 def test_cosines_about_the_mean_are_kept_in_full_dimension() -> None:
     x = correlated()
-    space = WorkingSpace(10)
+    space = FeatureSpace(10)
     space.fit(x)
     before = torch.nn.functional.cosine_similarity(x[:50] - x.mean(0), x[50:100] - x.mean(0))
     after = torch.nn.functional.cosine_similarity(space(x[:50]), space(x[50:100]))
@@ -51,7 +51,7 @@ def test_cosines_about_the_mean_are_kept_in_full_dimension() -> None:
 
 def test_a_reduced_space_reconstructs_as_pca_does() -> None:
     x = correlated()
-    space = WorkingSpace(10, 4)
+    space = FeatureSpace(10, 4)
     space.fit(x)
     pca = PCA(4, svd_solver="full").fit(x.numpy())
     expected = pca.inverse_transform(pca.transform(x.numpy()))
@@ -61,7 +61,7 @@ def test_a_reduced_space_reconstructs_as_pca_does() -> None:
 
 def test_the_directions_stand_in_the_order_of_their_spread() -> None:
     x = correlated()
-    space = WorkingSpace(10, 4)
+    space = FeatureSpace(10, 4)
     space.fit(x)
     spread = space(x).var(dim=0)
     expected = PCA(4, svd_solver="full").fit(x.numpy()).explained_variance_
@@ -70,7 +70,7 @@ def test_the_directions_stand_in_the_order_of_their_spread() -> None:
 
 
 def test_a_reduced_space_projects_once_and_for_all() -> None:
-    space = WorkingSpace(10, 3)
+    space = FeatureSpace(10, 3)
     space.fit(correlated())
     z = torch.randn(5, 3)
     torch.testing.assert_close(space(space.inverse(z)), z, atol=1e-4, rtol=1e-4)
@@ -78,18 +78,18 @@ def test_a_reduced_space_projects_once_and_for_all() -> None:
 
 def test_fewer_features_than_directions_are_refused() -> None:
     with pytest.raises(FlamError, match=r"working_dim is 8.*only 5"):
-        WorkingSpace(10, 8).fit(correlated(rows=5))
+        FeatureSpace(10, 8).fit(correlated(rows=5))
 
 
 def test_constant_features_do_not_divide_by_zero() -> None:
-    space = WorkingSpace(4)
+    space = FeatureSpace(4)
     space.fit(torch.ones(6, 4))
     assert torch.isfinite(space(torch.ones(6, 4))).all()
 
 
 def test_the_measured_space_travels_with_the_state_dict() -> None:
     x = correlated()
-    space, other = WorkingSpace(10, 4), WorkingSpace(10, 4)
+    space, other = FeatureSpace(10, 4), FeatureSpace(10, 4)
     space.fit(x)
     assert not torch.allclose(other(x), space(x), atol=0.1)
     other.load_state_dict(space.state_dict())
@@ -99,7 +99,7 @@ def test_the_measured_space_travels_with_the_state_dict() -> None:
 @pytest.mark.parametrize("dimension", [None, 4])
 def test_half_precision_around_it_takes_no_digits_away(dimension: int | None) -> None:
     x = correlated()
-    space = WorkingSpace(10, dimension)
+    space = FeatureSpace(10, dimension)
     space.fit(x)
     z, back = space(x), space.inverse(space(x))
     with torch.autocast("cpu", torch.bfloat16):

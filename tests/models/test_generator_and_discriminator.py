@@ -21,46 +21,46 @@ def inputs() -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def test_one_pair_a_type_serves_each_row_by_its_own_pair_in_the_given_order() -> None:
-    net, (x, wish) = manipulator(shared=False).eval(), inputs()
-    edited = net.edit(x, wish, TARGET)
+    net, (x, edit) = manipulator(shared=False).eval(), inputs()
+    edited = net.edit(x, edit, TARGET)
     logits, embeddings = net.discriminate(x, TARGET)
     for row, t in enumerate(TARGET.tolist()):
         one = slice(row, row + 1)
-        expected = net.generators[t](x[one], wish[one])
+        expected = net.generators[t](x[one], edit[one])
         torch.testing.assert_close(edited[one], expected)
         expected_logit, expected_embeddings = net.discriminators[t](x[one])
         torch.testing.assert_close(logits[one], expected_logit)
         torch.testing.assert_close(embeddings[one], expected_embeddings)
     assert logits.shape == (7, 1) and embeddings.shape == (7, 3, 5)
     # the pairs differ, so another order would have been noticed
-    assert not torch.allclose(net.edit(x, wish, TARGET.roll(1)), edited, atol=1e-3)
+    assert not torch.allclose(net.edit(x, edit, TARGET.roll(1)), edited, atol=1e-3)
     assert not torch.allclose(net.discriminate(x, TARGET.roll(1))[0], logits, atol=1e-3)
 
 
 def test_one_pair_for_all_types_is_told_the_type() -> None:
-    net, (x, wish) = manipulator(shared=True).eval(), inputs()
-    edited = net.edit(x, wish, TARGET)
+    net, (x, edit) = manipulator(shared=True).eval(), inputs()
+    edited = net.edit(x, edit, TARGET)
     for row, t in enumerate(TARGET.tolist()):
         one = slice(row, row + 1)
         code = torch.eye(3)[t][None]
-        expected = net.generators[0](x[one], torch.cat([wish[one], code], dim=1))
+        expected = net.generators[0](x[one], torch.cat([edit[one], code], dim=1))
         torch.testing.assert_close(edited[one], expected)
-    assert not torch.allclose(net.edit(x, wish, TARGET.roll(1)), edited, atol=1e-3)
+    assert not torch.allclose(net.edit(x, edit, TARGET.roll(1)), edited, atol=1e-3)
 
 
 @pytest.mark.parametrize("shared", [True, False])
 def test_a_batch_without_some_type_or_without_rows_is_served(shared: bool) -> None:
-    net, (x, wish) = manipulator(shared).eval(), inputs()
+    net, (x, edit) = manipulator(shared).eval(), inputs()
     for rows in (0, 3):
         target = torch.ones(rows, dtype=torch.long)
-        assert net.edit(x[:rows], wish[:rows], target).shape == (rows, 8)
+        assert net.edit(x[:rows], edit[:rows], target).shape == (rows, 8)
         logits, embeddings = net.discriminate(x[:rows], target)
         assert logits.shape == (rows, 1) and embeddings.shape == (rows, 3, 5)
 
 
 def test_one_pair_a_type_learns_from_its_own_rows_only() -> None:
-    net, (x, wish) = manipulator(shared=False), inputs()
-    net.edit(x, wish, torch.zeros(7, dtype=torch.long)).sum().backward()
+    net, (x, edit) = manipulator(shared=False), inputs()
+    net.edit(x, edit, torch.zeros(7, dtype=torch.long)).sum().backward()
     moved = [
         sum(float(p.grad.abs().sum()) for p in g.parameters() if p.grad is not None)
         for g in net.generators
@@ -71,26 +71,26 @@ def test_one_pair_a_type_learns_from_its_own_rows_only() -> None:
 @pytest.mark.parametrize("gated", [True, False])
 def test_the_generator_answers_to_feature_and_condition(gated: bool) -> None:
     net = Generator(8, 5, hidden=16, depth=2, gated=gated)
-    x, wish = inputs()
-    out = net(x, wish)
-    assert not torch.allclose(net(x, wish + 1), out, atol=1e-3)
-    assert not torch.allclose(net(x + 1, wish) - 1, out, atol=1e-3)
+    x, edit = inputs()
+    out = net(x, edit)
+    assert not torch.allclose(net(x, edit + 1), out, atol=1e-3)
+    assert not torch.allclose(net(x + 1, edit) - 1, out, atol=1e-3)
 
 
 def test_a_gated_generator_adds_its_output_to_what_the_gate_keeps_of_the_feature() -> None:
-    x, wish = inputs()
+    x, edit = inputs()
     gated, plain = Generator(8, 5, 16, 1, gated=True), Generator(8, 5, 16, 1)
     plain.load_state_dict(
         {n: v for n, v in gated.state_dict().items() if not n.startswith("gate.")}
     )
     assert gated.gate is not None
-    kept = 1 / (1 + torch.exp(-gated.gate(torch.cat([x, wish], dim=1))))
+    kept = 1 / (1 + torch.exp(-gated.gate(torch.cat([x, edit], dim=1))))
     assert kept.std() > 0.01
-    torch.testing.assert_close(gated(x, wish), kept * x + plain(x, wish))
+    torch.testing.assert_close(gated(x, edit), kept * x + plain(x, edit))
     torch.nn.init.zeros_(gated.gate[-1].weight)
     for bias, part in ((-1e3, 0.0), (1e3, 1.0)):  # a shut gate keeps nothing, an open one all
         torch.nn.init.constant_(gated.gate[-1].bias, bias)
-        torch.testing.assert_close(gated(x, wish), part * x + plain(x, wish))
+        torch.testing.assert_close(gated(x, edit), part * x + plain(x, edit))
 
 
 @pytest.mark.parametrize("depth", [1, 3])

@@ -14,10 +14,10 @@ from flam_pl.reports import tables
 from flam_pl.reports.reliability import (
     BINS,
     draw_reliability,
+    measure_confidence,
     measure_probabilities,
-    measure_sureness,
 )
-from flam_pl.retrieval.confidence import Platt, Sureness
+from flam_pl.retrieval.confidence import Calibration, Platt
 
 INVENTED = {
     "dataset": "invented",
@@ -40,8 +40,8 @@ def outcomes_of(answer: np.ndarray, true: np.ndarray, query: np.ndarray) -> Outc
     )
 
 
-def sure(threshold: float) -> Sureness:
-    return Sureness(AS_THEY_ARE, AS_THEY_ARE, AS_THEY_ARE, threshold, "sha")
+def sure(threshold: float) -> Calibration:
+    return Calibration(AS_THEY_ARE, AS_THEY_ARE, AS_THEY_ARE, threshold, "sha")
 
 
 def test_figures_are_those_counted_by_hand() -> None:
@@ -70,7 +70,7 @@ def test_what_is_told_is_counted_by_the_threshold() -> None:
     p = np.array([0.1, 0.2, 0.45, 0.6, 0.05, 0.3, 0.8, 0.9])
     true = np.array([False, False, False, False, True, True, True, True])
     outcomes = outcomes_of(p, true, np.array([0, 0, 1, 1, 2, 2, 3, 3]))
-    found = measure_sureness(sure(0.4), outcomes, 100, 0)["answer"]
+    found = measure_confidence(sure(0.4), outcomes, 100, 0)["answer"]
     assert found["told_rightly"]["value"] == 0.5 and found["told_rightly"]["n"] == 4
     assert found["told_wrongly"]["value"] == 0.5 and found["told_wrongly"]["n"] == 4
     assert found["AUROC"]["value"] == pytest.approx(roc_auc_score(true, p))
@@ -79,7 +79,7 @@ def test_what_is_told_is_counted_by_the_threshold() -> None:
 
 def test_without_edits_of_both_kinds_there_is_no_auroc_and_a_table_all_the_same() -> None:
     every = np.ones(6, dtype=bool)
-    found = measure_sureness(sure(0.4), outcomes_of(np.full(6, 0.7), every, np.arange(6)), 9, 0)
+    found = measure_confidence(sure(0.4), outcomes_of(np.full(6, 0.7), every, np.arange(6)), 9, 0)
     assert found["answer"]["AUROC"]["n"] == found["answer"]["told_rightly"]["n"] == 0
     metrics = INVENTED | {"calibration": json.loads(json.dumps(found, allow_nan=False))}
     assert "AUROC of the two: -" in tables.markdown(metrics)
@@ -100,8 +100,8 @@ def calibration() -> dict:
     rng = np.random.default_rng(0)
     p = rng.random(400)
     outcomes = outcomes_of(p, rng.random(400) < p**2, np.repeat(np.arange(100), 4))
-    known = Sureness(*[Platt(1.3, -0.8)] * 3, 0.2, "sha")
-    return measure_sureness(known, outcomes, 50, 0)
+    known = Calibration(*[Platt(1.3, -0.8)] * 3, 0.2, "sha")
+    return measure_confidence(known, outcomes, 50, 0)
 
 
 def test_figures_fit_into_json_and_the_table_says_them() -> None:

@@ -13,11 +13,11 @@ from torchmetrics.functional.classification import binary_calibration_error
 
 from attribute_world import SCHEMA, World, make_world
 from flam_pl.editing.baselines import NoEdit
-from flam_pl.editing.edits import Wish
+from flam_pl.editing.edits import Edit
 from flam_pl.errors import FlamError
 from flam_pl.evaluation.outcomes import DEPTH, KINDS, Outcomes
 from flam_pl.evaluation.searches import EvaluationSet, edited_searches
-from flam_pl.retrieval.confidence import Platt, SureGallery, Sureness, sentence
+from flam_pl.retrieval.confidence import Calibration, ConfidenceEstimator, Platt, sentence
 from flam_pl.retrieval.posteriors import answer_probabilities
 from flam_pl.retrieval.vectors import Posteriors, ScoreWeights, SearchVectors
 from posterior import Posterior
@@ -157,7 +157,7 @@ def test_searches_of_a_validation_gallery_set_those_of_a_larger_one_right() -> N
     """Embedders that are surer of themselves than is right; 120 images to learn by, 500 to try."""
     world = without(without(make_world(rows=800, noise=NOISE), 2, 1), 0, 2)
     small, large = split(world, 120)
-    known = Sureness.fit(Outcomes.of(*searched(small, boldness=3.0)), "sha")
+    known = Calibration.fit(Outcomes.of(*searched(small, boldness=3.0)), "sha")
     outcomes = Outcomes.of(*searched(large, boldness=3.0))
     said = known.probabilities(outcomes.raw)
     for kind in KINDS:
@@ -171,27 +171,27 @@ def test_an_edit_without_an_answer_is_told_so() -> None:
     """Quiet features, in which nothing is mistaken: every edit is known for what it is."""
     validation, world = split(without(make_world(rows=800, noise=0.3), 2, 1), 400)
     vectors, posteriors, data = searched(validation, noise=0.3)
-    known = Sureness.fit(Outcomes.of(vectors, posteriors, data), "sha")
-    gallery = SureGallery(known, posteriors, world.features)
+    known = Calibration.fit(Outcomes.of(vectors, posteriors, data), "sha")
+    gallery = ConfidenceEstimator(known, posteriors, world.features)
     jeans = np.flatnonzero(world.labels[:, 0] == 1)[:5]
     found = np.tile(np.arange(4), (5, 1))
-    nothing = gallery.of(world.features[jeans], [Wish("color", "blue")], found)
+    nothing = gallery.of(world.features[jeans], [Edit("color", "blue")], found)
     assert (nothing.answer < 0.1).all() and (nothing.answer < nothing.threshold).all()
     pattern = ["plain", "striped"][world.labels[jeans[0], 2]]
     assert nothing.wanted[0] == ("jeans", "blue", pattern)
     assert nothing.texts()[0].startswith(
         f'No photo of the gallery seems to be "jeans blue {pattern}" ('
     )
-    something = gallery.of(world.features[jeans], [Wish("color", "red")], found)
+    something = gallery.of(world.features[jeans], [Edit("color", "red")], found)
     assert (something.answer > 0.9).all() and "No photo" not in something.texts()[0]
-    # two wishes at once: a dress in blue is there again
-    both = gallery.of(world.features[jeans], [Wish("color", "blue"), Wish("shape", "dress")], found)
+    # two edits at once: a dress in blue is there again
+    both = gallery.of(world.features[jeans], [Edit("color", "blue"), Edit("shape", "dress")], found)
     assert (both.answer > 0.9).all()
 
 
 def test_a_gallery_says_what_the_outcomes_say() -> None:
     vectors, posteriors, data = searched(make_world(rows=50, noise=NOISE))
-    known = Sureness(
+    known = Calibration(
         Platt(0.5, 0.1),
         Platt(0.7, 0.2),
         Platt(0.9, 0.3),
@@ -199,12 +199,12 @@ def test_a_gallery_says_what_the_outcomes_say() -> None:
         "sha",
     )
     outcomes = Outcomes.of(vectors, posteriors, data)
-    gallery, e = SureGallery(known, posteriors, data.features), 0
+    gallery, e = ConfidenceEstimator(known, posteriors, data.features), 0
     expected = known.probabilities(outcomes.raw)
     for search in edited_searches(vectors, data, DEPTH, impossible=True):
         own = torch.from_numpy(data.queries[search.numbers])
-        wish = Wish(search.target_type, search.target_class)
-        said = gallery.of(data.features[own], [wish], search.found, exclude=own)
+        edit = Edit(search.target_type, search.target_class)
+        said = gallery.of(data.features[own], [edit], search.found, exclude=own)
         here = slice(e, e + len(own))
         for kind in KINDS:
             np.testing.assert_allclose(getattr(said, kind), expected[kind][here], atol=1e-6)
@@ -214,7 +214,7 @@ def test_a_gallery_says_what_the_outcomes_say() -> None:
 
 def test_the_threshold_tells_few_edits_with_an_answer_that_there_is_none() -> None:
     outcomes = Outcomes.of(*searched(without(make_world(rows=150, noise=NOISE), 2, 1)))
-    known = Sureness.fit(outcomes, "sha")
+    known = Calibration.fit(outcomes, "sha")
     told = known.probabilities(outcomes.raw)["answer"] < known.threshold
     answer = outcomes.true["answer"]
     assert told[answer].mean() == pytest.approx(0.1, abs=0.01)
@@ -222,15 +222,15 @@ def test_the_threshold_tells_few_edits_with_an_answer_that_there_is_none() -> No
 
 
 def test_it_is_kept_for_the_checkpoint_that_it_was_measured_with(tmp_path: Path) -> None:
-    known = Sureness(Platt(0.5, 0.1), Platt(1.0, 0.2), Platt(1.0, 0.0), 0.3, "sha")
-    assert Sureness.load(tmp_path, "sha") is None
+    known = Calibration(Platt(0.5, 0.1), Platt(1.0, 0.2), Platt(1.0, 0.0), 0.3, "sha")
+    assert Calibration.load(tmp_path, "sha") is None
     known.save(tmp_path)
-    assert Sureness.load(tmp_path, "sha") == known
-    assert Sureness.load(tmp_path, "that of another training") is None
-    path = tmp_path / "sureness.json"
+    assert Calibration.load(tmp_path, "sha") == known
+    assert Calibration.load(tmp_path, "that of another training") is None
+    path = tmp_path / "calibration.json"
     path.write_text(path.read_text().replace("intercept", "intercpt"))
     with pytest.raises(FlamError, match=r"sureness\.json cannot be read .*intercpt.*measured anew"):
-        Sureness.load(tmp_path, "sha")
+        Calibration.load(tmp_path, "sha")
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attribute_world import SCHEMA, make_world
-from flam_pl.editing.edits import Wish, wanted_probabilities
+from flam_pl.editing.edits import Edit, wanted_probabilities
 from flam_pl.evaluation.outcomes import raw_probabilities
-from flam_pl.models.attribute_embedder import Embedders
+from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.retrieval.posteriors import (
     answer_probabilities,
     likely_combinations,
@@ -23,24 +23,26 @@ from flam_pl.retrieval.posteriors import (
 from posterior import Posterior
 
 
-def random_embedders(dimension: int) -> Embedders:
-    return Embedders(SCHEMA, dimension, 6, hidden=8).eval().requires_grad_(False)
+def random_embedders(dimension: int) -> AttributeEmbedders:
+    return AttributeEmbedders(SCHEMA, dimension, 6, hidden=8).eval().requires_grad_(False)
 
 
-def asked_of(net: Embedders, queries: torch.Tensor, wishes: dict[str, str]) -> list[torch.Tensor]:
+def asked_of(
+    net: AttributeEmbedders, queries: torch.Tensor, edits: dict[str, str]
+) -> list[torch.Tensor]:
     own = net.probabilities(net(queries))
-    return wanted_probabilities(own, [Wish(*wish) for wish in wishes.items()], net)
+    return wanted_probabilities(own, [Edit(*edit) for edit in edits.items()], net)
 
 
-@pytest.mark.parametrize("wishes", [{"color": "blue"}, {"color": "blue", "pattern": "striped"}])
-def test_evidence_is_that_of_a_loop_over_photos(wishes: dict[str, str]) -> None:
+@pytest.mark.parametrize("edits", [{"color": "blue"}, {"color": "blue", "pattern": "striped"}])
+def test_evidence_is_that_of_a_loop_over_photos(edits: dict[str, str]) -> None:
     world = make_world(rows=25)
     net = random_embedders(12)
     own = torch.tensor([0, 3, -1])
     queries, gallery = world.features[[0, 3, 7]], world.features
     found = torch.tensor([[5, 2, 9, 11], [1, 8, 4, 0], [7, 6, 24, 3]])
-    asked, have = asked_of(net, queries, wishes), net.probabilities(net(gallery))
-    types = [SCHEMA.types.index(name) for name in wishes]
+    asked, have = asked_of(net, queries, edits), net.probabilities(net(gallery))
+    types = [SCHEMA.types.index(name) for name in edits]
     seen = raw_probabilities(asked, have, found, types, exclude=own)
     logs = net.log_probabilities(net(torch.cat([queries, gallery])))
     for q in range(3):
@@ -49,8 +51,8 @@ def test_evidence_is_that_of_a_loop_over_photos(wishes: dict[str, str]) -> None:
             of_type = []
             for t, name in enumerate(SCHEMA.types):
                 p_photo, p_query = logs[t][3 + g].exp(), logs[t][q].exp()
-                if name in wishes:
-                    of_type.append(float(p_photo[SCHEMA.index(name, wishes[name])]))
+                if name in edits:
+                    of_type.append(float(p_photo[SCHEMA.index(name, edits[name])]))
                 else:
                     of_type.append(sum(float(a * b) for a, b in zip(p_query, p_photo, strict=True)))
             fits.append((math.prod(of_type[t] for t in types), math.prod(of_type)))

@@ -11,28 +11,28 @@ from torch.nn import functional as F
 
 from attribute_world import SCHEMA, make_world
 from flam_pl.editing.baselines import Arithmetic, NoEdit
-from flam_pl.editing.edits import Wish
+from flam_pl.editing.edits import Edit
 from flam_pl.errors import FlamError
 from flam_pl.galleries.exact import top_k
-from flam_pl.models.attribute_embedder import Embedders
+from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.retrieval.retriever import GalleryIndex
 from flam_pl.retrieval.vectors import Posteriors, ScoreWeights, SearchVectors
 
 
 def arithmetic() -> tuple[Arithmetic, torch.Tensor]:
     world = make_world(rows=200)
-    embedders = Embedders(SCHEMA, 12, 6, hidden=16).eval().requires_grad_(False)
+    embedders = AttributeEmbedders(SCHEMA, 12, 6, hidden=16).eval().requires_grad_(False)
     embedders.fit(world.features, torch.from_numpy(world.labels))
     return Arithmetic(embedders), world.features
 
 
-@pytest.mark.parametrize("wishes", [[], [Wish("color", "black")]])
-def test_the_index_finds_what_the_exact_search_finds(wishes: list[Wish]) -> None:
+@pytest.mark.parametrize("edits", [[], [Edit("color", "black")]])
+def test_the_index_finds_what_the_exact_search_finds(edits: list[Edit]) -> None:
     editor, features = arithmetic()
     gallery, queries = features[:150], 5 * features[150:]
     index = GalleryIndex(editor, gallery)
-    cosines, positions = index.search(queries, 7, wishes)
-    vectors = F.normalize(editor.edit(queries, wishes) if wishes else queries, dim=1)
+    cosines, positions = index.search(queries, 7, edits)
+    vectors = F.normalize(editor.edit(queries, edits) if edits else queries, dim=1)
     expected = top_k(vectors.detach(), F.normalize(gallery, dim=1), 7)
     assert len(index) == 150 and positions.shape == (50, 7)
     assert np.array_equal(positions, expected[1].numpy())
@@ -43,7 +43,7 @@ def test_the_index_finds_what_the_exact_search_finds(wishes: list[Wish]) -> None
 def test_plain_and_edited_searches_differ() -> None:
     editor, features = arithmetic()
     index = GalleryIndex(editor, features[:150])
-    plain, edited = (index.search(features[150:], 5, w)[1] for w in ([], [Wish("color", "red")]))
+    plain, edited = (index.search(features[150:], 5, w)[1] for w in ([], [Edit("color", "red")]))
     assert (plain != edited).mean() > 0.2
 
 
@@ -58,18 +58,18 @@ def test_the_index_searches_by_whole_vectors_where_there_are_posteriors() -> Non
     editor, features = arithmetic()
     posteriors = Posteriors.of_embedders(editor.embedders)
     vectors = SearchVectors(editor, posteriors, ScoreWeights(0.9, 0.4, 0.5))
-    gallery, queries, wishes = features[:150], features[150:], [Wish("color", "black")]
-    scores, positions = GalleryIndex(vectors, gallery).search(queries, 7, wishes)
+    gallery, queries, edits = features[:150], features[150:], [Edit("color", "black")]
+    scores, positions = GalleryIndex(vectors, gallery).search(queries, 7, edits)
     with torch.inference_mode():
-        expected = top_k(vectors.queries(queries, wishes), vectors.gallery(gallery), 7)
+        expected = top_k(vectors.queries(queries, edits), vectors.gallery(gallery), 7)
     assert np.array_equal(positions, expected[1].numpy())
     np.testing.assert_allclose(scores, expected[0].numpy(), atol=1e-4)
-    assert (positions != GalleryIndex(editor, gallery).search(queries, 7, wishes)[1]).any()
+    assert (positions != GalleryIndex(editor, gallery).search(queries, 7, edits)[1]).any()
 
 
 def test_a_query_is_left_out_wherever_it_stands_and_nobody_else() -> None:
     editor, features = arithmetic()
-    index, red = GalleryIndex(editor, features[:60]), [Wish("color", "red")]
+    index, red = GalleryIndex(editor, features[:60]), [Edit("color", "red")]
     scores, positions = index.search(features[:20], 60, red)
     for row in range(20):
         place = positions[row].tolist().index(row)

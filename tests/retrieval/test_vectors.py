@@ -18,10 +18,10 @@ from flam_pl.attributes import SchemaError
 from flam_pl.editing.baselines import Arithmetic, NoEdit
 from flam_pl.editing.concat import ConcatEditor
 from flam_pl.editing.editor import Editor
-from flam_pl.editing.edits import Wish, WishError
+from flam_pl.editing.edits import Edit, EditError
 from flam_pl.evaluation.searches import EvaluationSet, Searcher
 from flam_pl.galleries.exact import top_k
-from flam_pl.models.attribute_embedder import Embedders
+from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.models.concat import ConcatClassifiers
 from flam_pl.retrieval.inner_product import FLOOR
 from flam_pl.retrieval.retriever import GalleryIndex
@@ -30,14 +30,14 @@ from flam_pl.retrieval.vectors import Posteriors, ScoreWeights, SearchVectors, s
 from made_editors import Shift
 
 WEIGHTS = ScoreWeights(0.7, 0.3, 1.2)
-RED, STRIPED = Wish("color", "red"), Wish("pattern", "striped")
-MIX = Wish("color", {"red": 3, "black": 1}, 0.6)
-DRESS_HALF = Wish("shape", "dress", 0.5)
+RED, STRIPED = Edit("color", "red"), Edit("pattern", "striped")
+MIX = Edit("color", {"red": 3, "black": 1}, 0.6)
+DRESS_HALF = Edit("shape", "dress", 0.5)
 
 
-def embedders_of(world: World) -> Embedders:
+def embedders_of(world: World) -> AttributeEmbedders:
     torch.manual_seed(1)
-    net = Embedders(SCHEMA, world.features.shape[1], 6, hidden=16)
+    net = AttributeEmbedders(SCHEMA, world.features.shape[1], 6, hidden=16)
     net.fit(world.features, torch.from_numpy(world.labels))
     return net.eval().requires_grad_(False)
 
@@ -52,7 +52,7 @@ def classifiers_of(world: World) -> ConcatClassifiers:
 
 WORLD = make_world(rows=50, noise=0.8)
 EMBEDDERS, CLASSIFIERS = embedders_of(WORLD), classifiers_of(WORLD)
-EXAMPLE = Wish("color", WORLD.features[40], 0.8)
+EXAMPLE = Edit("color", WORLD.features[40], 0.8)
 QUERIES = WORLD.features[:5]
 OF_EMBEDDERS = Posteriors.of_embedders(EMBEDDERS)
 OF_CLASSIFIERS = Posteriors.of_classifiers(CLASSIFIERS)
@@ -83,11 +83,11 @@ def slow_scores(
     weights: ScoreWeights,
     query: Tensor,
     gallery: Tensor,
-    wishes: Sequence[Wish],
+    edits: Sequence[Edit],
 ) -> list[float]:
     """The score of every photo for one query ``(D,)``, a type and a class at a time."""
-    asked = {wish.attribute_type: wish for wish in wishes if wish.strength > 0}
-    strongest = max((wish.strength for wish in asked.values()), default=0.0)
+    asked = {edit.attribute_type: edit for edit in edits if edit.strength > 0}
+    strongest = max((edit.strength for edit in asked.values()), default=0.0)
     own = [of[0].tolist() for of in posteriors.read(query[None])]
     wanted: list[list[float]] = []
     for t, name in enumerate(SCHEMA.types):
@@ -98,7 +98,7 @@ def slow_scores(
         else:
             mix = asked[name].mix or {}
             wanted.append([mix.get(c, 0.0) for c in SCHEMA.of(name)])
-    edited = editor.edit(query[None], wishes)[0]
+    edited = editor.edit(query[None], edits)[0]
     moved = query.clone()
     if posteriors.means:
         for t, name in enumerate(SCHEMA.types):
@@ -124,11 +124,11 @@ def slow_scores(
 
 
 @every
-@pytest.mark.parametrize("wishes", [[], [Wish("color", "red", 0.0), Wish("shape", "dress", 0)]])
-def test_without_an_edit_the_search_is_the_plain_one(name: str, wishes: list[Wish]) -> None:
+@pytest.mark.parametrize("edits", [[], [Edit("color", "red", 0.0), Edit("shape", "dress", 0)]])
+def test_without_an_edit_the_search_is_the_plain_one(name: str, edits: list[Edit]) -> None:
     """Bit by bit: the tail is zero, and the head is the unit vector that is stored."""
     vectors, plain = vectors_of(name), SearchVectors(ROWS[name][0])
-    q, v = vectors.queries(QUERIES, wishes), vectors.gallery(WORLD.features)
+    q, v = vectors.queries(QUERIES, edits), vectors.gallery(WORLD.features)
     plain_q, plain_v = plain.queries(QUERIES, []), plain.gallery(WORLD.features)
     head = plain_v.shape[1]
     assert q.shape[1] == v.shape[1] == head + sum(SCHEMA.sizes)
@@ -144,24 +144,24 @@ def test_without_an_edit_the_search_is_the_plain_one(name: str, wishes: list[Wis
     assert torch.equal(found, order)
     torch.testing.assert_close(scores, expected, atol=1e-6, rtol=0)
     indices = GalleryIndex(vectors, WORLD.features), GalleryIndex(plain, WORLD.features)
-    (got, positions), (cosines, of_plain) = (i.search(QUERIES, 50, wishes) for i in indices)
+    (got, positions), (cosines, of_plain) = (i.search(QUERIES, 50, edits) for i in indices)
     assert positions.tolist() == of_plain.tolist()
     np.testing.assert_allclose(got, cosines, atol=1e-6)
 
 
 @every
 @pytest.mark.parametrize(
-    "wishes",
-    [[RED], [STRIPED, MIX, DRESS_HALF], [EXAMPLE], [EXAMPLE, Wish("shape", "jeans", 0.0)]],
+    "edits",
+    [[RED], [STRIPED, MIX, DRESS_HALF], [EXAMPLE], [EXAMPLE, Edit("shape", "jeans", 0.0)]],
     ids=["class", "mix", "example", "strength 0 beside it"],
 )
-def test_the_score_of_every_photo_is_that_of_a_loop(name: str, wishes: list[Wish]) -> None:
+def test_the_score_of_every_photo_is_that_of_a_loop(name: str, edits: list[Edit]) -> None:
     editor, posteriors = ROWS[name]
     vectors = vectors_of(name)
-    scores = vectors.queries(QUERIES, wishes) @ vectors.gallery(WORLD.features).T
+    scores = vectors.queries(QUERIES, edits) @ vectors.gallery(WORLD.features).T
     assert scores.shape == (5, 50)
     for row, query in enumerate(QUERIES):
-        expected = slow_scores(editor, posteriors, WEIGHTS, query, WORLD.features, wishes)
+        expected = slow_scores(editor, posteriors, WEIGHTS, query, WORLD.features, edits)
         np.testing.assert_allclose(scores[row].numpy(), expected, atol=2e-5)
 
 
@@ -175,15 +175,15 @@ def test_any_weights_and_strengths_score_as_a_loop(
     weights: tuple[float, float, float], strengths: tuple[float, float, float], seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
-    wishes = [
-        Wish(name, str(rng.choice(SCHEMA.of(name))), strength)
+    edits = [
+        Edit(name, str(rng.choice(SCHEMA.of(name))), strength)
         for name, strength in zip(SCHEMA.types, strengths, strict=True)
     ]
     chosen = ScoreWeights(*weights)
     vectors = vectors_of("arithmetic", chosen)
     query = WORLD.features[int(rng.integers(50))]
-    scores = vectors.queries(query[None], wishes)[0] @ vectors.gallery(WORLD.features[:12]).T
-    expected = slow_scores(*ROWS["arithmetic"], chosen, query, WORLD.features[:12], wishes)
+    scores = vectors.queries(query[None], edits)[0] @ vectors.gallery(WORLD.features[:12]).T
+    expected = slow_scores(*ROWS["arithmetic"], chosen, query, WORLD.features[:12], edits)
     np.testing.assert_allclose(scores.numpy(), expected, atol=5e-5)
 
 
@@ -194,7 +194,7 @@ def test_the_strength_of_an_edit_scales_the_tail(name: str) -> None:
     whole = vectors.queries(QUERIES, [RED])[:, head:]
     assert whole.abs().sum() > 1
     for strength in (0.25, 0.5, 1.0):
-        part = vectors.queries(QUERIES, [Wish("color", "red", strength)])[:, head:]
+        part = vectors.queries(QUERIES, [Edit("color", "red", strength)])[:, head:]
         torch.testing.assert_close(part, strength * whole)
 
 
@@ -202,10 +202,10 @@ def test_the_strength_of_an_edit_scales_the_tail(name: str) -> None:
 def test_the_way_from_the_plain_search_to_the_edited_one_has_no_jump(name: str) -> None:
     vectors = vectors_of(name)
     steps = [
-        vectors.queries(QUERIES, [Wish("color", "blue", s)])
+        vectors.queries(QUERIES, [Edit("color", "blue", s)])
         for s in torch.linspace(0, 1, 41).tolist()
     ]
-    assert torch.equal(steps[-1], vectors.queries(QUERIES, [Wish("color", "blue")]))
+    assert torch.equal(steps[-1], vectors.queries(QUERIES, [Edit("color", "blue")]))
     jumps = torch.stack([(a - b).norm(dim=1) for a, b in zip(steps[1:], steps, strict=False)])
     whole = (steps[-1] - steps[0]).norm(dim=1)
     assert (jumps.max(dim=0).values <= 0.25 * whole + 1e-5).all()
@@ -213,24 +213,24 @@ def test_the_way_from_the_plain_search_to_the_edited_one_has_no_jump(name: str) 
 
 @every
 def test_the_order_of_the_edits_does_not_matter(name: str) -> None:
-    vectors, wishes = vectors_of(name), [MIX, STRIPED, DRESS_HALF]
-    expected = vectors.queries(QUERIES, wishes)
-    assert all(torch.equal(vectors.queries(QUERIES, p), expected) for p in permutations(wishes))
+    vectors, edits = vectors_of(name), [MIX, STRIPED, DRESS_HALF]
+    expected = vectors.queries(QUERIES, edits)
+    assert all(torch.equal(vectors.queries(QUERIES, p), expected) for p in permutations(edits))
 
 
 @every
 def test_a_mix_of_one_class_is_the_class(name: str) -> None:
     vectors = vectors_of(name)
-    mixed = vectors.queries(QUERIES, [Wish("color", {"red": 7.5})])
+    mixed = vectors.queries(QUERIES, [Edit("color", {"red": 7.5})])
     assert torch.equal(mixed, vectors.queries(QUERIES, [RED]))
 
 
 def test_words_that_are_not_known_and_two_edits_of_one_type_are_refused() -> None:
-    vectors = vectors_of("no_edit")  # its editor reads no wish, the tail does
+    vectors = vectors_of("no_edit")  # its editor reads no edit, the tail does
     with pytest.raises(SchemaError, match="pink"):
-        vectors.queries(QUERIES, [Wish("color", "pink")])
-    with pytest.raises(WishError, match="two wishes for color"):
-        vectors.queries(QUERIES, [RED, Wish("color", "blue")])
+        vectors.queries(QUERIES, [Edit("color", "pink")])
+    with pytest.raises(EditError, match="two edits for color"):
+        vectors.queries(QUERIES, [RED, Edit("color", "blue")])
 
 
 def test_a_method_without_posteriors_is_searched_by_the_cosine_alone() -> None:
@@ -275,22 +275,22 @@ def test_hardened_posteriors_are_sure_of_the_likeliest_class() -> None:
             assert hard[row].tolist() == [c == int(soft[row].argmax()) for c in range(len(hard[0]))]
 
 
-@pytest.mark.parametrize("wishes", [[RED], [RED, STRIPED]])
-def test_the_filter_takes_the_classes_first_and_the_nearest_of_them(wishes: list[Wish]) -> None:
+@pytest.mark.parametrize("edits", [[RED], [RED, STRIPED]])
+def test_the_filter_takes_the_classes_first_and_the_nearest_of_them(edits: list[Edit]) -> None:
     """Photos with the wanted classes, of these the ones with most of the query's own classes, of
     these the nearest; whatever a classifier takes for these classes."""
     hard = OF_EMBEDDERS.hardened()
     vectors = SearchVectors(NoEdit(), hard, filter_weights(len(SCHEMA.types)), "filter")
-    scores = vectors.queries(QUERIES, wishes) @ vectors.gallery(WORLD.features).T
+    scores = vectors.queries(QUERIES, edits) @ vectors.gallery(WORLD.features).T
     seen = torch.stack([of.argmax(dim=1) for of in hard.read(WORLD.features)], dim=1).tolist()
-    asked = {SCHEMA.types.index(w.attribute_type): w for w in wishes}
+    asked = {SCHEMA.types.index(w.attribute_type): w for w in edits}
     cosines = F.cosine_similarity(QUERIES[:, None], WORLD.features[None], dim=2)
     for row in range(5):
 
         def place(photo: int, row: int = row) -> tuple[int, int, float]:
             wrong = sum(
-                seen[photo][t] != SCHEMA.index(wish.attribute_type, str(wish.wanted))
-                for t, wish in asked.items()
+                seen[photo][t] != SCHEMA.index(edit.attribute_type, str(edit.wanted))
+                for t, edit in asked.items()
             )
             lost = sum(seen[photo][t] != seen[row][t] for t in range(3) if t not in asked)
             return wrong, lost, -float(cosines[row, photo])
@@ -310,7 +310,7 @@ def test_a_wrong_class_costs_the_filter_more_than_all_that_is_worth_less(types: 
 @pytest.mark.parametrize("kind", ["embedders", "classifiers"])
 def test_calibration_finds_the_temperature_that_the_labels_were_drawn_with(kind: str) -> None:
     world = make_world(rows=4000, noise=1.0)
-    net: Embedders | ConcatClassifiers = embedders_of(world)
+    net: AttributeEmbedders | ConcatClassifiers = embedders_of(world)
     if kind == "embedders":
         logits = net(world.features)[:, 1] @ net.of("color").dictionary.T
     else:
@@ -333,12 +333,12 @@ def test_calibration_finds_the_temperature_that_the_labels_were_drawn_with(kind:
 @every
 def test_the_exact_search_and_the_index_find_the_same(name: str) -> None:
     vectors, data = vectors_of(name), evaluation_set()
-    wishes = [MIX, STRIPED]
+    edits = [MIX, STRIPED]
     numbers = np.arange(8)
-    found, scores, _ = Searcher(vectors, data, 9)(numbers, wishes)
+    found, scores, _ = Searcher(vectors, data, 9)(numbers, edits)
     rows = data.queries[numbers]
     index = GalleryIndex(vectors, data.features)
-    got, positions = index.search(data.features[rows], 9, wishes, exclude=rows.tolist())
+    got, positions = index.search(data.features[rows], 9, edits, exclude=rows.tolist())
     assert positions.tolist() == found.tolist()
     np.testing.assert_allclose(got, scores.numpy(), atol=1e-5)
     order = [
@@ -347,7 +347,7 @@ def test_the_exact_search_and_the_index_find_the_same(name: str) -> None:
             key=lambda p, of=of: -of[p],
         )[:9]
         for row, of in (
-            (row, slow_scores(*ROWS[name], WEIGHTS, data.features[row], data.features, wishes))
+            (row, slow_scores(*ROWS[name], WEIGHTS, data.features[row], data.features, edits))
             for row in rows.tolist()
         )
     ]

@@ -26,7 +26,7 @@ from flam_pl.errors import FlamError
 from flam_pl.images import Preprocess
 from flam_pl.models.backbone import Backbone
 from flam_pl.models.pooling import CGD
-from flam_pl.training.backbone_module import BackboneStage
+from flam_pl.training.backbone_module import BackboneModule
 from flam_pl.training.whitening import measure_whitening
 
 PREPROCESS = Preprocess(16, "stretch")
@@ -104,14 +104,14 @@ def stage(
     classified: list[int] | None = None,
     validation: tuple[np.ndarray, np.ndarray] | None = None,
     **options: Any,
-) -> BackboneStage:
+) -> BackboneModule:
     nothing = (np.zeros(0, np.int64), np.zeros(0, bool))
-    return BackboneStage(
+    return BackboneModule(
         Colors(), classified or [3, 5], validation or nothing, to_plain(SETTINGS), **options
     )
 
 
-def losses(module: BackboneStage, items: list[int]) -> dict[str, torch.Tensor]:
+def losses(module: BackboneModule, items: list[int]) -> dict[str, torch.Tensor]:
     """What a batch of random pictures of these items logs and returns."""
     found: dict[str, torch.Tensor] = {}
     module.log = lambda name, value, **_: found.update({name: value})  # type: ignore[method-assign]
@@ -151,7 +151,7 @@ def test_temperature_and_smoothing_are_those_of_the_cgd_paper() -> None:
 def test_with_a_cgd_each_loss_sees_its_own_vector() -> None:
     """Triplets the combination; the classification the first descriptor, before its layer."""
     net = Backbone("test_resnet", 6, pooling="cgd-GS")
-    module = BackboneStage(
+    module = BackboneModule(
         net,
         [0, 1],
         (np.zeros(0, np.int64), np.zeros(0, bool)),
@@ -183,7 +183,7 @@ def test_a_transformer_trains_and_extracts(pooling: str, tmp_path: Path) -> None
     data.preprocess = Preprocess(32, "stretch")
     net = Backbone("vit_tiny_patch16_224", 6, 32, pooling)
     before = {name: value.clone() for name, value in net.named_parameters()}
-    module = BackboneStage(
+    module = BackboneModule(
         net,
         np.unique(catalog.items[data.item_rows]).tolist(),
         (np.zeros(0, np.int64), np.zeros(0, bool)),
@@ -254,7 +254,7 @@ def test_training_brings_photos_of_one_item_together(tmp_path: Path) -> None:
 
 def extract(
     data: FlamDataModule,
-    module: BackboneStage,
+    module: BackboneModule,
     folder: Path,
     checkpoint: str = "c" * 64,
     dimension: int = 6,
@@ -302,14 +302,16 @@ def test_features_are_extracted_once_and_again_when_something_changed(tmp_path: 
     assert "changed since the extraction: preprocessing" in said and net.images == 240
 
 
-def train_network(folder: Path, **network: Any) -> tuple[BackboneStage, FlamDataModule, pl.Trainer]:
+def train_network(
+    folder: Path, **network: Any
+) -> tuple[BackboneModule, FlamDataModule, pl.Trainer]:
     """Two steps of a network on the drawn catalog, the same random numbers every time."""
     pl.seed_everything(0, verbose=False)
     data = data_of(draw(folder), image_size=32, dtype="float16")
     data.preprocess = Preprocess(32, "stretch")
     catalog, held_out = data.catalog, data.validation_rows
     consumer = (catalog.table["domain"] == "consumer").to_numpy(bool)
-    module = BackboneStage(
+    module = BackboneModule(
         Backbone("test_resnet", image_size=32, **network),
         np.unique(catalog.items[data.item_rows]).tolist(),
         (catalog.items[held_out], consumer[held_out]),

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 from attribute_world import QUIET, SCHEMA, make_world
 from flam_pl.data.feature_batches import FeatureBatches, WholeBatch
 from flam_pl.models.concat import ConcatClassifiers
-from flam_pl.training.concat_modules import ClassifierStage, MemoryStage
+from flam_pl.training.concat_modules import ClassifierModule, MemoryModule
 
 
 @pytest.mark.parametrize("validated", [True, False])
@@ -23,7 +23,7 @@ def test_the_prototypes_are_those_of_the_last_weights(validated: bool) -> None:
     net.space.fit(world.features)
     labelled = (world.features, torch.from_numpy(world.labels))
     settings = {"noise": 0.1, "lr": 0.01, "weight_decay": 0.0}
-    stage = ClassifierStage(net, settings, lambda: labelled)
+    stage = ClassifierModule(net, settings, lambda: labelled)
     loaders: dict[str, Any] = {
         "train_dataloaders": DataLoader(
             FeatureBatches(world.store, rows, world.labels, 32), batch_size=None
@@ -51,7 +51,7 @@ def test_adde_m_learns_a_memory_whose_vectors_stand_for_their_classes() -> None:
     validation = WholeBatch(world.store, rows, world.labels)
     before = {kind: net.prototypes(kind).detach().clone() for kind in SCHEMA.types}
     pl.Trainer(max_epochs=30, **QUIET).fit(  # type: ignore[arg-type]
-        MemoryStage(net, settings),
+        MemoryModule(net, settings),
         DataLoader(data, batch_size=None),
         DataLoader(validation, batch_size=None),
     )

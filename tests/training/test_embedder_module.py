@@ -11,17 +11,17 @@ from attribute_world import QUIET, SCHEMA, FeatureModule, World, make_world
 from flam_pl.config.root import to_plain
 from flam_pl.config.stages import EmbedderConfig
 from flam_pl.losses.triplet import embedding_loss
-from flam_pl.models.attribute_embedder import Embedders
-from flam_pl.training.embedder_module import EmbedderStage
+from flam_pl.models.attribute_embedder import AttributeEmbedders
+from flam_pl.training.embedder_module import EmbedderModule
 
 
-def stage(world: World, **settings: float) -> EmbedderStage:
-    embedders = Embedders(SCHEMA, world.features.shape[1], 8, hidden=32, dropout=0.0)
+def stage(world: World, **settings: float) -> EmbedderModule:
+    embedders = AttributeEmbedders(SCHEMA, world.features.shape[1], 8, hidden=32, dropout=0.0)
     embedders.fit(world.features, torch.from_numpy(world.labels))
-    return EmbedderStage(embedders, to_plain(EmbedderConfig(noise=0.1, **settings)))
+    return EmbedderModule(embedders, to_plain(EmbedderConfig(noise=0.1, **settings)))
 
 
-def accuracy(module: EmbedderStage, data: FeatureModule) -> float:
+def accuracy(module: EmbedderModule, data: FeatureModule) -> float:
     return pl.Trainer(**QUIET).validate(module, data, verbose=False)[0]["val/accuracy"]
 
 
@@ -56,7 +56,7 @@ def test_validation_is_the_mean_over_types_of_the_share_of_right_classes() -> No
     assert "val/pattern" not in figures
 
 
-def loss_of(module: EmbedderStage, features: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+def loss_of(module: EmbedderModule, features: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     module.log = lambda *_, **__: None  # type: ignore[method-assign]  # no Trainer here
     return module.training_step({"features": features, "labels": labels}, 0)
 
@@ -104,13 +104,15 @@ def test_noise_is_laid_on_the_training_features() -> None:
 
 def taught_stage(
     world: World, bank: torch.Tensor | None, weight: float = 1.0, **settings: float
-) -> EmbedderStage:
+) -> EmbedderModule:
     """Three members a type, taught by what they see together."""
     torch.manual_seed(0)
-    embedders = Embedders(SCHEMA, world.features.shape[1], 8, hidden=32, dropout=0.2, members=3)
+    embedders = AttributeEmbedders(
+        SCHEMA, world.features.shape[1], 8, hidden=32, dropout=0.2, members=3
+    )
     embedders.fit(world.features, torch.from_numpy(world.labels))
     config = EmbedderConfig(loss="softmax", members=3, self_training=weight, **settings)
-    return EmbedderStage(embedders, to_plain(config), bank)
+    return EmbedderModule(embedders, to_plain(config), bank)
 
 
 def test_members_are_taught_what_all_of_them_see_sharpened() -> None:

@@ -18,27 +18,27 @@ from flam_pl.losses.adversarial import discriminator_loss, generator_loss
 from flam_pl.losses.cycle import cycle_loss
 from flam_pl.losses.matching import matching_loss
 from flam_pl.losses.neighbour_distillation import distillation_loss
-from flam_pl.models.attribute_embedder import Embedders
+from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.models.manipulator import Manipulator
 from flam_pl.retrieval.inner_product import FLOOR
-from flam_pl.training.embedder_module import EmbedderStage
-from flam_pl.training.manipulator_module import ManipulatorStage
+from flam_pl.training.embedder_module import EmbedderModule
+from flam_pl.training.manipulator_module import ManipulatorModule
 
 
-def teacher(world: World, steps: int = 0) -> Embedders:
-    """Embedders of the world, trained if there are steps; with dropout, to see a wrong mode."""
-    embedders = Embedders(SCHEMA, world.features.shape[1], 6, hidden=32, dropout=0.2)
+def teacher(world: World, steps: int = 0) -> AttributeEmbedders:
+    """The embedders of the world, trained if there are steps; with dropout, to see a wrong mode."""
+    embedders = AttributeEmbedders(SCHEMA, world.features.shape[1], 6, hidden=32, dropout=0.2)
     embedders.fit(world.features, torch.from_numpy(world.labels))
     if steps:
-        stage = EmbedderStage(embedders, to_plain(EmbedderConfig(lr=1e-2, noise=0.1)))
+        stage = EmbedderModule(embedders, to_plain(EmbedderConfig(lr=1e-2, noise=0.1)))
         data = FeatureModule(world, batch_size=64, batches=steps)
         pl.Trainer(max_epochs=1, limit_val_batches=0, **QUIET).fit(stage, data)
     return embedders
 
 
 def stage(
-    embedders: Embedders, shared: bool = True, noise: float = 0.5, **settings: Any
-) -> ManipulatorStage:
+    embedders: AttributeEmbedders, shared: bool = True, noise: float = 0.5, **settings: Any
+) -> ManipulatorModule:
     chosen = ManipulatorConfig(
         **{"steps_per_epoch": 2, "lr": 1e-3, "discriminator_lr": 2e-3, **settings}
     )
@@ -52,7 +52,7 @@ def stage(
         discriminator_hidden=32,
         noise=noise,
     )
-    return ManipulatorStage(manipulator, embedders, to_plain(chosen))
+    return ManipulatorModule(manipulator, embedders, to_plain(chosen))
 
 
 def snapshot(net: nn.Module) -> dict[str, Tensor]:
@@ -201,12 +201,12 @@ def test_a_sample_is_x_its_embeddings_and_a_wish_that_exists_in_the_batch(online
     torch.testing.assert_close(x, z)
     torch.testing.assert_close(e, embedders.embed(z))
     labels = embedders.classify(e)
-    wishes = embedders.classify(wanted)
+    edits = embedders.classify(wanted)
     for row, t in enumerate(target.tolist()):
         for kind in range(3):
             if kind == t:
                 assert torch.equal(wanted[row, kind], asked[row])
-                assert wishes[row, kind] != labels[row, kind]
+                assert edits[row, kind] != labels[row, kind]
                 assert (e[:, kind] == asked[row]).all(dim=1).any()  # a real row's embedding
             else:
                 assert torch.equal(wanted[row, kind], e[row, kind])
@@ -310,7 +310,7 @@ ALONE = {
 TEACHER = {"teacher_target": 1.3, "teacher_others": 0.6, "teacher_moved": 0.9}
 
 
-def distilling(world: World, **settings: Any) -> ManipulatorStage:
+def distilling(world: World, **settings: Any) -> ManipulatorModule:
     """A stage that learns from the neighbours alone; the bank is the whole world."""
     module = stage(teacher(world, steps=30), **{**ALONE, **TEACHER, **settings})
     module.bank = world.features
@@ -319,7 +319,7 @@ def distilling(world: World, **settings: Any) -> ManipulatorStage:
 
 
 def slow_teacher(
-    module: ManipulatorStage, features: Tensor, e: Tensor, wanted: Tensor, target: Tensor
+    module: ManipulatorModule, features: Tensor, e: Tensor, wanted: Tensor, target: Tensor
 ) -> Tensor:
     """The score of every photo of the bank, a type and a class at a time."""
     embedders, bank = module.embedders, module.bank
@@ -515,7 +515,7 @@ def test_edits_reach_the_wanted_class_and_keep_the_others() -> None:
 
 @torch.no_grad()
 def share_of_right_edits(
-    module: ManipulatorStage, world: World, by_direction: bool = False
+    module: ManipulatorModule, world: World, by_direction: bool = False
 ) -> float:
     """Share of edits of held-out rows whose nearest noise-free combination is the wanted one.
 
@@ -531,9 +531,9 @@ def share_of_right_edits(
     for t, name in enumerate(SCHEMA.types):
         for c in range(SCHEMA.sizes[t]):
             rows = labels[:, t] != c
-            wish = module.embedders.of(name).dictionary[c].expand(int(rows.sum()), -1)
+            edit = module.embedders.of(name).dictionary[c].expand(int(rows.sum()), -1)
             target = torch.full((int(rows.sum()),), t)
-            edited = space.inverse(module.manipulator.edit(space(features[rows]), wish, target))
+            edited = space.inverse(module.manipulator.edit(space(features[rows]), edit, target))
             wanted = labels[rows].clone()
             wanted[:, t] = c
             places = (edited, ideal)

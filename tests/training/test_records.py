@@ -15,7 +15,7 @@ from flam_pl.errors import FlamError
 from flam_pl.training.records import (
     CHECKPOINT,
     RECORD,
-    HandoffError,
+    RecordError,
     StageRecord,
     inputs_hash,
     load_into,
@@ -69,7 +69,7 @@ def test_an_unfinished_stage_is_refused_naming_the_missing_file(
 ) -> None:
     finished(tmp_path)
     (tmp_path / missing).unlink()
-    with pytest.raises(HandoffError, match=f"embedder stage is not trained.*{missing}"):
+    with pytest.raises(RecordError, match=f"embedder stage is not trained.*{missing}"):
         require(tmp_path, "embedder")
 
 
@@ -78,7 +78,7 @@ def test_a_tampered_checkpoint_is_refused(tmp_path: Path) -> None:
     content = bytearray((tmp_path / CHECKPOINT).read_bytes())
     content[len(content) // 2] ^= 1
     (tmp_path / CHECKPOINT).write_bytes(content)
-    with pytest.raises(HandoffError, match="is not the checkpoint"):
+    with pytest.raises(RecordError, match="is not the checkpoint"):
         require(tmp_path, "embedder")
 
 
@@ -86,16 +86,16 @@ def test_a_tampered_checkpoint_is_refused(tmp_path: Path) -> None:
 def test_a_damaged_record_is_refused_with_what_to_do(content: str, tmp_path: Path) -> None:
     finished(tmp_path)
     (tmp_path / RECORD).write_text(content)
-    with pytest.raises(HandoffError, match=r"cannot be read.*retrain=true"):
+    with pytest.raises(RecordError, match=r"cannot be read.*retrain=true"):
         require(tmp_path, "embedder")
 
 
 def test_another_parent_is_refused(tmp_path: Path) -> None:
     record = finished(tmp_path)
     require_child(record, "p" * 64, SCHEMA)
-    with pytest.raises(HandoffError, match="another parent checkpoint"):
+    with pytest.raises(RecordError, match="another parent checkpoint"):
         require_child(record, "q" * 64, SCHEMA)
-    with pytest.raises(HandoffError, match="none"):
+    with pytest.raises(RecordError, match="none"):
         require_child(replace(record, parent=None), "q" * 64, SCHEMA)
 
 
@@ -113,7 +113,7 @@ def test_another_schema_is_refused_naming_the_type(
 ) -> None:
     with pytest.raises(FlamError, match=named) as error:
         require_child(finished(tmp_path), "p" * 64, AttributeSchema(classes))
-    assert isinstance(error.value, SchemaError | HandoffError)
+    assert isinstance(error.value, SchemaError | RecordError)
 
 
 def test_load_into_takes_the_tensors_of_the_prefix_only(tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_a_checkpoint_of_another_architecture_is_refused(
     net: nn.Module, named: str, tmp_path: Path
 ) -> None:
     finished(tmp_path)
-    with pytest.raises(HandoffError, match=named):
+    with pytest.raises(RecordError, match=named):
         load_into(net, tmp_path, "net.")
 
 
@@ -144,14 +144,14 @@ def test_a_checkpoint_of_another_architecture_is_refused(
 def test_a_file_that_is_no_checkpoint_is_refused(content: bytes, tmp_path: Path) -> None:
     finished(tmp_path)
     (tmp_path / CHECKPOINT).write_bytes(content)
-    with pytest.raises(HandoffError, match="cannot be opened as a checkpoint"):
+    with pytest.raises(RecordError, match="cannot be opened as a checkpoint"):
         load_into(nn.Linear(3, 2), tmp_path, "net.")
 
 
 def test_a_checkpoint_that_would_run_code_is_not_opened(tmp_path: Path) -> None:
     finished(tmp_path)
     torch.save({"state_dict": {"net.weight": Path("anything")}}, tmp_path / CHECKPOINT)
-    with pytest.raises(HandoffError, match="cannot be opened"):
+    with pytest.raises(RecordError, match="cannot be opened"):
         load_into(nn.Linear(3, 2), tmp_path, "net.")
 
 

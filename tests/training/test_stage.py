@@ -16,8 +16,8 @@ from flam_pl.config.data import DataConfig
 from flam_pl.config.root import Config, LoggerConfig, TrainerConfig, to_plain
 from flam_pl.config.stages import EmbedderConfig
 from flam_pl.errors import FlamError
-from flam_pl.models.attribute_embedder import Embedders
-from flam_pl.training.embedder_module import EmbedderStage
+from flam_pl.models.attribute_embedder import AttributeEmbedders
+from flam_pl.training.embedder_module import EmbedderModule
 from flam_pl.training.records import CHECKPOINT, RECORD, StageRecord, load_into, require
 from flam_pl.training.stage import make_trainer, train_stage
 
@@ -37,7 +37,7 @@ def config(folder: Path, retrain: bool = False, **trainer: Any) -> Config:
     )
 
 
-class CountedStage(EmbedderStage):
+class CountedStage(EmbedderModule):
     """Counts its training steps."""
 
     steps = 0
@@ -49,7 +49,7 @@ class CountedStage(EmbedderStage):
 
 def module(world: World) -> CountedStage:
     torch.manual_seed(1)
-    embedders = Embedders(SCHEMA, **ARCHITECTURE)
+    embedders = AttributeEmbedders(SCHEMA, **ARCHITECTURE)
     embedders.fit(world.features, torch.from_numpy(world.labels))
     return CountedStage(embedders, to_plain(EmbedderConfig(lr=1e-2, noise=0.1)))
 
@@ -94,7 +94,7 @@ def test_a_trained_stage_is_handed_over_whole(tmp_path: Path) -> None:
     assert record.seconds >= 0 and record.versions["torch"]
     # opens without running code, and fits the recorded architecture
     torch.load(folder / CHECKPOINT, weights_only=True)
-    again = Embedders(AttributeSchema.from_dict(record.schema), **record.architecture)
+    again = AttributeEmbedders(AttributeSchema.from_dict(record.schema), **record.architecture)
     load_into(again, folder, "embedders.")
     stage.eval()
     torch.testing.assert_close(again.eval()(world.features), stage(world.features))
@@ -232,7 +232,7 @@ def test_without_validation_the_last_epoch_is_kept(tmp_path: Path) -> None:
     world = make_world()
     stage = module(world)
     run(tmp_path, stage, world, monitor=None)
-    again = Embedders(SCHEMA, **ARCHITECTURE)
+    again = AttributeEmbedders(SCHEMA, **ARCHITECTURE)
     load_into(again, tmp_path / "run" / "embedder", "embedders.")
     assert stage.steps == 6
     torch.testing.assert_close(again.of("color").dictionary, stage.embedders.of("color").dictionary)
@@ -244,7 +244,7 @@ def test_no_epochs_keeps_the_weights_and_measures_them(tmp_path: Path) -> None:
     before = {name: v.clone() for name, v in stage.state_dict().items()}
     record = run(tmp_path, stage, world, epochs=0)
     assert stage.steps == 0 and 0 < record.metrics["val/accuracy"] < 0.9
-    again = Embedders(SCHEMA, **ARCHITECTURE)
+    again = AttributeEmbedders(SCHEMA, **ARCHITECTURE)
     load_into(again, tmp_path / "run" / "embedder", "embedders.")
     for name, value in again.state_dict().items():
         assert torch.equal(value, before[f"embedders.{name}"])

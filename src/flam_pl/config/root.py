@@ -74,7 +74,7 @@ class Config:
     """``evaluate`` only: write to ``report-<this>`` and evaluate all of ``data``."""
     image: str | None = None
     """``search`` only: a file, or the path of an image as the run's catalog has it."""
-    wishes: list[str] = field(default_factory=list)
+    edits: list[str] = field(default_factory=list)
     """``search`` only: what should be different, e.g. [color=red,pattern=striped:0.5]."""
     k: int = 10
     """``search`` only: how many results."""

@@ -20,4 +20,4 @@ class TablesConfig:
     own backbone and for at most as many epochs. The paper's: resnet50, seresnet50,
     seresnext50_32x4d, inception_resnet_v2, densenet121."""
     note: str = ""
-    """Said below every table."""
+    """Confidence below every table."""

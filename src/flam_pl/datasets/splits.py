@@ -185,7 +185,7 @@ def split_dense(
     is evaluated, while in evaluation they do no harm, since an edit needs all labels of a query and
     of a hit and therefore never uses them.
 
-    Evaluation takes at most 60 % of the dense rows and validation at most 15 %; a larger wish is
+    Evaluation takes at most 60 % of the dense rows and validation at most 15 %; a larger edit is
     scaled down and the fact is logged. A group that no longer fits is passed over for a smaller
     one, so the numbers are met exactly unless only larger groups are left.
 
@@ -318,14 +318,14 @@ def _validating(groups: int, evaluation: int, validation: int) -> int:
     return round(groups / 3) if evaluation else groups
 
 
-def _at_most(wish: int, share: float, total: int, name: str) -> int:
+def _at_most(edit: int, share: float, total: int, name: str) -> int:
     limit = int(share * total)
-    if wish > limit:
+    if edit > limit:
         log.warning(
             "%s gets %d rows instead of %d: only %d rows carry all labels, and it may take %.0f %%",
-            *(name, limit, wish, total, 100 * share),
+            *(name, limit, edit, total, 100 * share),
         )
-    return min(wish, limit)
+    return min(edit, limit)
 
 
 def _fill(candidates: np.ndarray, sizes: np.ndarray, number: int) -> np.ndarray:

@@ -14,7 +14,7 @@ WORDS = 10
 """Numbers are words (a year, a count of buttons) unless a trait has more different ones."""
 
 
-def trait_codes(catalog: Catalog) -> dict[str, np.ndarray]:
+def extra_attribute_codes(catalog: Catalog) -> dict[str, np.ndarray]:
     """Of every trait the code of each row, ``(N,)`` int32: equal codes agree, -1 has no value.
 
     A trait of more than ``WORDS`` different values that are all numbers (a fit of 0.37, a price)

@@ -1,4 +1,4 @@
-"""Wishes that cannot apply: a sleeve length for shoes. Learned from the training labels."""
+"""Edits that cannot apply: a sleeve length for shoes. Learned from the training labels."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from flam_pl.attributes import UNLABELLED, AttributeSchema
 from flam_pl.datasets.catalog import Catalog
-from flam_pl.editing.edits import Wish
+from flam_pl.editing.edits import Edit
 
 ENOUGH = 30
 """Training images of a class that must be there to judge by: where a fair share is labelled, that
@@ -33,7 +33,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What there is to say about wishes before a search.
+    """What there is to say about edits before a search.
 
     Attributes:
         refusal: why it should not be made; None: it may be.
@@ -96,23 +96,23 @@ class Applicability:
         )
 
     def judge(
-        self, wishes: Sequence[Wish], own: Sequence[Tensor], wanted: Sequence[Tensor]
+        self, edits: Sequence[Edit], own: Sequence[Tensor], wanted: Sequence[Tensor]
     ) -> Judgement:
-        """Judge wishes for one query.
+        """Judge edits for one query.
 
         Args:
             own: of each type how likely the query has each class, ``(classes,)``.
-            wanted: the same of what is wished for: who wishes for a dress with long sleeves may
+            wanted: the same of what is wished for: who edits for a dress with long sleeves may
                 start from a shoe.
         """
         remarks: list[str] = []
         refusal: Refusal | None = None
-        for wish in wishes:
-            if wish.strength == 0:
+        for edit in edits:
+            if edit.strength == 0:
                 continue
             for other, before, after in zip(self.schema.types, own, wanted, strict=True):
                 likely = self.schema.of(other)[int(after.argmax())]
-                why = self.why_not(wish.attribute_type, other, likely)
+                why = self.why_not(edit.attribute_type, other, likely)
                 if why is None:
                     continue
                 sure = float(after.max())
@@ -126,19 +126,19 @@ class Applicability:
                     remarks.append(why)
                 elif refusal is None:
                     refusal = Refusal(why)
-            remarks += self._already(wish, own)
+            remarks += self._already(edit, own)
         return Judgement(refusal, tuple(remarks))
 
-    def _already(self, wish: Wish, own: Sequence[Tensor]) -> list[str]:
+    def _already(self, edit: Edit, own: Sequence[Tensor]) -> list[str]:
         """A remark where the query already is the one class that is asked for."""
-        if wish.mix is None or len(wish.mix) > 1:
+        if edit.mix is None or len(edit.mix) > 1:
             return []
-        (asked,) = wish.mix
-        probabilities = own[self.schema.types.index(wish.attribute_type)]
-        c = self.schema.index(wish.attribute_type, asked)
+        (asked,) = edit.mix
+        probabilities = own[self.schema.types.index(edit.attribute_type)]
+        c = self.schema.index(edit.attribute_type, asked)
         if int(probabilities.argmax()) != c:
             return []
         return [
-            f"the query's {wish.attribute_type} is taken for {asked} already, with probability "
+            f"the query's {edit.attribute_type} is taken for {asked} already, with probability "
             f"{float(probabilities[c]):.2f}"
         ]

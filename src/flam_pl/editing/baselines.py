@@ -8,19 +8,19 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from flam_pl.editing.edits import Wish, asked_shares, in_order
-from flam_pl.models.attribute_embedder import Embedders
+from flam_pl.editing.edits import Edit, asked_shares, in_order
+from flam_pl.models.attribute_embedder import AttributeEmbedders
 
 
 class NoEdit:
-    """The plain search: wishes are ignored."""
+    """The plain search: edits are ignored."""
 
     name = "no_edit"
 
     def represent(self, features: Tensor) -> Tensor:
         return features
 
-    def edit(self, features: Tensor, wishes: Sequence[Wish]) -> Tensor:
+    def edit(self, features: Tensor, edits: Sequence[Edit]) -> Tensor:
         return features
 
 
@@ -31,7 +31,9 @@ class Arithmetic:
     photo that a shopper sends.
     """
 
-    def __init__(self, embedders: Embedders, times: float = 1.0, name: str = "arithmetic") -> None:
+    def __init__(
+        self, embedders: AttributeEmbedders, times: float = 1.0, name: str = "arithmetic"
+    ) -> None:
         """Args:
         times: how often the difference is added.
         """
@@ -41,15 +43,15 @@ class Arithmetic:
     def represent(self, features: Tensor) -> Tensor:
         return features
 
-    def edit(self, features: Tensor, wishes: Sequence[Wish]) -> Tensor:
-        """The differences of several wishes add up, each as long as its strength says; a mix (or
+    def edit(self, features: Tensor, edits: Sequence[Edit]) -> Tensor:
+        """The differences of several edits add up, each as long as its strength says; a mix (or
         what an example is taken for) has the weighted mean of its classes' means."""
         edited, old = features, self.embedders.classify(self.embedders(features))
-        for wish in in_order(wishes, self.schema):
-            t = self.schema.types.index(wish.attribute_type)
-            means = self.embedders.of(wish.attribute_type).class_means
-            new = asked_shares(wish, self.embedders, means) @ means
-            edited = edited + self.times * wish.strength * (new - means[old[:, t]])
+        for edit in in_order(edits, self.schema):
+            t = self.schema.types.index(edit.attribute_type)
+            means = self.embedders.of(edit.attribute_type).class_means
+            new = asked_shares(edit, self.embedders, means) @ means
+            edited = edited + self.times * edit.strength * (new - means[old[:, t]])
         return edited
 
 
@@ -60,7 +62,9 @@ class Slerp:
     The direction of a class is its mean less the mean of all classes of the type.
     """
 
-    def __init__(self, embedders: Embedders, part: float = 0.5, name: str = "slerp") -> None:
+    def __init__(
+        self, embedders: AttributeEmbedders, part: float = 0.5, name: str = "slerp"
+    ) -> None:
         """Args:
         part: of the angle that the whole edit turns by. Of .15, .3, .5 and .7 a half has the
             largest T@10 on the validation photos of both data sets (.565 photos, .740 wardrobe).
@@ -71,13 +75,13 @@ class Slerp:
     def represent(self, features: Tensor) -> Tensor:
         return features
 
-    def edit(self, features: Tensor, wishes: Sequence[Wish]) -> Tensor:
-        """One turn after the other; the strength of a wish shortens its turn. The length stays."""
+    def edit(self, features: Tensor, edits: Sequence[Edit]) -> Tensor:
+        """One turn after the other; the strength of an edit shortens its turn. The length stays."""
         edited = features
-        for wish in in_order(wishes, self.schema):
-            means = self.embedders.of(wish.attribute_type).class_means
-            wanted = asked_shares(wish, self.embedders, means) @ means - means.mean(dim=0)
-            edited = turned(edited, wanted.expand_as(edited), self.part * wish.strength)
+        for edit in in_order(edits, self.schema):
+            means = self.embedders.of(edit.attribute_type).class_means
+            wanted = asked_shares(edit, self.embedders, means) @ means - means.mean(dim=0)
+            edited = turned(edited, wanted.expand_as(edited), self.part * edit.strength)
         return edited
 
 

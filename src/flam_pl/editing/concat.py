@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from torch import Tensor
 
 from flam_pl.attributes import AttributeSchema
-from flam_pl.editing.edits import Wish, asked_vector, blend, in_order
+from flam_pl.editing.edits import Edit, asked_vector, blend, in_order
 
 
 class ConcatEditor:
@@ -37,19 +37,19 @@ class ConcatEditor:
     def represent(self, features: Tensor) -> Tensor:
         return self.blocks(features).flatten(start_dim=1)
 
-    def edit(self, features: Tensor, wishes: Sequence[Wish]) -> Tensor:
+    def edit(self, features: Tensor, edits: Sequence[Edit]) -> Tensor:
         parts = self.blocks(features).clone()
-        for wish in in_order(wishes, self.schema):
-            name = wish.attribute_type
+        for edit in in_order(edits, self.schema):
+            name = edit.attribute_type
             t = self.schema.types.index(name)
 
             def block(example: Tensor, t: int = t) -> Tensor:
                 return self.blocks(example)[:, t]
 
-            asked = asked_vector(wish, self.schema, self.prototypes(name), block)
+            asked = asked_vector(edit, self.schema, self.prototypes(name), block)
             changed = asked.expand_as(parts[:, t])
             if self.classes:
                 own = self.prototypes(name)[self.classes(features)[:, t]]
                 changed = parts[:, t] - own + asked
-            parts[:, t] = blend(parts[:, t], changed, wish.strength)
+            parts[:, t] = blend(parts[:, t], changed, edit.strength)
         return parts.flatten(start_dim=1)

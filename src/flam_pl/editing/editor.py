@@ -7,11 +7,11 @@ from typing import Protocol
 
 from torch import Tensor
 
-from flam_pl.editing.edits import Wish
+from flam_pl.editing.edits import Edit
 
 
 class Editor(Protocol):
-    """Turns stored features into gallery vectors, and a query plus wishes into a query vector.
+    """Turns stored features into gallery vectors, and a query plus edits into a query vector.
 
     Search is by cosine between the two; both have the method's own dimension R.
     """
@@ -22,14 +22,14 @@ class Editor(Protocol):
         """Stored features ``(B, D)`` -> gallery vectors ``(B, R)``."""
         ...
 
-    def edit(self, features: Tensor, wishes: Sequence[Wish]) -> Tensor:
+    def edit(self, features: Tensor, edits: Sequence[Edit]) -> Tensor:
         """Stored features ``(B, D)`` -> query vectors ``(B, R)`` with some attributes changed.
 
-        The order of the wishes does not matter; without any, or with the strength 0, it is
+        The order of the edits does not matter; without any, or with the strength 0, it is
         ``represent``.
 
         Raises:
             SchemaError: a type or class that the schema does not know.
-            WishError: two wishes for one type.
+            EditError: two edits for one type.
         """
         ...

@@ -15,12 +15,12 @@ from flam_pl.attributes import AttributeSchema
 from flam_pl.errors import FlamError
 
 
-class WishError(FlamError):
-    """A wish that cannot be meant: which one, and what a wish may be."""
+class EditError(FlamError):
+    """An edit that cannot be meant: which one, and what an edit may be."""
 
 
 @dataclass(frozen=True)
-class Wish:
+class Edit:
     """One attribute of the query, and what it should be instead.
 
     Attributes:
@@ -35,24 +35,24 @@ class Wish:
     strength: float = 1.0
 
     def __post_init__(self) -> None:
-        """Raises: WishError: a strength outside [0, 1], a mix of nothing, a weight that is not a
+        """Raises: EditError: a strength outside [0, 1], a mix of nothing, a weight that is not a
         positive number, an example that is not one feature."""
         if not 0 <= self.strength <= 1:
-            raise WishError(
-                f"a wish for {self.attribute_type} has the strength {self.strength}; expected a "
+            raise EditError(
+                f"an edit for {self.attribute_type} has the strength {self.strength}; expected a "
                 "number from 0 (as it is) to 1 (as asked)"
             )
         if isinstance(self.wanted, Tensor):
             if self.wanted.ndim != 1:
-                raise WishError(
-                    f"the example of a wish for {self.attribute_type} has the shape "
+                raise EditError(
+                    f"the example of an edit for {self.attribute_type} has the shape "
                     f"{tuple(self.wanted.shape)}; expected one stored feature, (D,)"
                 )
         elif not isinstance(self.wanted, str):
             weights = list(self.wanted.values())
             if not weights or not all(w > 0 and math.isfinite(w) for w in weights):
-                raise WishError(
-                    f"a wish for {self.attribute_type} mixes {dict(self.wanted)}; expected at "
+                raise EditError(
+                    f"an edit for {self.attribute_type} mixes {dict(self.wanted)}; expected at "
                     "least one class, each with a weight above 0"
                 )
 
@@ -67,37 +67,37 @@ class Wish:
         return {name: weight / total for name, weight in self.wanted.items()}
 
     def __str__(self) -> str:
-        """As ``wish_text.parse_wishes`` reads it: ``color=red``, ``pattern=striped:0.5``."""
+        """As ``parsing.parse_edits`` reads it: ``color=red``, ``pattern=striped:0.5``."""
         wanted = "+".join(self.mix) if self.mix else "(an example)"
         return f"{self.attribute_type}={wanted}" + (
             f":{self.strength:g}" if self.strength < 1 else ""
         )
 
 
-def in_order(wishes: Sequence[Wish], schema: AttributeSchema) -> list[Wish]:
-    """The wishes that ask for anything, in the order of the schema's types: how a user happens to
+def in_order(edits: Sequence[Edit], schema: AttributeSchema) -> list[Edit]:
+    """The edits that ask for anything, in the order of the schema's types: how a user happens to
     order them must not matter.
 
     Raises:
         SchemaError: a type or class that the schema does not know.
-        WishError: two wishes for one type.
+        EditError: two edits for one type.
     """
-    of_type: dict[str, Wish] = {}
-    for wish in wishes:
-        if wish.attribute_type in of_type:
-            raise WishError(
-                f"two wishes for {wish.attribute_type}: {of_type[wish.attribute_type]} and {wish}; "
-                "expected one a type. A mix is one wish, e.g. red+blue"
+    of_type: dict[str, Edit] = {}
+    for edit in edits:
+        if edit.attribute_type in of_type:
+            raise EditError(
+                f"two edits for {edit.attribute_type}: {of_type[edit.attribute_type]} and {edit}; "
+                "expected one a type. A mix is one edit, e.g. red+blue"
             )
-        schema.of(wish.attribute_type)  # raises, naming the known types
-        for name in wish.mix or ():
-            schema.index(wish.attribute_type, name)  # the same for the classes
-        of_type[wish.attribute_type] = wish
+        schema.of(edit.attribute_type)  # raises, naming the known types
+        for name in edit.mix or ():
+            schema.index(edit.attribute_type, name)  # the same for the classes
+        of_type[edit.attribute_type] = edit
     return [of_type[n] for n in schema.types if n in of_type and of_type[n].strength > 0]
 
 
 def asked_vector(
-    wish: Wish, schema: AttributeSchema, classes: Tensor, of_example: Callable[[Tensor], Tensor]
+    edit: Edit, schema: AttributeSchema, classes: Tensor, of_example: Callable[[Tensor], Tensor]
 ) -> Tensor:
     """The unit vector that stands for what is wanted, ``(k,)``.
 
@@ -108,9 +108,9 @@ def asked_vector(
     Returns:
         That of the class or of the example; of a mix the direction of the weighted sum.
     """
-    if isinstance(wish.wanted, Tensor):
-        return of_example(wish.wanted[None].to(classes.device))[0]
-    weights = _weights(wish, schema, classes)
+    if isinstance(edit.wanted, Tensor):
+        return of_example(edit.wanted[None].to(classes.device))[0]
+    weights = _weights(edit, schema, classes)
     named = weights.nonzero(as_tuple=True)[0]
     if len(named) == 1:
         return classes[named[0]]
@@ -131,21 +131,21 @@ class Classifier(Protocol):
         ...
 
 
-def asked_shares(wish: Wish, classifier: Classifier, like: Tensor) -> Tensor:
+def asked_shares(edit: Edit, classifier: Classifier, like: Tensor) -> Tensor:
     """How much of each class of the type is asked for, ``(classes,)``, summing to 1; of an example
     how likely the classifier holds each class to be.
 
     Args:
         like: a tensor of the device and dtype that are wanted.
     """
-    if isinstance(wish.wanted, Tensor):
-        t = classifier.schema.types.index(wish.attribute_type)
-        return classifier.read(wish.wanted[None].to(like.device))[t][0]
-    return _weights(wish, classifier.schema, like)
+    if isinstance(edit.wanted, Tensor):
+        t = classifier.schema.types.index(edit.attribute_type)
+        return classifier.read(edit.wanted[None].to(like.device))[t][0]
+    return _weights(edit, classifier.schema, like)
 
 
 def wanted_probabilities(
-    own: Sequence[Tensor], wishes: Sequence[Wish], classifier: Classifier
+    own: Sequence[Tensor], edits: Sequence[Edit], classifier: Classifier
 ) -> list[Tensor]:
     """How likely the wanted photo has each class: the query's own, or a step towards what is asked.
 
@@ -156,13 +156,13 @@ def wanted_probabilities(
         Of each type ``(1 - strength) own + strength asked``, ``(B, classes)``.
 
     Raises:
-        SchemaError, WishError: as ``in_order``.
+        SchemaError, EditError: as ``in_order``.
     """
     wanted = list(own)
-    for wish in in_order(wishes, classifier.schema):
-        t = classifier.schema.types.index(wish.attribute_type)
-        asked = asked_shares(wish, classifier, own[t]).expand_as(own[t])
-        wanted[t] = torch.lerp(own[t], asked, wish.strength)
+    for edit in in_order(edits, classifier.schema):
+        t = classifier.schema.types.index(edit.attribute_type)
+        asked = asked_shares(edit, classifier, own[t]).expand_as(own[t])
+        wanted[t] = torch.lerp(own[t], asked, edit.strength)
     return wanted
 
 
@@ -180,8 +180,8 @@ def blend(before: Tensor, after: Tensor, strength: float) -> Tensor:
     return F.normalize(direction, dim=-1) * length
 
 
-def _weights(wish: Wish, schema: AttributeSchema, like: Tensor) -> Tensor:
-    weights = torch.zeros(len(schema.of(wish.attribute_type)), dtype=like.dtype, device=like.device)
-    for name, share in (wish.mix or {}).items():
-        weights[schema.index(wish.attribute_type, name)] = share
+def _weights(edit: Edit, schema: AttributeSchema, like: Tensor) -> Tensor:
+    weights = torch.zeros(len(schema.of(edit.attribute_type)), dtype=like.dtype, device=like.device)
+    for name, share in (edit.mix or {}).items():
+        weights[schema.index(edit.attribute_type, name)] = share
     return weights

@@ -1,4 +1,4 @@
-"""Wishes as they are typed: ``color=red``, ``pattern=striped:0.5``, ``color=red+blue``."""
+"""Edits as they are typed: ``color=red``, ``pattern=striped:0.5``, ``color=red+blue``."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from difflib import get_close_matches
 from torch import Tensor
 
 from flam_pl.attributes import AttributeSchema
-from flam_pl.editing.edits import Wish, WishError, in_order
+from flam_pl.editing.edits import Edit, EditError, in_order
 
 EXAMPLE = "@"
 """Before the name of a photo whose attribute is wanted: ``color=@other.jpg``."""
 
 
-def parse_wishes(
+def parse_edits(
     texts: Sequence[str],
     schema: AttributeSchema,
     feature_of: Callable[[str], Tensor] | None = None,
-) -> list[Wish]:
+) -> list[Edit]:
     """``type=class``, ``type=class+class`` for an even mix, ``type=@photo`` for an example; each
     with ``:strength`` behind it where that is not 1. Capitals may be left out where that leaves no
     doubt.
@@ -30,25 +30,25 @@ def parse_wishes(
             refused.
 
     Raises:
-        WishError: naming the wish, what is known, and what may have been meant.
+        EditError: naming the edit, what is known, and what may have been meant.
     """
-    wishes = [_parse(text, schema, feature_of) for text in texts]
-    in_order(wishes, schema)  # refuses two for one type
-    return wishes
+    edits = [_parse(text, schema, feature_of) for text in texts]
+    in_order(edits, schema)  # refuses two for one type
+    return edits
 
 
-def _parse(text: str, schema: AttributeSchema, feature_of: Callable[[str], Tensor] | None) -> Wish:
+def _parse(text: str, schema: AttributeSchema, feature_of: Callable[[str], Tensor] | None) -> Edit:
     name, equals, value = (part.strip() for part in text.partition("="))
     if not (name and equals and value):
-        raise WishError(
-            f"the wish {text!r} is not type=class, e.g. {schema.types[0]}="
+        raise EditError(
+            f"the edit {text!r} is not type=class, e.g. {schema.types[0]}="
             f"{schema.of(schema.types[0])[0]}; a strength may follow: {schema.types[0]}="
             f"{schema.of(schema.types[0])[0]}:0.5"
         )
     named = _known(name, schema.types)
     if named is None:
-        raise WishError(
-            f"the wish {text!r}: there is no attribute type {name!r}{_meant(name, schema.types)}; "
+        raise EditError(
+            f"the edit {text!r}: there is no attribute type {name!r}{_meant(name, schema.types)}; "
             f"the types are {', '.join(schema.types)}"
         )
     known = schema.of(named)
@@ -58,18 +58,18 @@ def _parse(text: str, schema: AttributeSchema, feature_of: Callable[[str], Tenso
     whole = _known(value, known)
     if whole is None and value.startswith(EXAMPLE):
         if feature_of is None:
-            raise WishError(f"the wish {text!r}: an example photo cannot be given here")
-        return Wish(named, feature_of(value.removeprefix(EXAMPLE)), strength)
+            raise EditError(f"the edit {text!r}: an example photo cannot be given here")
+        return Edit(named, feature_of(value.removeprefix(EXAMPLE)), strength)
     classes = []
     for word in [value] if whole else [part.strip() for part in value.split("+")]:
         found = _known(word, known)
         if found is None:
-            raise WishError(
-                f"the wish {text!r}: {named} has no class {word!r}{_meant(word, known)}; its "
+            raise EditError(
+                f"the edit {text!r}: {named} has no class {word!r}{_meant(word, known)}; its "
                 f"classes are {', '.join(known)}"
             )
         classes.append(found)
-    return Wish(named, classes[0] if len(classes) == 1 else _even(classes), strength)
+    return Edit(named, classes[0] if len(classes) == 1 else _even(classes), strength)
 
 
 def _known(word: str, known: Sequence[str]) -> str | None:
@@ -88,8 +88,8 @@ def _split_strength(value: str, text: str) -> tuple[str, float]:
     except ValueError:
         return value, 1.0
     if not 0 <= strength <= 1:
-        raise WishError(
-            f"the wish {text!r} has the strength {tail}; expected a number from 0 (as it is) to 1 "
+        raise EditError(
+            f"the edit {text!r} has the strength {tail}; expected a number from 0 (as it is) to 1 "
             "(as asked)"
         )
     return (head.strip() if colon else value), strength

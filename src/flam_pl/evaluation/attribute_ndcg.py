@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from flam_pl.evaluation.searches import EditedSearch, EvaluationSet
-from flam_pl.metrics.bootstrap import Figure, figure_of, ratio, resampled
+from flam_pl.metrics.bootstrap import Estimate, estimate_of, ratio, resampled
 from flam_pl.metrics.dcg import dcg_at, gain, ideal_dcg_at
 
 CHUNK = 1024
@@ -104,16 +104,16 @@ class AttributeNDCG:
             rows.append(torch.stack(levels, dim=1).long())
         return torch.cat(rows)
 
-    def figures(self, resamples: int, seed: int) -> dict[str, dict[str, Figure]]:
+    def figures(self, resamples: int, seed: int) -> dict[str, dict[str, Estimate]]:
         """Kind ("all", "target", "other") -> "NDCG@k", intervals resampled by item."""
-        found: dict[str, dict[str, Figure]] = {}
+        found: dict[str, dict[str, Estimate]] = {}
         for kind, counts in self.counts.items():
             if not counts.sum():
                 continue
             sums = np.concatenate([self.sums[kind], counts[:, None]], axis=1)
             totals = resampled(sums, resamples=resamples, seed=seed, items=self.items)
             found[kind] = {
-                f"NDCG@{k}": figure_of(ratio(totals[:, i], totals[:, -1]), int(counts.sum()))
+                f"NDCG@{k}": estimate_of(ratio(totals[:, i], totals[:, -1]), int(counts.sum()))
                 for i, k in enumerate(self.ks)
             }
         return found

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from flam_pl.editing.editor import Editor
-from flam_pl.editing.edits import Wish
+from flam_pl.editing.edits import Edit
 from flam_pl.evaluation.searches import EvaluationSet
-from flam_pl.metrics.bootstrap import Figure, bootstrap
+from flam_pl.metrics.bootstrap import Estimate, bootstrap
 
 
 @torch.inference_mode()
@@ -22,7 +22,7 @@ def evaluate_classification(
     asked: Mapping[str, np.ndarray],
     resamples: int,
     seed: int,
-) -> dict[str, dict[str, Figure]]:
+) -> dict[str, dict[str, Estimate]]:
     """Accuracy on x, where the photo's own class is right, and on x-tilde, where the wanted one is.
 
     Args:
@@ -36,13 +36,13 @@ def evaluate_classification(
     queries = data.features[torch.from_numpy(data.queries).to(data.features.device)]
     labels, items = data.labels[data.queries], data.query_items
     original = [logits.argmax(dim=1).cpu().numpy() for logits in classify(queries)]
-    found: dict[str, dict[str, Figure]] = {"original": {}, "manipulated": {}}
+    found: dict[str, dict[str, Estimate]] = {"original": {}, "manipulated": {}}
     for t, name in enumerate(data.schema.types):
         right = np.zeros(asked[name].shape, dtype=bool)
         for c, class_name in enumerate(data.schema.of(name)):
             numbers = np.flatnonzero(asked[name][:, c])
             if len(numbers):
-                edited = editor.edit(queries[numbers], [Wish(name, class_name)])
+                edited = editor.edit(queries[numbers], [Edit(name, class_name)])
                 right[numbers, c] = (classify(edited)[t].argmax(dim=1) == c).cpu().numpy()
         hits = {
             "original": (original[t] == labels[:, t], np.ones(len(queries))),

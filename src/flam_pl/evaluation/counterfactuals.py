@@ -14,9 +14,9 @@ import numpy as np
 import torch
 
 from flam_pl.editing.editor import Editor
-from flam_pl.editing.edits import Wish
+from flam_pl.editing.edits import Edit
 from flam_pl.evaluation.searches import EvaluationSet, Searcher
-from flam_pl.metrics.bootstrap import Figure, bootstraps
+from flam_pl.metrics.bootstrap import Estimate, bootstraps
 from flam_pl.retrieval.vectors import SearchVectors
 
 
@@ -75,7 +75,7 @@ class CounterfactualResults:
         """Whether the photo is among the first k, ``(E, len(ks))`` bool."""
         return self.ranks[:, None] <= np.array(ks)
 
-    def figures(self, ks: Sequence[int], resamples: int, seed: int) -> dict[str, Figure]:
+    def figures(self, ks: Sequence[int], resamples: int, seed: int) -> dict[str, Estimate]:
         """Each "CF@k", with an interval resampled by garment."""
         hits = self.hits(ks)
         names = [f"CF@{k}" for k in ks]
@@ -103,7 +103,7 @@ def evaluate_counterfactuals(
     for t, c in pairs:
         rows = np.flatnonzero((edits.types == t) & (edits.classes == c))
         name = data.schema.types[t]
-        found, *_ = search(edits.numbers[rows], [Wish(name, data.schema.of(name)[c])])
+        found, *_ = search(edits.numbers[rows], [Edit(name, data.schema.of(name)[c])])
         positions = found.cpu().numpy()
         garments = data.garments[data.queries[edits.numbers[rows]]]
         right = (data.garments[positions] == garments[:, None]) & (data.labels[positions, t] == c)

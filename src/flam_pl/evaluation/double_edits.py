@@ -1,4 +1,4 @@
-"""Two wishes at once, "in red and striped": T@k over pairs of attribute types."""
+"""Two edits at once, "in red and striped": T@k over pairs of attribute types."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import torch
 
 from flam_pl.attributes import AttributeSchema
 from flam_pl.editing.editor import Editor
-from flam_pl.editing.edits import Wish
+from flam_pl.editing.edits import Edit
 from flam_pl.evaluation.hits import by_query
 from flam_pl.evaluation.searches import EvaluationSet, Searcher
-from flam_pl.metrics.bootstrap import Figure, bootstraps
+from flam_pl.metrics.bootstrap import Estimate, bootstraps
 from flam_pl.metrics.hit_rate import hits_at
 from flam_pl.retrieval.vectors import SearchVectors
 
@@ -81,7 +81,7 @@ class DoubleEditResults:
     hits: np.ndarray
     items: np.ndarray
 
-    def figures(self, resamples: int, seed: int) -> dict[str, dict[str, Figure]]:
+    def figures(self, resamples: int, seed: int) -> dict[str, dict[str, Estimate]]:
         """T@k over "all" double edits and for each pair of types ("shape + color"), with intervals
         resampled by item."""
         groups = {"all": np.ones(len(self.numbers), dtype=bool)}
@@ -90,7 +90,7 @@ class DoubleEditResults:
             groups[name] = (self.changed == pair).all(axis=1)
         return {name: self._figures(rows, resamples, seed) for name, rows in groups.items()}
 
-    def _figures(self, rows: np.ndarray, resamples: int, seed: int) -> dict[str, Figure]:
+    def _figures(self, rows: np.ndarray, resamples: int, seed: int) -> dict[str, Estimate]:
         hits, counts = by_query(self.numbers[rows], self.hits[rows])
         names = [f"T@{k}" for k in self.ks]
         items = self.items[np.unique(self.numbers[rows])]
@@ -107,7 +107,7 @@ def evaluate_double_edits(
     ks: Sequence[int],
     progress: Progress = lambda groups: groups,
 ) -> DoubleEditResults:
-    """Search with every double edit; those that wish for the same two classes search together.
+    """Search with every double edit; those that edit for the same two classes search together.
 
     Args:
         progress: wraps the list of such groups, e.g. with a progress bar.
@@ -117,25 +117,27 @@ def evaluate_double_edits(
     wanted = torch.from_numpy(data.schema.combinations(edits.wanted)).to(data.features.device)
     changed = edits.changed(data)
     hits = np.zeros((len(edits), len(ks)), dtype=bool)
-    for rows in progress(same_wishes(edits, changed)):
-        found, _, _ = search(edits.numbers[rows], wishes_of(edits, changed, rows[0], data.schema))
+    for rows in progress(same_edits(edits, changed)):
+        found, _, _ = search(
+            edits.numbers[rows], edits_of_pair(edits, changed, rows[0], data.schema)
+        )
         asked = wanted[torch.from_numpy(rows).to(wanted.device)]
         hits[rows] = hits_at(codes[found], asked, ks).cpu().numpy()
     return DoubleEditResults(tuple(ks), data.schema, edits.numbers, changed, hits, data.query_items)
 
 
-def same_wishes(edits: DoubleEdits, changed: np.ndarray) -> list[np.ndarray]:
-    """Positions of the edits, those that wish for the same two classes together."""
+def same_edits(edits: DoubleEdits, changed: np.ndarray) -> list[np.ndarray]:
+    """Positions of the edits, those that edit for the same two classes together."""
     classes = np.take_along_axis(edits.wanted, changed, axis=1)
     asked, group = np.unique(np.hstack([changed, classes]), axis=0, return_inverse=True)
     group = group.reshape(-1)  # NumPy 2.0 gives it another axis
     return [np.flatnonzero(group == number) for number in range(len(asked))]
 
 
-def wishes_of(
+def edits_of_pair(
     edits: DoubleEdits, changed: np.ndarray, row: int, schema: AttributeSchema
-) -> list[Wish]:
-    """The two wishes of one edit."""
+) -> list[Edit]:
+    """The two edits of one edit."""
     names = [schema.types[t] for t in changed[row]]
     classes = [edits.wanted[row, t] for t in changed[row]]
-    return [Wish(n, schema.of(n)[c]) for n, c in zip(names, classes, strict=True)]
+    return [Edit(n, schema.of(n)[c]) for n, c in zip(names, classes, strict=True)]

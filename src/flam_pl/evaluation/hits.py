@@ -21,7 +21,7 @@ from flam_pl.evaluation.searches import (
     edits_of,
 )
 from flam_pl.galleries.exact import top_k
-from flam_pl.metrics.bootstrap import Figure, bootstraps, macro_bootstraps
+from flam_pl.metrics.bootstrap import Estimate, bootstraps, macro_bootstraps
 from flam_pl.metrics.hit_rate import hits_at
 from flam_pl.retrieval.vectors import SearchVectors
 
@@ -63,7 +63,7 @@ class EditResults:
         hits = [(self.hits[n] & self.asked[n][:, :, None]).sum(axis=1) for n in self.hits]
         return np.sum(hits, axis=0), np.sum([of.sum(axis=1) for of in self.asked.values()], axis=0)
 
-    def figures(self, resamples: int, seed: int) -> dict[str, dict[str, Figure]]:
+    def figures(self, resamples: int, seed: int) -> dict[str, dict[str, Estimate]]:
         """T@k over "all" edits and for each type, with intervals resampled by item."""
         per_type = {
             name: (
@@ -80,7 +80,7 @@ class EditResults:
             for group, (h, c) in {"all": (hits, counts), **per_type}.items()
         }
 
-    def macro_figures(self, resamples: int, seed: int) -> dict[str, Figure]:
+    def macro_figures(self, resamples: int, seed: int) -> dict[str, Estimate]:
         """T@k as a mean over the wanted combinations, with intervals resampled by item."""
         places = {name: np.nonzero(asked) for name, asked in self.asked.items()}
         hits = np.concatenate([self.hits[name][at] for name, at in places.items()])
@@ -159,7 +159,7 @@ def evaluate_edits(
         editor: as for ``edited_searches``.
         progress: wraps the list of (type, class) pairs, e.g. with a progress bar.
         also: what is shown every search as well, so that one pass serves all that is measured.
-        strength: of every wish.
+        strength: of every edit.
     """
     hits = Hits(data, ks)
     for search in edited_searches(editor, data, max(ks), progress=progress, strength=strength):
@@ -185,11 +185,11 @@ def evaluate_candidates(
     """
     searcher = Searcher(vectors, data, max(ks))
     hits = {count: Hits(data, ks) for count in also}
-    for wish, numbers, wanted in edits_of(data):
-        edit = wish.attribute_type, str(wish.wanted)
-        for count, found in searcher.of_candidates(numbers, [wish], list(also)).items():
+    for edit, numbers, wanted in edits_of(data):
+        asked = edit.attribute_type, str(edit.wanted)
+        for count, found in searcher.of_candidates(numbers, [edit], list(also)).items():
             for measure in (hits[count], *also[count]):
-                measure.add(EditedSearch(*edit, numbers, wanted, *found))
+                measure.add(EditedSearch(*asked, numbers, wanted, *found))
     return {count: of.results() for count, of in hits.items()}
 
 
@@ -201,7 +201,7 @@ def evaluate_instances(
     ks: Sequence[int],
     resamples: int,
     seed: int,
-) -> tuple[dict[str, Figure], int]:
+) -> tuple[dict[str, Estimate], int]:
     """FIR: R@k of consumer photos among the shop photos.
 
     Args:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from flam_pl.editing.baselines import NoEdit
-from flam_pl.editing.edits import Wish
+from flam_pl.editing.edits import Edit
 from flam_pl.evaluation.searches import EvaluationSet, Searcher
 
 NEAREST = "labels_known"
@@ -25,7 +25,7 @@ CHUNK = 1024
 """Queries compared with the gallery at once: memory does not grow with their number."""
 
 
-class KnownLabels(Searcher):
+class OracleRanking(Searcher):
     """Every image that has exactly the wanted combination, then all others."""
 
     @torch.inference_mode()
@@ -33,20 +33,18 @@ class KnownLabels(Searcher):
         super().__init__(NoEdit(), data, depth)
 
     @torch.inference_mode()
-    def __call__(
-        self, numbers: np.ndarray, wishes: Sequence[Wish]
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """As a ``Searcher``; one wish, for a class.
+    def __call__(self, numbers: np.ndarray, edits: Sequence[Edit]) -> tuple[Tensor, Tensor, Tensor]:
+        """As a ``Searcher``; one edit, for a class.
 
         Raises:
-            ValueError: other wishes.
+            ValueError: other edits.
         """
-        if len(wishes) != 1 or not isinstance(wishes[0].wanted, str):
-            raise ValueError(f"got the wishes {list(map(str, wishes))}; expected one for one class")
+        if len(edits) != 1 or not isinstance(edits[0].wanted, str):
+            raise ValueError(f"got the edits {list(map(str, edits))}; expected one for one class")
         schema = self.data.schema
-        t = schema.types.index(wishes[0].attribute_type)
+        t = schema.types.index(edits[0].attribute_type)
         wanted = self.data.labels[self.data.queries[numbers]].copy()
-        wanted[:, t] = schema.index(wishes[0].attribute_type, wishes[0].wanted)
+        wanted[:, t] = schema.index(edits[0].attribute_type, edits[0].wanted)
         starts = range(CHUNK, len(numbers), CHUNK)
         parts = [
             self._first(*part)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from flam_pl.editing.edits import Wish, wanted_probabilities
+from flam_pl.editing.edits import Edit, wanted_probabilities
 from flam_pl.evaluation.searches import EvaluationSet, Progress, edited_searches
 from flam_pl.retrieval.posteriors import (
     answer_probabilities,
@@ -60,10 +60,10 @@ class Outcomes:
         _, items = np.unique(data.query_items, return_inverse=True)
         parts = []
         for search in edited_searches(vectors, data, DEPTH, impossible=True, progress=progress):
-            wish = Wish(search.target_type, search.target_class)
+            edit = Edit(search.target_type, search.target_class)
             rows = torch.from_numpy(data.queries[search.numbers]).to(data.features.device)
             own = [of_type[rows] for of_type in have]
-            asked = wanted_probabilities(own, [wish], posteriors)
+            asked = wanted_probabilities(own, [edit], posteriors)
             t = data.schema.types.index(search.target_type)
             seen = raw_probabilities(asked, have, search.found, [t], exclude=rows)
             found = search.found.cpu().numpy()
@@ -104,7 +104,7 @@ def raw_probabilities(
         asked: of each type how likely each class is asked for, ``(Q, classes)``.
         have: of each type how likely each photo of the gallery has each class, ``(G, classes)``.
         found: gallery positions of the results, best first, ``(Q, N)``.
-        types: positions of the types that the wish names.
+        types: positions of the types that the edit names.
         exclude: of each query the gallery position that does not count, -1 for none, ``(Q,)``.
     """
     every_type = range(len(have))

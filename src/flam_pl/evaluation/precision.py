@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from flam_pl.evaluation.searches import EditedSearch, EvaluationSet
-from flam_pl.metrics.bootstrap import Figure, bootstraps
+from flam_pl.metrics.bootstrap import Estimate, bootstraps
 from flam_pl.metrics.dcg import dcg_at, ideal_dcg_at
 
 CHUNK = 1024
@@ -120,7 +120,7 @@ class Precision:
         """What each query adds to each figure over all its edits, ``(Q, figures)``."""
         return np.sum(list(self.sums.values()), axis=0).reshape(len(self.queries), -1)
 
-    def figures(self, resamples: int, seed: int) -> dict[str, dict[str, Figure]]:
+    def figures(self, resamples: int, seed: int) -> dict[str, dict[str, Estimate]]:
         """Group (all edits, and each type) -> ``names``, with intervals resampled by item."""
         names = self.names
         sums = {"all": sum(self.sums.values()), **self.sums}

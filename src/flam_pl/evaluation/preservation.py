@@ -8,13 +8,13 @@ import numpy as np
 import torch
 
 from flam_pl.evaluation.searches import EditedSearch, EvaluationSet
-from flam_pl.metrics.bootstrap import Figure, figure_of, ratio, resampled
+from flam_pl.metrics.bootstrap import Estimate, estimate_of, ratio, resampled
 
 MEAN = "mean"
 """Beside the traits: the plain mean of their shares."""
 
 
-class KeptTraits:
+class Preservation:
     """Counts, for one method, the results with the wanted class that agree with the query.
 
     Traits are columns nobody trains on, as ``datasets.traits`` codes them. kept_of_wanted@k is the
@@ -53,7 +53,7 @@ class KeptTraits:
             counted = torch.stack([known & (own == theirs), known]).float() @ first
             self.sums[search.numbers, position] += counted.transpose(0, 1).cpu().numpy()
 
-    def figures(self, resamples: int, seed: int) -> dict[str, dict[str, Figure]]:
+    def figures(self, resamples: int, seed: int) -> dict[str, dict[str, Estimate]]:
         """Trait or "mean" -> "kept_of_wanted@k", with intervals resampled by item.
 
         Returns:
@@ -71,7 +71,7 @@ class KeptTraits:
         counts = np.concatenate([known[0].sum(axis=0, keepdims=True), known[0]]).astype(int)
         return {
             name: {
-                f"kept_of_wanted@{k}": figure_of(shares[:, t, i], counts[t, i])
+                f"kept_of_wanted@{k}": estimate_of(shares[:, t, i], counts[t, i])
                 for i, k in enumerate(self.ks)
             }
             for t, name in enumerate((MEAN, *self.names))

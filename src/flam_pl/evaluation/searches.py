@@ -15,9 +15,9 @@ from torch.nn import functional as F
 from flam_pl.attributes import AttributeSchema
 from flam_pl.data.feature_store import FeatureStore
 from flam_pl.datasets.catalog import Catalog
-from flam_pl.datasets.traits import trait_codes
+from flam_pl.datasets.traits import extra_attribute_codes
 from flam_pl.editing.editor import Editor
-from flam_pl.editing.edits import Wish
+from flam_pl.editing.edits import Edit
 from flam_pl.galleries.exact import top_k
 from flam_pl.retrieval.vectors import SearchVectors, search_vectors
 
@@ -62,7 +62,7 @@ class EvaluationSet:
             np.flatnonzero((made_from == "").to_numpy(bool)),
             catalog.items[rows],
             garments.astype(np.int64),
-            {name: codes[rows] for name, codes in trait_codes(catalog).items()},
+            {name: codes[rows] for name, codes in extra_attribute_codes(catalog).items()},
         )
 
     @classmethod
@@ -86,7 +86,7 @@ class EvaluationSet:
         codes = np.where(self.garments >= 0, -2 - self.garments, of_item)
         return codes[self.queries]
 
-    def wish(self, target_type: str, target_class: str) -> tuple[np.ndarray, np.ndarray]:
+    def edit(self, target_type: str, target_class: str) -> tuple[np.ndarray, np.ndarray]:
         """Of each query the code of the combination it has after the edit, and whether the edit
         changes it, both ``(Q,)``."""
         t, c = self.schema.types.index(target_type), self.schema.index(target_type, target_class)
@@ -136,9 +136,7 @@ class Searcher:
         self.searched = min(depth, len(self.gallery) - 1)
 
     @torch.inference_mode()
-    def __call__(
-        self, numbers: np.ndarray, wishes: Sequence[Wish]
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def __call__(self, numbers: np.ndarray, edits: Sequence[Edit]) -> tuple[Tensor, Tensor, Tensor]:
         """``found``, ``scores`` and ``own_cosines`` of an ``EditedSearch``.
 
         Args:
@@ -146,13 +144,13 @@ class Searcher:
         """
         positions = torch.from_numpy(self.data.queries[numbers]).to(self.gallery.device)
         features = self.data.features[positions]
-        vectors = self.vectors.queries(features, wishes)
+        vectors = self.vectors.queries(features, edits)
         scores, found = top_k(vectors, self.gallery, self.searched, exclude=positions)
         return found, scores, self._own_cosines(vectors, positions)
 
     @torch.inference_mode()
     def of_candidates(
-        self, numbers: np.ndarray, wishes: Sequence[Wish], counts: Sequence[int]
+        self, numbers: np.ndarray, edits: Sequence[Edit], counts: Sequence[int]
     ) -> dict[int, tuple[Tensor, Tensor, Tensor]]:
         """The same where only some photos are scored by the whole vectors: the nearest by the
         cosine to the edited feature alone.
@@ -165,9 +163,9 @@ class Searcher:
         """
         positions = torch.from_numpy(self.data.queries[numbers]).to(self.gallery.device)
         features = self.data.features[positions]
-        vectors, heads = self.vectors.queries(features, wishes), self.gallery[:, : self.head]
+        vectors, heads = self.vectors.queries(features, edits), self.gallery[:, : self.head]
         most = min(max(counts), len(self.gallery) - 1)
-        near = self.vectors.edited(features, wishes)
+        near = self.vectors.edited(features, edits)
         _, candidates = top_k(near, heads, most, exclude=positions)
         chunks = zip(torch.split(vectors, CHUNK), torch.split(candidates, CHUNK), strict=True)
         scores = torch.cat([(v @ self.gallery.T).gather(1, of) for v, of in chunks])
@@ -189,22 +187,22 @@ def edits_of(
     impossible: bool = False,
     strength: float = 1.0,
     progress: Progress = lambda edits: edits,
-) -> Iterator[tuple[Wish, np.ndarray, np.ndarray]]:
+) -> Iterator[tuple[Edit, np.ndarray, np.ndarray]]:
     """Every edit that some query asks for: the edit, which queries, the combinations they want.
 
     Args:
         impossible: whether also queries whose combination no gallery image has.
-        strength: of every wish.
+        strength: of every edit.
         progress: wraps the list of (type, class) pairs, e.g. with a progress bar.
     """
     for name, class_name in progress(
         [(n, c) for n in data.schema.types for c in data.schema.of(n)]
     ):
-        wanted, other = data.wish(name, class_name)
+        wanted, other = data.edit(name, class_name)
         asking = other if impossible else other & np.isin(wanted, data.combinations)
         numbers = np.flatnonzero(asking)
         if len(numbers):
-            yield Wish(name, class_name, strength), numbers, wanted[numbers]
+            yield Edit(name, class_name, strength), numbers, wanted[numbers]
 
 
 @torch.inference_mode()
@@ -227,6 +225,6 @@ def edited_searches(
         progress, strength: as for ``edits_of``.
     """
     search = editor if isinstance(editor, Searcher) else Searcher(editor, data, depth)
-    for wish, numbers, wanted in edits_of(data, impossible, strength, progress):
-        edit = wish.attribute_type, str(wish.wanted)
-        yield EditedSearch(*edit, numbers, wanted, *search(numbers, [wish]))
+    for edit, numbers, wanted in edits_of(data, impossible, strength, progress):
+        asked = edit.attribute_type, str(edit.wanted)
+        yield EditedSearch(*asked, numbers, wanted, *search(numbers, [edit]))

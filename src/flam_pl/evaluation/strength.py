@@ -1,4 +1,4 @@
-"""What the strength of a wish does: what is found, what is kept, how far the query moves.
+"""What the strength of an edit does: what is found, what is kept, how far the query moves.
 
 Every method can be asked for less. At full strength they cannot be compared by what they keep: one
 that stays at the query keeps the most. At equal T@k they can.
@@ -16,7 +16,7 @@ from flam_pl.editing.editor import Editor
 from flam_pl.evaluation.hits import evaluate_edits
 from flam_pl.evaluation.precision import Precision
 from flam_pl.evaluation.searches import EditedSearch, EvaluationSet, Searcher
-from flam_pl.metrics.bootstrap import Figure, bootstraps
+from flam_pl.metrics.bootstrap import Estimate, bootstraps
 from flam_pl.retrieval.vectors import SearchVectors
 
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -57,7 +57,7 @@ def evaluate_strengths(
     resamples: int,
     seed: int,
     strengths: Sequence[float] = STRENGTHS,
-) -> dict[str, dict[str, Figure]]:
+) -> dict[str, dict[str, Estimate]]:
     """Every edit that the gallery can answer, of at most ``QUERIES`` images, at each strength.
 
     Returns:

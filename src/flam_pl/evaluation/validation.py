@@ -12,7 +12,7 @@ from flam_pl.editing.baselines import NoEdit
 from flam_pl.editing.editor import Editor
 from flam_pl.evaluation.hits import evaluate_edits
 from flam_pl.evaluation.searches import EvaluationSet
-from flam_pl.models.attribute_embedder import Embedders
+from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.models.concat import ConcatClassifiers
 
 MONITOR = "T@10"
@@ -20,7 +20,7 @@ MONITOR = "T@10"
 
 
 def calibration(
-    data: FlamDataModule, net: Embedders | ConcatClassifiers
+    data: FlamDataModule, net: AttributeEmbedders | ConcatClassifiers
 ) -> Callable[[pl.Trainer], None] | None:
     """Sets the temperatures of trained classifiers on the validation labels; None without labels.
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from flam_pl.editing.editor import Editor
-from flam_pl.editing.edits import Wish
+from flam_pl.editing.edits import Edit
 from flam_pl.evaluation.counterfactuals import CounterfactualEdits
 from flam_pl.evaluation.precision import Precision
 from flam_pl.evaluation.searches import EditedSearch, EvaluationSet, edits_of
@@ -91,9 +91,9 @@ def try_weights(
     first = Precision(dense, [K])
     measures = [Precision(dense, [K], like=first) for _ in tried]
     parts = Parts(editor, posteriors, dense)
-    for wish, numbers, wanted in edits_of(dense):
-        for n, found in parts.found(wish, numbers, tried):
-            t, c = wish.attribute_type, str(wish.wanted)
+    for edit, numbers, wanted in edits_of(dense):
+        for n, found in parts.found(edit, numbers, tried):
+            t, c = edit.attribute_type, str(edit.wanted)
             search = EditedSearch(t, c, numbers, wanted, found, found.float(), found[:, 0].float())
             measures[n].add(search)
     reciprocal = try_counterfactuals(editor, posteriors, counterfactual, tried)
@@ -123,9 +123,9 @@ def try_counterfactuals(
         numbers = edits.numbers[rows]
         right = data.garments == data.garments[data.queries[numbers]][:, None]
         right &= data.labels[:, t] == c
-        wish = Wish(name, data.schema.of(name)[c])
+        edit = Edit(name, data.schema.of(name)[c])
         mask = torch.from_numpy(right).to(data.features.device)
-        for n, scores in parts.scores(wish, numbers, tried):
+        for n, scores in parts.scores(edit, numbers, tried):
             best = scores.masked_fill(~mask, -torch.inf).amax(dim=1, keepdim=True)
             ranks = (scores > best).sum(dim=1) + 1
             totals[n] += float((1 / ranks).sum())
@@ -142,11 +142,11 @@ class Parts:
         self.features, self.log_posteriors = gallery[:, :head], gallery[:, head:]
 
     def scores(
-        self, wish: Wish, numbers: np.ndarray, tried: Sequence[ScoreWeights]
+        self, edit: Edit, numbers: np.ndarray, tried: Sequence[ScoreWeights]
     ) -> Iterator[tuple[int, Tensor]]:
         """Scores of every photo by each of the weights, ``(E, N)``; minus infinity of itself."""
         positions = torch.from_numpy(self.data.queries[numbers]).to(self.features.device)
-        parts = self.vectors.parts(self.data.features[positions], [wish])
+        parts = self.vectors.parts(self.data.features[positions], [edit])
         cosine = parts.edited @ self.features.T
         cosine[torch.arange(len(numbers)), positions] = -torch.inf
         target, others = (p @ self.log_posteriors.T for p in (parts.target, parts.others))
@@ -155,8 +155,8 @@ class Parts:
             yield n, cosine + w.target * target + w.others * others + w.moved * moved
 
     def found(
-        self, wish: Wish, numbers: np.ndarray, tried: Sequence[ScoreWeights]
+        self, edit: Edit, numbers: np.ndarray, tried: Sequence[ScoreWeights]
     ) -> Iterator[tuple[int, Tensor]]:
         """The first results by each of the weights, ``(E, K)``."""
-        for n, scores in self.scores(wish, numbers, tried):
+        for n, scores in self.scores(edit, numbers, tried):
             yield n, scores.topk(min(K, scores.shape[1] - 1), dim=1).indices

@@ -33,15 +33,15 @@ from flam_pl.datasets.catalog import Catalog
 from flam_pl.editing.baselines import NoEdit
 from flam_pl.evaluation.attribute_ndcg import AttributeNDCG
 from flam_pl.evaluation.hits import evaluate_edits
-from flam_pl.evaluation.preservation import KeptTraits
+from flam_pl.evaluation.preservation import Preservation
 from flam_pl.evaluation.searches import EvaluationSet
 from flam_pl.images import Preprocess, read_image
-from flam_pl.models.attribute_embedder import Embedders
+from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.models.backbone import Backbone
 from flam_pl.models.manipulator import Manipulator
-from flam_pl.training.backbone_module import BackboneStage
-from flam_pl.training.embedder_module import EmbedderStage
-from flam_pl.training.manipulator_module import ManipulatorStage
+from flam_pl.training.backbone_module import BackboneModule
+from flam_pl.training.embedder_module import EmbedderModule
+from flam_pl.training.manipulator_module import ManipulatorModule
 from flam_pl.training.stage import make_trainer
 
 SCHEMA = AttributeSchema({name: tuple("abcdefghij") for name in ("shape", "color", "pattern")})
@@ -127,9 +127,11 @@ def embedder_sides(
     labels = np.random.default_rng(0).integers(-1, 10, (ROWS, len(SCHEMA.types)))
     settings = to_plain(config.embedder)
     e = config.embedder
-    embedders = Embedders(SCHEMA, store.dimension, working_dim=e.working_dim, hidden=e.hidden)
+    embedders = AttributeEmbedders(
+        SCHEMA, store.dimension, working_dim=e.working_dim, hidden=e.hidden
+    )
     embedders.fit(store.rows(np.arange(ROWS)), torch.from_numpy(labels))
-    stage = EmbedderStage(embedders, settings)
+    stage = EmbedderModule(embedders, settings)
     batch = config.embedder.batch_size
     batches = FeatureBatches(store, np.arange(ROWS), labels, batch, batches=STEPS)
     features, known = store.rows(np.arange(ROWS)), torch.from_numpy(labels)
@@ -155,7 +157,7 @@ def manipulator_sides(
     """Stage 3 by manual optimization, against the same terms in a bare loop."""
     s = config.manipulator
     labels = np.zeros((ROWS, len(SCHEMA.types)), dtype=np.int64)
-    embedders = Embedders(SCHEMA, store.dimension, working_dim=config.embedder.working_dim)
+    embedders = AttributeEmbedders(SCHEMA, store.dimension, working_dim=config.embedder.working_dim)
     embedders.fit(store.rows(np.arange(ROWS)), torch.from_numpy(labels))
     manipulator = Manipulator(
         SCHEMA,
@@ -165,7 +167,7 @@ def manipulator_sides(
         discriminator_hidden=s.discriminator_hidden,
         noise=s.noise,
     )
-    stage = ManipulatorStage(manipulator, embedders, to_plain(s))
+    stage = ManipulatorModule(manipulator, embedders, to_plain(s))
     batches = FeatureBatches(store, np.arange(ROWS), labels, s.batch_size, batches=STEPS)
     features = store.rows(np.arange(ROWS))
 
@@ -212,7 +214,7 @@ def extraction_sides(
     b = config.backbone
     net = Backbone(b.model, b.feature_dim, size, b.pooling, b.whitening).eval()
     nothing = (np.zeros(0, np.int64), np.zeros(0, bool))
-    stage = BackboneStage(net, [0], nothing, to_plain(config.backbone))
+    stage = BackboneModule(net, [0], nothing, to_plain(config.backbone))
     batch = config.backbone.extract_batch
 
     def ours() -> float:
@@ -248,7 +250,7 @@ def evaluation_sides(config: Config) -> tuple[Callable[[], float], Callable[[], 
 
     def ours() -> float:
         started = time.perf_counter()
-        evaluate_edits(NoEdit(), data, ks, also=[KeptTraits(data, ks), AttributeNDCG(data, ks)])
+        evaluate_edits(NoEdit(), data, ks, also=[Preservation(data, ks), AttributeNDCG(data, ks)])
         return time.perf_counter() - started
 
     @torch.inference_mode()

@@ -22,17 +22,17 @@ from flam_pl.evaluation.hits import (
     evaluate_edits,
     evaluate_instances,
 )
-from flam_pl.evaluation.oracle import NEAREST, KnownLabels
+from flam_pl.evaluation.oracle import NEAREST, OracleRanking
 from flam_pl.evaluation.outcomes import Outcomes
 from flam_pl.evaluation.precision import Precision
-from flam_pl.evaluation.preservation import KeptTraits
+from flam_pl.evaluation.preservation import Preservation
 from flam_pl.evaluation.searches import EvaluationSet, Searcher
 from flam_pl.evaluation.strength import evaluate_strengths
 from flam_pl.experiments.pipeline import Run
-from flam_pl.experiments.trained import Trained
-from flam_pl.metrics.bootstrap import Figure
+from flam_pl.experiments.trained import TrainedRun
+from flam_pl.metrics.bootstrap import Estimate
 from flam_pl.metrics.paired import PairedShares
-from flam_pl.reports.reliability import measure_sureness
+from flam_pl.reports.reliability import measure_confidence
 
 NO_EDITS: dict[str, Any] = {
     "fam": {},
@@ -61,7 +61,7 @@ OF_DEPTH = ("no_edit", "arithmetic", "slerp", "flam", "tirg", "flam_plus", *OWN_
 
 
 def measure_edits(
-    trained: Trained,
+    trained: TrainedRun,
     data: EvaluationSet,
     counterfactual: EvaluationSet,
     settings: EvaluationConfig,
@@ -78,10 +78,10 @@ def measure_edits(
     chance = (settings.resamples, settings.seed)
     double = draw_double_edits(data, settings.pairs, settings.seed)
     precision: Precision | None = None
-    oracle = KnownLabels(data, max(settings.ks))
+    oracle = OracleRanking(data, max(settings.ks))
     searchers = {row.name: Searcher(row, data, max(settings.ks)) for row in trained.rows()}
     for name, searcher in {**searchers, NEAREST: oracle}.items():
-        traits, ranks = KeptTraits(data, settings.ks), AttributeNDCG(data, settings.ks)
+        traits, ranks = Preservation(data, settings.ks), AttributeNDCG(data, settings.ks)
         precision = Precision(data, settings.ks, like=precision)
         results = evaluate_edits(
             searcher,
@@ -123,7 +123,7 @@ def measure_edits(
 
 
 def measure_strengths(
-    trained: Trained, data: EvaluationSet, settings: EvaluationConfig
+    trained: TrainedRun, data: EvaluationSet, settings: EvaluationConfig
 ) -> dict[str, Any]:
     """What is found at every strength: method -> strength -> figures; the best row, and each method
     by the cosine alone."""
@@ -134,7 +134,7 @@ def measure_strengths(
 
 
 def measure_depths(
-    trained: Trained, data: EvaluationSet, settings: EvaluationConfig
+    trained: TrainedRun, data: EvaluationSet, settings: EvaluationConfig
 ) -> dict[str, Any]:
     """What is found where only the nearest photos by the edited feature are scored: row -> number
     of candidates -> T@k and P@10."""
@@ -163,7 +163,7 @@ def measure_depths(
 
 
 def measure_counterfactuals(
-    trained: Trained, data: EvaluationSet, settings: EvaluationConfig
+    trained: TrainedRun, data: EvaluationSet, settings: EvaluationConfig
 ) -> dict[str, Any]:
     """CF@k of every row and of a search that knows the labels, and CF@k of every row minus that of
     the best; both empty where no photo has a counterfactual."""
@@ -172,7 +172,7 @@ def measure_counterfactuals(
         return {"counterfactual": {}, "counterfactual_change": {}}
     depth, chance = max(settings.ks), (settings.resamples, settings.seed)
     rows = {row.name: Searcher(row, data, depth) for row in trained.rows()}
-    rows[NEAREST] = KnownLabels(data, depth)
+    rows[NEAREST] = OracleRanking(data, depth)
     found = {
         name: evaluate_counterfactuals(search, data, edits, depth) for name, search in rows.items()
     }
@@ -218,18 +218,18 @@ def measure_comparison(
 
 
 def measure_calibration(
-    trained: Trained, data: EvaluationSet, settings: EvaluationConfig
+    trained: TrainedRun, data: EvaluationSet, settings: EvaluationConfig
 ) -> dict[str, Any]:
     """Whether what is said of the searches comes true; empty where nothing is said."""
     if trained.sureness is None:
         return {}
     progress = partial(tqdm, desc="edits: how sure", leave=False)
     outcomes = Outcomes.of(trained.best, trained.posteriors, data, progress)
-    return measure_sureness(trained.sureness, outcomes, settings.resamples, settings.seed)
+    return measure_confidence(trained.sureness, outcomes, settings.resamples, settings.seed)
 
 
 def measure_instances(
-    run: Run, trained: Trained, device: torch.device
+    run: Run, trained: TrainedRun, device: torch.device
 ) -> tuple[dict[str, Any], int, dict[str, int]]:
     """R@k of every method in the vectors that it searches: those of FLAM are the stored features.
 
@@ -258,7 +258,7 @@ def measure_instances(
     return as_dicts(figures), unfindable, dimensions
 
 
-def as_dicts(figures: Mapping[str, Mapping[str, Figure]]) -> dict[str, dict[str, Any]]:
+def as_dicts(figures: Mapping[str, Mapping[str, Estimate]]) -> dict[str, dict[str, Any]]:
     """Figures as JSON takes them."""
     return {
         group: {name: figure.to_dict() for name, figure in of.items()}

@@ -18,12 +18,12 @@ from flam_pl.data.datamodule import FlamDataModule
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.inspection import check_usable, edits_cannot_be_evaluated
 from flam_pl.datasets.sources import open_catalog
-from flam_pl.datasets.traits import trait_codes
+from flam_pl.datasets.traits import extra_attribute_codes
 from flam_pl.errors import ConfigError
 from flam_pl.evaluation.searches import EvaluationSet
 from flam_pl.experiments.compute_metrics import NO_EDITS, measure_edits, measure_instances
 from flam_pl.experiments.pipeline import Run, extract, usable
-from flam_pl.experiments.trained import Trained
+from flam_pl.experiments.trained import TrainedRun
 from flam_pl.reports.report import METRICS, Report
 from flam_pl.reports.wandb_report import log_report
 from flam_pl.training.records import inputs_hash, versions
@@ -45,7 +45,7 @@ def evaluate(config: Config, own: bool) -> Report | None:
     return measure(*reopen(config, own))
 
 
-def open_folder(folder: Path) -> tuple[Run, Trained]:
+def open_folder(folder: Path) -> tuple[Run, TrainedRun]:
     """A finished run with its own data, from its folder alone: ``runs/wardrobe``.
 
     Raises:
@@ -55,7 +55,7 @@ def open_folder(folder: Path) -> tuple[Run, Trained]:
     return reopen(config, own)
 
 
-def reopen(config: Config, own: bool) -> tuple[Run, Trained]:
+def reopen(config: Config, own: bool) -> tuple[Run, TrainedRun]:
     """A finished run with its catalog, its features and its networks.
 
     Args:
@@ -64,7 +64,7 @@ def reopen(config: Config, own: bool) -> tuple[Run, Trained]:
     Raises:
         FlamError: the run is not finished, or other data is given without ``report=``.
     """
-    trained = Trained.open(config.folder)
+    trained = TrainedRun.open(config.folder)
     if not own and config.report is None:
         raise ConfigError(
             f"the run {config.folder} was trained on other data than {config.data.root}. Evaluate "
@@ -98,7 +98,7 @@ def measured(run: Run) -> Report | None:
     """
     if not is_first_process():
         return None
-    trained = Trained.open(run.folder, run.backbone_folder)
+    trained = TrainedRun.open(run.folder, run.backbone_folder)
     folder = report_folder(run.config)
     report = Report.open(folder) if (folder / METRICS).is_file() else None
     if (
@@ -112,7 +112,7 @@ def measured(run: Run) -> Report | None:
     return measure(run, trained)
 
 
-def measure(run: Run, trained: Trained | None = None) -> Report | None:
+def measure(run: Run, trained: TrainedRun | None = None) -> Report | None:
     """Every figure of the run's evaluation split, written as the report that it belongs to.
 
     Returns:
@@ -121,7 +121,7 @@ def measure(run: Run, trained: Trained | None = None) -> Report | None:
     if not is_first_process():
         return None
     config, catalog = run.config, run.catalog
-    trained = trained or Trained.open(run.folder, run.backbone_folder)
+    trained = trained or TrainedRun.open(run.folder, run.backbone_folder)
     settings = config.evaluation
     started = time.monotonic()
     device = evaluation_device(config)
@@ -173,14 +173,14 @@ def measure(run: Run, trained: Trained | None = None) -> Report | None:
     return report
 
 
-def measured_from(run: Run, trained: Trained) -> str:
+def measured_from(run: Run, trained: TrainedRun) -> str:
     """SHA-256 over what the figures depend on: equal inputs need no second evaluation."""
     return inputs_hash(
         checkpoints={name: record.checkpoint for name, record in trained.records.items()},
         scoring=asdict(trained.scoring),
         features=run.data.features.content,
         labels=run.catalog.label_fingerprint(),
-        traits={name: codes.tolist() for name, codes in trait_codes(run.catalog).items()},
+        traits={name: codes.tolist() for name, codes in extra_attribute_codes(run.catalog).items()},
         gallery=run.catalog.gallery,
         evaluation=to_plain(run.config.evaluation),
         **({"sureness": asdict(trained.sureness)} if trained.sureness else {}),

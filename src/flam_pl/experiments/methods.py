@@ -13,10 +13,10 @@ from flam_pl.evaluation.validation import calibration
 from flam_pl.experiments.pipeline import Run, train_embedders, train_manipulator
 from flam_pl.experiments.selection import keep_scoring
 from flam_pl.experiments.trained import METHODS_FOLDER
-from flam_pl.models.attribute_embedder import Embedders
+from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.models.concat import ConcatClassifiers
-from flam_pl.training.concat_modules import ClassifierStage, MemoryStage
-from flam_pl.training.embedder_module import EmbedderStage
+from flam_pl.training.concat_modules import ClassifierModule, MemoryModule
+from flam_pl.training.embedder_module import EmbedderModule
 from flam_pl.training.records import StageRecord, require
 from flam_pl.training.stage import is_first_process, train_stage
 
@@ -50,7 +50,7 @@ def train_both_stages(run: Run, name: str) -> StageRecord:
 
 def train_concat(run: Run, name: str, embedder: StageRecord) -> StageRecord:
     """A method with its own vectors, which knows nothing of the run's embedders but their space."""
-    run.restart_chance()
+    run.reseed()
     settings, catalog = run.config.concat, run.catalog
     plain = to_plain(settings) | {"loss": "triplet", "margin": run.config.embedder.margin}
     data = run.data.serve("labelled", settings.batch_size)
@@ -60,13 +60,13 @@ def train_concat(run: Run, name: str, embedder: StageRecord) -> StageRecord:
         "working_dim": concat_working_dim(settings, embedder, len(rows)),
         "dropout": settings.dropout,
     }
-    stage: ClassifierStage | EmbedderStage
-    net: ConcatClassifiers | Embedders
+    stage: ClassifierModule | EmbedderModule
+    net: ConcatClassifiers | AttributeEmbedders
     if name == "emb_concat":
         architecture["embedding_dim"] = settings.width
-        net = Embedders(catalog.schema, **architecture)
+        net = AttributeEmbedders(catalog.schema, **architecture)
         net.fit(data.features.rows(rows), data.labels(rows))
-        stage = EmbedderStage(net, plain)
+        stage = EmbedderModule(net, plain)
     else:
         learned = name == "adde_m"
         architecture |= {"width": settings.width, "hidden": settings.hidden, "learned": learned}
@@ -76,7 +76,7 @@ def train_concat(run: Run, name: str, embedder: StageRecord) -> StageRecord:
         def measured() -> tuple[Tensor, Tensor]:
             return data.features.rows(labelled), data.labels(labelled)
 
-        stage = MemoryStage(net, plain) if learned else ClassifierStage(net, plain, measured)
+        stage = MemoryModule(net, plain) if learned else ClassifierModule(net, plain, measured)
     complete = calibration(data, net)
     return train_stage(
         name,

@@ -19,7 +19,7 @@ from flam_pl.evaluation.searches import EvaluationSet
 from flam_pl.experiments import label_shares
 from flam_pl.experiments.methods import train_methods
 from flam_pl.experiments.pipeline import Run, train
-from flam_pl.experiments.trained import Trained
+from flam_pl.experiments.trained import TrainedRun
 from flam_pl.reports.paper import convergence, searches, spaces
 from flam_pl.reports.pictures import save
 from flam_pl.training.stage import is_first_process, say
@@ -89,7 +89,7 @@ def evaluation_set(run: Run) -> tuple[EvaluationSet, list[Path]]:
 
 def draw_searches(run: Run) -> Drawn | None:
     """Figure 2; None where the gallery answers no edit."""
-    trained = Trained.open(run.folder, run.backbone_folder)
+    trained = TrainedRun.open(run.folder, run.backbone_folder)
     data, paths = evaluation_set(run)
     settings = run.config
     flam = Flam(trained.embedders, trained.manipulator)
@@ -102,7 +102,7 @@ def draw_searches(run: Run) -> Drawn | None:
 
 def draw_spaces(run: Run) -> Drawn | None:
     """Figure 3; None where there are too few images to speak of their spread."""
-    trained = Trained.open(run.folder, run.backbone_folder)
+    trained = TrainedRun.open(run.folder, run.backbone_folder)
     data, _ = evaluation_set(run)
     seed = run.config.evaluation.seed
     flam = Flam(trained.embedders, trained.manipulator)

@@ -29,13 +29,13 @@ from flam_pl.errors import FlamError
 from flam_pl.evaluation.validation import MONITOR, calibration, validation_figures
 from flam_pl.experiments.trained import restore_backbone, restore_embedders
 from flam_pl.images import Preprocess
-from flam_pl.models.attribute_embedder import Embedders
+from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.models.backbone import Backbone, load_weights
 from flam_pl.models.manipulator import Manipulator
 from flam_pl.reports.wandb_report import SearchTable
-from flam_pl.training.backbone_module import BackboneStage, most_photographed
-from flam_pl.training.embedder_module import EmbedderStage
-from flam_pl.training.manipulator_module import ManipulatorStage
+from flam_pl.training.backbone_module import BackboneModule, most_photographed
+from flam_pl.training.embedder_module import EmbedderModule
+from flam_pl.training.manipulator_module import ManipulatorModule
 from flam_pl.training.records import StageRecord, require, sha256
 from flam_pl.training.stage import (
     is_first_process,
@@ -87,7 +87,7 @@ class Run:
         same when images or preprocessing change, its features do not."""
         return self.inputs | {"features": self.data.features.content}
 
-    def restart_chance(self) -> None:
+    def reseed(self) -> None:
         """The same random numbers for a stage, whether the ones before it were trained just now."""
         pl.seed_everything(self.config.seed, workers=True, verbose=False)
 
@@ -181,7 +181,7 @@ def train_backbone(run: Run, net: Backbone) -> StageRecord:
         )
     held_out = data.validation_rows
     consumer = (catalog.table["domain"] == "consumer").to_numpy(bool)
-    stage = BackboneStage(
+    stage = BackboneModule(
         net,
         most_photographed(catalog.items[data.item_rows], settings.classified_items),
         (catalog.items[held_out], consumer[held_out]),
@@ -222,7 +222,7 @@ def extract(run: Run, backbone: StageRecord, folder: Path) -> None:
     started = time.monotonic()
     net, run.data.preprocess = restore_backbone(run.backbone_folder, backbone)
     nothing = (np.zeros(0, np.int64), np.zeros(0, bool))
-    stage = BackboneStage(net, [0], nothing, to_plain(run.config.backbone))
+    stage = BackboneModule(net, [0], nothing, to_plain(run.config.backbone))
     said = run.data.cache_features(
         stage,
         lambda writer: make_trainer(run.config, 1, [writer], logger=False),
@@ -249,7 +249,7 @@ def train_embedders(
         place: folder under the run's.
         settings: of another recipe; None: the run's.
     """
-    run.restart_chance()
+    run.reseed()
     settings, catalog = settings or run.config.embedder, run.catalog
     data = run.data.serve("labelled", settings.batch_size)
     rows = data.fitting_rows
@@ -262,14 +262,14 @@ def train_embedders(
         "dropout": settings.dropout,
         "members": settings.members,
     }
-    embedders = Embedders(catalog.schema, **architecture)
+    embedders = AttributeEmbedders(catalog.schema, **architecture)
     embedders.fit(data.features.rows(rows), data.labels(rows))
     taught = settings.self_training and settings.loss == "softmax"
     bank = run.data.bank(settings.bank) if taught else None
     complete = calibration(data, embedders)
     record = train_stage(
         "embedder",
-        EmbedderStage(embedders, to_plain(settings), bank),
+        EmbedderModule(embedders, to_plain(settings), bank),
         data,
         run.config,
         epochs=settings.max_epochs,
@@ -302,7 +302,7 @@ def train_manipulator(
         settings: of another recipe; None: the run's.
         teacher: folder under the run's with the embedders, whose record is ``parent``.
     """
-    run.restart_chance()
+    run.reseed()
     settings = settings or run.config.manipulator
     data = run.data.serve("unlabelled", settings.batch_size, settings.steps_per_epoch)
     embedders = restore_embedders(run.folder / teacher, parent)
@@ -326,7 +326,7 @@ def train_manipulator(
     bank = run.data.bank(settings.bank) if looks_for_photos else None
     record = train_stage(
         name,
-        ManipulatorStage(manipulator, embedders, to_plain(settings), evaluate, bank),
+        ManipulatorModule(manipulator, embedders, to_plain(settings), evaluate, bank),
         data,
         run.config,
         epochs=settings.max_epochs,

@@ -18,16 +18,16 @@ from flam_pl.attributes import UNLABELLED
 from flam_pl.config.root import Config
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.editing.applicability import Applicability, Refusal
-from flam_pl.editing.edits import Wish, wanted_probabilities
-from flam_pl.editing.parsing import parse_wishes
+from flam_pl.editing.edits import Edit, wanted_probabilities
+from flam_pl.editing.parsing import parse_edits
 from flam_pl.errors import ConfigError, FlamError
 from flam_pl.experiments.evaluate import reopen
 from flam_pl.experiments.pipeline import Run
-from flam_pl.experiments.trained import Trained
+from flam_pl.experiments.trained import TrainedRun
 from flam_pl.images import read_image
 from flam_pl.reports.pictures import draw_results
 from flam_pl.reports.tables import called
-from flam_pl.retrieval.confidence import SureGallery
+from flam_pl.retrieval.confidence import ConfidenceEstimator
 from flam_pl.retrieval.retriever import GalleryIndex
 
 
@@ -61,7 +61,7 @@ class Found:
     Attributes:
         remarks: e.g. that the query is already what is asked for.
         sure: a line that says how likely the gallery has what is wanted, or that nothing seems to
-            fit; None without a wish, or by a method that does not know.
+            fit; None without an edit, or by a method that does not know.
     """
 
     results: tuple[Result, ...]
@@ -72,7 +72,7 @@ class Found:
 class Search:
     """The evaluation images of a finished run, searched by the row that is best on validation."""
 
-    def __init__(self, run: Run, trained: Trained) -> None:
+    def __init__(self, run: Run, trained: TrainedRun) -> None:
         """Args:
         run: with its features, as ``reopen`` gives it.
 
@@ -89,9 +89,9 @@ class Search:
         self.vectors, self.posteriors = trained.best, trained.posteriors
         features = run.data.features.rows(self.rows)
         self.index = GalleryIndex(self.vectors, features)
-        self.sure: SureGallery | None = None
+        self.sure: ConfidenceEstimator | None = None
         if trained.sureness:
-            self.sure = SureGallery(trained.sureness, self.posteriors, features)
+            self.sure = ConfidenceEstimator(trained.sureness, self.posteriors, features)
         self.applicability = Applicability.of(self.catalog)
 
     @classmethod
@@ -136,46 +136,46 @@ class Search:
         pixels = self.trained.preprocess(read_image(self.path(image)))
         return self.trained.backbone(pixels[None])[0].float()
 
-    def parse(self, wishes: Sequence[str]) -> list[Wish]:
-        """Wishes as they are typed; an example (``color=@other.jpg``) is named as an image is.
+    def parse(self, edits: Sequence[str]) -> list[Edit]:
+        """Edits as they are typed; an example (``color=@other.jpg``) is named as an image is.
 
         Raises:
-            WishError: as ``parse_wishes``.
+            EditError: as ``parse_edits``.
             UnreadableImage: an example that is no image.
         """
-        return parse_wishes(wishes, self.catalog.schema, self.feature)
+        return parse_edits(edits, self.catalog.schema, self.feature)
 
     @torch.inference_mode()
-    def find(self, image: str | Tensor, wishes: Sequence[Wish], k: int) -> Found | Refusal:
+    def find(self, image: str | Tensor, edits: Sequence[Edit], k: int) -> Found | Refusal:
         """The k images that come first after the edit; never the query itself.
 
         Args:
             image: a file, a path of the catalog, or a stored feature ``(D,)``.
 
         Returns:
-            Fewer than k where there are no more; a ``Refusal`` where a wish cannot apply.
+            Fewer than k where there are no more; a ``Refusal`` where an edit cannot apply.
 
         Raises:
-            SchemaError, WishError: as ``Editor.edit``.
+            SchemaError, EditError: as ``Editor.edit``.
             UnreadableImage: as ``feature``.
         """
         query = (self.feature(image) if isinstance(image, str) else image)[None]
         own = self.posteriors.read(query)
-        wanted = wanted_probabilities(own, wishes, self.posteriors)
-        judged = self.applicability.judge(wishes, [p[0] for p in own], [p[0] for p in wanted])
+        wanted = wanted_probabilities(own, edits, self.posteriors)
+        judged = self.applicability.judge(edits, [p[0] for p in own], [p[0] for p in wanted])
         if judged.refusal:
             return judged.refusal
         row = self.row(image) if isinstance(image, str) else None
         place = [*np.flatnonzero(self.rows == row), -1][0]
         itself = [place] if place >= 0 else None
-        scores, positions = self.index.search(query, k, wishes, exclude=itself)
+        scores, positions = self.index.search(query, k, edits, exclude=itself)
         results = [
             self.result(int(row), float(score))
             for row, score in zip(self.rows[positions[0]], scores[0], strict=True)
         ]
-        if self.sure is None or not any(wish.strength > 0 for wish in wishes):
+        if self.sure is None or not any(edit.strength > 0 for edit in edits):
             return Found(tuple(results), judged.remarks)
-        said = self.sure.of(query, wishes, positions, exclude=torch.tensor([place]))
+        said = self.sure.of(query, edits, positions, exclude=torch.tensor([place]))
         results = [
             replace(result, attribute=float(attribute), combination=float(combination))
             for result, attribute, combination in zip(
@@ -205,19 +205,19 @@ def answer(config: Config, own: bool) -> str:
     """The ``search`` command: a table of the results, which it also draws.
 
     Raises:
-        FlamError: as ``Search.open``; no image, a wish that cannot be meant or cannot apply.
+        FlamError: as ``Search.open``; no image, an edit that cannot be meant or cannot apply.
     """
     if not config.image:
         raise ConfigError(
             "name the photo to search with: image=photo.jpg, and what should be different: "
-            "wishes=[color=red]"
+            "edits=[color=red]"
         )
     search = Search.open(config, own)
-    wishes = search.parse(config.wishes)
-    found = search.find(config.image, wishes, config.k)
+    edits = search.parse(config.edits)
+    found = search.find(config.image, edits, config.k)
     if isinstance(found, Refusal):
         raise FlamError(found.reason)
-    asked = " ".join(map(str, wishes))
+    asked = " ".join(map(str, edits))
     picture = config.folder / "searches" / f"{file_name(config.image, asked)}.png"
     shown = [(r.path, " ".join([f"{r.score:.3f}", *r.labels.values()])) for r in found.results]
     draw_results(picture, (search.path(config.image), asked), shown)
@@ -234,7 +234,7 @@ def answer(config: Config, own: bool) -> str:
 
 
 def file_name(image: str, asked: str) -> str:
-    """The photo's name and the wishes, of letters and digits that every disk takes."""
+    """The photo's name and the edits, of letters and digits that every disk takes."""
     return re.sub(r"[^\w.+-]+", "_", f"{Path(image).stem} {asked}".strip())[:120]
 
 

@@ -13,8 +13,8 @@ from flam_pl.evaluation.outcomes import Outcomes
 from flam_pl.evaluation.searches import EvaluationSet
 from flam_pl.evaluation.weight_search import Trial, choose, grid, try_weights
 from flam_pl.experiments.pipeline import Run
-from flam_pl.experiments.trained import Trained
-from flam_pl.retrieval.confidence import Sureness
+from flam_pl.experiments.trained import TrainedRun
+from flam_pl.retrieval.confidence import Calibration
 from flam_pl.retrieval.scoring import FILTER, Scoring, filter_weights
 from flam_pl.retrieval.vectors import Posteriors, ScoreWeights
 from flam_pl.training.records import inputs_hash
@@ -31,7 +31,7 @@ def keep_scoring(run: Run) -> Scoring:
         The choice; nothing but the paper's search where the settings want no posteriors, or where
         no validation search can be made.
     """
-    trained = Trained.open(run.folder, run.backbone_folder)
+    trained = TrainedRun.open(run.folder, run.backbone_folder)
     key = inputs_hash(
         version=VERSION,
         checkpoints=trained.checkpoints,
@@ -46,11 +46,11 @@ def keep_scoring(run: Run) -> Scoring:
     if not same:
         trained.scoring = replace(choice(run, trained), checkpoints=trained.checkpoints, key=key)
         trained.scoring.save(run.folder)
-    keep_sureness(run, trained)
+    keep_calibration(run, trained)
     return trained.scoring
 
 
-def choice(run: Run, trained: Trained) -> Scoring:
+def choice(run: Run, trained: TrainedRun) -> Scoring:
     """Every row's weights, and the best of the rows that store one vector per photo."""
     dense, counterfactual = validation_sets(run, trained)
     if not run.config.scoring.posteriors or len(dense.queries) < 2:
@@ -93,7 +93,7 @@ def weights_of(run: Run, posteriors: Posteriors) -> list[ScoreWeights]:
     return list(dict.fromkeys(tried))
 
 
-def validation_sets(run: Run, trained: Trained) -> tuple[EvaluationSet, EvaluationSet]:
+def validation_sets(run: Run, trained: TrainedRun) -> tuple[EvaluationSet, EvaluationSet]:
     """The validation photos with all labels; and all of them, which are searched for
     counterfactuals."""
     catalog, store = run.catalog, run.data.features
@@ -102,10 +102,10 @@ def validation_sets(run: Run, trained: Trained) -> tuple[EvaluationSet, Evaluati
     return dense.to(trained.embedders.device), photos.to(trained.embedders.device)
 
 
-def keep_sureness(run: Run, trained: Trained) -> None:
+def keep_calibration(run: Run, trained: TrainedRun) -> None:
     """Keep how the posteriors are set right for the searches of the best row."""
     if not trained.scoring.weights:
         return
     dense, _ = validation_sets(run, trained)
     outcomes = Outcomes.of(trained.best, trained.posteriors, dense)
-    Sureness.fit(outcomes, trained.scoring.key).save(run.folder)
+    Calibration.fit(outcomes, trained.scoring.key).save(run.folder)

@@ -16,11 +16,11 @@ from flam_pl.editing.concat import ConcatEditor
 from flam_pl.editing.editor import Editor
 from flam_pl.editing.generator import Flam
 from flam_pl.images import Preprocess
-from flam_pl.models.attribute_embedder import Embedders
+from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.models.backbone import Backbone
 from flam_pl.models.concat import ConcatClassifiers
 from flam_pl.models.manipulator import Manipulator
-from flam_pl.retrieval.confidence import Sureness
+from flam_pl.retrieval.confidence import Calibration
 from flam_pl.retrieval.scoring import FILTER, Scoring
 from flam_pl.retrieval.vectors import Posteriors, SearchVectors
 from flam_pl.training.records import StageRecord, load_into, require, require_child
@@ -46,12 +46,12 @@ class Method:
 
 
 @dataclass
-class Trained:
+class TrainedRun:
     """All stages of a finished run, checked to fit each other, ready for inference."""
 
     backbone: Backbone
     preprocess: Preprocess
-    embedders: Embedders
+    embedders: AttributeEmbedders
     manipulator: Manipulator
     records: dict[str, StageRecord]
     """Of every stage and of every further method."""
@@ -59,7 +59,7 @@ class Trained:
     """Beside FLAM, by name."""
     scoring: Scoring = field(default_factory=Scoring)
     """What was chosen on validation."""
-    sureness: Sureness | None = None
+    sureness: Calibration | None = None
     """Of the best row, where it was measured: how sure its searches are."""
 
     @property
@@ -85,13 +85,13 @@ class Trained:
         return (plus and plus.own) or Posteriors.of_embedders(self.embedders)
 
     @classmethod
-    def open(cls, folder: Path, backbone_folder: Path | None = None) -> Trained:
+    def open(cls, folder: Path, backbone_folder: Path | None = None) -> TrainedRun:
         """Args:
         folder: of the run, e.g. ``runs/wardrobe``.
         backbone_folder: of stage 1, where it is not the run's own.
 
         Raises:
-            HandoffError: a stage that is missing, or that does not fit its parent.
+            RecordError: a stage that is missing, or that does not fit its parent.
         """
         backbone_folder = backbone_folder or folder / "backbone"
         records = {s: require(folder / s, s) for s in ("embedder", "manipulator")}
@@ -117,7 +117,7 @@ class Trained:
         # a row that another version of the program had is chosen anew
         if scoring.checkpoints == found.checkpoints and scoring.best in rows | {*found.scorers()}:
             found.scoring = scoring
-            found.sureness = Sureness.load(folder, scoring.key)
+            found.sureness = Calibration.load(folder, scoring.key)
         return found
 
     @property
@@ -195,7 +195,7 @@ def method_records(folder: Path, stages: Mapping[str, StageRecord]) -> dict[str,
     return found
 
 
-def restore_method(folder: Path, record: StageRecord, embedders: Embedders) -> Method:
+def restore_method(folder: Path, record: StageRecord, embedders: AttributeEmbedders) -> Method:
     """A method beside FLAM, with its networks."""
     if record.stage in OWN_VECTORS:
         return restore_concat(folder, record)
@@ -232,9 +232,9 @@ def restore_backbone(folder: Path, record: StageRecord) -> tuple[Backbone, Prepr
     return net.eval().requires_grad_(False), preprocess
 
 
-def restore_embedders(folder: Path, record: StageRecord) -> Embedders:
+def restore_embedders(folder: Path, record: StageRecord) -> AttributeEmbedders:
     """The embedders with their best weights, frozen."""
-    embedders = Embedders(AttributeSchema.from_dict(record.schema), **record.architecture)
+    embedders = AttributeEmbedders(AttributeSchema.from_dict(record.schema), **record.architecture)
     load_into(embedders, folder, "embedders.")
     return embedders.eval().requires_grad_(False)
 

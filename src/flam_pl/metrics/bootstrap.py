@@ -13,7 +13,7 @@ BLOCK = 50
 
 
 @dataclass(frozen=True)
-class Figure:
+class Estimate:
     """A measured share with its 95 % interval; ``n`` counts what it was averaged over."""
 
     value: float
@@ -26,7 +26,7 @@ class Figure:
         return {name: v if v == v else None for name, v in asdict(self).items()}
 
 
-NOTHING = Figure(float("nan"), float("nan"), float("nan"), 0)
+NO_ESTIMATE = Estimate(float("nan"), float("nan"), float("nan"), 0)
 """Where nothing was counted."""
 
 
@@ -37,7 +37,7 @@ def bootstrap(
     resamples: int = 1000,
     seed: int = 0,
     items: np.ndarray | None = None,
-) -> Figure:
+) -> Estimate:
     """Share of hits with a percentile interval, resampled **by item**.
 
     The edits of one query, and the photos of one item, succeed or fail together: resampling single
@@ -66,7 +66,7 @@ def bootstraps(
     resamples: int = 1000,
     seed: int = 0,
     items: np.ndarray | None = None,
-) -> dict[str, Figure]:
+) -> dict[str, Estimate]:
     """``bootstrap`` of several figures that are averaged over the same edits, with one draw.
 
     Args:
@@ -74,11 +74,11 @@ def bootstraps(
         names: of the figures.
     """
     if counts.sum() == 0:
-        return dict.fromkeys(names, NOTHING)
+        return dict.fromkeys(names, NO_ESTIMATE)
     sums = np.column_stack([hits, counts])
     totals = resampled(sums, resamples=resamples, seed=seed, items=items)
     shares, n = ratio(totals[:, :-1], totals[:, -1:]), int(counts.sum())
-    return {name: figure_of(shares[:, f], n) for f, name in enumerate(names)}
+    return {name: estimate_of(shares[:, f], n) for f, name in enumerate(names)}
 
 
 def resampled(
@@ -123,7 +123,7 @@ def macro_bootstraps(
     *,
     resamples: int = 1000,
     seed: int = 0,
-) -> dict[str, Figure]:
+) -> dict[str, Estimate]:
     """Mean over groups of each group's share of hits: rare groups count as much as frequent ones.
 
     Args:
@@ -133,7 +133,7 @@ def macro_bootstraps(
         names: of the figures.
     """
     if not len(hits):
-        return dict.fromkeys(names, NOTHING)
+        return dict.fromkeys(names, NO_ESTIMATE)
     _, group = np.unique(groups, return_inverse=True)
     codes, item = np.unique(items, return_inverse=True)
     shape = (len(codes), int(group.max()) + 1)
@@ -150,7 +150,7 @@ def macro_bootstraps(
         below = drawn @ counts
         means.append(np.stack([np.nanmean(ratio(drawn @ of, below), axis=1) for of in sums], 1))
     values = np.concatenate(means)
-    return {name: figure_of(values[:, f], len(hits)) for f, name in enumerate(names)}
+    return {name: estimate_of(values[:, f], len(hits)) for f, name in enumerate(names)}
 
 
 def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
@@ -159,7 +159,7 @@ def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
     return np.divide(above, below, out=nothing, where=below > 0)
 
 
-def figure_of(values: np.ndarray, n: int) -> Figure:
+def estimate_of(values: np.ndarray, n: int) -> Estimate:
     """A figure and its percentile interval.
 
     Args:
@@ -168,6 +168,6 @@ def figure_of(values: np.ndarray, n: int) -> Figure:
     """
     value, drawn = float(values[0]), values[1:]
     if value != value or n == 0:
-        return NOTHING
+        return NO_ESTIMATE
     low, high = np.quantile(drawn[drawn == drawn], [0.025, 0.975])
-    return Figure(value, float(low), float(high), int(n))
+    return Estimate(value, float(low), float(high), int(n))

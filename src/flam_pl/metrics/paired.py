@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from flam_pl.metrics.bootstrap import Figure, figure_of, ratio, resampled
+from flam_pl.metrics.bootstrap import Estimate, estimate_of, ratio, resampled
 
 
 class PairedShares:
@@ -41,21 +41,21 @@ class PairedShares:
         self.shares = shares.reshape(len(totals), len(self.methods), len(self.names))
         """As measured, then of each resample, ``(1 + resamples, methods, F)``."""
 
-    def divided_by(self, reference: str) -> dict[str, dict[str, Figure]]:
+    def divided_by(self, reference: str) -> dict[str, dict[str, Estimate]]:
         """Method -> its figures divided by those of ``reference``; n = 0 where that is 0."""
         return self._against(reference, ratio)
 
-    def minus(self, reference: str) -> dict[str, dict[str, Figure]]:
+    def minus(self, reference: str) -> dict[str, dict[str, Estimate]]:
         """Method -> its figures minus those of ``reference``."""
         return self._against(reference, np.subtract)
 
     def _against(
         self, reference: str, how: Callable[[np.ndarray, np.ndarray], np.ndarray]
-    ) -> dict[str, dict[str, Figure]]:
+    ) -> dict[str, dict[str, Estimate]]:
         other = self.shares[:, self.methods.index(reference)]
         return {
             method: {
-                name: figure_of(how(self.shares[:, m, f], other[:, f]), self.count)
+                name: estimate_of(how(self.shares[:, m, f], other[:, f]), self.count)
                 for f, name in enumerate(self.names)
             }
             for m, method in enumerate(self.methods)

@@ -10,11 +10,11 @@ from torch.nn import functional as F
 
 from flam_pl.attributes import AttributeSchema
 from flam_pl.losses.dictionary_softmax import class_log_probabilities
-from flam_pl.models.feature_space import WorkingSpace
+from flam_pl.models.feature_space import FeatureSpace
 from flam_pl.models.temperatures import set_temperatures
 
 
-class Member(nn.Module):
+class EnsembleMember(nn.Module):
     """One network and its dictionary: feature ``(B, d)`` -> unit embedding ``(B, k)``."""
 
     def __init__(
@@ -67,7 +67,8 @@ class AttributeEmbedder(nn.Module):
         # of the probabilities: measured on validation images, so that they mean what they say
         self.register_buffer("temperature", torch.tensor(0.2))
         self.members = nn.ModuleList(
-            Member(dimension, classes, embedding_dim, hidden, dropout) for _ in range(members)
+            EnsembleMember(dimension, classes, embedding_dim, hidden, dropout)
+            for _ in range(members)
         )
 
     @property
@@ -75,9 +76,9 @@ class AttributeEmbedder(nn.Module):
         """Unit vectors ``(classes, members x k)``."""
         return joined([self.member(m).dictionary for m in range(len(self.members))])
 
-    def member(self, number: int) -> Member:
+    def member(self, number: int) -> EnsembleMember:
         """One of the networks."""
-        return cast(Member, self.members[number])
+        return cast(EnsembleMember, self.members[number])
 
     def forward(self, features: Tensor) -> Tensor:
         return joined([member(features) for member in self.members])
@@ -88,7 +89,7 @@ def joined(parts: list[Tensor]) -> Tensor:
     return torch.cat(parts, dim=-1) / len(parts) ** 0.5
 
 
-class Embedders(nn.Module):
+class AttributeEmbedders(nn.Module):
     """One ``AttributeEmbedder`` a type, in the working space that stages 2 and 3 share."""
 
     def __init__(
@@ -111,7 +112,7 @@ class Embedders(nn.Module):
         super().__init__()
         self.schema = schema
         self.members, self.embedding_dim = members, members * embedding_dim
-        self.space = WorkingSpace(dimension, working_dim)
+        self.space = FeatureSpace(dimension, working_dim)
         # by position: a user's column may have a name that a module cannot have
         self.by_type = nn.ModuleList(
             AttributeEmbedder(

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from flam_pl.attributes import AttributeSchema
-from flam_pl.models.feature_space import WorkingSpace
+from flam_pl.models.feature_space import FeatureSpace
 from flam_pl.models.temperatures import set_temperatures
 
 
@@ -80,7 +80,7 @@ class ConcatClassifiers(nn.Module):
         """
         super().__init__()
         self.schema = schema
-        self.space = WorkingSpace(dimension, working_dim)
+        self.space = FeatureSpace(dimension, working_dim)
         self.by_type = nn.ModuleList(
             TypeClassifier(self.space.dimension, classes, width, hidden, dropout, learned)
             for classes in schema.sizes

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from flam_pl.errors import FlamError
 
 
-class WorkingSpace(nn.Module):
+class FeatureSpace(nn.Module):
     """z = P^T (x - mean) / scale, and back.
 
     ``mean`` and ``scale`` (one scalar: cosine geometry about the mean is kept) give networks inputs

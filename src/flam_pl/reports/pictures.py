@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from flam_pl.datasets.catalog import Catalog
-from flam_pl.editing.edits import Wish
+from flam_pl.editing.edits import Edit
 from flam_pl.evaluation.searches import EvaluationSet
 from flam_pl.images import read_image
 from flam_pl.reports.tables import called
@@ -32,7 +32,7 @@ CAPTION = 26
 
 @dataclass(frozen=True)
 class Example:
-    """One wish: a query image and the class that it should have instead."""
+    """One edit: a query image and the class that it should have instead."""
 
     query: int
     """Position in the evaluation set."""
@@ -90,9 +90,9 @@ class Search:
     @classmethod
     def run(cls, example: Example, data: EvaluationSet, index: GalleryIndex, shown: int) -> Search:
         """The first ``shown`` results beside the query itself; ``index`` is of all of ``data``."""
-        wishes = [Wish(example.target_type, example.target_class)]
+        edits = [Edit(example.target_type, example.target_class)]
         query = data.features[[example.query]]
-        _, found = index.search(query, shown, wishes, exclude=[example.query])
+        _, found = index.search(query, shown, edits, exclude=[example.query])
         results = [int(p) for p in found[0]]
         wanted = example.wanted(data)
         return cls(example, results, [bool((data.labels[p] == wanted).all()) for p in results])
@@ -147,7 +147,7 @@ def draw_methods(
     methods: Sequence[tuple[str, GalleryIndex]],
     example: Example,
 ) -> None:
-    """One wish by every method, a row each; the last row, in bold, is the run's best.
+    """One edit by every method, a row each; the last row, in bold, is the run's best.
 
     Args:
         rows: catalog row of each position of ``data``, ``(N,)``.

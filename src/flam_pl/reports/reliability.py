@@ -12,10 +12,10 @@ import torch
 from torchmetrics.functional.classification import binary_auroc, binary_calibration_error
 
 from flam_pl.evaluation.outcomes import KINDS, Outcomes
-from flam_pl.metrics.bootstrap import Figure, bootstrap
+from flam_pl.metrics.bootstrap import Estimate, bootstrap
 from flam_pl.reports.pictures import save
-from flam_pl.reports.tables import SURENESS
-from flam_pl.retrieval.confidence import Sureness
+from flam_pl.reports.tables import CALIBRATION
+from flam_pl.retrieval.confidence import Calibration
 
 BINS = 15
 """Of equal width, from 0 to 1; of the diagram and of the expected calibration error."""
@@ -24,8 +24,8 @@ FEWEST = 30
 """Of fewer, a share is mostly chance."""
 
 
-def measure_sureness(
-    sureness: Sureness, outcomes: Outcomes, resamples: int, seed: int
+def measure_confidence(
+    sureness: Calibration, outcomes: Outcomes, resamples: int, seed: int
 ) -> dict[str, Any]:
     """What the metrics hold of it.
 
@@ -104,7 +104,7 @@ def share(
 
 def alone(value: float, n: int) -> dict[str, Any]:
     """A figure that is no share, and has no interval."""
-    return Figure(value, float("nan"), float("nan"), n).to_dict()
+    return Estimate(value, float("nan"), float("nan"), n).to_dict()
 
 
 def bins(p: np.ndarray, true: np.ndarray) -> list[dict[str, float | None]]:
@@ -127,7 +127,7 @@ def draw_reliability(path: Path, calibration: Mapping[str, Any]) -> None:
     many probabilities fell into each bin. A bin of fewer than ``FEWEST`` has no point above.
 
     Args:
-        calibration: as ``measure_sureness`` gave it.
+        calibration: as ``measure_confidence`` gave it.
     """
     figure, axes = plt.subplots(
         2, len(KINDS), figsize=(12, 5.2), sharex=True, gridspec_kw={"height_ratios": [3, 1]}
@@ -147,7 +147,7 @@ def draw_reliability(path: Path, calibration: Mapping[str, Any]) -> None:
         below.bar(middles, counts, width=0.9 / len(counts), color="#2166ac")
         below.set_yscale("log")
         below.set_ylim(bottom=1)
-        above.set_title(SURENESS[kind], fontsize=10)
+        above.set_title(CALIBRATION[kind], fontsize=10)
         above.legend(fontsize=8, loc="upper left", frameon=False)
         below.set_xlabel("predicted")
     axes[0, 0].set_ylabel("observed share")

@@ -58,7 +58,7 @@ class Report:
 
         Args:
             rows: catalog row of each position of ``data``.
-            methods: the pictures show the first (before) and the last (after), and one wish of
+            methods: the pictures show the first (before) and the last (after), and one edit of
                 each type by all of ``COMPARED`` and the last.
             examples: edited searches drawn of each attribute type.
         """

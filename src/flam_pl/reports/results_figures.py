@@ -7,7 +7,7 @@ from typing import Any
 
 from flam_pl.reports.paper.tables import Metrics
 from flam_pl.reports.precision_and_hits import FOUND, RIGHT
-from flam_pl.reports.tables import SURENESS, TITLES, called
+from flam_pl.reports.tables import CALIBRATION, TITLES, called
 
 CUTOFFS = (1, 5, 10, 20, 50)
 """k of the tables."""
@@ -118,7 +118,7 @@ def calibration(metrics: Metrics) -> Figures | None:
     if metrics.get("calibration") is None:
         return None
     return {
-        SURENESS[kind]: {
+        CALIBRATION[kind]: {
             "ECE, raw": of["raw"]["ECE"],
             "Brier, raw": of["raw"]["Brier"],
             **{name: of[name] for name in ("ECE", "Brier", "observed")},

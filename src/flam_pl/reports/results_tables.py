@@ -94,7 +94,7 @@ class RunResults:
                 lambda m: m.get("fir_by_method"),
             ),
             "pairs": self.table("Two edits at once", of_group("fam_pairs", "all")),
-            "strength": self.table("Strength of a wish", strength_of_last, head="strength"),
+            "strength": self.table("Strength of an edit", strength_of_last, head="strength"),
             "by_strength": self.table("T@k and P@k by the strength of the edit", by_strength),
             "by_depth": self.table("Figures by the number of candidates", by_depth),
             "ndcg": self.table(

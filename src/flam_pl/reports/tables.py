@@ -212,7 +212,7 @@ def _ndcg_sections(metrics: Mapping[str, Any], style: str) -> list[tuple[str, st
     return parts
 
 
-SURENESS = {
+CALIBRATION = {
     "attribute": "a result has the wanted attribute",
     "combination": "a result has the whole combination",
     "answer": "the gallery has the combination",
@@ -226,7 +226,7 @@ def _sureness_section(calibration: Mapping[str, Any], style: str) -> tuple[str, 
     auroc = answer["AUROC"]
     body = [
         [
-            SURENESS[kind],
+            CALIBRATION[kind],
             *(short(of["raw"][name]["value"]) for name in ("ECE", "Brier")),
             short(of["ECE"]["value"]),
             cell(of["Brier"]),
@@ -254,7 +254,7 @@ def _pairs_section(fam_pairs: Mapping[str, Any], style: str) -> tuple[str, str, 
     count = next(iter(pairs["all"].values()))["n"]
     return (
         "Two edits at once",
-        f"T@k after two wishes for different attributes ({', '.join(names)}), {count} drawn at "
+        f"T@k after two edits for different attributes ({', '.join(names)}), {count} drawn at "
         "random among those that some gallery image answers.",
         methods_table({m: of["all"] for m, of in fam_pairs.items()}, style),
     )
@@ -267,7 +267,7 @@ def _strength_section(strength: Mapping[str, Any], method: str, style: str) -> t
     head = ["strength", *(STRENGTH.get(figure, figure) for figure in first)]
     count = first["wanted_first"]["n"]
     return (
-        f"Strength of a wish, {called(method)}",
+        f"Strength of an edit, {called(method)}",
         f"From 0, the plain search, to 1, all that was asked for: {count} edits each, of query "
         "images drawn at random.",
         str(tabulate(body, headers=head, tablefmt=style, disable_numparse=True)),

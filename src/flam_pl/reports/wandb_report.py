@@ -33,7 +33,7 @@ THUMBNAIL = 96
 class SearchTable(Callback):
     """A table of edited searches at each validation; nothing where W&B is not logged to.
 
-    The wishes are drawn once, at random by ``seed``: the same ones from epoch to epoch.
+    The edits are drawn once, at random by ``seed``: the same ones from epoch to epoch.
     """
 
     def __init__(
@@ -53,19 +53,19 @@ class SearchTable(Callback):
             return
         data = EvaluationSet.of(self.catalog, self.store, self.rows).to(pl_module.device)
         index = GalleryIndex(self.editor, data.features)
-        columns = ["query", "wish", "hit", *(str(rank + 1) for rank in range(SHOWN))]
+        columns = ["query", "edit", "hit", *(str(rank + 1) for rank in range(SHOWN))]
         examples = choose_examples(data, EXAMPLES, self.seed)
         rows = [self.line(example, data, index) for example in examples]
         if rows:
             logger.log_table("val/searches", columns, rows, step=trainer.global_step)
 
     def line(self, example: Example, data: EvaluationSet, index: GalleryIndex) -> list[Any]:
-        """The query, the wish, whether any result is a hit, the results."""
+        """The query, the edit, whether any result is a hit, the results."""
         search = Search.run(example, data, index, SHOWN)
-        wish = example.title(data).replace("\n", " ")
+        edit = example.title(data).replace("\n", " ")
         shown = [self.thumbnail(position) for position in search.results]
         shown += [None] * (SHOWN - len(shown))  # a gallery of fewer images
-        return [self.thumbnail(example.query), wish, any(search.hits), *shown]
+        return [self.thumbnail(example.query), edit, any(search.hits), *shown]
 
     def thumbnail(self, position: int) -> Any:
         """A small picture of the image in this row."""

@@ -31,13 +31,13 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from flam_pl.atomic_io import write_text
-from flam_pl.editing.edits import Wish, in_order, wanted_probabilities
+from flam_pl.editing.edits import Edit, in_order, wanted_probabilities
 from flam_pl.errors import FlamError
 from flam_pl.evaluation.outcomes import KINDS, Outcomes, raw_probabilities
 from flam_pl.retrieval.posteriors import LEAST
 from flam_pl.retrieval.vectors import Posteriors
 
-FILE = "sureness.json"
+FILE = "calibration.json"
 """Beside the checkpoint that it was measured with."""
 
 WRONGLY_TOLD = 0.1
@@ -78,7 +78,7 @@ def bounded_logit(p: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Sureness:
+class Calibration:
     """What sets the embedders' probabilities right.
 
     Attributes:
@@ -95,7 +95,7 @@ class Sureness:
     checkpoint: str
 
     @classmethod
-    def fit(cls, outcomes: Outcomes, checkpoint: str) -> Sureness:
+    def fit(cls, outcomes: Outcomes, checkpoint: str) -> Calibration:
         """Args:
         outcomes: of the validation split.
         """
@@ -109,11 +109,11 @@ class Sureness:
         return {kind: getattr(self, kind)(raw[kind]) for kind in KINDS}
 
     def save(self, folder: Path) -> None:
-        """As ``sureness.json`` beside the method's checkpoint."""
+        """As ``calibration.json`` beside the method's checkpoint."""
         write_text(folder / FILE, json.dumps(asdict(self), indent=1))
 
     @classmethod
-    def load(cls, folder: Path, checkpoint: str) -> Sureness | None:
+    def load(cls, folder: Path, checkpoint: str) -> Calibration | None:
         """That of this checkpoint; None where none was measured, or only with another checkpoint.
 
         Raises:
@@ -136,8 +136,8 @@ class Sureness:
 
 
 @dataclass(frozen=True)
-class Said:
-    """What is said of the searches of one wish.
+class Confidence:
+    """What is said of the searches of one edit.
 
     Attributes:
         attribute: how likely each result has the wanted classes, ``(Q, N)``.
@@ -170,10 +170,10 @@ def sentence(wanted: str, answer: float, threshold: float) -> str:
     return f'"{wanted}" ({sure}):'
 
 
-class SureGallery:
+class ConfidenceEstimator:
     """A gallery of which a search says how sure it is; its classes are measured once."""
 
-    def __init__(self, sureness: Sureness, posteriors: Posteriors, features: Tensor) -> None:
+    def __init__(self, sureness: Calibration, posteriors: Posteriors, features: Tensor) -> None:
         """Args:
         posteriors: those that ``sureness`` belongs to.
         features: of the gallery, as stored, ``(G, D)``.
@@ -186,11 +186,11 @@ class SureGallery:
     def of(
         self,
         features: Tensor,
-        wishes: Sequence[Wish],
+        edits: Sequence[Edit],
         found: np.ndarray | Tensor,
         exclude: Tensor | None = None,
-    ) -> Said:
-        """How sure searches are that all have the same wish.
+    ) -> Confidence:
+        """How sure searches are that all have the same edit.
 
         Args:
             features: of the queries, as stored, ``(Q, D)``.
@@ -198,12 +198,12 @@ class SureGallery:
             exclude: of each query its own gallery position, -1 for none, ``(Q,)``.
 
         Raises:
-            SchemaError, WishError: as ``in_order``.
+            SchemaError, EditError: as ``in_order``.
         """
         schema, device = self.posteriors.schema, self._have[0].device
         own = self.posteriors.read(features)
-        asked = wanted_probabilities(own, wishes, self.posteriors)
-        types = [schema.types.index(wish.attribute_type) for wish in in_order(wishes, schema)]
+        asked = wanted_probabilities(own, edits, self.posteriors)
+        types = [schema.types.index(edit.attribute_type) for edit in in_order(edits, schema)]
         results = torch.as_tensor(found, device=device)
         seen = raw_probabilities(asked, self._have, results, types, exclude)
         said = self.sureness.probabilities({k: p.cpu().numpy() for k, p in seen.items()})
@@ -212,4 +212,4 @@ class SureGallery:
             tuple(schema.of(name)[c] for name, c in zip(schema.types, row, strict=True))
             for row in best
         ]
-        return Said(**said, wanted=wanted, threshold=self.sureness.threshold)
+        return Confidence(**said, wanted=wanted, threshold=self.sureness.threshold)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from flam_pl.editing.editor import Editor
-from flam_pl.editing.edits import Wish
+from flam_pl.editing.edits import Edit
 from flam_pl.errors import FlamError
 from flam_pl.retrieval.vectors import SearchVectors, search_vectors
 
@@ -45,21 +45,21 @@ class GalleryIndex:
         self,
         features: Tensor,
         k: int,
-        wishes: Sequence[Wish] = (),
+        edits: Sequence[Edit] = (),
         exclude: Sequence[int] | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """The k nearest gallery images of each query.
 
         Args:
             features: stored features of the queries, ``(Q, D)``.
-            wishes: what should be different, e.g. ``[Wish("color", "red")]``; without any it
+            edits: what should be different, e.g. ``[Edit("color", "red")]``; without any it
                 searches for the item itself.
             exclude: of each query its own gallery position, which it is not to find; -1 for none.
 
         Returns:
             Inner products and gallery positions, ``(Q, n)``, best first; n is k, or all there are.
         """
-        queries = self.vectors.queries(features, wishes).cpu().numpy().astype(np.float32)
+        queries = self.vectors.queries(features, edits).cpu().numpy().astype(np.float32)
         depth = min(k + (exclude is not None), len(self))
         scores, positions = self._index.search(np.ascontiguousarray(queries), depth)
         if exclude is not None:

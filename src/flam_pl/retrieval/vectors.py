@@ -11,8 +11,8 @@ from torch.nn import functional as F
 
 from flam_pl.attributes import AttributeSchema
 from flam_pl.editing.editor import Editor
-from flam_pl.editing.edits import Wish, asked_shares, in_order, wanted_probabilities
-from flam_pl.models.attribute_embedder import Embedders
+from flam_pl.editing.edits import Edit, asked_shares, in_order, wanted_probabilities
+from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.models.concat import ConcatClassifiers
 from flam_pl.retrieval.inner_product import log_posteriors, moved_features, weighted_posteriors
 
@@ -34,7 +34,7 @@ class Posteriors:
     means: Callable[[], list[Tensor]] | None = None
 
     @classmethod
-    def of_embedders(cls, embedders: Embedders) -> Posteriors:
+    def of_embedders(cls, embedders: AttributeEmbedders) -> Posteriors:
         """The softmax over each dictionary."""
         return cls(
             embedders.schema,
@@ -134,36 +134,36 @@ class SearchVectors:
             return head
         return torch.cat([head, log_posteriors(self.posteriors.read(features))], dim=-1)
 
-    def edited(self, features: Tensor, wishes: Sequence[Wish]) -> Tensor:
+    def edited(self, features: Tensor, edits: Sequence[Edit]) -> Tensor:
         """Stored features ``(Q, D)`` and edits -> unit edited features ``(Q, R)``."""
-        return F.normalize(self.editor.edit(features, wishes), dim=-1)
+        return F.normalize(self.editor.edit(features, edits), dim=-1)
 
-    def queries(self, features: Tensor, wishes: Sequence[Wish]) -> Tensor:
+    def queries(self, features: Tensor, edits: Sequence[Edit]) -> Tensor:
         """Stored features ``(Q, D)`` and edits -> vectors ``(Q, R + C)``.
 
         Raises:
-            SchemaError, WishError: as ``in_order``.
+            SchemaError, EditError: as ``in_order``.
         """
         if self.posteriors is None:
-            return self.edited(features, wishes)
-        parts = self.parts(features, wishes)
+            return self.edited(features, edits)
+        parts = self.parts(features, edits)
         return torch.cat([parts.head(self.weights), parts.tail(self.weights)], dim=-1)
 
-    def parts(self, features: Tensor, wishes: Sequence[Wish]) -> QueryParts:
+    def parts(self, features: Tensor, edits: Sequence[Edit]) -> QueryParts:
         """What the queries are added up from, whatever the weights.
 
         The strength of an edit scales every part but the edited feature, which the Editor blends:
         there is a path without a jump from the plain search to the edited one.
 
         Raises:
-            SchemaError, WishError: as ``in_order``.
+            SchemaError, EditError: as ``in_order``.
             ValueError: there are no posteriors.
         """
         if self.posteriors is None:
             raise ValueError(f"{self.name} has no posteriors: its queries are the edited features")
         schema, own = self.posteriors.schema, self.posteriors.read(features)
-        asked = {wish.attribute_type: wish for wish in in_order(wishes, schema)}
-        strongest = max((wish.strength for wish in asked.values()), default=0.0)
+        asked = {edit.attribute_type: edit for edit in in_order(edits, schema)}
+        strongest = max((edit.strength for edit in asked.values()), default=0.0)
         of_target = [asked[n].strength if n in asked else 0.0 for n in schema.types]
         of_others = [0.0 if n in asked else strongest for n in schema.types]
         wanted = [
@@ -172,11 +172,11 @@ class SearchVectors:
         ]
         moved = None
         if strongest and self.posteriors.means:
-            after = wanted_probabilities(own, wishes, self.posteriors)
+            after = wanted_probabilities(own, edits, self.posteriors)
             whole = moved_features(features, own, after, self.posteriors.means())
             moved = strongest * F.normalize(self.editor.represent(whole), dim=-1)
         return QueryParts(
-            self.edited(features, wishes),
+            self.edited(features, edits),
             moved,
             weighted_posteriors(wanted, of_target),
             weighted_posteriors(own, of_others),

@@ -21,7 +21,7 @@ from flam_pl.models.backbone import Backbone
 from flam_pl.training.by_row import ByRow
 
 
-class BackboneStage(pl.LightningModule):
+class BackboneModule(pl.LightningModule):
     """Cross-entropy over the items with most images + triplet over all items.
 
     Both see the feature; with a CGD (arXiv 1903.10663) the triplet loss sees the combination and

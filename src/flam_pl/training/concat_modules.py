@@ -16,7 +16,7 @@ from flam_pl.models.concat import ConcatClassifiers, TypeClassifier
 from flam_pl.training.optimizers import adamw_to_zero
 
 
-class ClassifierStage(pl.LightningModule):
+class ClassifierModule(pl.LightningModule):
     """Each classifier trains on whatever rows of the batch carry its label."""
 
     def __init__(
@@ -78,12 +78,12 @@ class ClassifierStage(pl.LightningModule):
         return adamw_to_zero(self, self.settings)
 
 
-class MemoryStage(ClassifierStage):
+class MemoryModule(ClassifierModule):
     """ADDE-M (Hou et al., ICCV 2021) on frozen features: the prototypes are a learned memory."""
 
     def __init__(self, net: ConcatClassifiers, settings: dict[str, Any]) -> None:
         """Args:
-        settings: those of ClassifierStage, and the margin of the triplets.
+        settings: those of ClassifierModule, and the margin of the triplets.
         """
         super().__init__(net, settings, lambda: (torch.empty(0), torch.empty(0)))
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from flam_pl.losses.dictionary_softmax import class_log_probabilities, dictionary_loss, taught_loss
 from flam_pl.losses.triplet import embedding_loss
-from flam_pl.models.attribute_embedder import Embedders, Member
+from flam_pl.models.attribute_embedder import AttributeEmbedders, EnsembleMember
 from flam_pl.training.optimizers import adamw_to_zero
 
 LOG_EVERY = 4
@@ -25,7 +25,7 @@ SHARPENED = 0.5
 surer (as in MixMatch, Berthelot et al., NeurIPS 2019)."""
 
 
-class EmbedderStage(pl.LightningModule):
+class EmbedderModule(pl.LightningModule):
     """Each type trains on whatever rows of the batch carry its label.
 
     With self-training, which the paper does not have, each member also learns what all of them
@@ -36,7 +36,7 @@ class EmbedderStage(pl.LightningModule):
     """
 
     def __init__(
-        self, embedders: Embedders, settings: dict[str, Any], bank: Tensor | None = None
+        self, embedders: AttributeEmbedders, settings: dict[str, Any], bank: Tensor | None = None
     ) -> None:
         """Args:
         settings: loss, margin, temperature, noise, self_training, batch_size, lr, weight_decay.
@@ -123,7 +123,7 @@ class EmbedderStage(pl.LightningModule):
             for t, name in enumerate(self.embedders.schema.types)
         ]
 
-    def member_loss(self, member: Member, z: Tensor, classes: Tensor) -> Tensor:
+    def member_loss(self, member: EnsembleMember, z: Tensor, classes: Tensor) -> Tensor:
         """Of one network, on features ``(B, d)`` that carry the label ``(B,)`` -> scalar."""
         s, e = self.settings, member(z).float()
         if s["loss"] == "softmax":

@@ -19,7 +19,7 @@ from flam_pl.losses.cycle import cycle_loss
 from flam_pl.losses.matching import matching_loss, wanted_embeddings
 from flam_pl.losses.neighbour_distillation import SAME, distillation_loss
 from flam_pl.losses.triplet import cosine_distance
-from flam_pl.models.attribute_embedder import Embedders
+from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.models.manipulator import Manipulator
 from flam_pl.retrieval.inner_product import (
     log_posteriors,
@@ -28,7 +28,7 @@ from flam_pl.retrieval.inner_product import (
 )
 
 
-class ManipulatorStage(pl.LightningModule):
+class ManipulatorModule(pl.LightningModule):
     """G learns to edit features, D to judge them; the embedders are a frozen teacher.
 
     No label is read: the embedders' pseudo-labels say which class a feature has.
@@ -37,7 +37,7 @@ class ManipulatorStage(pl.LightningModule):
     def __init__(
         self,
         manipulator: Manipulator,
-        embedders: Embedders,
+        embedders: AttributeEmbedders,
         settings: dict[str, Any],
         evaluate: Callable[[], Mapping[str, float]] | None = None,
         bank: Tensor | None = None,
@@ -67,7 +67,7 @@ class ManipulatorStage(pl.LightningModule):
             self.bank_tail = log_posteriors(self.embedders.probabilities(embeddings))
             self.bank_classes = self.embedders.classify(embeddings)
 
-    def train(self, mode: bool = True) -> ManipulatorStage:
+    def train(self, mode: bool = True) -> ManipulatorModule:
         super().train(mode)
         self.embedders.eval()  # the teacher never drops out
         return self

@@ -24,7 +24,7 @@ STAGES = ("backbone", "embedder", "manipulator")
 PACKAGES = ("flam-pl", "torch", "torchvision", "pytorch-lightning", "timm", "numpy")
 
 
-class HandoffError(FlamError):
+class RecordError(FlamError):
     """A trained stage that is missing, damaged, or does not fit what is asked of it."""
 
 
@@ -59,7 +59,7 @@ class StageRecord:
         """The record, or None where the stage was never finished.
 
         Raises:
-            HandoffError: a record that cannot be read.
+            RecordError: a record that cannot be read.
         """
         path = folder / RECORD
         if not path.is_file():
@@ -67,7 +67,7 @@ class StageRecord:
         try:
             return cls(**json.loads(path.read_text()))
         except (ValueError, TypeError) as error:
-            raise HandoffError(
+            raise RecordError(
                 f"{path} cannot be read ({error}). Train the stage again with retrain=true."
             ) from error
 
@@ -101,19 +101,19 @@ def require(folder: Path, stage: str) -> StageRecord:
     """The record of a finished stage whose checkpoint is the one that it names.
 
     Raises:
-        HandoffError: the stage is missing, or its checkpoint was changed since.
+        RecordError: the stage is missing, or its checkpoint was changed since.
     """
     record = StageRecord.load(folder)
     checkpoint = folder / CHECKPOINT
     if record is None or not checkpoint.is_file():
         missing = RECORD if record is None else CHECKPOINT
-        raise HandoffError(
+        raise RecordError(
             f"the {stage} stage is not trained: {folder / missing} is missing. "
             "Run make train-flam (with the same run= and data=) first."
         )
     found = sha256(checkpoint)
     if found != record.checkpoint:
-        raise HandoffError(
+        raise RecordError(
             f"{checkpoint} is not the checkpoint that {folder / RECORD} was written for "
             f"(SHA-256 {found[:12]}..., expected {record.checkpoint[:12]}...). Restore it, or "
             "train the stage again with retrain=true."
@@ -125,10 +125,10 @@ def require_child(record: StageRecord, parent: str, schema: AttributeSchema) -> 
     """A stage that was trained on this parent and these classes.
 
     Raises:
-        HandoffError: naming what differs.
+        RecordError: naming what differs.
     """
     if record.parent != parent:
-        raise HandoffError(
+        raise RecordError(
             f"the {record.stage} stage was trained on another parent checkpoint "
             f"({(record.parent or 'none')[:12]}..., the present one is {parent[:12]}...). "
             "Train it again: make train-flam."
@@ -142,7 +142,7 @@ def load_into(net: nn.Module, folder: Path, prefix: str) -> None:
     """Fill ``net`` with the tensors of ``best.ckpt`` whose names start with ``prefix``.
 
     Raises:
-        HandoffError: the checkpoint cannot be opened or is of another size.
+        RecordError: the checkpoint cannot be opened or is of another size.
     """
     path = folder / CHECKPOINT
     try:
@@ -150,18 +150,18 @@ def load_into(net: nn.Module, folder: Path, prefix: str) -> None:
             "state_dict"
         ]
     except Exception as error:  # torch raises pickle, zip, key and runtime errors alike
-        raise HandoffError(f"{path} cannot be opened as a checkpoint: {error}") from error
+        raise RecordError(f"{path} cannot be opened as a checkpoint: {error}") from error
     own = {n[len(prefix) :]: v for n, v in state.items() if n.startswith(prefix)}
     for name, tensor in net.state_dict().items():
         got = tuple(own[name].shape) if name in own else "nothing"
         if got != tuple(tensor.shape):
-            raise HandoffError(
+            raise RecordError(
                 f"{path} does not fit: {name} is {got}, expected {tuple(tensor.shape)}. It was "
                 "trained with other settings; train again, or use the run's own settings."
             )
     unknown = sorted(own.keys() - net.state_dict().keys())
     if unknown:
-        raise HandoffError(
+        raise RecordError(
             f"{path} does not fit: it holds {unknown[0]}, which these settings have no place for. "
             "It was trained with other settings; train again, or use the run's own settings."
         )

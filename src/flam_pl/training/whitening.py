@@ -6,7 +6,7 @@ import numpy as np
 import pytorch_lightning as pl
 
 from flam_pl.data.datamodule import FlamDataModule
-from flam_pl.training.backbone_module import BackboneStage
+from flam_pl.training.backbone_module import BackboneModule
 from flam_pl.training.by_row import ByRow
 from flam_pl.training.stage import require_finished
 
@@ -14,7 +14,7 @@ SAMPLE = 4096
 """Training photos that a whitening is measured on at most, drawn by ``config.seed``."""
 
 
-def measure_whitening(stage: BackboneStage, data: FlamDataModule, trainer: pl.Trainer) -> None:
+def measure_whitening(stage: BackboneModule, data: FlamDataModule, trainer: pl.Trainer) -> None:
     """Centre and scale the features by those of training photos; the same on every rank.
 
     Raises:

@@ -19,10 +19,10 @@ from flam_pl.config.figures import FiguresConfig
 from flam_pl.config.loading import load_config, method_config
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.editing.baselines import NoEdit
-from flam_pl.editing.edits import Wish
+from flam_pl.editing.edits import Edit
 from flam_pl.evaluation.searches import EvaluationSet
 from flam_pl.experiments.label_shares import spread, with_as_many_steps
-from flam_pl.models.attribute_embedder import Embedders
+from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.reports.paper import convergence, spaces
 
 HEAD = "epoch,step,train/g_cycle,val/T@10,val/T@50,val/cosine_edited,val/cosine_recovered,"
@@ -68,19 +68,19 @@ class ToRed:
     def represent(self, features: torch.Tensor) -> torch.Tensor:
         return features
 
-    def edit(self, features: torch.Tensor, wishes: Sequence[Wish]) -> torch.Tensor:
-        assert list(wishes) == [Wish("color", "red")]
+    def edit(self, features: torch.Tensor, edits: Sequence[Edit]) -> torch.Tensor:
+        assert list(edits) == [Edit("color", "red")]
         rows = [int((self.features == f).all(dim=1).nonzero()) for f in features]
         return features - self.directions[self.colors[rows]] + self.directions[0]
 
 
-def invented() -> tuple[EvaluationSet, Embedders, ToRed]:
+def invented() -> tuple[EvaluationSet, AttributeEmbedders, ToRed]:
     world = make_world(90, 12, noise=0.01)
     labels = world.labels
     everyone, nobody = np.arange(90), np.full(90, -1)
     data = EvaluationSet(SCHEMA, world.features, labels, everyone, everyone, nobody, nobody)
     torch.manual_seed(0)
-    embedders = Embedders(SCHEMA, 12, 6, hidden=16)
+    embedders = AttributeEmbedders(SCHEMA, 12, 6, hidden=16)
     embedders.fit(world.features, torch.from_numpy(labels))
     return data, embedders.eval(), ToRed(world.directions[1], world.features, labels[:, 1])
 

@@ -147,7 +147,7 @@ CONTRAST = 220.0
 
 @dataclass(frozen=True)
 class Traits:
-    """What nobody labels. Words are wishes: ``Garment.trait`` says what the shape makes of them."""
+    """What nobody labels. Words are edits: ``Garment.trait`` says what the shape makes of them."""
 
     sleeve: str
     neckline: str
@@ -220,13 +220,13 @@ class Garment:
         return {"shape": self.shape, "color": self.color, "pattern": self.pattern}[attribute_type]
 
     def trait(self, name: str) -> str:
-        """The wish, or the nearest that the shape can have, or "" if it has no such thing."""
+        """The edit, or the nearest that the shape can have, or "" if it has no such thing."""
         possible = APPLIES[self.shape].get(name, ())
         if not possible:
             return ""
         order = ORDER[name]
-        wish = order.index(str(getattr(self.traits, name)))
-        return min(possible, key=lambda word: abs(order.index(word) - wish))
+        edit = order.index(str(getattr(self.traits, name)))
+        return min(possible, key=lambda word: abs(order.index(word) - edit))
 
     def palette(self) -> Palette:
         """Its colors; marks keep theirs unless they would vanish on the ground."""
@@ -239,12 +239,12 @@ class Garment:
         """Class of the second color as drawn, after the rule of ``palette``."""
         return self._mark_name(self.traits.second, color_of(self.color, self.traits.tint))
 
-    def _mark(self, wish: str, ground: np.ndarray) -> np.ndarray:
-        return color_of(self._mark_name(wish, ground), self.traits.second_tint)
+    def _mark(self, edit: str, ground: np.ndarray) -> np.ndarray:
+        return color_of(self._mark_name(edit, ground), self.traits.second_tint)
 
-    def _mark_name(self, wish: str, ground: np.ndarray) -> str:
-        if distance(color_of(wish, self.traits.second_tint), ground) >= CONTRAST:
-            return wish
+    def _mark_name(self, edit: str, ground: np.ndarray) -> str:
+        if distance(color_of(edit, self.traits.second_tint), ground) >= CONTRAST:
+            return edit
         return "white" if luminance(ground) < 125 else "black"
 
     def describe(self) -> dict[str, str | int | float]:

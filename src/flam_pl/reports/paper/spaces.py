@@ -22,9 +22,9 @@ from torch import Tensor
 from flam_pl.attributes import AttributeSchema, SchemaError
 from flam_pl.config.figures import FiguresConfig
 from flam_pl.editing.editor import Editor
-from flam_pl.editing.edits import Wish
+from flam_pl.editing.edits import Edit
 from flam_pl.evaluation.searches import EvaluationSet
-from flam_pl.models.attribute_embedder import Embedders
+from flam_pl.models.attribute_embedder import AttributeEmbedders
 
 EDITED = "#111111"
 
@@ -54,7 +54,11 @@ class Spaces:
 
 @torch.inference_mode()
 def edit_to_one_class(
-    editor: Editor, embedders: Embedders, data: EvaluationSet, settings: FiguresConfig, seed: int
+    editor: Editor,
+    embedders: AttributeEmbedders,
+    data: EvaluationSet,
+    settings: FiguresConfig,
+    seed: int,
 ) -> Spaces:
     """Embed images drawn at random, and edit some of them to one class of one type.
 
@@ -88,7 +92,7 @@ def edit_to_one_class(
         edited,
         embedders(features),
         embedders(
-            editor.edit(features[torch.from_numpy(edited)], [Wish(kind, schema.of(kind)[c])])
+            editor.edit(features[torch.from_numpy(edited)], [Edit(kind, schema.of(kind)[c])])
         ),
         torch.stack([d[torch.from_numpy(asked[:, i])] for i, d in enumerate(dictionaries)], dim=1),
     )
