@@ -53,11 +53,9 @@ def train_flam(overrides: Sequence[str]) -> None:
     """Every stage, the evaluation and the report."""
     from flam_pl.config.loading import load_config
     from flam_pl.experiments.evaluate import measure
-    from flam_pl.experiments.methods import train_methods
     from flam_pl.experiments.pipeline import train
 
     run = train(load_config(overrides))
-    train_methods(run)
     show(measure(run))
 
 

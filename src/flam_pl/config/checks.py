@@ -5,7 +5,6 @@ from __future__ import annotations
 from operator import attrgetter
 
 from flam_pl.config.figures import check_figures
-from flam_pl.config.methods import METHODS, OWN_EMBEDDERS
 from flam_pl.config.pooling import combined_descriptors, require_whitening
 from flam_pl.config.results import check_results
 from flam_pl.config.root import Config
@@ -97,9 +96,6 @@ def _check_words(config: Config) -> None:
     for name, (got, known) in words.items():
         if got not in known:
             raise ConfigError(f"{name} is {got!r}; expected one of {', '.join(known)}")
-    for method in config.methods:
-        if method not in METHODS:
-            raise ConfigError(f"methods has {method!r}; expected some of {', '.join(METHODS)}")
     if not config.tables.which or not {*config.tables.which} <= {*PAPER_TABLES}:
         raise ConfigError(
             f"tables.which is {config.tables.which}; expected some of {list(PAPER_TABLES)}"
@@ -153,13 +149,7 @@ def _check_numbers(config: Config) -> None:
 
 
 def _check_pairs(config: Config) -> None:
-    backbone, embedder = config.backbone, config.embedder
-    softmax = embedder.loss == "softmax" or {*config.methods} & {*OWN_EMBEDDERS}
-    if embedder.self_training and not softmax:
-        raise ConfigError(
-            f"embedder.self_training is {embedder.self_training}, but nothing is trained that can "
-            "use it: it needs the probabilities of embedder.loss=softmax. Add methods=[flam_plus]."
-        )
+    backbone = config.backbone
     require_whitening(backbone.pooling, backbone.whitening)
     combined = combined_descriptors(backbone.pooling, backbone.feature_dim)
     if combined and backbone.whitening is not None:

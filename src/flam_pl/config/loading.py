@@ -17,7 +17,6 @@ from omegaconf.errors import OmegaConfBaseException
 
 from flam_pl.atomic_io import write_text
 from flam_pl.config.checks import check
-from flam_pl.config.methods import OVERRIDES
 from flam_pl.config.overrides import with_quoted_texts
 from flam_pl.config.root import SCHEMAS, Config, to_plain
 from flam_pl.errors import ConfigError
@@ -78,14 +77,13 @@ def load_config(overrides: Sequence[str] = ()) -> Config:
     return config
 
 
-def method_config(config: Config, method: str) -> Config:
-    """The settings of a method of a run: the config groups that the method chooses, under the
-    values that the user wrote, which win.
+def method_config(config: Config, chosen: Sequence[str]) -> Config:
+    """Settings of a method of a run. A value that the user wrote wins over those of the method.
 
     Args:
         config: of the run, as ``load_config`` made it.
+        chosen: config groups of the method, e.g. ``["manipulator=tirg"]``.
     """
-    chosen = OVERRIDES.get(method, ())
     groups = {choice.split("=")[0] for choice in chosen}
     kept = [o for o in config.overrides if o.split("=")[0] not in groups]
     return load_config([*chosen, *kept])

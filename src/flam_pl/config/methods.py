@@ -1,36 +1,8 @@
-"""Schemas of the methods beside FLAM, and the names and settings of all that can be trained."""
+"""Schemas of the concatenation baselines and of the score."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-OVERRIDES: dict[str, tuple[str, ...]] = {
-    "flam_plus": ("embedder=flam_plus", "manipulator=flam_plus"),
-    "tirg": ("embedder=flam_plus", "manipulator=tirg"),
-    "flam_s_adv": ("manipulator=flam_s_adv",),
-    "flam_m": ("manipulator=flam_m",),
-    "flam_m_adv": ("manipulator=flam_m_adv",),
-}
-"""Method -> the config groups that it chooses. A value that the user writes wins in each."""
-
-ABLATIONS = ("flam_s_adv", "flam_m", "flam_m_adv")
-"""Rows of the paper's Table 3, each a file of ``conf/manipulator/``; M + OS + adv is FLAM."""
-
-CONCAT = ("cls_concat", "emb_concat")
-"""The paper's baselines."""
-
-OWN_EMBEDDERS = ("tirg", "flam_plus")
-"""Methods that train stage 2 as well, by their own recipe."""
-
-OWN_VECTORS = (*CONCAT, "adde_m")
-"""Methods that need a second vector per photo, which does not serve the search for the very same
-item."""
-
-METHODS = (*CONCAT, *ABLATIONS, "flam_plus", "adde_m", "tirg")
-"""What ``methods=[...]`` can name."""
-
-IN_TABLE_3 = (*CONCAT, *ABLATIONS, "flam_plus")
-"""Rows of Table 3, and the better recipe beside them."""
 
 
 @dataclass

@@ -30,7 +30,7 @@ from flam_pl.data.datamodule import FeatureWriter, FlamDataModule
 from flam_pl.data.feature_batches import FeatureBatches
 from flam_pl.data.feature_store import FeatureStore, Manifest, ShardWriter, publish
 from flam_pl.datasets.catalog import Catalog
-from flam_pl.editing.baselines import NoEdit
+from flam_pl.editing.editor import NoEdit
 from flam_pl.evaluation.attribute_ndcg import AttributeNDCG
 from flam_pl.evaluation.hits import evaluate_edits
 from flam_pl.evaluation.preservation import Preservation

@@ -17,18 +17,18 @@ from torch import Tensor
 from flam_pl.attributes import UNLABELLED
 from flam_pl.config.root import Config
 from flam_pl.datasets.catalog import Catalog
-from flam_pl.editing.applicability import Applicability, Refusal
 from flam_pl.editing.edits import Edit, wanted_probabilities
 from flam_pl.editing.parsing import parse_edits
 from flam_pl.errors import ConfigError, FlamError
 from flam_pl.experiments.evaluate import reopen
-from flam_pl.experiments.pipeline import Run
-from flam_pl.experiments.trained import TrainedRun
+from flam_pl.experiments.trained_run import TrainedRun
 from flam_pl.images import read_image
 from flam_pl.reports.pictures import draw_results
 from flam_pl.reports.tables import called
+from flam_pl.retrieval.applicability import Applicability, Refusal
 from flam_pl.retrieval.confidence import ConfidenceEstimator
 from flam_pl.retrieval.retriever import GalleryIndex
+from flam_pl.training.run import Run
 
 
 @dataclass(frozen=True)
@@ -90,8 +90,8 @@ class Search:
         features = run.data.features.rows(self.rows)
         self.index = GalleryIndex(self.vectors, features)
         self.sure: ConfidenceEstimator | None = None
-        if trained.sureness:
-            self.sure = ConfidenceEstimator(trained.sureness, self.posteriors, features)
+        if trained.calibration:
+            self.sure = ConfidenceEstimator(trained.calibration, self.posteriors, features)
         self.applicability = Applicability.of(self.catalog)
 
     @classmethod
