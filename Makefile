@@ -65,7 +65,7 @@ results-page: $(ENV) ## docs/results.md from runs that have results: RUNS="runs/
 	$(RUN) results "results.page=[$(subst $(SPACE),$(COMMA),$(strip $(RUNS)))]" $(ARGS)
 
 bench: $(ENV) ## compare the training step with a bare PyTorch loop, extraction with the bare model
-	$(RUN) bench $(ARGS)
+	$(VENV)/bin/python benchmarks/bench.py $(ARGS)
 
 notebooks: $(ENV) ## execute the notebooks on the last run
 	$(VENV)/bin/python notebooks/execute.py
