@@ -9,7 +9,7 @@ from flam_pl.config.root import Config
 from flam_pl.errors import FlamError
 from flam_pl.experiments import evaluate as evaluation
 from flam_pl.experiments import pipeline
-from flam_pl.experiments.search import Search
+from flam_pl.experiments.search import OpenRun
 from flam_pl.reports.report import Report
 
 
@@ -25,7 +25,7 @@ def load_config(*overrides: str) -> Config:
     return loading.load_config(overrides)
 
 
-def train(config: Config) -> Search:
+def train(config: Config) -> OpenRun:
     """Train every stage and method that is not up to date.
 
     Returns:
@@ -38,16 +38,16 @@ def train(config: Config) -> Search:
     return open_run(run.folder)
 
 
-def open_run(folder: str | Path) -> Search:
+def open_run(folder: str | Path) -> OpenRun:
     """A finished run, e.g. ``open_run("runs/wardrobe")``, opened for searching.
 
     Raises:
         FlamError: there is no such run, it is not finished, or its data set has changed.
     """
-    return Search(*evaluation.open_folder(Path(folder)))
+    return OpenRun(*evaluation.open_folder(Path(folder)))
 
 
-def evaluate(run: Search) -> Report:
+def evaluate(run: OpenRun) -> Report:
     """Measure the run on its evaluation photos and write its report.
 
     Raises:

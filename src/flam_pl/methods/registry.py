@@ -26,6 +26,9 @@ from flam_pl.training.run import Run
 FOLDER = "methods"
 """Folder of a run that holds one folder per trained method."""
 
+OTHER_ROWS = {"filter": "filter, then similarity", "oracle": "oracle: true labels, then similarity"}
+"""Titles of rows that are no method of their own."""
+
 
 @dataclass(frozen=True)
 class OpenMethod:
@@ -135,3 +138,11 @@ def require_known(names: Sequence[str], setting: str) -> None:
     for name in names:
         if name not in trainable():
             raise ConfigError(f"{setting} has {name!r}; expected some of {', '.join(trainable())}")
+
+
+def display_name(row: str) -> str:
+    """Title of a row of the tables, e.g. ``FLAM+ + posteriors`` for ``flam_plus+posteriors``."""
+    name, plus, scorer = row.partition("+")
+    method = registered().get(name)
+    title = method.title if method else OTHER_ROWS.get(row, name)
+    return f"{title} + {scorer}" if plus else title
