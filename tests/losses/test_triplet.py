@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from flam_pl.losses.triplet import cosine_distance, embedding_loss, mean_of_violated, triplet_loss
+from flam_pl.losses.triplet import cosine_distance, embedding_loss, triplet_loss
 
 
 def slow_cosine_distance(a: Tensor, b: Tensor) -> float:
@@ -129,11 +129,6 @@ def test_one_class_still_teaches_against_the_other_dictionary_vectors() -> None:
     labels = torch.zeros(len(embeddings), dtype=torch.long)
     to_embeddings, to_dictionary = embedding_loss(embeddings, labels, dictionary, 0.5)
     assert float(to_embeddings) == 0 and float(to_dictionary) > 0.1
-
-
-def test_mean_of_violated_ignores_satisfied_triplets() -> None:
-    assert float(mean_of_violated(torch.tensor([0.0, 0.0, 1.0, 3.0]))) == 2.0
-    assert float(mean_of_violated(torch.zeros(4))) == 0.0
 
 
 @settings(max_examples=40)

@@ -7,9 +7,7 @@ from torch.nn import functional as F
 
 
 def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
-    """-E[log D(x)] - E[log(1 - D(x~))], from logits ``(B, 1)`` each -> scalar.
-
-    The paper prints log(1 - G(x, e)) and means log(1 - D(G(x, e))).
+    """-E[log D(x)] - E[log(1 - D(x~))], from logits ``(B, 1)`` -> scalar.
 
     >>> import torch
     >>> discriminator_loss(torch.zeros(4, 1), torch.zeros(4, 1))  # 2 log 2
@@ -21,7 +19,7 @@ def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
 def generator_loss(fake: Tensor) -> Tensor:
     """-E[log D(x~)], from logits ``(B, 1)`` -> scalar.
 
-    The printed form, E[log(1 - D(x~))], has almost no gradient while D recognizes every x~.
+    The paper's E[log(1 - D(x~))] has almost no gradient while D recognizes every x~.
 
     >>> import torch
     >>> generator_loss(torch.zeros(4, 1))  # log 2

@@ -11,10 +11,9 @@ from flam_pl.losses.triplet import embedding_loss, triplet_loss
 def memory_loss(blocks: Tensor, labels: Tensor, prototypes: Tensor, margin: float) -> Tensor:
     """Consistency + label triplets + compositional triplets -> scalar.
 
-    Unit blocks ``(B, width)`` with labels ``(B,)`` meet unit prototypes ``(classes, width)``.
-    Consistency: a block lies at its prototype. Label triplets: it is nearer to its prototype than
-    to others. Compositional triplets: with the prototype of another, random photo in place of its
-    own, it is nearer to that photo's block than to itself.
+    A block ``(B, width)`` lies at the prototype ``(classes, width)`` of its label ``(B,)``, and
+    nearer to it than to the others. With the prototype of a random photo in place of its own, it
+    lies nearer to that photo's block than to itself. All vectors have length 1.
 
     >>> memory_loss(torch.eye(2), torch.tensor([0, 1]), torch.eye(2), margin=0.5)
     tensor(0.)

@@ -1,7 +1,6 @@
 """A softmax over the dictionary, which trains the embedders of FLAM+ in place of equation (2).
 
-Not in the paper. A triplet stops teaching once its margin is met; the softmax goes on, and it
-gives probabilities.
+Not in the paper. Unlike a triplet, it still teaches beyond the margin, and it gives probabilities.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ def dictionary_loss(
 ) -> Tensor:
     """Cross-entropy of the labels under softmax(cosine / temperature) -> scalar; 0 without rows.
 
-    The cosines are those of unit embeddings ``(B, k)`` and unit dictionary ``(classes, k)``. Labels
-    are classes ``(B,)``, or probabilities of a teacher ``(B, classes)``.
+    Unit embeddings ``(B, k)``, unit dictionary ``(classes, k)``. Labels are classes ``(B,)``, or
+    probabilities of a teacher ``(B, classes)``.
 
     >>> import torch
     >>> dictionary_loss(torch.eye(2), torch.tensor([0, 1]), torch.eye(2), torch.tensor(1.0))

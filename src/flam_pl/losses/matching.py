@@ -9,8 +9,7 @@ from torch import Tensor
 def wanted_embeddings(own: Tensor, other: Tensor, target: Tensor) -> Tensor:
     """[phi_a(x-) + phi_abar(x)], the embeddings that x~ should have -> ``(B, types, k)``.
 
-    The target type ``(B,)`` of each row comes from x- ``(B, k)``, the others from x
-    ``(B, types, k)``.
+    The embedding of the target type ``(B,)`` comes from x- ``(B, k)``, the others from x.
 
     >>> wanted_embeddings(torch.zeros(1, 2, 2), torch.ones(1, 2), target=torch.tensor([1])).tolist()
     [[[0.0, 0.0], [1.0, 1.0]]]
@@ -25,9 +24,8 @@ def matching_loss(
 ) -> Tensor:
     """E ||f(x) - wanted|| of embeddings ``(B, types, k)``, either term of equation (4) -> scalar.
 
-    The paper leaves the norm open. It is Euclidean per type, summed over the types: a mean over
-    components is lost beside the cycle loss. ``with_remaining`` is "M" of Table 3; False is "S",
-    which compares the target type ``(B,)`` alone.
+    The paper leaves the norm open; here Euclidean norms of all types are summed ("M" in Table 3).
+    Without ``with_remaining`` ("S") only that of the target type ``(B,)`` counts.
 
     >>> matching_loss(torch.ones(1, 3, 4), torch.zeros(1, 3, 4), target=torch.tensor([0]))
     tensor(6.)

@@ -1,7 +1,6 @@
-"""Online sampling (FLAM, section 4.1): which row of a batch plays x-.
+"""Online sampling (FLAM, section 4.1): which row of a batch is x-, the example of an edit.
 
-The miners of pytorch-metric-learning compare rows by one label, here by that of the target type,
-which differs per row.
+No miner of pytorch-metric-learning fits: here the attribute type that is compared varies by row.
 """
 
 from __future__ import annotations
@@ -15,9 +14,8 @@ def nearest_of_other_class(
 ) -> Tensor:
     """For each row the position of its x-, a row of another class of the target type -> ``(B,)``.
 
-    Online, x- has the most similar embeddings ``(B, types, k)`` in the other types, so that real
-    photos show the edit; else it is random. Without a candidate a row gets its own position.
-    ``labels (B, types)`` may be pseudo-labels, ``target (B,)`` is the type that a row changes.
+    With ``online``, x- has the most similar embeddings ``(B, types, k)`` in the other types; else
+    x- is random. A row without x- gets its own position. Labels ``(B, types)``, target ``(B,)``.
 
     >>> labels = torch.tensor([[0, 0], [1, 1], [1, 0]])
     >>> nearest_of_other_class(torch.eye(2)[labels], labels, target=torch.tensor([0, 0, 0]))

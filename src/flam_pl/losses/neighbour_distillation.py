@@ -22,9 +22,8 @@ def distillation_loss(
 ) -> Tensor:
     """Cross-entropy of two softmax rankings of a bank of photos, teacher and student -> scalar.
 
-    The teacher ranks by the scores ``(B, N)`` of an edited search (``retrieval.inner_product``),
-    the student by cosine of x~ ``(B, D)`` and the bank ``(N, D)``. Both leave out the query itself,
-    ``(B, N)`` bool. The temperatures divide scores and cosines.
+    The teacher ranks by scores ``(B, N)`` of an edited search, the student by cosine of x~ ``(B,
+    D)`` and bank ``(N, D)``, each divided by its temperature. ``itself (B, N)`` leaves photos out.
 
     >>> import torch
     >>> bank, scores, itself = torch.eye(2), torch.tensor([[9.0, -9.0]]), torch.zeros(1, 2).bool()

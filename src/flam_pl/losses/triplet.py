@@ -31,12 +31,8 @@ def embedding_loss(
 ) -> tuple[Tensor, Tensor]:
     """Equation (2): its terms l(d, e+, e-) and l(e, d+, d-), over every triplet of the batch.
 
-    The paper leaves the average open. It is over the violated triplets, because many easy ones
-    would hide the few that still teach. Without a triplet a term is 0.
-
-    Args:
-        embeddings: e_a, ``(B, k)``, with known labels ``(B,)``.
-        dictionary: d_a, ``(classes, k)``.
+    Embeddings ``(B, k)``, known labels ``(B,)``, dictionary ``(classes, k)`` -> two scalars. The
+    paper leaves the average open; here easy triplets, which have no loss, do not count.
 
     >>> d = torch.eye(2)
     >>> embedding_loss(d, torch.tensor([1, 0]), d, margin=0.5)  # both at the wrong vector
@@ -51,13 +47,8 @@ def embedding_loss(
     from_embeddings = F.relu(similarity - own + margin) * other_class
     of_pairs = similarity[:, labels].T  # (B, B): [p, n] is e_n and the vector of p's class
     from_dictionary = F.relu(of_pairs - own + margin) * (labels[:, None] != labels)
-    return mean_of_violated(from_dictionary), mean_of_violated(from_embeddings)
+    return _mean_of_violated(from_dictionary), _mean_of_violated(from_embeddings)
 
 
-def mean_of_violated(losses: Tensor) -> Tensor:
-    """Mean of the losses above 0, of any shape -> scalar; 0 where there is none.
-
-    >>> mean_of_violated(torch.tensor([0.0, 1.0, 3.0]))
-    tensor(2.)
-    """
+def _mean_of_violated(losses: Tensor) -> Tensor:
     return losses.sum() / (losses > 0).sum().clamp_min(1)

@@ -1,20 +1,20 @@
 """Bootstrap intervals (Efron, Annals of Statistics 1979): how far an estimate moves by chance.
 
-``resamples`` times items are drawn with replacement, from ``seed``. ``items (Q,)`` is the item of
-each query image (None: each its own): the photos of an item and the edits of a query succeed or
-fail together, so intervals from single edits would be far too narrow.
+Draws are of whole items, ``items (Q,)`` (None: each query image is one): photos of an item and
+edits of a query succeed together, so draws of single edits would give far too narrow intervals.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 
 import numpy as np
 from scipy.sparse import csr_matrix
 
 BLOCK = 50
-"""Draws per step: a thousand draws of 50,000 queries at once would take 400 MB, twice."""
+"""Draws per step, which bounds the memory."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def bootstraps(
     seed: int = 0,
     items: np.ndarray | None = None,
 ) -> dict[str, Estimate]:
-    """``bootstrap`` of several estimates, a column of hits ``(Q, F)`` per name, by the same draws.
+    """``bootstrap`` of F estimates by the same draws, from hits ``(Q, F)``.
 
     >>> found = bootstraps(np.array([[1, 1], [0, 1]]), np.ones(2), ["T@1", "T@10"])
     >>> found["T@1"].value, found["T@10"].value
@@ -77,9 +77,7 @@ def bootstraps(
 def resampled(
     sums: np.ndarray, *, resamples: int = 1000, seed: int = 0, items: np.ndarray | None = None
 ) -> np.ndarray:
-    """Totals of sums ``(Q, C)`` as measured, then of each draw -> ``(1 + resamples, C)``.
-
-    All columns meet the same draws, so that a ratio of two methods is paired.
+    """Totals of ``sums (Q, C)`` over Q: as measured, then in each draw, ``(1 + resamples, C)``.
 
     >>> resampled(np.ones((3, 2)), resamples=1).tolist()
     [[3.0, 3.0], [3.0, 3.0]]
@@ -110,10 +108,9 @@ def macro_bootstraps(
     resamples: int = 1000,
     seed: int = 0,
 ) -> dict[str, Estimate]:
-    """Mean over groups of a group's share of hits, so that rare groups count as much as others.
+    """Mean over groups of the share of hits: a rare group counts as much as the others.
 
-    The rows are edits: hits ``(E, F)``, groups ``(E,)``, for example the wanted combinations, and
-    items ``(E,)``. A draw without a group leaves the group out.
+    Hits ``(E, F)``, groups and items ``(E,)`` of E edits. A draw without a group leaves it out.
 
     >>> hits, groups = np.array([[1], [1], [1], [0]]), np.array([0, 0, 0, 1])
     >>> macro_bootstraps(hits, groups, np.arange(4), ["T@1"])["T@1"].value
@@ -127,7 +124,7 @@ def macro_bootstraps(
     columns = (np.ones(len(group)), *hits.astype(float).T)
     counts, *sums = (csr_matrix((column, (item, group)), shape) for column in columns)
     means = []
-    for times in (np.ones((1, len(codes))), *_draws(len(codes), resamples, seed)):
+    for times in chain([np.ones((1, len(codes)))], _draws(len(codes), resamples, seed)):
         edits = times @ counts
         means.append(np.stack([np.nanmean(ratio(times @ of, edits), axis=1) for of in sums], 1))
     values = np.concatenate(means)
@@ -145,8 +142,7 @@ def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
 
 
 def estimate_of(values: np.ndarray, n: int) -> Estimate:
-    """The estimate and its percentile interval, from the value as measured and that of each draw,
-    ``(1 + resamples,)``. Draws of nan are left out.
+    """The estimate from its value as measured, then in each draw, ``(1 + draws,)``; nan is ignored.
 
     >>> estimate_of(np.array([0.5, 0.4, 0.6, np.nan]), n=10)
     Estimate(value=0.5, low=0.405, high=0.595, n=10)

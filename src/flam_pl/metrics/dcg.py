@@ -1,7 +1,6 @@
 """Discounted cumulated gain, in float64; NDCG@k is ``dcg_at`` / ``ideal_dcg_at``.
 
-Järvelin and Kekäläinen, "Cumulated gain-based evaluation of IR techniques", ACM TOIS 2002; the
-exponential gain is from Burges et al., "Learning to rank using gradient descent", ICML 2005.
+Järvelin and Kekäläinen, ACM TOIS 2002; the exponential gain is from Burges et al., ICML 2005.
 """
 
 from __future__ import annotations
@@ -22,9 +21,7 @@ def gain(relevance: Tensor) -> Tensor:
 
 
 def dcg_at(gains: Tensor, ks: Sequence[int]) -> Tensor:
-    """Sum of gain / log2(rank + 1) over the first k results -> ``(Q, len(ks))``.
-
-    ``gains (Q, K)`` are those of the results, best first; a k above K means K.
+    """Sum of gain / log2(rank + 1) over the first k of gains ``(Q, K)`` -> ``(Q, len(ks))``.
 
     >>> dcg_at(torch.tensor([[1.0, 0.0, 3.0]]), ks=(1, 3))
     tensor([[1.0000, 2.5000]], dtype=torch.float64)
@@ -37,7 +34,7 @@ def dcg_at(gains: Tensor, ks: Sequence[int]) -> Tensor:
 def ideal_dcg_at(counts: Tensor, gains: Tensor, ks: Sequence[int]) -> Tensor:
     """DCG@k of the best possible order -> ``(Q, len(ks))``.
 
-    ``counts (Q, levels)`` says how many images have each of the ascending ``gains (levels,)``.
+    ``counts (Q, levels)`` are the images with each of the ascending ``gains (levels,)``.
 
     >>> ideal_dcg_at(torch.tensor([[5, 2]]), torch.tensor([0.0, 1.0]), ks=(1, 3))
     tensor([[1.0000, 1.6309]], dtype=torch.float64)

@@ -10,9 +10,7 @@ from torch import Tensor
 
 
 def hits_at(retrieved: Tensor, wanted: Tensor, ks: Sequence[int]) -> Tensor:
-    """Whether the wanted code ``(Q,)`` is among the first k results -> ``(Q, len(ks))`` bool.
-
-    ``retrieved (Q, K)`` holds the codes of the results, best first; a k above K means K.
+    """Is the wanted code ``(Q,)`` among the first k of ``retrieved (Q, K)``? -> ``(Q, len(ks))``
 
     >>> hits_at(torch.tensor([[4, 5, 6]]), torch.tensor([5]), ks=(1, 2))
     tensor([[False,  True]])

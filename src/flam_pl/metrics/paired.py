@@ -10,11 +10,10 @@ from flam_pl.metrics.bootstrap import Estimate, estimate_of, ratio, resampled
 
 
 class PairedShares:
-    """Shares of several methods; each draw (``metrics.bootstrap``) gives all the same queries.
+    """F named shares of several methods; a draw (``metrics.bootstrap``) gives all the same queries.
 
-    A hard query is hard for all methods, so the interval of a difference is far narrower than
-    their own intervals suggest. ``sums`` holds per method what each query image adds to each
-    share, ``(Q, F)``, ``counts (Q,)`` the edits of each query image, ``names`` the F shares.
+    A hard query is hard for all methods, so differences vary less than shares. ``sums`` are per
+    method the hits of each query image, ``(Q, F)``, ``counts`` its edits, ``(Q,)``.
 
     >>> sums = {"weak": np.array([[1], [0]]), "strong": np.array([[2], [0]])}
     >>> draws = {"items": np.arange(2), "resamples": 9, "seed": 0}

@@ -37,9 +37,8 @@ class EnsembleMember(nn.Module):
 class AttributeEmbedder(nn.Module):
     """phi_a of one type: feature ``(B, d)`` -> unit embedding ``(B, members * k)``.
 
-    The paper has one member with k = 32. Unit vectors of several members are concatenated: the
-    cosine to a dictionary vector is then the mean of the members' cosines. ``class_means (classes,
-    D)`` are stored features, for arithmetic edits. The temperature divides the cosines.
+    Members are concatenated, so cosines to the dictionary are means of the members' cosines. The
+    paper has one, with k = 32. ``class_means (classes, D)`` are of stored features.
     """
 
     class_means: Tensor
@@ -62,16 +61,12 @@ class AttributeEmbedder(nn.Module):
 
 
 def concatenated(parts: list[Tensor]) -> Tensor:
-    """n unit vectors ``(N, k)`` -> one unit vector ``(N, n * k)``."""
+    """n unit vectors ``(B, k)`` -> one unit vector ``(B, n * k)``."""
     return torch.cat(parts, dim=-1) / len(parts) ** 0.5
 
 
 class AttributeEmbedders(nn.Module):
-    """An ``AttributeEmbedder`` per type, in the feature space that stages 2 and 3 share.
-
-    ``dimension`` is D of the stored features, ``working_dim`` d of the feature space,
-    ``embedding_dim`` k of each of the ``members`` networks per type.
-    """
+    """An ``AttributeEmbedder`` per type, in the feature space that stages 2 and 3 share."""
 
     by_type: Any
 
@@ -101,8 +96,8 @@ class AttributeEmbedders(nn.Module):
         return self.space.mean.device
 
     def fit(self, features: Tensor, labels: Tensor) -> None:
-        """Measure feature space and class means on features ``(N, D)`` and labels ``(N, types)``,
-        -1 where unlabelled. A class without labels gets the mean of all features."""
+        """Fit the feature space and the class means to features ``(N, D)``, labels ``(N, types)``.
+        A class without labels gets the mean of all features."""
         self.space.fit(features)
         for embedder, classes in zip(self.by_type, labels.T, strict=True):
             for c, mean in enumerate(embedder.class_means):
@@ -110,7 +105,7 @@ class AttributeEmbedders(nn.Module):
                 mean.copy_(features[rows].mean(dim=0) if rows.any() else self.space.mean)
 
     def of(self, attribute_type: str) -> AttributeEmbedder:
-        """The embedder of one type; raises ``SchemaError`` for an unknown type."""
+        """The embedder of a type; ``SchemaError`` if it is unknown."""
         self.schema.of(attribute_type)
         return self.by_type[self.schema.types.index(attribute_type)]
 
@@ -128,21 +123,20 @@ class AttributeEmbedders(nn.Module):
         return [e @ embedder.dictionary.T for e, embedder in pairs]
 
     def classify(self, embeddings: Tensor) -> Tensor:
-        """Embeddings -> pseudo-labels, the nearest dictionary vector per type, ``(B, types)``."""
+        """Embeddings -> the nearest dictionary vector of each type, ``(B, types)``."""
         return torch.stack([c.argmax(dim=1) for c in self.cosines(embeddings)], dim=1)
 
     def probabilities(self, embeddings: Tensor, temperature: Tensor | None = None) -> list[Tensor]:
-        """Embeddings -> per type the probability of each class, ``(B, classes)``, with another
-        temperature than the types' own if given."""
+        """Embeddings -> per type the probability of each class, ``(B, classes)``."""
         cosines = zip(self.cosines(embeddings), self.by_type, strict=True)
         scaled = [c / (of.temperature if temperature is None else temperature) for c, of in cosines]
         return [logits.log_softmax(dim=-1).exp() for logits in scaled]
 
     def read(self, features: Tensor) -> list[Tensor]:
-        """Stored features ``(N, D)`` -> per type the probability of each class."""
+        """Stored features ``(B, D)`` -> per type the probability of each class."""
         return self.probabilities(self(features))
 
     def calibrate(self, features: Tensor, labels: Tensor) -> None:
-        """Set the temperatures by held-out features ``(N, D)`` and labels ``(N, types)``."""
+        """Fit the temperatures to held-out features ``(N, D)`` and labels ``(N, types)``."""
         temperatures = [embedder.temperature for embedder in self.by_type]
         fit_temperatures(self.cosines(self(features)), temperatures, labels)

@@ -19,15 +19,8 @@ from flam_pl.models.whitening import PartsWhitening, Whitening
 class Backbone(nn.Module):
     """Pixels uint8 ``(B, 3, H, W)`` -> features ``(B, D)``, to be compared by cosine.
 
-    ``model`` is any name of timm; its weights are random until ``load_weights``. ``feature_dim`` is
-    D of the projection or whitening; None means C and no projection. ``image_size`` is for models
-    built for one size (transformers). The others are as in ``BackboneConfig``.
-
-    Attributes:
-        width: C, channels of the last feature map.
-        dimension: D, once a whitening is measured.
-        described_dimension: E of ``describe``; pooled_dimension: that of ``pooled``.
-        mean, std: normalization of pixels in [0, 1] for the weights, ``(3, 1, 1)``.
+    ``BackboneConfig`` explains the arguments. Weights are random until ``load_weights``. ``width``
+    is C of the last feature map ``(B, C, h, w)``, ``dimension`` is D once a whitening is measured.
 
     Raises:
         FlamError: timm has no such model, or the model lacks the channels or feature levels.
@@ -63,6 +56,7 @@ class Backbone(nn.Module):
         self.image_size = image_size
         self.trunk = create_trunk(model, image_size)
         self.trunk.to(memory_format=torch.channels_last)  # twice as fast on a CPU
+        self.prefix = getattr(self.trunk, "num_prefix_tokens", 0)
         self.width = self.pooled_dimension = int(self.trunk.num_features)
         self.dimension = feature_dim or self.width
         self.early: EarlyLevels | None = None
@@ -96,26 +90,25 @@ class Backbone(nn.Module):
 
     @property
     def whitening(self) -> Whitening | PartsWhitening | None:
-        """The whitening, to be measured on ``pooled`` once the weights are trained."""
+        """To be measured on ``pooled`` once the weights are trained."""
         found = self.projection
         return found if isinstance(found, Whitening | PartsWhitening) else None
 
     @property
     def unmeasured(self) -> bool:
-        """Whether a whitening is still to be measured."""
         return self.whitening is not None and not self.whitening.measured
 
     @property
     def present_dimension(self) -> int:
-        """Dimension of the features now: D, or C while a whitening is unmeasured."""
+        """D, or C while a whitening is unmeasured."""
         return self.width if self.unmeasured else self.dimension
 
     def forward(self, pixels: Tensor) -> Tensor:
         return self.describe(pixels)[0]
 
     def describe(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """The feature ``(B, D)`` and the vector for the classification loss ``(B, E)``: the feature
-        itself, or the first descriptor of a CGD."""
+        """The feature ``(B, D)`` and the vector for the classification loss, which is the feature
+        or the first descriptor of a CGD, ``(B, described_dimension)``."""
         if isinstance(self.pooling, CGD):
             return self.pooling(self.maps(pixels))
         if self.unmeasured:
@@ -125,13 +118,14 @@ class Backbone(nn.Module):
         return features, features
 
     def pooled(self, pixels: Tensor) -> Tensor:
-        """The pooled last map ``(B, C)``; of the pooling "levels" in float32, with the statistics
-        of the early levels beside it, ``(B, pooled_dimension)``."""
+        """The pooled last map ``(B, C)``, with the pooling "levels" the early levels beside it,
+        ``(B, pooled_dimension)`` float32."""
         if self.early is None:
             return self.pooling(self.maps(pixels))
         images = self.images(pixels)
         last, early = self.trunk.forward_intermediates(images, indices=self.levels)
-        return torch.cat([self.pooling(self._as_maps(last).float()), self.early(early)], dim=1)
+        last = as_maps(last, self.width, self.prefix).float()
+        return torch.cat([self.pooling(last), self.early(early)], dim=1)
 
     def images(self, pixels: Tensor) -> Tensor:
         """Normalized pixels ``(B, 3, H, W)``."""
@@ -140,14 +134,11 @@ class Backbone(nn.Module):
 
     def maps(self, pixels: Tensor) -> Tensor:
         """The last feature map ``(B, C, h, w)``."""
-        return self._as_maps(self.trunk.forward_features(self.images(pixels)))
-
-    def _as_maps(self, output: Tensor) -> Tensor:
-        return as_maps(output, self.width, getattr(self.trunk, "num_prefix_tokens", 0))
+        return as_maps(self.trunk.forward_features(self.images(pixels)), self.width, self.prefix)
 
 
 def create_trunk(model: str, image_size: int | None, pretrained: bool = False) -> Any:
-    """A timm model without its head, built for one size of image where it takes one."""
+    """A timm model without its head, for this size of image if it takes one."""
     options: dict[str, Any] = {"num_classes": 0, "global_pool": "", "pretrained": pretrained}
     try:
         return timm.create_model(model, img_size=image_size, **options)  # timm drops a None
@@ -156,7 +147,7 @@ def create_trunk(model: str, image_size: int | None, pretrained: bool = False) -
 
 
 def level_channels(trunk: Any, model: str, levels: int) -> list[int]:
-    """Channels of the first feature levels of a timm model; ``FlamError`` where it lacks them."""
+    """Channels of the first feature levels of a timm model."""
     known = getattr(trunk, "feature_info", []) if hasattr(trunk, "forward_intermediates") else []
     if levels >= len(known):
         raise FlamError(
@@ -168,10 +159,7 @@ def level_channels(trunk: Any, model: str, levels: int) -> list[int]:
 
 
 def as_maps(output: Tensor, width: int, prefix: int = 0) -> Tensor:
-    """Output of a timm model, NCHW, NHWC or tokens ``(B, N, C)`` -> maps ``(B, C, H, W)``.
-
-    The first ``prefix`` tokens (class, registers) have no place in the image and are left out.
-    """
+    """Output of a timm model (NCHW, NHWC, tokens) -> NCHW maps, without the ``prefix`` tokens."""
     if output.ndim == 4 and output.shape[1] == width:
         return output
     if output.ndim == 4 and output.shape[3] == width:
@@ -185,7 +173,7 @@ def as_maps(output: Tensor, width: int, prefix: int = 0) -> Tensor:
 
 
 def load_weights(backbone: Backbone, model: str, weights: str) -> None:
-    """Fill the trunk of a backbone of this timm model in place, by ``BackboneConfig.weights``.
+    """Fill the trunk of a backbone in place; ``weights`` as in ``BackboneConfig``.
 
     Raises:
         FlamError: the weights cannot be read or do not fit; nothing is changed.

@@ -17,8 +17,7 @@ class TypeClassifier(nn.Module):
     """Feature ``(B, d)`` -> logits ``(B, classes)`` of one type.
 
     The paper: "two fully connected layers followed by a ReLU and a dropout", with an "intermediate
-    layer" of 341 (``width``). ``hidden`` adds a layer before it, the stronger baseline
-    (docs/paper.md). Prototypes are measured, or learned as parameters.
+    layer" of 341 (``width``). ``hidden`` adds a layer before it: a stronger baseline.
     """
 
     prototypes: Tensor
@@ -56,7 +55,7 @@ class TypeClassifier(nn.Module):
 
 
 class ConcatClassifiers(nn.Module):
-    """A ``TypeClassifier`` per type, ``by_type``, on stored features ``(B, dimension)``."""
+    """A ``TypeClassifier`` per type, on stored features ``(B, D)``."""
 
     by_type: Any
 
@@ -80,25 +79,25 @@ class ConcatClassifiers(nn.Module):
         )
 
     def forward(self, features: Tensor) -> list[Tensor]:
-        """Stored features ``(B, D)`` -> per type the logits ``(B, classes)``."""
+        """Per type the logits ``(B, classes)``."""
         z = self.space(features)
         return [classifier(z) for classifier in self.by_type]
 
     def classify(self, features: Tensor) -> Tensor:
-        """Stored features ``(B, D)`` -> the most likely class per type, ``(B, types)``."""
+        """The most likely class of each type, ``(B, types)``."""
         return torch.stack([logits.argmax(dim=1) for logits in self(features)], dim=1)
 
     def read(self, features: Tensor) -> list[Tensor]:
-        """Stored features ``(N, D)`` -> per type the probability of each class."""
+        """Per type the probability of each class, ``(B, classes)``."""
         pairs = zip(self(features), self.by_type, strict=True)
         return [(logits / of.temperature).softmax(dim=-1) for logits, of in pairs]
 
     def calibrate(self, features: Tensor, labels: Tensor) -> None:
-        """Set the temperatures by held-out features ``(N, D)`` and labels ``(N, types)``."""
+        """Fit the temperatures to held-out features ``(N, D)`` and labels ``(N, types)``."""
         fit_temperatures(self(features), [of.temperature for of in self.by_type], labels)
 
     def blocks(self, features: Tensor) -> Tensor:
-        """Stored features ``(B, D)`` -> ``(B, types, width)``."""
+        """The block of each type, ``(B, types, width)``."""
         z = self.space(features)
         return torch.stack([classifier.block(z) for classifier in self.by_type], dim=1)
 
@@ -109,8 +108,8 @@ class ConcatClassifiers(nn.Module):
 
     @torch.no_grad()
     def fit_prototypes(self, features: Tensor, labels: Tensor) -> None:
-        """Set each prototype to the direction of its class's mean block, without dropout, from
-        features ``(N, D)`` and labels ``(N, types)``. A class without labels stays as it is."""
+        """Set each prototype to the direction of the mean block of its class, without dropout,
+        from features ``(N, D)`` and labels ``(N, types)``."""
         training = self.training
         blocks = self.eval().blocks(features)
         self.train(training)

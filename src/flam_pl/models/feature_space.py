@@ -11,9 +11,8 @@ from flam_pl.errors import FlamError
 class FeatureSpace(nn.Module):
     """z = P^T (x - mean) / scale of stored features x ``(B, D)`` -> ``(B, d)``, and back.
 
-    One scale for all directions keeps cosines about the mean and gives z a root mean square of 1. P
-    holds the d leading principal directions of the training features; d = D or None needs no P.
-    A small d makes the networks several times cheaper and hardly changes a ranking.
+    One scale keeps cosines about the mean. P holds the d leading principal directions: fewer make
+    the networks cheaper and hardly change a ranking. d = None means D, without P.
     """
 
     mean: Tensor

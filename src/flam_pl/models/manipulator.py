@@ -1,7 +1,6 @@
 """Generator G and discriminator D of the query-feature manipulator (FLAM, section 3.3).
 
-Both work in the feature space of the embedders. The paper leaves their layers open: each choice is
-an option of ``conf/manipulator``.
+Both work in the feature space of the embedders. The paper leaves their layers open.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ def _mlp(width_in: int, hidden: int, depth: int, activation: nn.Module) -> nn.Se
 class Generator(nn.Module):
     """G: feature x ``(B, D)`` and condition c ``(B, c)`` -> edited feature ``(B, D)``.
 
-    Gated, it is TIRG's composition (Vo et al., CVPR 2019): gate(x, c) * x + head(trunk(x, c)).
+    Gated, it is that of TIRG (Vo et al., CVPR 2019): gate(x, c) * x + head(trunk(x, c)).
     """
 
     def __init__(
@@ -47,8 +46,8 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """D: feature ``(B, D)`` -> real/fake logit ``(B, 1)``, predicted embeddings ``(B, types, k)``.
 
-    ``noise`` is the standard deviation of Gaussian noise on the features in training mode. Without
-    it G fools D by changes too small to move a search (adversarial examples).
+    ``noise`` is the standard deviation of Gaussian noise in training mode. Without it G fools D by
+    changes too small to move a search (adversarial examples).
     """
 
     def __init__(

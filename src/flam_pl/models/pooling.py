@@ -9,13 +9,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 MIN_VARIANCE = torch.finfo(torch.float32).tiny
-"""A smaller variance counts as 0."""
+"""Less counts as 0."""
 
 
 class SPoC(nn.Module):
     """Sum-pooled convolutional features (Babenko and Lempitsky, ICCV 2015) -> ``(B, C)``.
 
-    The mean replaces the sum: cosines are the same, and the mean fits half precision.
+    The mean has the cosines of the sum, and fits half precision.
 
     >>> SPoC()(torch.tensor([[[[1.0, 3.0]]]]))
     tensor([[2.]])
@@ -35,8 +35,7 @@ class MAC(nn.Module):
 class GeM(nn.Module):
     """Generalized mean(x^p)^(1/p), p learned (Radenović, Tolias and Chum, TPAMI 2018).
 
-    p = 1 is SPoC, p -> infinity is MAC. Activations below ``eps`` count as ``eps``. Powers are
-    taken in float32, also under autocast.
+    p = 1 is SPoC, p -> infinity is MAC. Activations below ``eps`` count as ``eps``.
     """
 
     def __init__(self, p: float = 3.0, eps: float = 1e-6) -> None:
@@ -55,10 +54,9 @@ DESCRIPTORS: dict[str, type[nn.Module]] = {"spoc": SPoC, "mac": MAC, "gem": GeM}
 
 
 class EarlyLevels(nn.Module):
-    """Means and standard deviations of the early feature levels, in the middle of the image.
+    """Means and standard deviations of early maps, which show color better than the last map.
 
-    The last map of a network trained on object classes has lost much of the color; early maps have
-    not (docs/tried.md). Maps ``(B, C_i, h_i, w_i)`` -> ``(B, sum of 2 C_i)`` float32.
+    Maps ``(B, C_i, h_i, w_i)`` -> ``(B, sum of 2 C_i)`` float32.
     """
 
     def __init__(self, window: float) -> None:
@@ -76,7 +74,7 @@ class EarlyLevels(nn.Module):
         return torch.cat(parts, dim=1)
 
     def middle(self, maps: Tensor) -> Tensor:
-        """The centred window, ``window`` times each side, rounded, or 1 more to be centred."""
+        """The centred window: ``window`` times each side, rounded, or 1 more."""
         height, width = maps.shape[2:]
         top, left = ((side - max(1, round(self.window * side))) // 2 for side in (height, width))
         return maps[:, :, top : height - top, left : width - left]
@@ -85,10 +83,9 @@ class EarlyLevels(nn.Module):
 class CGD(nn.Module):
     """Combination of multiple global descriptors (Jun et al. 2019, arXiv 1903.10663).
 
-    Each branch is a descriptor, a linear layer to an equal share of D, and an L2 norm. The branches
-    are concatenated and normalized: ``(B, D)``, for the triplet loss. The classification loss gets
-    the first descriptor ``(B, C)``. The paper's backbone keeps the resolution of its last stage but
-    one; timm's does not.
+    n poolings, each with a linear layer to D / n dimensions and an L2 norm, are concatenated and
+    normalized: ``(B, D)``. The first pooling ``(B, C)`` is for the classification loss. The last
+    stage of their backbone has a higher resolution than timm's.
     """
 
     def __init__(self, descriptors: Sequence[str], width: int, dimension: int) -> None:

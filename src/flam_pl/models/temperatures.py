@@ -13,11 +13,10 @@ from torch.nn import functional as F
 def fit_temperatures(
     logits: Iterable[Tensor], temperatures: Iterable[Tensor], labels: Tensor
 ) -> None:
-    """Set each type's temperature t, in place, so that held-out labels are the most likely.
+    """Set each type's t, in place, so that softmax(logits / t) makes held-out labels most likely.
 
-    ``logits`` holds ``(N, classes)`` per type; the probabilities are softmax(logits / t), with t
-    between 0.01 and 32. Labels are ``(N, types)``, -1 where unlabelled; a type without labels keeps
-    its t. Two of three photos have the class that the logits favour, so the odds become 2:
+    Logits ``(N, classes)`` per type, labels ``(N, types)``, -1 where unlabelled. A type without
+    labels keeps its t. Two of three photos have the class that the logits favour: the odds are 2.
 
     >>> t = torch.tensor(1.0)
     >>> fit_temperatures([torch.tensor([[1.0, 0.0]] * 3)], [t], torch.tensor([[0], [0], [1]]))

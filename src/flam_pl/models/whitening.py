@@ -9,15 +9,15 @@ import torch
 from torch import Tensor, nn
 
 MIN_DEVIATION = 1e-3
-"""Smallest deviation that is divided by, as a share of the largest: less is noise."""
+"""Smallest deviation to divide by, as a share of the largest. Less is noise."""
 
 
 class Whitening(nn.Module):
     """y = P^T (x - mean) / sigma^power, ``(B, C)`` -> ``(B, D)``; P: principal directions.
 
-    Power 1 is the whitening of SPoC (Babenko and Lempitsky, ICCV 2015), 0 only centres, 1/2 leaves
-    strong directions more weight. Pooled features are positive, so without centring their cosine is
-    mostly that of their mean. They pass unchanged until ``measure``.
+    Power 1 is the whitening of SPoC (Babenko and Lempitsky, ICCV 2015), 0 only centres. Pooled
+    features are positive, so uncentred cosines are mostly those of their mean. Until measured,
+    features pass unchanged.
     """
 
     mean: Tensor
@@ -33,7 +33,7 @@ class Whitening(nn.Module):
 
     @torch.no_grad()
     def measure(self, features: Tensor) -> None:
-        """Fit to features ``(N, C)``. If N is below D, the last directions have no variance."""
+        """Fit to training features ``(N, C)``."""
         sample = features.double()
         mean = sample.mean(dim=0)
         centred = sample - mean
@@ -54,10 +54,9 @@ class Whitening(nn.Module):
 
 
 class PartsWhitening(nn.Module):
-    """Whitens parts of a vector and scales each to its weight, the root mean square of its length.
+    """Whitens each part of a vector and scales its root mean square length to a weight.
 
-    A cosine of the result is a weighted mean of the cosines of the parts. ``widths``,
-    ``dimensions`` and ``weights`` hold a number per part.
+    The cosine of two such vectors is a weighted mean of the cosines of their parts.
     """
 
     parts: Any
@@ -83,17 +82,15 @@ class PartsWhitening(nn.Module):
 
     @torch.no_grad()
     def measure(self, features: Tensor) -> None:
-        """Fit to features ``(N, sum of widths)``."""
-        for n, (part, sample) in enumerate(zip(self.parts, self.split(features), strict=True)):
+        """Fit to training features ``(N, sum of widths)``."""
+        samples = torch.split(features, self.widths, dim=1)
+        for n, (part, sample) in enumerate(zip(self.parts, samples, strict=True)):
             part.measure(sample)
             length = float(part(sample.to(self.scales.device)).pow(2).sum(dim=1).mean().sqrt())
             self.scales[n] = self.weights[n] / (length or 1.0)  # a constant part has length 0
 
     def forward(self, features: Tensor) -> Tensor:
-        parts = zip(self.parts, self.split(features), self.scales, strict=True)
+        split = torch.split(features, self.widths, dim=1)
+        parts = zip(self.parts, split, self.scales, strict=True)
         with torch.autocast(features.device.type, enabled=False):
             return torch.cat([scale * part(x) for part, x, scale in parts], dim=1)
-
-    def split(self, features: Tensor) -> tuple[Tensor, ...]:
-        """The parts, ``(B, width)`` each."""
-        return torch.split(features, self.widths, dim=1)
