@@ -9,7 +9,7 @@ import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
-from flam_pl.losses.dictionary_softmax import class_log_probabilities, dictionary_loss, taught_loss
+from flam_pl.losses.dictionary_softmax import dictionary_loss
 from flam_pl.losses.triplet import embedding_loss
 from flam_pl.models.attribute_embedder import AttributeEmbedders, EnsembleMember
 from flam_pl.training.optimizers import adamw_to_zero
@@ -81,7 +81,7 @@ class EmbedderModule(pl.LightningModule):
             noisy = z + self.settings["noise"] * torch.randn_like(z)  # each member sees its own
             for t, name in enumerate(schema.types):
                 known = labels[:, t] >= 0
-                member = self.embedders.of(name).member(m)
+                member = self.embedders.of(name).members[m]
                 loss = self.member_loss(member, noisy[known], labels[known, t])
                 of_types[name] = of_types[name] + loss
         return of_types
@@ -104,8 +104,8 @@ class EmbedderModule(pl.LightningModule):
         for m in range(self.embedders.members):
             noisy = z + self.settings["noise"] * torch.randn_like(z)
             for t, name in enumerate(schema.types):
-                member = self.embedders.of(name).member(m)
-                loss = taught_loss(member(noisy), taught[t], member.dictionary, temperature)
+                member = self.embedders.of(name).members[m]
+                loss = dictionary_loss(member(noisy), taught[t], member.dictionary, temperature)
                 of_types[name] = of_types[name] + self.settings["self_training"] * loss
         return {f"{name}_taught": term for name, term in of_types.items()}
 
@@ -116,12 +116,7 @@ class EmbedderModule(pl.LightningModule):
         self.embedders.eval()
         embeddings = self.embedders.embed(z)
         self.embedders.train()
-        return [
-            class_log_probabilities(
-                embeddings[:, t], self.embedders.of(name).dictionary, temperature
-            ).exp()
-            for t, name in enumerate(self.embedders.schema.types)
-        ]
+        return self.embedders.probabilities(embeddings, temperature)
 
     def member_loss(self, member: EnsembleMember, z: Tensor, classes: Tensor) -> Tensor:
         """Of one network, on features ``(B, d)`` that carry the label ``(B,)`` -> scalar."""
