@@ -2,197 +2,121 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import numpy as np
 
-from flam_pl.datasets.wardrobe.garment import Garment
-from flam_pl.datasets.wardrobe.outlines import (
-    Sketch,
-    bow,
-    closed,
-    path,
-    sided,
-)
-
-NECK_DEPTH = {"boat": 0.022, "scoop": 0.125, "crew": 0.06, "v": 0.155, "turtle": 0.03}
-"""How far a neckline reaches down."""
-NECK_ARC = {"boat": -0.05, "scoop": -0.24, "crew": -0.24, "v": 0.0, "turtle": -0.24}
-"""Bulge of each of its halves."""
+from flam_pl.datasets.wardrobe.sketch import Sketch, path, symmetric
+from flam_pl.datasets.wardrobe.torso import NECKLINES, Torso
 
 
-class Measures(Protocol):
-    """The measures of an upper body that details hang on."""
-
-    @property
-    def neck(self) -> float: ...
-    @property
-    def chest(self) -> float: ...
-    @property
-    def waist(self) -> float: ...
-    @property
-    def hem(self) -> float: ...
-    @property
-    def end(self) -> float: ...
-
-
-def edge(garment: Garment, where: str) -> str:
-    """Material of collars ("neck") and bands ("cuffs"): contrasting where there is trim."""
-    return "trim" if garment.trait("trim") in (where, "both") else "plain"
-
-
-def neckband(sketch: Sketch, garment: Garment, t: Measures) -> None:
+def neckband(sketch: Sketch, body: Torso) -> None:
     """The band around the neck of a t-shirt, sweater or dress."""
-    neckline = garment.trait("neckline")
-    depth = NECK_DEPTH[neckline]
-    if neckline == "turtle":
-        right = path(
-            (0, -0.085),
-            ((t.neck - 0.006, -0.09), 0.03),
-            ((t.neck + 0.006, -0.01), 0.05),
-            ((0, 0.03), 0.12),
-        )
-        sketch.panel(closed(right), edge(garment, "neck"), lift=0.5)
-        low, high = (
-            path((-t.neck, 0.0), ((t.neck, 0.0), -0.1)),
-            path((-t.neck, -0.085), ((t.neck, -0.085), 0.0)),
-        )
-        for i in range(1, len(low) - 1):
-            sketch.stroke(
-                [
-                    (float(low[i, 0]), float(low[i, 1])),
-                    (float(low[i, 0]) * 0.95, float(high[0, 1])),
-                ],
-                "rib",
-                0.005,
-            )
+    if sketch.garment.trait("neckline") == "turtle":
+        turtleneck(sketch, body.neck)
         return
-    wide = 0.024 if garment.shape == "sweater" else 0.016
-    bulge = NECK_ARC[neckline]
-    inner = path((0, depth), ((t.neck, -0.03), bulge))
-    outer = path((0, depth + 1.25 * wide), ((t.neck + wide, -0.024), bulge))
-    right = np.concatenate([inner, outer[::-1]])
-    material = edge(garment, "neck")
-    for side in (-1, 1):
-        sketch.panel(sided(right, side), material)
-        sketch.stroke(sided(outer, side), "seam", 0.005)
-        sketch.stroke(sided(inner, side), "seam", 0.005)
+    _, depth, bulge = NECKLINES[sketch.garment.trait("neckline")]
+    wide = 0.024 if sketch.garment.shape == "sweater" else 0.016
+    inner = path((0, depth), (body.neck, -0.03, bulge))
+    outer = path((0, depth + 1.25 * wide), (body.neck + wide, -0.024, bulge))
+    for side in sketch.sides():
+        side.panel(np.concatenate([inner, outer[::-1]]), sketch.edge("neck"))
+        side.stroke(outer, 0.005)
+        side.stroke(inner, 0.005)
 
 
-def shirt_collar(
-    sketch: Sketch, garment: Garment, t: Measures, large: bool = False, gap: float = 0.0
-) -> None:
-    """A collar of two leaves; ``stand`` collars of shirts are a low band only."""
-    material = edge(garment, "neck")
-    back = closed(
-        path(
-            (0, -0.05),
-            ((t.neck - 0.004, -0.042), 0.05),
-            ((t.neck + 0.004, -0.01), 0),
-            ((0, -0.012), 0),
-        )
+def turtleneck(sketch: Sketch, neck: float) -> None:
+    """A high ribbed collar."""
+    outline = symmetric(
+        (0, -0.085), (neck - 0.006, -0.09, 0.03), (neck + 0.006, -0.01, 0.05), (0, 0.03, 0.12)
     )
+    sketch.panel(outline, sketch.edge("neck"), lift=0.5)
+    for x, y in path((-neck, 0.0), (neck, 0.0, -0.1))[1:-1]:
+        sketch.stroke([(x, y), (x * 0.95, -0.085)], 0.005, "rib")
+
+
+def shirt_collar(sketch: Sketch, body: Torso, gap: float = 0.0) -> None:
+    """A collar of two leaves, larger on jackets and coats; a low band on shirts that have none."""
+    neck = body.neck
+    back = symmetric((0, -0.05), (neck - 0.004, -0.042, 0.05), (neck + 0.004, -0.01), (0, -0.012))
     sketch.panel(back, "inner")
-    if garment.trait("collar") == "stand":
-        for side in (-1, 1):
-            band = path(
-                (0.004, 0.07),
-                ((t.neck + 0.006, -0.03), -0.1),
-                ((t.neck - 0.012, -0.045), 0),
-                ((0.004, 0.03), 0.12),
-            )
-            sketch.panel(sided(band, side), material, lift=0.4)
-            sketch.stroke(sided(band[:9], side), "seam")
-        return
-    grow = 1.35 if large else 1.0
-    for side in (-1, 1):
-        leaf = path(
-            (0.004 + gap, 0.055 if large else 0.06),
-            ((t.neck - 0.01, -0.052), -0.06),
-            ((t.neck + 0.022 * grow, -0.022), 0.08),
-            ((t.neck + 0.028 * grow, 0.055 * grow), 0.0),
-            ((0.045 * grow + gap, 0.1 * grow), 0.0),
-            ((0.004 + gap, 0.055 if large else 0.06), 0.0),
-        )
-        sketch.panel(sided(leaf, side), material, lift=0.6)
-        sketch.stroke(sided(leaf, side), "seam", 0.006)
-
-
-def stand_collar(sketch: Sketch, garment: Garment, t: Measures) -> None:
-    """The knitted collar of a bomber jacket."""
-    sketch.panel(
-        closed(path((0, -0.06), ((t.neck, -0.05), 0), ((t.neck, -0.01), 0), ((0, 0.0), 0))), "inner"
-    )
-    for side in (-1, 1):
+    if sketch.garment.trait("collar") == "stand":
         band = path(
-            (0.03, 0.09),
-            ((t.neck + 0.014, -0.025), -0.12),
-            ((t.neck - 0.006, -0.06), 0),
-            ((0.02, 0.035), 0.14),
+            (0.004, 0.07), (neck + 0.006, -0.03, -0.1), (neck - 0.012, -0.045), (0.004, 0.03, 0.12)
         )
-        sketch.panel(sided(band, side), edge(garment, "neck"), lift=0.5)
+        for side in sketch.sides():
+            side.panel(band, sketch.edge("neck"), lift=0.4)
+            side.stroke(band[:9])
+        return
+    low, grow = (0.06, 1.0) if sketch.garment.shape == "shirt" else (0.055, 1.35)
+    leaf = path(
+        (0.004 + gap, low),
+        (neck - 0.01, -0.052, -0.06),
+        (neck + 0.022 * grow, -0.022, 0.08),
+        (neck + 0.028 * grow, 0.055 * grow),
+        (0.045 * grow + gap, 0.1 * grow),
+        (0.004 + gap, low),
+    )
+    for side in sketch.sides():
+        side.panel(leaf, sketch.edge("neck"), lift=0.6, seam=0.006)
+
+
+def stand_collar(sketch: Sketch, body: Torso) -> None:
+    """The knitted collar of a bomber jacket."""
+    neck = body.neck
+    sketch.panel(symmetric((0, -0.06), (neck, -0.05), (neck, -0.01), (0, 0.0)), "inner")
+    band = path(
+        (0.03, 0.09), (neck + 0.014, -0.025, -0.12), (neck - 0.006, -0.06), (0.02, 0.035, 0.14)
+    )
+    for side in sketch.sides():
+        side.panel(band, sketch.edge("neck"), lift=0.5)
         for i in range(1, 8, 2):
-            sketch.stroke(sided(np.stack([band[i], band[-1 - i]]), side), "rib", 0.004)
+            side.stroke(band[[i, -1 - i]], 0.004, "rib")
 
 
-def lapels(
-    sketch: Sketch, garment: Garment, t: Measures, bottom: float, gap: float, wide: float = 1.0
-) -> None:
+def lapels(sketch: Sketch, body: Torso, bottom: float, gap: float, wide: float) -> None:
     """Notched lapels that meet at height ``bottom``, and the collar above them."""
-    material = "trim" if garment.trait("trim") in ("neck", "both") else "ground"
-    for side in (-1, 1):
-        lapel = path(
-            (gap, bottom),
-            ((t.neck - 0.012, -0.01), 0.02),
-            ((t.neck + 0.04 * wide, 0.055), 0.0),
-            ((t.neck + 0.022 * wide, 0.075), 0.0),
-            ((t.neck + 0.058 * wide, 0.095), 0.0),
-            ((gap, bottom), 0.09),
-        )
-        sketch.panel(
-            sided(lapel, side), material, turn=-side * 0.35, anchor=(side * t.neck, 0.1), lift=0.7
-        )
-        sketch.stroke(sided(lapel, side), "seam", 0.006)
-        collar = path(
-            (t.neck - 0.03, 0.03),
-            ((t.neck - 0.02, -0.055), 0.0),
-            ((t.neck + 0.014, -0.04), 0.0),
-            ((t.neck + 0.045 * wide, 0.05), 0.05),
-            ((t.neck - 0.03, 0.03), 0.0),
-        )
-        sketch.panel(
-            sided(collar, side), material, turn=side * 0.5, anchor=(side * t.neck, 0.0), lift=0.5
-        )
-        sketch.stroke(sided(collar, side), "seam", 0.006)
+    neck = body.neck
+    material = "trim" if sketch.edge("neck") == "trim" else "ground"
+    lapel = path(
+        (gap, bottom),
+        (neck - 0.012, -0.01, 0.02),
+        (neck + 0.04 * wide, 0.055),
+        (neck + 0.022 * wide, 0.075),
+        (neck + 0.058 * wide, 0.095),
+        (gap, bottom, 0.09),
+    )
+    collar = path(
+        (neck - 0.03, 0.03),
+        (neck - 0.02, -0.055),
+        (neck + 0.014, -0.04),
+        (neck + 0.045 * wide, 0.05, 0.05),
+        (neck - 0.03, 0.03),
+    )
+    for side in sketch.sides():
+        side.panel(lapel, material, turn=-0.35, anchor=(neck, 0.1), lift=0.7, seam=0.006)
+        side.panel(collar, material, turn=0.5, anchor=(neck, 0.0), lift=0.5, seam=0.006)
 
 
 def hood_back(sketch: Sketch) -> None:
     """The hood, lying up behind the neck, and its dark inside."""
-    sketch.panel(
-        closed(path((0, -0.215), ((0.125, -0.1), 0.22), ((0.14, 0.05), 0.06), ((0, 0.06), 0))),
-        "ground",
-    )
-    sketch.panel(
-        closed(path((0, -0.165), ((0.082, -0.075), 0.22), ((0.08, 0.06), 0.05), ((0, 0.12), 0))),
-        "inner",
-    )
+    sketch.panel(symmetric((0, -0.215), (0.125, -0.1, 0.22), (0.14, 0.05, 0.06), (0, 0.06)))
+    inside = symmetric((0, -0.165), (0.082, -0.075, 0.22), (0.08, 0.06, 0.05), (0, 0.12))
+    sketch.panel(inside, "inner")
 
 
-def hood_front(sketch: Sketch, garment: Garment) -> None:
+def hood_front(sketch: Sketch) -> None:
     """The edges of the hood, crossing under the chin, and the drawstrings."""
-    for side in (-1, 1):
-        fold = path(
-            (0.076, -0.09),
-            ((0.1, -0.11), 0),
-            ((0.148, 0.03), 0.08),
-            ((-0.012, 0.135), 0.12),
-            ((-0.006, 0.095), 0),
-            ((0.076, -0.09), -0.16),
-        )
-        sketch.panel(sided(fold, side), edge(garment, "neck"), lift=0.6)
-        sketch.stroke(sided(fold, side), "seam", 0.006)
-    for side in (-1, 1):
-        end = 0.26 + 0.03 * side * (garment.traits.cut - 0.5)
-        sketch.spot((side * 0.028, 0.105), 0.009, "metal")
-        sketch.stroke(bow((side * 0.028, 0.105), (side * 0.036, end), 0.04 * side), "cord", 0.011)
-        sketch.spot((side * 0.036, end), 0.01, "cord")
+    fold = path(
+        (0.076, -0.09),
+        (0.1, -0.11),
+        (0.148, 0.03, 0.08),
+        (-0.012, 0.135, 0.12),
+        (-0.006, 0.095),
+        (0.076, -0.09, -0.16),
+    )
+    for side in sketch.sides():
+        side.panel(fold, sketch.edge("neck"), lift=0.6, seam=0.006)
+    for side in sketch.sides():
+        end = 0.26 + 0.03 * side.flip * (sketch.garment.traits.cut - 0.5)
+        side.spot(0.028, 0.105, 0.009, "metal")
+        side.stroke(path((0.028, 0.105), (0.036, end, 0.04)), 0.011, "cord")
+        side.spot(0.036, end, 0.01, "cord")

@@ -10,7 +10,7 @@ import numpy as np
 from flam_pl.datasets.wardrobe import scenery
 from flam_pl.datasets.wardrobe.canvas import Layer, Painter, relief, sketch_of
 from flam_pl.datasets.wardrobe.garment import Garment
-from flam_pl.datasets.wardrobe.outlines import Pose, Sketch
+from flam_pl.datasets.wardrobe.sketch import Pose, Sketch
 
 DOMAINS = ("shop", "consumer")
 SUPERSAMPLING = 2
@@ -103,7 +103,7 @@ def photograph(garment: Garment, photo: Photo, size: int = 128) -> np.ndarray:
     picture, mask = lit_garment(garment, photo, large, rng)
     scene = scenery.background(photo.background, large, rng)
     scene = scenery.cast_shadow(scene, mask, photo.shadow, photo.light)
-    scenery.blend(scene, picture, mask)
+    scene = scenery.blend(scene, picture, mask)
     if photo.occluder != "none":
         scenery.occlude(scene, photo.occluder, mask, rng)
     if photo.stripe:

@@ -1,0 +1,57 @@
+"""Anti-aliased shapes, drawn into a picture in place; coordinates are pixels, exact to 1/16."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike
+
+SHIFT = 4
+"""Binary digits after the point of the coordinates that OpenCV gets."""
+Color = Iterable[float]
+
+
+def polygon(picture: np.ndarray, points: ArrayLike, color: Color) -> None:
+    """A filled polygon; points ``(N, 2)``."""
+    cv2.fillPoly(picture, [_fixed(points)], _scalar(color), cv2.LINE_AA, SHIFT)
+
+
+def line(picture: np.ndarray, points: ArrayLike, color: Color, width: int) -> None:
+    """An open line through points ``(N, 2)``."""
+    cv2.polylines(picture, [_fixed(points)], False, _scalar(color), width, cv2.LINE_AA, SHIFT)
+
+
+def disc(picture: np.ndarray, center: ArrayLike, radius: float, color: Color) -> None:
+    """A filled disc around ``center`` ``(2,)``."""
+    reach = max(1, round(radius * 2**SHIFT))
+    cv2.circle(picture, _pair(center), reach, _scalar(color), -1, cv2.LINE_AA, SHIFT)
+
+
+def ellipse(
+    picture: np.ndarray,
+    center: ArrayLike,
+    axes: ArrayLike,
+    turn: float,
+    color: Color,
+    arc: tuple[float, float] = (0, 360),
+    width: int = -1,
+) -> None:
+    """An ellipse with half axes ``(2,)``, turned by degrees; an arc of it if ``width`` is given."""
+    cv2.ellipse(
+        picture, _pair(center), _pair(axes), turn, *arc, _scalar(color), width, cv2.LINE_AA, SHIFT
+    )
+
+
+def _fixed(points: ArrayLike) -> np.ndarray:
+    return np.round(np.asarray(points) * 2**SHIFT).astype(np.int32)
+
+
+def _pair(values: ArrayLike) -> tuple[int, int]:
+    x, y = _fixed(values).tolist()
+    return x, y
+
+
+def _scalar(color: Color) -> list[float]:
+    return [float(c) for c in color]
