@@ -2,150 +2,103 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 
-from flam_pl.datasets.wardrobe import bottoms, ink, tops
+from flam_pl.datasets.wardrobe import ink, patterns
 from flam_pl.datasets.wardrobe.colors import luminance
 from flam_pl.datasets.wardrobe.garment import Garment
-from flam_pl.datasets.wardrobe.patterns import CLOTH_ORIGIN, CLOTH_SCALE, cloth
-from flam_pl.datasets.wardrobe.prints import MOTIF_PIXELS, motif
-from flam_pl.datasets.wardrobe.sketch import Fold, Motif, Panel, Pose, Sketch, Spot, Stroke
+from flam_pl.datasets.wardrobe.sketch import Mark, Panel, Sketch
 
-DRAWERS = {
-    "t-shirt": tops.draw_top,
-    "shirt": tops.draw_top,
-    "sweater": tops.draw_top,
-    "hoodie": tops.draw_top,
-    "jacket": tops.draw_jacket,
-    "coat": tops.draw_coat,
-    "dress": tops.draw_dress,
-    "skirt": bottoms.draw_skirt,
-    "trousers": bottoms.draw_trousers,
-    "shorts": bottoms.draw_shorts,
-}
-MARGIN = 6
-"""Pixels around a panel that its shadow may reach."""
-BUTTONS = ("light", "dark", "gold", "metal")
-"""Tones of spots that have a dark rim."""
+MARGIN = 6  # pixels around a panel that its shadow may reach
 
 
-def sketch_of(garment: Garment, pose: Pose) -> Sketch:
-    """The garment's parts in body units."""
-    sketch = Sketch(garment, pose)
-    DRAWERS[garment.shape](sketch)
-    return sketch
-
-
-@dataclass
-class Layer:
-    """A garment without surroundings: uint8 arrays of ``(S, S)``."""
-
-    color: np.ndarray
-    """``(S, S, 3)`` RGB, as under even light."""
-    shade: np.ndarray
-    """255 is fully lit. Edges of panels and cloth under a collar are darker."""
-    mask: np.ndarray
-    """255 where there is garment."""
-    front: np.ndarray
-    """255 on the front panels, where a graphic may lie."""
-
-
-class Painter:
-    """Paints the parts of one sketch, first to last, into a ``Layer``.
+class Canvas:
+    """A garment without surroundings, painted part by part, first to last.
 
     Args:
-        garment: whose colors and cloth are used.
+        sketch: what is painted.
         matrix: body units -> pixels, ``(2, 3)``.
-        size: pixels of a side.
+        size: S, pixels of a side.
     """
 
-    def __init__(self, garment: Garment, matrix: np.ndarray, size: int) -> None:
-        self.garment, self.matrix, self.size = garment, matrix, size
-        self.scale = scale_of(matrix)
-        self.tones = tones(garment)
-        self.layer = Layer(
-            np.zeros((size, size, 3), np.uint8),
-            *(np.zeros((size, size), np.uint8) for _ in range(3)),
-        )
-
-    def paint(self, sketch: Sketch) -> Layer:
-        """Every part of the sketch, in its order."""
+    def __init__(self, sketch: Sketch, matrix: np.ndarray, size: int) -> None:
+        self.garment, self.matrix, self.scale = sketch.garment, matrix, scale_of(matrix)
+        self.tones = tones_of(sketch.garment)
+        self.color = np.zeros((size, size, 3), np.uint8)  # RGB, as under even light
+        self.shade = np.zeros((size, size), np.uint8)  # 255 is fully lit; edges are darker
+        self.mask = np.zeros((size, size), np.uint8)  # 255 where there is garment
+        self.front = np.zeros((size, size), np.uint8)  # 255 where a graphic may lie
         for part in sketch.parts:
             if isinstance(part, Panel):
                 self.panel(part)
-            elif isinstance(part, Stroke):
-                points, width = to_pixels(self.matrix, part.points), round(part.width * self.scale)
-                ink.line(self.layer.color, points, self.tones[part.tone], max(1, width))
-            elif isinstance(part, Spot):
-                self.spot(part)
+            elif part.tone != "print":
+                self.mark(part)
             elif self.garment.pattern == "graphic-print":
-                self.motif(part)
-        return self.layer
+                self.print(part)
 
     def panel(self, panel: Panel) -> None:
         """A piece of cloth, darker at its edge, and its shadow on what lies beneath."""
-        points = to_pixels(self.matrix, panel.outline)
-        left, top = np.maximum(np.floor(points.min(axis=0)).astype(int) - MARGIN, 0)
-        right, bottom = np.minimum(np.ceil(points.max(axis=0)).astype(int) + MARGIN, self.size)
-        if right - left < 3 or bottom - top < 3:
+        points = to_pixels(self.matrix, panel.points)
+        low = np.maximum(np.floor(points.min(axis=0)).astype(int) - MARGIN, 0)
+        high = np.minimum(np.ceil(points.max(axis=0)).astype(int) + MARGIN, len(self.mask))
+        if (high - low).min() < 3:
             return
-        where = (slice(top, bottom), slice(left, right))
-        color, shade, covered, front = (
-            array[where]
-            for array in (self.layer.color, self.layer.shade, self.layer.mask, self.layer.front)
-        )
+        where = (slice(low[1], high[1]), slice(low[0], high[0]))
+        shade, covered, front = self.shade[where], self.mask[where], self.front[where]
         mask = np.zeros(covered.shape, np.uint8)
-        ink.polygon(mask, points - (left, top), (255,))
+        ink.polygon(mask, points - low, (255,))
         soft = cv2.blur(mask, (9, 9))
         if panel.lift:
             shadow = 255 - (panel.lift * 0.5 * soft).astype(np.uint8)
             shade[:] = cv2.multiply(shade, shadow, scale=1 / 255)
         cv2.copyTo(rounded(soft), mask, shade)
-        cv2.copyTo(self.material(panel, left, top, mask.shape), mask, color)
+        if panel.material == "ground":
+            color = self.cloth(panel, low, mask.shape)
+        else:
+            color = np.full((*mask.shape, 3), self.tones[panel.material], np.uint8)
+        cv2.copyTo(color, mask, self.color[where])
         cv2.max(covered, mask, covered)
         if panel.front:
             cv2.max(front, mask, front)
         else:
             front[mask > 0] = 0
 
-    def material(self, panel: Panel, left: int, top: int, shape: tuple[int, ...]) -> np.ndarray:
-        """Cloth of a panel, ``(*shape, 3)`` uint8, for the rectangle at ``left``, ``top``."""
-        if panel.material != "ground":
-            return np.full((*shape, 3), self.tones[panel.material], np.uint8)
+    def cloth(self, panel: Panel, corner: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        """The garment's cloth ``(*shape, 3)`` uint8, as it lies on a panel from ``corner`` on."""
         to_body = np.linalg.inv(np.vstack([self.matrix, [0, 0, 1]]))[:2]
         c, s = np.cos(panel.turn), np.sin(panel.turn)
         back = np.array([[c, s], [-s, c]])  # turned cloth: look up the point turned back
         anchor = np.array(panel.anchor)
-        linear = CLOTH_SCALE * back @ to_body[:, :2]
-        start = to_pixels(to_body, np.array([left, top]))
-        move = CLOTH_SCALE * (back @ start + anchor - back @ anchor) + np.array(CLOTH_ORIGIN)
+        start = back @ to_pixels(to_body, corner) + anchor - back @ anchor
+        move = patterns.CLOTH_SCALE * start + np.array(patterns.CLOTH_ORIGIN)
         return cv2.warpAffine(
-            cloth(self.garment),
-            np.column_stack([linear, move]),
+            patterns.cloth(self.garment),
+            np.column_stack([patterns.CLOTH_SCALE * back @ to_body[:, :2], move]),
             shape[::-1],
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
             borderMode=cv2.BORDER_REFLECT_101,
         )
 
-    def spot(self, spot: Spot) -> None:
-        """A disc, such as a button."""
-        (center,) = to_pixels(self.matrix, spot.center)
-        radius = max(1.6, spot.radius * self.scale)
-        if spot.tone in BUTTONS:
-            ink.disc(self.layer.color, center, radius + 0.9, self.tones["seam"])
-        ink.disc(self.layer.color, center, radius, self.tones[spot.tone])
+    def mark(self, mark: Mark) -> None:
+        """A line or a disc; a hard disc, such as a button, has a dark rim."""
+        points, width = to_pixels(self.matrix, mark.points), mark.width * self.scale
+        if len(points) > 1:
+            ink.line(self.color, points, self.tones[mark.tone], max(1, round(width)))
+            return
+        radius = max(1.6, width)
+        if mark.tone in ("light", "dark", "gold", "metal"):
+            ink.disc(self.color, points[0], radius + 0.9, self.tones["seam"])
+        ink.disc(self.color, points[0], radius, self.tones[mark.tone])
 
-    def motif(self, place: Motif) -> None:
-        """The graphic, cut to the front panels seen so far."""
-        scale, corner = place.size / MOTIF_PIXELS, np.array(place.center) - place.size / 2
-        linear = self.matrix[:, :2] * scale
-        matrix = np.column_stack([linear, to_pixels(self.matrix, corner)])
-        graphic = cv2.warpAffine(motif(self.garment), matrix, (self.size, self.size))
-        mask = cv2.bitwise_and(graphic[..., 3], self.layer.front)
-        self.layer.color[mask > 127] = graphic[mask > 127, :3]
+    def print(self, place: Mark) -> None:
+        """The graphic, cut to the front panels painted so far."""
+        corner = to_pixels(self.matrix, place.points[0] - place.width / 2)
+        linear = self.matrix[:, :2] * (place.width / patterns.PRINT_PIXELS)
+        matrix = np.column_stack([linear, corner])
+        picture = cv2.warpAffine(patterns.graphic(self.garment), matrix, self.mask.shape)
+        seen = cv2.bitwise_and(picture[..., 3], self.front) > 127
+        self.color[seen] = picture[seen, :3]
 
 
 def to_pixels(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -159,11 +112,11 @@ def scale_of(matrix: np.ndarray) -> float:
 
 
 def rounded(soft: np.ndarray) -> np.ndarray:
-    """Shade of a piece whose mask is softened: 160 at its edge, 255 inside, as if it were round."""
+    """Shade of a piece with the softened mask ``soft``: darker at the edge, as if it were round."""
     return cv2.addWeighted(soft, 0.75, soft, 0.0, 64.0)
 
 
-def tones(garment: Garment) -> dict[str, np.ndarray]:
+def tones_of(garment: Garment) -> dict[str, np.ndarray]:
     """RGB ``(3,)`` of everything that is not patterned cloth, as whole numbers from 0 to 255."""
     palette = garment.palette()
     ground, light = palette.ground, luminance(palette.ground)
@@ -184,10 +137,10 @@ def tones(garment: Garment) -> dict[str, np.ndarray]:
     return {name: np.clip(np.round(color), 0, 255) for name, color in colors.items()}
 
 
-def relief(folds: list[Fold], matrix: np.ndarray, size: int) -> np.ndarray:
+def relief(sketch: Sketch, matrix: np.ndarray, size: int) -> np.ndarray:
     """Height of the creases, ``(size, size)`` float32 with values about -1 to 1."""
     height, scale = np.zeros((size, size), np.float32), scale_of(matrix)
-    for fold in folds:
-        points = np.round(to_pixels(matrix, fold.points)).astype(np.int32)
-        cv2.polylines(height, [points], False, fold.depth, max(1, round(fold.width * scale)))
+    for points, width, depth in sketch.folds:
+        line = np.round(to_pixels(matrix, points)).astype(np.int32)
+        cv2.polylines(height, [line], False, depth, max(1, round(width * scale)))
     return cv2.GaussianBlur(height, (0, 0), max(0.8, 0.012 * scale))

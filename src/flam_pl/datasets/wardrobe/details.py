@@ -1,17 +1,132 @@
-"""What lies on the cloth of an upper body or a skirt: hems, fronts, pockets, belts, logos, folds."""
+"""What lies on a garment: collars and hoods, hems and fronts, pockets and belts, logos, folds."""
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from flam_pl.datasets.wardrobe.sketch import Point, Sketch, path, rectangle, symmetric
-from flam_pl.datasets.wardrobe.torso import Torso
+from flam_pl.datasets.wardrobe.sketch import Sketch, path, rectangle, symmetric
+from flam_pl.datasets.wardrobe.torso import NECKLINES, Torso
+
+
+def neckband(sketch: Sketch, body: Torso) -> None:
+    """The band around the neck of a t-shirt, sweater or dress."""
+    if sketch.garment.trait("neckline") == "turtle":
+        turtleneck(sketch, body.neck)
+        return
+    _, depth, bulge = NECKLINES[sketch.garment.trait("neckline")]
+    wide = 0.024 if sketch.garment.shape == "sweater" else 0.016
+    inner = path((0, depth), (body.neck, -0.03, bulge))
+    outer = path((0, depth + 1.25 * wide), (body.neck + wide, -0.024, bulge))
+    for side in sketch.sides():
+        side.panel(np.concatenate([inner, outer[::-1]]), sketch.edge("neck"))
+        side.line(outer, 0.005)
+        side.line(inner, 0.005)
+
+
+def turtleneck(sketch: Sketch, neck: float) -> None:
+    """A high ribbed collar."""
+    outline = symmetric(
+        (0, -0.085), (neck - 0.006, -0.09, 0.03), (neck + 0.006, -0.01, 0.05), (0, 0.03, 0.12)
+    )
+    sketch.panel(outline, sketch.edge("neck"), lift=0.5)
+    for x, y in path((-neck, 0.0), (neck, 0.0, -0.1))[1:-1]:
+        sketch.line([(x, y), (x * 0.95, -0.085)], 0.005, "rib")
+
+
+def shirt_collar(sketch: Sketch, body: Torso, gap: float = 0.0) -> None:
+    """A collar of two leaves, larger on jackets and coats; a low band on shirts that have none."""
+    neck = body.neck
+    back = symmetric((0, -0.05), (neck - 0.004, -0.042, 0.05), (neck + 0.004, -0.01), (0, -0.012))
+    sketch.panel(back, "inner")
+    if sketch.garment.trait("collar") == "stand":
+        band = path(
+            (0.004, 0.07), (neck + 0.006, -0.03, -0.1), (neck - 0.012, -0.045), (0.004, 0.03, 0.12)
+        )
+        for side in sketch.sides():
+            side.panel(band, sketch.edge("neck"), lift=0.4)
+            side.line(band[:9])
+        return
+    low, grow = (0.06, 1.0) if sketch.garment.shape == "shirt" else (0.055, 1.35)
+    leaf = path(
+        (0.004 + gap, low),
+        (neck - 0.01, -0.052, -0.06),
+        (neck + 0.022 * grow, -0.022, 0.08),
+        (neck + 0.028 * grow, 0.055 * grow),
+        (0.045 * grow + gap, 0.1 * grow),
+        (0.004 + gap, low),
+    )
+    for side in sketch.sides():
+        side.panel(leaf, sketch.edge("neck"), lift=0.6, seam=0.006)
+
+
+def stand_collar(sketch: Sketch, body: Torso) -> None:
+    """The knitted collar of a bomber jacket."""
+    neck = body.neck
+    sketch.panel(symmetric((0, -0.06), (neck, -0.05), (neck, -0.01), (0, 0.0)), "inner")
+    band = path(
+        (0.03, 0.09), (neck + 0.014, -0.025, -0.12), (neck - 0.006, -0.06), (0.02, 0.035, 0.14)
+    )
+    for side in sketch.sides():
+        side.panel(band, sketch.edge("neck"), lift=0.5)
+        for i in range(1, 8, 2):
+            side.line(band[[i, -1 - i]], 0.004, "rib")
+
+
+def lapels(sketch: Sketch, body: Torso, bottom: float, gap: float, wide: float) -> None:
+    """Notched lapels that meet at height ``bottom``, and the collar above them."""
+    neck = body.neck
+    material = "trim" if sketch.edge("neck") == "trim" else "ground"
+    lapel = path(
+        (gap, bottom),
+        (neck - 0.012, -0.01, 0.02),
+        (neck + 0.04 * wide, 0.055),
+        (neck + 0.022 * wide, 0.075),
+        (neck + 0.058 * wide, 0.095),
+        (gap, bottom, 0.09),
+    )
+    collar = path(
+        (neck - 0.03, 0.03),
+        (neck - 0.02, -0.055),
+        (neck + 0.014, -0.04),
+        (neck + 0.045 * wide, 0.05, 0.05),
+        (neck - 0.03, 0.03),
+    )
+    for side in sketch.sides():
+        side.panel(lapel, material, turn=-0.35, anchor=(neck, 0.1), lift=0.7, seam=0.006)
+        side.panel(collar, material, turn=0.5, anchor=(neck, 0.0), lift=0.5, seam=0.006)
+
+
+def hood_back(sketch: Sketch) -> None:
+    """The hood, lying up behind the neck, and its dark inside."""
+    sketch.panel(symmetric((0, -0.215), (0.125, -0.1, 0.22), (0.14, 0.05, 0.06), (0, 0.06)))
+    inside = symmetric((0, -0.165), (0.082, -0.075, 0.22), (0.08, 0.06, 0.05), (0, 0.12))
+    sketch.panel(inside, "inner")
+
+
+def hood_front(sketch: Sketch) -> None:
+    """The edges of the hood, crossing under the chin, and the drawstrings."""
+    fold = path(
+        (0.076, -0.09),
+        (0.1, -0.11),
+        (0.148, 0.03, 0.08),
+        (-0.012, 0.135, 0.12),
+        (-0.006, 0.095),
+        (0.076, -0.09, -0.16),
+    )
+    for side in sketch.sides():
+        side.panel(fold, sketch.edge("neck"), lift=0.6, seam=0.006)
+    for side in sketch.sides():
+        end = 0.26 + 0.03 * side.flip * (sketch.garment.traits.cut - 0.5)
+        side.disc(0.028, 0.105, 0.009, "metal")
+        side.line(path((0.028, 0.105), (0.036, end, 0.04)), 0.011, "cord")
+        side.disc(0.036, end, 0.01, "cord")
 
 
 def hem_stitch(sketch: Sketch, half: float, end: float, bulge: float) -> None:
     """The stitched line just above a hem."""
     sway, y = sketch.pose.sway, end - 0.022
-    sketch.stroke(path((-half + sway, y), (half + sway, y, bulge)), 0.004)
+    sketch.line(path((-half + sway, y), (half + sway, y, bulge)), 0.004)
 
 
 def hem_band(sketch: Sketch, half: float, end: float) -> None:
@@ -22,7 +137,7 @@ def hem_band(sketch: Sketch, half: float, end: float) -> None:
     )
     sketch.panel(band + sway, sketch.edge("cuffs"))
     line = np.array([[-half, end - 0.053], [half, end - 0.053]]) + sway
-    sketch.stroke(line)
+    sketch.line(line)
     sketch.ribs(line, line + np.array([0, 0.058]), 16)
 
 
@@ -34,8 +149,15 @@ def hem_band_open(sketch: Sketch, body: Torso, gap: float) -> None:
         band = path((gap, high), (end, high), (end - 0.008, low, 0.05), (gap, low))
         side.panel(band, sketch.edge("cuffs"))
         line = np.array([[gap, high], [end, high]])
-        side.stroke(line)
+        side.line(line)
         side.ribs(line, line + np.array([0, 0.052]), 7)
+
+
+def waistband(sketch: Sketch, half: float) -> None:
+    """The band at the waist."""
+    band = symmetric((0, -0.035), (half, -0.04, -0.02), (half + 0.003, 0.008), (0, 0.016, 0.02))
+    sketch.panel(band, "plain", lift=0.3)
+    sketch.line(path((-half, 0.008), (half, 0.008, -0.03)), 0.007)
 
 
 def placket(sketch: Sketch, end: float) -> None:
@@ -45,18 +167,18 @@ def placket(sketch: Sketch, end: float) -> None:
     if sketch.garment.trait("trim") == "both":
         sketch.panel(strip, "trim")
     for edge in (strip[[0, 3]], strip[[1, 2]]):
-        sketch.stroke(edge, 0.0065)
+        sketch.line(edge, 0.0065)
     for i in range(count):
         y = 0.1 + (end - 0.14) * i / (count - 1)
-        sketch.spot(sway * (y / end) ** 2, y, 0.0115)
+        sketch.disc(sway * (y / end) ** 2, y, 0.0115)
 
 
 def zip_fronts(sketch: Sketch, end: float, gap: float) -> None:
     """The two halves of an open zip."""
     line = path((gap + 0.004, 0.06), (gap + 0.004, 0.3), (gap + 0.036, end, -0.03))
     for side in sketch.sides():
-        side.stroke(line, 0.013, "metal")
-        side.stroke(line + np.array([0.016, 0]), 0.005)
+        side.line(line, 0.013, "metal")
+        side.line(line + np.array([0.016, 0]), 0.005)
 
 
 def coat_front(sketch: Sketch, body: Torso) -> None:
@@ -66,18 +188,18 @@ def coat_front(sketch: Sketch, body: Torso) -> None:
     if garment.trait("collar") == "lapel":
         x, top, low, columns = 0.06, 0.26, 0.5, (-0.045, 0.042)
     overlap = path((0.0, top), (x, top + 0.03), (x + 0.5 * sway, 0.6), (x + sway, body.end + 0.008))
-    sketch.stroke(overlap, 0.009)
+    sketch.line(overlap, 0.009)
     rows = garment.traits.buttons // 2
     for i in range(rows):
         y = top + 0.07 + (low - top - 0.07) * i / max(1, rows - 1)
         for column in columns:
-            sketch.spot(column, y, 0.0165)
+            sketch.disc(column, y, 0.0165)
     if garment.traits.fit < 0.35:
         belt(sketch, body.waist + 0.004)
     if garment.trait("pockets") == "flap":
         flaps(sketch, 0.125, 0.54, 0.048)
     elif garment.trait("pockets") == "side":
-        slits(sketch, (0.11, 0.56), (0.14, 0.46))
+        slits(sketch, [(0.11, 0.56), (0.14, 0.46)])
 
 
 def belt(sketch: Sketch, half: float) -> None:
@@ -85,8 +207,8 @@ def belt(sketch: Sketch, half: float) -> None:
     outline = symmetric((0, 0.39), (half, 0.388), (half, 0.428), (0, 0.432))
     sketch.panel(outline, sketch.edge("cuffs"), lift=0.5)
     for line in (outline[:4], outline[4:]):
-        sketch.stroke(line, 0.005)
-    sketch.stroke(rectangle(-0.026, 0.384, 0.026, 0.438)[[0, 1, 2, 3, 0]], 0.01, "metal")
+        sketch.line(line, 0.005)
+    sketch.line(rectangle(-0.026, 0.384, 0.026, 0.438)[[0, 1, 2, 3, 0]], 0.01, "metal")
 
 
 def sash(sketch: Sketch, body: Torso) -> None:
@@ -96,7 +218,7 @@ def sash(sketch: Sketch, body: Torso) -> None:
         band = symmetric((0, y - 0.022), (half, y - 0.024), (half, y + 0.014), (0, y + 0.018))
         sketch.panel(band, "trim", lift=0.3)
     else:
-        sketch.stroke(path((-waist, y - 0.01), (waist, y - 0.01, -0.02)), 0.009)
+        sketch.line(path((-waist, y - 0.01), (waist, y - 0.01, -0.02)), 0.009)
 
 
 def jacket_pockets(sketch: Sketch) -> None:
@@ -107,7 +229,7 @@ def jacket_pockets(sketch: Sketch) -> None:
     if kind == "flap":
         flaps(sketch, 0.125, 0.36, 0.045)
     else:
-        slits(sketch, (0.095, 0.41), (0.135, 0.31))
+        slits(sketch, [(0.095, 0.41), (0.135, 0.31)])
 
 
 def flaps(sketch: Sketch, x: float, y: float, half: float) -> None:
@@ -122,13 +244,24 @@ def flaps(sketch: Sketch, x: float, y: float, half: float) -> None:
             [left, low],
         ]
         sketch.panel(np.array(corners), lift=0.6, seam=0.006)
-        sketch.spot(at, y + 0.01, 0.008)
+        sketch.disc(at, y + 0.01, 0.008)
 
 
-def slits(sketch: Sketch, low: Point, high: Point) -> None:
-    """A slanted pocket on each side."""
+def slits(sketch: Sketch, points: ArrayLike, width: float = 0.013) -> None:
+    """The edge ``(N, 2)`` of a pocket, on each side."""
     for side in sketch.sides():
-        side.stroke([low, high], 0.013)
+        side.line(points, width)
+
+
+def leg_pockets(sketch: Sketch, hip: float, y: float) -> None:
+    """Slanted pockets at the hip, and the big flaps of cargo trousers at height ``y``."""
+    kind, x = sketch.garment.trait("pockets"), hip - 0.045
+    if kind != "none":
+        slits(sketch, path((0.08, 0.01), (hip - 0.008, 0.13, -0.1)), 0.008)
+    if kind == "flap":
+        for side in sketch.sides():
+            side.panel(rectangle(x - 0.045, y, x + 0.03, y + 0.08), lift=0.4, seam=0.006)
+        flaps(sketch, x - 0.007, y + 0.005, 0.04)
 
 
 def kangaroo_pocket(sketch: Sketch, end: float) -> None:
@@ -150,14 +283,14 @@ def logo(sketch: Sketch) -> None:
     """A small mark on the left of the chest."""
     kind, (x, y) = sketch.garment.trait("logo"), (-0.09, 0.16)
     if kind == "disc":
-        sketch.spot(x, y, 0.02, "second")
+        sketch.disc(x, y, 0.02, "second")
     elif kind == "bar":
-        sketch.stroke([(x - 0.03, y), (x + 0.03, y)], 0.016, "second")
+        sketch.line([(x - 0.03, y), (x + 0.03, y)], 0.016, "second")
     elif kind == "square":
-        sketch.stroke([(x, y - 0.016), (x, y + 0.016)], 0.034, "second")
+        sketch.line([(x, y - 0.016), (x, y + 0.016)], 0.034, "second")
     elif kind == "triangle":
         for half, down in ((0.0, -0.012), (0.009, 0.0), (0.018, 0.012)):
-            sketch.stroke([(x - half, y + down), (x + half, y + down)], 0.013, "second")
+            sketch.line([(x - half, y + down), (x + half, y + down)], 0.013, "second")
 
 
 def skirt_folds(sketch: Sketch, top: float, start: float, hem: float, end: float) -> None:
@@ -172,3 +305,12 @@ def skirt_folds(sketch: Sketch, top: float, start: float, hem: float, end: float
         x, y, foot = t * top * 0.9, start + 0.02, t * hem * 0.92 + sketch.pose.sway
         sketch.fold(path((x, y), (foot, end, 0.03 * t)), 0.022, depth)
         sketch.fold(path((x + 0.02, y + 0.08), (foot + hem / count, end, 0.03 * t)), 0.022, -depth)
+
+
+def torso_folds(sketch: Sketch, body: Torso) -> None:
+    """Creases from the armpits inwards, and at the waist."""
+    chest, waist = body.armpit[0], body.waist
+    for side in sketch.sides():
+        side.fold(path((chest - 0.01, 0.2), (chest * 0.45, 0.28, 0.12)), 0.02, -0.6)
+        side.fold(path((chest - 0.02, 0.24), (chest * 0.5, 0.34, 0.1)), 0.018, 0.55)
+        side.fold(path((waist - 0.01, 0.37), (waist * 0.4, 0.42, 0.1)), 0.018, -0.5)

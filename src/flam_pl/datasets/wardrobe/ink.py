@@ -8,8 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike
 
-SHIFT = 4
-"""Binary digits after the point of the coordinates that OpenCV gets."""
+SHIFT = 4  # binary digits after the point of the coordinates that OpenCV gets
 Color = Iterable[float]
 
 

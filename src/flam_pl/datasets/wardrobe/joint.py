@@ -1,4 +1,4 @@
-"""How often shape, color and pattern go together: seeded and far from independent, as in shops."""
+"""How often shape, color and pattern go together: far from independent, as in shops."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SHAPE_WEIGHTS = (1.4, 1.1, 1.0, 1.0, 1.0, 0.8, 1.3, 0.8, 1.0, 0.8)
 COLOR_WEIGHTS = (1.7, 1.4, 1.1, 0.9, 1.4, 0.8, 0.75, 0.8, 0.8, 0.7)
 PATTERN_WEIGHTS = (2.2, 1.1, 0.9, 1.0, 0.8, 1.0, 0.7, 0.8, 0.65, 0.9)
 
-# Factors on top of the weights above; what is not named counts 1. 0.02 means "hardly ever seen".
+# Factors on top of the weights above; a pair that is not named has 1.
 SHAPE_PATTERN: dict[str, dict[str, float]] = {
     "t-shirt": {"horizontal-stripes": 2, "graphic-print": 4, "check": 0.05, "leopard": 0.3},
     "shirt": {"check": 4, "vertical-stripes": 4, "graphic-print": 0.02, "zigzag": 0.1},
@@ -62,7 +62,7 @@ def joint_distribution(seed: int) -> np.ndarray:
     table = table * factors(COLORS, PATTERNS, COLOR_PATTERN)[None, :, :]
     table = table * np.random.default_rng([seed, 101]).lognormal(0.0, TASTE, table.shape)
     table = table / table.sum()
-    table.setflags(write=False)  # it is cached: whoever writes into it would change it for all
+    table.setflags(write=False)  # it is cached
     return table
 
 
@@ -84,12 +84,10 @@ def draw_change(
     seed: int, garment: Garment, attribute_type: str, rng: np.random.Generator
 ) -> Garment:
     """Another class of ``attribute_type``, from the joint distribution given the other two."""
-    table = joint_distribution(seed)
-    place: list[int | slice] = [SCHEMA.index(t, garment.attribute(t)) for t in SCHEMA.types]
+    own = [SCHEMA.index(name, garment.attribute(name)) for name in SCHEMA.types]
     axis = SCHEMA.types.index(attribute_type)
-    present = place[axis]
-    place[axis] = slice(None)
-    chance = table[tuple(place)].copy()
-    chance[present] = 0.0
-    name = SCHEMA.of(attribute_type)[int(rng.choice(chance.size, p=chance / chance.sum()))]
-    return garment.changed(attribute_type, name)
+    table = np.moveaxis(joint_distribution(seed), axis, -1)
+    probability = table[tuple(own[:axis] + own[axis + 1 :])].copy()
+    probability[own[axis]] = 0.0
+    picked = int(rng.choice(probability.size, p=probability / probability.sum()))
+    return garment.changed(attribute_type, SCHEMA.of(attribute_type)[picked])

@@ -1,8 +1,7 @@
-"""Patterns: the cloth of a garment as a picture."""
+"""Patterns: the cloth of a garment as a picture, and the graphic of a graphic print."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
 
 import cv2
@@ -13,14 +12,15 @@ from flam_pl.datasets.wardrobe import ink
 from flam_pl.datasets.wardrobe.colors import luminance
 from flam_pl.datasets.wardrobe.garment import Garment, Palette
 
-CLOTH_PIXELS = 384
-"""Height and width of a cloth picture."""
-CLOTH_SCALE = 256.0
-"""Its pixels a body unit."""
-CLOTH_ORIGIN = (192.0, 64.0)
-"""Its pixel (x, y) at the body's origin."""
-KNIT_UNIT = 200
-"""Value of evenly lit cloth in a picture of stitches."""
+CLOTH_PIXELS = 384  # height and width of a cloth picture
+CLOTH_SCALE = 256.0  # its pixels a body unit
+CLOTH_ORIGIN = (192.0, 64.0)  # its pixel (x, y) at the body's origin
+KNIT_UNIT = 200  # value of evenly lit cloth in a picture of stitches
+PRINT_PIXELS = 128  # height and width of a graphic
+MIDDLE = (64, 64)
+WORDS = ("NOVA", "SURF", "WILD", "ROCK", "CITY")
+
+Color = list[float]  # of a graphic: RGB and a coverage of 255
 
 
 @lru_cache(maxsize=8)
@@ -38,16 +38,10 @@ def cloth(garment: Garment) -> np.ndarray:
     return picture
 
 
-@lru_cache(maxsize=1)
-def places() -> tuple[np.ndarray, np.ndarray]:
-    """Body coordinates x, y of every cloth pixel, each ``(384, 384)``."""
-    v, u = np.mgrid[0:CLOTH_PIXELS, 0:CLOTH_PIXELS].astype(np.float32)
-    return (u - CLOTH_ORIGIN[0]) / CLOTH_SCALE, (v - CLOTH_ORIGIN[1]) / CLOTH_SCALE
-
-
 def grid(angle: float) -> tuple[np.ndarray, np.ndarray]:
-    """``places`` turned by ``angle`` radians."""
-    x, y = places()
+    """Body coordinates x, y of every cloth pixel, each ``(384, 384)``, turned by radians."""
+    v, u = np.mgrid[0:CLOTH_PIXELS, 0:CLOTH_PIXELS].astype(np.float32)
+    x, y = ((at - o) / CLOTH_SCALE for at, o in zip((u, v), CLOTH_ORIGIN, strict=True))
     c, s = np.float32(np.cos(angle)), np.float32(np.sin(angle))
     return c * x + s * y, c * y - s * x
 
@@ -208,21 +202,86 @@ def leopard(p: Palette, scale: float, angle: float, rng: Generator) -> np.ndarra
 
 def knit(scale: float) -> np.ndarray:
     """Light and shade of knitted stitches ``(384, 384)`` uint8, rows of small v's, by KNIT_UNIT."""
-    x, y = places()
+    x, y = grid(0.0)
     column = 0.030 + 0.010 * scale
     stitch = np.sin((y + np.float32(1.2) * np.abs(from_middle(x, column))) * np.float32(262))
     groove = np.cos(x * np.float32(2 * np.pi / column))
     return (KNIT_UNIT * (1 + 0.075 * stitch + 0.07 * groove)).astype(np.uint8)
 
 
-PATTERN_OF: dict[str, Callable[[Palette, float, float, Generator], np.ndarray]] = {
-    "horizontal-stripes": horizontal_stripes,
-    "vertical-stripes": vertical_stripes,
-    "check": check,
-    "dots": dots,
-    "floral": floral,
-    "camouflage": camouflage,
-    "leopard": leopard,
-    "zigzag": zigzag,
+PATTERN_OF = {
+    draw.__name__.replace("_", "-"): draw
+    for draw in (
+        horizontal_stripes,
+        vertical_stripes,
+        check,
+        dots,
+        floral,
+        camouflage,
+        leopard,
+        zigzag,
+    )
 }
-"""How each pattern is drawn; "solid" and "graphic-print" lie on plain cloth."""
+
+
+@lru_cache(maxsize=8)
+def graphic(garment: Garment) -> np.ndarray:
+    """The picture of a graphic print, ``(128, 128, 4)`` uint8 RGB and coverage."""
+    rng, p = np.random.default_rng([garment.traits.pattern_seed, 1]), garment.palette()
+    picture = np.zeros((PRINT_PIXELS, PRINT_PIXELS, 4), np.uint8)
+    other = p.third if rng.random() < 0.7 else p.ground
+    draw = GRAPHICS[int(rng.integers(len(GRAPHICS)))]
+    draw(picture, [*p.second, 255.0], [*other, 255.0], rng)
+    picture.setflags(write=False)  # it is cached
+    return picture
+
+
+def star(picture: np.ndarray, a: Color, b: Color, rng: Generator) -> None:
+    """A star in a disc."""
+    ink.disc(picture, MIDDLE, 58, a)
+    turn = -np.pi / 2 + np.arange(10) * np.pi / 5
+    radius = np.where(np.arange(10) % 2 == 0, 50, 21)
+    ink.polygon(picture, 64 + np.stack([radius * np.cos(turn), radius * np.sin(turn)], axis=-1), b)
+
+
+def mountains(picture: np.ndarray, a: Color, b: Color, rng: Generator) -> None:
+    """Mountains and a sun in a frame."""
+    cv2.rectangle(picture, (8, 16), (120, 112), a, -1)
+    ink.disc(picture, (90, 42), 15, b)
+    ink.polygon(picture, [[8, 112], [48, 40], [76, 84], [92, 64], [120, 112]], b)
+
+
+def letters(picture: np.ndarray, a: Color, b: Color, rng: Generator) -> None:
+    """A word over two bars."""
+    word = WORDS[int(rng.integers(len(WORDS)))]
+    cv2.putText(picture, word, (2, 66), cv2.FONT_HERSHEY_DUPLEX, 1.55, a, 6, cv2.LINE_AA)
+    cv2.rectangle(picture, (6, 80), (122, 92), b, -1)
+    cv2.rectangle(picture, (26, 100), (102, 108), a, -1)
+
+
+def rings(picture: np.ndarray, a: Color, b: Color, rng: Generator) -> None:
+    """Rings within each other."""
+    for radius, color in ((60, a), (45, b), (30, a), (14, b)):
+        ink.disc(picture, MIDDLE, radius, color)
+
+
+def heart(picture: np.ndarray, a: Color, b: Color, rng: Generator) -> None:
+    """A broken heart."""
+    t = np.linspace(0, 2 * np.pi, 48)
+    x = 16 * np.sin(t) ** 3
+    y = 13 * np.cos(t) - 5 * np.cos(2 * t) - 2 * np.cos(3 * t) - np.cos(4 * t)
+    ink.polygon(picture, np.stack([64 + 3.5 * x, 60 - 3.5 * y], axis=-1), a)
+    ink.polygon(picture, [[52, 34], [72, 52], [60, 56], [78, 86], [54, 62], [64, 58]], b)
+
+
+def face(picture: np.ndarray, a: Color, b: Color, rng: Generator) -> None:
+    """A cat's face."""
+    ink.polygon(picture, [[18, 8], [54, 40], [20, 60]], a)
+    ink.polygon(picture, [[110, 8], [74, 40], [108, 60]], a)
+    ink.ellipse(picture, (64, 72), (48, 46), 0, a)
+    ink.disc(picture, (46, 64), 9, b)
+    ink.disc(picture, (82, 64), 9, b)
+    ink.polygon(picture, [[56, 82], [72, 82], [64, 92]], b)
+
+
+GRAPHICS = (star, mountains, letters, rings, heart, face)

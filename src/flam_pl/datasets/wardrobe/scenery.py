@@ -8,7 +8,7 @@ from numpy.random import Generator
 from numpy.typing import ArrayLike
 
 from flam_pl.datasets.wardrobe import ink
-from flam_pl.datasets.wardrobe.canvas import Layer, rounded, scale_of, to_pixels
+from flam_pl.datasets.wardrobe.canvas import Canvas, rounded, to_pixels
 
 OCCLUDERS = ("arm", "bag", "phone", "strap", "leaf")
 SKINS = ((236, 200, 176), (214, 168, 138), (176, 126, 96), (120, 82, 60), (244, 214, 196))
@@ -127,15 +127,7 @@ def leaves(picture: np.ndarray, rng: Generator) -> None:
         ink.ellipse(picture, at, (5, 2), turn, color)
 
 
-PAINTERS = {
-    "wall": wall,
-    "planks": planks,
-    "tiles": tiles,
-    "bed": bed,
-    "street": street,
-    "clutter": clutter,
-    "leaves": leaves,
-}
+PAINTERS = {paint.__name__: paint for paint in (wall, planks, tiles, bed, street, clutter, leaves)}
 BACKGROUNDS = tuple(PAINTERS)
 
 
@@ -172,19 +164,17 @@ def blend(scene: np.ndarray, picture: np.ndarray, mask: np.ndarray) -> np.ndarra
     return cv2.add(dimmed(scene, 255 - mask), dimmed(picture, mask))
 
 
-def wear(
-    layer: Layer, bones: list[tuple[np.ndarray, float]], matrix: np.ndarray, rng: Generator
-) -> None:
+def wear(canvas: Canvas, bones: list[tuple[np.ndarray, float]], rng: Generator) -> None:
     """Put a wearer's neck, arms and legs behind the cloth, in place."""
     skin = SKINS[int(rng.integers(len(SKINS)))]
-    body = np.zeros_like(layer.mask)
+    body = np.zeros_like(canvas.mask)
     for ends, half in bones:
-        width = max(1, round(2 * half * scale_of(matrix)))
-        cv2.line(body, *whole(to_pixels(matrix, ends)), 255, width, cv2.LINE_AA)
-    seen = body > layer.mask
-    cv2.copyTo(rounded(cv2.blur(body, (9, 9))), seen.astype(np.uint8), layer.shade)
-    layer.color[seen] = skin
-    layer.mask[:] = cv2.add(layer.mask, body)  # half cloth and half skin is no background at all
+        width = max(1, round(2 * half * canvas.scale))
+        cv2.line(body, *whole(to_pixels(canvas.matrix, ends)), 255, width, cv2.LINE_AA)
+    seen = body > canvas.mask
+    cv2.copyTo(rounded(cv2.blur(body, (9, 9))), seen.astype(np.uint8), canvas.shade)
+    canvas.color[seen] = skin
+    canvas.mask[:] = cv2.add(canvas.mask, body)  # half cloth and half skin is no background at all
 
 
 def occlude(scene: np.ndarray, kind: str, mask: np.ndarray, rng: Generator) -> None:

@@ -1,4 +1,4 @@
-"""The upper body: its measures, front, back and creases."""
+"""The upper body: its measures, front and back, sleeves with their cuffs, and the wearer."""
 
 from __future__ import annotations
 
@@ -18,9 +18,8 @@ NECKLINES = {
     "turtle": (0.065, 0.03, -0.24),
     "": (0.075, 0.1, 0.0),
 }
-
-# shape -> shoulder, chest, waist, hem and height of the hem: for the slimmest and shortest, and
-# how much the loosest (times 0.03) and the longest has more
+# shape -> half widths of shoulder, chest, waist and hem, each with its share of the looseness; then
+# the height of the hem, and how much the longest adds. A dress has the measures of its bodice.
 MEASURES = {
     "t-shirt": ((0.17, 0.5), (0.155, 1), (0.15, 1), (0.16, 1), (0.5, 0.09)),
     "shirt": ((0.17, 0), (0.16, 1), (0.145, 1.3), (0.16, 1), (0.57, 0.09)),
@@ -30,38 +29,31 @@ MEASURES = {
     "coat": ((0.18, 0.5), (0.175, 1), (0.16, 1), (0.2, 1), (0.95, 0.2)),
     "dress": ((0.16, 0), (0.148, 0.4), (0.118, 0.6), (0.118, 0.6), (0.36, 0)),
 }
+SLEEVE_LENGTHS = {"none": 0.0, "short": 0.17, "half": 0.24, "long": 0.51}
+SLEEVE_WIDTHS = {"coat": 0.062, "jacket": 0.058, "hoodie": 0.06, "sweater": 0.055}
 
 
 @dataclass(frozen=True)
 class Torso:
-    """Half widths of an upper body, and the height ``end`` of its hem, in body units."""
+    """Half widths, points ``(2,)`` and heights of an upper body."""
 
     neck: float
-    shoulder: float
-    chest: float
+    shoulder: np.ndarray  # upper end of the armhole
+    armpit: np.ndarray  # lower end of the armhole
     waist: float
     hem: float
-    end: float
-
-    @property
-    def shoulder_point(self) -> np.ndarray:
-        """Upper end of the armhole ``(2,)``."""
-        return np.array([self.shoulder, 0.035])
-
-    @property
-    def armpit(self) -> np.ndarray:
-        """Lower end of the armhole ``(2,)``."""
-        return np.array([self.chest, 0.2])
+    end: float  # height of the hem
 
 
 def torso(garment: Garment) -> Torso:
-    """Measures of the upper body; that of a dress ends at the waist."""
-    traits = garment.traits
+    """Measures of the upper body."""
+    traits, (*widths, (end, longer)) = garment.traits, MEASURES[garment.shape]
+    shoulder, chest, waist, hem = (least + 0.03 * traits.fit * share for least, share in widths)
+    if garment.shape == "coat":
+        hem += 0.045 * traits.cut
     neck, _, _ = NECKLINES[garment.trait("neckline")]
-    *widths, (end, longer) = MEASURES[garment.shape]
-    shoulder, chest, waist, hem = (least + 0.03 * traits.fit * more for least, more in widths)
-    flare = 0.045 * traits.cut if garment.shape == "coat" else 0.0
-    return Torso(neck, shoulder, chest, waist, hem + flare, end + longer * traits.length)
+    armhole = np.array([shoulder, 0.035]), np.array([chest, 0.2])
+    return Torso(neck, *armhole, waist, hem, end + longer * traits.length)
 
 
 def neck_back(sketch: Sketch, body: Torso, depth: float = 0.16) -> None:
@@ -79,28 +71,101 @@ def front(sketch: Sketch, body: Torso) -> None:
     outline = symmetric(
         (0, depth),
         (body.neck, -0.028, bulge),
-        (body.shoulder - bare, 0.035 - 0.4 * bare, 0.04),
+        (body.shoulder[0] - bare, 0.035 - 0.4 * bare, 0.04),
         (*body.armpit, -0.12 - 2.0 * bare),
         (body.waist, 0.37, -0.03),
         (body.hem, body.end - (0.03 if shirt else 0), -0.02),
         (0, body.end + (0.03 if shirt else 0.004), 0.06 if shirt else 0.02),
     )
-    hanging_panel(sketch, outline, body.end)
+    front_panel(sketch, outline, body.end)
 
 
-def hanging_panel(
+def front_panel(
     sketch: Sketch, outline: np.ndarray, end: float, anchor: Point = (0.0, 0.0)
 ) -> None:
     """A front panel ``(N, 2)`` whose hem, at height ``end``, is shifted by the sway of the pose."""
     shift = sketch.pose.sway * np.clip(outline[:, 1] / end, 0, 1) ** 2
-    swayed = outline + np.stack([shift, np.zeros_like(shift)], axis=-1)
-    sketch.panel(swayed, anchor=anchor, front=True)
+    sketch.panel(outline + shift[:, None] * (1.0, 0.0), anchor=anchor, front=True)
 
 
-def torso_folds(sketch: Sketch, body: Torso) -> None:
-    """Creases from the armpits inwards, and at the waist."""
-    chest, waist = body.chest, body.waist
-    for side in sketch.sides():
-        side.fold(path((chest - 0.01, 0.2), (chest * 0.45, 0.28, 0.12)), 0.02, -0.6)
-        side.fold(path((chest - 0.02, 0.24), (chest * 0.5, 0.34, 0.1)), 0.018, 0.55)
-        side.fold(path((waist - 0.01, 0.37), (waist * 0.4, 0.42, 0.1)), 0.018, -0.5)
+def sleeves(sketch: Sketch, body: Torso) -> None:
+    """Both sleeves and their cuffs; the body is drawn over their upper ends."""
+    length, pose = SLEEVE_LENGTHS[sketch.garment.trait("sleeve")], sketch.pose
+    if length:
+        for side, arm, elbow in zip(sketch.sides(), pose.arms, pose.elbows, strict=True):
+            sleeve(side, body, arm, elbow, length)
+
+
+def sleeve(sketch: Sketch, body: Torso, arm: float, elbow: float, length: float) -> None:
+    """One sleeve with its cuff and creases."""
+    top, pit = body.shoulder, body.armpit
+    down, fore = direction(arm), direction(arm - elbow)
+    across, across_end = (np.array([y, -x]) for x, y in (down, fore))
+    wide = SLEEVE_WIDTHS.get(sketch.garment.shape, 0.05) + 0.016 * sketch.garment.traits.fit
+    upper = min(0.25, length)
+    start = (top + pit) / 2
+    bend = start + down * upper
+    end = bend + fore * (length - upper)
+    half = wide * (1.05 if length < 0.3 else 0.8)
+    outer, inner = end + across_end * half, end - across_end * half
+    outline = path(
+        top - (0.05, -0.01),
+        top + across * 0.012,
+        (*(bend + across * wide), 0.06),
+        outer,
+        (*inner, 0.04),
+        bend - across * wide,
+        pit - (0.012, 0.0),
+        pit - (0.06, 0.03),
+    )
+    sketch.panel(outline, turn=-arm, anchor=(start[0], start[1]))
+    cuff(sketch, outer, inner, fore, length)
+    if length > 0.3:
+        for depth, at in ((-0.7, 0.82), (0.6, 1.0), (-0.6, 1.16)):
+            low = start + down * upper * at - across * wide * 0.9
+            high = start + down * upper * (at - 0.12) + across * wide * 0.5
+            sketch.fold(path(low, (*high, 0.1)), 0.014, depth)
+    sketch.fold(path(pit, (*(start + down * 0.12 + across * 0.02), 0.1)), 0.016, -0.7)
+
+
+def cuff(
+    sketch: Sketch, outer: np.ndarray, inner: np.ndarray, along: np.ndarray, length: float
+) -> None:
+    """The end of a sleeve: a stitched line, a buttoned cuff, or a ribbed band.
+
+    ``outer`` and ``inner`` ``(2,)`` are the corners, ``along`` ``(2,)`` is the arm's direction.
+    """
+    shape, is_long = sketch.garment.shape, length > 0.3
+    bomber = shape == "jacket" and sketch.garment.trait("collar") != "lapel"
+    ribbed = shape in ("sweater", "hoodie") or bomber
+    deep = (0.05 if ribbed else 0.042) if is_long else 0.026
+    narrow = (outer - inner) * (0.08 if ribbed else 0.0)
+    a, b = outer - along * deep, inner - along * deep
+    seam, hem = np.stack([a, b]), np.stack([outer - narrow, inner + narrow])
+    material = sketch.edge("cuffs")
+    if material == "trim" or (is_long and shape in ("shirt", "sweater", "hoodie", "jacket")):
+        sketch.panel(np.stack([a + 0.3 * narrow, *hem, b - 0.3 * narrow]), material)
+    sketch.line(seam)
+    if ribbed:
+        sketch.ribs(seam, hem, 6)
+    elif shape == "shirt" and is_long:
+        sketch.disc(*(a + (inner - a) * 0.5), 0.009)
+    elif shape in ("coat", "jacket"):
+        for back in (0.0, 0.02):
+            sketch.disc(*(a - along * back + (b - a) * 0.25), 0.008)
+
+
+def wearer(sketch: Sketch, body: Torso) -> None:
+    """Neck, head and arms of whoever wears it."""
+    sketch.bone((0.0, -0.02), (0.0, -0.1), 0.052)
+    sketch.bone((0.0, -0.2), (0.0, -0.24), 0.085)
+    start, pose = (body.shoulder + body.armpit) / 2 - (0.02, 0.03), sketch.pose
+    for side, arm, elbow in zip(sketch.sides(), pose.arms, pose.elbows, strict=True):
+        bend = start + 0.27 * direction(arm)
+        side.bone(start, bend, 0.036)
+        side.bone(bend, bend + 0.3 * direction(arm - elbow), 0.03)
+
+
+def direction(angle: float) -> np.ndarray:
+    """Unit vector ``(2,)`` at an angle, in radians, from the vertical outwards."""
+    return np.array([np.sin(angle), np.cos(angle)])
