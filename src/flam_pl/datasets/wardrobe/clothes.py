@@ -1,4 +1,4 @@
-"""The ten shapes. Upper garments hang from y = 0 at the neck, lower ones from y = 0 at the waist."""
+"""The ten shapes: upper garments begin at the neck (y = 0), lower ones at the waist (y = 0)."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def draw_top(sketch: Sketch) -> None:
         details.placket(sketch, body.end)
         details.shirt_collar(sketch, body)
     elif shape == "hoodie":
-        details.kangaroo_pocket(sketch, body.end)
-        details.hood_front(sketch)
+        details.hoodie_front(sketch, body.end)
     else:
         details.neckband(sketch, body)
     if sketch.garment.trait("pockets") == "chest":
-        details.chest_pocket(sketch)
+        corners = [[0.05, 0.165], [0.12, 0.165], [0.12, 0.23], [0.085, 0.245], [0.05, 0.23]]
+        sketch.panel(np.array(corners), lift=0.3, seam=0.006)
     details.logo(sketch)
     details.torso_folds(sketch, body)
 
@@ -124,7 +124,7 @@ def draw_dress(sketch: Sketch) -> None:
     front(sketch, body)
     side_line = (hem, end, 0.04 - 0.08 * traits.cut)
     skirt = symmetric((0, start - 0.01), (waist, start - 0.01), side_line, (0, end + 0.025, 0.05))
-    front_panel(sketch, skirt, end, anchor=(0.0, start))
+    front_panel(sketch, skirt, end, top=start)
     sketch.disc(0.0, 0.22, 0.17, "print")
     details.sash(sketch, body)
     details.skirt_folds(sketch, waist, start, hem, end)
@@ -159,16 +159,13 @@ def draw_skirt(sketch: Sketch) -> None:
         details.slits(sketch, path((0.07, 0.03), (top + 0.012, 0.12, -0.12)), 0.008)
 
 
-def draw_trousers(sketch: Sketch) -> None:
-    """Long legs, from tight to flared."""
+def draw_legs(sketch: Sketch) -> None:
+    """Trousers, from tight to flared, or shorts, which end above the knee."""
     traits = sketch.garment.traits
-    ankle, knee = 0.05 + 0.06 * traits.cut, 0.075 + 0.02 * traits.fit
-    two_legs(sketch, 0.93 + 0.12 * traits.length, ankle, knee)
-
-
-def draw_shorts(sketch: Sketch) -> None:
-    """Legs that end above the knee."""
-    traits = sketch.garment.traits
+    if sketch.garment.shape == "trousers":
+        ankle, knee = 0.05 + 0.06 * traits.cut, 0.075 + 0.02 * traits.fit
+        two_legs(sketch, 0.93 + 0.12 * traits.length, ankle, knee)
+        return
     for side, slant in zip(sketch.sides(), np.sin(sketch.pose.legs), strict=True):
         side.bone((0.08 + slant * 0.2, 0.2), (0.08 + slant * 0.7, 0.9), 0.05)
     wide = 0.078 + 0.022 * traits.cut
@@ -233,6 +230,5 @@ DRAWERS = {
     "coat": draw_coat,
     "dress": draw_dress,
     "skirt": draw_skirt,
-    "trousers": draw_trousers,
-    "shorts": draw_shorts,
+    **dict.fromkeys(("trousers", "shorts"), draw_legs),
 }

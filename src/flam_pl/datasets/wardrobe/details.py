@@ -104,8 +104,11 @@ def hood_back(sketch: Sketch) -> None:
     sketch.panel(inside, "inner")
 
 
-def hood_front(sketch: Sketch) -> None:
-    """The edges of the hood, crossing under the chin, and the drawstrings."""
+def hoodie_front(sketch: Sketch, end: float) -> None:
+    """The wide pocket, the edges of the hood crossing under the chin, and the drawstrings."""
+    y, side_line = end - 0.075, (0.13, end - 0.12, -0.08)
+    pocket = symmetric((0, y - 0.14), (0.075, y - 0.14), side_line, (0.13, y), (0, y))
+    sketch.panel(pocket, lift=0.6, seam=0.007)
     fold = path(
         (0.076, -0.09),
         (0.1, -0.11),
@@ -117,10 +120,10 @@ def hood_front(sketch: Sketch) -> None:
     for side in sketch.sides():
         side.panel(fold, sketch.edge("neck"), lift=0.6, seam=0.006)
     for side in sketch.sides():
-        end = 0.26 + 0.03 * side.flip * (sketch.garment.traits.cut - 0.5)
+        low = 0.26 + 0.03 * side.flip * (sketch.garment.traits.cut - 0.5)
         side.disc(0.028, 0.105, 0.009, "metal")
-        side.line(path((0.028, 0.105), (0.036, end, 0.04)), 0.011, "cord")
-        side.disc(0.036, end, 0.01, "cord")
+        side.line(path((0.028, 0.105), (0.036, low, 0.04)), 0.011, "cord")
+        side.disc(0.036, low, 0.01, "cord")
 
 
 def hem_stitch(sketch: Sketch, half: float, end: float, bulge: float) -> None:
@@ -195,20 +198,16 @@ def coat_front(sketch: Sketch, body: Torso) -> None:
         for column in columns:
             sketch.disc(column, y, 0.0165)
     if garment.traits.fit < 0.35:
-        belt(sketch, body.waist + 0.004)
+        half = body.waist + 0.004
+        belt = symmetric((0, 0.39), (half, 0.388), (half, 0.428), (0, 0.432))
+        sketch.panel(belt, sketch.edge("cuffs"), lift=0.5)
+        sketch.line(belt[:4], 0.005)
+        sketch.line(belt[4:], 0.005)
+        sketch.line(rectangle(-0.026, 0.384, 0.026, 0.438)[[0, 1, 2, 3, 0]], 0.01, "metal")
     if garment.trait("pockets") == "flap":
         flaps(sketch, 0.125, 0.54, 0.048)
     elif garment.trait("pockets") == "side":
         slits(sketch, [(0.11, 0.56), (0.14, 0.46)])
-
-
-def belt(sketch: Sketch, half: float) -> None:
-    """The belt of a coat, with a buckle."""
-    outline = symmetric((0, 0.39), (half, 0.388), (half, 0.428), (0, 0.432))
-    sketch.panel(outline, sketch.edge("cuffs"), lift=0.5)
-    for line in (outline[:4], outline[4:]):
-        sketch.line(line, 0.005)
-    sketch.line(rectangle(-0.026, 0.384, 0.026, 0.438)[[0, 1, 2, 3, 0]], 0.01, "metal")
 
 
 def sash(sketch: Sketch, body: Torso) -> None:
@@ -262,21 +261,6 @@ def leg_pockets(sketch: Sketch, hip: float, y: float) -> None:
         for side in sketch.sides():
             side.panel(rectangle(x - 0.045, y, x + 0.03, y + 0.08), lift=0.4, seam=0.006)
         flaps(sketch, x - 0.007, y + 0.005, 0.04)
-
-
-def kangaroo_pocket(sketch: Sketch, end: float) -> None:
-    """The wide pocket on the belly of a hoodie."""
-    y = end - 0.075
-    outline = symmetric(
-        (0, y - 0.14), (0.075, y - 0.14), (0.13, y - 0.045, -0.08), (0.13, y), (0, y)
-    )
-    sketch.panel(outline, lift=0.6, seam=0.007)
-
-
-def chest_pocket(sketch: Sketch) -> None:
-    """A patch pocket on the chest."""
-    corners = [[0.05, 0.165], [0.12, 0.165], [0.12, 0.23], [0.085, 0.245], [0.05, 0.23]]
-    sketch.panel(np.array(corners), lift=0.3, seam=0.006)
 
 
 def logo(sketch: Sketch) -> None:

@@ -113,12 +113,10 @@ def draw_all(folder: Path, settings: WardrobeSettings, processes: int) -> None:
     for split in SPLITS:
         (folder / "images" / split).mkdir(parents=True)
     items = list(items_of(settings))
-    tasks = [items[i : i + ITEMS_A_TASK] for i in range(0, len(items), ITEMS_A_TASK)]
-    draw = partial(draw_items, folder, settings)
     rows: list[Row] = []
     total = sum(settings.items(s) * (settings.photos(s) + settings.changes(s)) for s in SPLITS)
     with tqdm(total=total, desc="drawing the wardrobe", unit=" images") as bar:
-        for drawn in run(draw, tasks, min(processes, len(tasks))):
+        for drawn in run(partial(draw_item, folder, settings), items, processes):
             rows += drawn
             bar.update(len(drawn))
     pd.DataFrame(rows).to_csv(folder / CATALOG, index=False, encoding="utf-8")
@@ -126,25 +124,21 @@ def draw_all(folder: Path, settings: WardrobeSettings, processes: int) -> None:
     (folder / SETTINGS).write_text(text, encoding="utf-8")
 
 
-def run(draw: partial[list[Row]], tasks: list[list[Item]], processes: int) -> Iterator[list[Row]]:
-    """Results of the tasks in their order.
+def run(draw: partial[list[Row]], items: list[Item], processes: int) -> Iterator[list[Row]]:
+    """The rows of each item, in the order of the items.
 
     Processes are spawned, not forked: the fork of a process with threads (PyTorch's) may hang.
     """
+    processes = min(processes, -(-len(items) // ITEMS_A_TASK))
     if processes == 1:
-        yield from map(draw, tasks)
+        yield from map(draw, items)
         return
     spawn = get_context("spawn")
     pool = ProcessPoolExecutor(processes, mp_context=spawn, initializer=settle_worker)
     try:
-        yield from pool.map(draw, tasks)
+        yield from pool.map(draw, items, chunksize=ITEMS_A_TASK)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-def draw_items(folder: Path, settings: WardrobeSettings, items: list[Item]) -> list[Row]:
-    """A task of one process: some items' pictures, and their rows."""
-    return [row for item in items for row in draw_item(folder, settings, item)]
 
 
 def cores() -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import cv2
 import numpy as np
@@ -26,6 +26,11 @@ def disc(picture: np.ndarray, center: ArrayLike, radius: float, color: Color) ->
     """A filled disc around ``center`` ``(2,)``."""
     reach = max(1, round(radius * 2**SHIFT))
     cv2.circle(picture, _pair(center), reach, _scalar(color), -1, cv2.LINE_AA, SHIFT)
+
+
+def box(picture: np.ndarray, low: Sequence[int], high: Sequence[int], color: Color) -> None:
+    """A filled rectangle; its corners are whole pixels."""
+    cv2.rectangle(picture, low, high, _scalar(color), -1)
 
 
 def ellipse(

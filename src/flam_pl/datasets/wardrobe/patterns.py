@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,10 +18,6 @@ CLOTH_SCALE = 256.0  # its pixels a body unit
 CLOTH_ORIGIN = (192.0, 64.0)  # its pixel (x, y) at the body's origin
 KNIT_UNIT = 200  # value of evenly lit cloth in a picture of stitches
 PRINT_PIXELS = 128  # height and width of a graphic
-MIDDLE = (64, 64)
-WORDS = ("NOVA", "SURF", "WILD", "ROCK", "CITY")
-
-Color = list[float]  # of a graphic: RGB and a coverage of 255
 
 
 @lru_cache(maxsize=8)
@@ -230,58 +227,49 @@ def graphic(garment: Garment) -> np.ndarray:
     rng, p = np.random.default_rng([garment.traits.pattern_seed, 1]), garment.palette()
     picture = np.zeros((PRINT_PIXELS, PRINT_PIXELS, 4), np.uint8)
     other = p.third if rng.random() < 0.7 else p.ground
-    draw = GRAPHICS[int(rng.integers(len(GRAPHICS)))]
-    draw(picture, [*p.second, 255.0], [*other, 255.0], rng)
+    inks = [[*p.second, 255.0], [*other, 255.0]]  # the fourth number is the coverage
+    parts = GRAPHICS[int(rng.integers(len(GRAPHICS)))]
+    if parts is BARS:
+        word, font = WORDS[int(rng.integers(len(WORDS)))], cv2.FONT_HERSHEY_DUPLEX
+        cv2.putText(picture, word, (2, 66), font, 1.55, inks[0], 6, cv2.LINE_AA)
+    for draw, color, *place in parts:
+        draw(picture, *place, inks[color])
     picture.setflags(write=False)  # it is cached
     return picture
 
 
-def star(picture: np.ndarray, a: Color, b: Color, rng: Generator) -> None:
-    """A star in a disc."""
-    ink.disc(picture, MIDDLE, 58, a)
-    turn = -np.pi / 2 + np.arange(10) * np.pi / 5
-    radius = np.where(np.arange(10) % 2 == 0, 50, 21)
-    ink.polygon(picture, 64 + np.stack([radius * np.cos(turn), radius * np.sin(turn)], axis=-1), b)
+def star() -> np.ndarray:
+    """The corners ``(10, 2)`` of a star."""
+    turn, radius = -np.pi / 2 + np.arange(10) * np.pi / 5, np.tile([50, 21], 5)
+    return 64 + np.stack([radius * np.cos(turn), radius * np.sin(turn)], axis=-1)
 
 
-def mountains(picture: np.ndarray, a: Color, b: Color, rng: Generator) -> None:
-    """Mountains and a sun in a frame."""
-    cv2.rectangle(picture, (8, 16), (120, 112), a, -1)
-    ink.disc(picture, (90, 42), 15, b)
-    ink.polygon(picture, [[8, 112], [48, 40], [76, 84], [92, 64], [120, 112]], b)
-
-
-def letters(picture: np.ndarray, a: Color, b: Color, rng: Generator) -> None:
-    """A word over two bars."""
-    word = WORDS[int(rng.integers(len(WORDS)))]
-    cv2.putText(picture, word, (2, 66), cv2.FONT_HERSHEY_DUPLEX, 1.55, a, 6, cv2.LINE_AA)
-    cv2.rectangle(picture, (6, 80), (122, 92), b, -1)
-    cv2.rectangle(picture, (26, 100), (102, 108), a, -1)
-
-
-def rings(picture: np.ndarray, a: Color, b: Color, rng: Generator) -> None:
-    """Rings within each other."""
-    for radius, color in ((60, a), (45, b), (30, a), (14, b)):
-        ink.disc(picture, MIDDLE, radius, color)
-
-
-def heart(picture: np.ndarray, a: Color, b: Color, rng: Generator) -> None:
-    """A broken heart."""
+def heart() -> np.ndarray:
+    """The outline ``(48, 2)`` of a heart."""
     t = np.linspace(0, 2 * np.pi, 48)
-    x = 16 * np.sin(t) ** 3
     y = 13 * np.cos(t) - 5 * np.cos(2 * t) - 2 * np.cos(3 * t) - np.cos(4 * t)
-    ink.polygon(picture, np.stack([64 + 3.5 * x, 60 - 3.5 * y], axis=-1), a)
-    ink.polygon(picture, [[52, 34], [72, 52], [60, 56], [78, 86], [54, 62], [64, 58]], b)
+    return np.stack([64 + 3.5 * 16 * np.sin(t) ** 3, 60 - 3.5 * y], axis=-1)
 
 
-def face(picture: np.ndarray, a: Color, b: Color, rng: Generator) -> None:
-    """A cat's face."""
-    ink.polygon(picture, [[18, 8], [54, 40], [20, 60]], a)
-    ink.polygon(picture, [[110, 8], [74, 40], [108, 60]], a)
-    ink.ellipse(picture, (64, 72), (48, 46), 0, a)
-    ink.disc(picture, (46, 64), 9, b)
-    ink.disc(picture, (82, 64), 9, b)
-    ink.polygon(picture, [[56, 82], [72, 82], [64, 92]], b)
-
-
-GRAPHICS = (star, mountains, letters, rings, heart, face)
+MIDDLE, WORDS = (64, 64), ("NOVA", "SURF", "WILD", "ROCK", "CITY")
+CRACK = [[52, 34], [72, 52], [60, 56], [78, 86], [54, 62], [64, 58]]
+PEAKS = [[8, 112], [48, 40], [76, 84], [92, 64], [120, 112]]
+EARS = [[18, 8], [54, 40], [20, 60]], [[110, 8], [74, 40], [108, 60]]
+NOSE = [[56, 82], [72, 82], [64, 92]]
+# The parts of each graphic: how to draw it, with which of two colors, and where.
+STAR = ((ink.disc, 0, MIDDLE, 58), (ink.polygon, 1, star()))
+MOUNTAINS = (
+    (ink.box, 0, (8, 16), (120, 112)),
+    (ink.disc, 1, (90, 42), 15),
+    (ink.polygon, 1, PEAKS),
+)
+BARS = ((ink.box, 1, (6, 80), (122, 92)), (ink.box, 0, (26, 100), (102, 108)))  # below a word
+RINGS = tuple((ink.disc, i % 2, MIDDLE, radius) for i, radius in enumerate((60, 45, 30, 14)))
+BROKEN_HEART = ((ink.polygon, 0, heart()), (ink.polygon, 1, CRACK))
+CAT = (
+    *((ink.polygon, 0, ear) for ear in EARS),
+    (ink.ellipse, 0, (64, 72), (48, 46), 0),
+    *((ink.disc, 1, (x, 64), 9) for x in (46, 82)),
+    (ink.polygon, 1, NOSE),
+)
+GRAPHICS: tuple[tuple[Any, ...], ...] = (STAR, MOUNTAINS, BARS, RINGS, BROKEN_HEART, CAT)

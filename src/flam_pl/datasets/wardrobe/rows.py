@@ -9,6 +9,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.random import Generator
 
 from flam_pl.config.data import WardrobeSettings
 from flam_pl.datasets.wardrobe.garment import SCHEMA, Garment
@@ -48,9 +49,7 @@ def items_of(settings: WardrobeSettings) -> Iterator[Item]:
                 yield Item(split, number, change)
 
 
-def random(
-    settings: WardrobeSettings, item: Item, stream: int, number: int = 0
-) -> np.random.Generator:
+def random(settings: WardrobeSettings, item: Item, stream: int, number: int = 0) -> Generator:
     """One generator for each (item, stream, number): the order of drawing does not matter."""
     place = [settings.seed, SPLITS.index(item.split), item.number, item.change, stream, number]
     return np.random.default_rng(place)

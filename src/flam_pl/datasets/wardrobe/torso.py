@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from flam_pl.datasets.wardrobe.garment import Garment
-from flam_pl.datasets.wardrobe.sketch import Point, Sketch, path, symmetric
+from flam_pl.datasets.wardrobe.sketch import Sketch, path, symmetric
 
 # neckline -> half width, depth, and bulge of each half
 NECKLINES = {
@@ -80,12 +80,10 @@ def front(sketch: Sketch, body: Torso) -> None:
     front_panel(sketch, outline, body.end)
 
 
-def front_panel(
-    sketch: Sketch, outline: np.ndarray, end: float, anchor: Point = (0.0, 0.0)
-) -> None:
-    """A front panel ``(N, 2)`` whose hem, at height ``end``, is shifted by the sway of the pose."""
+def front_panel(sketch: Sketch, outline: np.ndarray, end: float, top: float = 0.0) -> None:
+    """A front panel ``(N, 2)`` from ``top`` to the hem at ``end``, which the pose's sway shifts."""
     shift = sketch.pose.sway * np.clip(outline[:, 1] / end, 0, 1) ** 2
-    sketch.panel(outline + shift[:, None] * (1.0, 0.0), anchor=anchor, front=True)
+    sketch.panel(outline + shift[:, None] * (1.0, 0.0), anchor=(0.0, top), front=True)
 
 
 def sleeves(sketch: Sketch, body: Torso) -> None:
@@ -119,7 +117,7 @@ def sleeve(sketch: Sketch, body: Torso, arm: float, elbow: float, length: float)
         pit - (0.06, 0.03),
     )
     sketch.panel(outline, turn=-arm, anchor=(start[0], start[1]))
-    cuff(sketch, outer, inner, fore, length)
+    cuff(sketch, np.stack([outer, inner]), fore, length)
     if length > 0.3:
         for depth, at in ((-0.7, 0.82), (0.6, 1.0), (-0.6, 1.16)):
             low = start + down * upper * at - across * wide * 0.9
@@ -128,20 +126,18 @@ def sleeve(sketch: Sketch, body: Torso, arm: float, elbow: float, length: float)
     sketch.fold(path(pit, (*(start + down * 0.12 + across * 0.02), 0.1)), 0.016, -0.7)
 
 
-def cuff(
-    sketch: Sketch, outer: np.ndarray, inner: np.ndarray, along: np.ndarray, length: float
-) -> None:
-    """The end of a sleeve: a stitched line, a buttoned cuff, or a ribbed band.
+def cuff(sketch: Sketch, ends: np.ndarray, along: np.ndarray, length: float) -> None:
+    """A stitched line, a buttoned cuff, or a ribbed band at the end of a sleeve.
 
-    ``outer`` and ``inner`` ``(2,)`` are the corners, ``along`` ``(2,)`` is the arm's direction.
+    ``ends`` ``(2, 2)`` are its corners, ``along`` ``(2,)`` is the direction of the forearm.
     """
     shape, is_long = sketch.garment.shape, length > 0.3
     bomber = shape == "jacket" and sketch.garment.trait("collar") != "lapel"
     ribbed = shape in ("sweater", "hoodie") or bomber
     deep = (0.05 if ribbed else 0.042) if is_long else 0.026
-    narrow = (outer - inner) * (0.08 if ribbed else 0.0)
-    a, b = outer - along * deep, inner - along * deep
-    seam, hem = np.stack([a, b]), np.stack([outer - narrow, inner + narrow])
+    narrow = (ends[0] - ends[1]) * (0.08 if ribbed else 0.0)
+    a, b = seam = ends - along * deep
+    hem = ends + np.stack([-narrow, narrow])
     material = sketch.edge("cuffs")
     if material == "trim" or (is_long and shape in ("shirt", "sweater", "hoodie", "jacket")):
         sketch.panel(np.stack([a + 0.3 * narrow, *hem, b - 0.3 * narrow]), material)
@@ -149,7 +145,7 @@ def cuff(
     if ribbed:
         sketch.ribs(seam, hem, 6)
     elif shape == "shirt" and is_long:
-        sketch.disc(*(a + (inner - a) * 0.5), 0.009)
+        sketch.disc(*(a + (ends[1] - a) * 0.5), 0.009)
     elif shape in ("coat", "jacket"):
         for back in (0.0, 0.02):
             sketch.disc(*(a - along * back + (b - a) * 0.25), 0.008)
