@@ -53,13 +53,13 @@ class Canvas:
             shadow = 255 - (panel.lift * 0.5 * soft).astype(np.uint8)
             shade[:] = cv2.multiply(shade, shadow, scale=1 / 255)
         cv2.copyTo(rounded(soft), mask, shade)
-        if panel.material == "ground":
+        if panel.material in ("ground", "front"):
             color = self.cloth(panel, low, mask.shape)
         else:
             color = np.full((*mask.shape, 3), self.tones[panel.material], np.uint8)
         cv2.copyTo(color, mask, self.color[where])
         cv2.max(covered, mask, covered)
-        if panel.front:
+        if panel.material == "front":
             cv2.max(front, mask, front)
         else:
             front[mask > 0] = 0
@@ -67,10 +67,10 @@ class Canvas:
     def cloth(self, panel: Panel, corner: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         """The garment's cloth ``(*shape, 3)`` uint8, as it lies on a panel from ``corner`` on."""
         to_body = np.linalg.inv(np.vstack([self.matrix, [0, 0, 1]]))[:2]
-        c, s = np.cos(panel.turn), np.sin(panel.turn)
+        angle, *center = panel.turn
+        c, s = np.cos(angle), np.sin(angle)
         back = np.array([[c, s], [-s, c]])  # turned cloth: look up the point turned back
-        anchor = np.array(panel.anchor)
-        start = back @ to_pixels(to_body, corner) + anchor - back @ anchor
+        start = back @ to_pixels(to_body, corner) + center - back @ center
         move = patterns.CLOTH_SCALE * start + np.array(patterns.CLOTH_ORIGIN)
         return cv2.warpAffine(
             patterns.cloth(self.garment),

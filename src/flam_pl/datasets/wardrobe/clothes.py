@@ -26,18 +26,19 @@ def draw_top(sketch: Sketch) -> None:
     neck_back(sketch, body)
     sleeves(sketch, body)
     front(sketch, body)
-    sketch.disc(0.0, *((0.23, 0.17) if shape == "hoodie" else (0.25, 0.2)), "print")
+    center, size = ((0.0, 0.23), 0.17) if shape == "hoodie" else ((0.0, 0.25), 0.2)
+    sketch.disc(center, size, "print")
     if shape in ("sweater", "hoodie"):
         details.hem_band(sketch, body.hem, body.end)
     else:
         details.hem_stitch(sketch, body.hem, body.end, bulge=-0.06 if shape == "shirt" else 0.0)
     if shape == "shirt":
         details.placket(sketch, body.end)
-        details.shirt_collar(sketch, body)
+        details.shirt_collar(sketch, body.neck)
     elif shape == "hoodie":
         details.hoodie_front(sketch, body.end)
     else:
-        details.neckband(sketch, body)
+        details.neckband(sketch, body.neck)
     if sketch.garment.trait("pockets") == "chest":
         corners = [[0.05, 0.165], [0.12, 0.165], [0.12, 0.23], [0.085, 0.245], [0.05, 0.23]]
         sketch.panel(np.array(corners), lift=0.3, seam=0.006)
@@ -56,29 +57,24 @@ def draw_jacket(sketch: Sketch) -> None:
     gap = {"stand": 0.02, "classic": 0.03, "lapel": 0.025}[collar]
     for side in sketch.sides():
         half = path(
-            (neck, -0.03),
-            (*body.shoulder, 0.04),
-            (*body.armpit, -0.12),
-            (body.waist, 0.38, -0.03),
-            (body.hem + side.flip * sketch.pose.sway, end),
-            (gap + 0.035, end),
-            (gap, 0.3, 0.03),
-            (0.02 if lapel else gap, 0.2),
+            (neck, -0.03), (*body.shoulder, 0.04), (*body.armpit, -0.12),
+            (body.waist, 0.38, -0.03), (body.hem + side.flip * sketch.pose.sway, end),
+            (gap + 0.035, end), (gap, 0.3, 0.03), (0.02 if lapel else gap, 0.2),
             (neck, -0.03, 0.0 if lapel else -0.08),
-        )
-        side.panel(half, front=True, lift=0.35)
-    sketch.disc(0.105, 0.24, 0.13, "print")
+        )  # fmt: skip
+        side.panel(half, "front", lift=0.35)
+    sketch.disc((0.105, 0.24), 0.13, "print")
     if lapel:
-        details.lapels(sketch, body, bottom=0.3, gap=gap, wide=1.0)
-        sketch.disc(0.045, 0.34, 0.011)
-        sketch.disc(0.045, 0.4, 0.011)
+        details.lapels(sketch, neck, bottom=0.3, gap=gap, wide=1.0)
+        sketch.disc((0.045, 0.34), 0.011)
+        sketch.disc((0.045, 0.4), 0.011)
     else:
         details.zip_fronts(sketch, end, gap)
         details.hem_band_open(sketch, body, gap + 0.035)
         if collar == "stand":
-            details.stand_collar(sketch, body)
+            details.stand_collar(sketch, neck)
         else:
-            details.shirt_collar(sketch, body, gap)
+            details.shirt_collar(sketch, neck, gap)
     details.jacket_pockets(sketch)
     details.logo(sketch)
     details.torso_folds(sketch, body)
@@ -91,21 +87,17 @@ def draw_coat(sketch: Sketch) -> None:
     neck_back(sketch, body, depth=0.24)
     sleeves(sketch, body)
     outline = symmetric(
-        (0, 0.25 if lapel else 0.07),
-        (body.neck, -0.03),
-        (*body.shoulder, 0.04),
-        (*body.armpit, -0.12),
-        (body.waist, 0.4, -0.04),
-        (body.hem, body.end, -0.02),
+        (0, 0.25 if lapel else 0.07), (body.neck, -0.03), (*body.shoulder, 0.04),
+        (*body.armpit, -0.12), (body.waist, 0.4, -0.04), (body.hem, body.end, -0.02),
         (0, body.end + 0.012, 0.02),
-    )
+    )  # fmt: skip
     front_panel(sketch, outline, body.end)
-    sketch.disc(0.0, 0.62, 0.22, "print")
+    sketch.disc((0.0, 0.62), 0.22, "print")
     details.coat_front(sketch, body)
     if lapel:
-        details.lapels(sketch, body, bottom=0.27, gap=0.0, wide=1.25)
+        details.lapels(sketch, body.neck, bottom=0.27, gap=0.0, wide=1.25)
     else:
-        details.shirt_collar(sketch, body)
+        details.shirt_collar(sketch, body.neck)
     for side in sketch.sides():
         side.fold(path((0.1, 0.5), (0.14, body.end, 0.03)), 0.03, 0.7)
         side.fold(path((0.05, 0.55), (0.06, body.end, -0.03)), 0.03, -0.5)
@@ -124,12 +116,12 @@ def draw_dress(sketch: Sketch) -> None:
     front(sketch, body)
     side_line = (hem, end, 0.04 - 0.08 * traits.cut)
     skirt = symmetric((0, start - 0.01), (waist, start - 0.01), side_line, (0, end + 0.025, 0.05))
-    front_panel(sketch, skirt, end, top=start)
-    sketch.disc(0.0, 0.22, 0.17, "print")
+    front_panel(sketch, skirt, end)
+    sketch.disc((0.0, 0.22), 0.17, "print")
     details.sash(sketch, body)
     details.skirt_folds(sketch, waist, start, hem, end)
     details.hem_stitch(sketch, hem - 0.01, end, bulge=-0.03)
-    details.neckband(sketch, body)
+    details.neckband(sketch, body.neck)
     for side in sketch.sides():
         side.fold(path((0.13, 0.2), (0.06, 0.33, 0.05)), 0.018, 0.6)
 
@@ -143,7 +135,7 @@ def draw_skirt(sketch: Sketch) -> None:
     sketch.panel(symmetric((0, -0.02), (top, -0.02), (top, 0.0), (0, 0.012)), "inner")
     side_line = (hem, end, 0.045 - 0.08 * traits.cut)
     front_panel(sketch, symmetric((0, 0.0), (top, 0.0), side_line, (0, end + 0.025, 0.05)), end)
-    sketch.disc(0.0, 0.25, 0.2, "print")
+    sketch.disc((0.0, 0.25), 0.2, "print")
     details.skirt_folds(sketch, top, 0.02, hem, end)
     if traits.fit > 0.6:  # pleats are seen in the cloth, not only in the light
         for t in (-0.75, -0.5, -0.25, 0.0, 0.25, 0.5, 0.75):
@@ -182,31 +174,25 @@ def two_legs(sketch: Sketch, end: float, ankle: float, knee: float) -> None:
         x = (0.09 if is_long else 0.1) + np.sin(slant) * 0.45 * (end - crotch)
         y = crotch + 0.45 * (end - crotch)
         leg = path(
-            (0.0, -0.01),
-            (top, -0.01),
-            (hip, 0.15, 0.05),
-            (x + knee, y, 0.02),
-            (foot + ankle, end, -0.01),
-            (foot - ankle, end, 0.03),
-            (x - knee, y, -0.01),
-            (0.0, crotch, 0.02),
-            (0.0, -0.01),
-        )
-        side.panel(leg, turn=-slant, anchor=(0.08, 0.2), front=side.flip > 0)
+            (0.0, -0.01), (top, -0.01), (hip, 0.15, 0.05), (x + knee, y, 0.02),
+            (foot + ankle, end, -0.01), (foot - ankle, end, 0.03), (x - knee, y, -0.01),
+            (0.0, crotch, 0.02), (0.0, -0.01),
+        )  # fmt: skip
+        side.panel(leg, "front" if side is sketch else "ground", turn=(-slant, 0.08, 0.2))
         leg_end(side, foot, end, ankle)
         side.fold(path((0.085, 0.12), (foot, end)), 0.022, 0.8)
         side.fold(path((0.01, crotch), (0.1, crotch - 0.06, 0.1)), 0.016, -0.7)
         side.fold(path((0.01, crotch + 0.03), (0.12, crotch + 0.02, 0.1)), 0.016, -0.5)
         for high in (y - 0.03, y + 0.03) if is_long else ():
             side.fold(path((x - knee, high), (x, high - 0.02, 0.12)), 0.014, -0.6)
-    sketch.disc(0.1, 0.32 if is_long else 0.22, 0.13, "print")
+    sketch.disc((0.1, 0.32 if is_long else 0.22), 0.13, "print")
     sketch.line([(0.0, 0.0), (0.0, crotch + 0.01)], 0.008)
     sketch.line(path((0.035, 0.0), (0.002, 0.17, -0.12)), 0.005)
     details.leg_pockets(sketch, hip, 0.3 if is_long else end - 0.17)
     details.waistband(sketch, top)
     for x in (-0.09, 0.09):  # belt loops
         sketch.line([(x, -0.034), (x, 0.016)], 0.012)
-    sketch.disc(0.0, -0.01, 0.0125)
+    sketch.disc((0.0, -0.01), 0.0125)
 
 
 def leg_end(sketch: Sketch, x: float, y: float, half: float) -> None:

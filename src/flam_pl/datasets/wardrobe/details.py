@@ -9,34 +9,27 @@ from flam_pl.datasets.wardrobe.sketch import Sketch, path, rectangle, symmetric
 from flam_pl.datasets.wardrobe.torso import NECKLINES, Torso
 
 
-def neckband(sketch: Sketch, body: Torso) -> None:
+def neckband(sketch: Sketch, neck: float) -> None:
     """The band around the neck of a t-shirt, sweater or dress."""
+    material = sketch.edge("neck")
     if sketch.garment.trait("neckline") == "turtle":
-        turtleneck(sketch, body.neck)
+        high, low = (neck - 0.006, -0.09, 0.03), (neck + 0.006, -0.01, 0.05)
+        sketch.panel(symmetric((0, -0.085), high, low, (0, 0.03, 0.12)), material, lift=0.5)
+        for x, y in path((-neck, 0.0), (neck, 0.0, -0.1))[1:-1]:
+            sketch.line([(x, y), (x * 0.95, -0.085)], 0.005, "rib")
         return
     _, depth, bulge = NECKLINES[sketch.garment.trait("neckline")]
     wide = 0.024 if sketch.garment.shape == "sweater" else 0.016
-    inner = path((0, depth), (body.neck, -0.03, bulge))
-    outer = path((0, depth + 1.25 * wide), (body.neck + wide, -0.024, bulge))
+    inner = path((0, depth), (neck, -0.03, bulge))
+    outer = path((0, depth + 1.25 * wide), (neck + wide, -0.024, bulge))
     for side in sketch.sides():
-        side.panel(np.concatenate([inner, outer[::-1]]), sketch.edge("neck"))
+        side.panel(np.concatenate([inner, outer[::-1]]), material)
         side.line(outer, 0.005)
         side.line(inner, 0.005)
 
 
-def turtleneck(sketch: Sketch, neck: float) -> None:
-    """A high ribbed collar."""
-    outline = symmetric(
-        (0, -0.085), (neck - 0.006, -0.09, 0.03), (neck + 0.006, -0.01, 0.05), (0, 0.03, 0.12)
-    )
-    sketch.panel(outline, sketch.edge("neck"), lift=0.5)
-    for x, y in path((-neck, 0.0), (neck, 0.0, -0.1))[1:-1]:
-        sketch.line([(x, y), (x * 0.95, -0.085)], 0.005, "rib")
-
-
-def shirt_collar(sketch: Sketch, body: Torso, gap: float = 0.0) -> None:
+def shirt_collar(sketch: Sketch, neck: float, gap: float = 0.0) -> None:
     """A collar of two leaves, larger on jackets and coats; a low band on shirts that have none."""
-    neck = body.neck
     back = symmetric((0, -0.05), (neck - 0.004, -0.042, 0.05), (neck + 0.004, -0.01), (0, -0.012))
     sketch.panel(back, "inner")
     if sketch.garment.trait("collar") == "stand":
@@ -49,20 +42,15 @@ def shirt_collar(sketch: Sketch, body: Torso, gap: float = 0.0) -> None:
         return
     low, grow = (0.06, 1.0) if sketch.garment.shape == "shirt" else (0.055, 1.35)
     leaf = path(
-        (0.004 + gap, low),
-        (neck - 0.01, -0.052, -0.06),
-        (neck + 0.022 * grow, -0.022, 0.08),
-        (neck + 0.028 * grow, 0.055 * grow),
-        (0.045 * grow + gap, 0.1 * grow),
-        (0.004 + gap, low),
-    )
+        (0.004 + gap, low), (neck - 0.01, -0.052, -0.06), (neck + 0.022 * grow, -0.022, 0.08),
+        (neck + 0.028 * grow, 0.055 * grow), (0.045 * grow + gap, 0.1 * grow), (0.004 + gap, low),
+    )  # fmt: skip
     for side in sketch.sides():
         side.panel(leaf, sketch.edge("neck"), lift=0.6, seam=0.006)
 
 
-def stand_collar(sketch: Sketch, body: Torso) -> None:
+def stand_collar(sketch: Sketch, neck: float) -> None:
     """The knitted collar of a bomber jacket."""
-    neck = body.neck
     sketch.panel(symmetric((0, -0.06), (neck, -0.05), (neck, -0.01), (0, 0.0)), "inner")
     band = path(
         (0.03, 0.09), (neck + 0.014, -0.025, -0.12), (neck - 0.006, -0.06), (0.02, 0.035, 0.14)
@@ -73,28 +61,20 @@ def stand_collar(sketch: Sketch, body: Torso) -> None:
             side.line(band[[i, -1 - i]], 0.004, "rib")
 
 
-def lapels(sketch: Sketch, body: Torso, bottom: float, gap: float, wide: float) -> None:
+def lapels(sketch: Sketch, neck: float, bottom: float, gap: float, wide: float) -> None:
     """Notched lapels that meet at height ``bottom``, and the collar above them."""
-    neck = body.neck
     material = "trim" if sketch.edge("neck") == "trim" else "ground"
     lapel = path(
-        (gap, bottom),
-        (neck - 0.012, -0.01, 0.02),
-        (neck + 0.04 * wide, 0.055),
-        (neck + 0.022 * wide, 0.075),
-        (neck + 0.058 * wide, 0.095),
-        (gap, bottom, 0.09),
-    )
+        (gap, bottom), (neck - 0.012, -0.01, 0.02), (neck + 0.04 * wide, 0.055),
+        (neck + 0.022 * wide, 0.075), (neck + 0.058 * wide, 0.095), (gap, bottom, 0.09),
+    )  # fmt: skip
     collar = path(
-        (neck - 0.03, 0.03),
-        (neck - 0.02, -0.055),
-        (neck + 0.014, -0.04),
-        (neck + 0.045 * wide, 0.05, 0.05),
-        (neck - 0.03, 0.03),
-    )
+        (neck - 0.03, 0.03), (neck - 0.02, -0.055), (neck + 0.014, -0.04),
+        (neck + 0.045 * wide, 0.05, 0.05), (neck - 0.03, 0.03),
+    )  # fmt: skip
     for side in sketch.sides():
-        side.panel(lapel, material, turn=-0.35, anchor=(neck, 0.1), lift=0.7, seam=0.006)
-        side.panel(collar, material, turn=0.5, anchor=(neck, 0.0), lift=0.5, seam=0.006)
+        side.panel(lapel, material, lift=0.7, seam=0.006, turn=(-0.35, neck, 0.1))
+        side.panel(collar, material, lift=0.5, seam=0.006, turn=(0.5, neck, 0.0))
 
 
 def hood_back(sketch: Sketch) -> None:
@@ -109,21 +89,17 @@ def hoodie_front(sketch: Sketch, end: float) -> None:
     y, side_line = end - 0.075, (0.13, end - 0.12, -0.08)
     pocket = symmetric((0, y - 0.14), (0.075, y - 0.14), side_line, (0.13, y), (0, y))
     sketch.panel(pocket, lift=0.6, seam=0.007)
-    fold = path(
-        (0.076, -0.09),
-        (0.1, -0.11),
-        (0.148, 0.03, 0.08),
-        (-0.012, 0.135, 0.12),
-        (-0.006, 0.095),
+    edge = path(
+        (0.076, -0.09), (0.1, -0.11), (0.148, 0.03, 0.08), (-0.012, 0.135, 0.12), (-0.006, 0.095),
         (0.076, -0.09, -0.16),
-    )
+    )  # fmt: skip
     for side in sketch.sides():
-        side.panel(fold, sketch.edge("neck"), lift=0.6, seam=0.006)
+        side.panel(edge, sketch.edge("neck"), lift=0.6, seam=0.006)
     for side in sketch.sides():
         low = 0.26 + 0.03 * side.flip * (sketch.garment.traits.cut - 0.5)
-        side.disc(0.028, 0.105, 0.009, "metal")
+        side.disc((0.028, 0.105), 0.009, "metal")
         side.line(path((0.028, 0.105), (0.036, low, 0.04)), 0.011, "cord")
-        side.disc(0.036, low, 0.01, "cord")
+        side.disc((0.036, low), 0.01, "cord")
 
 
 def hem_stitch(sketch: Sketch, half: float, end: float, bulge: float) -> None:
@@ -173,7 +149,7 @@ def placket(sketch: Sketch, end: float) -> None:
         sketch.line(edge, 0.0065)
     for i in range(count):
         y = 0.1 + (end - 0.14) * i / (count - 1)
-        sketch.disc(sway * (y / end) ** 2, y, 0.0115)
+        sketch.disc((sway * (y / end) ** 2, y), 0.0115)
 
 
 def zip_fronts(sketch: Sketch, end: float, gap: float) -> None:
@@ -187,16 +163,16 @@ def zip_fronts(sketch: Sketch, end: float, gap: float) -> None:
 def coat_front(sketch: Sketch, body: Torso) -> None:
     """The overlap of a coat, its buttons, belt and pockets."""
     garment, sway = sketch.garment, sketch.pose.sway
-    x, top, low, columns = 0.0, 0.09, 0.72, (-0.03,)
+    x, top, low, columns = 0.0, 0.09, 0.72, [-0.03]
     if garment.trait("collar") == "lapel":
-        x, top, low, columns = 0.06, 0.26, 0.5, (-0.045, 0.042)
+        x, top, low, columns = 0.06, 0.26, 0.5, [-0.045, 0.042]
     overlap = path((0.0, top), (x, top + 0.03), (x + 0.5 * sway, 0.6), (x + sway, body.end + 0.008))
     sketch.line(overlap, 0.009)
     rows = garment.traits.buttons // 2
     for i in range(rows):
         y = top + 0.07 + (low - top - 0.07) * i / max(1, rows - 1)
         for column in columns:
-            sketch.disc(column, y, 0.0165)
+            sketch.disc((column, y), 0.0165)
     if garment.traits.fit < 0.35:
         half = body.waist + 0.004
         belt = symmetric((0, 0.39), (half, 0.388), (half, 0.428), (0, 0.432))
@@ -243,7 +219,7 @@ def flaps(sketch: Sketch, x: float, y: float, half: float) -> None:
             [left, low],
         ]
         sketch.panel(np.array(corners), lift=0.6, seam=0.006)
-        sketch.disc(at, y + 0.01, 0.008)
+        sketch.disc((at, y + 0.01), 0.008)
 
 
 def slits(sketch: Sketch, points: ArrayLike, width: float = 0.013) -> None:
@@ -267,7 +243,7 @@ def logo(sketch: Sketch) -> None:
     """A small mark on the left of the chest."""
     kind, (x, y) = sketch.garment.trait("logo"), (-0.09, 0.16)
     if kind == "disc":
-        sketch.disc(x, y, 0.02, "second")
+        sketch.disc((x, y), 0.02, "second")
     elif kind == "bar":
         sketch.line([(x - 0.03, y), (x + 0.03, y)], 0.016, "second")
     elif kind == "square":

@@ -143,21 +143,18 @@ def run(draw: partial[list[Row]], items: list[Item], processes: int) -> Iterator
 
 def cores() -> int:
     """Cores that this process may use; a container often gets fewer than the machine has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def settle_worker() -> None:
     """Set up a drawing process: one thread, deaf to Ctrl-C, gone when its parent is gone."""
+
+    def end_with_parent() -> None:
+        parent = parent_process()
+        if parent is not None:
+            parent.join()
+            os._exit(1)  # else it would wait for work forever
+
     cv2.setNumThreads(1)  # as many processes as cores are drawing already
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets it too, and ends the pool
     threading.Thread(target=end_with_parent, daemon=True).start()
-
-
-def end_with_parent() -> None:
-    """End this process when its parent was killed: it would wait for work forever."""
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

@@ -52,10 +52,9 @@ KEPT_TRAITS = (*ORDER, "fit", "length", "second_color")
 """The traits that an edit should preserve. The other columns are also filled where the garment
 shows nothing of them: the pattern scale of a solid one, the cut of a T-shirt."""
 
+# Least ``colors.distance`` of a second color from the ground, and the weights of ``COLORS`` as such
 CONTRAST = 220.0
-"""Least ``colors.distance`` of a second color from the ground: with less a pattern hardly shows."""
 SECOND_COLORS = (0.22, 0.32, 0.06, 0.08, 0.10, 0.05, 0.06, 0.04, 0.05, 0.02)
-"""Weights of ``COLORS`` as second color: white and black marks are the most frequent in shops."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import cv2
 import numpy as np
@@ -28,9 +28,14 @@ def disc(picture: np.ndarray, center: ArrayLike, radius: float, color: Color) ->
     cv2.circle(picture, _pair(center), reach, _scalar(color), -1, cv2.LINE_AA, SHIFT)
 
 
-def box(picture: np.ndarray, low: Sequence[int], high: Sequence[int], color: Color) -> None:
-    """A filled rectangle; its corners are whole pixels."""
-    cv2.rectangle(picture, low, high, _scalar(color), -1)
+def box(picture: np.ndarray, low: ArrayLike, high: ArrayLike, color: Color) -> None:
+    """A filled rectangle of whole pixels."""
+    cv2.rectangle(picture, _whole(low), _whole(high), _scalar(color), -1)
+
+
+def bar(picture: np.ndarray, start: ArrayLike, end: ArrayLike, color: Color, width: int) -> None:
+    """A straight line between whole pixels."""
+    cv2.line(picture, _whole(start), _whole(end), _scalar(color), width, cv2.LINE_AA)
 
 
 def ellipse(
@@ -52,9 +57,12 @@ def _fixed(points: ArrayLike) -> np.ndarray:
     return np.round(np.asarray(points) * 2**SHIFT).astype(np.int32)
 
 
-def _pair(values: ArrayLike) -> tuple[int, int]:
-    x, y = _fixed(values).tolist()
-    return x, y
+def _pair(point: ArrayLike) -> list[int]:
+    return list(_fixed(point).tolist())
+
+
+def _whole(point: ArrayLike) -> list[int]:
+    return list(np.round(np.asarray(point)).astype(int).tolist())
 
 
 def _scalar(color: Color) -> list[float]:

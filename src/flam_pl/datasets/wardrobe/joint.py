@@ -51,8 +51,7 @@ COLOR_PATTERN: Factors = {
     "pink": {"floral": 2.5, "dots": 2.5, "camouflage": 0.05, "vertical-stripes": 0.4},
     "brown": {"camouflage": 3, "leopard": 5, "floral": 0.3, "dots": 0.2},
 }
-TASTE = 0.5
-"""Standard deviation of the logarithm of each combination's own seeded factor."""
+TASTE = 0.5  # standard deviation of the logarithm of each combination's own seeded factor
 
 
 @lru_cache(maxsize=4)

@@ -238,38 +238,23 @@ def graphic(garment: Garment) -> np.ndarray:
     return picture
 
 
-def star() -> np.ndarray:
-    """The corners ``(10, 2)`` of a star."""
-    turn, radius = -np.pi / 2 + np.arange(10) * np.pi / 5, np.tile([50, 21], 5)
-    return 64 + np.stack([radius * np.cos(turn), radius * np.sin(turn)], axis=-1)
-
-
-def heart() -> np.ndarray:
-    """The outline ``(48, 2)`` of a heart."""
-    t = np.linspace(0, 2 * np.pi, 48)
-    y = 13 * np.cos(t) - 5 * np.cos(2 * t) - 2 * np.cos(3 * t) - np.cos(4 * t)
-    return np.stack([64 + 3.5 * 16 * np.sin(t) ** 3, 60 - 3.5 * y], axis=-1)
-
-
 MIDDLE, WORDS = (64, 64), ("NOVA", "SURF", "WILD", "ROCK", "CITY")
-CRACK = [[52, 34], [72, 52], [60, 56], [78, 86], [54, 62], [64, 58]]
 PEAKS = [[8, 112], [48, 40], [76, 84], [92, 64], [120, 112]]
+CRACK = [[52, 34], [72, 52], [60, 56], [78, 86], [54, 62], [64, 58]]
 EARS = [[18, 8], [54, 40], [20, 60]], [[110, 8], [74, 40], [108, 60]]
 NOSE = [[56, 82], [72, 82], [64, 92]]
+TURN = -np.pi / 2 + np.arange(10) * np.pi / 5
+CORNERS = 64 + np.tile([50, 21], 5)[:, None] * np.stack([np.cos(TURN), np.sin(TURN)], axis=-1)
+T = np.linspace(0, 2 * np.pi, 48)
+HEART_Y = 13 * np.cos(T) - 5 * np.cos(2 * T) - 2 * np.cos(3 * T) - np.cos(4 * T)
+HEART = np.stack([64 + 3.5 * 16 * np.sin(T) ** 3, 60 - 3.5 * HEART_Y], axis=-1)
 # The parts of each graphic: how to draw it, with which of two colors, and where.
-STAR = ((ink.disc, 0, MIDDLE, 58), (ink.polygon, 1, star()))
-MOUNTAINS = (
-    (ink.box, 0, (8, 16), (120, 112)),
-    (ink.disc, 1, (90, 42), 15),
-    (ink.polygon, 1, PEAKS),
-)
+STAR = ((ink.disc, 0, MIDDLE, 58), (ink.polygon, 1, CORNERS))
+FRAME, SUN = (ink.box, 0, (8, 16), (120, 112)), (ink.disc, 1, (90, 42), 15)
+MOUNTAINS = (FRAME, SUN, (ink.polygon, 1, PEAKS))
 BARS = ((ink.box, 1, (6, 80), (122, 92)), (ink.box, 0, (26, 100), (102, 108)))  # below a word
 RINGS = tuple((ink.disc, i % 2, MIDDLE, radius) for i, radius in enumerate((60, 45, 30, 14)))
-BROKEN_HEART = ((ink.polygon, 0, heart()), (ink.polygon, 1, CRACK))
-CAT = (
-    *((ink.polygon, 0, ear) for ear in EARS),
-    (ink.ellipse, 0, (64, 72), (48, 46), 0),
-    *((ink.disc, 1, (x, 64), 9) for x in (46, 82)),
-    (ink.polygon, 1, NOSE),
-)
+BROKEN_HEART = ((ink.polygon, 0, HEART), (ink.polygon, 1, CRACK))
+HEAD = (*((ink.polygon, 0, ear) for ear in EARS), (ink.ellipse, 0, (64, 72), (48, 46), 0))
+CAT = (*HEAD, (ink.disc, 1, (46, 64), 9), (ink.disc, 1, (82, 64), 9), (ink.polygon, 1, NOSE))
 GRAPHICS: tuple[tuple[Any, ...], ...] = (STAR, MOUNTAINS, BARS, RINGS, BROKEN_HEART, CAT)

@@ -73,12 +73,6 @@ def garment_of(settings: WardrobeSettings, item: Item) -> Garment:
     return garment
 
 
-def domains(photos: int) -> tuple[str, ...]:
-    """Domain of each of an item's photos: half of them (rounded up) shop, then consumer."""
-    shop = (photos + 1) // 2
-    return ("shop",) * shop + ("consumer",) * (photos - shop)
-
-
 def draw_item(folder: Path, settings: WardrobeSettings, item: Item) -> list[Row]:
     """Write the pictures of one item below ``folder`` and return their rows.
 
@@ -86,10 +80,12 @@ def draw_item(folder: Path, settings: WardrobeSettings, item: Item) -> list[Row]
         OSError: a picture could not be written.
     """
     garment, rows = garment_of(settings, item), []
+    photos = 1 if item.change else settings.photos(item.split)
     constant: Row = {f"true_{name}": garment.attribute(name) for name in SCHEMA.types}
     constant["counterfactual_of"] = Item(item.split, item.number).name if item.change else ""
     constant |= garment.describe()
-    for number, domain in enumerate(domains(1 if item.change else settings.photos(item.split))):
+    for number in range(photos):
+        domain = "shop" if number < photos / 2 else "consumer"  # half of them, rounded up
         photo = draw_photo(random(settings, item, PHOTO, number), domain)
         path = f"images/{item.split}/{item.name}-{number}.jpg"
         write_jpeg(folder / path, photograph(garment, photo, settings.image_size))

@@ -5,38 +5,30 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import ArrayLike
 
 from flam_pl.datasets.wardrobe import ink
 from flam_pl.datasets.wardrobe.canvas import Canvas, rounded, to_pixels
 
 OCCLUDERS = ("arm", "bag", "phone", "strap", "leaf")
 SKINS = ((236, 200, 176), (214, 168, 138), (176, 126, 96), (120, 82, 60), (244, 214, 196))
-SOFTNESS = 4
-"""Backgrounds are drawn this much smaller and enlarged: cheap, and out of focus as in photos."""
+SOFTNESS = 4  # backgrounds are drawn this much smaller and enlarged: cheap, and out of focus
 
 
 def background(kind: str, size: int, rng: Generator) -> np.ndarray:
     """A background without the garment: uint8 RGB ``(size, size, 3)``."""
     small = max(16, size // SOFTNESS)
-    if kind == "studio":
-        picture = studio(small, rng)
+    if kind == "studio":  # a light, plain sheet, a little darker towards one side
+        base = rng.uniform(222, 250) + rng.uniform(-5, 5, 3)
+        fall = np.linspace(0, rng.uniform(-18, 4), small)[:, None, None]
+        side = np.linspace(0, rng.uniform(-10, 10), small)[None, :, None]
+        picture = base + fall + side
     else:
-        picture = np.empty((small, small, 3), np.uint8)
-        picture[:] = room_color(rng)
-        PAINTERS[kind](picture, rng)
+        scene = np.full((small, small, 3), room_color(rng), np.uint8)
+        PAINTERS[kind](scene, rng)
         rough = rng.standard_normal((small // 2, small // 2, 1)).astype(np.float32) * 4
         texture = cv2.resize(rough, (small, small), interpolation=cv2.INTER_CUBIC)
-        picture = cv2.convertScaleAbs(np.maximum(picture + texture[..., None], 0))
-    return cv2.resize(picture, (size, size), interpolation=cv2.INTER_LINEAR)
-
-
-def studio(small: int, rng: Generator) -> np.ndarray:
-    """A light, plain sheet, a little darker towards one side."""
-    base = rng.uniform(222, 250) + rng.uniform(-5, 5, 3)
-    fall = np.linspace(0, rng.uniform(-18, 4), small)[:, None, None]
-    side = np.linspace(0, rng.uniform(-10, 10), small)[None, :, None]
-    return cv2.convertScaleAbs(base + fall + side)
+        picture = np.maximum(scene + texture[..., None], 0)
+    return cv2.resize(cv2.convertScaleAbs(picture), (size, size), interpolation=cv2.INTER_LINEAR)
 
 
 def room_color(rng: Generator) -> np.ndarray:
@@ -46,46 +38,39 @@ def room_color(rng: Generator) -> np.ndarray:
     return cv2.cvtColor(pixel, cv2.COLOR_HSV2RGB)[0, 0]
 
 
-def tone(color: np.ndarray, factor: float) -> list[float]:
-    """The color made lighter (factor above 1) or darker."""
-    return [float(c) for c in np.clip(color * factor, 0, 255)]
+# Each background is painted over a plain picture ``(S, S, 3)``, in place.
 
 
 def wall(picture: np.ndarray, rng: Generator) -> None:
-    """A wall over a floor, perhaps with a window."""
     size = picture.shape[0]
     edge = round(size * rng.uniform(0.6, 0.9))
     picture[edge:] = room_color(rng)
     picture[edge : edge + 2] = 235 if rng.random() < 0.5 else 60
-    if rng.random() < 0.6:
-        x, y = rng.integers(0, size, 2)
-        picture[y // 2 : y // 2 + size // 3 + 1, x : x + size // 4 + 1] = room_color(rng)
+    if rng.random() < 0.6:  # a window
+        corner = rng.integers(0, size, 2) // (1, 2)
+        ink.box(picture, corner, corner + (size // 4, size // 3), room_color(rng))
 
 
 def planks(picture: np.ndarray, rng: Generator) -> None:
-    """Floor boards."""
-    size = picture.shape[0]
-    color = np.array([rng.uniform(120, 200), rng.uniform(85, 150), rng.uniform(55, 110)])
+    color = rng.uniform((120, 85, 55), (200, 150, 110))
     width = int(rng.integers(6, 12))
-    for start in range(0, size, width):
-        picture[:, start : start + width] = tone(color, rng.uniform(0.85, 1.12))
-        picture[:, start] = tone(color, 0.6)
+    for start in range(0, len(picture), width):
+        picture[:, start : start + width] = color * rng.uniform(0.85, 1.12)
+        picture[:, start] = color * 0.6
     if rng.random() < 0.5:
         picture[:] = picture.transpose(1, 0, 2).copy()
 
 
 def tiles(picture: np.ndarray, rng: Generator) -> None:
-    """Tiles, in two tones or with grout."""
     size, base = picture.shape[0], room_color(rng)
     step = int(rng.integers(8, 16))
     for i, y in enumerate(range(0, size, step)):
         for j, x in enumerate(range(0, size, step)):
             factor = 0.8 if (i + j) % 2 and step > 11 else rng.uniform(0.94, 1.04)
-            picture[y : y + step - 1, x : x + step - 1] = tone(base, factor)
+            picture[y : y + step - 1, x : x + step - 1] = base * factor
 
 
 def bed(picture: np.ndarray, rng: Generator) -> None:
-    """Crumpled linen."""
     coarse = rng.standard_normal((9, 9)).astype(np.float32)
     waves = cv2.resize(coarse, picture.shape[:2], interpolation=cv2.INTER_CUBIC)
     light = 1 + 0.9 * cv2.Sobel(waves, cv2.CV_32F, 1, 1, ksize=3)
@@ -93,14 +78,12 @@ def bed(picture: np.ndarray, rng: Generator) -> None:
 
 
 def street(picture: np.ndarray, rng: Generator) -> None:
-    """Blurred house fronts, windows, lamps."""
     size, x = picture.shape[0], 0
     while x < size:
         width = int(rng.integers(10, 26))
         picture[:, x : x + width] = room_color(rng)
         for y in range(3, size - 12, 9):
-            window = np.round(tone(room_color(rng), 0.8))
-            picture[y : y + 5, x + 3 : x + width // 2 + 1] = window
+            ink.box(picture, (x + 3, y), (x + width // 2, y + 4), room_color(rng) * 0.8)
         x += width
     picture[round(size * 0.8) :] = rng.uniform(80, 150)
     for _ in range(6):
@@ -110,7 +93,6 @@ def street(picture: np.ndarray, rng: Generator) -> None:
 
 
 def clutter(picture: np.ndarray, rng: Generator) -> None:
-    """A heap of things in strong colors."""
     for _ in range(int(rng.integers(9, 18))):
         center, reach = rng.uniform(0, picture.shape[0], 2), rng.uniform(5, 16)
         turn = np.sort(rng.uniform(0, 2 * np.pi, int(rng.integers(3, 7))))
@@ -119,12 +101,10 @@ def clutter(picture: np.ndarray, rng: Generator) -> None:
 
 
 def leaves(picture: np.ndarray, rng: Generator) -> None:
-    """Grass and bushes."""
     picture[:] = (70, 96, 52)
     for _ in range(70):
-        at, turn = rng.integers(0, picture.shape[0], 2), float(rng.uniform(0, 180))
-        color = rng.uniform((40, 90, 30), (150, 170, 90))
-        ink.ellipse(picture, at, (5, 2), turn, color)
+        at, turn = rng.integers(0, len(picture), 2), float(rng.uniform(0, 180))
+        ink.ellipse(picture, at, (5, 2), turn, rng.uniform((40, 90, 30), (150, 170, 90)))
 
 
 PAINTERS = {paint.__name__: paint for paint in (wall, planks, tiles, bed, street, clutter, leaves)}
@@ -166,11 +146,10 @@ def blend(scene: np.ndarray, picture: np.ndarray, mask: np.ndarray) -> np.ndarra
 
 def wear(canvas: Canvas, bones: list[tuple[np.ndarray, float]], rng: Generator) -> None:
     """Put a wearer's neck, arms and legs behind the cloth, in place."""
-    skin = SKINS[int(rng.integers(len(SKINS)))]
-    body = np.zeros_like(canvas.mask)
+    skin, body = SKINS[int(rng.integers(len(SKINS)))], np.zeros_like(canvas.mask)
     for ends, half in bones:
-        width = max(1, round(2 * half * canvas.scale))
-        cv2.line(body, *whole(to_pixels(canvas.matrix, ends)), 255, width, cv2.LINE_AA)
+        start, end = to_pixels(canvas.matrix, ends)
+        ink.bar(body, start, end, (255,), max(1, round(2 * half * canvas.scale)))
     seen = body > canvas.mask
     cv2.copyTo(rounded(cv2.blur(body, (9, 9))), seen.astype(np.uint8), canvas.shade)
     canvas.color[seen] = skin
@@ -184,39 +163,27 @@ def occlude(scene: np.ndarray, kind: str, mask: np.ndarray, rng: Generator) -> N
     if len(xs) == 0:
         return
     pick = int(rng.integers(len(xs)))
-    middle = np.array([xs.mean(), ys.mean()]) * 8.0
     at = np.array([xs[pick], ys[pick]]) * 8.0
-    at = at + outwards(at, middle) * 0.1 * size  # pushed towards the garment's rim
-    color, turn = tone(room_color(rng), 0.8), float(rng.uniform(0, 2 * np.pi))
+    outwards = at - np.array([xs.mean(), ys.mean()]) * 8.0
+    outwards = size * outwards / (np.linalg.norm(outwards) + 1e-6)
+    at = at + 0.1 * outwards  # towards the garment's rim
+    color, turn = room_color(rng) * 0.8, float(rng.uniform(0, 2 * np.pi))
     if kind == "arm":
         skin = SKINS[int(rng.integers(len(SKINS)))]
-        ends = whole([at, at + outwards(at, middle) * size])
-        cv2.line(scene, *ends, skin, round(size * 0.075), cv2.LINE_AA)
+        ink.bar(scene, at, at + outwards, skin, round(size * 0.075))
     elif kind == "bag":
-        cv2.rectangle(scene, *whole([at - 0.1 * size, at + 0.11 * size]), color, -1)
-        handle = (round(0.06 * size), round(0.09 * size))
+        ink.box(scene, at - 0.1 * size, at + 0.11 * size, color)
+        handle = np.round((0.06 * size, 0.09 * size))
         ink.ellipse(scene, np.round(at - (0, 0.1 * size)), handle, 0, color, (180, 360), 4)
     elif kind == "phone":
-        box = cv2.boxPoints((at.tolist(), (0.1 * size, 0.19 * size), np.degrees(turn)))
-        ink.polygon(scene, np.round(box), (28, 28, 32))
+        corners = cv2.boxPoints((at.tolist(), (0.1 * size, 0.19 * size), np.degrees(turn)))
+        ink.polygon(scene, np.round(corners), (28, 28, 32))
     elif kind == "strap":
         reach = size * np.array([np.cos(turn), np.sin(turn)])
-        ends = whole([at - reach, at + reach])
-        cv2.line(scene, *ends, color, round(size * 0.03), cv2.LINE_AA)
+        ink.bar(scene, at - reach, at + reach, color, round(size * 0.03))
     else:
-        axes = (round(0.07 * size), round(0.022 * size))
+        axes = np.round((0.07 * size, 0.022 * size))
         for k in range(5):
             tip = at + 0.09 * size * np.array([np.cos(turn + k), np.sin(turn + k)])
             green = (48, 88 + 8 * k, 46)
             ink.ellipse(scene, np.round((at + tip) / 2), axes, np.degrees(turn + k), green)
-
-
-def outwards(point: np.ndarray, middle: np.ndarray) -> np.ndarray:
-    """Unit vector ``(2,)`` from the middle to the point."""
-    return np.asarray((point - middle) / (np.linalg.norm(point - middle) + 1e-6))
-
-
-def whole(points: ArrayLike) -> list[list[int]]:
-    """Points ``(N, 2)`` as whole pixels, for OpenCV."""
-    rounded_points: list[list[int]] = np.round(points).astype(int).tolist()
-    return rounded_points

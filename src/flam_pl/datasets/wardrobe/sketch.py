@@ -14,16 +14,16 @@ from numpy.typing import ArrayLike
 
 from flam_pl.datasets.wardrobe.garment import Garment
 
-Point = tuple[float, float]
+Step = Sequence[float] | np.ndarray
 
 
 @dataclass(frozen=True)
 class Pose:
     """How the limbs lie: angles in radians, each for the (left, right) of the picture."""
 
-    arms: Point  # between the upper arm and the vertical, outwards
-    elbows: Point  # bend of the forearm, inwards
-    legs: Point  # between the leg and the vertical, outwards
+    arms: tuple[float, float]  # between the upper arm and the vertical, outwards
+    elbows: tuple[float, float]  # bend of the forearm, inwards
+    legs: tuple[float, float]  # between the leg and the vertical, outwards
     sway: float  # shift of the hem against the shoulders, in body units
 
 
@@ -32,19 +32,16 @@ class Panel:
     """A piece of cloth ``(N, 2)``, drawn over what came before."""
 
     points: np.ndarray
-    material: str  # ground (it has the pattern), plain, trim, inner or lining
-    turn: float  # rotation of the pattern, radians, about ``anchor``
-    anchor: Point
+    material: str  # ground and front have the pattern, front also a print; else plain, trim, ...
     lift: float  # darkness of its shadow on the cloth beneath, 0..1
-    front: bool  # whether a graphic print may lie on it
+    turn: tuple[float, float, float]  # rotation of the pattern: radians, about (x, y)
 
 
 @dataclass(frozen=True)
 class Mark:
     """A line ``(N, 2)`` on the cloth; one point ``(1, 2)`` is a disc of radius ``width``.
 
-    The tone "print" is the place of a graphic print with sides of ``width``; it shows on the front
-    panels drawn before it only.
+    The tone "print" is a graphic print with sides of ``width``: it shows on the front panels only.
     """
 
     points: np.ndarray
@@ -54,16 +51,14 @@ class Mark:
 
 @dataclass
 class Sketch:
-    """The parts of one garment in one pose, in the order of drawing.
-
-    Folds are lines ``(N, 2)``, their width and depth (below 0 a valley), and show in the light
-    only. Bones are limbs of a wearer, behind the cloth: their ends ``(2, 2)`` and half width.
-    """
+    """The parts of one garment in one pose, in the order of drawing."""
 
     garment: Garment
     pose: Pose
     parts: list[Panel | Mark] = field(default_factory=list)
+    # creases, seen in the light only: a line (N, 2), its width and depth, below 0 a valley
     folds: list[tuple[np.ndarray, float, float]] = field(default_factory=list)
+    # limbs of a wearer, behind the cloth: their ends (2, 2) and half width
     bones: list[tuple[np.ndarray, float]] = field(default_factory=list)
     flip: float = 1.0  # every x is multiplied by it
 
@@ -75,15 +70,13 @@ class Sketch:
         self,
         outline: np.ndarray,
         material: str = "ground",
-        turn: float = 0.0,
-        anchor: Point = (0.0, 0.0),
         lift: float = 0.0,
-        front: bool = False,
         seam: float = 0.0,
+        turn: tuple[float, float, float] = (0.0, 0.0, 0.0),
     ) -> None:
         """Add a piece of cloth; ``seam`` is the width of a seam around it, 0 for none."""
-        points, anchor = self._placed(outline), (self.flip * anchor[0], anchor[1])
-        self.parts.append(Panel(points, material, self.flip * turn, anchor, lift, front))
+        turn = (self.flip * turn[0], self.flip * turn[1], turn[2])
+        self.parts.append(Panel(self._placed(outline), material, lift, turn))
         if seam:
             closed = np.allclose(outline[0], outline[-1])
             self.line(outline if closed else np.concatenate([outline, outline[:1]]), seam)
@@ -92,9 +85,9 @@ class Sketch:
         """Add a line."""
         self.parts.append(Mark(self._placed(points), width, tone))
 
-    def disc(self, x: float, y: float, radius: float, tone: str = "") -> None:
+    def disc(self, center: Step, radius: float, tone: str = "") -> None:
         """Add a disc; without a tone it is a button."""
-        self.line([(x, y)], radius, tone or self.garment.traits.button_tone)
+        self.line(np.array([center]), radius, tone or self.garment.traits.button_tone)
 
     def ribs(self, start: np.ndarray, end: np.ndarray, count: int) -> None:
         """Add lines across a knitted band; ``start`` and ``end`` ``(2, 2)`` are its long edges."""
@@ -118,11 +111,10 @@ class Sketch:
         return np.array(points, dtype=float) * (self.flip, 1.0)
 
 
-def path(start: Sequence[float] | np.ndarray, *steps: Sequence[float] | np.ndarray) -> np.ndarray:
+def path(start: Step, *steps: Step) -> np.ndarray:
     """A line ``(N, 2)``: a step ``(x, y)`` goes straight there, ``(x, y, bulge)`` in an arc.
 
-    The bulge is the arc's height over its chord, as a share of the chord's length, to the left of
-    the way.
+    The bulge is the arc's height, to the left of the way, as a share of the chord's length.
     """
     pieces, a = [], np.array(start, dtype=float)
     for step in steps:
@@ -135,7 +127,7 @@ def path(start: Sequence[float] | np.ndarray, *steps: Sequence[float] | np.ndarr
     return np.concatenate(pieces)
 
 
-def symmetric(start: Point, *steps: Sequence[float] | np.ndarray) -> np.ndarray:
+def symmetric(start: Step, *steps: Step) -> np.ndarray:
     """An outline ``(2N, 2)`` whose right half is ``path(start, *steps)``, from top to bottom."""
     right = path(start, *steps)
     return np.concatenate([right, (right * (-1.0, 1.0))[::-1]])

@@ -68,22 +68,20 @@ def front(sketch: Sketch, body: Torso) -> None:
     _, depth, bulge = NECKLINES[sketch.garment.trait("neckline")]
     bare = 0.05 if sketch.garment.trait("sleeve") == "none" else 0.0  # its armholes cut in
     shirt = sketch.garment.shape == "shirt"
+    high, low, round_hem = (0.03, 0.03, 0.06) if shirt else (0.0, 0.004, 0.02)
     outline = symmetric(
-        (0, depth),
-        (body.neck, -0.028, bulge),
-        (body.shoulder[0] - bare, 0.035 - 0.4 * bare, 0.04),
-        (*body.armpit, -0.12 - 2.0 * bare),
-        (body.waist, 0.37, -0.03),
-        (body.hem, body.end - (0.03 if shirt else 0), -0.02),
-        (0, body.end + (0.03 if shirt else 0.004), 0.06 if shirt else 0.02),
-    )
+        (0, depth), (body.neck, -0.028, bulge),
+        (body.shoulder[0] - bare, 0.035 - 0.4 * bare, 0.04), (*body.armpit, -0.12 - 2.0 * bare),
+        (body.waist, 0.37, -0.03), (body.hem, body.end - high, -0.02),
+        (0, body.end + low, round_hem),
+    )  # fmt: skip
     front_panel(sketch, outline, body.end)
 
 
-def front_panel(sketch: Sketch, outline: np.ndarray, end: float, top: float = 0.0) -> None:
-    """A front panel ``(N, 2)`` from ``top`` to the hem at ``end``, which the pose's sway shifts."""
+def front_panel(sketch: Sketch, outline: np.ndarray, end: float) -> None:
+    """A front panel ``(N, 2)`` whose hem, at height ``end``, is shifted by the sway of the pose."""
     shift = sketch.pose.sway * np.clip(outline[:, 1] / end, 0, 1) ** 2
-    sketch.panel(outline + shift[:, None] * (1.0, 0.0), anchor=(0.0, top), front=True)
+    sketch.panel(outline + shift[:, None] * (1.0, 0.0), "front")
 
 
 def sleeves(sketch: Sketch, body: Torso) -> None:
@@ -107,16 +105,10 @@ def sleeve(sketch: Sketch, body: Torso, arm: float, elbow: float, length: float)
     half = wide * (1.05 if length < 0.3 else 0.8)
     outer, inner = end + across_end * half, end - across_end * half
     outline = path(
-        top - (0.05, -0.01),
-        top + across * 0.012,
-        (*(bend + across * wide), 0.06),
-        outer,
-        (*inner, 0.04),
-        bend - across * wide,
-        pit - (0.012, 0.0),
-        pit - (0.06, 0.03),
-    )
-    sketch.panel(outline, turn=-arm, anchor=(start[0], start[1]))
+        top - (0.05, -0.01), top + across * 0.012, (*(bend + across * wide), 0.06), outer,
+        (*inner, 0.04), bend - across * wide, pit - (0.012, 0.0), pit - (0.06, 0.03),
+    )  # fmt: skip
+    sketch.panel(outline, turn=(-arm, *start))
     cuff(sketch, np.stack([outer, inner]), fore, length)
     if length > 0.3:
         for depth, at in ((-0.7, 0.82), (0.6, 1.0), (-0.6, 1.16)):
@@ -145,10 +137,10 @@ def cuff(sketch: Sketch, ends: np.ndarray, along: np.ndarray, length: float) -> 
     if ribbed:
         sketch.ribs(seam, hem, 6)
     elif shape == "shirt" and is_long:
-        sketch.disc(*(a + (ends[1] - a) * 0.5), 0.009)
+        sketch.disc(a + (ends[1] - a) * 0.5, 0.009)
     elif shape in ("coat", "jacket"):
         for back in (0.0, 0.02):
-            sketch.disc(*(a - along * back + (b - a) * 0.25), 0.008)
+            sketch.disc(a - along * back + (b - a) * 0.25, 0.008)
 
 
 def wearer(sketch: Sketch, body: Torso) -> None:
