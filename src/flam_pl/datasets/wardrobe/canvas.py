@@ -16,10 +16,7 @@ MARGIN = 6  # pixels around a panel that its shadow may reach
 class Canvas:
     """A garment without surroundings, painted part by part, first to last.
 
-    Args:
-        sketch: what is painted.
-        matrix: body units -> pixels, ``(2, 3)``.
-        size: S, pixels of a side.
+    ``matrix`` ``(2, 3)`` maps body units to pixels, ``size`` is pixels of a side.
     """
 
     def __init__(self, sketch: Sketch, matrix: np.ndarray, size: int) -> None:

@@ -21,8 +21,10 @@ def draw_top(sketch: Sketch) -> None:
     """A t-shirt, shirt, sweater or hoodie: sleeves, a closed front, and what lies on it."""
     shape, body = sketch.garment.shape, torso(sketch.garment)
     wearer(sketch, body)
-    if shape == "hoodie":
-        details.hood_back(sketch)
+    if shape == "hoodie":  # the hood, lying up behind the neck, and its dark inside
+        sketch.panel(symmetric((0, -0.215), (0.125, -0.1, 0.22), (0.14, 0.05, 0.06), (0, 0.06)))
+        inside = symmetric((0, -0.165), (0.082, -0.075, 0.22), (0.08, 0.06, 0.05), (0, 0.12))
+        sketch.panel(inside, "inner")
     neck_back(sketch, body)
     sleeves(sketch, body)
     front(sketch, body)
@@ -69,7 +71,10 @@ def draw_jacket(sketch: Sketch) -> None:
         sketch.disc((0.045, 0.34), 0.011)
         sketch.disc((0.045, 0.4), 0.011)
     else:
-        details.zip_fronts(sketch, end, gap)
+        zip_line = path((gap + 0.004, 0.06), (gap + 0.004, 0.3), (gap + 0.036, end, -0.03))
+        for side in sketch.sides():
+            side.line(zip_line, 0.013, "metal")
+            side.line(zip_line + np.array([0.016, 0]), 0.005)
         details.hem_band_open(sketch, body, gap + 0.035)
         if collar == "stand":
             details.stand_collar(sketch, neck)
@@ -118,7 +123,11 @@ def draw_dress(sketch: Sketch) -> None:
     skirt = symmetric((0, start - 0.01), (waist, start - 0.01), side_line, (0, end + 0.025, 0.05))
     front_panel(sketch, skirt, end)
     sketch.disc((0.0, 0.22), 0.17, "print")
-    details.sash(sketch, body)
+    if sketch.edge("cuffs") == "trim":  # a sash
+        high, low = (waist + 0.003, start - 0.024), (waist + 0.003, start + 0.014)
+        sketch.panel(symmetric((0, start - 0.022), high, low, (0, start + 0.018)), "trim", lift=0.3)
+    else:
+        sketch.line(path((-waist, start - 0.01), (waist, start - 0.01, -0.02)), 0.009)
     details.skirt_folds(sketch, waist, start, hem, end)
     details.hem_stitch(sketch, hem - 0.01, end, bulge=-0.03)
     details.neckband(sketch, body.neck)

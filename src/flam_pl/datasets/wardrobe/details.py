@@ -33,9 +33,8 @@ def shirt_collar(sketch: Sketch, neck: float, gap: float = 0.0) -> None:
     back = symmetric((0, -0.05), (neck - 0.004, -0.042, 0.05), (neck + 0.004, -0.01), (0, -0.012))
     sketch.panel(back, "inner")
     if sketch.garment.trait("collar") == "stand":
-        band = path(
-            (0.004, 0.07), (neck + 0.006, -0.03, -0.1), (neck - 0.012, -0.045), (0.004, 0.03, 0.12)
-        )
+        outer, inner = (neck + 0.006, -0.03, -0.1), (neck - 0.012, -0.045)
+        band = path((0.004, 0.07), outer, inner, (0.004, 0.03, 0.12))
         for side in sketch.sides():
             side.panel(band, sketch.edge("neck"), lift=0.4)
             side.line(band[:9])
@@ -52,9 +51,8 @@ def shirt_collar(sketch: Sketch, neck: float, gap: float = 0.0) -> None:
 def stand_collar(sketch: Sketch, neck: float) -> None:
     """The knitted collar of a bomber jacket."""
     sketch.panel(symmetric((0, -0.06), (neck, -0.05), (neck, -0.01), (0, 0.0)), "inner")
-    band = path(
-        (0.03, 0.09), (neck + 0.014, -0.025, -0.12), (neck - 0.006, -0.06), (0.02, 0.035, 0.14)
-    )
+    outer, inner = (neck + 0.014, -0.025, -0.12), (neck - 0.006, -0.06)
+    band = path((0.03, 0.09), outer, inner, (0.02, 0.035, 0.14))
     for side in sketch.sides():
         side.panel(band, sketch.edge("neck"), lift=0.5)
         for i in range(1, 8, 2):
@@ -75,13 +73,6 @@ def lapels(sketch: Sketch, neck: float, bottom: float, gap: float, wide: float) 
     for side in sketch.sides():
         side.panel(lapel, material, lift=0.7, seam=0.006, turn=(-0.35, neck, 0.1))
         side.panel(collar, material, lift=0.5, seam=0.006, turn=(0.5, neck, 0.0))
-
-
-def hood_back(sketch: Sketch) -> None:
-    """The hood, lying up behind the neck, and its dark inside."""
-    sketch.panel(symmetric((0, -0.215), (0.125, -0.1, 0.22), (0.14, 0.05, 0.06), (0, 0.06)))
-    inside = symmetric((0, -0.165), (0.082, -0.075, 0.22), (0.08, 0.06, 0.05), (0, 0.12))
-    sketch.panel(inside, "inner")
 
 
 def hoodie_front(sketch: Sketch, end: float) -> None:
@@ -111,9 +102,8 @@ def hem_stitch(sketch: Sketch, half: float, end: float, bulge: float) -> None:
 def hem_band(sketch: Sketch, half: float, end: float) -> None:
     """The ribbed band at the bottom of a sweater or hoodie."""
     high, sway = end - 0.055, np.array([sketch.pose.sway, 0])
-    band = symmetric(
-        (0, high), (half + 0.012, high), (half - 0.004, end + 0.006, 0.05), (0, end + 0.012)
-    )
+    low_corner = (half - 0.004, end + 0.006, 0.05)
+    band = symmetric((0, high), (half + 0.012, high), low_corner, (0, end + 0.012))
     sketch.panel(band + sway, sketch.edge("cuffs"))
     line = np.array([[-half, end - 0.053], [half, end - 0.053]]) + sway
     sketch.line(line)
@@ -152,14 +142,6 @@ def placket(sketch: Sketch, end: float) -> None:
         sketch.disc((sway * (y / end) ** 2, y), 0.0115)
 
 
-def zip_fronts(sketch: Sketch, end: float, gap: float) -> None:
-    """The two halves of an open zip."""
-    line = path((gap + 0.004, 0.06), (gap + 0.004, 0.3), (gap + 0.036, end, -0.03))
-    for side in sketch.sides():
-        side.line(line, 0.013, "metal")
-        side.line(line + np.array([0.016, 0]), 0.005)
-
-
 def coat_front(sketch: Sketch, body: Torso) -> None:
     """The overlap of a coat, its buttons, belt and pockets."""
     garment, sway = sketch.garment, sketch.pose.sway
@@ -186,16 +168,6 @@ def coat_front(sketch: Sketch, body: Torso) -> None:
         slits(sketch, [(0.11, 0.56), (0.14, 0.46)])
 
 
-def sash(sketch: Sketch, body: Torso) -> None:
-    """The waist of a dress: a seam, or a sash if it is trimmed."""
-    waist, half, y = body.waist, body.waist + 0.003, body.end
-    if sketch.edge("cuffs") == "trim":
-        band = symmetric((0, y - 0.022), (half, y - 0.024), (half, y + 0.014), (0, y + 0.018))
-        sketch.panel(band, "trim", lift=0.3)
-    else:
-        sketch.line(path((-waist, y - 0.01), (waist, y - 0.01, -0.02)), 0.009)
-
-
 def jacket_pockets(sketch: Sketch) -> None:
     """Chest flaps, slanted side pockets, or flaps below the waist."""
     kind = sketch.garment.trait("pockets")
@@ -210,14 +182,8 @@ def jacket_pockets(sketch: Sketch) -> None:
 def flaps(sketch: Sketch, x: float, y: float, half: float) -> None:
     """A buttoned pocket flap on each side, ``half`` its width to both sides of ``x``."""
     for at in (-x, x):
-        left, right, low = at - half, at + half, y + 0.012
-        corners = [
-            [left, y - 0.018],
-            [right, y - 0.018],
-            [right, low],
-            [at, y + 0.026],
-            [left, low],
-        ]
+        left, right, high, low = at - half, at + half, y - 0.018, y + 0.012
+        corners = [[left, high], [right, high], [right, low], [at, y + 0.026], [left, low]]
         sketch.panel(np.array(corners), lift=0.6, seam=0.006)
         sketch.disc((at, y + 0.01), 0.008)
 
@@ -254,10 +220,7 @@ def logo(sketch: Sketch) -> None:
 
 
 def skirt_folds(sketch: Sketch, top: float, start: float, hem: float, end: float) -> None:
-    """Folds from the waist to the hem; the more the skirt flares, the more and the deeper.
-
-    ``top`` and ``hem`` are half widths, ``start`` and ``end`` heights.
-    """
+    """Folds of a skirt with half widths ``top`` and ``hem`` at the heights ``start`` and ``end``."""
     cut = sketch.garment.traits.cut
     count, depth = 3 + round(4 * cut), 0.5 + 0.6 * cut
     for i in range(count):

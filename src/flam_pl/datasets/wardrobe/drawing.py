@@ -87,13 +87,12 @@ def record(settings: WardrobeSettings) -> dict[str, int | float]:
 
 def require_ours(folder: Path) -> None:
     """Raises ``FlamError`` if the folder to be replaced holds something that is no wardrobe."""
-    if folder.exists() and not folder.is_dir():
-        raise FlamError(f"{folder} is a file, expected a folder to draw the wardrobe into")
+    empty = folder.is_dir() and not any(folder.iterdir())
     ours = (folder / SETTINGS).is_file() or (folder / CATALOG).is_file()
-    if folder.exists() and any(folder.iterdir()) and not ours:
+    if folder.exists() and not empty and not ours:
         raise FlamError(
-            f"{folder} is not empty and holds no wardrobe ({SETTINGS} is missing), so it is not "
-            "replaced. Name another folder, or empty this one yourself."
+            f"{folder} holds no wardrobe ({SETTINGS} is missing) and is no empty folder, so it is "
+            "not replaced. Name another folder, or empty this one yourself."
         )
 
 

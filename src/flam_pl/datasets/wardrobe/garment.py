@@ -131,10 +131,6 @@ class Garment:
         )
         return Palette(ground, second, third)
 
-    def second_color(self) -> str:
-        """Class of the second color as drawn."""
-        return self._visible(self.traits.second)
-
     def _visible(self, name: str) -> str:
         """The color class ``name``; white or black where it would vanish on the ground."""
         ground = color_of(self.color, self.traits.tint)
@@ -151,7 +147,7 @@ class Garment:
             "fit": round(traits.fit, 2),
             "length": round(traits.length, 2),
             "cut": round(traits.cut, 2),
-            "second_color": self.second_color(),
+            "second_color": self._visible(traits.second),
             "pattern_scale": round(traits.pattern_scale, 2),
             "pattern_angle": round(traits.pattern_angle, 2),
         }

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 SHIFT = 4  # binary digits after the point of the coordinates that OpenCV gets
+Point = ArrayLike  # (2,)
 Color = Iterable[float]
 
 
@@ -22,46 +23,40 @@ def line(picture: np.ndarray, points: ArrayLike, color: Color, width: int) -> No
     cv2.polylines(picture, [_fixed(points)], False, _scalar(color), width, cv2.LINE_AA, SHIFT)
 
 
-def disc(picture: np.ndarray, center: ArrayLike, radius: float, color: Color) -> None:
+def disc(picture: np.ndarray, center: Point, radius: float, color: Color) -> None:
     """A filled disc around ``center`` ``(2,)``."""
     reach = max(1, round(radius * 2**SHIFT))
     cv2.circle(picture, _pair(center), reach, _scalar(color), -1, cv2.LINE_AA, SHIFT)
 
 
-def box(picture: np.ndarray, low: ArrayLike, high: ArrayLike, color: Color) -> None:
+def box(picture: np.ndarray, low: Point, high: Point, color: Color) -> None:
     """A filled rectangle of whole pixels."""
     cv2.rectangle(picture, _whole(low), _whole(high), _scalar(color), -1)
 
 
-def bar(picture: np.ndarray, start: ArrayLike, end: ArrayLike, color: Color, width: int) -> None:
+def bar(picture: np.ndarray, start: Point, end: Point, color: Color, width: int) -> None:
     """A straight line between whole pixels."""
     cv2.line(picture, _whole(start), _whole(end), _scalar(color), width, cv2.LINE_AA)
 
 
 def ellipse(
-    picture: np.ndarray,
-    center: ArrayLike,
-    axes: ArrayLike,
-    turn: float,
-    color: Color,
-    arc: tuple[float, float] = (0, 360),
-    width: int = -1,
+    picture: np.ndarray, center: Point, axes: Point, turn: float, color: Color, *arc: float
 ) -> None:
-    """An ellipse with half axes ``(2,)``, turned by degrees; an arc of it if ``width`` is given."""
-    cv2.ellipse(
-        picture, _pair(center), _pair(axes), turn, *arc, _scalar(color), width, cv2.LINE_AA, SHIFT
-    )
+    """A filled ellipse with half axes, turned by degrees; ``arc`` is (start, end, line width)."""
+    start, end, width = arc or (0, 360, -1)
+    where = (_pair(center), _pair(axes), turn, start, end)
+    cv2.ellipse(picture, *where, _scalar(color), int(width), cv2.LINE_AA, SHIFT)
 
 
 def _fixed(points: ArrayLike) -> np.ndarray:
     return np.round(np.asarray(points) * 2**SHIFT).astype(np.int32)
 
 
-def _pair(point: ArrayLike) -> list[int]:
+def _pair(point: Point) -> list[int]:
     return list(_fixed(point).tolist())
 
 
-def _whole(point: ArrayLike) -> list[int]:
+def _whole(point: Point) -> list[int]:
     return list(np.round(np.asarray(point)).astype(int).tolist())
 
 

@@ -192,8 +192,8 @@ def leopard(p: Palette, scale: float, angle: float, rng: Generator) -> np.ndarra
         axes = np.maximum(2, np.round(radius * rng.uniform(0.75, 1.1, 2)))
         ink.ellipse(picture, center, axes, turn, heart)
         for start in (0, 125, 245):
-            arc = (start, start + rng.uniform(60, 100))
-            ink.ellipse(picture, center, axes, turn, ring, arc, width)
+            end = start + rng.uniform(60, 100)
+            ink.ellipse(picture, center, axes, turn, ring, start, end, width)
     return picture
 
 
@@ -207,18 +207,9 @@ def knit(scale: float) -> np.ndarray:
 
 
 PATTERN_OF = {
-    draw.__name__.replace("_", "-"): draw
-    for draw in (
-        horizontal_stripes,
-        vertical_stripes,
-        check,
-        dots,
-        floral,
-        camouflage,
-        leopard,
-        zigzag,
-    )
-}
+    "horizontal-stripes": horizontal_stripes, "vertical-stripes": vertical_stripes, "check": check,
+    "dots": dots, "floral": floral, "camouflage": camouflage, "leopard": leopard, "zigzag": zigzag,
+}  # fmt: skip
 
 
 @lru_cache(maxsize=8)

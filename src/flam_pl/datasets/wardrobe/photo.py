@@ -99,9 +99,7 @@ def photograph(garment: Garment, photo: Photo, size: int = 128) -> np.ndarray:
     return developed(scene, photo, size, rng)
 
 
-def lit_garment(
-    garment: Garment, photo: Photo, size: int, rng: Generator
-) -> tuple[np.ndarray, np.ndarray]:
+def lit_garment(garment: Garment, photo: Photo, size: int, rng: Generator) -> list[np.ndarray]:
     """The garment in its light, bent: RGB ``(size, size, 3)``, coverage ``(size, size)``; uint8."""
     sketch = sketch_of(garment, photo.pose)
     canvas = Canvas(sketch, framing(sketch, photo, size), size)
@@ -110,11 +108,10 @@ def lit_garment(
     lit = light_up(canvas, relief(sketch, canvas.matrix / 2, size // 2), photo, rng)
     across, down = bending(size, photo.warp, rng)
     # replicated at the border: a sleeve that is cut off by the frame stays cut off
-    picture, mask = (
+    return [
         cv2.remap(image, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         for image in (lit, canvas.mask)
-    )
-    return picture, mask
+    ]
 
 
 def framing(sketch: Sketch, photo: Photo, size: int) -> np.ndarray:

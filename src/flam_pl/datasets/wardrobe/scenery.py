@@ -15,7 +15,7 @@ SOFTNESS = 4  # backgrounds are drawn this much smaller and enlarged: cheap, and
 
 
 def background(kind: str, size: int, rng: Generator) -> np.ndarray:
-    """A background without the garment: uint8 RGB ``(size, size, 3)``."""
+    """A background without the garment, uint8 RGB ``(size, size, 3)``."""
     small = max(16, size // SOFTNESS)
     if kind == "studio":  # a light, plain sheet, a little darker towards one side
         base = rng.uniform(222, 250) + rng.uniform(-5, 5, 3)
@@ -174,7 +174,7 @@ def occlude(scene: np.ndarray, kind: str, mask: np.ndarray, rng: Generator) -> N
     elif kind == "bag":
         ink.box(scene, at - 0.1 * size, at + 0.11 * size, color)
         handle = np.round((0.06 * size, 0.09 * size))
-        ink.ellipse(scene, np.round(at - (0, 0.1 * size)), handle, 0, color, (180, 360), 4)
+        ink.ellipse(scene, np.round(at - (0, 0.1 * size)), handle, 0, color, 180, 360, 4)
     elif kind == "phone":
         corners = cv2.boxPoints((at.tolist(), (0.1 * size, 0.19 * size), np.degrees(turn)))
         ink.polygon(scene, np.round(corners), (28, 28, 32))

@@ -39,14 +39,11 @@ class Panel:
 
 @dataclass(frozen=True)
 class Mark:
-    """A line ``(N, 2)`` on the cloth; one point ``(1, 2)`` is a disc of radius ``width``.
+    """A line on the cloth, or a disc, or the place of a graphic print on the front panels."""
 
-    The tone "print" is a graphic print with sides of ``width``: it shows on the front panels only.
-    """
-
-    points: np.ndarray
-    width: float
-    tone: str
+    points: np.ndarray  # (N, 2) of a line, or the center (1, 2)
+    width: float  # of a line, radius of a disc, side of a print
+    tone: str  # "print", or a color: seam, rib, second, cord, metal, light, dark, gold
 
 
 @dataclass
