@@ -1,4 +1,4 @@
-"""From a sketch to pixels: cloth on panels, seams, buttons, prints, and the relief of creases."""
+"""From a sketch to pixels."""
 
 from __future__ import annotations
 
@@ -10,18 +10,16 @@ from flam_pl.datasets.wardrobe.colors import luminance
 from flam_pl.datasets.wardrobe.garment import Garment
 from flam_pl.datasets.wardrobe.sketch import Mark, Panel, Sketch
 
-MARGIN = 6  # pixels around a panel that its shadow may reach
-
 
 class Canvas:
-    """A garment without surroundings, painted part by part, first to last.
+    """A garment without surroundings.
 
     ``matrix`` ``(2, 3)`` maps body units to pixels, ``size`` is pixels of a side.
     """
 
     def __init__(self, sketch: Sketch, matrix: np.ndarray, size: int) -> None:
-        self.garment, self.matrix, self.scale = sketch.garment, matrix, scale_of(matrix)
-        self.tones = tones_of(sketch.garment)
+        self.sketch, self.matrix, self.tones = sketch, matrix, tones_of(sketch.garment)
+        self.scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))  # pixels per body unit
         self.color = np.zeros((size, size, 3), np.uint8)  # RGB, as under even light
         self.shade = np.zeros((size, size), np.uint8)  # 255 is fully lit; edges are darker
         self.mask = np.zeros((size, size), np.uint8)  # 255 where there is garment
@@ -31,14 +29,14 @@ class Canvas:
                 self.panel(part)
             elif part.tone != "print":
                 self.mark(part)
-            elif self.garment.pattern == "graphic-print":
+            elif self.sketch.garment.pattern == "graphic-print":
                 self.print(part)
 
     def panel(self, panel: Panel) -> None:
-        """A piece of cloth, darker at its edge, and its shadow on what lies beneath."""
-        points = to_pixels(self.matrix, panel.points)
-        low = np.maximum(np.floor(points.min(axis=0)).astype(int) - MARGIN, 0)
-        high = np.minimum(np.ceil(points.max(axis=0)).astype(int) + MARGIN, len(self.mask))
+        """A piece of cloth and its shadow."""
+        points, margin = to_pixels(self.matrix, panel.points), 6  # its shadow reaches 4 pixels
+        low = np.maximum(np.floor(points.min(axis=0)).astype(int) - margin, 0)
+        high = np.minimum(np.ceil(points.max(axis=0)).astype(int) + margin, len(self.mask))
         if (high - low).min() < 3:
             return
         where = (slice(low[1], high[1]), slice(low[0], high[0]))
@@ -62,7 +60,7 @@ class Canvas:
             front[mask > 0] = 0
 
     def cloth(self, panel: Panel, corner: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-        """The garment's cloth ``(*shape, 3)`` uint8, as it lies on a panel from ``corner`` on."""
+        """The cloth of a panel from the pixel ``corner`` on, uint8 ``(*shape, 3)``."""
         to_body = np.linalg.inv(np.vstack([self.matrix, [0, 0, 1]]))[:2]
         angle, *center = panel.turn
         c, s = np.cos(angle), np.sin(angle)
@@ -70,7 +68,7 @@ class Canvas:
         start = back @ to_pixels(to_body, corner) + center - back @ center
         move = patterns.CLOTH_SCALE * start + np.array(patterns.CLOTH_ORIGIN)
         return cv2.warpAffine(
-            patterns.cloth(self.garment),
+            patterns.cloth(self.sketch.garment),
             np.column_stack([patterns.CLOTH_SCALE * back @ to_body[:, :2], move]),
             shape[::-1],
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
@@ -78,7 +76,7 @@ class Canvas:
         )
 
     def mark(self, mark: Mark) -> None:
-        """A line or a disc; a hard disc, such as a button, has a dark rim."""
+        """A line or a disc; a hard disc has a dark rim."""
         points, width = to_pixels(self.matrix, mark.points), mark.width * self.scale
         if len(points) > 1:
             ink.line(self.color, points, self.tones[mark.tone], max(1, round(width)))
@@ -91,11 +89,20 @@ class Canvas:
     def print(self, place: Mark) -> None:
         """The graphic, cut to the front panels painted so far."""
         corner = to_pixels(self.matrix, place.points[0] - place.width / 2)
-        linear = self.matrix[:, :2] * (place.width / patterns.PRINT_PIXELS)
-        matrix = np.column_stack([linear, corner])
-        picture = cv2.warpAffine(patterns.graphic(self.garment), matrix, self.mask.shape)
+        scale = place.width / patterns.PRINT_PIXELS
+        matrix = np.column_stack([scale * self.matrix[:, :2], corner])
+        picture = cv2.warpAffine(patterns.graphic(self.sketch.garment), matrix, self.mask.shape)
         seen = cv2.bitwise_and(picture[..., 3], self.front) > 127
         self.color[seen] = picture[seen, :3]
+
+    def relief(self) -> np.ndarray:
+        """Height of the creases, float32 ``(S/2, S/2)`` from about -1 to 1."""
+        half, scale = len(self.mask) // 2, self.scale / 2
+        height = np.zeros((half, half), np.float32)
+        for points, width, depth in self.sketch.folds:
+            line = np.round(to_pixels(self.matrix / 2, points)).astype(np.int32)
+            cv2.polylines(height, [line], False, depth, max(1, round(width * scale)))
+        return cv2.GaussianBlur(height, (0, 0), max(0.8, 0.012 * scale))
 
 
 def to_pixels(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -103,18 +110,13 @@ def to_pixels(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
     return np.asarray(points @ matrix[:, :2].T + matrix[:, 2])
 
 
-def scale_of(matrix: np.ndarray) -> float:
-    """Pixels a body unit."""
-    return float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
-
-
 def rounded(soft: np.ndarray) -> np.ndarray:
-    """Shade of a piece with the softened mask ``soft``: darker at the edge, as if it were round."""
+    """Shade of a piece with the softened mask ``soft``: darker at the edge."""
     return cv2.addWeighted(soft, 0.75, soft, 0.0, 64.0)
 
 
 def tones_of(garment: Garment) -> dict[str, np.ndarray]:
-    """RGB ``(3,)`` of everything that is not patterned cloth, as whole numbers from 0 to 255."""
+    """RGB ``(3,)`` of all that is not patterned cloth: whole numbers from 0 to 255."""
     palette = garment.palette()
     ground, light = palette.ground, luminance(palette.ground)
     colors = {
@@ -124,7 +126,6 @@ def tones_of(garment: Garment) -> dict[str, np.ndarray]:
         "lining": (72, 70, 74) if light > 60 else (112, 110, 112),
         "seam": ground + 52 if light < 70 else ground * (0.55 if light < 200 else 0.68),
         "rib": ground + 30 if light < 70 else ground * 0.78,
-        "second": palette.second,
         "cord": (235, 232, 225) if light < 150 else ground * 0.55,
         "metal": (190, 190, 196),
         "light": (240, 236, 226),
@@ -132,12 +133,3 @@ def tones_of(garment: Garment) -> dict[str, np.ndarray]:
         "gold": (196, 160, 84),
     }
     return {name: np.clip(np.round(color), 0, 255) for name, color in colors.items()}
-
-
-def relief(sketch: Sketch, matrix: np.ndarray, size: int) -> np.ndarray:
-    """Height of the creases, ``(size, size)`` float32 with values about -1 to 1."""
-    height, scale = np.zeros((size, size), np.float32), scale_of(matrix)
-    for points, width, depth in sketch.folds:
-        line = np.round(to_pixels(matrix, points)).astype(np.int32)
-        cv2.polylines(height, [line], False, depth, max(1, round(width * scale)))
-    return cv2.GaussianBlur(height, (0, 0), max(0.8, 0.012 * scale))

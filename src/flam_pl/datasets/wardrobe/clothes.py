@@ -7,7 +7,7 @@ import numpy as np
 from flam_pl.datasets.wardrobe import details
 from flam_pl.datasets.wardrobe.garment import Garment
 from flam_pl.datasets.wardrobe.sketch import Pose, Sketch, path, rectangle, symmetric
-from flam_pl.datasets.wardrobe.torso import front, front_panel, neck_back, sleeves, torso, wearer
+from flam_pl.datasets.wardrobe.torso import front, front_panel, neck_back, sleeves, torso
 
 
 def sketch_of(garment: Garment, pose: Pose) -> Sketch:
@@ -18,9 +18,8 @@ def sketch_of(garment: Garment, pose: Pose) -> Sketch:
 
 
 def draw_top(sketch: Sketch) -> None:
-    """A t-shirt, shirt, sweater or hoodie: sleeves, a closed front, and what lies on it."""
+    """A t-shirt, shirt, sweater or hoodie."""
     shape, body = sketch.garment.shape, torso(sketch.garment)
-    wearer(sketch, body)
     if shape == "hoodie":  # the hood, lying up behind the neck, and its dark inside
         sketch.panel(symmetric((0, -0.215), (0.125, -0.1, 0.22), (0.14, 0.05, 0.06), (0, 0.06)))
         inside = symmetric((0, -0.165), (0.082, -0.075, 0.22), (0.08, 0.06, 0.05), (0, 0.12))
@@ -49,10 +48,8 @@ def draw_top(sketch: Sketch) -> None:
 
 
 def draw_jacket(sketch: Sketch) -> None:
-    """A short open jacket: lining between its fronts; a stand, classic or lapel collar."""
     collar, body = sketch.garment.trait("collar"), torso(sketch.garment)
     neck, end, lapel = body.neck, body.end, collar == "lapel"
-    wearer(sketch, body)
     lining = symmetric((0, -0.035), (neck + 0.01, -0.025), (0.09, end - 0.01), (0, end - 0.01))
     sketch.panel(lining, "lining")
     sleeves(sketch, body)
@@ -86,9 +83,7 @@ def draw_jacket(sketch: Sketch) -> None:
 
 
 def draw_coat(sketch: Sketch) -> None:
-    """A long coat: wide lapels over two columns of buttons, or a collar over one."""
     body, lapel = torso(sketch.garment), sketch.garment.trait("collar") == "lapel"
-    wearer(sketch, body)
     neck_back(sketch, body, depth=0.24)
     sleeves(sketch, body)
     outline = symmetric(
@@ -110,12 +105,10 @@ def draw_coat(sketch: Sketch) -> None:
 
 
 def draw_dress(sketch: Sketch) -> None:
-    """A bodice to the waist, a seam or sash, and a skirt that flares."""
     traits, body = sketch.garment.traits, torso(sketch.garment)
     waist, start = body.waist, body.end
     end, hem = 0.7 + 0.38 * traits.length, 0.2 + 0.17 * traits.cut
     wearer_legs(sketch, end)
-    wearer(sketch, body)
     neck_back(sketch, body)
     sleeves(sketch, body)
     front(sketch, body)
@@ -136,7 +129,6 @@ def draw_dress(sketch: Sketch) -> None:
 
 
 def draw_skirt(sketch: Sketch) -> None:
-    """A waistband and one panel, from a pencil to a circle skirt."""
     traits, sway = sketch.garment.traits, sketch.pose.sway
     end = 0.36 + 0.4 * traits.length
     top, hem = 0.125, 0.17 + 0.15 * traits.cut + 0.05 * traits.length
@@ -161,7 +153,7 @@ def draw_skirt(sketch: Sketch) -> None:
 
 
 def draw_legs(sketch: Sketch) -> None:
-    """Trousers, from tight to flared, or shorts, which end above the knee."""
+    """Trousers or shorts."""
     traits = sketch.garment.traits
     if sketch.garment.shape == "trousers":
         ankle, knee = 0.05 + 0.06 * traits.cut, 0.075 + 0.02 * traits.fit
@@ -174,7 +166,7 @@ def draw_legs(sketch: Sketch) -> None:
 
 
 def two_legs(sketch: Sketch, end: float, ankle: float, knee: float) -> None:
-    """Both legs, fly, pockets and waistband. ``ankle`` and ``knee`` are half widths of a leg."""
+    """Both legs; ``ankle`` and ``knee`` are half widths of a leg."""
     top, hip, is_long = 0.135, 0.168 + 0.012 * sketch.garment.traits.fit, end > 0.7
     crotch = 0.245 if is_long else 0.2
     sketch.panel(symmetric((0, -0.03), (top, -0.03), (top, 0.0), (0, 0.015)), "inner")
@@ -205,7 +197,7 @@ def two_legs(sketch: Sketch, end: float, ankle: float, knee: float) -> None:
 
 
 def leg_end(sketch: Sketch, x: float, y: float, half: float) -> None:
-    """The bottom of a leg: turned up and contrasting, or only stitched."""
+    """The bottom of a leg: turned up, or only stitched."""
     if sketch.edge("cuffs") == "trim":
         cuff = rectangle(x - half - 0.003, y - 0.05, x + half + 0.003, y + 0.005)
         sketch.panel(cuff, "trim", lift=0.4)
@@ -214,16 +206,13 @@ def leg_end(sketch: Sketch, x: float, y: float, half: float) -> None:
 
 
 def wearer_legs(sketch: Sketch, hem: float) -> None:
-    """Legs that come out of a dress or skirt whose hem is at height ``hem``."""
+    """Legs beneath a hem at height ``hem``."""
     for side, slant in zip(sketch.sides(), sketch.pose.legs, strict=True):
         side.bone((0.07, hem - 0.2), (0.07 + np.sin(slant) * 0.3, hem + 0.35), 0.045)
 
 
 DRAWERS = {
     **dict.fromkeys(("t-shirt", "shirt", "sweater", "hoodie"), draw_top),
-    "jacket": draw_jacket,
-    "coat": draw_coat,
-    "dress": draw_dress,
-    "skirt": draw_skirt,
+    **{"jacket": draw_jacket, "coat": draw_coat, "dress": draw_dress, "skirt": draw_skirt},
     **dict.fromkeys(("trousers", "shorts"), draw_legs),
 }

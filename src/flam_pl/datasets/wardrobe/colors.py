@@ -29,10 +29,8 @@ XYZ_TO_RGB = np.array(
 
 def color_of(name: str, tint: Tint) -> np.ndarray:
     """The color at ``tint`` inside the region of ``name``: sRGB ``(3,)`` float in [0, 255]."""
-    lightness, chroma, hue = (
-        low + (high - low) * t for (low, high), t in zip(REGIONS[name], tint, strict=True)
-    )
-    return lch_to_rgb(lightness, chroma, hue)
+    lch = (low + (high - low) * t for (low, high), t in zip(REGIONS[name], tint, strict=True))
+    return lch_to_rgb(*lch)
 
 
 def lch_to_rgb(lightness: float, chroma: float, hue: float) -> np.ndarray:

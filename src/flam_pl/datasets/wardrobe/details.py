@@ -10,7 +10,6 @@ from flam_pl.datasets.wardrobe.torso import NECKLINES, Torso
 
 
 def neckband(sketch: Sketch, neck: float) -> None:
-    """The band around the neck of a t-shirt, sweater or dress."""
     material = sketch.edge("neck")
     if sketch.garment.trait("neckline") == "turtle":
         high, low = (neck - 0.006, -0.09, 0.03), (neck + 0.006, -0.01, 0.05)
@@ -29,7 +28,7 @@ def neckband(sketch: Sketch, neck: float) -> None:
 
 
 def shirt_collar(sketch: Sketch, neck: float, gap: float = 0.0) -> None:
-    """A collar of two leaves, larger on jackets and coats; a low band on shirts that have none."""
+    """A collar of two leaves, or the low band of a shirt without one."""
     back = symmetric((0, -0.05), (neck - 0.004, -0.042, 0.05), (neck + 0.004, -0.01), (0, -0.012))
     sketch.panel(back, "inner")
     if sketch.garment.trait("collar") == "stand":
@@ -60,7 +59,7 @@ def stand_collar(sketch: Sketch, neck: float) -> None:
 
 
 def lapels(sketch: Sketch, neck: float, bottom: float, gap: float, wide: float) -> None:
-    """Notched lapels that meet at height ``bottom``, and the collar above them."""
+    """Notched lapels that meet at height ``bottom``, and their collar."""
     material = "trim" if sketch.edge("neck") == "trim" else "ground"
     lapel = path(
         (gap, bottom), (neck - 0.012, -0.01, 0.02), (neck + 0.04 * wide, 0.055),
@@ -76,7 +75,6 @@ def lapels(sketch: Sketch, neck: float, bottom: float, gap: float, wide: float) 
 
 
 def hoodie_front(sketch: Sketch, end: float) -> None:
-    """The wide pocket, the edges of the hood crossing under the chin, and the drawstrings."""
     y, side_line = end - 0.075, (0.13, end - 0.12, -0.08)
     pocket = symmetric((0, y - 0.14), (0.075, y - 0.14), side_line, (0.13, y), (0, y))
     sketch.panel(pocket, lift=0.6, seam=0.007)
@@ -94,13 +92,12 @@ def hoodie_front(sketch: Sketch, end: float) -> None:
 
 
 def hem_stitch(sketch: Sketch, half: float, end: float, bulge: float) -> None:
-    """The stitched line just above a hem."""
     sway, y = sketch.pose.sway, end - 0.022
     sketch.line(path((-half + sway, y), (half + sway, y, bulge)), 0.004)
 
 
 def hem_band(sketch: Sketch, half: float, end: float) -> None:
-    """The ribbed band at the bottom of a sweater or hoodie."""
+    """The ribbed band of a sweater or hoodie."""
     high, sway = end - 0.055, np.array([sketch.pose.sway, 0])
     low_corner = (half - 0.004, end + 0.006, 0.05)
     band = symmetric((0, high), (half + 0.012, high), low_corner, (0, end + 0.012))
@@ -123,14 +120,12 @@ def hem_band_open(sketch: Sketch, body: Torso, gap: float) -> None:
 
 
 def waistband(sketch: Sketch, half: float) -> None:
-    """The band at the waist."""
     band = symmetric((0, -0.035), (half, -0.04, -0.02), (half + 0.003, 0.008), (0, 0.016, 0.02))
     sketch.panel(band, "plain", lift=0.3)
     sketch.line(path((-half, 0.008), (half, 0.008, -0.03)), 0.007)
 
 
 def placket(sketch: Sketch, end: float) -> None:
-    """The buttoned front of a shirt."""
     sway, low, count = sketch.pose.sway, end + 0.024, sketch.garment.traits.buttons
     strip = np.array([[-0.02, 0.06], [0.02, 0.06], [0.02 + sway, low], [-0.02 + sway, low]])
     if sketch.garment.trait("trim") == "both":
@@ -143,7 +138,6 @@ def placket(sketch: Sketch, end: float) -> None:
 
 
 def coat_front(sketch: Sketch, body: Torso) -> None:
-    """The overlap of a coat, its buttons, belt and pockets."""
     garment, sway = sketch.garment, sketch.pose.sway
     x, top, low, columns = 0.0, 0.09, 0.72, [-0.03]
     if garment.trait("collar") == "lapel":
@@ -169,7 +163,6 @@ def coat_front(sketch: Sketch, body: Torso) -> None:
 
 
 def jacket_pockets(sketch: Sketch) -> None:
-    """Chest flaps, slanted side pockets, or flaps below the waist."""
     kind = sketch.garment.trait("pockets")
     if kind == "chest":
         flaps(sketch, 0.11, 0.19, 0.05)
@@ -180,7 +173,7 @@ def jacket_pockets(sketch: Sketch) -> None:
 
 
 def flaps(sketch: Sketch, x: float, y: float, half: float) -> None:
-    """A buttoned pocket flap on each side, ``half`` its width to both sides of ``x``."""
+    """Buttoned pocket flaps, ``half`` is half their width."""
     for at in (-x, x):
         left, right, high, low = at - half, at + half, y - 0.018, y + 0.012
         corners = [[left, high], [right, high], [right, low], [at, y + 0.026], [left, low]]
@@ -189,13 +182,13 @@ def flaps(sketch: Sketch, x: float, y: float, half: float) -> None:
 
 
 def slits(sketch: Sketch, points: ArrayLike, width: float = 0.013) -> None:
-    """The edge ``(N, 2)`` of a pocket, on each side."""
+    """The edges ``(N, 2)`` of pockets."""
     for side in sketch.sides():
         side.line(points, width)
 
 
 def leg_pockets(sketch: Sketch, hip: float, y: float) -> None:
-    """Slanted pockets at the hip, and the big flaps of cargo trousers at height ``y``."""
+    """Pockets at the hip, and those of cargo trousers at height ``y``."""
     kind, x = sketch.garment.trait("pockets"), hip - 0.045
     if kind != "none":
         slits(sketch, path((0.08, 0.01), (hip - 0.008, 0.13, -0.1)), 0.008)
@@ -206,21 +199,20 @@ def leg_pockets(sketch: Sketch, hip: float, y: float) -> None:
 
 
 def logo(sketch: Sketch) -> None:
-    """A small mark on the left of the chest."""
     kind, (x, y) = sketch.garment.trait("logo"), (-0.09, 0.16)
     if kind == "disc":
-        sketch.disc((x, y), 0.02, "second")
+        sketch.disc((x, y), 0.02, "trim")
     elif kind == "bar":
-        sketch.line([(x - 0.03, y), (x + 0.03, y)], 0.016, "second")
+        sketch.line([(x - 0.03, y), (x + 0.03, y)], 0.016, "trim")
     elif kind == "square":
-        sketch.line([(x, y - 0.016), (x, y + 0.016)], 0.034, "second")
+        sketch.line([(x, y - 0.016), (x, y + 0.016)], 0.034, "trim")
     elif kind == "triangle":
         for half, down in ((0.0, -0.012), (0.009, 0.0), (0.018, 0.012)):
-            sketch.line([(x - half, y + down), (x + half, y + down)], 0.013, "second")
+            sketch.line([(x - half, y + down), (x + half, y + down)], 0.013, "trim")
 
 
 def skirt_folds(sketch: Sketch, top: float, start: float, hem: float, end: float) -> None:
-    """Folds of a skirt with half widths ``top`` and ``hem`` at the heights ``start`` and ``end``."""
+    """Folds of a skirt of half width ``top`` at the height ``start``, ``hem`` at ``end``."""
     cut = sketch.garment.traits.cut
     count, depth = 3 + round(4 * cut), 0.5 + 0.6 * cut
     for i in range(count):
@@ -231,7 +223,6 @@ def skirt_folds(sketch: Sketch, top: float, start: float, hem: float, end: float
 
 
 def torso_folds(sketch: Sketch, body: Torso) -> None:
-    """Creases from the armpits inwards, and at the waist."""
     chest, waist = body.armpit[0], body.waist
     for side in sketch.sides():
         side.fold(path((chest - 0.01, 0.2), (chest * 0.45, 0.28, 0.12)), 0.02, -0.6)

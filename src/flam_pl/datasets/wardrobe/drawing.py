@@ -1,4 +1,4 @@
-"""Draws the wardrobe into a folder: by several processes, all or nothing, and not twice."""
+"""Draws the wardrobe into a folder: by several processes, whole or not at all."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from flam_pl.datasets.wardrobe.rows import SPLITS, Item, Row, draw_item, items_o
 from flam_pl.errors import FlamError
 
 CATALOG, SETTINGS = "catalog.csv", "settings.json"
-ITEMS_A_TASK = 8
+ITEMS_PER_TASK = 8
 
 DRAWING_VERSION = 3
 """Raised whenever the same settings would give other pictures or labels than before."""
@@ -35,14 +35,13 @@ DRAWING_VERSION = 3
 def draw_wardrobe(folder: Path, settings: WardrobeSettings, processes: int | None = None) -> None:
     """Draw the data set, unless it is there already with the same settings.
 
-    The new set is drawn beside ``folder`` and takes its place by a rename when it is whole. Only
-    one process draws into a folder at a time; others wait. The result is the same for any number
-    of processes.
+    It is drawn beside ``folder`` and renamed when it is whole. Another command that draws into the
+    same folder waits. The number of processes does not change the result.
 
     Args:
         folder: gets ``images/``, ``catalog.csv`` and ``settings.json``.
         settings: size, labels and seed.
-        processes: at least 1; None is one a core.
+        processes: at least 1; None is one per core.
 
     Raises:
         FlamError: the folder holds something else, the disk is full, or a process died.
@@ -60,7 +59,7 @@ def draw_wardrobe(folder: Path, settings: WardrobeSettings, processes: int | Non
     except OSError as error:
         raise FlamError(
             f"the wardrobe could not be drawn at {folder}: {error.strerror or error}. "
-            "What was there before is unchanged. Free some space (about 8 kB an image are needed) "
+            "What was there before is unchanged. Free some space (about 8 kB per image are needed) "
             "or name another folder, and run it again."
         ) from error
     except BrokenProcessPool as error:
@@ -81,12 +80,11 @@ def is_drawn(folder: Path, settings: WardrobeSettings) -> bool:
 
 
 def record(settings: WardrobeSettings) -> dict[str, int | float]:
-    """The content of ``settings.json``."""
     return {**asdict(settings), "DRAWING_VERSION": DRAWING_VERSION}
 
 
 def require_ours(folder: Path) -> None:
-    """Raises ``FlamError`` if the folder to be replaced holds something that is no wardrobe."""
+    """Raises ``FlamError`` if the folder holds something that is no wardrobe."""
     empty = folder.is_dir() and not any(folder.iterdir())
     ours = (folder / SETTINGS).is_file() or (folder / CATALOG).is_file()
     if folder.exists() and not empty and not ours:
@@ -128,20 +126,20 @@ def run(draw: partial[list[Row]], items: list[Item], processes: int) -> Iterator
 
     Processes are spawned, not forked: the fork of a process with threads (PyTorch's) may hang.
     """
-    processes = min(processes, -(-len(items) // ITEMS_A_TASK))
+    processes = min(processes, -(-len(items) // ITEMS_PER_TASK))
     if processes == 1:
         yield from map(draw, items)
         return
     spawn = get_context("spawn")
     pool = ProcessPoolExecutor(processes, mp_context=spawn, initializer=settle_worker)
     try:
-        yield from pool.map(draw, items, chunksize=ITEMS_A_TASK)
+        yield from pool.map(draw, items, chunksize=ITEMS_PER_TASK)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
 def cores() -> int:
-    """Cores that this process may use; a container often gets fewer than the machine has."""
+    """Cores that this process may use, in a container often fewer than there are."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -1,4 +1,4 @@
-"""A garment: three labelled attributes, the unlabelled traits of one item, and its changes."""
+"""A garment: three labelled attributes and the unlabelled traits of one item."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ SECOND_COLORS = (0.22, 0.32, 0.06, 0.08, 0.10, 0.05, 0.06, 0.04, 0.05, 0.02)
 
 @dataclass(frozen=True)
 class Traits:
-    """What nobody labels, as drawn for the item; ``Garment.trait`` fits it to the shape."""
+    """What nobody labels; ``Garment.trait`` fits it to the shape."""
 
     sleeve: str
     neckline: str
@@ -83,7 +83,7 @@ class Traits:
 
 @dataclass(frozen=True)
 class Palette:
-    """Colors of one garment as sRGB ``(3,)`` floats in [0, 255]."""
+    """Colors as sRGB ``(3,)`` floats in [0, 255]."""
 
     ground: np.ndarray
     second: np.ndarray
@@ -92,7 +92,7 @@ class Palette:
 
 @dataclass(frozen=True)
 class Garment:
-    """One item. Two garments with equal fields are drawn alike to the last pixel."""
+    """One item. Equal garments are drawn alike to the last pixel."""
 
     shape: str
     color: str
@@ -110,12 +110,12 @@ class Garment:
         return replace(self, **change)
 
     def attribute(self, attribute_type: str) -> str:
-        """Class of one attribute type; raises ``SchemaError`` if there is no such type."""
+        """Class of one attribute type; ``SchemaError`` if there is no such type."""
         SCHEMA.of(attribute_type)
         return str(getattr(self, attribute_type))
 
     def trait(self, name: str) -> str:
-        """The trait, or the nearest that the shape can have, or "" if it has no such thing."""
+        """The trait, or the nearest that the shape can have; "" if it has none."""
         if name not in APPLIES[self.shape]:
             return ""
         place = ORDER[name].index
@@ -123,13 +123,9 @@ class Garment:
         return min(APPLIES[self.shape][name], key=lambda value: abs(place(value) - own))
 
     def palette(self) -> Palette:
-        """Its colors."""
-        traits, ground = self.traits, color_of(self.color, self.traits.tint)
-        second, third = (
-            color_of(self._visible(name), traits.second_tint)
-            for name in (traits.second, traits.third)
-        )
-        return Palette(ground, second, third)
+        names = (self._visible(name) for name in (self.traits.second, self.traits.third))
+        second, third = (color_of(name, self.traits.second_tint) for name in names)
+        return Palette(color_of(self.color, self.traits.tint), second, third)
 
     def _visible(self, name: str) -> str:
         """The color class ``name``; white or black where it would vanish on the ground."""
@@ -139,7 +135,7 @@ class Garment:
         return "white" if luminance(ground) < 125 else "black"
 
     def describe(self) -> dict[str, str | int | float]:
-        """The traits as the catalog has them; "" where the shape has no such thing."""
+        """The traits as the catalog has them; "" where the shape has none."""
         traits = self.traits
         return {
             **{name: self.trait(name) for name in ORDER},
@@ -154,7 +150,7 @@ class Garment:
 
 
 def draw_traits(shape: str, color: str, rng: np.random.Generator) -> Traits:
-    """Traits at random, among those that ``shape`` can have and that are seen on ``color``."""
+    """Traits at random, of those that ``shape`` can have and ``color`` shows."""
 
     def value(name: str) -> str:
         return str(rng.choice(APPLIES[shape].get(name, ORDER[name])))

@@ -73,14 +73,14 @@ def factors(rows: tuple[str, ...], columns: tuple[str, ...], named: Factors) -> 
 
 
 def draw_garment(seed: int, rng: Generator) -> Garment:
-    """A garment of wardrobe ``seed``: attributes from the joint distribution, traits at random."""
+    """A garment of wardrobe ``seed``."""
     table = joint_distribution(seed)
     s, c, p = np.unravel_index(rng.choice(table.size, p=table.ravel()), table.shape)
     return Garment(SHAPES[s], COLORS[c], PATTERNS[p], draw_traits(SHAPES[s], COLORS[c], rng))
 
 
 def draw_change(seed: int, garment: Garment, kind: str, rng: Generator) -> Garment:
-    """Another class of attribute type ``kind``, from the joint distribution given the others."""
+    """Another class of type ``kind``, by its probability given the other two."""
     own = [SCHEMA.index(name, garment.attribute(name)) for name in SCHEMA.types]
     axis = SCHEMA.types.index(kind)
     table = np.moveaxis(joint_distribution(seed), axis, -1)

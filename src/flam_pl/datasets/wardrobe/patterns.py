@@ -1,4 +1,4 @@
-"""Patterns: the cloth of a garment as a picture, and the graphic of a graphic print."""
+"""Pictures of patterned cloth, and of graphic prints."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from flam_pl.datasets.wardrobe.colors import luminance
 from flam_pl.datasets.wardrobe.garment import Garment, Palette
 
 CLOTH_PIXELS = 384  # height and width of a cloth picture
-CLOTH_SCALE = 256.0  # its pixels a body unit
+CLOTH_SCALE = 256.0  # pixels per body unit
 CLOTH_ORIGIN = (192.0, 64.0)  # its pixel (x, y) at the body's origin
 KNIT_UNIT = 200  # value of evenly lit cloth in a picture of stitches
 PRINT_PIXELS = 128  # height and width of a graphic
@@ -22,7 +22,7 @@ PRINT_PIXELS = 128  # height and width of a graphic
 
 @lru_cache(maxsize=8)
 def cloth(garment: Garment) -> np.ndarray:
-    """The garment's cloth ``(384, 384, 3)`` uint8 RGB; it does not depend on the photo."""
+    """The garment's cloth, uint8 RGB ``(384, 384, 3)``, the same in every photo."""
     traits, palette = garment.traits, garment.palette()
     draw, rng = PATTERN_OF.get(garment.pattern), np.random.default_rng(traits.pattern_seed)
     picture = plain(palette)
@@ -36,7 +36,7 @@ def cloth(garment: Garment) -> np.ndarray:
 
 
 def grid(angle: float) -> tuple[np.ndarray, np.ndarray]:
-    """Body coordinates x, y of every cloth pixel, each ``(384, 384)``, turned by radians."""
+    """Body coordinates x, y of every cloth pixel ``(384, 384)``, turned by radians."""
     v, u = np.mgrid[0:CLOTH_PIXELS, 0:CLOTH_PIXELS].astype(np.float32)
     x, y = ((at - o) / CLOTH_SCALE for at, o in zip((u, v), CLOTH_ORIGIN, strict=True))
     c, s = np.float32(np.cos(angle)), np.float32(np.sin(angle))
@@ -44,7 +44,7 @@ def grid(angle: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 def from_middle(position: np.ndarray, period: float, shift: float = 0.0) -> np.ndarray:
-    """Signed distance from the middle of the period that each position lies in."""
+    """Signed distance from the middle of each position's period."""
     turns = position / np.float32(period) + np.float32(shift)
     return (turns - np.floor(turns) - np.float32(0.5)) * np.float32(period)
 
@@ -72,11 +72,7 @@ def dyed(picture: np.ndarray, color: np.ndarray, coverage: np.ndarray) -> np.nda
     return cv2.add(ground, cv2.multiply(cover, pixel, scale=1 / 255))
 
 
-# Every pattern: colors, scale (0 fine .. 1 coarse), angle (-1 .. 1) -> cloth (384, 384, 3) uint8.
-
-
 def horizontal_stripes(p: Palette, scale: float, angle: float, rng: Generator) -> np.ndarray:
-    """Bands across the body, sometimes with a thin third line."""
     _, y = grid(0.06 * angle)
     period = 0.06 + 0.07 * scale
     picture = dyed(plain(p), p.second, band(y, period, rng.uniform(0.3, 0.42)))
@@ -86,13 +82,11 @@ def horizontal_stripes(p: Palette, scale: float, angle: float, rng: Generator) -
 
 
 def vertical_stripes(p: Palette, scale: float, angle: float, rng: Generator) -> np.ndarray:
-    """Bands along the body."""
     x, _ = grid(0.05 * angle)
     return dyed(plain(p), p.second, band(x, 0.045 + 0.055 * scale, rng.uniform(0.28, 0.4)))
 
 
 def check(p: Palette, scale: float, angle: float, rng: Generator) -> np.ndarray:
-    """Crossing bands, sometimes with the thin lines of a tartan."""
     x, y = grid(np.pi / 4 if angle > 0.7 else 0.05 * angle)
     period = 0.085 + 0.075 * scale
     duty = rng.uniform(0.28, 0.34)
@@ -106,7 +100,6 @@ def check(p: Palette, scale: float, angle: float, rng: Generator) -> np.ndarray:
 
 
 def dots(p: Palette, scale: float, angle: float, rng: Generator) -> np.ndarray:
-    """Discs on two square grids, one in the gaps of the other."""
     x, y = grid(angle * np.pi / 4)
     period = 0.075 + 0.06 * scale
     radius = np.float32(period * rng.uniform(0.2, 0.23))
@@ -118,7 +111,6 @@ def dots(p: Palette, scale: float, angle: float, rng: Generator) -> np.ndarray:
 
 
 def zigzag(p: Palette, scale: float, angle: float, rng: Generator) -> np.ndarray:
-    """Bands that go up and down."""
     x, y = grid(0.05 * angle)
     tooth = np.abs(from_middle(x, 0.12 + 0.05 * scale))
     coverage = band(y + tooth, 0.08 + 0.05 * scale, rng.uniform(0.34, 0.42))
@@ -126,7 +118,7 @@ def zigzag(p: Palette, scale: float, angle: float, rng: Generator) -> np.ndarray
 
 
 def camouflage(p: Palette, scale: float, angle: float, rng: Generator) -> np.ndarray:
-    """Blots in shades of the ground color, so that they look like no other class."""
+    """Blots in shades of the ground color: the color class stays clear."""
     picture, bright = plain(p), luminance(p.ground) > 60
     dark = 0.45 * p.ground if bright else p.ground + 58
     middle = 0.7 * p.ground if bright else p.ground + 30
@@ -138,7 +130,7 @@ def camouflage(p: Palette, scale: float, angle: float, rng: Generator) -> np.nda
 
 
 def noise(rng: Generator, cells: int) -> np.ndarray:
-    """Smooth noise ``(384, 384)``, each cell about 384 / cells pixels wide, with ragged edges."""
+    """Smooth noise ``(384, 384)`` of so many cells, with ragged edges."""
     half = CLOTH_PIXELS // 2
     coarse, fine = (
         cv2.resize(rng.standard_normal((n, n), np.float32), (half, half), interpolation=how)
@@ -157,7 +149,6 @@ def scattered(rng: Generator, spacing: float) -> np.ndarray:
 
 
 def floral(p: Palette, scale: float, angle: float, rng: Generator) -> np.ndarray:
-    """Scattered flowers with leaves."""
     picture = plain(p)
     radius = 6 + 5 * scale  # from a flower's center to its petals', in cloth pixels
     leaf = np.array([60.0, 105.0, 62.0])
@@ -180,7 +171,6 @@ def floral(p: Palette, scale: float, angle: float, rng: Generator) -> np.ndarray
 
 
 def leopard(p: Palette, scale: float, angle: float, rng: Generator) -> np.ndarray:
-    """Broken dark rings around a darker heart, on the ground color."""
     picture = plain(p)
     dark_ground = luminance(p.ground) < 60
     ring = np.array([205.0, 190.0, 165.0]) if dark_ground else np.array([28.0, 20.0, 16.0])
@@ -198,7 +188,7 @@ def leopard(p: Palette, scale: float, angle: float, rng: Generator) -> np.ndarra
 
 
 def knit(scale: float) -> np.ndarray:
-    """Light and shade of knitted stitches ``(384, 384)`` uint8, rows of small v's, by KNIT_UNIT."""
+    """Light and shade of knitted stitches, uint8 ``(384, 384)``."""
     x, y = grid(0.0)
     column = 0.030 + 0.010 * scale
     stitch = np.sin((y + np.float32(1.2) * np.abs(from_middle(x, column))) * np.float32(262))
@@ -206,6 +196,7 @@ def knit(scale: float) -> np.ndarray:
     return (KNIT_UNIT * (1 + 0.075 * stitch + 0.07 * groove)).astype(np.uint8)
 
 
+# each: colors, scale (0 fine .. 1 coarse), angle (-1 .. 1), rng -> cloth (384, 384, 3) uint8
 PATTERN_OF = {
     "horizontal-stripes": horizontal_stripes, "vertical-stripes": vertical_stripes, "check": check,
     "dots": dots, "floral": floral, "camouflage": camouflage, "leopard": leopard, "zigzag": zigzag,
@@ -214,7 +205,7 @@ PATTERN_OF = {
 
 @lru_cache(maxsize=8)
 def graphic(garment: Garment) -> np.ndarray:
-    """The picture of a graphic print, ``(128, 128, 4)`` uint8 RGB and coverage."""
+    """A graphic print, uint8 RGB and coverage ``(128, 128, 4)``."""
     rng, p = np.random.default_rng([garment.traits.pattern_seed, 1]), garment.palette()
     picture = np.zeros((PRINT_PIXELS, PRINT_PIXELS, 4), np.uint8)
     other = p.third if rng.random() < 0.7 else p.ground

@@ -1,4 +1,4 @@
-"""One photo of a garment: how it lies, in what light, before and behind what, by which camera."""
+"""One photo of a garment."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.random import Generator
 
 from flam_pl.datasets.wardrobe import scenery
-from flam_pl.datasets.wardrobe.canvas import Canvas, relief
+from flam_pl.datasets.wardrobe.canvas import Canvas
 from flam_pl.datasets.wardrobe.clothes import sketch_of
 from flam_pl.datasets.wardrobe.garment import Garment
 from flam_pl.datasets.wardrobe.sketch import Panel, Pose, Sketch
@@ -51,9 +51,6 @@ def draw_photo(rng: Generator, domain: str) -> Photo:
     def about(middle: float, reach: float) -> float:
         return float(middle + spread * rng.uniform(-reach, reach))
 
-    def happens(probability: float) -> bool:
-        return bool(rng.random() < probability)
-
     pose = Pose(
         arms=(about(0.36, 0.26), about(0.36, 0.26)),
         elbows=(about(0.1, 0.3), about(0.1, 0.3)),
@@ -73,10 +70,10 @@ def draw_photo(rng: Generator, domain: str) -> Photo:
         exposure=about(1.0, 0.17),
         balance=(1 + warmth, 1 + about(0.0, 0.025), 1 - warmth),
         shadow=float(rng.uniform(0.25, 0.65) if hard else rng.uniform(0.15, 0.4)),
-        stripe=float(rng.uniform(0.18, 0.35)) if hard and happens(0.35) else 0.0,
+        stripe=float(rng.uniform(0.18, 0.35)) if hard and rng.random() < 0.35 else 0.0,
         background=str(rng.choice(scenery.BACKGROUNDS)) if hard else "studio",
-        occluder=str(rng.choice(scenery.OCCLUDERS)) if hard and happens(0.45) else "none",
-        worn=happens(0.55 if hard else 0.25),
+        occluder=str(rng.choice(scenery.OCCLUDERS)) if hard and rng.random() < 0.45 else "none",
+        worn=bool(rng.random() < (0.55 if hard else 0.25)),
         blur=float(rng.uniform(0.2, 0.9)) if hard else 0.0,
         grain=float(rng.uniform(2, 8) if hard else rng.uniform(0.5, 1.5)),
         jpeg=int(rng.integers(35, 75)) if hard else 0,
@@ -85,7 +82,13 @@ def draw_photo(rng: Generator, domain: str) -> Photo:
 
 
 def photograph(garment: Garment, photo: Photo, size: int = 128) -> np.ndarray:
-    """The picture: uint8 RGB ``(size, size, 3)``. Equal arguments give equal pixels."""
+    """The picture: uint8 RGB ``(size, size, 3)``. Equal arguments give equal pixels.
+
+    >>> rng = np.random.default_rng(0)
+    >>> skirt = Garment("skirt", "red", "dots", draw_traits("skirt", "red", rng))
+    >>> photograph(skirt, draw_photo(rng, "shop"), size=64).shape
+    (64, 64, 3)
+    """
     large = size * SUPERSAMPLING
     rng = np.random.default_rng(photo.seed)
     picture, mask = lit_garment(garment, photo, large, rng)
@@ -100,12 +103,12 @@ def photograph(garment: Garment, photo: Photo, size: int = 128) -> np.ndarray:
 
 
 def lit_garment(garment: Garment, photo: Photo, size: int, rng: Generator) -> list[np.ndarray]:
-    """The garment in its light, bent: RGB ``(size, size, 3)``, coverage ``(size, size)``; uint8."""
+    """The garment in its light, bent: RGB ``(S, S, 3)`` and coverage ``(S, S)``, uint8."""
     sketch = sketch_of(garment, photo.pose)
     canvas = Canvas(sketch, framing(sketch, photo, size), size)
     if photo.worn:
-        scenery.wear(canvas, sketch.bones, rng)
-    lit = light_up(canvas, relief(sketch, canvas.matrix / 2, size // 2), photo, rng)
+        scenery.wear(canvas, rng)
+    lit = light_up(canvas, photo, rng)
     across, down = bending(size, photo.warp, rng)
     # replicated at the border: a sleeve that is cut off by the frame stays cut off
     return [
@@ -125,18 +128,15 @@ def framing(sketch: Sketch, photo: Photo, size: int) -> np.ndarray:
     return np.column_stack([linear, middle])
 
 
-def light_up(canvas: Canvas, height: np.ndarray, photo: Photo, rng: Generator) -> np.ndarray:
-    """Colors under the photo's light ``(S, S, 3)`` uint8: round bodies, creases, darker edges.
-
-    ``height`` ``(S/2, S/2)`` is the relief of the creases.
-    """
-    size, half = len(canvas.mask), len(height)
+def light_up(canvas: Canvas, photo: Photo, rng: Generator) -> np.ndarray:
+    """The garment's colors in the photo's light, uint8 ``(S, S, 3)``."""
+    size, half = len(canvas.mask), len(canvas.mask) // 2
     # cloth is never quite smooth: long soft bumps, more down than across
-    bumps = rng.standard_normal((7, 12)).astype(np.float32)
-    height = height + 0.5 * cv2.resize(bumps, (half, half), interpolation=cv2.INTER_CUBIC)
+    coarse = rng.standard_normal((7, 12)).astype(np.float32)
+    bumps = cv2.resize(coarse, (half, half), interpolation=cv2.INTER_CUBIC)
     small = cv2.resize(canvas.mask, (half, half), interpolation=cv2.INTER_AREA)
     body = cv2.blur(small, (half // 6 | 1, half // 6 | 1)).astype(np.float32) / 255
-    height = height * photo.creases + 3.0 * body
+    height = (canvas.relief() + 0.5 * bumps) * photo.creases + 3.0 * body
     slope_x = cv2.Sobel(height, cv2.CV_32F, 1, 0, ksize=3)
     slope_y = cv2.Sobel(height, cv2.CV_32F, 0, 1, ksize=3)
     # the cloth's normal is (-slope_x, -slope_y, 1): what faces the light is bright
@@ -150,7 +150,7 @@ def light_up(canvas: Canvas, height: np.ndarray, photo: Photo, rng: Generator) -
 
 
 def bending(size: int, amount: float, rng: Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Maps for ``cv2.remap``, ``(size, size)`` float32: smooth shifts of about ``amount``."""
+    """Maps for ``cv2.remap``, float32 ``(S, S)``: smooth shifts of about ``amount``."""
     coarse = rng.standard_normal((4, 4, 2)).astype(np.float32) * np.float32(amount * size * 0.6)
     smooth = cv2.resize(coarse, (size // 8, size // 8), interpolation=cv2.INTER_CUBIC)
     shift = cv2.resize(smooth, (size, size), interpolation=cv2.INTER_LINEAR)
@@ -159,7 +159,7 @@ def bending(size: int, amount: float, rng: Generator) -> tuple[np.ndarray, np.nd
 
 
 def developed(scene: np.ndarray, photo: Photo, size: int, rng: Generator) -> np.ndarray:
-    """The scene through the camera: white balance, blur, grain, JPEG; uint8 ``(size, size, 3)``."""
+    """The scene as the camera stores it, uint8 ``(S, S, 3)``."""
     small = cv2.resize(scene, (size, size), interpolation=cv2.INTER_AREA)
     if photo.blur > 0.25:
         small = cv2.GaussianBlur(small, (0, 0), photo.blur * size / 128)

@@ -1,4 +1,4 @@
-"""An item: its pictures on disk and its rows of the catalog, each from seeds of its own."""
+"""An item: its pictures on disk and its rows of the catalog."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from flam_pl.datasets.wardrobe.joint import draw_change, draw_garment
 from flam_pl.datasets.wardrobe.photo import draw_photo, photograph
 
 SPLITS = ("train", "val", "evaluation")
-JPEG_QUALITY = 90
 
 # Streams of random numbers. Draws from one do not move another: a new label rate, for example,
 # leaves every picture as it was.
@@ -36,13 +35,12 @@ class Item:
 
     @property
     def name(self) -> str:
-        """The item's name in the catalog."""
         stem = f"{self.split}-{self.number:05d}"
         return f"{stem}-changed-{self.change}" if self.change else stem
 
 
 def items_of(settings: WardrobeSettings) -> Iterator[Item]:
-    """All items as the catalog orders them: counterfactuals follow their original."""
+    """All items; counterfactuals follow their original."""
     for split in SPLITS:
         for number in range(settings.items(split)):
             for change in range(settings.changes(split) + 1):
@@ -50,14 +48,14 @@ def items_of(settings: WardrobeSettings) -> Iterator[Item]:
 
 
 def random(settings: WardrobeSettings, item: Item, stream: int, number: int = 0) -> Generator:
-    """One generator for each (item, stream, number): the order of drawing does not matter."""
+    """A generator of its own for each (item, stream, number)."""
     place = [settings.seed, SPLITS.index(item.split), item.number, item.change, stream, number]
     return np.random.default_rng(place)
 
 
 @lru_cache(maxsize=16)
 def garment_of(settings: WardrobeSettings, item: Item) -> Garment:
-    """The garment of an item; a counterfactual's differs from the original's in one attribute."""
+    """The garment of an item or counterfactual."""
     rng = random(settings, item, GARMENT)
     if item.change == 0:
         return draw_garment(settings.seed, rng)
@@ -112,7 +110,7 @@ def labels(settings: WardrobeSettings, item: Item, number: int, garment: Garment
 def write_jpeg(path: Path, picture: np.ndarray) -> None:
     """Write RGB uint8 ``(S, S, 3)``. Not by ``cv2.imwrite``: that one hides a full disk."""
     bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
-    done, code = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    done, code = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, 90])
     if not done:
         raise OSError(f"the picture could not be encoded: {path}")
     path.write_bytes(code.tobytes())

@@ -1,4 +1,4 @@
-"""What is around a garment: backgrounds, shadows, a wearer, and things in front of it."""
+"""What is around a garment: background, shadows, wearer, things in front."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from numpy.random import Generator
 
 from flam_pl.datasets.wardrobe import ink
 from flam_pl.datasets.wardrobe.canvas import Canvas, rounded, to_pixels
+from flam_pl.datasets.wardrobe.sketch import Step
 
 OCCLUDERS = ("arm", "bag", "phone", "strap", "leaf")
 SKINS = ((236, 200, 176), (214, 168, 138), (176, 126, 96), (120, 82, 60), (244, 214, 196))
@@ -36,9 +37,6 @@ def room_color(rng: Generator) -> np.ndarray:
     hue, dull, value = rng.uniform(0, 180), rng.uniform(15, 130), rng.uniform(70, 225)
     pixel = np.array([[[hue, dull, value]]], np.uint8)
     return cv2.cvtColor(pixel, cv2.COLOR_HSV2RGB)[0, 0]
-
-
-# Each background is painted over a plain picture ``(S, S, 3)``, in place.
 
 
 def wall(picture: np.ndarray, rng: Generator) -> None:
@@ -107,18 +105,17 @@ def leaves(picture: np.ndarray, rng: Generator) -> None:
         ink.ellipse(picture, at, (5, 2), turn, rng.uniform((40, 90, 30), (150, 170, 90)))
 
 
+# each paints over a plain picture (S, S, 3), in place
 PAINTERS = {paint.__name__: paint for paint in (wall, planks, tiles, bed, street, clutter, leaves)}
 BACKGROUNDS = tuple(PAINTERS)
 
 
 def dimmed(picture: np.ndarray, light: np.ndarray) -> np.ndarray:
-    """The picture multiplied by ``light`` ``(H, W)`` uint8, of which 255 is full."""
+    """The picture in the ``light``, uint8 ``(H, W)`` up to 255."""
     return cv2.multiply(picture, cv2.merge([light] * 3), scale=1 / 255)
 
 
-def cast_shadow(
-    scene: np.ndarray, mask: np.ndarray, strength: float, light: tuple[float, float]
-) -> np.ndarray:
+def cast_shadow(scene: np.ndarray, mask: np.ndarray, strength: float, light: Step) -> np.ndarray:
     """The scene with the garment's soft shadow, away from the light."""
     size = mask.shape[0]
     move = np.array([[1, 0, -0.022 * size * light[0]], [0, 1, -0.022 * size * light[1]]])
@@ -144,10 +141,10 @@ def blend(scene: np.ndarray, picture: np.ndarray, mask: np.ndarray) -> np.ndarra
     return cv2.add(dimmed(scene, 255 - mask), dimmed(picture, mask))
 
 
-def wear(canvas: Canvas, bones: list[tuple[np.ndarray, float]], rng: Generator) -> None:
+def wear(canvas: Canvas, rng: Generator) -> None:
     """Put a wearer's neck, arms and legs behind the cloth, in place."""
     skin, body = SKINS[int(rng.integers(len(SKINS)))], np.zeros_like(canvas.mask)
-    for ends, half in bones:
+    for ends, half in canvas.sketch.bones:
         start, end = to_pixels(canvas.matrix, ends)
         ink.bar(body, start, end, (255,), max(1, round(2 * half * canvas.scale)))
     seen = body > canvas.mask
@@ -157,7 +154,7 @@ def wear(canvas: Canvas, bones: list[tuple[np.ndarray, float]], rng: Generator) 
 
 
 def occlude(scene: np.ndarray, kind: str, mask: np.ndarray, rng: Generator) -> None:
-    """Put a thing before the garment, in place; it hides a tenth or so, never the middle."""
+    """Put a thing before the garment, in place; its middle stays visible."""
     size = scene.shape[0]
     ys, xs = np.nonzero(mask[::8, ::8] > 127)
     if len(xs) == 0:

@@ -1,4 +1,4 @@
-"""The drawing of a garment before it has pixels: panels, lines, discs and folds in body units.
+"""The drawing of a garment before it has pixels, in body units.
 
 Body units: x = 0 is the middle of the body. y = 0 is the base of the neck, or the waist where a
 garment begins there; y grows downwards. 1 is about the length of a coat.
@@ -19,7 +19,7 @@ Step = Sequence[float] | np.ndarray
 
 @dataclass(frozen=True)
 class Pose:
-    """How the limbs lie: angles in radians, each for the (left, right) of the picture."""
+    """How the limbs lie: radians for the (left, right) of the picture."""
 
     arms: tuple[float, float]  # between the upper arm and the vertical, outwards
     elbows: tuple[float, float]  # bend of the forearm, inwards
@@ -29,7 +29,7 @@ class Pose:
 
 @dataclass(frozen=True)
 class Panel:
-    """A piece of cloth ``(N, 2)``, drawn over what came before."""
+    """A piece of cloth ``(N, 2)``."""
 
     points: np.ndarray
     material: str  # ground and front have the pattern, front also a print; else plain, trim, ...
@@ -39,11 +39,11 @@ class Panel:
 
 @dataclass(frozen=True)
 class Mark:
-    """A line on the cloth, or a disc, or the place of a graphic print on the front panels."""
+    """A line, a disc, or the place of a graphic print on the front panels."""
 
     points: np.ndarray  # (N, 2) of a line, or the center (1, 2)
     width: float  # of a line, radius of a disc, side of a print
-    tone: str  # "print", or a color: seam, rib, second, cord, metal, light, dark, gold
+    tone: str  # "print", or a color: seam, rib, trim, cord, metal, light, dark, gold
 
 
 @dataclass
@@ -60,7 +60,7 @@ class Sketch:
     flip: float = 1.0  # every x is multiplied by it
 
     def sides(self) -> tuple[Sketch, Sketch]:
-        """The left and the right of the picture: both take the coordinates of the right half."""
+        """Left and right of the picture; both take the coordinates of the right."""
         return replace(self, flip=-1.0), self
 
     def panel(
@@ -71,7 +71,7 @@ class Sketch:
         seam: float = 0.0,
         turn: tuple[float, float, float] = (0.0, 0.0, 0.0),
     ) -> None:
-        """Add a piece of cloth; ``seam`` is the width of a seam around it, 0 for none."""
+        """Add a piece of cloth; ``seam`` is the width of the seam around it."""
         turn = (self.flip * turn[0], self.flip * turn[1], turn[2])
         self.parts.append(Panel(self._placed(outline), material, lift, turn))
         if seam:
@@ -79,7 +79,6 @@ class Sketch:
             self.line(outline if closed else np.concatenate([outline, outline[:1]]), seam)
 
     def line(self, points: ArrayLike, width: float = 0.006, tone: str = "seam") -> None:
-        """Add a line."""
         self.parts.append(Mark(self._placed(points), width, tone))
 
     def disc(self, center: Step, radius: float, tone: str = "") -> None:
@@ -87,21 +86,19 @@ class Sketch:
         self.line(np.array([center]), radius, tone or self.garment.traits.button_tone)
 
     def ribs(self, start: np.ndarray, end: np.ndarray, count: int) -> None:
-        """Add lines across a knitted band; ``start`` and ``end`` ``(2, 2)`` are its long edges."""
+        """Add lines across a knitted band between two long edges ``(2, 2)``."""
         for i in range(1, count):
             across = [a + (b - a) * (i / count) for a, b in (start, end)]
             self.line(across, 0.004, "rib")
 
     def fold(self, points: np.ndarray, width: float, depth: float) -> None:
-        """Add a crease."""
         self.folds.append((self._placed(points), width, depth))
 
     def bone(self, start: ArrayLike, end: ArrayLike, half_width: float) -> None:
-        """Add a limb of the wearer."""
         self.bones.append((self._placed(np.array([start, end])), half_width))
 
     def edge(self, where: str) -> str:
-        """Material of collars ("neck") and bands ("cuffs"): contrasting where there is trim."""
+        """Material of collars ("neck") and bands ("cuffs")."""
         return "trim" if self.garment.trait("trim") in (where, "both") else "plain"
 
     def _placed(self, points: ArrayLike) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The upper body: its measures, front and back, sleeves with their cuffs, and the wearer."""
+"""The upper body: its measures, front and back, and sleeves with their cuffs."""
 
 from __future__ import annotations
 
@@ -35,18 +35,17 @@ SLEEVE_WIDTHS = {"coat": 0.062, "jacket": 0.058, "hoodie": 0.06, "sweater": 0.05
 
 @dataclass(frozen=True)
 class Torso:
-    """Half widths, points ``(2,)`` and heights of an upper body."""
+    """Half widths, ends of the armhole ``(2,)`` and height of the hem."""
 
     neck: float
-    shoulder: np.ndarray  # upper end of the armhole
-    armpit: np.ndarray  # lower end of the armhole
+    shoulder: np.ndarray
+    armpit: np.ndarray
     waist: float
     hem: float
-    end: float  # height of the hem
+    end: float
 
 
 def torso(garment: Garment) -> Torso:
-    """Measures of the upper body."""
     traits, (*widths, (end, longer)) = garment.traits, MEASURES[garment.shape]
     shoulder, chest, waist, hem = (least + 0.03 * traits.fit * share for least, share in widths)
     if garment.shape == "coat":
@@ -64,7 +63,6 @@ def neck_back(sketch: Sketch, body: Torso, depth: float = 0.16) -> None:
 
 
 def front(sketch: Sketch, body: Torso) -> None:
-    """The front of the body, from the neckline to the hem."""
     _, depth, bulge = NECKLINES[sketch.garment.trait("neckline")]
     bare = 0.05 if sketch.garment.trait("sleeve") == "none" else 0.0  # its armholes cut in
     shirt = sketch.garment.shape == "shirt"
@@ -79,21 +77,26 @@ def front(sketch: Sketch, body: Torso) -> None:
 
 
 def front_panel(sketch: Sketch, outline: np.ndarray, end: float) -> None:
-    """A front panel ``(N, 2)`` whose hem, at height ``end``, is shifted by the sway of the pose."""
+    """A front panel ``(N, 2)`` whose hem, at height ``end``, sways."""
     shift = sketch.pose.sway * np.clip(outline[:, 1] / end, 0, 1) ** 2
     sketch.panel(outline + shift[:, None] * (1.0, 0.0), "front")
 
 
 def sleeves(sketch: Sketch, body: Torso) -> None:
-    """Both sleeves and their cuffs; the body is drawn over their upper ends."""
+    """Both sleeves, and the neck, head and arms of a wearer."""
+    sketch.bone((0.0, -0.02), (0.0, -0.1), 0.052)
+    sketch.bone((0.0, -0.2), (0.0, -0.24), 0.085)
     length, pose = SLEEVE_LENGTHS[sketch.garment.trait("sleeve")], sketch.pose
-    if length:
-        for side, arm, elbow in zip(sketch.sides(), pose.arms, pose.elbows, strict=True):
+    start = (body.shoulder + body.armpit) / 2 - (0.02, 0.03)
+    for side, arm, elbow in zip(sketch.sides(), pose.arms, pose.elbows, strict=True):
+        bend = start + 0.27 * direction(arm)
+        side.bone(start, bend, 0.036)
+        side.bone(bend, bend + 0.3 * direction(arm - elbow), 0.03)
+        if length:
             sleeve(side, body, arm, elbow, length)
 
 
 def sleeve(sketch: Sketch, body: Torso, arm: float, elbow: float, length: float) -> None:
-    """One sleeve with its cuff and creases."""
     top, pit = body.shoulder, body.armpit
     down, fore = direction(arm), direction(arm - elbow)
     across, across_end = (np.array([y, -x]) for x, y in (down, fore))
@@ -143,17 +146,6 @@ def cuff(sketch: Sketch, ends: np.ndarray, along: np.ndarray, length: float) -> 
             sketch.disc(a - along * back + (b - a) * 0.25, 0.008)
 
 
-def wearer(sketch: Sketch, body: Torso) -> None:
-    """Neck, head and arms of whoever wears it."""
-    sketch.bone((0.0, -0.02), (0.0, -0.1), 0.052)
-    sketch.bone((0.0, -0.2), (0.0, -0.24), 0.085)
-    start, pose = (body.shoulder + body.armpit) / 2 - (0.02, 0.03), sketch.pose
-    for side, arm, elbow in zip(sketch.sides(), pose.arms, pose.elbows, strict=True):
-        bend = start + 0.27 * direction(arm)
-        side.bone(start, bend, 0.036)
-        side.bone(bend, bend + 0.3 * direction(arm - elbow), 0.03)
-
-
 def direction(angle: float) -> np.ndarray:
-    """Unit vector ``(2,)`` at an angle, in radians, from the vertical outwards."""
+    """Unit vector ``(2,)`` at so many radians from the vertical, outwards."""
     return np.array([np.sin(angle), np.cos(angle)])
