@@ -84,9 +84,9 @@ def draw_photo(rng: Generator, domain: str) -> Photo:
 def photograph(garment: Garment, photo: Photo, size: int = 128) -> np.ndarray:
     """The picture: uint8 RGB ``(size, size, 3)``. Equal arguments give equal pixels.
 
+    >>> from flam_pl.datasets.wardrobe.joint import draw_garment
     >>> rng = np.random.default_rng(0)
-    >>> skirt = Garment("skirt", "red", "dots", draw_traits("skirt", "red", rng))
-    >>> photograph(skirt, draw_photo(rng, "shop"), size=64).shape
+    >>> photograph(draw_garment(0, rng), draw_photo(rng, "shop"), size=64).shape
     (64, 64, 3)
     """
     large = size * SUPERSAMPLING
