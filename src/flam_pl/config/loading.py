@@ -82,9 +82,7 @@ def load_config(overrides: Sequence[str] = ()) -> Config:
     return config
 
 
-def _compose(
-    folder: Path, chosen: Mapping[str, str], values: Sequence[tuple[str, str]]
-) -> Config:
+def _compose(folder: Path, chosen: Mapping[str, str], values: Sequence[tuple[str, str]]) -> Config:
     """The files that are chosen by group, under single values."""
     store = ConfigStore.instance()
     for (group, name), node in SCHEMAS.items():

@@ -9,6 +9,7 @@ from torch import Tensor
 from flam_pl.config.loading import method_config
 from flam_pl.config.methods import ABLATIONS, OWN_EMBEDDERS, ConcatConfig
 from flam_pl.config.root import to_plain
+from flam_pl.config.stages import EmbedderConfig
 from flam_pl.evaluation.validation import calibration
 from flam_pl.experiments.pipeline import Run, train_embedders, train_manipulator
 from flam_pl.experiments.selection import keep_scoring
@@ -52,7 +53,7 @@ def train_concat(run: Run, name: str, embedder: StageRecord) -> StageRecord:
     """A method with its own vectors, which knows nothing of the run's embedders but their space."""
     run.reseed()
     settings, catalog = run.config.concat, run.catalog
-    plain = to_plain(settings) | {"loss": "triplet", "margin": run.config.embedder.margin}
+    margin = run.config.embedder.margin
     data = run.data.serve("labelled", settings.batch_size)
     rows, labelled = data.fitting_rows, data.feature_rows[0]
     architecture: dict[str, Any] = {
@@ -66,7 +67,8 @@ def train_concat(run: Run, name: str, embedder: StageRecord) -> StageRecord:
         architecture["embedding_dim"] = settings.width
         net = AttributeEmbedders(catalog.schema, **architecture)
         net.fit(data.features.rows(rows), data.labels(rows))
-        stage = EmbedderModule(net, plain)
+        rates = {n: getattr(settings, n) for n in ("noise", "lr", "weight_decay")}
+        stage = EmbedderModule(net, EmbedderConfig(loss="triplet", margin=margin, **rates))
     else:
         learned = name == "adde_m"
         architecture |= {"width": settings.width, "hidden": settings.hidden, "learned": learned}
@@ -76,7 +78,10 @@ def train_concat(run: Run, name: str, embedder: StageRecord) -> StageRecord:
         def measured() -> tuple[Tensor, Tensor]:
             return data.features.rows(labelled), data.labels(labelled)
 
-        stage = MemoryModule(net, plain) if learned else ClassifierModule(net, plain, measured)
+        if learned:
+            stage = MemoryModule(net, settings, margin)
+        else:
+            stage = ClassifierModule(net, settings, measured)
     complete = calibration(data, net)
     return train_stage(
         name,
@@ -90,7 +95,7 @@ def train_concat(run: Run, name: str, embedder: StageRecord) -> StageRecord:
         inputs=run.feature_inputs | {"version": VERSION},
         parent=embedder.parent,
         schema=catalog.schema,
-        settings=plain,
+        settings=to_plain(settings) | {"loss": "triplet", "margin": margin},
         architecture=architecture,
         complete=complete,
     )

@@ -185,7 +185,7 @@ def train_backbone(run: Run, net: Backbone) -> StageRecord:
         net,
         most_photographed(catalog.items[data.item_rows], settings.classified_items),
         (catalog.items[held_out], consumer[held_out]),
-        to_plain(settings),
+        settings,
     )
     record = train_stage(
         "backbone",
@@ -222,7 +222,7 @@ def extract(run: Run, backbone: StageRecord, folder: Path) -> None:
     started = time.monotonic()
     net, run.data.preprocess = restore_backbone(run.backbone_folder, backbone)
     nothing = (np.zeros(0, np.int64), np.zeros(0, bool))
-    stage = BackboneModule(net, [0], nothing, to_plain(run.config.backbone))
+    stage = BackboneModule(net, [0], nothing, run.config.backbone)
     said = run.data.cache_features(
         stage,
         lambda writer: make_trainer(run.config, 1, [writer], logger=False),
@@ -269,7 +269,7 @@ def train_embedders(
     complete = calibration(data, embedders)
     record = train_stage(
         "embedder",
-        EmbedderModule(embedders, to_plain(settings), bank),
+        EmbedderModule(embedders, settings, bank),
         data,
         run.config,
         epochs=settings.max_epochs,
@@ -326,7 +326,7 @@ def train_manipulator(
     bank = run.data.bank(settings.bank) if looks_for_photos else None
     record = train_stage(
         name,
-        ManipulatorModule(manipulator, embedders, to_plain(settings), evaluate, bank),
+        ManipulatorModule(manipulator, embedders, settings, evaluate, bank),
         data,
         run.config,
         epochs=settings.max_epochs,

@@ -1,8 +1,7 @@
-"""Where figures go: CSV always, and Weights & Biases where it can be had without asking.
+"""Where figures are logged: CSV always, Weights & Biases (W&B) where it needs no question.
 
-A run of this project is a group in W&B, and each stage and each evaluation a W&B run in it. All of
-them lie in ``runs/<run>/wandb/``, from where offline ones are synced later:
-``wandb sync runs/<run>/wandb/offline-run-*``.
+A run of this project is a group in W&B. Each stage and each evaluation is a W&B run in it, in
+``runs/<run>/wandb/``. Offline ones are synced by ``wandb sync runs/<run>/wandb/offline-run-*``.
 """
 
 from __future__ import annotations
@@ -25,20 +24,20 @@ from flam_pl.training.records import CHECKPOINT, STAGES, StageRecord
 
 
 def make_loggers(config: Config, stage: str, folder: Path) -> list[Logger]:
-    """Of one stage: CSV in its folder, and W&B's if there is to be one."""
+    """The loggers of one stage: CSV in its folder, and W&B's if there is one."""
     wandb = make_wandb_logger(config, stage, "train")
     return [CSVLogger(str(folder), name="", version="logs"), *([wandb] if wandb else [])]
 
 
 def make_wandb_logger(config: Config, name: str, job_type: str) -> WandbLogger | None:
-    """A W&B run in the group of ``config``'s run; None where ``wandb_mode`` says so.
+    """A W&B run in the group of ``config``'s run, opened when something is logged.
 
-    It is opened only when something is logged.
+    None where ``wandb_mode`` gives None.
     """
     mode = wandb_mode(config.logger.wandb)
     if mode is None:
         return None
-    run = PurePath(config.name).parts[0]  # the others of its name are further seeds and the like
+    run = PurePath(config.name).parts[0]  # <run>/seeds/1 belongs to the group <run>
     folder = Path(config.runs_dir) / run
     folder.mkdir(parents=True, exist_ok=True)
     return WandbLogger(
@@ -61,7 +60,7 @@ def wandb_of(loggers: Sequence[Logger]) -> WandbLogger | None:
 def log_checkpoint(
     loggers: Sequence[Logger], config: Config, folder: Path, record: StageRecord
 ) -> None:
-    """A finished stage's checkpoint as a W&B artifact, and the one that it was trained on.
+    """Log a finished stage's checkpoint as a W&B artifact, made from its parent's.
 
     Args:
         folder: of the stage.
@@ -76,11 +75,9 @@ def log_checkpoint(
 def use_checkpoints(
     logger: WandbLogger, config: Config, checkpoints: Collection[str | None]
 ) -> None:
-    """Note that the W&B run was made from these checkpoints of the run's stages.
+    """Record that a W&B run was made from these checkpoints of the run's stages.
 
-    A checkpoint is named by its content: W&B finds the version that its own stage has logged.
-    ``Run.use_artifact`` does the same, but it refuses to offline (wandb 0.31), and online
-    it waits for the server; what it calls inside is recorded offline too, and synced later.
+    W&B finds the logged version of a checkpoint by its content.
 
     Args:
         checkpoints: SHA-256 of each.
@@ -93,8 +90,23 @@ def use_checkpoints(
             folder = Path(config.runs_dir) / name / stage
             record = StageRecord.load(folder)
             if record and record.checkpoint in checkpoints:
-                made = checkpoint_artifact(name, folder, record, copied=False)
-                logger.experiment._log_artifact(made, is_user_created=True, use_after_commit=True)
+                _use(logger.experiment, checkpoint_artifact(name, folder, record, copied=False))
+
+
+def _use(run: Any, artifact: Any) -> None:
+    """Record an input of a W&B run, offline too.
+
+    The public ``Run.use_artifact`` refuses offline and waits for the server online (wandb 0.31).
+    setup.cfg bounds wandb below a version where the private method is not tested.
+    """
+    try:
+        run._log_artifact(artifact, is_user_created=True, use_after_commit=True)
+    except (AttributeError, TypeError) as error:
+        warnings.warn(
+            f"W&B: this version does not record that the run was made from {artifact.name} "
+            f"({error}); wandb 0.31 does. All else is logged.",
+            stacklevel=2,
+        )
 
 
 def checkpoint_artifact(run: str, folder: Path, record: StageRecord, copied: bool = True) -> Any:
@@ -102,13 +114,13 @@ def checkpoint_artifact(run: str, folder: Path, record: StageRecord, copied: boo
 
     Args:
         folder: of the stage.
-        copied: W&B keeps a copy until the upload, since a later training replaces the file; there
-            is no need where the checkpoint's own stage has logged it.
+        copied: keep a copy until the upload, since a later training replaces the file; False where
+            the checkpoint's own stage has logged it.
     """
     from wandb import Artifact
 
     numbers = {key: value for key, value in record.metrics.items() if value == value}
-    metadata = asdict(record) | {"metrics": numbers}  # JSON knows no nan
+    metadata = asdict(record) | {"metrics": numbers}  # JSON has no nan
     artifact = Artifact(plain(f"{run}-{record.stage}"), "model", metadata=metadata)
     file = str((folder / CHECKPOINT).resolve())  # synced from anywhere
     artifact.add_file(file, name=CHECKPOINT, policy="mutable" if copied else "immutable")
@@ -116,12 +128,12 @@ def checkpoint_artifact(run: str, folder: Path, record: StageRecord, copied: boo
 
 
 def plain(name: str) -> str:
-    """With a dash for whatever W&B takes in no name of an artifact."""
+    """A name that W&B takes for an artifact: a dash for every other character."""
     return re.sub(r"[^A-Za-z0-9_.-]", "-", name)
 
 
 def finish(loggers: Sequence[Logger]) -> None:
-    """Each stage is a W&B run of its own: the next one must not write into it."""
+    """Close the loggers of a stage; the next stage gets a W&B run of its own."""
     for logger in loggers:
         logger.finalize("success")
     if "wandb" in sys.modules and wandb_of(loggers):
@@ -129,10 +141,10 @@ def finish(loggers: Sequence[Logger]) -> None:
 
 
 def wandb_mode(wanted: str) -> str | None:
-    """online, offline or None (no W&B), decided without asking or waiting.
+    """online, offline or None (no W&B); W&B never asks a question and never waits for long.
 
-    "auto" is online for somebody who is logged in, offline where the server cannot be reached
-    within three seconds (W&B's own attempt takes two minutes), and nothing for everybody else.
+    "auto" is online where somebody is logged in, else None. Online becomes offline where the server
+    cannot be reached within three seconds (W&B's own attempt takes two minutes).
     """
     forced = os.environ.get("WANDB_MODE")
     if wanted == "off" or forced == "disabled":

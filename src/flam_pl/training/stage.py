@@ -1,4 +1,4 @@
-"""Runs one stage under a Lightning Trainer and leaves its hand-off behind."""
+"""Trains one stage under a Lightning Trainer and writes its checkpoint and record."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import (  # type: ignore[attr-defined]
     MisconfigurationException,
 )
+from torch import Tensor
 
 from flam_pl.attributes import AttributeSchema
 from flam_pl.config.root import Config
@@ -27,48 +28,84 @@ from flam_pl.errors import FlamError
 from flam_pl.training.loggers import finish, log_checkpoint, make_loggers
 from flam_pl.training.records import CHECKPOINT, StageRecord, inputs_hash, sha256, versions
 
-# Lightning sets its own level when it is imported; what it says at INFO is about itself
+# Lightning sets its own level when it is imported; its INFO messages are about itself
 logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
 
 
-class OwnChance(Callback):
-    """Gives each rank its own random numbers: all start from one seed, to draw equal weights."""
+class SeedPerRank(Callback):
+    """Gives each rank its own random numbers. All start from one seed, for equal weights."""
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.world_size > 1:
             torch.manual_seed(torch.initial_seed() + trainer.global_rank)
 
 
+class BestEpoch(ModelCheckpoint):
+    """Keeps the epoch with the highest value of a figure, and of equal ones the latest.
+
+    On a small validation split a figure such as T@10 may be 1 from the first epoch on; the later
+    epoch has learned more. Without a figure the last epoch is kept.
+    """
+
+    def __init__(self, folder: Path, monitor: str | None) -> None:
+        super().__init__(
+            dirpath=str(folder),
+            filename="best",
+            monitor=monitor,
+            mode="max",
+            save_weights_only=True,
+            enable_version_counter=False,
+        )
+        self.equal = 1
+
+    def check_monitor_top_k(self, trainer: pl.Trainer, current: Tensor | None = None) -> bool:
+        best = self.best_k_models.get(self.kth_best_model_path)
+        better = super().check_monitor_top_k(trainer, current)
+        if better or current is None or best is None:
+            self.equal = 1
+            return better
+        equal: bool = trainer.strategy.reduce_boolean_decision(bool(current == best))
+        self.equal += equal
+        return equal
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        super().on_train_end(trainer, pl_module)
+        if self.equal > 1 and self.best_model_score is not None:
+            say(
+                f"{self.monitor} is {float(self.best_model_score):.4f} after {self.equal} epochs, "
+                "and higher after none: the last of them is kept"
+            )
+
+
 @rank_zero_only
 def say(text: str) -> None:
-    """Print, once and not once a rank."""
+    """Print, in the first process alone."""
     print(text, flush=True)
 
 
 def is_first_process() -> bool:
-    """True but in the further processes of a DDP run."""
+    """Whether this is the first process of a DDP run, or the only one."""
     return int(getattr(rank_zero_only, "rank", 0)) == 0
 
 
 def require_finished(trainer: pl.Trainer, what: str) -> None:
-    """Lightning ends quietly on a termination signal: what is half done must not count as done.
+    """Refuse a half-finished training: Lightning ends quietly on a termination signal.
 
     Raises:
         FlamError: the Trainer was interrupted.
     """
     if trainer.interrupted or not trainer.state.finished:
-        raise FlamError(
-            f"{what}: interrupted. What was finished before is kept; run the command again."
-        )
+        raise FlamError(f"{what}: interrupted. Finished stages stay; run the command again.")
 
 
 def make_trainer(
     config: Config, epochs: int, callbacks: list[Callback] | None = None, **more: Any
 ) -> pl.Trainer:
-    """The Trainer of one stage; every stage and the extraction get theirs here.
+    """The Trainer of one stage or of the extraction.
 
     Args:
-        epochs: of this stage, unless ``trainer.max_epochs`` says otherwise for all.
+        epochs: of this stage; ``trainer.max_epochs`` wins.
+        more: further arguments of the Trainer.
     """
     settings = config.trainer
     gpus = torch.cuda.device_count() if settings.accelerator in ("auto", "gpu", "cuda") else 0
@@ -90,7 +127,7 @@ def make_trainer(
             strategy=strategy,
             precision=settings.precision,  # type: ignore[arg-type]  # a word that check() knows
             max_epochs=settings.max_epochs if settings.max_epochs is not None else epochs,
-            callbacks=[OwnChance(), *(callbacks or [])],
+            callbacks=[SeedPerRank(), *(callbacks or [])],
             enable_progress_bar=settings.progress,
             enable_model_summary=False,
             use_distributed_sampler=False,  # the samplers of the data module know their rank
@@ -106,7 +143,7 @@ def make_trainer(
 
 
 def evaluation_device(config: Config) -> torch.device:
-    """Where what was trained is measured: the first GPU of the trainer settings, else the CPU."""
+    """The device of the evaluation: the first GPU of the trainer settings, else the CPU."""
     device = make_trainer(config, 1, logger=False).strategy.root_device
     return device if device.type == "cuda" else torch.device("cpu")
 
@@ -128,31 +165,24 @@ def train_stage(
     complete: Callable[[pl.Trainer], None] | None = None,
     callbacks: Sequence[Callback] = (),
 ) -> StageRecord:
-    """Train one stage and keep its best epoch, or find that it is trained already.
+    """Train one stage and keep its best epoch, unless it is trained already.
 
     Args:
-        epochs: 0 keeps the weights as they are and only measures them.
-        monitor: figure of the validation whose highest value marks the best epoch; None where
-            there is no validation, and the last epoch is kept.
-        folder: gets best.ckpt, stage.json and the logs.
-        inputs: plain values that the result depends on; unchanged inputs are not trained again.
+        epochs: 0: measure the weights as they are.
+        monitor: validation figure whose highest value marks the best epoch; None: keep the last
+            epoch.
+        folder: for best.ckpt, stage.json and the logs.
+        inputs: plain values that the result depends on.
         parent: SHA-256 of the parent stage's checkpoint.
-        architecture: plain values that the networks are built with; another is trained anew.
-        complete: measures what the best weights still need before they are kept.
-        callbacks: look on at each validation.
+        architecture: plain values that the networks are built with.
+        complete: called on the best weights before they are saved.
+        callbacks: further callbacks of the Trainer.
     """
     limit = config.trainer.max_epochs
     epochs = epochs if limit is None or epochs == 0 else limit
     wanted = inputs_hash(**inputs, parent=parent, settings=settings, epochs=epochs)
     trainer_folder = folder / ".training"
-    keep = ModelCheckpoint(
-        dirpath=str(trainer_folder),
-        filename="best",
-        monitor=monitor,
-        mode="max",
-        save_weights_only=True,
-        enable_version_counter=False,
-    )
+    keep = BestEpoch(trainer_folder, monitor)
     loggers = make_loggers(config, stage, folder)
     trainer = make_trainer(config, epochs, [keep, *callbacks], logger=loggers, log_every_n_steps=10)
     record = None if config.retrain else StageRecord.load(folder)
@@ -222,5 +252,5 @@ def is_whole(folder: Path, record: StageRecord) -> bool:
 
 
 def plain_metrics(trainer: pl.Trainer) -> dict[str, float]:
-    """What the Trainer measured last, as plain numbers."""
+    """The Trainer's last figures as plain numbers."""
     return {name: round(float(v), 6) for name, v in trainer.callback_metrics.items()}
