@@ -20,10 +20,10 @@ from flam_pl.config.loading import (
     method_config,
     save_config,
 )
-from flam_pl.config.methods import ABLATIONS, IN_TABLE_3, METHODS, OVERRIDES
 from flam_pl.config.root import Config, to_plain
 from flam_pl.config.stages import BackboneConfig
 from flam_pl.errors import ConfigError, FlamError
+from flam_pl.methods.registry import chosen, registered, trainable
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 CHOICES = sorted(
@@ -160,16 +160,17 @@ def test_an_ablation_is_the_paper_s_recipe_without_what_its_row_lacks(defaults: 
         "flam_m": {"adversarial_weight": 0.0, "online_sampling": False},
         "flam_m_adv": {"online_sampling": False},
     }
-    assert set(lacks) == set(ABLATIONS)
+    in_table_3 = {name for name in trainable() if registered()[name].in_table_3}
+    assert set(lacks) == in_table_3 - {"cls_concat", "emb_concat", "flam_plus"}
     for name, changes in lacks.items():
         expected = replace(defaults.manipulator, **changes)
-        of_method = method_config(defaults, name)
+        of_method = method_config(defaults, registered()[name].overrides)
         assert settings_of(of_method) == replace(defaults, manipulator=expected)
         assert load_config([f"manipulator={name}"]).manipulator == expected
         assert load_config([f"experiment={name}"]).methods == [name]
     whole = settings_of(load_config(["experiment=flam_m_os_adv"]))
     assert whole == replace(defaults, methods=[])
-    assert {*load_config(["experiment=table3"]).methods} == {*IN_TABLE_3} - {"flam_plus"}
+    assert {*load_config(["experiment=table3"]).methods} == in_table_3 - {"flam_plus"}
 
 
 # --- settings of the methods of a run
@@ -178,13 +179,13 @@ PARTS = ("embedder", "manipulator")
 
 
 def test_every_method_that_chooses_settings_can_be_trained() -> None:
-    assert {*OVERRIDES} <= {*METHODS} and {*ABLATIONS} < {*OVERRIDES}
-    for chosen in OVERRIDES.values():
-        assert all(choice in CHOICES for choice in chosen)
+    for method in registered().values():
+        assert all(choice in CHOICES for choice in method.overrides)
+        assert method.name in trainable() or not method.overrides
 
 
 def test_flam_plus_is_its_two_files_over_the_defaults(defaults: Config) -> None:
-    of_method = method_config(defaults, "flam_plus")
+    of_method = method_config(defaults, registered()["flam_plus"].overrides)
     written = [OmegaConf.load(CONF / group / "flam_plus.yaml") for group in PARTS]
     for group, own in zip(PARTS, written, strict=True):
         assert own.pop("defaults") == ["paper", "_self_"]
@@ -199,28 +200,30 @@ def test_flam_plus_is_its_two_files_over_the_defaults(defaults: Config) -> None:
 
 def test_what_the_user_writes_reaches_the_methods(defaults: Config) -> None:
     """A value wins over the method's file, and over that of an experiment."""
-    plain = method_config(defaults, "flam_plus")
+    plain = method_config(defaults, registered()["flam_plus"].overrides)
     given = ["embedder.members=5", "manipulator.max_epochs=10"]
     config = load_config(given)
     assert config.overrides == given
     assert (config.embedder.members, config.manipulator.max_epochs) == (5, 10)
-    found = method_config(config, "flam_plus")
+    found = method_config(config, registered()["flam_plus"].overrides)
     assert found.embedder == replace(plain.embedder, members=5)
     assert found.manipulator == replace(plain.manipulator, max_epochs=10)
     assert plain.embedder.members != 5 and plain.manipulator.max_epochs != 10
-    assert method_config(config, "flam_m").manipulator.max_epochs == 10
-    assert not method_config(config, "flam_m").manipulator.online_sampling
+    assert method_config(config, registered()["flam_m"].overrides).manipulator.max_epochs == 10
+    assert not method_config(config, registered()["flam_m"].overrides).manipulator.online_sampling
 
 
 def test_an_experiment_reaches_the_methods(defaults: Config) -> None:
     quick = load_config(["experiment=quick"])
-    found, plain = (method_config(of, "flam_plus") for of in (quick, defaults))
+    found, plain = (
+        method_config(of, registered()["flam_plus"].overrides) for of in (quick, defaults)
+    )
     assert quick.embedder.max_epochs != defaults.embedder.max_epochs
     assert found.embedder == replace(plain.embedder, max_epochs=quick.embedder.max_epochs)
     of_quick = {n: getattr(quick.manipulator, n) for n in ("max_epochs", "batch_size")}
     assert found.manipulator == replace(plain.manipulator, **of_quick) != plain.manipulator
     both = load_config(["experiment=quick", "embedder.max_epochs=7"])
-    assert method_config(both, "flam_plus").embedder.max_epochs == 7
+    assert method_config(both, registered()["flam_plus"].overrides).embedder.max_epochs == 7
 
 
 def test_a_choice_of_the_run_is_not_one_of_the_method() -> None:
@@ -232,11 +235,13 @@ def test_a_choice_of_the_run_is_not_one_of_the_method() -> None:
         ["scoring=cosine", "data=table", "data.root=/photos.csv"],
     ):
         config = load_config([*given, "seed=4"])
-        found = method_config(config, "flam_plus")
+        found = method_config(config, registered()["flam_plus"].overrides)
         assert found.embedder.loss == "softmax" and found.embedder.members > 1
         assert found.manipulator.distillation_weight > 0 and found.manipulator.with_remaining
         assert (found.seed, found.data, found.scoring) == (4, config.data, config.scoring)
-        assert method_config(config, "cls_concat") == config  # it chooses nothing
+        assert (
+            method_config(config, registered()["cls_concat"].overrides) == config
+        )  # it chooses nothing
 
 
 @pytest.mark.parametrize("given", ["overrides=[seed=3]", "overrides=[]", "overrides=null"])
@@ -257,7 +262,6 @@ def test_the_scoring_can_be_chosen_and_its_weights_be_set(defaults: Config) -> N
 @pytest.mark.parametrize(
     ("setting", "named"),
     [
-        ("results.methods=[flam]", "results.methods"),
         ("results.seeds=[-1]", "results.seeds"),
         ("concat.working_dim=0", "concat.working_dim"),
         ("concat.working_dim=all", "concat.working_dim"),
@@ -405,10 +409,17 @@ def test_a_value_that_cannot_work_is_refused_before_anything_runs(
 def test_self_training_needs_a_method_that_can_use_it() -> None:
     given = ["embedder.self_training=0.5"]
     found = load_config(given)  # the default run has FLAM+
-    assert method_config(found, "flam_plus").embedder.self_training == 0.5
-    load_config([*given, "methods=[]", "embedder=flam_plus"])
-    with pytest.raises(ConfigError, match=r"self_training is 0\.5, but nothing .*loss=softmax"):
-        load_config([*given, "methods=[cls_concat]"])
+    assert [method.name for method in chosen(found)] == ["flam_plus"]
+    assert method_config(found, registered()["flam_plus"].overrides).embedder.self_training == 0.5
+    assert chosen(load_config([*given, "methods=[]", "embedder=flam_plus"])) == []
+    with pytest.raises(ConfigError, match=r"self_training is 0\.5, but no method .*loss=softmax"):
+        chosen(load_config([*given, "methods=[cls_concat]"]))
+
+
+@pytest.mark.parametrize("name", ["flam", "arithmetic", "flam_minus", ""])
+def test_a_method_that_cannot_be_trained_is_refused_by_name(name: str) -> None:
+    with pytest.raises(ConfigError, match=rf"methods has '{name}'; expected .*cls_concat.*tirg"):
+        chosen(load_config([f"methods=['{name}']"]))
 
 
 def test_loading_checks_the_values() -> None:
@@ -484,7 +495,7 @@ def test_the_written_settings_are_the_run_s(tmp_path: Path) -> None:
 def test_a_run_s_settings_reach_its_methods_again(tmp_path: Path) -> None:
     where = trained(tmp_path, "embedder.members=5", "seed=7")
     config, _ = load_run_config([*where, "manipulator.max_epochs=9"])
-    found = method_config(config, "flam_plus")
+    found = method_config(config, registered()["flam_plus"].overrides)
     assert (found.embedder.members, found.manipulator.max_epochs, found.seed) == (5, 9, 7)
     assert found.embedder.loss == "softmax" and found.folder == config.folder
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pytorch_lightning.strategies import Strategy
+from pytorch_lightning.utilities import rank_zero_only
 
 from flam_pl.errors import FlamError
 
@@ -30,3 +31,14 @@ def by_first_process(strategy: Strategy, action: Callable[[], None]) -> None:
         raise failure
     if told is not None:
         raise FlamError(told)
+
+
+@rank_zero_only
+def log(text: str) -> None:
+    """Print a line, on the first process only."""
+    print(text, flush=True)
+
+
+def is_first_process() -> bool:
+    """Whether this is the first process of a DDP run, or the only one."""
+    return int(getattr(rank_zero_only, "rank", 0)) == 0

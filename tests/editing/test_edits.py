@@ -12,9 +12,7 @@ from torch.nn import functional as F
 
 from attribute_world import SCHEMA, World, make_world
 from flam_pl.attributes import SchemaError
-from flam_pl.editing.baselines import Arithmetic, NoEdit, Slerp
-from flam_pl.editing.concat import ConcatEditor
-from flam_pl.editing.editor import Editor
+from flam_pl.editing.editor import Editor, NoEdit
 from flam_pl.editing.edits import (
     Edit,
     EditError,
@@ -23,7 +21,10 @@ from flam_pl.editing.edits import (
     in_order,
     wanted_probabilities,
 )
-from flam_pl.editing.generator import Flam
+from flam_pl.methods.arithmetic import Arithmetic
+from flam_pl.methods.concatenation import ConcatEditor
+from flam_pl.methods.slerp import Slerp
+from flam_pl.methods.two_stages import Flam
 from flam_pl.models.attribute_embedder import AttributeEmbedder, AttributeEmbedders
 from flam_pl.models.concat import ConcatClassifiers
 from flam_pl.models.manipulator import Manipulator

@@ -14,8 +14,7 @@ from sklearn.metrics import ndcg_score
 
 from attribute_world import SCHEMA
 from flam_pl.attributes import AttributeSchema
-from flam_pl.editing.baselines import NoEdit
-from flam_pl.editing.editor import Editor
+from flam_pl.editing.editor import Editor, NoEdit
 from flam_pl.evaluation import attribute_ndcg
 from flam_pl.evaluation.attribute_ndcg import AttributeNDCG
 from flam_pl.evaluation.hits import evaluate_edits

@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attribute_world import SCHEMA
-from flam_pl.editing.baselines import NoEdit
-from flam_pl.editing.editor import Editor
+from flam_pl.editing.editor import Editor, NoEdit
 from flam_pl.evaluation.counterfactuals import (
     CounterfactualEdits,
     CounterfactualResults,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from attribute_world import SCHEMA, make_world
-from flam_pl.editing.baselines import NoEdit
+from flam_pl.editing.editor import NoEdit
 from flam_pl.editing.edits import Edit
 from flam_pl.evaluation import strength
 from flam_pl.evaluation.double_edits import draw_double_edits, evaluate_double_edits

@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 
 from attribute_world import SCHEMA, store_of
 from flam_pl.datasets.catalog import Catalog
-from flam_pl.editing.baselines import NoEdit
-from flam_pl.editing.editor import Editor
+from flam_pl.editing.editor import Editor, NoEdit
 from flam_pl.editing.edits import Edit
 from flam_pl.evaluation.hits import EditResults, evaluate_edits, evaluate_instances
 from flam_pl.evaluation.searches import EvaluationSet

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 
 from attribute_world import SCHEMA
 from flam_pl.attributes import AttributeSchema
-from flam_pl.editing.baselines import NoEdit
-from flam_pl.editing.editor import Editor
+from flam_pl.editing.editor import Editor, NoEdit
 from flam_pl.evaluation import precision as precision_module
 from flam_pl.evaluation.hits import evaluate_edits
 from flam_pl.evaluation.oracle import OracleRanking

@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attribute_world import SCHEMA
-from flam_pl.editing.baselines import NoEdit
-from flam_pl.editing.editor import Editor
+from flam_pl.editing.editor import Editor, NoEdit
 from flam_pl.evaluation.hits import EditResults, evaluate_edits
 from flam_pl.evaluation.preservation import Preservation
 from flam_pl.evaluation.searches import EvaluationSet, edited_searches

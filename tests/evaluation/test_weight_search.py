@@ -13,9 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from attribute_world import SCHEMA, World, make_world
-from flam_pl.editing.baselines import Arithmetic, NoEdit
-from flam_pl.editing.concat import ConcatEditor
-from flam_pl.editing.editor import Editor
+from flam_pl.editing.editor import Editor, NoEdit
 from flam_pl.evaluation import weight_search
 from flam_pl.evaluation.counterfactuals import CounterfactualEdits, evaluate_counterfactuals
 from flam_pl.evaluation.searches import EvaluationSet, Searcher, edits_of
@@ -27,6 +25,8 @@ from flam_pl.evaluation.weight_search import (
     grid,
     try_weights,
 )
+from flam_pl.methods.arithmetic import Arithmetic
+from flam_pl.methods.concatenation import ConcatEditor
 from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.models.concat import ConcatClassifiers
 from flam_pl.retrieval.vectors import Posteriors, ScoreWeights, SearchVectors

@@ -12,15 +12,15 @@ import torch
 
 from flam_pl.__main__ import main
 from flam_pl.config.loading import load_config, method_config
-from flam_pl.config.methods import OWN_VECTORS
 from flam_pl.config.root import to_plain
-from flam_pl.editing.concat import ConcatEditor
 from flam_pl.editing.edits import Edit
-from flam_pl.editing.generator import Flam
 from flam_pl.evaluation.hits import evaluate_instances
 from flam_pl.experiments.evaluate import open_folder
-from flam_pl.experiments.trained import TrainedRun
+from flam_pl.experiments.selection import stores_one_vector
+from flam_pl.experiments.trained_run import TrainedRun
 from flam_pl.images import read_image
+from flam_pl.methods.concatenation import ConcatEditor
+from flam_pl.methods.two_stages import Flam
 from flam_pl.models.concat import ConcatClassifiers
 from flam_pl.retrieval.confidence import FILE as CALIBRATION
 from flam_pl.retrieval.confidence import ConfidenceEstimator
@@ -147,10 +147,10 @@ def test_the_rivals_are_trained_by_their_own_recipes(plus: Path) -> None:
     ):
         assert torch.equal(a, b)
     editor = adde.editor
-    assert isinstance(editor, ConcatEditor) and isinstance(adde.net, ConcatClassifiers)
+    assert isinstance(editor, ConcatEditor) and isinstance(adde.nets, ConcatClassifiers)
     parts = editor.represent(features).unflatten(1, (3, -1))
     edited = editor.edit(features, [Edit("color", "red")]).unflatten(1, (3, -1))
-    memory, own = adde.net.prototypes("color"), adde.net(features)[1].argmax(dim=1)
+    memory, own = adde.nets.prototypes("color"), adde.nets(features)[1].argmax(dim=1)
     red = memory[opened.schema.index("color", "red")]
     torch.testing.assert_close(edited[:, 1], parts[:, 1] + red - memory[own])
     assert torch.equal(edited[:, [0, 2]], parts[:, [0, 2]])
@@ -183,12 +183,12 @@ def test_a_second_run_chooses_and_measures_nothing_anew(
 
 def test_a_search_of_the_opened_run_says_how_sure_it_is(plus: Path) -> None:
     run, opened = open_folder(plus / "runs" / "wardrobe")
-    assert opened.sureness is not None and opened.best.posteriors is not None
+    assert opened.calibration is not None and opened.best.posteriors is not None
     features = run.data.features.rows(run.catalog.rows(split="evaluation", dense=True))
     kind = opened.schema.types[0]
     edit = Edit(kind, opened.schema.of(kind)[0])
     _, found = GalleryIndex(opened.best, features).search(features[:3], 4, [edit])
-    gallery = ConfidenceEstimator(opened.sureness, opened.posteriors, features)
+    gallery = ConfidenceEstimator(opened.calibration, opened.posteriors, features)
     said = gallery.of(features[:3], [edit], found)
     assert said.attribute.shape == said.combination.shape == (3, 4)
     assert all(str(edit.wanted) in text for text in said.texts())
@@ -210,7 +210,7 @@ def test_the_instance_search_is_that_of_the_backbone_alone_bit_for_bit(plus: Pat
     torch.testing.assert_close(stored, alone, rtol=0, atol=2e-3)  # batches of other sizes
     plain = torch.nn.functional.normalize(stored, dim=1)
     found = metrics(plus)["fir_by_method"]
-    one_vector = [row for row in opened.rows() if not row.name.startswith(OWN_VECTORS)]
+    one_vector = [row for row in opened.rows() if stores_one_vector(row.name)]
     assert sum(isinstance(row.editor, Flam) for row in one_vector) == 10
     for row in one_vector:
         vectors, asked = row.gallery(stored), row.queries(stored, [])

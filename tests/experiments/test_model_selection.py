@@ -23,14 +23,14 @@ from flam_pl.evaluation.searches import EvaluationSet
 from flam_pl.evaluation.weight_search import grid, try_weights
 from flam_pl.experiments import selection
 from flam_pl.experiments.evaluate import open_folder
-from flam_pl.experiments.pipeline import Run
 from flam_pl.experiments.search import Found, Search
 from flam_pl.experiments.selection import keep_scoring
-from flam_pl.experiments.trained import TrainedRun
+from flam_pl.experiments.trained_run import TrainedRun
 from flam_pl.retrieval.confidence import FILE as CALIBRATION
 from flam_pl.retrieval.scoring import FILE, FILTER, Scoring, filter_weights
 from flam_pl.retrieval.vectors import ScoreWeights
 from flam_pl.training.records import sha256
+from flam_pl.training.run import Run
 from tiny_run import settings
 
 METHODS = ("no_edit", "arithmetic", "slerp", "cls_concat", "emb_concat", "flam_s_adv", "flam")
@@ -225,7 +225,9 @@ def test_weights_that_are_set_are_not_chosen_and_the_others_are_chosen_anew(
     assert checkpoints(copy) == before
     # it is kept, with what says how sure the searches are
     again = TrainedRun.open(copy)
-    assert again.scoring == found and again.sureness and again.sureness.checkpoint == found.key
+    assert (
+        again.scoring == found and again.calibration and again.calibration.checkpoint == found.key
+    )
 
 
 def test_other_checkpoints_are_chosen_for_anew(copy: Path) -> None:
@@ -240,7 +242,7 @@ def test_other_checkpoints_are_chosen_for_anew(copy: Path) -> None:
     record["checkpoint"] = sha256(place / "best.ckpt")
     (place / "stage.json").write_text(json.dumps(record))
     run, opened = open_folder(copy)
-    assert opened.scoring == Scoring() and opened.sureness is None and opened.best.name == "flam"
+    assert opened.scoring == Scoring() and opened.calibration is None and opened.best.name == "flam"
     old, found = Scoring.load(copy), keep_scoring(run)
     assert found.checkpoints["flam_s_adv"] == record["checkpoint"] and found.key != old.key
     changed = {name for name in found.objective if found.objective[name] != old.objective[name]}

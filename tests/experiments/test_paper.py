@@ -18,7 +18,7 @@ from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.sources import open_catalog
 from flam_pl.experiments.paper import backbone_settings, further_seeds, trainable
 from flam_pl.experiments.pipeline import Run, extract
-from flam_pl.experiments.trained import TrainedRun
+from flam_pl.experiments.trained_run import TrainedRun
 from flam_pl.images import Preprocess
 from tiny_run import QUICKER, settings
 

@@ -13,11 +13,11 @@ from torch.nn import functional as F
 
 from flam_pl.__main__ import main
 from flam_pl.config.loading import load_run_config
-from flam_pl.editing.applicability import Applicability, Refusal
 from flam_pl.editing.edits import Edit, EditError
 from flam_pl.experiments.search import Found, Search, file_name
 from flam_pl.images import UnreadableImage
 from flam_pl.reports.tables import called
+from flam_pl.retrieval.applicability import Applicability, Refusal
 from flam_pl.retrieval.inner_product import FLOOR
 
 
@@ -151,7 +151,7 @@ def test_what_the_training_labels_rule_out_is_refused(
     )
     images[0][likely], labelled[0][likely, t] = 214, 0
     monkeypatch.setattr(search, "applicability", replace(counted, images=images, labelled=labelled))
-    monkeypatch.setattr("flam_pl.editing.applicability.SURE", 0.0)  # a tiny run is sure of nothing
+    monkeypatch.setattr("flam_pl.retrieval.applicability.SURE", 0.0)
     shape = search.catalog.schema.of("shape")[likely]
     answer = search.find(image, [edit], 3)
     assert isinstance(answer, Refusal)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from attribute_world import SCHEMA, make_world
-from flam_pl.editing.baselines import NoEdit
+from flam_pl.editing.editor import NoEdit
 from flam_pl.evaluation.searches import EvaluationSet
 from flam_pl.reports.failures import worst_first
 from flam_pl.reports.pictures import Search, choose_examples

@@ -12,7 +12,7 @@ from scipy.special import expit
 from torchmetrics.functional.classification import binary_calibration_error
 
 from attribute_world import SCHEMA, World, make_world
-from flam_pl.editing.baselines import NoEdit
+from flam_pl.editing.editor import NoEdit
 from flam_pl.editing.edits import Edit
 from flam_pl.errors import FlamError
 from flam_pl.evaluation.outcomes import DEPTH, KINDS, Outcomes

@@ -10,10 +10,11 @@ import torch
 from torch.nn import functional as F
 
 from attribute_world import SCHEMA, make_world
-from flam_pl.editing.baselines import Arithmetic, NoEdit
+from flam_pl.editing.editor import NoEdit
 from flam_pl.editing.edits import Edit
 from flam_pl.errors import FlamError
 from flam_pl.galleries.exact import top_k
+from flam_pl.methods.arithmetic import Arithmetic
 from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.retrieval.retriever import GalleryIndex
 from flam_pl.retrieval.vectors import Posteriors, ScoreWeights, SearchVectors

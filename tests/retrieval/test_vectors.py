@@ -15,12 +15,12 @@ from torch.nn import functional as F
 
 from attribute_world import SCHEMA, World, make_world
 from flam_pl.attributes import SchemaError
-from flam_pl.editing.baselines import Arithmetic, NoEdit
-from flam_pl.editing.concat import ConcatEditor
-from flam_pl.editing.editor import Editor
+from flam_pl.editing.editor import Editor, NoEdit
 from flam_pl.editing.edits import Edit, EditError
 from flam_pl.evaluation.searches import EvaluationSet, Searcher
 from flam_pl.galleries.exact import top_k
+from flam_pl.methods.arithmetic import Arithmetic
+from flam_pl.methods.concatenation import ConcatEditor
 from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.models.concat import ConcatClassifiers
 from flam_pl.retrieval.inner_product import FLOOR

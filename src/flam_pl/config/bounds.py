@@ -1,6 +1,6 @@
-"""Bounds of settings: written beside each setting in its schema, read by ``checks``.
+"""Bounds of settings: written beside each setting in its schema, checked in ``checks``.
 
-Each function returns the dataclass field of one setting. Its metadata hold the bounds.
+Each function makes the dataclass field of one setting. Its metadata are the bounds.
 """
 
 from __future__ import annotations
@@ -22,31 +22,23 @@ LIMITS: dict[str, tuple[Callable[[Any, Any], bool], str]] = {
 }
 """Name of a limit -> the comparison that a value must pass, and its words."""
 
-KINDS = {
-    int: "a whole number",
-    float: "a number",
-    str: "a text",
-    bool: "true or false",
-    NoneType: "null",
-}
+KINDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
 
 
-def number(default: T, **limits: Any) -> T:
-    """A number.
+def number(default: T, **bounds: Any) -> T:
+    """A number between ``LIMITS``, or one of the texts ``choices``.
 
-    Args:
-        limits: any of ``LIMITS``; ``choices``: texts that stand for a number; ``loss``: whether
-            the number is the weight of a loss.
+    ``loss=True`` marks the weight of a loss.
     """
-    assert limits.keys() <= {*LIMITS, "choices", "loss"}, limits
-    made: T = field(default=default, metadata=limits)
+    made: T = field(default=default, metadata=bounds)
     return made
 
 
-def numbers(default: list[T], *, empty: bool = False, **limits: Any) -> list[T]:
-    """A list of numbers, each within the limits; it may be empty only where ``empty`` says so."""
-    assert limits.keys() <= LIMITS.keys(), limits
-    return _list_of(default, limits | {"empty": empty})
+def numbers(*default: T, empty: bool = False, **bounds: Any) -> list[T]:
+    """A list of numbers between ``LIMITS``; only with ``empty`` it may be empty."""
+    bounds |= {"empty": empty}
+    made: list[T] = field(default_factory=lambda: list(default), metadata=bounds)
+    return made
 
 
 def one_of(*choices: str) -> str:
@@ -55,14 +47,9 @@ def one_of(*choices: str) -> str:
     return made
 
 
-def some_of(choices: tuple[T, ...], default: list[T], *, empty: bool = False) -> list[T]:
-    """A list of some of these words or numbers."""
-    return _list_of(default, {"choices": choices, "empty": empty})
-
-
-def _list_of(default: list[T], bounds: dict[str, Any]) -> list[T]:
-    made: list[T] = field(default_factory=lambda: list(default), metadata=bounds)
-    return made
+def some_of(*choices: T) -> list[T]:
+    """Some of these values, at least one; all are the default."""
+    return numbers(*choices, choices=choices)
 
 
 def within(value: Any, bounds: Mapping[str, Any]) -> bool:
@@ -82,8 +69,6 @@ def expected(kind: Any, bounds: Mapping[str, Any]) -> str:
 
     >>> expected(float | None, {"above": 0, "most": 1})
     'a number, more than 0 and at most 1, or null'
-    >>> expected(list[str], {"choices": ("2", "3"), "empty": False})
-    'a list in square brackets, not empty, each one of 2, 3'
     """
     if get_origin(kind) is list:
         filled = "" if bounds.get("empty", True) else ", not empty"
@@ -95,5 +80,5 @@ def expected(kind: Any, bounds: Mapping[str, Any]) -> str:
         if each in (int, float) and limits:
             words.append(f"{KINDS[each]}, {limits}")
         elif each is NoneType or not choices:
-            words.append(KINDS.get(each, "a value"))
+            words.append("null" if each is NoneType else KINDS.get(each, "a value"))
     return ", or ".join(words)

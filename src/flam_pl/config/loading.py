@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from importlib.resources import files
 from operator import attrgetter
@@ -21,20 +21,18 @@ from yaml import YAMLError
 from flam_pl.atomic_io import write_text
 from flam_pl.config.checks import check
 from flam_pl.config.data import DataConfig
-from flam_pl.config.methods import OVERRIDES
 from flam_pl.config.overrides import check_choice, check_form, set_value
 from flam_pl.config.root import SCHEMAS, Config, to_plain
 from flam_pl.errors import ConfigError
 
 SETTINGS = "config.yaml"
-WRITTEN = "overrides.json"
-"""The command line that a run was trained with."""
+"""All settings of a saved run, and in ``overrides`` the command line that gives them."""
 
 OF_ONE_CALL = {
     *("run", "runs_dir", "retrain", "report", "image", "edits", "k"),
     *("tables", "figures", "results"),
 }
-"""Settings that say nothing of a training; a saved run does not give them back."""
+"""Settings that say nothing of a training: a saved run does not give them back."""
 
 DATA_PATHS = ("root", "unlabelled", "images", "splits")
 """Settings of data sets that are paths. A saved run has them as absolute paths."""
@@ -83,7 +81,7 @@ def load_config(overrides: Sequence[str] = ()) -> Config:
 
 
 def _compose(folder: Path, chosen: Mapping[str, str], values: Sequence[tuple[str, str]]) -> Config:
-    """The files that are chosen by group, under single values."""
+    """The chosen file of each group, and single values over them."""
     store = ConfigStore.instance()
     for (group, name), node in SCHEMAS.items():
         store.store(group=group, name=name, node=node)
@@ -100,20 +98,18 @@ def _compose(folder: Path, chosen: Mapping[str, str], values: Sequence[tuple[str
     return config
 
 
-def method_config(config: Config, method: str) -> Config:
-    """The settings of a method of a run: the method's files of ``conf/``, under the values of the
-    command line.
+def method_config(config: Config, chosen: Sequence[str]) -> Config:
+    """Settings of a method of a run. A value that the user wrote wins over those of the method.
 
     Args:
         config: of the run, as ``load_config`` made it.
+        chosen: config groups of the method, e.g. ``["manipulator=tirg"]``.
     """
-    chosen = OVERRIDES.get(method, ())
-    groups = {_key(choice) for choice in chosen}
-    return load_config([*chosen, *(o for o in config.overrides if _key(o) not in groups)])
+    return load_config(_joined(_pairs(config.overrides) | _pairs(chosen)))
 
 
 def load_run_config(overrides: Sequence[str]) -> tuple[Config, bool]:
-    """As ``load_config``, for a run that is there: it starts from the run's own settings.
+    """As ``load_config``, for a saved run: it starts from the run's own settings.
 
     Returns:
         The settings, and whether their data set is the one that the run was trained on.
@@ -121,85 +117,80 @@ def load_run_config(overrides: Sequence[str]) -> tuple[Config, bool]:
     Raises:
         ConfigError: no such run, or an unknown setting.
     """
-    here = load_config(overrides)
+    here, given = load_config(overrides), _pairs(overrides)
     own = _saved_overrides(here.folder)
-    given = {_key(override) for override in overrides}
-    groups = {key for key in given if "." not in key}  # data=... replaces all of data.*
-    kept = [o for o in own if _key(o) not in given and _key(o).split(".")[0] not in groups]
-    place = [f"run={_as_text(here.name)}", f"runs_dir={_as_text(here.runs_dir)}"]
-    others = [o for o in overrides if _key(o) not in ("run", "runs_dir")]
-    config, trained_on = load_config([*kept, *others, *place]), load_config(own).data
+    # data=... replaces all of data.*
+    kept = {key: text for key, text in own.items() if key.split(".")[0] not in given}
+    place = {"run": here.name, "runs_dir": here.runs_dir}
+    config = load_config(_joined(kept | given | place))
     # other data would bring its own default backbone, but the run's is trained
-    backbone = [o for o in overrides if _key(o).split(".")[0] == "backbone"]
-    config.backbone = load_config([*own, *backbone]).backbone
+    backbone = {key: text for key, text in given.items() if key.split(".")[0] == "backbone"}
+    config.backbone = load_config(_joined(own | backbone)).backbone
+    trained_on = load_config(_joined(own)).data
     same = replace(config.data, workers=trained_on.workers)
     return config, to_plain(_absolute(same)) == to_plain(_absolute(trained_on))
 
 
 def save_config(config: Config) -> None:
-    """Leave the settings in the run's folder: all of them, and the command line to start from.
+    """Write the settings to the run's folder.
 
     Paths become absolute, and an expression such as ``${oc.env:HOME}`` becomes its value, so that
     the run opens from any working directory.
     """
     saved = replace(config, data=_absolute(config.data), runs_dir=os.path.abspath(config.runs_dir))
     paths = [f"data.{name}" for name in DATA_PATHS if getattr(saved.data, name, None)]
-    written = [
-        f"{_key(o)}={_as_text(attrgetter(_key(o))(config))}" if "${" in o else o
-        for o in _of_training(config.overrides)
-        if _key(o) not in paths
-    ]
-    written += [f"{key}={_as_text(attrgetter(key)(saved))}" for key in paths]
+    own = _of_training(_pairs(config.overrides))
+    for key in [*paths, *(key for key, text in own.items() if "${" in text)]:
+        value = attrgetter(key)(saved)
+        own[key] = value if isinstance(value, str) else json.dumps(value)
+    saved.overrides = _joined(own)
     write_text(config.folder / SETTINGS, OmegaConf.to_yaml(OmegaConf.structured(saved)))
-    write_text(config.folder / WRITTEN, json.dumps(written))
 
 
 def saved_settings(folder: Path) -> dict[str, Any]:
-    """All settings of a saved run, as they stand in its file: no expression is evaluated."""
-    found = OmegaConf.to_container(OmegaConf.load(folder / SETTINGS), resolve=False)
-    assert isinstance(found, dict)
-    return {str(key): value for key, value in found.items()}
+    """All settings of a saved run, as they stand in its file: no expression is evaluated.
 
-
-def _saved_overrides(folder: Path) -> list[str]:
-    """The command line that a run was trained with, without the settings of one call."""
-    path = folder / WRITTEN
+    Raises:
+        ConfigError: there is no such run, or its file cannot be read.
+    """
+    path = folder / SETTINGS
     if not path.is_file():
         raise ConfigError(
             f"there is no run at {folder}: {path} is missing. Train it first, or name another "
             "one with run="
         )
     try:
-        found = json.loads(path.read_text())
-    except ValueError as error:
+        found = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+    except (YAMLError, OmegaConfBaseException, OSError) as error:
         raise ConfigError(f"{path} cannot be read ({error}); train the run again") from error
-    if not isinstance(found, list) or not all(isinstance(o, str) for o in found):
-        raise ConfigError(f"{path} is no list of texts; train the run again")
-    own = _of_training(found)
-    for override in own:
-        if "${" in override:
+    return {str(key): value for key, value in found.items()} if isinstance(found, dict) else {}
+
+
+def _saved_overrides(folder: Path) -> dict[str, str]:
+    """The command line that a run was trained with, without the settings of one call."""
+    own = _of_training(_pairs(map(str, saved_settings(folder).get("overrides", []))))
+    for key, text in own.items():
+        if "${" in text:
             raise ConfigError(
-                f"{path} holds {override!r}. An expression of a saved file is not evaluated: write "
-                "its value there, or train the run again."
+                f"{folder / SETTINGS} holds {key}={text}. An expression of a saved file is not "
+                "evaluated: write its value there, or train the run again."
             )
     return own
 
 
-def _of_training(overrides: Sequence[str]) -> list[str]:
-    return [o for o in overrides if _key(o).split(".")[0] not in OF_ONE_CALL]
+def _of_training(given: dict[str, str]) -> dict[str, str]:
+    return {key: text for key, text in given.items() if key.split(".")[0] not in OF_ONE_CALL}
 
 
 def _absolute(data: DataConfig) -> DataConfig:
     paths = {name: getattr(data, name, None) for name in DATA_PATHS}
-    return replace(
-        data, **{n: os.path.abspath(os.path.expanduser(p)) for n, p in paths.items() if p}
-    )
+    absolute: Any = {n: os.path.abspath(os.path.expanduser(p)) for n, p in paths.items() if p}
+    return replace(data, **absolute)
 
 
-def _key(override: str) -> str:
-    return override.partition("=")[0]
+def _pairs(overrides: Iterable[str]) -> dict[str, str]:
+    return {key: text for key, _, text in (override.partition("=") for override in overrides)}
 
 
-def _as_text(value: Any) -> str:
-    """A value as the text of a setting that reads it back."""
-    return json.dumps(value) if value is None or not isinstance(value, str) else value
+def _joined(pairs: Mapping[str, str]) -> list[str]:
+    return [f"{key}={text}" for key, text in pairs.items()]

@@ -1,37 +1,10 @@
-"""Schemas of the methods beside FLAM, and the names and settings of all that can be trained."""
+"""Schemas of the concatenation baselines and of the score."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from flam_pl.config.bounds import number
-
-OVERRIDES: dict[str, tuple[str, ...]] = {
-    "flam_plus": ("embedder=flam_plus", "manipulator=flam_plus"),
-    "tirg": ("embedder=flam_plus", "manipulator=tirg"),
-    "flam_s_adv": ("manipulator=flam_s_adv",),
-    "flam_m": ("manipulator=flam_m",),
-    "flam_m_adv": ("manipulator=flam_m_adv",),
-}
-"""Method -> its files of ``conf/``. A value on the command line wins over them."""
-
-ABLATIONS = ("flam_s_adv", "flam_m", "flam_m_adv")
-"""Rows of the paper's Table 3. Its last row (M, OS, adv) is FLAM."""
-
-CONCAT = ("cls_concat", "emb_concat")
-"""The paper's baselines."""
-
-OWN_EMBEDDERS = ("tirg", "flam_plus")
-"""Methods with embedders of their own."""
-
-OWN_VECTORS = (*CONCAT, "adde_m")
-"""Methods with a second vector per photo, which instance search does not use."""
-
-METHODS = (*CONCAT, *ABLATIONS, "flam_plus", "adde_m", "tirg")
-"""What ``methods=[...]`` can name."""
-
-IN_TABLE_3 = (*CONCAT, *ABLATIONS, "flam_plus")
-"""Rows of Table 3, and FLAM+."""
 
 
 @dataclass

@@ -5,18 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from flam_pl.config.bounds import number, numbers, some_of
-from flam_pl.config.methods import METHODS
-
-PAPER_TABLES = (1, 2, 3, 4, 5)
-PAPER_FIGURES = ("2", "3", "convergence", "labels")
 
 
 @dataclass
 class TablesConfig:
     """The paper's tables, filled with the figures of one's own data."""
 
-    which: list[int] = some_of(PAPER_TABLES, [*PAPER_TABLES])
-    seeds: list[int] = numbers([], empty=True, least=0)
+    which: list[int] = some_of(1, 2, 3, 4, 5)
+    seeds: list[int] = numbers(empty=True, least=0)
     """Further seeds that everything is trained with. With them a table gives mean, standard
     deviation and an interval over the seeds."""
     backbones: list[str] = field(default_factory=lambda: ["imagenet_frozen", "scratch"])
@@ -30,7 +26,7 @@ class TablesConfig:
 class FiguresConfig:
     """The paper's figures, drawn from one's own run."""
 
-    which: list[str] = some_of(PAPER_FIGURES, [*PAPER_FIGURES])
+    which: list[str] = some_of("2", "3", "convergence", "labels")
     """2: edited searches. 3: maps of the embedding spaces. convergence: T@k against cosine(x,
     x-hat). labels: T@k against the share of the training labels."""
     examples: int = number(3, least=1)
@@ -43,7 +39,7 @@ class FiguresConfig:
     """Figure 3: the edited attribute type; the first type where the data set has no such one."""
     target_class: str | None = None
     """Figure 3: the class that edits ask for; null: the most frequent one on the maps."""
-    shares: list[float] = numbers([0.01, 0.05, 0.2, 1.0], above=0, most=1)
+    shares: list[float] = numbers(0.01, 0.05, 0.2, 1.0, above=0, most=1)
     """Shares of the training labels. Each but 1 trains stages 2 and 3 and the baselines again."""
 
 
@@ -51,9 +47,9 @@ class FiguresConfig:
 class ResultsConfig:
     """The results page: every method, several seeds, several shares of the labels."""
 
-    methods: list[str] = some_of(METHODS, [*METHODS], empty=True)
-    """What is trained and measured beside FLAM."""
-    seeds: list[int] = numbers([0, 1, 2], empty=True, least=0)
+    methods: list[str] = field(default_factory=list)
+    """Methods to train and measure beside FLAM; empty: all of them."""
+    seeds: list[int] = numbers(0, 1, 2, empty=True, least=0)
     """Seeds of every training; the run's own seed is always among them."""
     labels: bool = True
     """Train stages 2 and 3 and the main methods also on each of ``figures.shares``."""

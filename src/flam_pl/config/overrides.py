@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from typing import Any, get_type_hints
 
@@ -15,7 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from flam_pl.config.bounds import expected
 from flam_pl.config.data import DATA_SCHEMAS
-from flam_pl.config.root import Config
+from flam_pl.config.root import settings_of
 from flam_pl.errors import ConfigError
 
 LISTING = "all settings: python -m flam_pl config"
@@ -25,7 +24,7 @@ ELEMENT = re.compile(r"""\s*(?:'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|[^,]+)\s*(?=,
 
 
 def check_form(override: str) -> None:
-    """Refuse what is no ``key=value``, and what would add or remove a setting.
+    """Refuse what is no ``key=value``, or would add or remove a setting.
 
     Raises:
         ConfigError: naming the override.
@@ -39,20 +38,15 @@ def check_form(override: str) -> None:
         raise ConfigError(f"{override!r} is not a setting; expected key=value")
 
 
-def check_choice(key: str, name: str, known: Sequence[str]) -> None:
+def check_choice(group: str, name: str, known: Sequence[str]) -> None:
     """Refuse the name of a file that a config group does not have.
 
     Raises:
-        ConfigError: with the near name and all names.
+        ConfigError: with the nearest name and all names.
     """
     if name not in known:
-        raise ConfigError(f"{key} is {name!r}{near(name, known)}; expected one of {_list(known)}")
-
-
-def near(name: str, known: Sequence[str]) -> str:
-    """A question after the known name nearest to this one; nothing where none is near."""
-    found = get_close_matches(name, known, 1)
-    return f" (did you mean {found[0]}?)" if found else ""
+        near = "".join(f" (did you mean {n}?)" for n in get_close_matches(name, known, 1))
+        raise ConfigError(f"{group} is {name!r}{near}; expected one of {', '.join(known)}")
 
 
 def set_value(config: DictConfig, key: str, text: str) -> None:
@@ -65,54 +59,29 @@ def set_value(config: DictConfig, key: str, text: str) -> None:
     Raises:
         ConfigError: no such setting, or a value of another type.
     """
-    known = _settings(config)
+    known = settings_of(OmegaConf.get_type(config.data) or type(None))
     if key not in known:
-        raise ConfigError(_unknown(key, config, sorted(known)))
+        raise ConfigError(_unknown(key, list(known), config.data.name))
     kind, bounds = known[key]
     try:
-        value = _read(kind, text)
-        OmegaConf.update(config, key, value, merge=False)
+        OmegaConf.update(config, key, _read(kind, text), merge=False)
         OmegaConf.select(config, key, throw_on_missing=True)  # evaluates ${...}
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(f"{key} is {text!r}; expected {expected(kind, bounds)}") from error
 
 
-def _settings(config: DictConfig) -> dict[str, tuple[Any, Any]]:
-    """Key -> type and bounds of every setting of the composed settings."""
-    found: dict[str, tuple[Any, Any]] = {}
-    root = get_type_hints(Config)
-    sections = [name for name, kind in root.items() if is_dataclass(kind)]
-    for section, schema in [("", Config), *((s, OmegaConf.get_type(config[s])) for s in sections)]:
-        assert schema is not None and is_dataclass(schema)
-        kinds = get_type_hints(schema)
-        for each in fields(schema):
-            if each.name not in sections:
-                key = f"{section}.{each.name}" if section else each.name
-                found[key] = kinds[each.name], each.metadata
-    return found
-
-
-def _unknown(key: str, config: DictConfig, known: list[str]) -> str:
+def _unknown(key: str, known: list[str], data: str) -> str:
     """What to say of a key that is no setting."""
     section, _, name = key.rpartition(".")
-    beside = [k for k in known if k.rpartition(".")[0] == section]
-    of_key = [k for k in known if k.startswith(f"{key}.")]
-    if of_key:
-        return f"{key} has several settings; set one of them: {_list(of_key)}"
     if section == "data" and any(name in get_type_hints(of) for of in DATA_SCHEMAS.values()):
-        return f"{key} is no setting of data={config.data.name}, but of another data set"
+        return f"{key} is no setting of data={data}, but of another data set"
     likely = (
-        get_close_matches(key, beside, 1, 0.8)
-        or get_close_matches(key, known, 1, 0.9)
-        or [k for k in known if k.rpartition(".")[2] == name]
-        or get_close_matches(key, known, 1, 0.8)
+        get_close_matches(key, known, 1, 0.9)
+        or [other for other in known if other.rpartition(".")[2] == name]
+        or get_close_matches(key, known, 1, 0.75)
     )
     guess = f"; did you mean {' or '.join(likely)}?" if likely else ""
     return f"{key} is no setting{guess} ({LISTING})"
-
-
-def _list(names: Sequence[str]) -> str:
-    return ", ".join(names)
 
 
 def _read(kind: Any, text: str) -> Any:

@@ -6,15 +6,16 @@ meaning. ``loading.load_config`` makes a ``Config`` of a command line.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from omegaconf import MISSING, OmegaConf
 
-from flam_pl.config.bounds import number, numbers, one_of, some_of
+from flam_pl.config.bounds import number, numbers, one_of
 from flam_pl.config.data import DATA_SCHEMAS, DataConfig
-from flam_pl.config.methods import METHODS, ConcatConfig, ScoringConfig
+from flam_pl.config.methods import ConcatConfig, ScoringConfig
 from flam_pl.config.outputs import FiguresConfig, ResultsConfig, TablesConfig
 from flam_pl.config.stages import BackboneConfig, EmbedderConfig, ManipulatorConfig
 
@@ -23,7 +24,7 @@ from flam_pl.config.stages import BackboneConfig, EmbedderConfig, ManipulatorCon
 class EvaluationConfig:
     """How retrieval and edits are measured."""
 
-    ks: list[int] = numbers([1, 5, 10, 20, 50, 100], least=1)
+    ks: list[int] = numbers(1, 5, 10, 20, 50, 100, least=1)
     """Cut-offs of the figures: T@k, R@k and the like."""
     resamples: int = number(1000, least=1)
     """Resamples of a bootstrap interval."""
@@ -85,9 +86,8 @@ class Config:
     scoring: ScoringConfig = MISSING
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     logger: LoggerConfig = field(default_factory=LoggerConfig)
-    methods: list[str] = some_of(METHODS, ["flam_plus"], empty=True)
-    """What is trained and measured beside FLAM. The method that is best on the validation split
-    searches."""
+    methods: list[str] = field(default_factory=lambda: ["flam_plus"])
+    """Methods to train and measure beside FLAM. The best one on the validation split searches."""
     concat: ConcatConfig = field(default_factory=ConcatConfig)
     overrides: list[str] = field(default_factory=list)
     """The command line that these settings come from; ``load_config`` sets it."""
@@ -116,6 +116,25 @@ SCHEMAS: dict[tuple[str | None, str], type] = {
     ("logger", "schema_logger"): LoggerConfig,
 }
 """Config group (None: the root) and name in ``conf/`` -> schema."""
+
+
+def settings_of(
+    data: type, schema: type = Config, section: str = ""
+) -> dict[str, tuple[Any, Mapping[str, Any]]]:
+    """Key -> type and bounds of every setting.
+
+    Args:
+        data: schema of the data set.
+    """
+    found: dict[str, tuple[Any, Mapping[str, Any]]] = {}
+    kinds = get_type_hints(schema)
+    for each in fields(schema):
+        kind = data if kinds[each.name] is DataConfig else kinds[each.name]
+        if is_dataclass(kind) and isinstance(kind, type):
+            found |= settings_of(data, kind, f"{each.name}.")
+        else:
+            found[section + each.name] = kind, each.metadata
+    return found
 
 
 def to_plain(config: Any) -> dict[str, Any]:

@@ -11,11 +11,6 @@ from flam_pl.config.bounds import number, one_of
 from flam_pl.config.pooling import LEVELS, POOLINGS
 
 
-def loss_weight(default: float) -> float:
-    """A weight of one of a stage's losses; one of them must be above 0."""
-    return number(default, least=0, loss=True)
-
-
 @dataclass
 class BackboneConfig:
     """Stage 1: images -> features."""
@@ -25,26 +20,24 @@ class BackboneConfig:
     weights: str = "none"
     """none | timm (downloaded) | imagenet-package (tf_efficientnet_lite0 only) | a local file."""
     image_size: int = number(224, least=1)
-    """Pixels of a side."""
     fit: str = one_of("pad", "crop", "stretch")
     """How an image becomes square."""
     feature_dim: int | None = number(1024, least=1)
     """Dimension of the learned projection after pooling, or of the whitening; null: no change."""
     pooling: str = one_of(*POOLINGS)
-    """Feature map -> vector. spoc: the paper's. levels: spoc beside means and deviations of early
-    feature levels, which see the color. cgd-SG and the like: several descriptors by their first
-    letters; the classification loss sees the first."""
+    """Feature map -> vector. spoc: the paper's. levels: spoc beside statistics of early feature
+    levels, which see the color. cgd-SG, ...: several descriptors, by their first letters."""
     levels: int = number(3, least=1)
-    """levels: number of early feature levels."""
+    """Number of early feature levels."""
     levels_weight: float = number(0.7, least=0)
-    """levels: weight of the early levels; that of the last map is 1."""
+    """Weight of the early levels; that of the last map is 1."""
     levels_window: float = number(0.6, above=0, most=1)
-    """levels: share of each side of the early maps that is used, in the middle."""
+    """Share of each side of the early maps that is used, in the middle."""
     whitening: float | None = number(None, least=0)
-    """Power of the whitening that replaces the learned projection, measured on training photos.
-    1: SPoC's whitening. 0: centring alone. null: no whitening."""
+    """Power of a whitening in place of the learned projection, measured on training photos. 1:
+    SPoC's. 0: centring alone. null: none."""
     max_epochs: int = number(10, least=0)
-    """0: a frozen backbone, its weights stay as they are."""
+    """0: a frozen backbone."""
     items: int = number(32, least=2)  # a triplet needs two items ...
     """P: items per batch."""
     images: int = number(4, least=2)  # ... and two images of one
@@ -54,14 +47,13 @@ class BackboneConfig:
     lr: float = number(3e-4, above=0)
     weight_decay: float = number(1e-4, least=0)
     margin: float = number(0.1, least=0)
-    triplet_weight: float = loss_weight(1.0)
-    classification_weight: float = loss_weight(1.0)
+    triplet_weight: float = number(1.0, least=0, loss=True)
+    classification_weight: float = number(1.0, least=0, loss=True)
     temperature: float = number(1.0, above=0)
     """Divides the logits of the classification; CGD: 0.5."""
     label_smoothing: float = number(0.0, least=0, below=1)
     """Share of the classification's target that is spread over all items; CGD: 0.1."""
     flip: bool = True
-    """Mirror half of the training images."""
     scale_min: float = number(0.7, above=0, most=1)
     """Least share of the area that a random crop leaves; 1: no crop."""
     brightness: float = number(0.2, least=0, most=1)
@@ -69,7 +61,6 @@ class BackboneConfig:
     erase: float = number(0.2, least=0, most=1)
     """Probability that a rectangle is blanked out."""
     extract_batch: int = number(64, least=1)
-    """Images per batch of the feature extraction."""
     dtype: str = one_of("float16", "float32")
     """Type of the stored features."""
 
@@ -101,8 +92,8 @@ class EmbedderConfig:
     noise: float = number(0.5, least=0)
     """Gaussian noise on the training features, in units of their root mean square."""
     self_training: float = number(0.0, least=0)
-    """Weight of the self-training on photos without labels, from a third of the training on; 0:
-    none. It needs ``loss=softmax`` and pays where few photos are labelled (docs/discussion.md)."""
+    """Weight of the self-training on photos without labels; 0: none. It needs ``loss=softmax``, and
+    pays where few photos are labelled (docs/discussion.md)."""
     bank: int = number(8192, least=2)
     """Training photos that the self-training draws from, at most."""
     lr: float = number(1e-3, above=0)
@@ -126,34 +117,30 @@ class ManipulatorConfig:
     discriminator_hidden: int = number(512, least=1)
     discriminator_depth: int = number(2, least=1)
     noise: float = number(0.5, least=0)
-    """Standard deviation of the noise on D's input at the start. With none G fools D by tiny
-    changes; with much D teaches nothing at first."""
+    """Noise on D's input at the start, without which G fools D by tiny changes."""
     noise_end: float = number(2.0, least=0)
-    """The same at the end; in between it rises in a straight line."""
-    adversarial_weight: float = loss_weight(0.1)
+    """The same at the end; it rises in a straight line."""
+    adversarial_weight: float = number(0.1, least=0, loss=True)
     """Weight of equation (3). Where it and ``matching_weight`` are 0, D is not trained."""
-    matching_weight: float = loss_weight(1.0)
+    matching_weight: float = number(1.0, least=0, loss=True)
     """Weight of equation (4)."""
-    cycle_weight: float = loss_weight(0.3)
+    cycle_weight: float = number(0.3, least=0, loss=True)
     """Weight of equation (5)."""
-    distillation_weight: float = loss_weight(0.0)
-    """Weight of the neighbour distillation, not in the paper: x-tilde learns to rank real photos
-    by its cosine as the whole score of an edited search ranks them."""
-    moved_weight: float = loss_weight(0.0)
+    distillation_weight: float = number(0.0, least=0, loss=True)
+    """Weight of the neighbour distillation, not in the paper: the cosine to x-tilde learns to rank
+    photos as the whole score of an edited search does."""
+    moved_weight: float = number(0.0, least=0, loss=True)
     """Weight of the cosine distance between x-tilde and the query moved by class means."""
-    composition_weight: float = loss_weight(0.0)
-    """Weight of TIRG's loss: x-tilde lies nearer to a photo with the wanted classes than to those
-    of the other edits of the batch."""
+    composition_weight: float = number(0.0, least=0, loss=True)
+    """Weight of TIRG's loss: x-tilde learns to lie near a photo with the wanted classes."""
     bank: int = number(8192, least=2)
     """Training photos that the distillation and TIRG's loss draw from, at most."""
     bank_batch: int = number(1024, least=2)
     """Photos drawn from them per step."""
     teacher_target: float = number(1.0, least=0)
-    """The distillation's teacher: its ``scoring.target``."""
+    """This and the next two: the weights of ``scoring`` in the distillation's teacher."""
     teacher_others: float = number(0.5, least=0)
-    """The distillation's teacher: its ``scoring.others``."""
     teacher_moved: float = number(1.0, least=0)
-    """The distillation's teacher: its ``scoring.moved``."""
     teacher_temperature: float = number(0.5, above=0)
     """Divides the teacher's scores."""
     student_temperature: float = number(0.05, above=0)

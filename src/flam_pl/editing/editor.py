@@ -33,3 +33,15 @@ class Editor(Protocol):
             EditError: two edits for one type.
         """
         ...
+
+
+class NoEdit:
+    """The plain search: the edits are ignored."""
+
+    name = "no_edit"
+
+    def represent(self, features: Tensor) -> Tensor:
+        return features
+
+    def edit(self, features: Tensor, edits: Sequence[Edit]) -> Tensor:
+        return features

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from flam_pl.editing.baselines import NoEdit
+from flam_pl.editing.editor import NoEdit
 from flam_pl.editing.edits import Edit
 from flam_pl.evaluation.searches import EvaluationSet, Searcher
 

@@ -8,8 +8,7 @@ import pytorch_lightning as pl
 from torch import nn
 
 from flam_pl.data.datamodule import FlamDataModule
-from flam_pl.editing.baselines import NoEdit
-from flam_pl.editing.editor import Editor
+from flam_pl.editing.editor import Editor, NoEdit
 from flam_pl.evaluation.hits import evaluate_edits
 from flam_pl.evaluation.searches import EvaluationSet
 from flam_pl.models.attribute_embedder import AttributeEmbedders

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from flam_pl.config.methods import CONCAT, OWN_VECTORS
 from flam_pl.config.root import EvaluationConfig
 from flam_pl.evaluation.attribute_ndcg import AttributeNDCG
 from flam_pl.evaluation.classification import evaluate_classification
@@ -28,11 +27,12 @@ from flam_pl.evaluation.precision import Precision
 from flam_pl.evaluation.preservation import Preservation
 from flam_pl.evaluation.searches import EvaluationSet, Searcher
 from flam_pl.evaluation.strength import evaluate_strengths
-from flam_pl.experiments.pipeline import Run
-from flam_pl.experiments.trained import TrainedRun
+from flam_pl.experiments.trained_run import TrainedRun
+from flam_pl.methods.registry import registered
 from flam_pl.metrics.bootstrap import Estimate
 from flam_pl.metrics.paired import PairedShares
 from flam_pl.reports.reliability import measure_confidence
+from flam_pl.training.run import Run
 
 NO_EDITS: dict[str, Any] = {
     "fam": {},
@@ -55,9 +55,6 @@ NO_EDITS: dict[str, Any] = {
 DEPTHS = (50, 100, 200, 500)
 """Numbers of candidates: the photos nearest by the edited feature alone, which are then scored by
 the whole vectors."""
-
-OF_DEPTH = ("no_edit", "arithmetic", "slerp", "flam", "tirg", "flam_plus", *OWN_VECTORS)
-"""Methods whose ``+posteriors`` row is also measured at each depth."""
 
 
 def measure_edits(
@@ -105,7 +102,7 @@ def measure_edits(
             found["fam_pairs"][name] = as_dicts(pairs.figures(*chance))
     # which edits count is the same for all
     classified = trained.classifiers and evaluate_classification(
-        trained.classifiers, trained.flam, data, results.asked, *chance
+        trained.classifiers, trained.methods["flam"].editor, data, results.asked, *chance
     )
     by_depth = measure_depths(trained, data, settings)
     for name, of_row in by_depth.items():  # with all photos as candidates it was measured above
@@ -139,7 +136,7 @@ def measure_depths(
     """What is found where only the nearest photos by the edited feature are scored: row -> number
     of candidates -> T@k and P@10."""
     chance, found = (settings.resamples, settings.seed), {}
-    wanted = {f"{name}+posteriors" for name in OF_DEPTH}
+    wanted = {f"{name}+posteriors" for name, of in registered().items() if of.by_candidates}
     cut_offs = [k for k in settings.ks if k in (1, 10, 50)] or [max(settings.ks)]
     for row in trained.rows():
         if row.name not in wanted:
@@ -211,7 +208,9 @@ def measure_comparison(
     minus = PairedShares(every, counts, names + of_best.names, items=first.items, **chance)
     return {
         "fam_ratio": {
-            name: as_dicts(divided.divided_by(name)) for name in CONCAT if name in by_method
+            name: as_dicts(divided.divided_by(name))
+            for name, of in registered().items()
+            if of.own_vectors and of.in_table_3 and name in by_method
         },
         "fam_change": {best: as_dicts(minus.minus(best))},
     }
@@ -221,11 +220,11 @@ def measure_calibration(
     trained: TrainedRun, data: EvaluationSet, settings: EvaluationConfig
 ) -> dict[str, Any]:
     """Whether what is said of the searches comes true; empty where nothing is said."""
-    if trained.sureness is None:
+    if trained.calibration is None:
         return {}
     progress = partial(tqdm, desc="edits: how sure", leave=False)
     outcomes = Outcomes.of(trained.best, trained.posteriors, data, progress)
-    return measure_confidence(trained.sureness, outcomes, settings.resamples, settings.seed)
+    return measure_confidence(trained.calibration, outcomes, settings.resamples, settings.seed)
 
 
 def measure_instances(

@@ -18,15 +18,17 @@ from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.inspection import check_usable, edits_cannot_be_evaluated
 from flam_pl.datasets.sources import open_catalog
 from flam_pl.datasets.traits import extra_attribute_codes
+from flam_pl.distributed import is_first_process, log
 from flam_pl.errors import ConfigError
 from flam_pl.evaluation.searches import EvaluationSet
 from flam_pl.experiments.compute_metrics import NO_EDITS, measure_edits, measure_instances
-from flam_pl.experiments.pipeline import Run, extract, usable
-from flam_pl.experiments.trained import TrainedRun
+from flam_pl.experiments.pipeline import extract, usable
+from flam_pl.experiments.trained_run import TrainedRun
 from flam_pl.reports.report import METRICS, Report
 from flam_pl.reports.wandb_report import log_report
 from flam_pl.training.records import inputs_hash, versions
-from flam_pl.training.stage import evaluation_device, is_first_process, say
+from flam_pl.training.run import Run
+from flam_pl.training.stage import evaluation_device
 
 
 def evaluate(config: Config, own: bool) -> Report | None:
@@ -63,7 +65,7 @@ def reopen(config: Config, own: bool) -> tuple[Run, TrainedRun]:
     Raises:
         FlamError: the run is not finished, or other data is given without ``report=``.
     """
-    trained = TrainedRun.open(config.folder)
+    trained = TrainedRun.open(config.folder, names=config.methods)
     if not own and config.report is None:
         raise ConfigError(
             f"the run {config.folder} was trained on other data than {config.data.root}. Evaluate "
@@ -97,7 +99,7 @@ def measured(run: Run) -> Report | None:
     """
     if not is_first_process():
         return None
-    trained = TrainedRun.open(run.folder, run.backbone_folder)
+    trained = TrainedRun.open(run.folder, run.backbone_folder, run.config.methods)
     folder = report_folder(run.config)
     report = Report.open(folder) if (folder / METRICS).is_file() else None
     if (
@@ -106,7 +108,7 @@ def measured(run: Run) -> Report | None:
         and NO_EDITS.keys() <= report.metrics.keys()  # not by a version that measured less
         and report.metrics.get("inputs") == measured_from(run, trained)
     ):
-        say(f"evaluation: up to date, nothing to measure ({folder})")
+        log(f"evaluation: up to date, nothing to measure ({folder})")
         return report
     return measure(run, trained)
 
@@ -120,14 +122,14 @@ def measure(run: Run, trained: TrainedRun | None = None) -> Report | None:
     if not is_first_process():
         return None
     config, catalog = run.config, run.catalog
-    trained = trained or TrainedRun.open(run.folder, run.backbone_folder)
+    trained = trained or TrainedRun.open(run.folder, run.backbone_folder, run.config.methods)
     settings = config.evaluation
     started = time.monotonic()
     device = evaluation_device(config)
     trained.to(device)
     without_edits = edits_cannot_be_evaluated(catalog)
     if without_edits:
-        say(f"{catalog.name}: {without_edits}. Only the instance search is measured.")
+        log(f"{catalog.name}: {without_edits}. Only the instance search is measured.")
     rows = catalog.rows(split="evaluation", dense=True)
     data = EvaluationSet.of(catalog, run.data.features, rows).to(device)
     photos = EvaluationSet.of_photos(catalog, run.data.features, "evaluation").to(device)
@@ -182,7 +184,7 @@ def measured_from(run: Run, trained: TrainedRun) -> str:
         traits={name: codes.tolist() for name, codes in extra_attribute_codes(run.catalog).items()},
         gallery=run.catalog.gallery,
         evaluation=to_plain(run.config.evaluation),
-        **({"sureness": asdict(trained.sureness)} if trained.sureness else {}),
+        **({"sureness": asdict(trained.calibration)} if trained.calibration else {}),
     )
 
 
@@ -199,7 +201,7 @@ def say_overlap(config: Config, catalog: Catalog) -> None:
     seen = {(root / path).resolve() for path in split.loc[split["split"] == "train", "path"]}
     count = sum(path.resolve() in seen for path in catalog.paths)
     if count:
-        say(f"{count} of these {len(catalog)} images were trained on: the figures flatter the run")
+        log(f"{count} of these {len(catalog)} images were trained on: the figures flatter the run")
 
 
 def require_other_place(config: Config) -> None:

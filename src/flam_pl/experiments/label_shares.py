@@ -17,11 +17,11 @@ from flam_pl.config.root import Config
 from flam_pl.data.feature_batches import batches_in_pass
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.label_share import keep_label_share
-from flam_pl.experiments.methods import train_methods
 from flam_pl.experiments.paper import metrics_of
-from flam_pl.experiments.pipeline import Run, train_beside
+from flam_pl.experiments.pipeline import train_beside
 from flam_pl.reports.precision_and_hits import COLORS
 from flam_pl.reports.tables import called
+from flam_pl.training.run import Run
 
 CUTOFFS = (10, 50)
 METHODS = ("no_edit", "arithmetic", "flam", "cls_concat", "emb_concat", "flam_plus")
@@ -59,7 +59,6 @@ def train_share(run: Run, share: float, methods: Sequence[str]) -> Run:
         methods=[*methods],
     )
     other = train_beside(run, f"shares/{100 * share:g}", config, catalog)
-    train_methods(other)
     return other
 
 

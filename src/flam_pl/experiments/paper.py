@@ -9,22 +9,27 @@ from typing import Any
 import numpy as np
 
 from flam_pl.config.loading import load_config
-from flam_pl.config.methods import IN_TABLE_3, METHODS
 from flam_pl.config.root import Config
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.inspection import class_counts
 from flam_pl.datasets.sources import open_catalog
+from flam_pl.distributed import is_first_process, log
 from flam_pl.experiments.evaluate import measured
-from flam_pl.experiments.methods import train_methods
-from flam_pl.experiments.pipeline import Run, has_items_to_learn, train, train_beside
+from flam_pl.experiments.pipeline import has_items_to_learn, train, train_beside
+from flam_pl.methods.registry import registered
+from flam_pl.methods.registry import trainable as trainable_methods
 from flam_pl.reports.paper.tables import Measured
-from flam_pl.training.stage import is_first_process, say
+from flam_pl.training.run import Run
 
 CUTOFFS = (1, 5, 20, 50, 100)
 """Those of the paper's tables."""
 
 CONCAT = ("cls_concat", "emb_concat")
-NEEDED: dict[int, tuple[str, ...]] = {3: IN_TABLE_3, 4: CONCAT, 5: CONCAT[:1]}
+NEEDED: dict[int, tuple[str, ...]] = {
+    3: tuple(name for name in trainable_methods() if registered()[name].in_table_3),
+    4: CONCAT,
+    5: CONCAT[:1],
+}
 """Table -> what must be trained for it beside FLAM; Table 1 needs no training at all."""
 
 
@@ -44,7 +49,7 @@ def make_tables(config: Config) -> str | None:
     cutoffs = sorted({*config.evaluation.ks, *CUTOFFS})
     config = replace(
         config,
-        methods=[name for name in METHODS if name in {*config.methods, *needed}],
+        methods=[name for name in trainable_methods() if name in {*config.methods, *needed}],
         evaluation=replace(config.evaluation, ks=cutoffs),
     )
     others = backbone_settings(config) if 5 in settings.which else {}
@@ -53,7 +58,6 @@ def make_tables(config: Config) -> str | None:
         filled = Measured(catalog.name, frequent_classes(catalog), note=settings.note)
     else:
         run = train(config)
-        train_methods(run)
         # Table 2 is of stage 1 alone
         seeds = further_seeds(config.seed, config.tables.seeds) if needed else []
         by_seed = [run, *(with_seed(run, seed) for seed in seeds)]
@@ -69,7 +73,7 @@ def make_tables(config: Config) -> str | None:
     folder = config.folder / "tables"
     for table in tables:
         table.write(folder)
-    say(f"tables: {folder}")
+    log(f"tables: {folder}")
     return "\n".join(table.markdown() for table in tables)
 
 
@@ -85,7 +89,6 @@ def with_seed(run: Run, seed: int) -> Run:
         other = train(replace(config, run=f"{run.config.name}/{place}"), run.catalog)
     else:
         other = train_beside(run, place, config)
-    train_methods(other)
     return other
 
 
@@ -120,7 +123,7 @@ def trainable(run: Run, config: Config) -> bool:
     """Whether the data set has what this backbone needs; says so where it has not."""
     if not config.backbone.max_epochs or has_items_to_learn(run):
         return True
-    say(f"{config.name}: left out, {run.catalog.name} has no photos of two items to train it on")
+    log(f"{config.name}: left out, {run.catalog.name} has no photos of two items to train it on")
     return False
 
 

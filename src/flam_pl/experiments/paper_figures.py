@@ -11,18 +11,17 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from flam_pl.atomic_io import write_text
-from flam_pl.config.methods import METHODS
 from flam_pl.config.root import Config
 from flam_pl.datasets.inspection import edits_cannot_be_evaluated
-from flam_pl.editing.generator import Flam
+from flam_pl.distributed import is_first_process, log
 from flam_pl.evaluation.searches import EvaluationSet
 from flam_pl.experiments import label_shares
-from flam_pl.experiments.methods import train_methods
-from flam_pl.experiments.pipeline import Run, train
-from flam_pl.experiments.trained import TrainedRun
+from flam_pl.experiments.pipeline import train
+from flam_pl.experiments.trained_run import TrainedRun
+from flam_pl.methods.registry import trainable
 from flam_pl.reports.paper import convergence, searches, spaces
 from flam_pl.reports.pictures import save
-from flam_pl.training.stage import is_first_process, say
+from flam_pl.training.run import Run
 
 Drawn = tuple[Figure, Mapping[str, Any]]
 """A picture, and the numbers that it shows."""
@@ -40,11 +39,10 @@ def make_figures(config: Config) -> list[Path]:
     run = train(with_baselines(config) if "labels" in which else config)
     impossible = edits_cannot_be_evaluated(run.catalog)
     if impossible:
-        say(f"{run.catalog.name}: {impossible}. There are no edits to draw.")
+        log(f"{run.catalog.name}: {impossible}. There are no edits to draw.")
         return []
     by_share = {}
     if "labels" in which:
-        train_methods(run)
         by_share = label_shares.train_shares(run)
     if not is_first_process():
         return []
@@ -68,7 +66,7 @@ def with_baselines(config: Config) -> Config:
     cutoffs = sorted({*config.evaluation.ks, *label_shares.CUTOFFS})
     return replace(
         config,
-        methods=[name for name in METHODS if name in needed],
+        methods=[name for name in trainable() if name in needed],
         evaluation=replace(config.evaluation, ks=cutoffs),
     )
 
@@ -92,10 +90,10 @@ def draw_searches(run: Run) -> Drawn | None:
     trained = TrainedRun.open(run.folder, run.backbone_folder)
     data, paths = evaluation_set(run)
     settings = run.config
-    flam = Flam(trained.embedders, trained.manipulator)
+    flam = trained.methods["flam"].editor
     found = searches.find(flam, data, settings.figures.examples, settings.evaluation.seed)
     if not found:
-        say("figure 2: left out, the gallery has no image that an edit asks for")
+        log("figure 2: left out, the gallery has no image that an edit asks for")
         return None
     return searches.draw(found, data, paths), searches.numbers(found, data, paths)
 
@@ -105,10 +103,10 @@ def draw_spaces(run: Run) -> Drawn | None:
     trained = TrainedRun.open(run.folder, run.backbone_folder)
     data, _ = evaluation_set(run)
     seed = run.config.evaluation.seed
-    flam = Flam(trained.embedders, trained.manipulator)
+    flam = trained.methods["flam"].editor
     found = spaces.edit_to_one_class(flam, trained.embedders, data, run.config.figures, seed)
     if len(found.edited) < 2:
-        say(
+        log(
             f"figure 3: left out, {len(found.labels)} images leave {len(found.edited)} to be edited"
         )
         return None
@@ -118,10 +116,10 @@ def draw_spaces(run: Run) -> Drawn | None:
 
 def draw_convergence(run: Run) -> Drawn | None:
     """T@k against cosine(x, x-hat); None where stage 3 had no validation."""
-    log = run.folder / "manipulator" / "logs" / "metrics.csv"
-    found = convergence.numbers(log, label_shares.CUTOFFS)
+    curves = run.folder / "manipulator" / "logs" / "metrics.csv"
+    found = convergence.numbers(curves, label_shares.CUTOFFS)
     if found is None:
-        say(f"convergence: left out, {log} has no validation of T@k")
+        log(f"convergence: left out, {curves} has no validation of T@k")
         return None
     return convergence.draw(found), found
 

@@ -11,20 +11,20 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from flam_pl.atomic_io import write_text
-from flam_pl.config.methods import METHODS
 from flam_pl.config.root import Config
 from flam_pl.datasets.inspection import edits_cannot_be_evaluated
+from flam_pl.distributed import is_first_process, log
 from flam_pl.errors import FlamError
 from flam_pl.experiments import label_shares
-from flam_pl.experiments.methods import train_methods
 from flam_pl.experiments.paper import further_seeds, metrics_of, with_seed
-from flam_pl.experiments.pipeline import Run, train
+from flam_pl.experiments.pipeline import train
+from flam_pl.methods.registry import require_known, trainable
 from flam_pl.reports import candidates, precision_and_hits
 from flam_pl.reports.pictures import save
 from flam_pl.reports.results_figures import CUTOFFS
 from flam_pl.reports.results_page import joined_page, run_page
 from flam_pl.reports.results_tables import RunResults
-from flam_pl.training.stage import is_first_process, say
+from flam_pl.training.run import Run
 
 RESULTS = "results.json"
 
@@ -53,17 +53,17 @@ def make_results(config: Config) -> str | None:
     if config.results.page:
         return str(make_page(config)) if is_first_process() else None
     settings = config.results
-    needed = {*config.methods, *settings.methods}
+    require_known(settings.methods, "results.methods")
+    needed = {*config.methods, *(settings.methods or trainable())}
     config = replace(
         config,
-        methods=[name for name in METHODS if name in needed],
+        methods=[name for name in trainable() if name in needed],
         evaluation=replace(
             config.evaluation,
             ks=sorted({*config.evaluation.ks, *CUTOFFS, *label_shares.CUTOFFS}),
         ),
     )
     run = train(config)
-    train_methods(run)
     by_seed = [run, *(with_seed(run, s) for s in further_seeds(config.seed, settings.seeds))]
     by_share: list[dict[float, Run]] = []
     if settings.labels and not edits_cannot_be_evaluated(run.catalog):
@@ -123,7 +123,7 @@ def make_page(config: Config) -> Path:
     found = [read(run) for run in runs]
     tried = page.parent / "tried.md"
     if not tried.is_file():
-        say(f"{tried} is missing: the page says nothing of what did not help")
+        log(f"{tried} is missing: the page says nothing of what did not help")
     page.parent.mkdir(parents=True, exist_ok=True)
     pictures = []
     for run in runs:

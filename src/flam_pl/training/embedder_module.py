@@ -20,8 +20,8 @@ TEACHES_FROM = 1 / 3
 """Part of the training after which the self-training begins."""
 
 SHARPENED = 0.5
-"""Factor of the softmax's temperature in the teacher, which makes likely classes likelier (MixMatch,
-Berthelot et al., NeurIPS 2019)."""
+"""Factor of the teacher's temperature: likely classes become likelier (MixMatch, Berthelot et al.,
+NeurIPS 2019)."""
 
 
 class EmbedderModule(pl.LightningModule):

@@ -1,4 +1,4 @@
-"""A finished stage on disk: ``best.ckpt`` and ``stage.json``, and whether they fit the next stage."""
+"""A finished stage on disk: ``best.ckpt`` and ``stage.json``."""
 
 from __future__ import annotations
 
@@ -152,14 +152,10 @@ def load_into(net: nn.Module, folder: Path, prefix: str) -> None:
     except Exception as error:  # torch raises pickle, zip, key and runtime errors alike
         raise RecordError(f"{path} cannot be opened as a checkpoint: {error}") from error
     own = {n[len(prefix) :]: v for n, v in state.items() if n.startswith(prefix)}
-    shapes, wanted = (
-        {name: tuple(v.shape) for name, v in of.items()} for of in (own, net.state_dict())
-    )
-    for name in [*wanted, *sorted(shapes.keys() - wanted.keys())]:
-        if shapes.get(name) != wanted.get(name):
-            raise RecordError(
-                f"{path} does not fit: {name} is {shapes.get(name, 'nothing')}, expected "
-                f"{wanted.get(name, 'nothing')}. It was trained with other settings; train again, "
-                "or use the run's own settings."
-            )
-    net.load_state_dict(own)
+    try:
+        net.load_state_dict(own)
+    except RuntimeError as error:  # torch names the tensors that are missing or of another size
+        raise RecordError(
+            f"{path} does not fit: {error}. It was trained with other settings; train again, or "
+            "use the run's own settings."
+        ) from error

@@ -9,21 +9,21 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint, TQDMProgressBar
-from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import (  # type: ignore[attr-defined]
     MisconfigurationException,
 )
 from torch import Tensor
 
 from flam_pl.attributes import AttributeSchema
-from flam_pl.config.root import Config
-from flam_pl.distributed import by_first_process
+from flam_pl.config.root import Config, to_plain
+from flam_pl.distributed import by_first_process, log
 from flam_pl.errors import FlamError
 from flam_pl.training.loggers import finish, log_checkpoint, make_loggers
 from flam_pl.training.records import CHECKPOINT, StageRecord, inputs_hash, sha256, versions
@@ -41,10 +41,10 @@ class SeedPerRank(Callback):
 
 
 class BestEpoch(ModelCheckpoint):
-    """Keeps the epoch with the highest value of a figure, and of equal ones the latest.
+    """Keeps the epoch with the highest value of a metric, the latest of equal ones.
 
-    On a small validation split a figure such as T@10 may be 1 from the first epoch on; the later
-    epoch has learned more. Without a figure the last epoch is kept.
+    On a small validation split a metric such as T@10 may be 1 after every epoch. The later epoch
+    has learned more. Without a metric the last epoch is kept.
     """
 
     def __init__(self, folder: Path, monitor: str | None) -> None:
@@ -59,10 +59,10 @@ class BestEpoch(ModelCheckpoint):
         self.equal = 1
 
     def check_monitor_top_k(self, trainer: pl.Trainer, current: Tensor | None = None) -> bool:
-        best = self.best_k_models.get(self.kth_best_model_path)
         better = super().check_monitor_top_k(trainer, current)
+        best = self.best_k_models.get(self.kth_best_model_path)
         if better or current is None or best is None:
-            self.equal = 1
+            self.equal = 1 if better else self.equal
             return better
         equal: bool = trainer.strategy.reduce_boolean_decision(bool(current == best))
         self.equal += equal
@@ -71,21 +71,10 @@ class BestEpoch(ModelCheckpoint):
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         super().on_train_end(trainer, pl_module)
         if self.equal > 1 and self.best_model_score is not None:
-            say(
-                f"{self.monitor} is {float(self.best_model_score):.4f} after {self.equal} epochs, "
-                "and higher after none: the last of them is kept"
+            log(
+                f"{self.monitor} is highest, {float(self.best_model_score):.4f}, after "
+                f"{self.equal} epochs alike: the latest of them is kept"
             )
-
-
-@rank_zero_only
-def say(text: str) -> None:
-    """Print, in the first process alone."""
-    print(text, flush=True)
-
-
-def is_first_process() -> bool:
-    """Whether this is the first process of a DDP run, or the only one."""
-    return int(getattr(rank_zero_only, "rank", 0)) == 0
 
 
 def require_finished(trainer: pl.Trainer, what: str) -> None:
@@ -148,47 +137,60 @@ def evaluation_device(config: Config) -> torch.device:
     return device if device.type == "cuda" else torch.device("cpu")
 
 
-def train_stage(
-    stage: str,
-    module: pl.LightningModule,
-    datamodule: pl.LightningDataModule,
-    config: Config,
-    *,
-    epochs: int,
-    monitor: str | None,
-    folder: Path,
-    inputs: Mapping[str, Any],
-    parent: str | None,
-    schema: AttributeSchema,
-    settings: dict[str, Any],
-    architecture: dict[str, Any],
-    complete: Callable[[pl.Trainer], None] | None = None,
-    callbacks: Sequence[Callback] = (),
-) -> StageRecord:
-    """Train one stage and keep its best epoch, unless it is trained already.
+@dataclass(frozen=True)
+class StageSpec:
+    """One stage: what is trained, from what, and what it leaves behind.
 
-    Args:
-        epochs: 0: measure the weights as they are.
-        monitor: validation figure whose highest value marks the best epoch; None: keep the last
-            epoch.
-        folder: for best.ckpt, stage.json and the logs.
-        inputs: plain values that the result depends on.
-        parent: SHA-256 of the parent stage's checkpoint.
-        architecture: plain values that the networks are built with.
-        complete: called on the best weights before they are saved.
+    Attributes:
+        name: of the stage, e.g. "embedder".
+        module: with the networks to train.
+        folder: gets best.ckpt, stage.json and the logs.
+        epochs: 0 keeps the weights as they are and only measures them.
+        settings: dataclass of the stage's settings, for its record.
+        architecture: arguments that build the networks; other arguments train again.
+        schema: attribute types and classes.
+        inputs: plain values that the result depends on; unchanged inputs are not trained again.
+        parent: SHA-256 of the checkpoint of the parent stage.
+        monitor: validation metric whose highest value marks the best epoch; None: the last epoch
+            is kept.
+        complete: measures what the best weights still need before they are saved.
         callbacks: further callbacks of the Trainer.
     """
+
+    name: str
+    module: pl.LightningModule
+    folder: Path
+    epochs: int
+    settings: Any
+    architecture: dict[str, Any]
+    schema: AttributeSchema
+    inputs: Mapping[str, Any]
+    parent: str | None = None
+    monitor: str | None = None
+    complete: Callable[[pl.Trainer], None] | None = None
+    callbacks: Sequence[Callback] = ()
+
+
+def train_stage(spec: StageSpec, data: pl.LightningDataModule, config: Config) -> StageRecord:
+    """Train one stage and save its best epoch; a stage that is up to date is not trained again.
+
+    Raises:
+        FlamError: the training was interrupted.
+    """
+    stage, module, folder, monitor = spec.name, spec.module, spec.folder, spec.monitor
     limit = config.trainer.max_epochs
-    epochs = epochs if limit is None or epochs == 0 else limit
-    wanted = inputs_hash(**inputs, parent=parent, settings=settings, epochs=epochs)
+    epochs = spec.epochs if limit is None or spec.epochs == 0 else limit
+    settings = to_plain(spec.settings)
+    wanted = inputs_hash(**spec.inputs, parent=spec.parent, settings=settings, epochs=epochs)
     trainer_folder = folder / ".training"
     keep = BestEpoch(trainer_folder, monitor)
     loggers = make_loggers(config, stage, folder)
-    trainer = make_trainer(config, epochs, [keep, *callbacks], logger=loggers, log_every_n_steps=10)
+    callbacks = [keep, *spec.callbacks]
+    trainer = make_trainer(config, epochs, callbacks, logger=loggers, log_every_n_steps=10)
     record = None if config.retrain else StageRecord.load(folder)
-    same = record and (record.inputs, record.architecture) == (wanted, architecture)
+    same = record and (record.inputs, record.architecture) == (wanted, spec.architecture)
     if record and same and is_whole(folder, record):
-        say(f"{stage}: up to date, nothing to train (retrain=true trains again)")
+        log(f"{stage}: up to date, nothing to train (retrain=true trains again)")
         return record
 
     if trainer.is_global_zero:
@@ -196,24 +198,24 @@ def train_stage(
         folder.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     if epochs:
-        say(f"{stage}: training for {epochs} epochs")
-        trainer.fit(module, datamodule=datamodule)
+        log(f"{stage}: training for {epochs} epochs")
+        trainer.fit(module, datamodule=data)
         require_finished(trainer, stage)
         best = Path(keep.best_model_path)
         state = torch.load(best, map_location="cpu", weights_only=True)["state_dict"]
         module.load_state_dict(state)
         metrics = plain_metrics(trainer)
-        if complete:
-            complete(trainer)
+        if spec.complete:
+            spec.complete(trainer)
             trainer.save_checkpoint(best, weights_only=True)
         if monitor:  # the figures of the weights that are kept, not of the last epoch
-            trainer.validate(module, datamodule=datamodule, verbose=False)
+            trainer.validate(module, datamodule=data, verbose=False)
             metrics |= plain_metrics(trainer)
     else:
-        say(f"{stage}: frozen, its weights are used as they are")
-        if complete:
-            complete(trainer)
-        trainer.validate(module, datamodule=datamodule, verbose=False)
+        log(f"{stage}: frozen, its weights are used as they are")
+        if spec.complete:
+            spec.complete(trainer)
+        trainer.validate(module, datamodule=data, verbose=False)
         best = trainer_folder / "best.ckpt"
         trainer.save_checkpoint(best, weights_only=True)
         metrics = plain_metrics(trainer)
@@ -221,12 +223,12 @@ def train_stage(
     record = StageRecord(
         stage=stage,
         inputs=wanted,
-        data=str(inputs.get("data", "")),
-        parent=parent,
+        data=str(spec.inputs.get("data", "")),
+        parent=spec.parent,
         checkpoint=sha256(best) if best.is_file() else "",
-        schema=schema.to_dict(),
+        schema=spec.schema.to_dict(),
         settings=settings,
-        architecture=architecture,
+        architecture=spec.architecture,
         seed=config.seed,
         metrics=metrics,
         seconds=round(time.monotonic() - started, 1),

@@ -18,7 +18,7 @@ from flam_pl.attributes import SchemaError
 from flam_pl.config.loading import load_config, method_config
 from flam_pl.config.outputs import FiguresConfig
 from flam_pl.datasets.catalog import Catalog
-from flam_pl.editing.baselines import NoEdit
+from flam_pl.editing.editor import NoEdit
 from flam_pl.editing.edits import Edit
 from flam_pl.evaluation.searches import EvaluationSet
 from flam_pl.experiments.label_shares import spread, with_as_many_steps

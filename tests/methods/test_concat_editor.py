@@ -6,8 +6,8 @@ import torch
 from torch.nn import functional as F
 
 from attribute_world import SCHEMA, make_world
-from flam_pl.editing.concat import ConcatEditor
 from flam_pl.editing.edits import Edit
+from flam_pl.methods.concatenation import ConcatEditor
 from flam_pl.models.concat import ConcatClassifiers
 
 

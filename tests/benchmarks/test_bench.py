@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import bench
 import pytest
 
 from flam_pl.config.loading import load_config
-from flam_pl.experiments import benchmark
 
 SMALL = (
     "backbone=scratch",
@@ -21,9 +21,9 @@ SMALL = (
 
 def test_every_comparison_has_both_sides_and_a_ratio(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, small in {"ROWS": 64, "STEPS": 2, "IMAGES": 8, "EVALUATED": 120}.items():
-        monkeypatch.setattr(benchmark, name, small)
-    monkeypatch.setattr(benchmark.compare, "__defaults__", (1,))
-    lines = benchmark.run_benchmarks(load_config(SMALL)).splitlines()[2:]
+        monkeypatch.setattr(bench, name, small)
+    monkeypatch.setattr(bench.compare, "__defaults__", (1,))
+    lines = bench.run_benchmarks(load_config(SMALL)).splitlines()[2:]
     names = ["embedder step", "manipulator step", "extraction", "evaluation"]
     assert [line.split("  ")[0] for line in lines] == names
     assert all(line.count("[") == 1 and "at most" in line for line in lines)

@@ -7,6 +7,7 @@ too, only the ratio of neighbours means something.
 from __future__ import annotations
 
 import logging
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -24,13 +25,15 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
+from flam_pl.__main__ import keep_freed_memory, quiet_libraries
 from flam_pl.attributes import AttributeSchema
+from flam_pl.config.loading import load_config
 from flam_pl.config.root import Config
 from flam_pl.data.datamodule import FeatureWriter, FlamDataModule
 from flam_pl.data.feature_batches import FeatureBatches
 from flam_pl.data.feature_store import FeatureStore, Manifest, ShardWriter, publish
 from flam_pl.datasets.catalog import Catalog
-from flam_pl.editing.baselines import NoEdit
+from flam_pl.editing.editor import NoEdit
 from flam_pl.evaluation.attribute_ndcg import AttributeNDCG
 from flam_pl.evaluation.hits import evaluate_edits
 from flam_pl.evaluation.preservation import Preservation
@@ -263,3 +266,9 @@ def evaluation_sides(config: Config) -> tuple[Callable[[], float], Callable[[], 
         return time.perf_counter() - started
 
     return ours, bare
+
+
+if __name__ == "__main__":
+    quiet_libraries()
+    keep_freed_memory()
+    print(run_benchmarks(load_config(sys.argv[1:])))

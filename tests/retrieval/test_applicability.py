@@ -10,8 +10,8 @@ import torch
 
 from flam_pl.attributes import AttributeSchema, SchemaError
 from flam_pl.datasets.catalog import Catalog
-from flam_pl.editing.applicability import Applicability
 from flam_pl.editing.edits import Edit
+from flam_pl.retrieval.applicability import Applicability
 
 SCHEMA = AttributeSchema(
     {
