@@ -117,10 +117,9 @@ def test_g_edits_what_it_is_shown_with_noise_of_its_own(wanted: float) -> None:
 
 
 @pytest.mark.parametrize("shared", [True, False])
-@pytest.mark.parametrize("clip", [0.0, 0.1])
-def test_each_update_leaves_the_other_network_bit_identical(shared: bool, clip: float) -> None:
+def test_each_update_leaves_the_other_network_bit_identical(shared: bool) -> None:
     world = make_world()
-    module, witness = stage(teacher(world), shared, clip=clip), Witness()
+    module, witness = stage(teacher(world), shared), Witness()
     start = snapshot(module.manipulator.generators), snapshot(module.manipulator.discriminators)
     data = FeatureModule(world, batch_size=48, batches=2)
     pl.Trainer(max_epochs=1, callbacks=[witness], limit_val_batches=0, **QUIET).fit(module, data)
@@ -140,10 +139,6 @@ def test_each_update_leaves_the_other_network_bit_identical(shared: bool, clip: 
         # G's backward pass through D left no gradient there, nor D's in G
         assert same(g0["d.grad"], d1["d.grad"]) and not same(g0["g.grad"], d1["g.grad"])
         before = {"g": g1["g"], "d": g1["d"]}
-        if clip:
-            for state, name in ((d0, "d.grad"), (g0, "g.grad")):
-                norm = torch.stack([v.norm() for v in state[name].values() if v is not None]).norm()
-                assert float(norm) <= clip * 1.001
 
 
 def test_the_teacher_stays_as_it_is_and_in_eval_mode() -> None:

@@ -161,14 +161,16 @@ def saved_settings(folder: Path) -> dict[str, Any]:
         )
     try:
         found = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
-    except (YAMLError, OmegaConfBaseException, OSError) as error:
-        raise ConfigError(f"{path} cannot be read ({error}); train the run again") from error
-    return {str(key): value for key, value in found.items()} if isinstance(found, dict) else {}
+        assert isinstance(found, dict) and isinstance(found["overrides"], list), "no settings"
+    except (YAMLError, OmegaConfBaseException, OSError, KeyError, AssertionError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"{path} cannot be read ({reason}); train the run again") from error
+    return {str(key): value for key, value in found.items()}
 
 
 def _saved_overrides(folder: Path) -> dict[str, str]:
     """The command line that a run was trained with, without the settings of one call."""
-    own = _of_training(_pairs(map(str, saved_settings(folder).get("overrides", []))))
+    own = _of_training(_pairs(map(str, saved_settings(folder)["overrides"])))
     for key, text in own.items():
         if "${" in text:
             raise ConfigError(

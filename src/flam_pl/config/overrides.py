@@ -75,10 +75,11 @@ def _unknown(key: str, known: list[str], data: str) -> str:
     section, _, name = key.rpartition(".")
     if section == "data" and any(name in get_type_hints(of) for of in DATA_SCHEMAS.values()):
         return f"{key} is no setting of data={data}, but of another data set"
+    beside = {k.rpartition(".")[2]: k for k in known if k.rpartition(".")[0] == section}
     likely = (
-        get_close_matches(key, known, 1, 0.9)
-        or [other for other in known if other.rpartition(".")[2] == name]
-        or get_close_matches(key, known, 1, 0.75)
+        [beside[other] for other in get_close_matches(name, beside, 1)]
+        or get_close_matches(key, known, 1, 0.9)
+        or [k for k in known if k.rpartition(".")[2] == name or k.startswith(f"{key}.")]
     )
     guess = f"; did you mean {' or '.join(likely)}?" if likely else ""
     return f"{key} is no setting{guess} ({LISTING})"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -118,6 +119,7 @@ SCHEMAS: dict[tuple[str | None, str], type] = {
 """Config group (None: the root) and name in ``conf/`` -> schema."""
 
 
+@cache
 def settings_of(
     data: type, schema: type = Config, section: str = ""
 ) -> dict[str, tuple[Any, Mapping[str, Any]]]:

@@ -23,7 +23,7 @@ class BackboneConfig:
     fit: str = one_of("pad", "crop", "stretch")
     """How an image becomes square."""
     feature_dim: int | None = number(1024, least=1)
-    """Dimension of the learned projection after pooling, or of the whitening; null: no change."""
+    """Dimension of the projection after pooling, or of the whitening; null: all channels."""
     pooling: str = one_of(*POOLINGS)
     """Feature map -> vector. spoc: the paper's. levels: spoc beside statistics of early feature
     levels, which see the color. cgd-SG, ...: several descriptors, by their first letters."""
@@ -57,7 +57,7 @@ class BackboneConfig:
     scale_min: float = number(0.7, above=0, most=1)
     """Least share of the area that a random crop leaves; 1: no crop."""
     brightness: float = number(0.2, least=0, most=1)
-    """Largest random change of brightness and contrast, as a share."""
+    """Largest random change of brightness and contrast."""
     erase: float = number(0.2, least=0, most=1)
     """Probability that a rectangle is blanked out."""
     extract_batch: int = number(64, least=1)
@@ -157,8 +157,6 @@ class ManipulatorConfig:
     discriminator_lr: float = number(5e-4, above=0)
     beta1: float = number(0.5, least=0, below=1)
     beta2: float = number(0.99, least=0, below=1)
-    clip: float = number(0.0, least=0)
-    """Largest gradient norm of G and of D; 0: no clipping."""
     batch_size: int = number(256, least=2)
     steps_per_epoch: int = number(250, least=1)
     max_epochs: int = number(6, least=1)

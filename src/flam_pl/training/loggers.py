@@ -94,17 +94,14 @@ def use_checkpoints(
 
 
 def _use(run: Any, artifact: Any) -> None:
-    """Record an input of a W&B run, offline too.
-
-    The public ``Run.use_artifact`` refuses offline and waits for the server online (wandb 0.31).
-    setup.cfg bounds wandb below a version where the private method is not tested.
-    """
+    # the public use_artifact refuses offline and waits for the server online (wandb 0.31);
+    # setup.cfg bounds wandb to versions that have the private method
     try:
         run._log_artifact(artifact, is_user_created=True, use_after_commit=True)
     except (AttributeError, TypeError) as error:
         warnings.warn(
-            f"W&B: this version does not record that the run was made from {artifact.name} "
-            f"({error}); wandb 0.31 does. All else is logged.",
+            f"W&B: {artifact.name} is not recorded as what the run was made from ({error}): that "
+            "needs wandb<0.32. All else is logged.",
             stacklevel=2,
         )
 

@@ -23,27 +23,26 @@ from flam_pl.losses.neighbour_distillation import SAME, distillation_loss
 from flam_pl.losses.triplet import cosine_distance
 from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.models.manipulator import Manipulator
-from flam_pl.retrieval.inner_product import (
-    log_posteriors,
-    moved_features,
-    weighted_posteriors,
-)
+from flam_pl.retrieval.inner_product import log_posteriors, moved_features, weighted_posteriors
 
 
 @dataclass(frozen=True)
 class EditBatch:
-    """A batch of edits to learn from."""
+    """A batch of edits to learn from.
+
+    Attributes:
+        features: stored features ``(B, D)``.
+        x: the same in the feature space ``(B, d)``.
+        e: embeddings of x ``(B, types, k)``.
+        target: index of the edited type ``(B,)``.
+        condition: phi_a(x^-), the embedding of the target type that G is given ``(B, k)``.
+    """
 
     features: Tensor
-    """Stored features ``(B, D)``."""
     x: Tensor
-    """The same in the feature space ``(B, d)``."""
     e: Tensor
-    """Embeddings of x ``(B, types, k)``."""
     target: Tensor
-    """Index of the edited type ``(B,)``."""
     condition: Tensor
-    """Embedding of the target type that G is given, phi_a(x^-) ``(B, k)``."""
 
     @property
     def own(self) -> Tensor:
@@ -248,9 +247,6 @@ class ManipulatorModule(pl.LightningModule):
     def _step(self, optimizer: Any, loss: Any) -> None:
         optimizer.zero_grad()
         self.manual_backward(loss)
-        if self.settings.clip > 0:
-            # Trainer(gradient_clip_val=) refuses manual optimization
-            self.clip_gradients(optimizer, self.settings.clip, "norm")
         optimizer.step()
 
     def validation_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
