@@ -191,7 +191,7 @@ def test_of_equal_epochs_the_latest_is_kept_and_the_log_says_so(
     said = capsys.readouterr().out
     assert ("the latest of them is kept" in said) == (equal > 1)
     if equal > 1:
-        assert f"val/accuracy is highest, {max(values):.4f}, after {equal} epochs alike" in said
+        assert f"{equal} epochs have the highest val/accuracy = {max(values):.4f}: the" in said
 
 
 def test_nothing_changed_nothing_is_trained(tmp_path: Path) -> None:

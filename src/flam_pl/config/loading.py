@@ -20,9 +20,9 @@ from yaml import YAMLError
 
 from flam_pl.atomic_io import write_text
 from flam_pl.config.checks import check
-from flam_pl.config.data import DataConfig
+from flam_pl.config.data import DATA_SCHEMAS, DataConfig
 from flam_pl.config.overrides import check_choice, check_form, set_value
-from flam_pl.config.root import SCHEMAS, Config, to_plain
+from flam_pl.config.root import Config, to_plain
 from flam_pl.errors import ConfigError
 
 SETTINGS = "config.yaml"
@@ -83,8 +83,9 @@ def load_config(overrides: Sequence[str] = ()) -> Config:
 def _compose(folder: Path, chosen: Mapping[str, str], values: Sequence[tuple[str, str]]) -> Config:
     """The chosen file of each group, and single values over them."""
     store = ConfigStore.instance()
-    for (group, name), node in SCHEMAS.items():
-        store.store(group=group, name=name, node=node)
+    store.store(name="schema", node=Config)
+    for name, schema in DATA_SCHEMAS.items():
+        store.store(group="data", name=f"schema_{name}", node=schema)
     try:
         with initialize_config_dir(str(folder), version_base="1.3"):
             composed = compose("config", overrides=[f"{k}={v}" for k, v in chosen.items()])
@@ -161,8 +162,9 @@ def saved_settings(folder: Path) -> dict[str, Any]:
         )
     try:
         found = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
-        assert isinstance(found, dict) and isinstance(found["overrides"], list), "no settings"
-    except (YAMLError, OmegaConfBaseException, OSError, KeyError, AssertionError) as error:
+        if not isinstance(found, dict) or not isinstance(found.get("overrides"), list):
+            raise ValueError("it holds no settings of a run")
+    except (YAMLError, OmegaConfBaseException, OSError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"{path} cannot be read ({reason}); train the run again") from error
     return {str(key): value for key, value in found.items()}

@@ -15,7 +15,7 @@ from typing import Any, get_type_hints
 from omegaconf import MISSING, OmegaConf
 
 from flam_pl.config.bounds import number, numbers, one_of
-from flam_pl.config.data import DATA_SCHEMAS, DataConfig
+from flam_pl.config.data import DataConfig
 from flam_pl.config.methods import ConcatConfig, ScoringConfig
 from flam_pl.config.outputs import FiguresConfig, ResultsConfig, TablesConfig
 from flam_pl.config.stages import BackboneConfig, EmbedderConfig, ManipulatorConfig
@@ -104,19 +104,6 @@ class Config:
     def folder(self) -> Path:
         """The run's outputs."""
         return Path(self.runs_dir) / self.name
-
-
-SCHEMAS: dict[tuple[str | None, str], type] = {
-    (None, "schema"): Config,
-    **{("data", f"schema_{name}"): schema for name, schema in DATA_SCHEMAS.items()},
-    ("backbone", "schema_backbone"): BackboneConfig,
-    ("embedder", "schema_embedder"): EmbedderConfig,
-    ("manipulator", "schema_manipulator"): ManipulatorConfig,
-    ("scoring", "schema_scoring"): ScoringConfig,
-    ("trainer", "schema_trainer"): TrainerConfig,
-    ("logger", "schema_logger"): LoggerConfig,
-}
-"""Config group (None: the root) and name in ``conf/`` -> schema."""
 
 
 @cache

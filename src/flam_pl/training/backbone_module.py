@@ -24,8 +24,8 @@ from flam_pl.training.by_row import ByRow
 class BackboneModule(pl.LightningModule):
     """Cross-entropy over the items with most images, and triplets over all items.
 
-    Both losses see the feature. With a CGD (arXiv 1903.10663) the triplets see the combination of
-    its descriptors, the cross-entropy the first one.
+    With a CGD (arXiv 1903.10663) the triplets see the combination of descriptors, the
+    cross-entropy the first one.
 
     Validation: R@k of consumer photos among the shop photos of validation items.
     ``predict_step`` gives features by catalog row.

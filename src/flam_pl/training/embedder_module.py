@@ -14,7 +14,7 @@ from flam_pl.models.attribute_embedder import AttributeEmbedders, EnsembleMember
 from flam_pl.training.optimizers import adamw_to_zero
 
 LOG_EVERY = 4
-"""Steps between two logged losses; logging takes a tenth of a step's time."""
+"""Steps between two logs, which take a tenth of a step's time."""
 
 TEACHES_FROM = 1 / 3
 """Part of the training after which the self-training begins."""
@@ -27,9 +27,8 @@ NeurIPS 2019)."""
 class EmbedderModule(pl.LightningModule):
     """Each type trains on the rows of the batch that carry its label.
 
-    Self-training, which the paper does not have, adds photos without labels: each ensemble member
-    learns the probabilities of the whole ensemble. The ensemble sees the photo as it is, the member
-    with noise (Xie et al., CVPR 2020).
+    Self-training, not in the paper: on photos without labels each ensemble member, with noise,
+    learns the probabilities of the ensemble without noise (Xie et al., CVPR 2020).
 
     Validation: the share of labelled images whose nearest dictionary vector is their class.
     """

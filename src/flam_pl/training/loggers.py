@@ -1,7 +1,6 @@
-"""Where figures are logged: CSV always, Weights & Biases (W&B) where it needs no question.
+"""Loggers: CSV always, Weights & Biases (W&B) where it asks no question.
 
-A run of this project is a group in W&B. Each stage and each evaluation is a W&B run in it, in
-``runs/<run>/wandb/``. Offline ones are synced by ``wandb sync runs/<run>/wandb/offline-run-*``.
+A run is a group in W&B. Each stage and each evaluation is a W&B run in ``runs/<run>/wandb/``.
 """
 
 from __future__ import annotations
@@ -24,16 +23,13 @@ from flam_pl.training.records import CHECKPOINT, STAGES, StageRecord
 
 
 def make_loggers(config: Config, stage: str, folder: Path) -> list[Logger]:
-    """The loggers of one stage: CSV in its folder, and W&B's if there is one."""
+    """CSV in the stage's folder, and W&B if it is on."""
     wandb = make_wandb_logger(config, stage, "train")
     return [CSVLogger(str(folder), name="", version="logs"), *([wandb] if wandb else [])]
 
 
 def make_wandb_logger(config: Config, name: str, job_type: str) -> WandbLogger | None:
-    """A W&B run in the group of ``config``'s run, opened when something is logged.
-
-    None where ``wandb_mode`` gives None.
-    """
+    """A W&B run in the group of ``config``'s run, opened at the first log; None without W&B."""
     mode = wandb_mode(config.logger.wandb)
     if mode is None:
         return None
@@ -60,11 +56,7 @@ def wandb_of(loggers: Sequence[Logger]) -> WandbLogger | None:
 def log_checkpoint(
     loggers: Sequence[Logger], config: Config, folder: Path, record: StageRecord
 ) -> None:
-    """Log a finished stage's checkpoint as a W&B artifact, made from its parent's.
-
-    Args:
-        folder: of the stage.
-    """
+    """Log the checkpoint in a stage's folder as a W&B artifact, made from its parent's."""
     logger = wandb_of(loggers)
     if logger is not None and config.logger.artifacts:
         artifact = checkpoint_artifact(config.name, folder, record)
@@ -75,13 +67,7 @@ def log_checkpoint(
 def use_checkpoints(
     logger: WandbLogger, config: Config, checkpoints: Collection[str | None]
 ) -> None:
-    """Record that a W&B run was made from these checkpoints of the run's stages.
-
-    W&B finds the logged version of a checkpoint by its content.
-
-    Args:
-        checkpoints: SHA-256 of each.
-    """
+    """Record that a W&B run was made from these checkpoints (SHA-256) of the run's stages."""
     if not config.logger.artifacts:
         return
     # a further seed, <run>/seeds/1, is made from the backbone of the run above it
@@ -90,6 +76,7 @@ def use_checkpoints(
             folder = Path(config.runs_dir) / name / stage
             record = StageRecord.load(folder)
             if record and record.checkpoint in checkpoints:
+                # W&B finds the logged version by its content
                 _use(logger.experiment, checkpoint_artifact(name, folder, record, copied=False))
 
 
@@ -110,9 +97,7 @@ def checkpoint_artifact(run: str, folder: Path, record: StageRecord, copied: boo
     """``<run>-<stage>`` of type "model": best.ckpt, with the stage's record as metadata.
 
     Args:
-        folder: of the stage.
-        copied: keep a copy until the upload, since a later training replaces the file; False where
-            the checkpoint's own stage has logged it.
+        copied: keep a copy until the upload, since a later training replaces the file.
     """
     from wandb import Artifact
 
@@ -125,12 +110,12 @@ def checkpoint_artifact(run: str, folder: Path, record: StageRecord, copied: boo
 
 
 def plain(name: str) -> str:
-    """A name that W&B takes for an artifact: a dash for every other character."""
+    """A name with a dash for each character that W&B refuses."""
     return re.sub(r"[^A-Za-z0-9_.-]", "-", name)
 
 
 def finish(loggers: Sequence[Logger]) -> None:
-    """Close the loggers of a stage; the next stage gets a W&B run of its own."""
+    """Close the loggers, and the W&B run: the next stage has its own."""
     for logger in loggers:
         logger.finalize("success")
     if "wandb" in sys.modules and wandb_of(loggers):
@@ -138,10 +123,10 @@ def finish(loggers: Sequence[Logger]) -> None:
 
 
 def wandb_mode(wanted: str) -> str | None:
-    """online, offline or None (no W&B); W&B never asks a question and never waits for long.
+    """online, offline or None (no W&B), such that W&B asks no question and never waits.
 
     "auto" is online where somebody is logged in, else None. Online becomes offline where the server
-    cannot be reached within three seconds (W&B's own attempt takes two minutes).
+    does not answer within three seconds (W&B itself waits for two minutes).
     """
     forced = os.environ.get("WANDB_MODE")
     if wanted == "off" or forced == "disabled":

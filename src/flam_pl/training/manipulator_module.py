@@ -70,10 +70,9 @@ class ManipulatorModule(pl.LightningModule):
         bank: Tensor | None = None,
     ) -> None:
         """Args:
-        evaluate: gives the figures of edited searches on the validation split, e.g. T@k; called
-            at the end of each validation, on every rank alike.
-        bank: stored features of training photos ``(N, D)``; only the neighbour distillation and
-            TIRG's loss need them.
+        evaluate: gives the figures of edited searches on the validation split, e.g. T@k.
+        bank: stored features of training photos ``(N, D)``, for the neighbour distillation and
+            TIRG's loss.
         """
         super().__init__()
         self.automatic_optimization = False
@@ -86,7 +85,7 @@ class ManipulatorModule(pl.LightningModule):
         self.bank_classes: Tensor | None = None
 
     def on_fit_start(self) -> None:
-        """Compute log-posteriors and classes of the bank once: the teacher does not change."""
+        """Compute log-posteriors and classes of the bank, once: the teacher does not change."""
         if self.bank is not None:
             self.bank = self.bank.to(self.device)
             embeddings = self.embedders(self.bank)
@@ -146,8 +145,8 @@ class ManipulatorModule(pl.LightningModule):
         return EditBatch(features, x, e, target, e[other, target])
 
     def other_classes(self, e: Tensor, target: Tensor) -> Tensor:
-        """Dictionary vectors ``(B, k)`` of random classes; a class is drawn the likelier, the less
-        likely it is the feature's own."""
+        """Dictionary vectors ``(B, k)`` of random classes; the weight of a class is one minus its
+        posterior."""
         own, drawn = self.embedders.probabilities(e), torch.empty_like(e[:, 0])
         for t, name in enumerate(self.embedders.schema.types):
             rows = (target == t).nonzero(as_tuple=True)[0]
@@ -200,7 +199,7 @@ class ManipulatorModule(pl.LightningModule):
         return {"g_distillation": s.distillation_weight * loss}
 
     def teacher_scores(self, edits: EditBatch, bank: Tensor, bank_tail: Tensor) -> Tensor:
-        """The score of an edited search that searches by the moved query, ``(B, N)``.
+        """The score ``(B, N)`` of an edited search by the moved query.
 
         Args:
             bank: stored features ``(N, D)``.
@@ -250,10 +249,10 @@ class ManipulatorModule(pl.LightningModule):
         optimizer.step()
 
     def validation_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
-        """Log how far edits go, whether x is recovered, and whether D tells real from edited.
+        """Log how far edits go, how well x is recovered, and whether D tells real from edited.
 
-        cosine(x, x-hat) is 1.0 for a perfect G and also for one that does nothing; cosine(x,
-        x-tilde) tells the two apart.
+        cosine(x, x-hat) is 1 for a perfect G and for one that does nothing; cosine(x, x-tilde)
+        tells the two apart.
         """
         edits = self.sample(batch["features"])
         x, target = edits.x, edits.target

@@ -43,8 +43,8 @@ class SeedPerRank(Callback):
 class BestEpoch(ModelCheckpoint):
     """Keeps the epoch with the highest value of a metric, the latest of equal ones.
 
-    On a small validation split a metric such as T@10 may be 1 after every epoch. The later epoch
-    has learned more. Without a metric the last epoch is kept.
+    On a small validation split a metric such as T@10 may be equal after all epochs. Without a
+    metric the last epoch is kept.
     """
 
     def __init__(self, folder: Path, monitor: str | None) -> None:
@@ -71,10 +71,8 @@ class BestEpoch(ModelCheckpoint):
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         super().on_train_end(trainer, pl_module)
         if self.equal > 1 and self.best_model_score is not None:
-            log(
-                f"{self.monitor} is highest, {float(self.best_model_score):.4f}, after "
-                f"{self.equal} epochs alike: the latest of them is kept"
-            )
+            score = f"{self.monitor} = {float(self.best_model_score):.4f}"
+            log(f"{self.equal} epochs have the highest {score}: the latest of them is kept")
 
 
 def require_finished(trainer: pl.Trainer, what: str) -> None:
@@ -142,19 +140,14 @@ class StageSpec:
     """One stage: what is trained, from what, and what it leaves behind.
 
     Attributes:
-        name: of the stage, e.g. "embedder".
-        module: with the networks to train.
-        folder: gets best.ckpt, stage.json and the logs.
-        epochs: 0 keeps the weights as they are and only measures them.
-        settings: dataclass of the stage's settings, for its record.
-        architecture: arguments that build the networks; other arguments train again.
-        schema: attribute types and classes.
-        inputs: plain values that the result depends on; unchanged inputs are not trained again.
-        parent: SHA-256 of the checkpoint of the parent stage.
-        monitor: validation metric whose highest value marks the best epoch; None: the last epoch
-            is kept.
-        complete: measures what the best weights still need before they are saved.
-        callbacks: further callbacks of the Trainer.
+        folder: for best.ckpt, stage.json and the logs.
+        epochs: 0: the weights stay as they are and are only measured.
+        settings: dataclass of the stage's settings; others train again.
+        architecture: arguments that build the networks; others train again.
+        inputs: further plain values that the result depends on; others train again.
+        parent: SHA-256 of the parent stage's checkpoint.
+        monitor: validation metric whose highest value marks the best epoch; None: the last one.
+        complete: called on the best weights before they are saved.
     """
 
     name: str
