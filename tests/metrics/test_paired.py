@@ -11,11 +11,11 @@ from flam_pl.metrics.paired import PairedShares
 KS = (1, 5)
 QUERIES, SEED = 60, 4
 ITEMS = np.repeat(np.arange(20), 3)
-"""Three photos of each item: what is drawn together."""
+"""Three photos per item, which are drawn together."""
 
 
 def results(chance: float, hard: np.ndarray, asked: dict[str, np.ndarray]) -> EditResults:
-    """Hits at random; a query that is hard is hit half as often, by every method."""
+    """Random hits; every method hits a hard query half as often."""
     rng = np.random.default_rng(int(100 * chance))
     hits = {}
     for name, of in asked.items():
@@ -25,7 +25,7 @@ def results(chance: float, hard: np.ndarray, asked: dict[str, np.ndarray]) -> Ed
 
 
 def pair(both: dict[str, EditResults], resamples: int, seed: int) -> PairedShares:
-    """T@k of these methods, as ``measuring`` pairs them."""
+    """T@k of both methods."""
     sums = {name: of.sums()[0] for name, of in both.items()}
     counts, names = both["weak"].sums()[1], [f"T@{k}" for k in KS]
     return PairedShares(sums, counts, names, items=ITEMS, resamples=resamples, seed=seed)
@@ -39,10 +39,12 @@ def both() -> dict[str, EditResults]:
     return {"weak": results(0.2, hard, asked), "strong": results(0.4, hard, asked)}
 
 
-def test_they_are_those_of_a_loop_over_resamples(both: dict[str, EditResults]) -> None:
+def test_ratios_and_differences_are_those_of_a_loop_over_draws(
+    both: dict[str, EditResults],
+) -> None:
     paired = pair(both, resamples=40, seed=SEED)
     ratios, changes = paired.divided_by("weak"), paired.minus("weak")
-    # the very same draws: fifty resamples at once, as many as there are
+    # the same draws
     draws = np.random.default_rng(SEED).multinomial(20, np.full(20, 1 / 20), size=40)[:, ITEMS]
     for i, k in enumerate(KS):
         shares = []
@@ -69,7 +71,7 @@ def test_they_are_those_of_a_loop_over_resamples(both: dict[str, EditResults]) -
         assert strong[0] > weak[0] > 0
 
 
-def test_a_method_beside_itself_is_one_and_zero_without_doubt(
+def test_a_method_against_itself_has_ratio_1_and_difference_0(
     both: dict[str, EditResults],
 ) -> None:
     paired = pair(both, resamples=30, seed=0)
@@ -79,7 +81,7 @@ def test_a_method_beside_itself_is_one_and_zero_without_doubt(
     assert same.n == both["weak"].evaluated
 
 
-def test_a_reference_that_finds_nothing_gives_no_ratio(both: dict[str, EditResults]) -> None:
+def test_a_reference_without_hits_gives_no_ratio(both: dict[str, EditResults]) -> None:
     weak = both["weak"]
     misses = {name: np.zeros_like(hits) for name, hits in weak.hits.items()}
     nothing = EditResults(KS, misses, weak.asked, 0, ITEMS, weak.wanted)
@@ -90,7 +92,7 @@ def test_a_reference_that_finds_nothing_gives_no_ratio(both: dict[str, EditResul
     assert change.value == both["strong"].shares()["T@5"]
 
 
-def test_sums_of_the_queries_make_up_the_shares(both: dict[str, EditResults]) -> None:
+def test_sums_per_query_add_up_to_the_shares(both: dict[str, EditResults]) -> None:
     for of in both.values():
         hits, counts = of.sums()
         assert hits.shape == (QUERIES, len(KS)) and counts.shape == (QUERIES,)

@@ -44,13 +44,13 @@ def test_evidence_is_that_of_a_loop_over_photos(edits: dict[str, str]) -> None:
     asked, have = asked_of(net, queries, edits), net.probabilities(net(gallery))
     types = [SCHEMA.types.index(name) for name in edits]
     seen = raw_probabilities(asked, have, found, types, exclude=own)
-    logs = net.log_probabilities(net(torch.cat([queries, gallery])))
+    probabilities = net.probabilities(net(torch.cat([queries, gallery])))
     for q in range(3):
         fits = []
         for g in range(25):
             of_type = []
             for t, name in enumerate(SCHEMA.types):
-                p_photo, p_query = logs[t][3 + g].exp(), logs[t][q].exp()
+                p_photo, p_query = probabilities[t][3 + g], probabilities[t][q]
                 if name in edits:
                     of_type.append(float(p_photo[SCHEMA.index(name, edits[name])]))
                 else:
@@ -65,7 +65,7 @@ def test_evidence_is_that_of_a_loop_over_photos(edits: dict[str, str]) -> None:
             for t, c in enumerate(meant):
                 weight *= float(asked[t][q, c])
             for g in range(25):
-                has = math.prod(float(logs[t][3 + g].exp()[c]) for t, c in enumerate(meant))
+                has = math.prod(float(probabilities[t][3 + g][c]) for t, c in enumerate(meant))
                 none *= 1 - has if g != int(own[q]) else 1
             some += weight * (1 - none)
         assert float(seen["answer"][q]) == pytest.approx(some, abs=1e-4)

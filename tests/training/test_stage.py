@@ -156,7 +156,7 @@ class Tied(CountedStage):
 
     def on_validation_epoch_end(self) -> None:
         with torch.no_grad():  # marks the weights of the epoch
-            self.embedders.of("color").member(0).raw_dictionary[0, 0] = self.current_epoch
+            self.embedders.of("color").members[0].raw_dictionary[0, 0] = self.current_epoch
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_of_equal_epochs_the_latest_is_kept_and_the_log_says_so(
     run(tmp_path, stage, world, epochs=4)
     again = AttributeEmbedders(SCHEMA, **ARCHITECTURE)
     load_into(again, tmp_path / "run" / "embedder", "embedders.")
-    assert float(again.of("color").member(0).raw_dictionary[0, 0]) == kept
+    assert float(again.of("color").members[0].raw_dictionary[0, 0]) == kept
     said = capsys.readouterr().out
     assert ("the latest of them is kept" in said) == (equal > 1)
     if equal > 1:

@@ -21,7 +21,7 @@ from yaml import YAMLError
 from flam_pl.atomic_io import write_text
 from flam_pl.config.checks import check
 from flam_pl.config.data import DATA_SCHEMAS, DataConfig
-from flam_pl.config.overrides import check_choice, check_form, set_value
+from flam_pl.config.overrides import check_choice, check_form, set_values
 from flam_pl.config.root import Config, to_plain
 from flam_pl.errors import ConfigError
 
@@ -89,8 +89,7 @@ def _compose(folder: Path, chosen: Mapping[str, str], values: Sequence[tuple[str
     try:
         with initialize_config_dir(str(folder), version_base="1.3"):
             composed = compose("config", overrides=[f"{k}={v}" for k, v in chosen.items()])
-        for key, text in values:
-            set_value(composed, key, text)
+        set_values(composed, values)
         config = OmegaConf.to_object(composed)
     except (HydraException, OmegaConfBaseException, YAMLError) as error:
         reason = " ".join(str(error).split())

@@ -49,8 +49,8 @@ def check_choice(group: str, name: str, known: Sequence[str]) -> None:
         raise ConfigError(f"{group} is {name!r}{near}; expected one of {', '.join(known)}")
 
 
-def set_value(config: DictConfig, key: str, text: str) -> None:
-    """Set one setting of the composed settings to what its text says.
+def set_values(config: DictConfig, values: Sequence[tuple[str, str]]) -> None:
+    """Set settings of the composed settings, each to what its text says.
 
     A setting of type text takes the text as it is written: ``2024_11_24`` is no number, and a path
     may hold brackets. Quotes around the text are taken off; ``null`` is null. In a list of texts
@@ -60,14 +60,15 @@ def set_value(config: DictConfig, key: str, text: str) -> None:
         ConfigError: no such setting, or a value of another type.
     """
     known = settings_of(OmegaConf.get_type(config.data) or type(None))
-    if key not in known:
-        raise ConfigError(_unknown(key, list(known), config.data.name))
-    kind, bounds = known[key]
-    try:
-        OmegaConf.update(config, key, _read(kind, text), merge=False)
-        OmegaConf.select(config, key, throw_on_missing=True)  # evaluates ${...}
-    except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(f"{key} is {text!r}; expected {expected(kind, bounds)}") from error
+    for key, text in values:
+        if key not in known:
+            raise ConfigError(_unknown(key, list(known), config.data.name))
+        kind, bounds = known[key]
+        try:
+            OmegaConf.update(config, key, _read(kind, text), merge=False)
+            OmegaConf.select(config, key, throw_on_missing=True)  # evaluates ${...}
+        except (HydraException, OmegaConfBaseException) as error:
+            raise ConfigError(f"{key} is {text!r}; expected {expected(kind, bounds)}") from error
 
 
 def _unknown(key: str, known: list[str], data: str) -> str:

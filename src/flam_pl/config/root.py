@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -106,7 +105,6 @@ class Config:
         return Path(self.runs_dir) / self.name
 
 
-@cache
 def settings_of(
     data: type, schema: type = Config, section: str = ""
 ) -> dict[str, tuple[Any, Mapping[str, Any]]]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import torch
-from torch import Tensor
 from torch.utils.data import Sampler
 
 
@@ -67,34 +65,3 @@ class ItemBatchSampler(Sampler[list[int]]):
         once = rng.permutation(images)[: self.k]
         again = rng.choice(images, self.k - len(once))
         return np.concatenate([once, again])
-
-
-def nearest_of_other_class(
-    embeddings: Tensor, labels: Tensor, target: Tensor, online: bool = True
-) -> Tensor:
-    """For each row x of a batch the row that plays x^- (the paper's section 4.1).
-
-    With ``online`` sampling (OS) it is the row nearest to x in the embedding spaces of the
-    REMAINING attributes, among those of another class of the target attribute, so that the edit
-    asks for something that exists. Without, any row of another class, each with equal chance.
-
-    Args:
-        embeddings: unit vectors, ``(B, types, k)``.
-        labels: (pseudo-)labels, ``(B, types)``.
-        target: index of the type that each row changes, ``(B,)``.
-
-    Returns:
-        Position of x^- for each row, ``(B,)``. A row for which the batch holds no other class gets
-        itself: it then asks for what it has.
-    """
-    rows = torch.arange(len(labels), device=labels.device)
-    own = labels[rows, target]  # (B,)
-    other = labels.T[target] != own[:, None]  # (B, B): [b, j] = class of j differs from b's
-    if online:
-        agreement = torch.einsum("btk,jtk->bjt", embeddings, embeddings)
-        agreement[rows, :, target] = 0
-        score = agreement.sum(dim=2)
-    else:
-        score = torch.rand(other.shape, device=labels.device)
-    score = score.masked_fill(~other, -torch.inf)
-    return torch.where(other.any(dim=1), score.argmax(dim=1), rows)

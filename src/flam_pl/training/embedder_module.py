@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
 from flam_pl.config.stages import EmbedderConfig
-from flam_pl.losses.dictionary_softmax import class_log_probabilities, dictionary_loss, taught_loss
+from flam_pl.losses.dictionary_softmax import dictionary_loss
 from flam_pl.losses.triplet import embedding_loss
 from flam_pl.models.attribute_embedder import AttributeEmbedders, EnsembleMember
 from flam_pl.training.optimizers import adamw_to_zero
@@ -72,16 +74,20 @@ class EmbedderModule(pl.LightningModule):
             features: stored features ``(B, D)``.
             labels: ``(B, types)``, -1 where unlabelled.
         """
-        z, schema = self.embedders.space(features), self.embedders.schema
-        of_types = {name: z.new_zeros(()) for name in schema.types}
+        z = self.embedders.space(features)
+        of_types = {name: z.new_zeros(()) for name in self.embedders.schema.types}
+        for t, name, member, noisy in self.members_with_noise(z):
+            known = labels[:, t] >= 0
+            loss = self.member_loss(member, noisy[known], labels[known, t])
+            of_types[name] = of_types[name] + loss
+        return of_types
+
+    def members_with_noise(self, z: Tensor) -> Iterator[tuple[int, str, EnsembleMember, Tensor]]:
+        """Index and name of each type, a member, and features ``(B, d)`` with the member's noise."""
         for m in range(self.embedders.members):
             noisy = z + self.settings.noise * torch.randn_like(z)
-            for t, name in enumerate(schema.types):
-                known = labels[:, t] >= 0
-                member = self.embedders.of(name).member(m)
-                loss = self.member_loss(member, noisy[known], labels[known, t])
-                of_types[name] = of_types[name] + loss
-        return of_types
+            for t, name in enumerate(self.embedders.schema.types):
+                yield t, name, self.embedders.of(name).members[m], noisy
 
     def teaches(self) -> bool:
         """Whether the self-training has begun."""
@@ -90,16 +96,13 @@ class EmbedderModule(pl.LightningModule):
 
     def taught_terms(self, features: Tensor) -> dict[str, Tensor]:
         """The weighted self-training loss per type, on stored features ``(B, D)``."""
-        z, schema, s = self.embedders.space(features), self.embedders.schema, self.settings
-        temperature = torch.tensor(s.temperature, device=z.device)
+        z = self.embedders.space(features)
+        temperature = torch.tensor(self.settings.temperature, device=z.device)
         taught = self.ensemble_probabilities(z, SHARPENED * temperature)
-        of_types = {name: z.new_zeros(()) for name in schema.types}
-        for m in range(self.embedders.members):
-            noisy = z + s.noise * torch.randn_like(z)
-            for t, name in enumerate(schema.types):
-                member = self.embedders.of(name).member(m)
-                loss = taught_loss(member(noisy), taught[t], member.dictionary, temperature)
-                of_types[name] = of_types[name] + s.self_training * loss
+        of_types = {name: z.new_zeros(()) for name in self.embedders.schema.types}
+        for t, name, member, noisy in self.members_with_noise(z):
+            loss = dictionary_loss(member(noisy), taught[t], member.dictionary, temperature)
+            of_types[name] = of_types[name] + self.settings.self_training * loss
         return {f"{name}_taught": term for name, term in of_types.items()}
 
     @torch.no_grad()
@@ -112,12 +115,7 @@ class EmbedderModule(pl.LightningModule):
         self.embedders.eval()
         embeddings = self.embedders.embed(z)
         self.embedders.train()
-        return [
-            class_log_probabilities(
-                embeddings[:, t], self.embedders.of(name).dictionary, temperature
-            ).exp()
-            for t, name in enumerate(self.embedders.schema.types)
-        ]
+        return self.embedders.probabilities(embeddings, temperature)
 
     def member_loss(self, member: EnsembleMember, z: Tensor, classes: Tensor) -> Tensor:
         """The loss of one network on features ``(B, d)`` and their classes ``(B,)`` -> scalar."""

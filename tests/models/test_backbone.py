@@ -1,4 +1,4 @@
-"""The image network on tiny models of timm: shapes, pixel scale, and where weights come from."""
+"""The backbone on tiny timm models: shapes, pixel normalization, poolings and weights."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from flam_pl.models.backbone import Backbone, as_maps, load_weights
 from flam_pl.models.pooling import CGD, SPoC
 
 MODEL = "test_resnet"
-"""A model of timm with 0.4 million parameters, made for tests."""
+"""A timm model made for tests, with 0.4 million parameters."""
 
 
 def pixels(side: int = 32) -> torch.Tensor:
@@ -25,12 +25,12 @@ def pixels(side: int = 32) -> torch.Tensor:
     ("model", "side"),
     [
         ("resnet10t", 32),
-        ("test_mambaout", 64),  # maps with the channels last
+        ("test_mambaout", 64),  # NHWC maps
         ("test_vit", 160),  # tokens
     ],
 )
 @pytest.mark.parametrize("feature_dim", [7, None])
-def test_every_kind_of_trunk_gives_one_vector_an_image(
+def test_every_kind_of_model_gives_one_vector_per_image(
     model: str, side: int, feature_dim: int | None
 ) -> None:
     net = Backbone(model, feature_dim).eval()
@@ -68,7 +68,7 @@ def test_a_plain_pooling_stands_between_maps_and_projection(
     assert (features - Backbone(MODEL, feature_dim).eval()(x)).abs().max() > 1e-3
 
 
-def test_a_cgd_gives_its_combination_and_to_classify_by_its_first_descriptor() -> None:
+def test_a_cgd_gives_its_combination_and_its_first_descriptor() -> None:
     net = Backbone(MODEL, 6, pooling="cgd-MSG").eval()
     x = pixels(64)
     with torch.inference_mode():
@@ -83,7 +83,7 @@ def test_a_cgd_gives_its_combination_and_to_classify_by_its_first_descriptor() -
 
 
 def test_spoc_adds_nothing_to_a_checkpoint() -> None:
-    """Else those of before there was a choice would not open."""
+    """Older checkpoints, which know no other pooling, must open."""
     trunk = {f"trunk.{name}" for name in timm.create_model(MODEL, num_classes=0).state_dict()}
     assert set(Backbone(MODEL, 5).state_dict()) == trunk | {"projection.weight", "mean", "std"}
 
@@ -98,7 +98,7 @@ def test_spoc_adds_nothing_to_a_checkpoint() -> None:
         ("densenet121", 32, 0.485),
     ],
 )
-def test_the_networks_of_table_5_are_there_each_with_its_normalisation(
+def test_the_networks_of_table_5_have_their_own_normalization(
     model: str, side: int, mean: float
 ) -> None:
     net = Backbone(model, 8, side).eval()
@@ -108,7 +108,7 @@ def test_the_networks_of_table_5_are_there_each_with_its_normalisation(
     assert float(net.mean[0]) == pytest.approx(mean)
 
 
-def test_as_maps_keeps_every_vector_of_every_layout() -> None:
+def test_as_maps_reads_every_layout() -> None:
     maps = torch.randn(2, 5, 3, 4)
     channels_last = as_maps(maps.permute(0, 2, 3, 1), 5)
     tokens = as_maps(maps.flatten(2).transpose(1, 2), 5)
@@ -118,7 +118,7 @@ def test_as_maps_keeps_every_vector_of_every_layout() -> None:
     assert expected.abs().min() > 1e-4
 
 
-def test_an_output_that_is_no_map_is_refused_with_its_shape() -> None:
+def test_an_output_that_is_not_a_map_is_refused_with_its_shape() -> None:
     with pytest.raises(FlamError, match=r"\(2, 9\).*8 channels"):
         as_maps(torch.zeros(2, 9), 8)
 
@@ -131,9 +131,7 @@ def test_an_unknown_model_is_refused_with_similar_names() -> None:
 
 
 @pytest.mark.parametrize("wrapped", [False, True])
-def test_a_local_file_fills_the_trunk_and_leaves_its_head_behind(
-    wrapped: bool, tmp_path: Path
-) -> None:
+def test_a_local_file_fills_the_trunk_without_its_head(wrapped: bool, tmp_path: Path) -> None:
     source = timm.create_model(MODEL, num_classes=10)
     state = source.state_dict()
     file = tmp_path / "weights.pt"
@@ -160,7 +158,9 @@ def test_weights_of_another_model_are_refused_and_nothing_is_changed(tmp_path: P
     torch.save(timm.create_model("test_efficientnet").state_dict(), file)
     net = Backbone(MODEL, 5)
     before = {name: v.clone() for name, v in net.state_dict().items()}
-    with pytest.raises(FlamError, match=r"does not fit the model: it lacks .* missing"):
+    with pytest.raises(
+        FlamError, match=r"does not fit test_resnet: for .* it has nothing.*missing"
+    ):
         load_weights(net, MODEL, str(file))
     assert all(torch.equal(v, before[name]) for name, v in net.state_dict().items())
 
@@ -201,7 +201,7 @@ def test_a_file_that_holds_something_else_than_a_state_dict_is_refused(
         load_weights(Backbone(MODEL, 5), MODEL, str(file))
 
 
-def test_weights_that_need_the_network_fail_at_once_and_say_what_to_do(
+def test_weights_without_a_network_fail_with_a_remedy(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def offline(*_: object, **__: object) -> None:
@@ -216,7 +216,7 @@ def test_weights_that_need_the_network_fail_at_once_and_say_what_to_do(
 def test_timm_s_weights_of_a_transformer_fit_another_size_of_image(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Its positions are resampled; a file stands for the download."""
+    """timm resamples the positions. A file takes the place of the download."""
     made_for_160, real = timm.create_model("test_vit"), timm.create_model
     file = tmp_path / "weights.pt"
     torch.save(made_for_160.state_dict(), file)

@@ -1,4 +1,4 @@
-"""Manipulator: which pair (G, D) serves which row, and in which order the rows come back."""
+"""Manipulator: the pair (G, D) of each row, the order of the rows, gate, depth and noise."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def inputs() -> tuple[torch.Tensor, torch.Tensor]:
     return torch.randn(len(TARGET), 8), torch.randn(len(TARGET), 5)
 
 
-def test_one_pair_a_type_serves_each_row_by_its_own_pair_in_the_given_order() -> None:
+def test_with_a_pair_per_type_each_row_gets_its_own_pair_in_the_given_order() -> None:
     net, (x, edit) = manipulator(shared=False).eval(), inputs()
     edited = net.edit(x, edit, TARGET)
     logits, embeddings = net.discriminate(x, TARGET)
@@ -32,12 +32,12 @@ def test_one_pair_a_type_serves_each_row_by_its_own_pair_in_the_given_order() ->
         torch.testing.assert_close(logits[one], expected_logit)
         torch.testing.assert_close(embeddings[one], expected_embeddings)
     assert logits.shape == (7, 1) and embeddings.shape == (7, 3, 5)
-    # the pairs differ, so another order would have been noticed
+    # the pairs differ, so the test would notice another order
     assert not torch.allclose(net.edit(x, edit, TARGET.roll(1)), edited, atol=1e-3)
     assert not torch.allclose(net.discriminate(x, TARGET.roll(1))[0], logits, atol=1e-3)
 
 
-def test_one_pair_for_all_types_is_told_the_type() -> None:
+def test_the_shared_pair_gets_the_type_as_a_code() -> None:
     net, (x, edit) = manipulator(shared=True).eval(), inputs()
     edited = net.edit(x, edit, TARGET)
     for row, t in enumerate(TARGET.tolist()):
@@ -49,7 +49,7 @@ def test_one_pair_for_all_types_is_told_the_type() -> None:
 
 
 @pytest.mark.parametrize("shared", [True, False])
-def test_a_batch_without_some_type_or_without_rows_is_served(shared: bool) -> None:
+def test_a_batch_may_lack_a_type_or_all_rows(shared: bool) -> None:
     net, (x, edit) = manipulator(shared).eval(), inputs()
     for rows in (0, 3):
         target = torch.ones(rows, dtype=torch.long)
@@ -58,7 +58,7 @@ def test_a_batch_without_some_type_or_without_rows_is_served(shared: bool) -> No
         assert logits.shape == (rows, 1) and embeddings.shape == (rows, 3, 5)
 
 
-def test_one_pair_a_type_learns_from_its_own_rows_only() -> None:
+def test_a_pair_of_a_type_learns_from_its_own_rows_only() -> None:
     net, (x, edit) = manipulator(shared=False), inputs()
     net.edit(x, edit, torch.zeros(7, dtype=torch.long)).sum().backward()
     moved = [
@@ -69,7 +69,7 @@ def test_one_pair_a_type_learns_from_its_own_rows_only() -> None:
 
 
 @pytest.mark.parametrize("gated", [True, False])
-def test_the_generator_answers_to_feature_and_condition(gated: bool) -> None:
+def test_the_generator_depends_on_feature_and_condition(gated: bool) -> None:
     net = Generator(8, 5, hidden=16, depth=2, gated=gated)
     x, edit = inputs()
     out = net(x, edit)
@@ -77,18 +77,18 @@ def test_the_generator_answers_to_feature_and_condition(gated: bool) -> None:
     assert not torch.allclose(net(x + 1, edit) - 1, out, atol=1e-3)
 
 
-def test_a_gated_generator_adds_its_output_to_what_the_gate_keeps_of_the_feature() -> None:
+def test_a_gated_generator_adds_its_output_to_the_gated_feature() -> None:
     x, edit = inputs()
     gated, plain = Generator(8, 5, 16, 1, gated=True), Generator(8, 5, 16, 1)
     plain.load_state_dict(
         {n: v for n, v in gated.state_dict().items() if not n.startswith("gate.")}
     )
     assert gated.gate is not None
-    kept = 1 / (1 + torch.exp(-gated.gate(torch.cat([x, edit], dim=1))))
-    assert kept.std() > 0.01
-    torch.testing.assert_close(gated(x, edit), kept * x + plain(x, edit))
+    gate = 1 / (1 + torch.exp(-gated.gate(torch.cat([x, edit], dim=1))))
+    assert gate.std() > 0.01
+    torch.testing.assert_close(gated(x, edit), gate * x + plain(x, edit))
     torch.nn.init.zeros_(gated.gate[-1].weight)
-    for bias, part in ((-1e3, 0.0), (1e3, 1.0)):  # a shut gate keeps nothing, an open one all
+    for bias, part in ((-1e3, 0.0), (1e3, 1.0)):  # a shut gate and an open one
         torch.nn.init.constant_(gated.gate[-1].bias, bias)
         torch.testing.assert_close(gated(x, edit), part * x + plain(x, edit))
 
@@ -99,7 +99,7 @@ def test_depth_counts_the_hidden_layers(depth: int) -> None:
         assert sum(isinstance(m, torch.nn.Linear) for m in net.trunk) == depth
 
 
-def test_the_discriminator_sees_noise_while_it_trains_and_none_after() -> None:
+def test_the_discriminator_has_noise_in_training_mode_only() -> None:
     noisy = Discriminator(8, 3, 5, 16, 2, noise=2.0)
     x = torch.randn(4, 8)
     assert not torch.allclose(noisy(x)[0], noisy(x)[0], atol=1e-3)

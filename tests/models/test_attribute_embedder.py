@@ -1,4 +1,4 @@
-"""AttributeEmbedders: unit length, dictionaries, class means, pseudo-labels."""
+"""AttributeEmbedders: unit length, dictionaries, class means, pseudo-labels, probabilities."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_each_type_has_its_own_embedding_in_schema_order() -> None:
 
 
 @pytest.mark.parametrize("working_dim", [None, 5])
-def test_stored_features_pass_through_the_working_space(working_dim: int | None) -> None:
+def test_stored_features_pass_through_the_feature_space(working_dim: int | None) -> None:
     net = AttributeEmbedders(SCHEMA, 12, 6, working_dim=working_dim, hidden=16).eval()
     world = make_world()
     net.fit(world.features, torch.from_numpy(world.labels))
@@ -72,6 +72,23 @@ def test_classify_names_the_nearest_dictionary_vector() -> None:
     assert len(labels.unique(dim=0)) > 3
 
 
+@pytest.mark.parametrize("members", [1, 3])
+def test_probabilities_are_a_softmax_of_the_members_mean_cosine(members: int) -> None:
+    net, x = embedders(members=members), torch.randn(5, 12)
+    z, embeddings = net.space(x), net(x)
+    net.of("color").temperature.fill_(0.5)
+    for t, name in enumerate(SCHEMA.types):
+        of = net.of(name)
+        cosines = torch.stack([member(z) @ member.dictionary.T for member in of.members]).mean(0)
+        for got, temperature in (
+            (net.probabilities(embeddings)[t], of.temperature),
+            (net.read(x)[t], of.temperature),
+            (net.probabilities(embeddings, torch.tensor(0.1))[t], 0.1),
+        ):
+            torch.testing.assert_close(got, (cosines / temperature).softmax(dim=1))
+    assert not torch.equal(net.of("color").temperature, net.of("shape").temperature)
+
+
 def test_an_unknown_type_is_refused_by_name() -> None:
     with pytest.raises(SchemaError, match="sleeve"):
         embedders().of("sleeve")
@@ -79,7 +96,7 @@ def test_an_unknown_type_is_refused_by_name() -> None:
 
 @pytest.mark.parametrize("name", ["type", "values", "items", "neck.line"])
 def test_any_column_name_can_be_an_attribute_type(name: str) -> None:
-    """A table of one's own brings its own column names, and "type" is a likely one."""
+    """A user's table may have a column "type", which is no valid name of a module."""
     schema = AttributeSchema({name: ("a", "b"), "color": ("red", "green")})
     net = AttributeEmbedders(schema, 8, 4, hidden=8).eval()
     assert net(torch.randn(2, 8)).shape == (2, 2, 4)
