@@ -83,7 +83,7 @@ class EmbedderModule(pl.LightningModule):
         return of_types
 
     def members_with_noise(self, z: Tensor) -> Iterator[tuple[int, str, EnsembleMember, Tensor]]:
-        """Index and name of each type, a member, and features ``(B, d)`` with the member's noise."""
+        """Type index, type name, member, and z ``(B, d)`` with the member's noise."""
         for m in range(self.embedders.members):
             noisy = z + self.settings.noise * torch.randn_like(z)
             for t, name in enumerate(self.embedders.schema.types):
