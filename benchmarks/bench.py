@@ -28,7 +28,7 @@ from torch.utils.data import DataLoader
 from flam_pl.__main__ import keep_freed_memory, quiet_libraries
 from flam_pl.attributes import AttributeSchema
 from flam_pl.config.loading import load_config
-from flam_pl.config.root import Config, to_plain
+from flam_pl.config.root import Config
 from flam_pl.data.datamodule import FeatureWriter, FlamDataModule
 from flam_pl.data.feature_batches import FeatureBatches
 from flam_pl.data.feature_store import FeatureStore, Manifest, ShardWriter, publish
@@ -128,19 +128,18 @@ def embedder_sides(
 ) -> tuple[Callable[[], float], Callable[[], float]]:
     """Stage 2 by the Trainer, from the memory map, against a loop over tensors in memory."""
     labels = np.random.default_rng(0).integers(-1, 10, (ROWS, len(SCHEMA.types)))
-    settings = to_plain(config.embedder)
     e = config.embedder
     embedders = AttributeEmbedders(
         SCHEMA, store.dimension, working_dim=e.working_dim, hidden=e.hidden
     )
     embedders.fit(store.rows(np.arange(ROWS)), torch.from_numpy(labels))
-    stage = EmbedderModule(embedders, settings)
+    stage = EmbedderModule(embedders, e)
     batch = config.embedder.batch_size
     batches = FeatureBatches(store, np.arange(ROWS), labels, batch, batches=STEPS)
     features, known = store.rows(np.arange(ROWS)), torch.from_numpy(labels)
 
     def bare() -> float:
-        optimizer = torch.optim.AdamW(stage.parameters(), lr=settings["lr"])
+        optimizer = torch.optim.AdamW(stage.parameters(), lr=e.lr)
         started = time.perf_counter()
         for _ in range(STEPS):
             chosen = torch.randint(ROWS, (batch,))
@@ -170,7 +169,7 @@ def manipulator_sides(
         discriminator_hidden=s.discriminator_hidden,
         noise=s.noise,
     )
-    stage = ManipulatorModule(manipulator, embedders, to_plain(s))
+    stage = ManipulatorModule(manipulator, embedders, s)
     batches = FeatureBatches(store, np.arange(ROWS), labels, s.batch_size, batches=STEPS)
     features = store.rows(np.arange(ROWS))
 
@@ -188,11 +187,11 @@ def manipulator_sides(
         started = time.perf_counter()
         for _ in range(STEPS):
             chosen = torch.randint(ROWS, (s.batch_size,))
-            x, e, wanted, target, asked = stage.sample(features[chosen])
-            edited = manipulator.edit(x, asked, target)
-            step(optimizer_d, stage.discriminator_terms(x, edited.detach(), e, target))
+            edits = stage.sample(features[chosen])
+            edited = manipulator.edit(edits.x, edits.condition, edits.target)
+            step(optimizer_d, stage.discriminator_terms(edits, edited.detach()))
             manipulator.discriminators.requires_grad_(False)
-            step(optimizer_g, stage.generator_terms(x, edited, e, wanted, target))
+            step(optimizer_g, stage.generator_terms(edits, edited))
             manipulator.discriminators.requires_grad_(True)
         return time.perf_counter() - started
 
@@ -217,7 +216,7 @@ def extraction_sides(
     b = config.backbone
     net = Backbone(b.model, b.feature_dim, size, b.pooling, b.whitening).eval()
     nothing = (np.zeros(0, np.int64), np.zeros(0, bool))
-    stage = BackboneModule(net, [0], nothing, to_plain(config.backbone))
+    stage = BackboneModule(net, [0], nothing, config.backbone)
     batch = config.backbone.extract_batch
 
     def ours() -> float:

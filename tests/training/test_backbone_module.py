@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from torch.nn import functional as F
 
 from attribute_world import QUIET, SCHEMA
 from flam_pl.config.data import WardrobeData
-from flam_pl.config.root import Config, to_plain
+from flam_pl.config.root import Config
 from flam_pl.config.stages import BackboneConfig
 from flam_pl.data.datamodule import FlamDataModule
 from flam_pl.datasets.catalog import Catalog
@@ -107,7 +108,7 @@ def stage(
 ) -> BackboneModule:
     nothing = (np.zeros(0, np.int64), np.zeros(0, bool))
     return BackboneModule(
-        Colors(), classified or [3, 5], validation or nothing, to_plain(SETTINGS), **options
+        Colors(), classified or [3, 5], validation or nothing, replace(SETTINGS), **options
     )
 
 
@@ -139,7 +140,7 @@ def test_cross_entropy_runs_over_the_classified_items_only() -> None:
 def test_temperature_and_smoothing_are_those_of_the_cgd_paper() -> None:
     """Its softmax at temperature t against a target of 1 - s on the item and s shared by all."""
     module = stage(classified=[3, 5, 9])
-    module.settings.update(temperature=0.5, label_smoothing=0.1)
+    module.settings.temperature, module.settings.label_smoothing = 0.5, 0.1
     found = losses(module, [3, 3, 5, 5])
     logits = module.classifier(module.neck(found["features"])) / 0.5
     target = torch.full((4, 3), 0.1 / 3)
@@ -155,7 +156,7 @@ def test_with_a_cgd_each_loss_sees_its_own_vector() -> None:
         net,
         [0, 1],
         (np.zeros(0, np.int64), np.zeros(0, bool)),
-        to_plain(SETTINGS),
+        SETTINGS,
     )
     found: dict[str, torch.Tensor] = {}
     module.log = lambda name, value, **_: found.update({name: value})  # type: ignore[method-assign]
@@ -187,7 +188,7 @@ def test_a_transformer_trains_and_extracts(pooling: str, tmp_path: Path) -> None
         net,
         np.unique(catalog.items[data.item_rows]).tolist(),
         (np.zeros(0, np.int64), np.zeros(0, bool)),
-        to_plain(data.config.backbone),
+        data.config.backbone,
     )
     options = QUIET | {"precision": "bf16-mixed", "limit_val_batches": 0}
     pl.Trainer(max_steps=1, **options).fit(module, data)
@@ -315,7 +316,7 @@ def train_network(
         Backbone("test_resnet", image_size=32, **network),
         np.unique(catalog.items[data.item_rows]).tolist(),
         (catalog.items[held_out], consumer[held_out]),
-        to_plain(data.config.backbone),
+        data.config.backbone,
     )
     trainer = pl.Trainer(max_steps=2, **QUIET)
     trainer.fit(module, data)

@@ -10,6 +10,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from attribute_world import QUIET, SCHEMA, make_world
+from flam_pl.config.methods import ConcatConfig
 from flam_pl.data.feature_batches import FeatureBatches, WholeBatch
 from flam_pl.models.concat import ConcatClassifiers
 from flam_pl.training.concat_modules import ClassifierModule, MemoryModule
@@ -22,7 +23,7 @@ def test_the_prototypes_are_those_of_the_last_weights(validated: bool) -> None:
     net = ConcatClassifiers(SCHEMA, world.features.shape[1], width=5)
     net.space.fit(world.features)
     labelled = (world.features, torch.from_numpy(world.labels))
-    settings = {"noise": 0.1, "lr": 0.01, "weight_decay": 0.0}
+    settings = ConcatConfig(noise=0.1, lr=0.01, weight_decay=0.0)
     stage = ClassifierModule(net, settings, lambda: labelled)
     loaders: dict[str, Any] = {
         "train_dataloaders": DataLoader(
@@ -46,12 +47,12 @@ def test_adde_m_learns_a_memory_whose_vectors_stand_for_their_classes() -> None:
     rows = torch.arange(len(world.features)).numpy()
     net = ConcatClassifiers(SCHEMA, world.features.shape[1], width=5, learned=True)
     net.space.fit(world.features)
-    settings = {"noise": 0.1, "lr": 0.02, "weight_decay": 0.0, "margin": 0.3}
+    settings = ConcatConfig(noise=0.1, lr=0.02, weight_decay=0.0)
     data = FeatureBatches(world.store, rows, world.labels, 32)
     validation = WholeBatch(world.store, rows, world.labels)
     before = {kind: net.prototypes(kind).detach().clone() for kind in SCHEMA.types}
     pl.Trainer(max_epochs=30, **QUIET).fit(  # type: ignore[arg-type]
-        MemoryModule(net, settings),
+        MemoryModule(net, settings, margin=0.3),
         DataLoader(data, batch_size=None),
         DataLoader(validation, batch_size=None),
     )

@@ -9,10 +9,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
-from omegaconf import OmegaConf
 
 from flam_pl.config.data import WardrobeData
-from flam_pl.config.loading import load_run_config
+from flam_pl.config.loading import load_run_config, saved_settings
 from flam_pl.config.root import Config, to_plain
 from flam_pl.data.datamodule import FlamDataModule
 from flam_pl.datasets.catalog import Catalog
@@ -195,8 +194,8 @@ def report_folder(config: Config) -> Path:
 
 def say_overlap(config: Config, catalog: Catalog) -> None:
     """Say how many of another catalogue's images the run was trained on: they flatter it."""
-    saved = OmegaConf.load(config.folder / "config.yaml").data
-    root = Path(saved.root).expanduser()
+    saved = saved_settings(config.folder)["data"]
+    root = Path(saved["root"]).expanduser()
     root = Path(saved.get("images") or (root if root.is_dir() else root.parent)).expanduser()
     split = pd.read_csv(config.folder / "split.csv", dtype=str)
     seen = {(root / path).resolve() for path in split.loc[split["split"] == "train", "path"]}
@@ -211,7 +210,7 @@ def require_other_place(config: Config) -> None:
     Raises:
         ConfigError: the same ``data.root``.
     """
-    own = OmegaConf.load(config.folder / "config.yaml").data.root
+    own = saved_settings(config.folder)["data"]["root"]
     if own and config.data.root and Path(own).resolve() == Path(config.data.root).resolve():
         raise ConfigError(
             f"data.root={own} holds the wardrobe that the run was trained on, and other settings "

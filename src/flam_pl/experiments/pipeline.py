@@ -16,7 +16,7 @@ import pytorch_lightning as pl
 
 from flam_pl.atomic_io import write_text
 from flam_pl.config.loading import save_config
-from flam_pl.config.root import Config, to_plain
+from flam_pl.config.root import Config
 from flam_pl.config.stages import BackboneConfig
 from flam_pl.data.datamodule import FlamDataModule
 from flam_pl.datasets.catalog import Catalog
@@ -141,7 +141,7 @@ def train_backbone(run: Run, net: Backbone) -> StageRecord:
         net,
         most_photographed(catalog.items[data.item_rows], settings.classified_items),
         (catalog.items[held_out], consumer[held_out]),
-        to_plain(settings),
+        settings,
     )
     inputs = {"images": catalog.fingerprint(), "weights": weights_hash(settings)}
     spec = StageSpec(
@@ -149,7 +149,7 @@ def train_backbone(run: Run, net: Backbone) -> StageRecord:
         stage,
         run.backbone_folder,
         epochs=settings.max_epochs,
-        settings=to_plain(settings),
+        settings=settings,
         architecture=settings.network() | {"preprocess": data.preprocess.to_dict()},
         schema=catalog.schema,
         inputs=run.inputs | inputs | {"recipe": BACKBONE_RECIPE},
@@ -177,7 +177,7 @@ def extract(run: Run, backbone: StageRecord, folder: Path) -> None:
     started = time.monotonic()
     net, run.data.preprocess = restore_backbone(run.backbone_folder, backbone)
     nothing = (np.zeros(0, np.int64), np.zeros(0, bool))
-    stage = BackboneModule(net, [0], nothing, to_plain(run.config.backbone))
+    stage = BackboneModule(net, [0], nothing, run.config.backbone)
     said = run.data.cache_features(
         stage,
         lambda writer: make_trainer(run.config, 1, [writer], logger=False),

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from flam_pl.config.methods import ConcatConfig
-from flam_pl.config.root import to_plain
+from flam_pl.config.stages import EmbedderConfig
 from flam_pl.evaluation.validation import calibration
 from flam_pl.methods.registry import Method
 from flam_pl.models.attribute_embedder import AttributeEmbedders
@@ -42,9 +42,13 @@ def train_classifiers(run: Run, method: Method) -> StageRecord:
     def measured() -> tuple[Tensor, Tensor]:
         return data.features.rows(labelled), data.labels(labelled)
 
-    plain = plain_settings(run)
-    stage = MemoryModule(net, plain) if learned else ClassifierModule(net, plain, measured)
-    return train(run, method, stage, net, architecture, embedder, monitor=None)
+    margin = run.config.embedder.margin
+    module = (
+        MemoryModule(net, settings, margin)
+        if learned
+        else ClassifierModule(net, settings, measured)
+    )
+    return train(run, method, module, net, architecture, embedder, monitor=None)
 
 
 def train_wide_embedders(run: Run, method: Method) -> StageRecord:
@@ -60,19 +64,15 @@ def train_wide_embedders(run: Run, method: Method) -> StageRecord:
     }
     net = AttributeEmbedders(run.catalog.schema, **architecture)
     net.fit(data.features.rows(rows), data.labels(rows))
-    stage = EmbedderModule(net, plain_settings(run))
-    return train(run, method, stage, net, architecture, embedder, monitor="val/accuracy")
+    same = {name: getattr(settings, name) for name in ("noise", "lr", "weight_decay")}
+    module = EmbedderModule(net, EmbedderConfig(margin=run.config.embedder.margin, **same))
+    return train(run, method, module, net, architecture, embedder, monitor="val/accuracy")
 
 
 def start(run: Run) -> StageRecord:
     """Reseed; the record of the run's embedders, whose parent is the parent of the method."""
     run.reseed()
     return require(run.folder / "embedder", "embedder")
-
-
-def plain_settings(run: Run) -> dict[str, Any]:
-    """The settings that both modules read."""
-    return to_plain(run.config.concat) | {"loss": "triplet", "margin": run.config.embedder.margin}
 
 
 def train(
@@ -95,10 +95,10 @@ def train(
         module,
         run.folder / method.place,
         epochs=run.config.concat.max_epochs,
-        settings=plain_settings(run),
+        settings=run.config.concat,
         architecture=architecture,
         schema=run.catalog.schema,
-        inputs=run.feature_inputs | {"recipe": RECIPE},
+        inputs=run.feature_inputs | {"recipe": RECIPE, "margin": run.config.embedder.margin},
         parent=embedder.parent,
         monitor=monitor if complete else None,
         complete=complete,

@@ -5,5 +5,4 @@ from __future__ import annotations
 from flam_pl.methods.generator import open_generator
 from flam_pl.methods.registry import Method
 
-
 METHODS = [Method("flam", "FLAM", "#d62728", 40, open_generator, "two_stages:train_flam")]

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from flam_pl.config.loading import method_config
-from flam_pl.config.root import to_plain
 from flam_pl.config.stages import EmbedderConfig, ManipulatorConfig
 from flam_pl.evaluation.validation import MONITOR, calibration, validation_figures
 from flam_pl.methods.generator import Flam
@@ -61,10 +60,10 @@ def train_embedders(
     complete = calibration(data, embedders)
     spec = StageSpec(
         "embedder",
-        EmbedderModule(embedders, to_plain(settings), bank),
+        EmbedderModule(embedders, settings, bank),
         run.folder / place,
         epochs=settings.max_epochs,
-        settings=to_plain(settings),
+        settings=settings,
         architecture=architecture,
         schema=catalog.schema,
         inputs=run.feature_inputs | {"recipe": EMBEDDER_RECIPE},
@@ -117,10 +116,10 @@ def train_manipulator(
     bank = run.data.bank(settings.bank) if looks_for_photos else None
     spec = StageSpec(
         name,
-        ManipulatorModule(manipulator, embedders, to_plain(settings), evaluate, bank),
+        ManipulatorModule(manipulator, embedders, settings, evaluate, bank),
         run.folder / place,
         epochs=settings.max_epochs,
-        settings=to_plain(settings),
+        settings=settings,
         architecture=architecture,
         schema=run.catalog.schema,
         inputs=run.feature_inputs | {"recipe": MANIPULATOR_RECIPE},
