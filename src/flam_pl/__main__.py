@@ -20,19 +20,24 @@ def data(overrides: Sequence[str]) -> None:
     from flam_pl.config.loading import load_config
     from flam_pl.datasets.inspection import describe
     from flam_pl.datasets.sources import open_catalog
+    from flam_pl.progress import show_progress
 
-    print(describe(open_catalog(load_config(overrides).data)))
+    config = load_config(overrides)
+    show_progress(config.trainer.progress)
+    print(describe(open_catalog(config.data)))
 
 
 def verify_data(overrides: Sequence[str]) -> None:
     """Decode every image, say what was found, and fail on what cannot be used."""
     from flam_pl.config.loading import load_config
-    from flam_pl.datasets.inspection import check_usable, describe, find_unusable
+    from flam_pl.data.photo_check import check_photos
+    from flam_pl.datasets.inspection import check_usable, describe
     from flam_pl.datasets.sources import open_catalog
+    from flam_pl.progress import show_progress
 
     config = load_config(overrides)
-    catalog = open_catalog(config.data)
-    bad = find_unusable(catalog, config.data.min_side)
+    show_progress(config.trainer.progress)
+    catalog, bad = check_photos(open_catalog(config.data), config.data.min_side)
     print(describe(catalog, bad))
     check_usable(catalog.without(bad))
 

@@ -1,7 +1,8 @@
-"""Features on disk: a memory map that is only opened if it is what was asked for.
+"""Features on disk: a memory map, and a manifest that says what the features are of.
 
-A store is a folder with ``features.npy`` (rows in catalog order) and ``manifest.json``. It is
-written by rank shards, merged, and made visible by one rename, so a folder of that name is whole.
+A store is a folder with ``features.npy`` (rows in catalog order), ``photos.npy`` (what each row is
+of, see ``Catalog.photo_keys``) and ``manifest.json``. Each rank writes a shard; the shards are
+merged, and one rename shows the folder: a store is whole or not there.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,18 +23,20 @@ from torch import Tensor
 from flam_pl.atomic_io import replace_folder
 from flam_pl.errors import FlamError
 
-FORMAT = 2
+FORMAT = 3
+CHUNK = 8192
+"""Rows that are copied at a time."""
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What the features are of. Two manifests that differ are of different features."""
+    """What the features of a store are of."""
 
     checkpoint: str
-    """SHA-256 of the backbone checkpoint."""
+    """SHA-256 of the checkpoint of the backbone."""
     preprocessing: str
     images: str
-    """Fingerprint of the catalog's files and views."""
+    """``Catalog.fingerprint()``."""
     rows: int
     dimension: int
     dtype: str
@@ -57,49 +60,86 @@ def _short(value: object) -> str:
 class FeatureStore:
     """Read side: rows by index, from the memory map."""
 
-    def __init__(self, folder: Path, array: np.ndarray, manifest: Manifest, content: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        array: np.ndarray,
+        manifest: Manifest,
+        content: str,
+        positions: np.ndarray | None = None,
+    ) -> None:
         """Args:
-        content: SHA-256 of the rows, what a stage trained on them depends on: photos that were
-            merely copied are extracted again, to the same features, and train nothing.
+        array: features as stored, ``(S, D)``.
+        content: SHA-256 of the rows: what a stage that trains on them depends on.
+        positions: where each of the N rows stands in the array; None: N = S, in this order.
         """
-        self.folder, self.manifest, self.content = folder, manifest, content
-        self._array = array
+        self.folder, self.array, self.manifest, self.content = folder, array, manifest, content
+        self._positions = np.arange(len(array)) if positions is None else positions
 
     def __len__(self) -> int:
-        return len(self._array)
+        return len(self._positions)
 
     @property
     def dimension(self) -> int:
         """D."""
-        return int(self._array.shape[1])
+        return int(self.array.shape[1])
 
     def rows(self, index: np.ndarray) -> Tensor:
         """Features ``(len(index), D)`` float32 of these catalog rows, in this order."""
-        return torch.from_numpy(self._array[np.asarray(index)].astype(np.float32))
+        return torch.from_numpy(self.array[self._positions[np.asarray(index)]].astype(np.float32))
 
     @classmethod
-    def open(cls, folder: Path, wanted: Manifest) -> FeatureStore | str:
-        """The store, or one line that says why there is none that fits ``wanted``."""
+    def open(cls, folder: Path) -> FeatureStore:
+        """Open a store; nothing is written.
+
+        Raises:
+            FlamError: there is none, or it is damaged.
+        """
         try:
             stored = json.loads((folder / "manifest.json").read_text())
             content = stored.pop("content", "")
-            found = Manifest(**stored)
+            manifest = Manifest(**stored)
             array = np.load(folder / "features.npy", mmap_mode="r")
-        except FileNotFoundError:
-            return "not extracted yet"
+        except FileNotFoundError as error:
+            raise FlamError(f"no features at {folder}: not extracted yet") from error
         except (OSError, EOFError, ValueError, TypeError, AttributeError) as error:
-            return f"{folder} is damaged ({error})"
-        differences = wanted.differences(found)
-        if differences:
-            return "changed since the extraction: " + "; ".join(differences)
-        if array.shape != (wanted.rows, wanted.dimension) or str(array.dtype) != wanted.dtype:
-            return f"{folder}/features.npy is {array.dtype} {array.shape}, unlike its manifest"
-        return cls(folder, array, found, content)
+            raise FlamError(f"{folder} is damaged ({error})") from error
+        if (*array.shape, str(array.dtype)) != (manifest.rows, manifest.dimension, manifest.dtype):
+            raise FlamError(
+                f"{folder} is damaged (features.npy is {array.dtype} {array.shape}, unlike its "
+                "manifest)"
+            )
+        return cls(folder, array, manifest, content)
+
+    def find(self, wanted: Manifest, photos: np.ndarray) -> np.ndarray:
+        """Position in ``array`` of the feature of each photo, -1 where it must be extracted.
+
+        Args:
+            wanted: what the features shall be of.
+            photos: ``Catalog.photo_keys``, ``(N,)``.
+        """
+        if wanted == self.manifest:
+            return np.arange(len(self.array))
+        row_of: dict[bytes, int] = {}
+        if replace(wanted, images=self.manifest.images, rows=self.manifest.rows) == self.manifest:
+            with suppress(OSError, EOFError, ValueError):  # damaged: nothing is reused
+                own = np.load(self.folder / "photos.npy")
+                row_of = dict(zip(own.tolist(), range(len(self.array)), strict=True))
+        return np.array([row_of.get(photo, -1) for photo in photos.tolist()], dtype=np.int64)
+
+    def select(self, positions: np.ndarray) -> FeatureStore:
+        """The store of these rows of ``array``, in this order."""
+        if np.array_equal(positions, np.arange(len(self.array))):
+            return self
+        content = hashlib.sha256()
+        for start in range(0, len(positions), CHUNK):
+            content.update(self.array[positions[start : start + CHUNK]].tobytes())
+        return FeatureStore(self.folder, self.array, self.manifest, content.hexdigest(), positions)
 
 
 @contextmanager
 def disk_errors(folder: Path) -> Iterator[None]:
-    """Turns an OSError while writing (a full disk above all) into one clear message."""
+    """Turn an OSError while writing, mostly a full disk, into one clear message."""
     try:
         yield
     except OSError as error:
@@ -110,9 +150,9 @@ def disk_errors(folder: Path) -> Iterator[None]:
 
 
 class ShardWriter:
-    """One rank's part, appended batch by batch.
+    """The features that one rank extracts, appended batch by batch.
 
-    Plain writes, not a memory map: on a full disk a write raises, a memory map kills the process.
+    On a full disk a plain write raises; a memory map would kill the process.
     """
 
     def __init__(self, folder: Path, rank: int, dtype: str) -> None:
@@ -121,41 +161,50 @@ class ShardWriter:
         with disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
             self._index_path = folder / f"shard-{rank}.index.npy"
-            # unbuffered, so that a full disk is noticed at the write and not at some later flush
+            # unbuffered: a full disk is noticed at the write, not at some later flush
             path = folder / f"shard-{rank}.bin"
             self._file = open(path, "wb", buffering=0)  # noqa: SIM115 (closed by ``close``)
 
-    def append(self, index: Tensor, features: Tensor) -> None:
-        """Args: index: catalog rows ``(B,)``; features: ``(B, D)``."""
+    def append(self, rows: np.ndarray, features: Tensor) -> None:
+        """Args: rows: of the catalog, ``(B,)``; features: ``(B, D)``."""
         data = memoryview(features.float().cpu().numpy().astype(self.dtype).tobytes())
         with disk_errors(self.folder):
             while data:
                 data = data[self._file.write(data) :]
-        self._index.append(index.cpu().numpy())
+        self._index.append(rows)
 
     def close(self) -> None:
-        """Finish the shard: its rows are told beside it."""
+        """Write the row numbers beside the features."""
         with disk_errors(self.folder):
             self._file.close()
             np.save(self._index_path, np.concatenate(self._index or [np.zeros(0, np.int64)]))
 
 
-def publish(shards: Path, folder: Path, manifest: Manifest) -> None:
-    """Merge the shards into a store at ``folder``, replacing what is there by a rename.
+Part = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Catalog rows ``(M,)``, an array of features, and the positions of the rows in it ``(M,)``."""
+
+
+def publish(
+    shards: Path, folder: Path, manifest: Manifest, photos: np.ndarray, reused: Part | None = None
+) -> None:
+    """Merge the shards, and what is reused, into a store that one rename puts at ``folder``.
 
     Args:
-        shards: folder that the ``ShardWriter``s of all ranks wrote; it is removed.
-        folder: where the store appears, whole or not at all.
+        shards: folder that the ``ShardWriter`` of every rank wrote to; it is removed.
+        photos: what each row is of, ``(N,)``.
+        reused: rows of an old store, which may lie at ``folder``.
 
     Raises:
-        FlamError: a row was not filled, or the disk is full; what was at ``folder`` is still there.
+        FlamError: a row is missing, or the disk is full; ``folder`` is as it was.
     """
+    parts = [*_read_shards(shards, manifest), *([reused] if reused else [])]
     new = folder.with_name(f".{folder.name}.new")
     with disk_errors(folder):
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(parents=True)
         try:
-            content = _merge(shards, new / "features.npy", manifest)
+            content = _merge(parts, new / "features.npy", manifest)
+            np.save(new / "photos.npy", photos)
             stored = asdict(manifest) | {"content": content}
             (new / "manifest.json").write_text(json.dumps(stored, indent=1))
             replace_folder(new, folder)
@@ -164,14 +213,8 @@ def publish(shards: Path, folder: Path, manifest: Manifest) -> None:
     shutil.rmtree(shards, ignore_errors=True)
 
 
-def _merge(shards: Path, target: Path, manifest: Manifest) -> str:
-    """Rows in catalog order from all shards, written front to back.
-
-    Returns:
-        SHA-256 of the rows.
-    """
-    parts, order, content = [], [], hashlib.sha256()
-    for number, path in enumerate(sorted(shards.glob("shard-*.index.npy"))):
+def _read_shards(shards: Path, manifest: Manifest) -> Iterator[Part]:
+    for path in sorted(shards.glob("shard-*.index.npy")):
         index = np.load(path)
         raw = path.with_name(path.name.replace(".index.npy", ".bin"))
         shape = (len(index), manifest.dimension)
@@ -181,41 +224,47 @@ def _merge(shards: Path, target: Path, manifest: Manifest) -> str:
                 f"{raw} holds {raw.stat().st_size} bytes, expected {expected} for {len(index)} "
                 "rows: the extraction was interrupted. Run the command again."
             )
-        parts.append(
-            np.memmap(raw, manifest.dtype, "r", shape=shape)
-            if len(index)
-            else np.zeros(shape, manifest.dtype)
-        )
-        order.append(np.stack([index, np.full_like(index, number), np.arange(len(index))], axis=1))
-    where = np.concatenate(order) if order else np.zeros((0, 3), np.int64)
-    # under DDP the sampler pads the last batches: a row may come twice, with the same features
-    rows, first = np.unique(where[:, 0], return_index=True)
-    if not np.array_equal(rows, np.arange(manifest.rows)):
-        missing = np.setdiff1d(np.arange(manifest.rows), rows)
+        if len(index):
+            yield index, np.memmap(raw, manifest.dtype, "r", shape=shape), np.arange(len(index))
+
+
+def _merge(parts: list[Part], target: Path, manifest: Manifest) -> str:
+    """Write the rows in catalog order.
+
+    Returns:
+        SHA-256 of the rows.
+    """
+    where = np.full((manifest.rows, 2), -1, dtype=np.int64)  # number of the part, position in it
+    for number, (rows, _, positions) in enumerate(parts):
+        if rows.max(initial=0) >= manifest.rows:
+            raise FlamError(f"got features of row {rows.max()}, expected {manifest.rows} rows")
+        where[rows] = np.stack([np.full_like(positions, number), positions], axis=1)
+    missing = np.flatnonzero(where[:, 0] < 0)
+    if len(missing):
         raise FlamError(
-            f"extraction filled {len(rows)} of {manifest.rows} rows (first missing: {missing[:3]});"
-            " it was interrupted. Run the command again."
+            f"extraction filled {manifest.rows - len(missing)} of {manifest.rows} rows (first "
+            f"missing: {missing[:3]}); it was interrupted. Run the command again."
         )
-    where = where[first]
     header = {
         "descr": np.lib.format.dtype_to_descr(np.dtype(manifest.dtype)),
         "fortran_order": False,
         "shape": (manifest.rows, manifest.dimension),
     }
+    content = hashlib.sha256()
     with open(target, "wb") as out:
         np.lib.format.write_array_header_1_0(out, header)
-        for start in range(0, len(where), 8192):
-            chunk = where[start : start + 8192]
+        for start in range(0, len(where), CHUNK):
+            chunk = where[start : start + CHUNK]
             block = np.empty((len(chunk), manifest.dimension), manifest.dtype)
-            for number, part in enumerate(parts):
-                mine = chunk[:, 1] == number
-                block[mine] = part[chunk[mine, 2]]
-            if not np.isfinite(block).all():
-                bad = chunk[~np.isfinite(block).all(axis=1), 0][0]
+            for number, (_, array, _) in enumerate(parts):
+                mine = chunk[:, 0] == number
+                block[mine] = array[chunk[mine, 1]]
+            finite = np.isfinite(block).all(axis=1)
+            if not finite.all():
                 raise FlamError(
-                    f"the features of image {bad} (counted from 0) are not finite (as "
-                    f"{manifest.dtype}). The backbone diverged: train it with a smaller "
-                    "backbone.lr; or use backbone.dtype=float32."
+                    f"the features of image {start + int(finite.argmin())} (counted from 0) are "
+                    f"not finite (as {manifest.dtype}). The backbone diverged: train it with a "
+                    "smaller backbone.lr; or use backbone.dtype=float32."
                 )
             written = block.tobytes()
             out.write(written)

@@ -19,15 +19,17 @@ from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.inspection import check_usable, edits_cannot_be_evaluated
 from flam_pl.datasets.sources import open_catalog
 from flam_pl.datasets.traits import extra_attribute_codes
+from flam_pl.distributed import is_first_process, log
 from flam_pl.errors import ConfigError
 from flam_pl.evaluation.searches import EvaluationSet
 from flam_pl.experiments.compute_metrics import NO_EDITS, measure_edits, measure_instances
 from flam_pl.experiments.pipeline import Run, extract, usable
 from flam_pl.experiments.trained import TrainedRun
+from flam_pl.progress import show_progress
 from flam_pl.reports.report import METRICS, Report
 from flam_pl.reports.wandb_report import log_report
 from flam_pl.training.records import inputs_hash, versions
-from flam_pl.training.stage import evaluation_device, is_first_process, say
+from flam_pl.training.stage import evaluation_device
 
 
 def evaluate(config: Config, own: bool) -> Report | None:
@@ -64,6 +66,7 @@ def reopen(config: Config, own: bool) -> tuple[Run, TrainedRun]:
     Raises:
         FlamError: the run is not finished, or other data is given without ``report=``.
     """
+    show_progress(config.trainer.progress)
     trained = TrainedRun.open(config.folder)
     if not own and config.report is None:
         raise ConfigError(
@@ -107,7 +110,7 @@ def measured(run: Run) -> Report | None:
         and NO_EDITS.keys() <= report.metrics.keys()  # not by a version that measured less
         and report.metrics.get("inputs") == measured_from(run, trained)
     ):
-        say(f"evaluation: up to date, nothing to measure ({folder})")
+        log(f"evaluation: up to date, nothing to measure ({folder})")
         return report
     return measure(run, trained)
 
@@ -128,7 +131,7 @@ def measure(run: Run, trained: TrainedRun | None = None) -> Report | None:
     trained.to(device)
     without_edits = edits_cannot_be_evaluated(catalog)
     if without_edits:
-        say(f"{catalog.name}: {without_edits}. Only the instance search is measured.")
+        log(f"{catalog.name}: {without_edits}. Only the instance search is measured.")
     rows = catalog.rows(split="evaluation", dense=True)
     data = EvaluationSet.of(catalog, run.data.features, rows).to(device)
     photos = EvaluationSet.of_photos(catalog, run.data.features, "evaluation").to(device)
@@ -200,7 +203,7 @@ def say_overlap(config: Config, catalog: Catalog) -> None:
     seen = {(root / path).resolve() for path in split.loc[split["split"] == "train", "path"]}
     count = sum(path.resolve() in seen for path in catalog.paths)
     if count:
-        say(f"{count} of these {len(catalog)} images were trained on: the figures flatter the run")
+        log(f"{count} of these {len(catalog)} images were trained on: the figures flatter the run")
 
 
 def require_other_place(config: Config) -> None:

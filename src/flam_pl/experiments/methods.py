@@ -9,6 +9,7 @@ from torch import Tensor
 from flam_pl.config.loading import method_config
 from flam_pl.config.methods import ABLATIONS, OWN_EMBEDDERS, ConcatConfig
 from flam_pl.config.root import to_plain
+from flam_pl.distributed import is_first_process
 from flam_pl.evaluation.validation import calibration
 from flam_pl.experiments.pipeline import Run, train_embedders, train_manipulator
 from flam_pl.experiments.selection import keep_scoring
@@ -18,7 +19,7 @@ from flam_pl.models.concat import ConcatClassifiers
 from flam_pl.training.concat_modules import ClassifierModule, MemoryModule
 from flam_pl.training.embedder_module import EmbedderModule
 from flam_pl.training.records import StageRecord, require
-from flam_pl.training.stage import is_first_process, train_stage
+from flam_pl.training.stage import train_stage
 
 VERSION = 2
 """Of how a concatenation is trained: another one trains anew."""

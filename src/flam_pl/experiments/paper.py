@@ -14,11 +14,11 @@ from flam_pl.config.root import Config
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.inspection import class_counts
 from flam_pl.datasets.sources import open_catalog
+from flam_pl.distributed import is_first_process, log
 from flam_pl.experiments.evaluate import measured
 from flam_pl.experiments.methods import train_methods
 from flam_pl.experiments.pipeline import Run, has_items_to_learn, train, train_beside
 from flam_pl.reports.paper.tables import Measured
-from flam_pl.training.stage import is_first_process, say
 
 CUTOFFS = (1, 5, 20, 50, 100)
 """Those of the paper's tables."""
@@ -69,7 +69,7 @@ def make_tables(config: Config) -> str | None:
     folder = config.folder / "tables"
     for table in tables:
         table.write(folder)
-    say(f"tables: {folder}")
+    log(f"tables: {folder}")
     return "\n".join(table.markdown() for table in tables)
 
 
@@ -120,7 +120,7 @@ def trainable(run: Run, config: Config) -> bool:
     """Whether the data set has what this backbone needs; says so where it has not."""
     if not config.backbone.max_epochs or has_items_to_learn(run):
         return True
-    say(f"{config.name}: left out, {run.catalog.name} has no photos of two items to train it on")
+    log(f"{config.name}: left out, {run.catalog.name} has no photos of two items to train it on")
     return False
 
 

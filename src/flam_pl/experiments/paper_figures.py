@@ -14,6 +14,7 @@ from flam_pl.atomic_io import write_text
 from flam_pl.config.methods import METHODS
 from flam_pl.config.root import Config
 from flam_pl.datasets.inspection import edits_cannot_be_evaluated
+from flam_pl.distributed import is_first_process, log
 from flam_pl.editing.generator import Flam
 from flam_pl.evaluation.searches import EvaluationSet
 from flam_pl.experiments import label_shares
@@ -22,7 +23,6 @@ from flam_pl.experiments.pipeline import Run, train
 from flam_pl.experiments.trained import TrainedRun
 from flam_pl.reports.paper import convergence, searches, spaces
 from flam_pl.reports.pictures import save
-from flam_pl.training.stage import is_first_process, say
 
 Drawn = tuple[Figure, Mapping[str, Any]]
 """A picture, and the numbers that it shows."""
@@ -40,7 +40,7 @@ def make_figures(config: Config) -> list[Path]:
     run = train(with_baselines(config) if "labels" in which else config)
     impossible = edits_cannot_be_evaluated(run.catalog)
     if impossible:
-        say(f"{run.catalog.name}: {impossible}. There are no edits to draw.")
+        log(f"{run.catalog.name}: {impossible}. There are no edits to draw.")
         return []
     by_share = {}
     if "labels" in which:
@@ -95,7 +95,7 @@ def draw_searches(run: Run) -> Drawn | None:
     flam = Flam(trained.embedders, trained.manipulator)
     found = searches.find(flam, data, settings.figures.examples, settings.evaluation.seed)
     if not found:
-        say("figure 2: left out, the gallery has no image that an edit asks for")
+        log("figure 2: left out, the gallery has no image that an edit asks for")
         return None
     return searches.draw(found, data, paths), searches.numbers(found, data, paths)
 
@@ -108,7 +108,7 @@ def draw_spaces(run: Run) -> Drawn | None:
     flam = Flam(trained.embedders, trained.manipulator)
     found = spaces.edit_to_one_class(flam, trained.embedders, data, run.config.figures, seed)
     if len(found.edited) < 2:
-        say(
+        log(
             f"figure 3: left out, {len(found.labels)} images leave {len(found.edited)} to be edited"
         )
         return None
@@ -118,10 +118,10 @@ def draw_spaces(run: Run) -> Drawn | None:
 
 def draw_convergence(run: Run) -> Drawn | None:
     """T@k against cosine(x, x-hat); None where stage 3 had no validation."""
-    log = run.folder / "manipulator" / "logs" / "metrics.csv"
-    found = convergence.numbers(log, label_shares.CUTOFFS)
+    curves = run.folder / "manipulator" / "logs" / "metrics.csv"
+    found = convergence.numbers(curves, label_shares.CUTOFFS)
     if found is None:
-        say(f"convergence: left out, {log} has no validation of T@k")
+        log(f"convergence: left out, {curves} has no validation of T@k")
         return None
     return convergence.draw(found), found
 

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from tqdm import tqdm
-
 from flam_pl.config.methods import OWN_VECTORS
 from flam_pl.config.root import to_plain
+from flam_pl.distributed import log
 from flam_pl.evaluation.outcomes import Outcomes
 from flam_pl.evaluation.searches import EvaluationSet
 from flam_pl.evaluation.weight_search import Trial, choose, grid, try_weights
 from flam_pl.experiments.pipeline import Run
 from flam_pl.experiments.trained import TrainedRun
+from flam_pl.progress import progress
 from flam_pl.retrieval.confidence import Calibration
 from flam_pl.retrieval.scoring import FILTER, Scoring, filter_weights
 from flam_pl.retrieval.vectors import Posteriors, ScoreWeights
 from flam_pl.training.records import inputs_hash
-from flam_pl.training.stage import evaluation_device, say
+from flam_pl.training.stage import evaluation_device
 
 VERSION = 3
 """Of how it is chosen: another one chooses anew."""
@@ -61,12 +61,7 @@ def choice(run: Run, trained: TrainedRun) -> Scoring:
         none = [ScoreWeights()]
         found[editor.name] = choose(try_weights(editor, unscored, dense, counterfactual, none))
     rows = trained.scorers()
-    for name, (editor, posteriors) in tqdm(
-        rows.items(),
-        desc="choosing the scoring",
-        leave=False,
-        disable=not run.config.trainer.progress,
-    ):
+    for name, (editor, posteriors) in progress(rows.items(), "choosing the scoring"):
         tried = (
             [filter_weights(len(posteriors.schema.types))]
             if name == FILTER
@@ -76,7 +71,7 @@ def choice(run: Run, trained: TrainedRun) -> Scoring:
     objective = {name: round(trial.objective, 6) for name, trial in found.items()}
     one_vector = [name for name in found if not name.startswith(OWN_VECTORS)]
     best = max(one_vector, key=lambda name: objective[name])
-    say(f"scoring: {best} is best on validation ({objective[best]:.3f})")
+    log(f"scoring: {best} is best on validation ({objective[best]:.3f})")
     return Scoring({name: found[name].weights for name in rows}, objective, best)
 
 

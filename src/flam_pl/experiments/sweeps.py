@@ -14,6 +14,7 @@ from flam_pl.atomic_io import write_text
 from flam_pl.config.methods import METHODS
 from flam_pl.config.root import Config
 from flam_pl.datasets.inspection import edits_cannot_be_evaluated
+from flam_pl.distributed import is_first_process, log
 from flam_pl.errors import FlamError
 from flam_pl.experiments import label_shares
 from flam_pl.experiments.methods import train_methods
@@ -24,7 +25,6 @@ from flam_pl.reports.pictures import save
 from flam_pl.reports.results_figures import CUTOFFS
 from flam_pl.reports.results_page import joined_page, run_page
 from flam_pl.reports.results_tables import RunResults
-from flam_pl.training.stage import is_first_process, say
 
 RESULTS = "results.json"
 
@@ -123,7 +123,7 @@ def make_page(config: Config) -> Path:
     found = [read(run) for run in runs]
     tried = page.parent / "tried.md"
     if not tried.is_file():
-        say(f"{tried} is missing: the page says nothing of what did not help")
+        log(f"{tried} is missing: the page says nothing of what did not help")
     page.parent.mkdir(parents=True, exist_ok=True)
     pictures = []
     for run in runs:

@@ -11,6 +11,7 @@ from torch import nn
 
 from flam_pl.attributes import AttributeSchema
 from flam_pl.config.methods import METHODS, OWN_EMBEDDERS, OWN_VECTORS
+from flam_pl.distributed import log
 from flam_pl.editing.baselines import Arithmetic, NoEdit, Slerp
 from flam_pl.editing.concat import ConcatEditor
 from flam_pl.editing.editor import Editor
@@ -24,7 +25,6 @@ from flam_pl.retrieval.confidence import Calibration
 from flam_pl.retrieval.scoring import FILTER, Scoring
 from flam_pl.retrieval.vectors import Posteriors, SearchVectors
 from flam_pl.training.records import StageRecord, load_into, require, require_child
-from flam_pl.training.stage import say
 
 METHODS_FOLDER = "methods"
 """Under the run's folder: what was trained beside FLAM, a folder per method."""
@@ -186,10 +186,10 @@ def method_records(folder: Path, stages: Mapping[str, StageRecord]) -> dict[str,
             parent, needed = "backbone", stages["backbone"].checkpoint
             record = replace(record, parent=own.parent if record.parent == own.checkpoint else None)
         if record.parent != needed:
-            say(f"{name}: trained on another {parent}, left out; train it again")
+            log(f"{name}: trained on another {parent}, left out; train it again")
             continue
         if record.data != stages["embedder"].data:  # a frozen backbone stays the same
-            say(f"{name}: trained on other labels or another split, left out; train it again")
+            log(f"{name}: trained on other labels or another split, left out; train it again")
             continue
         found[name] = record
     return found

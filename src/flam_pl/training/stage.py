@@ -15,14 +15,13 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint, TQDMProgressBar
-from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import (  # type: ignore[attr-defined]
     MisconfigurationException,
 )
 
 from flam_pl.attributes import AttributeSchema
 from flam_pl.config.root import Config
-from flam_pl.distributed import by_first_process
+from flam_pl.distributed import by_first_process, log
 from flam_pl.errors import FlamError
 from flam_pl.training.loggers import finish, log_checkpoint, make_loggers
 from flam_pl.training.records import CHECKPOINT, StageRecord, inputs_hash, sha256, versions
@@ -37,17 +36,6 @@ class OwnChance(Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.world_size > 1:
             torch.manual_seed(torch.initial_seed() + trainer.global_rank)
-
-
-@rank_zero_only
-def say(text: str) -> None:
-    """Print, once and not once a rank."""
-    print(text, flush=True)
-
-
-def is_first_process() -> bool:
-    """True but in the further processes of a DDP run."""
-    return int(getattr(rank_zero_only, "rank", 0)) == 0
 
 
 def require_finished(trainer: pl.Trainer, what: str) -> None:
@@ -158,7 +146,7 @@ def train_stage(
     record = None if config.retrain else StageRecord.load(folder)
     same = record and (record.inputs, record.architecture) == (wanted, architecture)
     if record and same and is_whole(folder, record):
-        say(f"{stage}: up to date, nothing to train (retrain=true trains again)")
+        log(f"{stage}: up to date, nothing to train (retrain=true trains again)")
         return record
 
     if trainer.is_global_zero:
@@ -166,7 +154,7 @@ def train_stage(
         folder.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     if epochs:
-        say(f"{stage}: training for {epochs} epochs")
+        log(f"{stage}: training for {epochs} epochs")
         trainer.fit(module, datamodule=datamodule)
         require_finished(trainer, stage)
         best = Path(keep.best_model_path)
@@ -180,7 +168,7 @@ def train_stage(
             trainer.validate(module, datamodule=datamodule, verbose=False)
             metrics |= plain_metrics(trainer)
     else:
-        say(f"{stage}: frozen, its weights are used as they are")
+        log(f"{stage}: frozen, its weights are used as they are")
         if complete:
             complete(trainer)
         trainer.validate(module, datamodule=datamodule, verbose=False)

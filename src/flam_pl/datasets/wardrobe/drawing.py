@@ -18,12 +18,12 @@ from pathlib import Path
 
 import cv2
 import pandas as pd
-from tqdm import tqdm
 
 from flam_pl.atomic_io import only_writer, replace_folder, restore_folder
 from flam_pl.config.data import WardrobeSettings
 from flam_pl.datasets.wardrobe.rows import COLUMNS, SPLITS, Item, Row, draw_item, items_of
 from flam_pl.errors import FlamError
+from flam_pl.progress import progress
 
 CATALOG = "catalog.csv"
 SETTINGS = "settings.json"
@@ -122,7 +122,7 @@ def draw_all(folder: Path, settings: WardrobeSettings, processes: int) -> None:
     draw = partial(draw_items, folder, settings)
     rows: list[Row] = []
     total = sum(settings.items(s) * (settings.photos(s) + settings.changes(s)) for s in SPLITS)
-    with tqdm(total=total, desc="drawing the wardrobe", unit=" images") as bar:
+    with progress(None, "drawing the wardrobe", total) as bar:
         for done in run(draw, tasks, processes):
             rows.extend(done)
             bar.update(len(done))
