@@ -1,4 +1,4 @@
-"""What one process does for all processes of a DDP run."""
+"""What the first process of a DDP run does for all."""
 
 from __future__ import annotations
 
@@ -22,19 +22,18 @@ def log(text: str) -> None:
 
 
 def by_first_process(strategy: Strategy, action: Callable[[], None]) -> None:
-    """Run ``action`` in the first process, when all have come here; the others wait for its end.
+    """Run ``action`` in the first process, while the others wait.
 
     Raises:
         Exception: in the first process, whatever ``action`` raises.
-        FlamError: in the others, with the same message. A barrier alone would let them wait for
-            ever for a first process that has failed.
+        FlamError: in the others, with the same message.
     """
     strategy.barrier()
     failure: Exception | None = None
     if strategy.is_global_zero:
         try:
             action()
-        except Exception as error:  # whatever it is, the others wait for word of it
+        except Exception as error:  # whatever it is: else the others would wait for ever
             failure = error
     message = strategy.broadcast(None if failure is None else str(failure))
     if failure is not None:

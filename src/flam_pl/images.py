@@ -1,4 +1,4 @@
-"""From a file to a tensor: decoding, fitting into a square, distorted views, transforms."""
+"""From a file to a tensor: decode, fit into a square, distort, transform."""
 
 from __future__ import annotations
 
@@ -57,19 +57,13 @@ def read_image(path: Path) -> Tensor:
 def decode(data: bytes, path: Path) -> Tensor:
     """The content of a file as uint8 RGB ``(3, H, W)``, turned as its EXIF tag says, over white.
 
-    torchvision decodes JPEG, at twice the speed of Pillow. Pillow decodes all else, and each JPEG
-    that torchvision refuses.
-
-    Args:
-        path: for the message.
-
     Raises:
-        UnreadableImage: empty, truncated, or no image.
+        UnreadableImage: naming ``path``.
     """
     if not data:
         raise UnreadableImage(path, "the file is empty")
     if data.startswith(_JPEG_START):
-        try:
+        try:  # twice as fast as Pillow
             encoded = torch.frombuffer(bytearray(data), dtype=torch.uint8)
             decoded: Tensor = decode_image(
                 encoded, mode=ImageReadMode.RGB, apply_exif_orientation=True
@@ -93,21 +87,19 @@ def fit(image: Tensor, size: int, mode: str = "pad") -> Tensor:
     """The image as a square: uint8 ``(3, H, W)`` -> uint8 ``(3, size, size)``.
 
     Args:
-        mode: "pad" fills up with white; "crop" takes the middle square; "stretch" changes the
+        mode: "pad" fills up with white, "crop" takes the middle square, "stretch" changes the
             proportions.
 
     Raises:
-        FlamError: an unknown mode or a size below 1.
+        FlamError: another mode.
     """
-    if size < 1:
-        raise FlamError(f"backbone.image_size is {size}; expected at least 1 pixel")
+    if mode not in FITS:
+        raise FlamError(f"backbone.fit is {mode!r}; expected one of {', '.join(FITS)}")
     height, width = image.shape[-2:]
     if mode == "stretch":
         return _resize(image, size, size)
     if mode == "crop":
         return _resize(F.center_crop(image, [min(height, width)] * 2), size, size)
-    if mode != "pad":
-        raise FlamError(f"backbone.fit is {mode!r}; expected one of {', '.join(FITS)}")
     scale = size / max(height, width)
     new_height, new_width = max(1, round(height * scale)), max(1, round(width * scale))
     top, left = (size - new_height) // 2, (size - new_width) // 2
@@ -117,12 +109,10 @@ def fit(image: Tensor, size: int, mode: str = "pad") -> Tensor:
 
 
 def distort(image: Tensor, seed: int) -> Tensor:
-    """A hard second view of a photo: uint8 ``(3, H, W)`` -> uint8 ``(3, H, W)``.
+    """A hard second view of a photo, uint8 ``(3, H, W)``: the query of a search for its item.
 
-    It is the query of an instance search where an item has one photo only. In this order: a crop
-    of 60 to 90 % of the area, a flip (half of the seeds), a turn of at most 10 degrees, brightness
-    and contrast, blur, JPEG artefacts. The same seed gives the same view; global random state is
-    neither read nor changed.
+    Cropped to 60 to 90 % of the area, flipped for half of the seeds, turned by at most 10 degrees,
+    with other brightness and contrast, blurred, with JPEG artefacts. One seed gives one view.
     """
     # Pillow uses one thread: on busy cores, the threads of torch were thirty times slower
     rng = np.random.default_rng(seed)
@@ -151,28 +141,17 @@ def distort(image: Tensor, seed: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Preprocess:
-    """Turns a decoded image into the input of a backbone; nothing in it is random.
-
-    The pixels stay uint8, a quarter of the bytes to move: the backbone normalises them.
-    """
+    """Turns a decoded image into the input of a backbone, which normalises the pixels itself."""
 
     size: int
     fit: str = "pad"
-
-    def __post_init__(self) -> None:
-        """Raises: FlamError: an unknown fit, a size below 1."""
-        if self.fit not in FITS or self.size < 1:
-            raise FlamError(
-                f"backbone.image_size is {self.size}, backbone.fit is {self.fit!r}; expected a "
-                f"size of at least 1 and a fit out of {', '.join(FITS)}"
-            )
 
     def __call__(self, image: Tensor) -> Tensor:
         """uint8 ``(3, H, W)`` -> uint8 ``(3, size, size)``."""
         return fit(image, self.size, self.fit)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values; ``Preprocess(**values)`` is the same again."""
+        """The fields."""
         return asdict(self)
 
 
@@ -190,22 +169,11 @@ def training_transform(
     Hue and saturation stay: color is an attribute.
 
     Args:
-        fit: how a photo becomes a square before it is cropped, as for ``fit``.
         flip: whether half of the images are mirrored.
-        scale_min: least share of the area that a random crop has; 1 does not crop.
+        scale_min: least share of the area that a crop has.
         brightness: greatest change of brightness and of contrast, as a share.
-        erase: probability that a rectangle is made grey.
-
-    Raises:
-        FlamError: a value out of its range.
+        erase: probability that a rectangle becomes grey.
     """
-    for name, value, least in (
-        ("scale_min", scale_min, 1e-6),
-        ("brightness", brightness, 0),
-        ("erase", erase, 0),
-    ):
-        if not least <= value <= 1:
-            raise FlamError(f"backbone.{name} is {value}; expected a value from {least} to 1")
     # so large that the smallest crop is not enlarged
     steps: list[Callable[..., Tensor]] = [Preprocess(math.ceil(size / math.sqrt(scale_min)), fit)]
     if scale_min < 1:
@@ -221,12 +189,11 @@ def training_transform(
 
 
 class ImageDataset(Dataset[dict[str, Any]]):
-    """Decoded and transformed images: dicts with ``index``, ``image`` and ``item``.
+    """Decoded and transformed images, each with its index and its item.
 
     Args:
-        paths: files, ``(N,)``.
-        views: 0 is the file itself, v > 0 its v-th distortion, ``(N,)``.
-        items: item codes, -1 for none, ``(N,)``.
+        views: 0 is the file itself, v > 0 its v-th distortion.
+        items: item codes, -1 for none.
         transform: uint8 ``(3, H, W)`` -> uint8 ``(3, size, size)``.
 
     Raises:
@@ -255,7 +222,6 @@ class ImageDataset(Dataset[dict[str, Any]]):
         return len(self.paths)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        """Raises: UnreadableImage: naming the file."""
         path, view = Path(str(self.paths[index])), int(self.views[index])
         image = read_image(path)
         if view:
@@ -268,16 +234,14 @@ class ImageDataset(Dataset[dict[str, Any]]):
 
 
 def plane_by_plane(image: Tensor) -> Tensor:
-    """The same ``(3, H, W)``, contiguous in memory.
-
-    NumPy copies on one thread. torch uses all cores, and where they are busy the wait for them
-    takes a hundred times as long as the copy.
-    """
+    """The same ``(3, H, W)``, contiguous in memory."""
+    # by NumPy, on one thread: where all cores are busy, torch waits for them a hundred times as
+    # long as the copy takes
     return torch.from_numpy(np.ascontiguousarray(image.numpy()))
 
 
 def view_seed(path: Path, view: int) -> int:
-    """Seed of the v-th distortion of a file, by its name and that of its folder."""
+    """Seed of the v-th distortion of a file: its name and its folder's name count."""
     return zlib.crc32(f"{path.parent.name}/{path.name}?{view}".encode())
 
 
@@ -292,7 +256,7 @@ def _resize(image: Tensor, height: int, width: int) -> Tensor:
 
 
 def _over_white(image: Image.Image) -> Image.Image:
-    """Any mode as RGB: transparent parts over white, 16 bits scaled to 8 (Pillow would clip)."""
+    """Any mode as RGB, with 16 bits scaled to 8 (Pillow would clip them)."""
     if image.mode.startswith("I") or image.mode == "F":
         values = np.asarray(image, dtype=np.float64)
         if image.mode.startswith("I;16") or values.max() > 255:

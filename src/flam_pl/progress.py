@@ -1,4 +1,4 @@
-"""Progress bars on stderr. ``trainer.progress=false`` turns all of them off."""
+"""Progress bars; ``trainer.progress=false`` turns them off."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from typing import Any
 from tqdm import tqdm
 
 DELAY = 1.0
-"""Seconds before a bar appears: what is done sooner needs none."""
+"""Seconds before a bar appears."""
 
 _shown = True
 
 
 def show_progress(shown: bool) -> None:
-    """Turn the bars of this process on or off."""
+    """Turn all bars on or off."""
     global _shown
     _shown = shown
 
 
 def progress(items: Iterable[Any] | None, name: str, total: int | None = None) -> Any:
-    """The same items behind a bar that names its stage.
+    """The same items, with a bar on stderr.
 
     Args:
-        items: None gives a bar that the caller moves on by ``update``.
+        items: None: the caller moves the bar by ``update``.
         total: number of items, where they have no length.
     """
     # a line per 10 seconds where stderr is a file

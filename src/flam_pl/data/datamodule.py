@@ -32,14 +32,11 @@ Source = Literal["images", "labelled", "unlabelled"]
 """What a stage trains on: images of items, features with their labels, or features alone."""
 
 FIT_SAMPLE = 100_000
-"""Unlabelled rows that the feature space is fitted to; more would not change it."""
+"""Unlabelled rows that the feature space is fitted to, at most: all are in memory at once."""
 
 
 class FlamDataModule(pl.LightningDataModule):
-    """The data of one run; ``serve`` chooses what the Trainer gets.
-
-    Features need ``cache_features`` or ``open_features`` first.
-    """
+    """The data of one run; ``serve`` chooses what the Trainer gets."""
 
     def __init__(self, catalog: Catalog, config: Config, preprocess: Preprocess) -> None:
         super().__init__()
@@ -56,7 +53,7 @@ class FlamDataModule(pl.LightningDataModule):
         """Choose what the loaders give.
 
         Args:
-            batch_size: of features; batches of images are P x K.
+            batch_size: of features.
             batches: of features in an epoch; None: one pass over the rows.
         """
         self.source, self._batch_size, self._batches = source, batch_size, batches
@@ -66,35 +63,27 @@ class FlamDataModule(pl.LightningDataModule):
 
     @property
     def item_rows(self) -> np.ndarray:
-        """Training rows with an item: the backbone is trained on them."""
-        return self._with_item("train")
+        """Training rows of the backbone: those with an item."""
+        rows = self.catalog.rows(split="train")
+        return rows[self.catalog.items[rows] >= 0]
 
     @property
     def validation_rows(self) -> np.ndarray:
-        """Validation rows with an item: the backbone is validated by their retrieval."""
-        return self._with_item("val")
-
-    def _with_item(self, split: str) -> np.ndarray:
-        rows = self.catalog.rows(split=split)
+        """Validation rows of the backbone: those with an item."""
+        rows = self.catalog.rows(split="val")
         return rows[self.catalog.items[rows] >= 0]
 
     @property
     def feature_rows(self) -> tuple[np.ndarray, np.ndarray]:
         """Training and validation rows of a stage that trains on features."""
+        rows = self.catalog.rows
         if self.source == "labelled":
-            return (
-                self.catalog.rows(split="train", labelled=True),
-                self.catalog.rows(split="val", labelled=True),
-            )
-        return self.catalog.rows(split="train"), self.catalog.rows(split="val", dense=True)
+            return rows(split="train", labelled=True), rows(split="val", labelled=True)
+        return rows(split="train"), rows(split="val", dense=True)
 
     @property
     def fitting_rows(self) -> np.ndarray:
-        """Training rows that the feature space and the class means are fitted to, sorted.
-
-        All labelled rows, and at most ``FIT_SAMPLE`` of the others, drawn by ``config.seed``: they
-        must fit into memory.
-        """
+        """Training rows that the feature space is fitted to: all labelled ones, some others."""
         labelled = self.catalog.rows(split="train", labelled=True)
         others = self.catalog.rows(split="train", labelled=False)
         if len(others) > FIT_SAMPLE:
@@ -113,9 +102,7 @@ class FlamDataModule(pl.LightningDataModule):
             self.catalog.labels,
             self._batch_size,
             batches=self._batches,
-            seed=self.config.seed,
-            rank=self._rank,
-            world=self._world,
+            **self._share,
         )
         return DataLoader(batches, batch_size=None)
 
@@ -146,49 +133,46 @@ class FlamDataModule(pl.LightningDataModule):
             items,
             settings.items,
             settings.images,
-            seed=self.config.seed,
-            rank=self._rank,
-            world=self._world,
             passes=passes(items, settings),
+            **self._share,
         )
-        images = self._images(rows, transform)
-        return DataLoader(images, batch_sampler=sampler, **worker_options(self._wanted_workers))
+        return self._loader(rows, transform, self._workers, batch_sampler=sampler)
 
     def image_loader(self, rows: np.ndarray) -> DataLoader[Any]:
-        """Images of these catalog rows, not augmented; each rank gets its share."""
+        """Images of these catalog rows, not augmented."""
         # on a CPU no worker is faster: one takes seconds to start, 0.6 GB, and the network's cores
         on_cpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cpu"
-        workers = 0 if on_cpu and self.config.data.workers < 0 else self._wanted_workers
-        images = self._images(rows, self.preprocess)
+        workers = 0 if on_cpu and self.config.data.workers < 0 else self._workers
+        rank, world = self._share["rank"], self._share["world"]
         # at the end some rows may come twice: whoever gathers them counts each once
-        mine: DistributedSampler[Any] = DistributedSampler(
-            images, self._world, self._rank, shuffle=False
-        )
-        return DataLoader(
-            images,
-            batch_size=self.config.backbone.extract_batch,
-            sampler=mine if self._world > 1 else None,
-            **worker_options(workers),
-        )
+        mine = DistributedSampler(range(len(rows)), world, rank, shuffle=False)  # type: ignore
+        batch, sampler = self.config.backbone.extract_batch, mine if world > 1 else None
+        return self._loader(rows, self.preprocess, workers, batch_size=batch, sampler=sampler)
 
-    def _images(self, rows: np.ndarray, transform: Callable[[Tensor], Tensor]) -> ImageDataset:
+    def _loader(
+        self, rows: np.ndarray, transform: Callable[[Tensor], Tensor], workers: int, **options: Any
+    ) -> DataLoader[Any]:
         paths, views = self.catalog.paths, self.catalog.table["view"].to_numpy()
-        return ImageDataset(
-            [paths[row] for row in rows], views[rows], self.catalog.items[rows], transform
+        chosen = [paths[row] for row in rows]
+        return DataLoader(
+            ImageDataset(chosen, views[rows], self.catalog.items[rows], transform),
+            num_workers=workers,
+            # spawned workers do not inherit the threads and locks of a process that ran torch
+            multiprocessing_context="spawn" if workers else None,
+            persistent_workers=bool(workers),
+            **options,
         )
 
     @property
-    def _wanted_workers(self) -> int:
+    def _workers(self) -> int:
         wanted = self.config.data.workers
         return min(8, max(0, (os.cpu_count() or 1) - 1)) if wanted < 0 else wanted
 
     @property
-    def _rank(self) -> int:
-        return self.trainer.global_rank if self.trainer else 0
-
-    @property
-    def _world(self) -> int:
-        return self.trainer.world_size if self.trainer else 1
+    def _share(self) -> dict[str, int]:
+        trainer = self.trainer
+        rank, world = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
+        return {"seed": self.config.seed, "rank": rank, "world": world}
 
     # --- features
 
@@ -210,13 +194,13 @@ class FlamDataModule(pl.LightningDataModule):
         return torch.from_numpy(self.catalog.labels[rows])
 
     def open_features(self, folder: Path, checkpoint: str) -> None:
-        """Use the features at ``folder``; nothing is written or extracted.
+        """Use the features at ``folder``; nothing is written.
 
         Args:
-            checkpoint: SHA-256 of the checkpoint of the backbone.
+            checkpoint: SHA-256 of the backbone's checkpoint.
 
         Raises:
-            FlamError: a photo of the catalog has no feature there by this backbone.
+            FlamError: a photo has no feature there.
         """
         store = FeatureStore.open(folder)
         manifest = self._manifest(checkpoint, store.dimension)
@@ -224,7 +208,7 @@ class FlamDataModule(pl.LightningDataModule):
         if missing := int((positions < 0).sum()):
             raise FlamError(
                 f"{folder} lacks the features of {missing} of {len(positions)} images ("
-                f"{'; '.join(manifest.differences(store.manifest))}). Train again: that extracts "
+                f"{manifest.differences(store.manifest)}). Train again: that extracts "
                 "what is missing."
             )
         self._store = store.select(positions)
@@ -237,24 +221,23 @@ class FlamDataModule(pl.LightningDataModule):
         checkpoint: str,
         dimension: int,
     ) -> str:
-        """Open the features at ``folder``; those that are missing there are extracted first.
+        """Use the features at ``folder``, after the extraction of those that are missing.
 
         Args:
             backbone: its ``predict_step`` gives ``index`` and ``features``.
             make_trainer: makes the Trainer with the given callback.
-            checkpoint: SHA-256 of the checkpoint of the backbone.
+            checkpoint: SHA-256 of the backbone's checkpoint.
             dimension: D.
 
         Returns:
-            One line: what was done and why.
+            What was done and why, as one line.
         """
         manifest, photos = self._manifest(checkpoint, dimension), self.catalog.photo_keys
         old, positions = None, np.full(len(photos), -1)
         try:
             old = FeatureStore.open(folder)
             positions = old.find(manifest, photos)
-            differences = "; ".join(manifest.differences(old.manifest))
-            why = f"changed since the extraction: {differences}"
+            why = f"changed since the extraction: {manifest.differences(old.manifest)}"
         except FlamError as error:
             why = str(error)
         new, reused = np.flatnonzero(positions < 0), np.flatnonzero(positions >= 0)
@@ -262,7 +245,7 @@ class FlamDataModule(pl.LightningDataModule):
             self._store = old.select(positions)
             return f"features: nothing to extract, {folder} is up to date ({len(photos)} images)"
         shards = folder.with_name(f".{folder.name}.shards")
-        trainer = make_trainer(FeatureWriter(shards, manifest.dtype, new))
+        trainer = make_trainer(FeatureWriter(shards, manifest, new))
         if trainer.is_global_zero:
             shutil.rmtree(shards, ignore_errors=True)
         # The size of a batch changes the last bits of its features. Only whole batches are
@@ -278,32 +261,26 @@ class FlamDataModule(pl.LightningDataModule):
         return f"features: {len(reused)} reused, {len(new)} extracted into {folder} ({why})"
 
     def _manifest(self, checkpoint: str, dimension: int) -> Manifest:
-        how = self.preprocess.to_dict()
-        precision = self.config.trainer.precision
+        how, precision = self.preprocess.to_dict(), self.config.trainer.precision
         if precision != "32-true":  # half precision gives other features from the same weights
             how["precision"] = precision
-        return Manifest(
-            checkpoint,
-            json.dumps(how, sort_keys=True),
-            self.catalog.fingerprint(),
-            len(self.catalog),
-            dimension,
-            self.config.backbone.dtype,
-        )
+        done, rows = json.dumps(how, sort_keys=True), len(self.catalog)
+        images, dtype = self.catalog.fingerprint(), self.config.backbone.dtype
+        return Manifest(checkpoint, done, images, rows, dimension, dtype)
 
 
 class FeatureWriter(Callback):
-    """Writes what ``predict_step`` returns to the shard of this rank, batch by batch."""
+    """Writes the features to the shard of this rank."""
 
-    def __init__(self, shards: Path, dtype: str, rows: np.ndarray) -> None:
+    def __init__(self, shards: Path, manifest: Manifest, rows: np.ndarray) -> None:
         """Args:
         rows: catalog rows to extract; image i is of ``rows[i % len(rows)]``.
         """
-        self.shards, self.dtype, self.rows = shards, dtype, rows
+        self.shards, self.manifest, self.rows = shards, manifest, rows
 
     def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         trainer.strategy.barrier()  # rank 0 has cleared the folder
-        self._writer = ShardWriter(self.shards, trainer.global_rank, self.dtype)
+        self._writer = ShardWriter(self.shards, trainer.global_rank, self.manifest)
         if trainer.is_global_zero:
             self._bar = progress(None, "extracting features", len(self.rows))
 
@@ -322,18 +299,8 @@ class FeatureWriter(Callback):
             self._bar.close()
 
 
-def worker_options(workers: int) -> dict[str, Any]:
-    """Arguments of a DataLoader with so many worker processes."""
-    # spawned workers do not inherit the threads and locks of a host that already ran torch
-    return {
-        "num_workers": workers,
-        "multiprocessing_context": "spawn" if workers else None,
-        "persistent_workers": bool(workers),
-    }
-
-
 def passes(items: np.ndarray, settings: BackboneConfig) -> int:
-    """Passes over the items in an epoch, so that it shows about as many images as there are."""
+    """Passes over the items that show about as many images as there are."""
     known = items[items >= 0]
     each = len(known) / max(1, len(np.unique(known)))
     return max(1, round(each / settings.images))

@@ -14,11 +14,9 @@ from flam_pl.data.feature_store import FeatureStore
 
 
 class FeatureBatches(IterableDataset[dict[str, Tensor]]):
-    """An endless walk over chosen rows, cut into epochs of a set number of batches.
+    """Endless passes over chosen rows, each in a new order, cut into full batches.
 
-    Each pass over the rows has a new order, and a batch may span two passes: every row is seen
-    equally often, and every batch is full. Under DDP all ranks walk in the same order, and each
-    takes its part of every ``world`` batches.
+    A batch may span two passes. Under DDP all ranks draw the same order, and each takes its part.
     """
 
     def __init__(
@@ -34,10 +32,9 @@ class FeatureBatches(IterableDataset[dict[str, Tensor]]):
         world: int = 1,
     ) -> None:
         """Args:
-        rows: catalog rows to draw from, ``(M,)``.
+        rows: of the catalog, ``(M,)``.
         labels: of the whole catalog, ``(N, types)``.
-        batch_size: of each rank; at most M.
-        batches: in an epoch, of each rank; None: one pass over the rows.
+        batches: of each rank in an epoch; None: one pass.
         """
         super().__init__()
         if not len(rows):
@@ -67,12 +64,12 @@ class FeatureBatches(IterableDataset[dict[str, Tensor]]):
 
 
 def batches_in_pass(rows: int, batch_size: int, world: int = 1) -> int:
-    """Batches of each of ``world`` ranks in one pass over so many rows; one at least."""
+    """Batches of each of ``world`` ranks in one pass; at least 1."""
     return max(1, rows // (min(batch_size, rows) * world))
 
 
 def whole_batch(store: FeatureStore, rows: np.ndarray, labels: np.ndarray) -> DataLoader[Any]:
-    """All chosen rows as the only batch, for validation; every rank sees the same."""
+    """Gives all chosen rows as one batch, for validation; the same on every rank."""
     only: list[Any] = [_batch(store, rows, labels)]
     return DataLoader(only, batch_size=None)  # type: ignore[arg-type]  # a list is enough
 

@@ -1,19 +1,17 @@
-"""Features on disk: a memory map, and a manifest that says what the features are of.
+"""Features on disk: a folder with a memory map, ``photos.npy`` and ``manifest.json``.
 
-A store is a folder with ``features.npy`` (rows in catalog order), ``photos.npy`` (what each row is
-of, see ``Catalog.photo_keys``) and ``manifest.json``. Each rank writes a shard; the shards are
-merged, and one rename shows the folder: a store is whole or not there.
+Each rank writes a shard. The merged shards appear by one rename: a store is whole or not there.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -42,23 +40,19 @@ class Manifest:
     dtype: str
     format: int = FORMAT
 
-    def differences(self, other: Manifest) -> list[str]:
-        """Fields that differ, each as ``field: mine, not theirs``."""
-        mine, theirs = asdict(self), asdict(other)
-        return [
-            f"{name}: {_short(mine[name])}, not {_short(theirs[name])}"
-            for name in mine
-            if mine[name] != theirs[name]
-        ]
+    def differences(self, other: Manifest) -> str:
+        """The fields that differ, each as ``field: mine, not theirs``."""
 
+        def short(value: object) -> str:
+            text = str(value)
+            return text if len(text) <= 80 else text[:12] + "..."
 
-def _short(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= 80 else text[:12] + "..."
+        pairs = zip(asdict(self).items(), asdict(other).values(), strict=True)
+        return "; ".join(f"{k}: {short(v)}, not {short(w)}" for (k, v), w in pairs if v != w)
 
 
 class FeatureStore:
-    """Read side: rows by index, from the memory map."""
+    """Features by catalog row."""
 
     def __init__(
         self,
@@ -70,8 +64,8 @@ class FeatureStore:
     ) -> None:
         """Args:
         array: features as stored, ``(S, D)``.
-        content: SHA-256 of the rows: what a stage that trains on them depends on.
-        positions: where each of the N rows stands in the array; None: N = S, in this order.
+        content: SHA-256 of the rows.
+        positions: of the catalog rows in the array, ``(N,)``; None: all, in this order.
         """
         self.folder, self.array, self.manifest, self.content = folder, array, manifest, content
         self._positions = np.arange(len(array)) if positions is None else positions
@@ -85,16 +79,12 @@ class FeatureStore:
         return int(self.array.shape[1])
 
     def rows(self, index: np.ndarray) -> Tensor:
-        """Features ``(len(index), D)`` float32 of these catalog rows, in this order."""
+        """Features of these catalog rows, ``(len(index), D)`` float32."""
         return torch.from_numpy(self.array[self._positions[np.asarray(index)]].astype(np.float32))
 
     @classmethod
     def open(cls, folder: Path) -> FeatureStore:
-        """Open a store; nothing is written.
-
-        Raises:
-            FlamError: there is none, or it is damaged.
-        """
+        """Raises: FlamError: there is no store, or a damaged one."""
         try:
             stored = json.loads((folder / "manifest.json").read_text())
             content = stored.pop("content", "")
@@ -105,33 +95,30 @@ class FeatureStore:
         except (OSError, EOFError, ValueError, TypeError, AttributeError) as error:
             raise FlamError(f"{folder} is damaged ({error})") from error
         if (*array.shape, str(array.dtype)) != (manifest.rows, manifest.dimension, manifest.dtype):
-            raise FlamError(
-                f"{folder} is damaged (features.npy is {array.dtype} {array.shape}, unlike its "
-                "manifest)"
-            )
+            found = f"features.npy is {array.dtype} {array.shape}, unlike its manifest"
+            raise FlamError(f"{folder} is damaged ({found})")
         return cls(folder, array, manifest, content)
 
     def find(self, wanted: Manifest, photos: np.ndarray) -> np.ndarray:
-        """Position in ``array`` of the feature of each photo, -1 where it must be extracted.
+        """Position in ``array`` of each photo, ``(N,)``; -1 where it must be extracted.
 
         Args:
-            wanted: what the features shall be of.
             photos: ``Catalog.photo_keys``, ``(N,)``.
         """
-        if wanted == self.manifest:
+        mine, position_of = self.manifest, {}
+        if wanted == mine:
             return np.arange(len(self.array))
-        row_of: dict[bytes, int] = {}
-        if replace(wanted, images=self.manifest.images, rows=self.manifest.rows) == self.manifest:
-            with suppress(OSError, EOFError, ValueError):  # damaged: nothing is reused
+        if replace(wanted, images=mine.images, rows=mine.rows) == mine:  # else all is extracted
+            with suppress(OSError, EOFError, ValueError):  # damaged: all is extracted
                 own = np.load(self.folder / "photos.npy")
-                row_of = dict(zip(own.tolist(), range(len(self.array)), strict=True))
-        return np.array([row_of.get(photo, -1) for photo in photos.tolist()], dtype=np.int64)
+                position_of = dict(zip(own.tolist(), range(mine.rows), strict=True))
+        return np.array([position_of.get(photo, -1) for photo in photos.tolist()], dtype=np.int64)
 
     def select(self, positions: np.ndarray) -> FeatureStore:
         """The store of these rows of ``array``, in this order."""
         if np.array_equal(positions, np.arange(len(self.array))):
             return self
-        content = hashlib.sha256()
+        content = sha256()
         for start in range(0, len(positions), CHUNK):
             content.update(self.array[positions[start : start + CHUNK]].tobytes())
         return FeatureStore(self.folder, self.array, self.manifest, content.hexdigest(), positions)
@@ -149,61 +136,59 @@ def disk_errors(folder: Path) -> Iterator[None]:
         ) from error
 
 
+def _record(manifest: Manifest) -> np.dtype:
+    """What a shard holds per image."""
+    return np.dtype([("row", np.int64), ("feature", manifest.dtype, manifest.dimension)])
+
+
 class ShardWriter:
-    """The features that one rank extracts, appended batch by batch.
+    """Writes what one rank extracts."""
 
-    On a full disk a plain write raises; a memory map would kill the process.
-    """
+    # plain writes: on a full disk they raise, where a memory map would kill the process
 
-    def __init__(self, folder: Path, rank: int, dtype: str) -> None:
-        self.folder, self.dtype = folder, np.dtype(dtype)
-        self._index: list[np.ndarray] = []
+    def __init__(self, folder: Path, rank: int, manifest: Manifest) -> None:
+        self.folder, self.record = folder, _record(manifest)
         with disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            self._index_path = folder / f"shard-{rank}.index.npy"
             # unbuffered: a full disk is noticed at the write, not at some later flush
-            path = folder / f"shard-{rank}.bin"
-            self._file = open(path, "wb", buffering=0)  # noqa: SIM115 (closed by ``close``)
+            self._file = open(folder / f"{rank}.bin", "wb", buffering=0)  # noqa: SIM115
 
     def append(self, rows: np.ndarray, features: Tensor) -> None:
-        """Args: rows: of the catalog, ``(B,)``; features: ``(B, D)``."""
-        data = memoryview(features.float().cpu().numpy().astype(self.dtype).tobytes())
+        """Args: rows: ``(B,)``; features: ``(B, D)``."""
+        records = np.empty(len(rows), self.record)
+        records["row"], records["feature"] = rows, features.float().cpu().numpy()
+        data = memoryview(records.tobytes())
         with disk_errors(self.folder):
             while data:
                 data = data[self._file.write(data) :]
-        self._index.append(rows)
 
     def close(self) -> None:
-        """Write the row numbers beside the features."""
-        with disk_errors(self.folder):
-            self._file.close()
-            np.save(self._index_path, np.concatenate(self._index or [np.zeros(0, np.int64)]))
+        self._file.close()
 
 
 Part = tuple[np.ndarray, np.ndarray, np.ndarray]
-"""Catalog rows ``(M,)``, an array of features, and the positions of the rows in it ``(M,)``."""
+"""Catalog rows ``(M,)``, an array, and the positions of their features in it ``(M,)``."""
 
 
 def publish(
     shards: Path, folder: Path, manifest: Manifest, photos: np.ndarray, reused: Part | None = None
 ) -> None:
-    """Merge the shards, and what is reused, into a store that one rename puts at ``folder``.
+    """Put a store at ``folder`` in the place of any other, and remove the shards.
 
     Args:
-        shards: folder that the ``ShardWriter`` of every rank wrote to; it is removed.
-        photos: what each row is of, ``(N,)``.
-        reused: rows of an old store, which may lie at ``folder``.
+        photos: ``Catalog.photo_keys``, ``(N,)``.
+        reused: rows that are in no shard.
 
     Raises:
         FlamError: a row is missing, or the disk is full; ``folder`` is as it was.
     """
-    parts = [*_read_shards(shards, manifest), *([reused] if reused else [])]
     new = folder.with_name(f".{folder.name}.new")
     with disk_errors(folder):
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(parents=True)
         try:
-            content = _merge(parts, new / "features.npy", manifest)
+            parts = [*_read_shards(shards, manifest), *([reused] if reused else [])]
+            content = _write_rows(new / "features.npy", parts, manifest)
             np.save(new / "photos.npy", photos)
             stored = asdict(manifest) | {"content": content}
             (new / "manifest.json").write_text(json.dumps(stored, indent=1))
@@ -214,26 +199,20 @@ def publish(
 
 
 def _read_shards(shards: Path, manifest: Manifest) -> Iterator[Part]:
-    for path in sorted(shards.glob("shard-*.index.npy")):
-        index = np.load(path)
-        raw = path.with_name(path.name.replace(".index.npy", ".bin"))
-        shape = (len(index), manifest.dimension)
-        expected = len(index) * manifest.dimension * np.dtype(manifest.dtype).itemsize
-        if raw.stat().st_size != expected:
+    for path in sorted(shards.glob("*.bin")):
+        size, each = path.stat().st_size, _record(manifest).itemsize
+        if size % each:
             raise FlamError(
-                f"{raw} holds {raw.stat().st_size} bytes, expected {expected} for {len(index)} "
-                "rows: the extraction was interrupted. Run the command again."
+                f"{path} has {size} bytes, expected a multiple of {each}: the extraction was "
+                "interrupted. Run the command again."
             )
-        if len(index):
-            yield index, np.memmap(raw, manifest.dtype, "r", shape=shape), np.arange(len(index))
+        if size:
+            records = np.memmap(path, _record(manifest), "r")
+            yield records["row"], records["feature"], np.arange(len(records))
 
 
-def _merge(parts: list[Part], target: Path, manifest: Manifest) -> str:
-    """Write the rows in catalog order.
-
-    Returns:
-        SHA-256 of the rows.
-    """
+def _write_rows(target: Path, parts: list[Part], manifest: Manifest) -> str:
+    """Write the rows in catalog order; returns their SHA-256."""
     where = np.full((manifest.rows, 2), -1, dtype=np.int64)  # number of the part, position in it
     for number, (rows, _, positions) in enumerate(parts):
         if rows.max(initial=0) >= manifest.rows:
@@ -245,30 +224,26 @@ def _merge(parts: list[Part], target: Path, manifest: Manifest) -> str:
             f"extraction filled {manifest.rows - len(missing)} of {manifest.rows} rows (first "
             f"missing: {missing[:3]}); it was interrupted. Run the command again."
         )
-    header = {
-        "descr": np.lib.format.dtype_to_descr(np.dtype(manifest.dtype)),
-        "fortran_order": False,
-        "shape": (manifest.rows, manifest.dimension),
-    }
-    content = hashlib.sha256()
+    dtype, shape, content = np.dtype(manifest.dtype), (manifest.rows, manifest.dimension), sha256()
+    header = {"descr": dtype.str, "fortran_order": False, "shape": shape}
     with open(target, "wb") as out:
         np.lib.format.write_array_header_1_0(out, header)
         for start in range(0, len(where), CHUNK):
             chunk = where[start : start + CHUNK]
-            block = np.empty((len(chunk), manifest.dimension), manifest.dtype)
-            for number, (_, array, _) in enumerate(parts):
+            block = np.empty((len(chunk), manifest.dimension), dtype)
+            for number, (_, features, _) in enumerate(parts):
                 mine = chunk[:, 0] == number
-                block[mine] = array[chunk[mine, 1]]
+                block[mine] = features[chunk[mine, 1]]
             finite = np.isfinite(block).all(axis=1)
             if not finite.all():
                 raise FlamError(
-                    f"the features of image {start + int(finite.argmin())} (counted from 0) are "
-                    f"not finite (as {manifest.dtype}). The backbone diverged: train it with a "
-                    "smaller backbone.lr; or use backbone.dtype=float32."
+                    f"the features of image {start + finite.argmin()} (counted from 0) are not "
+                    f"finite (as {dtype}). The backbone diverged: train it with a smaller "
+                    "backbone.lr; or use backbone.dtype=float32."
                 )
-            written = block.tobytes()
-            out.write(written)
-            content.update(written)
+            data = block.tobytes()
+            content.update(data)
+            out.write(data)
         out.flush()
         os.fsync(out.fileno())
     return content.hexdigest()

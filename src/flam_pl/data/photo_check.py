@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import replace
@@ -38,13 +38,13 @@ def check_photos(
     """Read and decode the photos that are new or have changed.
 
     Args:
-        min_side: least width and height in pixels.
+        min_side: least width and height, pixels.
         memory: JSON file with earlier findings; a damaged one counts as empty.
-        write: whether new findings go to ``memory``. Then one process of a DDP run reads the
-            photos, while the others wait for its findings.
+        write: whether new findings go to ``memory``. One process of a DDP run then reads the
+            photos; the others wait for its findings.
 
     Returns:
-        The catalog with its content hashes, and row -> reason of the rows that cannot be used.
+        The catalog with content hashes, and row -> reason of those that cannot be used.
     """
     paths = {str(path): os.path.abspath(catalog.root / path) for path in catalog.table["path"]}
     store = memory if write else None
@@ -69,15 +69,13 @@ def _recall(memory: Path | None) -> dict[str, Photo]:
     """Absolute path -> what was found there."""
     try:
         stored = json.loads(memory.read_bytes()) if memory else {}
-        known = {file: Photo(*entry) for file, entry in stored.items()}
+        return {file: Photo(*entry) for file, entry in stored.items()}
     except (OSError, ValueError, TypeError, AttributeError):
         return {}
-    texts = all(isinstance(photo.content, str) for photo in known.values())
-    return known if texts else {}
 
 
-def _read_changed(files: Iterable[str], known: Mapping[str, Photo]) -> dict[str, Photo]:
-    """Every file; one whose size and time are as they were is not read."""
+def _read_changed(files: Collection[str], known: Mapping[str, Photo]) -> dict[str, Photo]:
+    """Every file; one whose size and time are known is not read."""
 
     def same(file: str) -> bool:
         try:
@@ -95,7 +93,7 @@ def _read_changed(files: Iterable[str], known: Mapping[str, Photo]) -> dict[str,
 
 
 def _read(file: str, findings: Mapping[str, int | str]) -> Photo:
-    """Args: findings: of contents that were decoded before: they are not decoded again."""
+    """Args: findings: of contents that are not decoded again."""
     try:
         state = os.stat(file)  # before the read: should the file change, it is read again
         data = Path(file).read_bytes()

@@ -105,7 +105,7 @@ def compare(
 def random_store(folder: Path, dimension: int) -> FeatureStore:
     """Features that stand for real ones: speed does not depend on what they mean."""
     manifest = Manifest("none", "none", "none", ROWS, dimension, "float16")
-    writer = ShardWriter(folder.with_name("shards"), 0, manifest.dtype)
+    writer = ShardWriter(folder.with_name("shards"), 0, manifest)
     writer.append(np.arange(ROWS), torch.randn(ROWS, dimension))
     writer.close()
     publish(folder.with_name("shards"), folder, manifest, np.arange(ROWS).astype("S64"))
@@ -219,7 +219,9 @@ def extraction_sides(
 
     def ours() -> float:
         watch = Stopwatch()
-        writer = FeatureWriter(folder / "shards", config.backbone.dtype, np.arange(IMAGES))
+        rows = np.arange(IMAGES)
+        manifest = Manifest("none", "none", "none", IMAGES, net.dimension, config.backbone.dtype)
+        writer = FeatureWriter(folder / "shards", manifest, rows)
         trainer = make_trainer(config, 1, [watch, writer], logger=False)
         trainer.predict(stage, datamodule=images, return_predictions=False)
         return watch.seconds
