@@ -140,12 +140,13 @@ class FlamDataModule(pl.LightningDataModule):
 
     def image_loader(self, rows: np.ndarray) -> DataLoader[Any]:
         """Images of these catalog rows, not augmented."""
-        # on a CPU no worker is faster: one takes seconds to start, 0.6 GB, and the network's cores
+        # none on a CPU: a worker takes seconds to start, 0.6 GB, and the cores of the network
         on_cpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cpu"
         workers = 0 if on_cpu and self.config.data.workers < 0 else self._workers
         rank, world = self._share["rank"], self._share["world"]
         # at the end some rows may come twice: whoever gathers them counts each once
-        mine = DistributedSampler(range(len(rows)), world, rank, shuffle=False)  # type: ignore
+        every: Any = range(len(rows))
+        mine: DistributedSampler[int] = DistributedSampler(every, world, rank, shuffle=False)
         batch, sampler = self.config.backbone.extract_batch, mine if world > 1 else None
         return self._loader(rows, self.preprocess, workers, batch_size=batch, sampler=sampler)
 
@@ -264,9 +265,9 @@ class FlamDataModule(pl.LightningDataModule):
         how, precision = self.preprocess.to_dict(), self.config.trainer.precision
         if precision != "32-true":  # half precision gives other features from the same weights
             how["precision"] = precision
-        done, rows = json.dumps(how, sort_keys=True), len(self.catalog)
-        images, dtype = self.catalog.fingerprint(), self.config.backbone.dtype
-        return Manifest(checkpoint, done, images, rows, dimension, dtype)
+        preprocessing, images = json.dumps(how, sort_keys=True), self.catalog.fingerprint()
+        rows, dtype = len(self.catalog), self.config.backbone.dtype
+        return Manifest(checkpoint, preprocessing, images, rows, dimension, dtype)
 
 
 class FeatureWriter(Callback):

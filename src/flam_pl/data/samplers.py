@@ -85,9 +85,9 @@ def nearest_of_other_class(
     own = labels[rows, target]  # (B,)
     other = labels.T[target] != own[:, None]  # (B, B): [b, j] = class of j differs from b's
     if online:
-        agreement = torch.einsum("btk,jtk->bjt", embeddings, embeddings)
-        agreement[rows, :, target] = 0
-        score = agreement.sum(dim=2)
+        similarity = torch.einsum("btk,jtk->bjt", embeddings, embeddings)
+        similarity[rows, :, target] = 0
+        score = similarity.sum(dim=2)
     else:
         score = torch.rand(other.shape, device=labels.device)
     score = score.masked_fill(~other, -torch.inf)
