@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from flam_pl.config.root import EvaluationConfig
 from flam_pl.evaluation.attribute_ndcg import AttributeNDCG
@@ -31,6 +30,7 @@ from flam_pl.experiments.trained_run import TrainedRun
 from flam_pl.methods.registry import registered
 from flam_pl.metrics.bootstrap import Estimate
 from flam_pl.metrics.paired import PairedShares
+from flam_pl.progress import progress
 from flam_pl.reports.reliability import measure_confidence
 from flam_pl.training.run import Run
 
@@ -84,7 +84,7 @@ def measure_edits(
             searcher,
             data,
             settings.ks,
-            partial(tqdm, desc=f"edits: {name}", leave=False),
+            partial(progress, name=f"edits: {name}"),
             also=[traits, ranks, precision],
         )
         shares, of_results = results.figures(*chance), precision.figures(*chance)
@@ -97,8 +97,8 @@ def measure_edits(
             break
         by_method[name], precisions[name] = results, precision
         if len(double):
-            progress = partial(tqdm, desc=f"double edits: {name}", leave=False)
-            pairs = evaluate_double_edits(searcher, data, double, settings.ks, progress)
+            bar = partial(progress, name=f"double edits: {name}")
+            pairs = evaluate_double_edits(searcher, data, double, settings.ks, bar)
             found["fam_pairs"][name] = as_dicts(pairs.figures(*chance))
     # which edits count is the same for all
     classified = trained.classifiers and evaluate_classification(
@@ -222,8 +222,8 @@ def measure_calibration(
     """Whether what is said of the searches comes true; empty where nothing is said."""
     if trained.calibration is None:
         return {}
-    progress = partial(tqdm, desc="edits: how sure", leave=False)
-    outcomes = Outcomes.of(trained.best, trained.posteriors, data, progress)
+    bar = partial(progress, name="edits: confidence")
+    outcomes = Outcomes.of(trained.best, trained.posteriors, data, bar)
     return measure_confidence(trained.calibration, outcomes, settings.resamples, settings.seed)
 
 

@@ -24,6 +24,7 @@ from flam_pl.evaluation.searches import EvaluationSet
 from flam_pl.experiments.compute_metrics import NO_EDITS, measure_edits, measure_instances
 from flam_pl.experiments.pipeline import extract, usable
 from flam_pl.experiments.trained_run import TrainedRun
+from flam_pl.progress import show_progress
 from flam_pl.reports.report import METRICS, Report
 from flam_pl.reports.wandb_report import log_report
 from flam_pl.training.records import inputs_hash, versions
@@ -65,6 +66,7 @@ def reopen(config: Config, own: bool) -> tuple[Run, TrainedRun]:
     Raises:
         FlamError: the run is not finished, or other data is given without ``report=``.
     """
+    show_progress(config.trainer.progress)
     trained = TrainedRun.open(config.folder, names=config.methods)
     if not own and config.report is None:
         raise ConfigError(

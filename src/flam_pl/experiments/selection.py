@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from tqdm import tqdm
-
 from flam_pl.config.root import to_plain
 from flam_pl.distributed import log
 from flam_pl.evaluation.outcomes import Outcomes
@@ -14,6 +12,7 @@ from flam_pl.evaluation.searches import EvaluationSet
 from flam_pl.evaluation.weight_search import Trial, choose, grid, try_weights
 from flam_pl.experiments.trained_run import TrainedRun
 from flam_pl.methods.registry import registered
+from flam_pl.progress import progress
 from flam_pl.retrieval.confidence import Calibration
 from flam_pl.retrieval.scoring import FILTER, Scoring, filter_weights
 from flam_pl.retrieval.vectors import Posteriors, ScoreWeights
@@ -62,12 +61,7 @@ def choice(run: Run, trained: TrainedRun) -> Scoring:
         none = [ScoreWeights()]
         found[editor.name] = choose(try_weights(editor, unscored, dense, counterfactual, none))
     rows = trained.scorers()
-    for name, (editor, posteriors) in tqdm(
-        rows.items(),
-        desc="choosing the scoring",
-        leave=False,
-        disable=not run.config.trainer.progress,
-    ):
+    for name, (editor, posteriors) in progress(rows.items(), "choosing the scoring"):
         tried = (
             [filter_weights(len(posteriors.schema.types))]
             if name == FILTER

@@ -18,12 +18,12 @@ from pathlib import Path
 
 import cv2
 import pandas as pd
-from tqdm import tqdm
 
 from flam_pl.atomic_io import only_writer, replace_folder, restore_folder
 from flam_pl.config.data import WardrobeSettings
 from flam_pl.datasets.wardrobe.rows import SPLITS, Item, Row, draw_item, items_of
 from flam_pl.errors import FlamError
+from flam_pl.progress import progress
 
 CATALOG, SETTINGS = "catalog.csv", "settings.json"
 ITEMS_PER_TASK = 8
@@ -112,7 +112,7 @@ def draw_all(folder: Path, settings: WardrobeSettings, processes: int) -> None:
     items = list(items_of(settings))
     rows: list[Row] = []
     total = sum(settings.items(s) * (settings.photos(s) + settings.changes(s)) for s in SPLITS)
-    with tqdm(total=total, desc="drawing the wardrobe", unit=" images") as bar:
+    with progress(None, "drawing the wardrobe", total) as bar:
         for drawn in run(partial(draw_item, folder, settings), items, processes):
             rows += drawn
             bar.update(len(drawn))
