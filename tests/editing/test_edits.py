@@ -23,8 +23,8 @@ from flam_pl.editing.edits import (
 )
 from flam_pl.methods.arithmetic import Arithmetic
 from flam_pl.methods.concatenation import ConcatEditor
+from flam_pl.methods.generator import Flam
 from flam_pl.methods.slerp import Slerp
-from flam_pl.methods.two_stages import Flam
 from flam_pl.models.attribute_embedder import AttributeEmbedder, AttributeEmbedders
 from flam_pl.models.concat import ConcatClassifiers
 from flam_pl.models.manipulator import Manipulator

@@ -20,7 +20,7 @@ from flam_pl.experiments.selection import stores_one_vector
 from flam_pl.experiments.trained_run import TrainedRun
 from flam_pl.images import read_image
 from flam_pl.methods.concatenation import ConcatEditor
-from flam_pl.methods.two_stages import Flam
+from flam_pl.methods.generator import Flam
 from flam_pl.models.concat import ConcatClassifiers
 from flam_pl.retrieval.confidence import FILE as CALIBRATION
 from flam_pl.retrieval.confidence import ConfidenceEstimator

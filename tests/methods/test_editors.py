@@ -11,8 +11,8 @@ from flam_pl.attributes import SchemaError
 from flam_pl.editing.editor import Editor, NoEdit
 from flam_pl.editing.edits import Edit
 from flam_pl.methods.arithmetic import Arithmetic
+from flam_pl.methods.generator import Flam
 from flam_pl.methods.slerp import Slerp, turned
-from flam_pl.methods.two_stages import Flam
 from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.models.manipulator import Manipulator
 

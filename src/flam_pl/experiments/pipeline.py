@@ -75,8 +75,7 @@ def train_beside(run: Run, place: str, config: Config, catalog: Catalog | None =
 def train_methods(run: Run) -> None:
     """FLAM and every method that ``methods=[...]`` names; then choose their score weights."""
     for method in [registered()["flam"], *chosen(run.config)]:
-        assert method.train is not None, "the registry refuses methods that train nothing"
-        method.train(run, method)
+        method.train(run)
     if is_first_process():
         keep_scoring(run)
 

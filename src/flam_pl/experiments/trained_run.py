@@ -72,7 +72,7 @@ class TrainedRun:
             place, record = folder / method.place, trained.get(name)
             if name == "flam":
                 place, record = folder / "manipulator", stages["manipulator"]
-            if record or not method.train:
+            if record or not method.training:
                 found[name] = method.open(Place(name, place, record, embedders))
         run = cls(backbone, preprocess, embedders, stages | trained, found)
         run._open_scoring(folder)
