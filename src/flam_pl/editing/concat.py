@@ -1,5 +1,4 @@
-"""Cls-Concat, Emb-Concat and ADDE-M: search by a concatenation of one part per type, of which an
-edit changes some."""
+"""Cls-Concat, Emb-Concat and ADDE-M: search by one block per attribute type, side by side."""
 
 from __future__ import annotations
 
@@ -8,11 +7,11 @@ from collections.abc import Callable, Sequence
 from torch import Tensor
 
 from flam_pl.attributes import AttributeSchema
-from flam_pl.editing.edits import Edit, asked_vector, blend, in_order
+from flam_pl.editing.edits import Edit, blend, in_order, wanted_vector
 
 
 class ConcatEditor:
-    """The paper's "upper bound": a second vector a photo is stored, which FIR cannot use."""
+    """The paper's "upper bound": a second vector per photo, which instance search cannot use."""
 
     def __init__(
         self,
@@ -23,13 +22,12 @@ class ConcatEditor:
         classes: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         """Args:
-        blocks: stored features ``(B, D)`` -> ``(B, types, width)``, each of unit length.
-        prototypes: attribute type -> what stands for each of its classes, ``(classes, width)``:
-            the class mean (Cls-Concat), the dictionary vector (Emb-Concat) or that of the memory
-            (ADDE-M).
-        classes: stored features ``(B, D)`` -> the class that each type is taken for,
-            ``(B, types)``. With it (ADDE-M) an edit subtracts the prototype of the query's class
-            from the query's part and adds what is asked for; without it the part is replaced.
+        blocks: stored features ``(B, D)`` -> unit blocks ``(B, types, width)``.
+        prototypes: type -> unit vector of each class ``(classes, width)``: the class mean
+            (Cls-Concat), the dictionary (Emb-Concat), the memory (ADDE-M).
+        classes: stored features ``(B, D)`` -> likeliest class of each type ``(B, types)``. With it
+            (ADDE-M) an edit subtracts the prototype of that class and adds the wanted one; without
+            it the wanted one replaces the block.
         """
         self.name, self.schema = name, schema
         self.blocks, self.prototypes, self.classes = blocks, prototypes, classes
@@ -40,16 +38,15 @@ class ConcatEditor:
     def edit(self, features: Tensor, edits: Sequence[Edit]) -> Tensor:
         parts = self.blocks(features).clone()
         for edit in in_order(edits, self.schema):
-            name = edit.attribute_type
-            t = self.schema.types.index(name)
+            t = self.schema.types.index(edit.attribute_type)
+            prototypes = self.prototypes(edit.attribute_type)
 
             def block(example: Tensor, t: int = t) -> Tensor:
                 return self.blocks(example)[:, t]
 
-            asked = asked_vector(edit, self.schema, self.prototypes(name), block)
-            changed = asked.expand_as(parts[:, t])
+            wanted = wanted_vector(edit, self.schema, prototypes, block)
+            changed = wanted.expand_as(parts[:, t])
             if self.classes:
-                own = self.prototypes(name)[self.classes(features)[:, t]]
-                changed = parts[:, t] - own + asked
+                changed = parts[:, t] - prototypes[self.classes(features)[:, t]] + wanted
             parts[:, t] = blend(parts[:, t], changed, edit.strength)
         return parts.flatten(start_dim=1)

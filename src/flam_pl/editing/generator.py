@@ -1,4 +1,4 @@
-"""The paper's method: x-tilde = G(x, d_{a,i}) searches among the features as they are stored."""
+"""The paper's method: x-tilde = G(x, d_{a,i}) searches among the stored features."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from flam_pl.editing.edits import Edit, asked_vector, blend, in_order
+from flam_pl.editing.edits import Edit, blend, in_order, wanted_vector
 from flam_pl.models.attribute_embedder import AttributeEmbedder, AttributeEmbedders
 from flam_pl.models.manipulator import Manipulator
 
 
 class Flam:
-    """Query time of section 3.3. The gallery is the stored features themselves: one vector serves
-    both tasks, and nothing about a photo is computed again for an edit."""
+    """Search by G (section 3.3), one edit after the other.
+
+    The wanted embedding is the dictionary vector of a class, the direction of the weighted sum of a
+    mix, or phi_a of an example.
+    """
 
     def __init__(
         self, embedders: AttributeEmbedders, manipulator: Manipulator, name: str = "flam"
@@ -27,25 +30,20 @@ class Flam:
         return features
 
     def edit(self, features: Tensor, edits: Sequence[Edit]) -> Tensor:
-        """G for one edit after the other, each on what the one before has left.
-
-        The wanted embedding is the dictionary's of a class, the direction of the weighted sum of a
-        mix, phi_a(example) of an example. In between a feature gets the query's length back: a G
-        that was trained by cosines may give any, and was trained on features as they are stored.
-        """
         space = self.embedders.space
         length = features.norm(dim=1, keepdim=True)
         for number, edit in enumerate(in_order(edits, self.schema)):
-            if number:
+            if number:  # G was trained on lengths of stored features, but returns any length
                 features = F.normalize(features, dim=1) * length
+            t = self.schema.types.index(edit.attribute_type)
             embedder = self.embedders.of(edit.attribute_type)
 
             def embed(example: Tensor, embedder: AttributeEmbedder = embedder) -> Tensor:
                 return embedder(space(example))
 
-            asked = asked_vector(edit, self.schema, embedder.dictionary, embed)
-            t = self.schema.types.index(edit.attribute_type)
+            wanted = wanted_vector(edit, self.schema, embedder.dictionary, embed)
             target = torch.full((len(features),), t, device=features.device)
-            edited = self.manipulator.edit(space(features), asked.expand(len(features), -1), target)
+            wanted = wanted.expand(len(features), -1)
+            edited = self.manipulator.edit(space(features), wanted, target)
             features = blend(features, space.inverse(edited), edit.strength)
         return features

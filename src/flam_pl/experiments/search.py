@@ -24,11 +24,12 @@ from flam_pl.errors import ConfigError, FlamError
 from flam_pl.experiments.evaluate import reopen
 from flam_pl.experiments.pipeline import Run
 from flam_pl.experiments.trained import TrainedRun
+from flam_pl.galleries.faiss import FaissGallery
 from flam_pl.images import read_image
 from flam_pl.reports.pictures import draw_results
 from flam_pl.reports.tables import called
 from flam_pl.retrieval.confidence import ConfidenceEstimator
-from flam_pl.retrieval.retriever import GalleryIndex
+from flam_pl.retrieval.retriever import Retriever
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ class Search:
             raise FlamError(f"{self.catalog.name} has no evaluation image to search among")
         self.vectors, self.posteriors = trained.best, trained.posteriors
         features = run.data.features.rows(self.rows)
-        self.index = GalleryIndex(self.vectors, features)
+        self.retriever = Retriever.of(self.vectors, features, FaissGallery)
         self.sure: ConfidenceEstimator | None = None
         if trained.sureness:
             self.sure = ConfidenceEstimator(trained.sureness, self.posteriors, features)
@@ -167,11 +168,10 @@ class Search:
             return judged.refusal
         row = self.row(image) if isinstance(image, str) else None
         place = [*np.flatnonzero(self.rows == row), -1][0]
-        itself = [place] if place >= 0 else None
-        scores, positions = self.index.search(query, k, edits, exclude=itself)
+        scores, positions = self.retriever.search(query, edits, k, exclude=[place])
         results = [
             self.result(int(row), float(score))
-            for row, score in zip(self.rows[positions[0]], scores[0], strict=True)
+            for row, score in zip(self.rows[positions[0].numpy()], scores[0], strict=True)
         ]
         if self.sure is None or not any(edit.strength > 0 for edit in edits):
             return Found(tuple(results), judged.remarks)
@@ -182,7 +182,7 @@ class Search:
                 results, said.attribute[0], said.combination[0], strict=True
             )
         ]
-        return Found(tuple(results), judged.remarks, said.texts()[0])
+        return Found(tuple(results), judged.remarks, said.texts[0])
 
     def result(self, row: int, score: float) -> Result:
         """What the catalog knows of a row."""

@@ -21,8 +21,9 @@ from flam_pl.models.backbone import Backbone
 from flam_pl.models.concat import ConcatClassifiers
 from flam_pl.models.manipulator import Manipulator
 from flam_pl.retrieval.confidence import Calibration
+from flam_pl.retrieval.posteriors import Posteriors
 from flam_pl.retrieval.scoring import FILTER, Scoring
-from flam_pl.retrieval.vectors import Posteriors, SearchVectors
+from flam_pl.retrieval.vectors import SearchVectors
 from flam_pl.training.records import StageRecord, load_into, require, require_child
 from flam_pl.training.stage import say
 
