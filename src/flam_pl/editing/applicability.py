@@ -40,16 +40,11 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Applicability:
-    """Counts of training images.
-
-    Attributes:
-        images: per type the images of each class, ``(classes,)``.
-        labelled: per type, how many of these have a label of each type, ``(classes, types)``.
-    """
+    """Counts of training images, per type."""
 
     schema: AttributeSchema
-    images: Sequence[np.ndarray]
-    labelled: Sequence[np.ndarray]
+    images: Sequence[np.ndarray]  # of each class, (classes,)
+    labelled: Sequence[np.ndarray]  # of these, with a label of each type, (classes, types)
 
     @classmethod
     def of(cls, catalog: Catalog) -> Applicability:
@@ -62,11 +57,7 @@ class Applicability:
 
     def why_not(self, attribute_type: str, other_type: str, class_name: str) -> str | None:
         """Why a type does not apply to images of a class of another type; None: it does, or there
-        are too few labels to tell.
-
-        Raises:
-            SchemaError: a type or class that the schema does not know.
-        """
+        are too few labels to tell. Raises SchemaError for unknown words."""
         self.schema.of(attribute_type)
         c = self.schema.index(other_type, class_name)
         edited = self.schema.types.index(attribute_type)

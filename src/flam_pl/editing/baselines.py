@@ -8,23 +8,21 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from flam_pl.editing.editor import Editor
 from flam_pl.editing.edits import Edit, in_order, wanted_shares
 from flam_pl.models.attribute_embedder import AttributeEmbedders
 
 
-class NoEdit:
+class NoEdit(Editor):
     """The plain search: edits are ignored."""
 
     name = "no_edit"
-
-    def represent(self, features: Tensor) -> Tensor:
-        return features
 
     def edit(self, features: Tensor, edits: Sequence[Edit]) -> Tensor:
         return features
 
 
-class Arithmetic:
+class Arithmetic(Editor):
     """x + times * (mean(wanted class) - mean(old class)), as with word vectors.
 
     The old class is the embedders' likeliest one: the labels of a shopper's photo are unknown.
@@ -37,9 +35,6 @@ class Arithmetic:
         self.embedders, self.schema = embedders, embedders.schema
         self.times, self.name = times, name
 
-    def represent(self, features: Tensor) -> Tensor:
-        return features
-
     def edit(self, features: Tensor, edits: Sequence[Edit]) -> Tensor:
         edited, old = features, self.embedders.classify(self.embedders(features))
         for edit in in_order(edits, self.schema):
@@ -50,7 +45,7 @@ class Arithmetic:
         return edited
 
 
-class Slerp:
+class Slerp(Editor):
     """Turns the query towards the wanted class (Shoemake, SIGGRAPH 1985), edit by edit.
 
     The direction of a class is its mean minus the mean of all classes of the type.
@@ -59,15 +54,10 @@ class Slerp:
     def __init__(
         self, embedders: AttributeEmbedders, part: float = 0.5, name: str = "slerp"
     ) -> None:
-        """Args:
-        part: of the angle between the two. Of .15, .3, .5 and .7, .5 has the largest T@10 on the
-            validation photos of both data sets (.565 photos, .740 wardrobe).
-        """
+        """Of the parts .15, .3, .5 and .7 of the angle, .5 has the largest T@10 on the validation
+        photos of both data sets (.565 photos, .740 wardrobe)."""
         self.embedders, self.schema = embedders, embedders.schema
         self.part, self.name = part, name
-
-    def represent(self, features: Tensor) -> Tensor:
-        return features
 
     def edit(self, features: Tensor, edits: Sequence[Edit]) -> Tensor:
         edited = features

@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from torch import Tensor
 
 from flam_pl.attributes import AttributeSchema
+from flam_pl.editing.editor import Editor
 from flam_pl.editing.edits import Edit, blend, in_order, wanted_vector
 
 
-class ConcatEditor:
+class ConcatEditor(Editor):
     """The paper's "upper bound": a second vector per photo, which instance search cannot use."""
 
     def __init__(

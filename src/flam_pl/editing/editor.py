@@ -16,8 +16,8 @@ class Editor(Protocol):
     name: str
 
     def represent(self, features: Tensor) -> Tensor:
-        """Stored features ``(B, D)`` -> gallery features ``(B, R)``."""
-        ...
+        """Stored features ``(B, D)`` -> gallery features ``(B, R)``; by default they stay."""
+        return features
 
     def edit(self, features: Tensor, edits: Sequence[Edit]) -> Tensor:
         """Stored features ``(B, D)`` -> edited query features ``(B, R)``, in any order of edits.

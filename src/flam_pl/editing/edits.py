@@ -109,9 +109,7 @@ def wanted_vector(
 ) -> Tensor:
     """The unit vector of what is wanted ``(k,)``; of a mix, the direction of the weighted sum.
 
-    Args:
-        classes: unit vectors of the classes of the type, ``(classes, k)``.
-        of_example: stored features ``(1, D)`` -> unit vectors ``(1, k)``.
+    ``classes (classes, k)`` are unit vectors, as is what ``of_example`` makes of features.
     """
     if isinstance(edit.wanted, Tensor):
         return of_example(edit.wanted[None].to(classes.device))[0]

@@ -8,12 +8,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from flam_pl.editing.editor import Editor
 from flam_pl.editing.edits import Edit, blend, in_order, wanted_vector
 from flam_pl.models.attribute_embedder import AttributeEmbedder, AttributeEmbedders
 from flam_pl.models.manipulator import Manipulator
 
 
-class Flam:
+class Flam(Editor):
     """Search by G (section 3.3), one edit after the other.
 
     The wanted embedding is the dictionary vector of a class, the direction of the weighted sum of a
@@ -25,9 +26,6 @@ class Flam:
     ) -> None:
         self.embedders, self.manipulator, self.name = embedders, manipulator, name
         self.schema = embedders.schema
-
-    def represent(self, features: Tensor) -> Tensor:
-        return features
 
     def edit(self, features: Tensor, edits: Sequence[Edit]) -> Tensor:
         space = self.embedders.space

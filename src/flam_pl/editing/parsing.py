@@ -22,10 +22,7 @@ def parse_edits(
     ``:strength``, if that is not 1.
 
     Case matters only where two names differ by nothing else. A class whose own name is ``a+b`` or
-    ``a:1`` is read as that class.
-
-    Args:
-        feature_of: name of an example photo -> its stored feature ``(D,)``; None: no examples.
+    ``a:1`` is read as that class. ``feature_of`` gives an example's stored feature ``(D,)``.
 
     Raises:
         EditError: names the edit, the known words, and the nearest of them.
@@ -56,7 +53,7 @@ def _parse(text: str, schema: AttributeSchema, feature_of: Callable[[str], Tenso
         )
     known, strength = schema.of(attribute_type), 1.0
     if _known(value, known) is None:
-        value, strength = _split_strength(value, text)
+        value, strength = _split_strength(value)
     whole = _known(value, known)
     if whole is None and value.startswith(EXAMPLE):
         if feature_of is None:
@@ -84,19 +81,13 @@ def _known(word: str, known: Sequence[str]) -> str | None:
     return alike[0] if len(alike) == 1 else None
 
 
-def _split_strength(value: str, text: str) -> tuple[str, float]:
+def _split_strength(value: str) -> tuple[str, float]:
     """``striped:0.5`` -> ``striped``, 0.5; without a number behind the last colon it is 1."""
     head, colon, tail = value.rpartition(":")
     try:
-        strength = float(tail) if colon else 1.0
+        return (head.strip(), float(tail)) if colon else (value, 1.0)
     except ValueError:
         return value, 1.0
-    if not 0 <= strength <= 1:
-        raise EditError(
-            f"the edit {text!r} has the strength {tail}; expected a number from 0 (as it is) to 1 "
-            "(the whole edit)"
-        )
-    return (head.strip() if colon else value), strength
 
 
 def _nearest(word: str, known: Sequence[str]) -> str:

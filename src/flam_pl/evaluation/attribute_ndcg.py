@@ -49,11 +49,10 @@ class AttributeNDCG(QuerySums):
             self.count(group, search.numbers, dcg / ideal[row])
 
     def ideal(self, wanted: Tensor, types: Sequence[int], compared: Tensor, own: Tensor) -> Tensor:
-        """DCG@k of the best order, ``(U, len(ks))``.
+        """DCG@k of the best order for wanted labels ``(U, all types)``, ``(U, len(ks))``.
 
         Args:
-            wanted: combinations of labels ``(U, all types)``, of which these types count.
-            compared: how many labels of these types each has, ``(U,)``.
+            compared: labels of these types, ``(U,)``.
             own: how many of them the query has, which is not in its own gallery, ``(U,)``.
         """
         counts = self.data.count_matches(wanted, types, self.data.combinations[1])

@@ -45,15 +45,11 @@ def evaluate_candidates(
     ks: Sequence[int],
     also: Mapping[int, Sequence[Measure]],
 ) -> dict[int, EditResults]:
-    """``evaluate_edits`` per number of candidates.
-
-    Args:
-        also: number of candidates -> what else is measured of the same searches.
-    """
+    """``evaluate_edits`` for each number of candidates in ``also``."""
     search, hits = CandidateSearcher(vectors, data, max(ks)), {n: Hits(data, ks) for n in also}
     for (t, c), edited in data.possible.items():
         for n, found in search(edited[0], [edit_to(data.schema, t, c)], list(also)).items():
-            result = EditedSearch(t, c, *edited, found, data.matches(found, edited[1]))
+            result = EditedSearch(data, t, c, *edited, found)
             for measure in (hits[n], *also[n]):
                 measure.add(result)
     return {n: of.results() for n, of in hits.items()}

@@ -9,25 +9,15 @@ import torch
 
 from flam_pl.attributes import UNLABELLED
 from flam_pl.evaluation.hits import EditResults
-from flam_pl.evaluation.searches import (
-    EvaluationSet,
-    Method,
-    Progress,
-    all_match,
-    edit_to,
-    searcher_of,
-)
+from flam_pl.evaluation.searches import EvaluationSet, Method, Progress, edit_to, searcher_of
 from flam_pl.metrics.hit_rate import hits_at
 
 BLOCK = 256  # queries compared with all combinations at once
 
 
 def draw_double_edits(data: EvaluationSet, most: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """At most so many of all edits of two types that have a hit, sorted by query.
-
-    Returns:
-        Numbers of the queries and wanted labels, as in ``Edits``.
-    """
+    """At most so many of all edits of two types that have a hit: numbers of the queries, sorted,
+    and wanted labels (see ``Edits``)."""
     own = data.labels[data.queries]
     labelled, parts = own != UNLABELLED, [(np.zeros(0, np.int64), own[:0])]
     for types in np.unique(labelled, axis=0):
@@ -57,11 +47,7 @@ def evaluate_double_edits(
     ks: Sequence[int],
     progress: Progress = lambda pairs: pairs,
 ) -> EditResults:
-    """Search with double edits, those to the same two classes together.
-
-    Returns:
-        T@k over "all" edits and per pair of types, e.g. "shape + color".
-    """
+    """T@k over "all" double edits and per pair of types, e.g. "shape + color"."""
     search, hits = searcher_of(method, data, max(ks)), np.zeros((len(numbers), len(ks)), dtype=bool)
     types = np.nonzero(wanted != data.labels[data.queries[numbers]])[1].reshape(-1, 2)
     edits = np.hstack([types, np.take_along_axis(wanted, types, axis=1)])
@@ -69,8 +55,8 @@ def evaluate_double_edits(
         rows = np.flatnonzero((edits == (a, b, of_a, of_b)).all(axis=1))
         both = [edit_to(data.schema, a, of_a), edit_to(data.schema, b, of_b)]
         found = search(numbers[rows], both)
-        is_hit = all_match(data.matches(found, wanted[rows]), wanted[rows])
-        hits[rows] = hits_at(is_hit, torch.ones_like(found[:, 0]).bool(), ks).cpu().numpy()
+        is_hit = data.hits(found, wanted[rows])
+        hits[rows] = hits_at(is_hit, is_hit.new_ones(len(rows)), ks).cpu().numpy()
     groups = {"all": np.ones(len(numbers), dtype=bool)}
     for pair in np.unique(types, axis=0):
         groups[" + ".join(data.schema.types[t] for t in pair)] = (types == pair).all(axis=1)

@@ -25,30 +25,22 @@ from flam_pl.metrics.hit_rate import hits_at
 
 
 class Measure(Protocol):
-    """Whatever is measured of edited searches, one after the other."""
+    """Whatever is measured of edited searches."""
 
     def add(self, search: EditedSearch) -> None: ...
 
 
 @dataclass(frozen=True)
 class EditResults:
-    """T@k of one method, edit by edit.
-
-    Attributes:
-        numbers, wanted: as in ``Edits``.
-        groups: name -> which edits belong to it, ``(E,)`` bool.
-        hits: whether a hit is among the first k results, ``(E, len(ks))`` bool.
-        items: what is resampled as one, ``(Q,)``.
-        resample_all: whether queries without an edit are resampled, too.
-    """
+    """T@k of one method, edit by edit (see ``Edits``)."""
 
     ks: tuple[int, ...]
     numbers: np.ndarray
-    groups: Mapping[str, np.ndarray]
+    groups: Mapping[str, np.ndarray]  # name -> which edits belong to it, (E,) bool
     wanted: np.ndarray
-    hits: np.ndarray
-    items: np.ndarray
-    resample_all: bool = True
+    hits: np.ndarray  # whether a hit is among the first k results, (E, len(ks)) bool
+    items: np.ndarray  # what is resampled as one, (Q,)
+    resample_all: bool = True  # also queries without an edit
 
     @property
     def evaluated(self) -> int:
@@ -96,7 +88,8 @@ class Hits:
         self.parts = [(none, none, data.labels[none], np.zeros((0, len(ks)), bool))]
 
     def add(self, search: EditedSearch) -> None:
-        hits = hits_at(search.hits, torch.ones_like(search.found[:, 0]).bool(), self.ks)
+        is_hit = self.data.hits(search.found, search.wanted)
+        hits = hits_at(is_hit, is_hit.new_ones(len(is_hit)), self.ks)
         types = np.full(len(search.numbers), search.t)
         self.parts.append((search.numbers, types, search.wanted, hits.cpu().numpy()))
 
@@ -117,12 +110,8 @@ def evaluate_edits(
     also: Sequence[Measure] = (),
     strength: float = 1.0,
 ) -> EditResults:
-    """Search with every edit that has a hit.
-
-    Args:
-        ks: cut-offs; one beyond the gallery takes all of it.
-        also: what else is measured of the same searches.
-    """
+    """T@k of every edit that has a hit; ``also`` is measured of the same searches. A cut-off beyond
+    the gallery takes all of it."""
     hits = Hits(data, ks)
     for search in edited_searches(method, data, max(ks), progress=progress, strength=strength):
         for measure in (hits, *also):
@@ -142,13 +131,11 @@ def evaluate_instances(
     """R@k: is a shop photo of the same item among the first k results of a consumer photo?
 
     Args:
-        features: ``(N, D)``.
-        items: item codes, ``(N,)``.
+        features: ``(N, D)``, with item codes ``(N,)``.
         is_query: consumer photos, ``(N,)`` bool; the others are the gallery.
 
     Returns:
-        R@k with intervals resampled by item, and the number of queries that have no shop photo:
-        these are left out.
+        R@k with intervals resampled by item; how many queries without a shop photo are left out.
     """
     query, shop = np.flatnonzero(is_query), np.flatnonzero(~is_query)
     findable = query[np.isin(items[query], items[shop])]

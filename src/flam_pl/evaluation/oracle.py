@@ -31,11 +31,7 @@ class OracleRanking(Searcher):
 
     @torch.inference_mode()
     def __call__(self, numbers: np.ndarray, edits: Sequence[Edit]) -> Tensor:
-        """As a ``Searcher``.
-
-        Raises:
-            ValueError: not one edit to one class.
-        """
+        """As a ``Searcher``. Raises ValueError for anything but one edit to one class."""
         if len(edits) != 1 or not isinstance(edits[0].wanted, str):
             raise ValueError(f"got the edits {list(map(str, edits))}; expected one to one class")
         name, schema = edits[0].attribute_type, self.data.schema

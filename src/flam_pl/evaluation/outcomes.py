@@ -18,18 +18,12 @@ DEPTH = 20  # results of each search that are looked at
 
 @dataclass(frozen=True)
 class Outcomes:
-    """Outcomes of edited searches, a row per search.
+    """Edited searches, a row each: per kind (``KINDS``) ``(E, K)`` for results, ``(E,)`` for
+    "answer"."""
 
-    Attributes:
-        raw: per kind (``KINDS``) the uncalibrated probability: ``(E, K)`` for events of results,
-            ``(E,)`` for "answer".
-        true: per kind whether the event happened, bool of the same shape.
-        item: number of the query's item, ``(E,)``: what is resampled as one.
-    """
-
-    raw: Mapping[str, np.ndarray]
-    true: Mapping[str, np.ndarray]
-    item: np.ndarray
+    raw: Mapping[str, np.ndarray]  # uncalibrated probabilities
+    true: Mapping[str, np.ndarray]  # whether the events happened, bool
+    item: np.ndarray  # number of the query's item, which is resampled as one, (E,)
 
     @classmethod
     @torch.inference_mode()
@@ -54,7 +48,7 @@ class Outcomes:
             target = wanted_probabilities(own, [edit], posteriors)
             seen = raw_probabilities(target, gallery, search.found, [search.t], exclude=rows)
             answer = torch.from_numpy(data.has_hit(search.wanted))
-            events = search.matches[..., search.t], search.hits, answer
+            events = search.matches[..., search.t], data.hits(search.found, search.wanted), answer
             for kind, event in zip(KINDS, events, strict=True):
                 raw[kind].append(seen[kind].cpu().numpy())
                 true[kind].append(event.cpu().numpy())

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from flam_pl.evaluation.searches import EditedSearch, EvaluationSet, all_match
+from flam_pl.evaluation.searches import EditedSearch, EvaluationSet
 from flam_pl.evaluation.sums import QuerySums
 from flam_pl.metrics.bootstrap import Estimate
 from flam_pl.metrics.dcg import dcg_at, ideal_dcg_at
@@ -39,26 +39,22 @@ class Precision(QuerySums):
     def __init__(
         self, data: EvaluationSet, ks: Sequence[int], like: Precision | None = None
     ) -> None:
-        """Args:
-        like: of another method on the same data, whose ideal orders are used again.
-        """
+        """The ideal orders of ``like``, of another method on the same data, are used again."""
         names = [f"{name}@{k}" for name in ("P", "as_it_was", "utility") for k in ks]
         super().__init__(data, data.schema.types, names)
         self.ks = tuple(ks)
         self.ideals: dict[tuple[int, int], Tensor] = like.ideals if like else {}
 
     def add(self, search: EditedSearch) -> None:
-        t, data, device = search.t, self.data, search.found.device
+        t, c, data = search.t, search.c, self.data
         right = search.matches[..., t]
         kept = search.matches.sum(dim=2) - right.long()
-        own = torch.from_numpy(data.labels[data.queries[search.numbers], t]).to(device)
-        unedited = search.matches.clone()
-        unedited[..., t] = data.label_tensor[:, t][search.found] == own[:, None]
-        if (t, search.c) not in self.ideals:
-            self.ideals[t, search.c] = self.ideal(t, search.c)
-        ideal = self.ideals[t, search.c][torch.from_numpy(search.numbers).to(device)]
-        shares = self.share(right), self.share(all_match(unedited, search.wanted))
-        figures = torch.cat([*shares, dcg_at(utility(right, kept), self.ks) / ideal], dim=1)
+        as_it_was = data.hits(search.found, data.labels[data.queries[search.numbers]])
+        if (t, c) not in self.ideals:
+            self.ideals[t, c] = self.ideal(t, c)
+        ideal = self.ideals[t, c][torch.from_numpy(search.numbers).to(right.device)]
+        dcg = dcg_at(utility(right, kept), self.ks) / ideal
+        figures = torch.cat([self.share(right), self.share(as_it_was), dcg], dim=1)
         self.count(data.schema.types[t], search.numbers, figures)
 
     def share(self, is_so: Tensor) -> Tensor:

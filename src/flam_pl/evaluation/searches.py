@@ -21,9 +21,7 @@ from flam_pl.editing.edits import Edit
 from flam_pl.retrieval.retriever import Retriever
 from flam_pl.retrieval.vectors import SearchVectors
 
-Progress = Callable[[Sequence[Any]], Iterable[Any]]
-"""Wraps a list that is worked off, e.g. with a progress bar."""
-
+Progress = Callable[[Sequence[Any]], Iterable[Any]]  # e.g. a progress bar around a list
 Edits = dict[tuple[int, int], tuple[np.ndarray, np.ndarray]]
 """(Type, class) -> numbers of the queries that are edited to it ``(E,)``, and the labels that each
 then wants, -1 for "not compared" ``(E, types)``."""
@@ -41,28 +39,19 @@ class EvaluationSet:
     - An edit wants the query's labels with the edited one replaced. A photo with all of these
       labels is a **hit**. Types without a label of the query are not compared.
     - A photo that lacks one of these labels is no hit. It may be right, but nobody knows; if it
-      counted, the photos with the fewest labels would be hits most often. So figures on missing
-      labels are lower bounds, for all methods alike.
+      counted, the photos with the fewest labels would be hits most often. So T@k and P@k on
+      missing labels are lower bounds, for all methods alike.
     - An edit is evaluated if the gallery has a hit. ``left_out`` counts the others.
-
-    Attributes:
-        features: stored features, ``(N, D)``.
-        labels: class per type, -1 for no label, ``(N, types)``.
-        queries: positions of the queries, ``(Q,)``. A query never finds itself.
-        items: item code, -1 for none, ``(N,)``.
-        garments: garment code, -1 for none, ``(N,)``. Photos of one garment that differ in some
-            attributes are counterfactuals of each other.
-        extra_attributes: attributes that no network trains on: name -> code, -1 for no value,
-            ``(N,)``.
     """
 
     schema: AttributeSchema
-    features: Tensor
-    labels: np.ndarray
-    queries: np.ndarray
-    items: np.ndarray
-    garments: np.ndarray
+    features: Tensor  # as they are stored, (N, D)
+    labels: np.ndarray  # class per type, -1 for no label, (N, types)
+    queries: np.ndarray  # positions, (Q,); a query never finds itself
+    items: np.ndarray  # item codes, -1 for none, (N,)
+    garments: np.ndarray  # garment codes, -1 for none, (N,); see counterfactuals.py
     extra_attributes: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """Attributes that no network trains on: name -> codes, -1 for no value, ``(N,)``."""
 
     @classmethod
     def of(cls, catalog: Catalog, store: FeatureStore, rows: np.ndarray) -> EvaluationSet:
@@ -145,17 +134,18 @@ class EvaluationSet:
     def has_hit(self, wanted: np.ndarray) -> np.ndarray:
         """Whether some photo has all wanted labels, ``(E, types)`` -> ``(E,)`` bool."""
         found, compared = np.zeros(len(wanted), dtype=bool), wanted != UNLABELLED
+        have = self.combinations[0].cpu().numpy()
         for types in np.unique(compared, axis=0):
             rows = (compared == types).all(axis=1)
-            both = np.concatenate([self.labels[:, types], wanted[rows][:, types]])
+            both = np.concatenate([have[:, types], wanted[rows][:, types]])
             codes = np.unique(both, axis=0, return_inverse=True)[1].reshape(-1)
-            found[rows] = np.isin(codes[len(self.labels) :], codes[: len(self.labels)])
+            found[rows] = np.isin(codes[len(have) :], codes[: len(have)])
         return found
 
     @cached_property
     def left_out(self) -> dict[str, int]:
-        """Edits that are not evaluated, by reason: no photo is a hit; the query has no label of
-        the type; it has no other label."""
+        """Edits that are not evaluated: without a hit; of types that the query has no label of; of
+        the query's only label."""
         others = np.array(self.schema.sizes) - 1
         labelled = self.labels[self.queries] != UNLABELLED
         every, known = len(labelled) * int(others.sum()), int((labelled @ others).sum())
@@ -169,11 +159,10 @@ class EvaluationSet:
             "nothing_to_preserve": known - editable,
         }
 
-    def matches(self, found: Tensor, wanted: np.ndarray) -> Tensor:
-        """Which wanted labels each result has: ``(E, K)``, ``(E, types)`` -> ``(E, K, types)``
-        bool, False where nothing is compared."""
+    def hits(self, found: Tensor, wanted: np.ndarray) -> Tensor:
+        """Which results have all wanted labels: ``(E, K)``, ``(E, types)`` -> ``(E, K)`` bool."""
         labels = torch.from_numpy(wanted).to(found.device)[:, None]
-        return (self.label_tensor[found] == labels) & (labels != UNLABELLED)
+        return ((self.label_tensor[found] == labels) | (labels == UNLABELLED)).all(dim=2)
 
     @cached_property
     def combinations(self) -> tuple[Tensor, Tensor]:
@@ -185,12 +174,8 @@ class EvaluationSet:
     def count_matches(
         self, wanted: Tensor, types: Sequence[int], photos: Tensor, chunk: int = 1024
     ) -> Tensor:
-        """Photos with 0, 1, ... of the wanted labels of these types, ``(U, all types + 1)``.
-
-        Args:
-            wanted: labels, -1 for "not compared", ``(U, all types)``.
-            photos: photos per row of ``combinations``, ``(V,)``.
-        """
+        """Of ``photos`` per row of ``combinations`` ``(V,)``, those with 0, 1, ... wanted labels
+        of these types: ``(U, all types)`` -> ``(U, all types + 1)``."""
         labels, rows = self.combinations[0], []
         for part in torch.split(wanted, chunk):
             matches = torch.zeros(len(part), len(labels), dtype=torch.uint8, device=part.device)
@@ -203,32 +188,20 @@ class EvaluationSet:
 
 @dataclass(frozen=True)
 class EditedSearch:
-    """What one edit found.
+    """What the queries of one edit found (see ``Edits``)."""
 
-    Attributes:
-        t, c: type and class of the edit, as positions of the schema.
-        numbers, wanted: as in ``Edits``.
-        found: gallery positions of the results, best first, ``(E, K)``.
-        matches: which wanted labels each result has, ``(E, K, types)`` bool.
-    """
-
-    t: int
-    c: int
+    data: EvaluationSet
+    t: int  # the edited type
+    c: int  # the wanted class
     numbers: np.ndarray
     wanted: np.ndarray
-    found: Tensor
-    matches: Tensor
+    found: Tensor  # gallery positions of the results, best first, (E, K)
 
-    @property
-    def hits(self) -> Tensor:
-        """Which results are hits, ``(E, K)`` bool."""
-        return all_match(self.matches, self.wanted)
-
-
-def all_match(matches: Tensor, wanted: np.ndarray) -> Tensor:
-    """Which results have all wanted labels: ``(E, K, types)``, ``(E, types)`` -> ``(E, K)``."""
-    not_compared = torch.from_numpy(wanted == UNLABELLED).to(matches.device)
-    return (matches | not_compared[:, None]).all(dim=2)
+    @cached_property
+    def matches(self) -> Tensor:
+        """Which wanted labels each result has, ``(E, K, types)`` bool."""
+        labels = torch.from_numpy(self.wanted).to(self.found.device)[:, None]
+        return (self.data.label_tensor[self.found] == labels) & (labels != UNLABELLED)
 
 
 class Searcher:
@@ -246,7 +219,6 @@ class Searcher:
 
 
 Method = Editor | SearchVectors | Searcher
-"""Whatever can search an evaluation set."""
 
 
 def searcher_of(method: Method, data: EvaluationSet, depth: int) -> Searcher:
@@ -268,24 +240,18 @@ def edited_searches(
     progress: Progress = lambda edits: edits,
     strength: float = 1.0,
 ) -> Iterator[EditedSearch]:
-    """Search with every edit of this strength, one after the other.
-
-    Args:
-        impossible: whether also with edits that have no hit.
-    """
+    """Search with every edit that has a hit, or also with the ``impossible`` ones."""
     search, edits = searcher_of(method, data, depth), data.possible
     if impossible:
         edits = {edit: of for edit, of in data.every_edit.items() if len(of[0])}
     for (t, c), (numbers, wanted) in progress(list(edits.items())):
         found = search(numbers, [edit_to(data.schema, t, c, strength)])
-        yield EditedSearch(t, c, numbers, wanted, found, data.matches(found, wanted))
+        yield EditedSearch(data, t, c, numbers, wanted, found)
 
 
 def meaningful_cutoffs(ks: Sequence[int], gallery_size: int) -> tuple[int, ...]:
-    """The cut-offs up to half of the gallery. With a larger one nearly every search has a hit.
-
-    Args:
-        gallery_size: photos that a query can find, without itself.
+    """The cut-offs up to half of the photos that a query can find: with a larger one nearly every
+    search has a hit.
 
     Example:
         >>> meaningful_cutoffs([1, 5, 10], gallery_size=12)

@@ -54,12 +54,8 @@ def evaluate_strengths(
     seed: int,
     strengths: Sequence[float] = STRENGTHS,
 ) -> dict[str, dict[str, Estimate]]:
-    """Every edit of at most ``QUERIES`` queries at each strength.
-
-    Returns:
-        Strength, e.g. "0.25" -> figures of ``Moves``, T@10 and those of ``Precision``, with
-        intervals resampled by item.
-    """
+    """Strength, e.g. "0.25" -> ``Moves``, T@10 and ``Precision`` of ``QUERIES`` queries, with
+    intervals resampled by item."""
     rng, drawn = np.random.default_rng(seed), (resamples, seed)
     data = replace(data, queries=np.sort(rng.permutation(data.queries)[:QUERIES]))
     search, found = Searcher(editor, data, K), {}

@@ -69,12 +69,8 @@ def try_weights(
     weights: Iterable[ScoreWeights] | None = None,
     seed: int = 0,
 ) -> list[Trial]:
-    """A trial per combination of weights (default: the ``grid``).
-
-    Args:
-        data, counterfactual: photos in which utility is measured, and counterfactuals are.
-        seed: of the draw of the queries.
-    """
+    """A trial per combination of weights (default: the ``grid``): utility in ``data``, and
+    counterfactuals in ``counterfactual``."""
     tried = list(grid(posteriors.means is not None) if weights is None else weights)
     rng = np.random.default_rng(seed)
     data = replace(data, queries=np.sort(rng.permutation(data.queries)[:QUERIES]))
@@ -84,8 +80,7 @@ def try_weights(
     for (t, c), (numbers, wanted) in data.possible.items():
         for measure, scores in zip(measures, scorer.scores(t, c, numbers, tried), strict=True):
             found = scores.topk(min(K, scores.shape[1] - 1), dim=1).indices
-            matches = data.matches(found, wanted)
-            measure.add(EditedSearch(t, c, numbers, wanted, found, matches))
+            measure.add(EditedSearch(data, t, c, numbers, wanted, found))
     ranks = try_counterfactuals(editor, posteriors, counterfactual, tried)
     utilities = [measure.mean(f"utility@{K}") for measure in measures]
     return [Trial(*of) for of in zip(tried, utilities, ranks, strict=True)]

@@ -58,18 +58,13 @@ def bounded_logit(p: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Platt scaling of each of ``KINDS``.
-
-    Attributes:
-        threshold: an "answer" less likely than this counts as none.
-        checkpoint: SHA-256 of what the probabilities were measured with.
-    """
+    """Platt scaling of each of ``KINDS``."""
 
     attribute: Platt
     combination: Platt
     answer: Platt
-    threshold: float
-    checkpoint: str
+    threshold: float  # an answer less likely than this counts as none
+    checkpoint: str  # SHA-256 of what the probabilities were measured with
 
     @classmethod
     def fit(
@@ -86,16 +81,11 @@ class Calibration:
         return {kind: getattr(self, kind)(raw[kind]) for kind in KINDS}
 
     def save(self, folder: Path) -> None:
-        """Into the run's folder."""
         write_text(folder / FILE, json.dumps(asdict(self), indent=1))
 
     @classmethod
     def load(cls, folder: Path, checkpoint: str) -> Calibration | None:
-        """None without a file or for another checkpoint.
-
-        Raises:
-            FlamError: the file cannot be read.
-        """
+        """None without a file or for another checkpoint. Raises FlamError for a damaged file."""
         path = folder / FILE
         if not path.is_file():
             return None

@@ -22,17 +22,15 @@ def log_posteriors(posteriors: Sequence[Tensor], floor: float = FLOOR) -> Tensor
     """Tails of gallery vectors: per type ``(N, classes)`` -> ``(N, C)`` for all C classes.
 
     Example:
-        >>> log_posteriors([torch.tensor([[1.0, 0.0]])]).exp()
-        tensor([[1.0000, 0.0010]])
+        >>> log_posteriors([torch.tensor([[1.0, 0.0]])], floor=0.25).exp()
+        tensor([[1.0000, 0.2500]])
     """
     return torch.cat([of_type.clamp_min(floor).log() for of_type in posteriors], dim=-1)
 
 
 def weighted_posteriors(wanted: Sequence[Tensor], weights: Sequence[float] | Tensor) -> Tensor:
-    """Tails of query vectors: per type ``(B, classes)`` -> ``(B, C)``.
-
-    Args:
-        weights: one per type, for all queries or ``(B, types)``.
+    """Tails of query vectors: per type ``(B, classes)`` -> ``(B, C)``, by one weight per type, for
+    all queries or ``(B, types)``.
 
     Example:
         >>> weighted_posteriors([torch.tensor([[0.0, 1.0]])], [0.5])
@@ -45,11 +43,8 @@ def weighted_posteriors(wanted: Sequence[Tensor], weights: Sequence[float] | Ten
 def moved_features(
     features: Tensor, own: Sequence[Tensor], wanted: Sequence[Tensor], means: Sequence[Tensor]
 ) -> Tensor:
-    """Features ``(B, D)`` minus the mean feature of their classes, plus that of the wanted ones.
-
-    Args:
-        own, wanted: per type the probability of each class, ``(B, classes)``.
-        means: per type the mean feature of each class, ``(classes, D)``.
+    """Features ``(B, D)`` minus the mean feature of their classes, plus that of the wanted ones;
+    per type probabilities ``(B, classes)`` and mean features ``(classes, D)``.
 
     Example:
         >>> red, blue = [torch.tensor([[1.0, 0.0]])], [torch.tensor([[0.0, 1.0]])]

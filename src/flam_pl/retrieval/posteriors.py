@@ -28,16 +28,13 @@ CHUNK = 64  # combinations compared with the whole gallery at once
 
 @dataclass(frozen=True)
 class Posteriors:
-    """A classifier of stored features.
-
-    Attributes:
-        read: stored features ``(N, D)`` -> per type class probabilities ``(N, classes)``.
-        means: per type the mean feature of each class ``(classes, D)``, if it has any.
-    """
+    """A classifier of stored features."""
 
     schema: AttributeSchema
     read: Callable[[Tensor], list[Tensor]]
+    """Stored features ``(N, D)`` -> per type class probabilities ``(N, classes)``."""
     means: Callable[[], list[Tensor]] | None = None
+    """Per type the mean feature of each class ``(classes, D)``, if it has any."""
 
     @classmethod
     def of_embedders(cls, embedders: AttributeEmbedders) -> Posteriors:

@@ -25,7 +25,6 @@ class Retriever:
     """
 
     def __init__(self, vectors: SearchVectors, gallery: Gallery) -> None:
-        """``gallery`` holds gallery vectors made by ``vectors``."""
         self.vectors, self.gallery = vectors, gallery
 
     @classmethod
@@ -51,15 +50,12 @@ class Retriever:
         k: int,
         exclude: Sequence[int] | Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Scores and ids of the k best photos per query, as ``Gallery.search``.
+        """Scores and ids ``(Q, n)`` of the k best photos per query; n as in ``Gallery.search``.
 
         Args:
             features: stored features of the queries, ``(Q, D)``.
             edits: what should be different, e.g. ``[Edit("color", "red")]``; may be empty.
             exclude: per query the id that must not be found, e.g. its own, -1 for none.
-
-        Raises:
-            SchemaError, EditError: as ``in_order``.
         """
         ids = None if exclude is None else torch.as_tensor(exclude)
         return self.gallery.search(self.vectors.queries(features, edits), k, ids)

@@ -25,33 +25,21 @@ def filter_weights(types: int) -> ScoreWeights:
 
 @dataclass(frozen=True)
 class Scoring:
-    """The choice of a run.
+    """The choice of a run."""
 
-    Attributes:
-        weights: per scored method.
-        objective: what each method reached on validation.
-        best: the method that searches.
-        checkpoints: SHA-256 of every stage and method.
-        key: SHA-256 of all that the choice depends on.
-    """
-
-    weights: Mapping[str, ScoreWeights] = field(default_factory=dict)
-    objective: Mapping[str, float] = field(default_factory=dict)
-    best: str = "flam"
-    checkpoints: Mapping[str, str] = field(default_factory=dict)
-    key: str = ""
+    weights: Mapping[str, ScoreWeights] = field(default_factory=dict)  # per scored method
+    objective: Mapping[str, float] = field(default_factory=dict)  # what each method reached
+    best: str = "flam"  # the method that searches
+    checkpoints: Mapping[str, str] = field(default_factory=dict)  # SHA-256 per stage and method
+    key: str = ""  # SHA-256 of all that the choice depends on
 
     def save(self, folder: Path) -> None:
-        """Into the run's folder."""
         write_text(folder / FILE, json.dumps(asdict(self), indent=1, allow_nan=False))
 
     @classmethod
     def load(cls, folder: Path) -> Scoring:
-        """Without a file the default: FLAM, by the cosine alone.
-
-        Raises:
-            FlamError: the file cannot be read.
-        """
+        """Without a file the default: FLAM, by the cosine alone. Raises FlamError for a damaged
+        one."""
         path = folder / FILE
         if not path.is_file():
             return cls()
