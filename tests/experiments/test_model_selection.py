@@ -311,7 +311,7 @@ def test_other_settings_of_the_scoring_train_nothing(
     assert Scoring.load(run).best == "flam" and Scoring.load(run).weights == {}
     report = json.loads((run / "report" / "metrics.json").read_text())
     assert report["best"] == "flam" and report["calibration"] == {} and report["by_depth"] == {}
-    assert list(report["fam"]) == [*METHODS, "labels_known"]
+    assert list(report["fam"]) == [*METHODS, "oracle"]
     assert set(report["by_strength"]) == {*METHODS} - {"no_edit"}
     assert main(["train-flam", *settings(folder, cosine)]) == 0
     assert "is best on validation" not in capsys.readouterr().out

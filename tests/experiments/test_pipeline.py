@@ -15,8 +15,9 @@ from PIL import Image, ImageOps
 
 from flam_pl.__main__ import main
 from flam_pl.datasets.wardrobe.garment import KEPT_TRAITS, SCHEMA
+from flam_pl.galleries.base import Gallery
 from flam_pl.reports.tables import called
-from flam_pl.retrieval.retriever import GalleryIndex
+from flam_pl.retrieval.retriever import Retriever
 from flam_pl.retrieval.vectors import SearchVectors
 from flam_pl.training import whitening
 from tiny_run import QUICKER, settings
@@ -36,29 +37,29 @@ def test_report_holds_every_figure_with_its_interval(trained: Path) -> None:
     report = trained / "runs" / "wardrobe" / "report"
     found = metrics(report)
     for part in ("fam", "macro", "counterfactual", "kept", "ndcg"):
-        assert set(found[part]) == {*ROWS, "labels_known"}
-        assert list(found[part])[-1] == "labels_known"
+        assert set(found[part]) == {*ROWS, "oracle"}
+        assert list(found[part])[-1] == "oracle"
         # what searches stands last of what can be searched with
         assert list(found[part])[-2] == found["best"] == found["scoring"]["best"]
     for k in (1, 5, 20):
-        known, plain = (found["counterfactual"][m][f"CF@{k}"] for m in ("labels_known", "no_edit"))
+        known, plain = (found["counterfactual"][m][f"CF@{k}"] for m in ("oracle", "no_edit"))
         assert known["value"] > plain["value"]  # in the same order, less what is not wanted
     for of_method in found["fam"].values():
         assert set(of_method) == {"all", "shape", "color", "pattern"}
         for figures in of_method.values():
             assert list(figures) == [
-                f"{name}@{k}" for name in ("T", "P", "as_it_was", "worth") for k in KS
+                f"{name}@{k}" for name in ("T", "P", "as_it_was", "utility") for k in KS
             ]
             for name, figure in figures.items():
                 assert 0 <= figure["low"] <= figure["high"] <= 1 and 0 <= figure["value"] <= 1
                 assert figure["n"] == figures["T@1"]["n"] > 0
-                assert name.startswith("worth") or figure["low"] <= figure["value"]
+                assert name.startswith("utility") or figure["low"] <= figure["value"]
     for of_method in found["macro"].values():
         assert list(of_method) == [f"T@{k}" for k in KS]
         assert of_method["T@1"]["n"] == found["edits"]["evaluated"]
-    known = found["fam"]["labels_known"]["all"]
+    known = found["fam"]["oracle"]["all"]
     assert known["T@1"]["value"] == known["P@1"]["value"] == 1
-    assert known["worth@1"]["value"] == pytest.approx(1)
+    assert known["utility@1"]["value"] == pytest.approx(1)
     # scoring finds more photos of the wanted class than the cosine alone
     for method in METHODS:
         plain, scored = (found["fam"][m]["all"] for m in (method, f"{method}+posteriors"))
@@ -96,7 +97,7 @@ def test_report_holds_every_figure_with_its_interval(trained: Path) -> None:
         assert list(of_method) == ["0", "0.25", "0.5", "0.75", "1"]
         assert of_method["0"]["cosine_to_query"]["value"] == pytest.approx(1, abs=1e-5)
         assert list(of_method["1"]) == [
-            "wanted_first", "cosine_to_query", "T@10", "P@10", "as_it_was@10", "worth@10",
+            "wanted_first", "cosine_to_query", "T@10", "P@10", "as_it_was@10", "utility@10",
         ]  # fmt: skip
     # without an edit all search alike, where the gallery vectors are the stored features
     asked = {name: of["0"]["T@10"] for name, of in found["by_strength"].items()}
@@ -185,12 +186,12 @@ def test_evaluate_repeats_the_run_s_own_figures(
     before = metrics(run / "report")
     indexed: list[str] = []
 
-    class Counted(GalleryIndex):
-        def __init__(self, editor: SearchVectors, features: torch.Tensor) -> None:
-            indexed.append(editor.name)
-            super().__init__(editor, features)
+    class Counted(Retriever):
+        def __init__(self, vectors: SearchVectors, gallery: Gallery) -> None:
+            indexed.append(vectors.name)
+            super().__init__(vectors, gallery)
 
-    monkeypatch.setattr("flam_pl.reports.report.GalleryIndex", Counted)
+    monkeypatch.setattr("flam_pl.reports.report.Retriever", Counted)
     assert main(["evaluate", f"runs_dir={trained}/runs"]) == 0
     assert metrics(run / "report")["fam"] == before["fam"]
     # once each, for all pictures; what searches last
@@ -208,7 +209,7 @@ def test_another_catalogue_is_evaluated_whole_and_beside(trained: Path, tmp_path
     found = metrics(run / "report-other")
     assert found["queries"]["edited"] == 2 + 12 * 4 + 30 * 4
     assert found["queries"]["gallery"] == found["queries"]["edited"] + (12 + 30) * 2
-    assert set(found["fam"]) == {*ROWS, "labels_known"}
+    assert set(found["fam"]) == {*ROWS, "oracle"}
     assert found["scoring"] == metrics(run / "report")["scoring"]  # nothing is chosen there
     assert (run / "report" / "metrics.json").read_bytes() == before
 

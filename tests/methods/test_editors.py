@@ -65,7 +65,7 @@ def test_names_are_those_of_the_report_and_differ() -> None:
     assert names == ["no_edit", "arithmetic", "slerp", "flam", "one_a_type"]
 
 
-def test_no_edit_ignores_the_wish() -> None:
+def test_no_edit_ignores_the_edit() -> None:
     x = torch.randn(3, 12)
     assert torch.equal(NoEdit().edit(x, [Edit("color", "red")]), x)
     assert torch.equal(NoEdit().represent(x), x)

@@ -14,8 +14,9 @@ from flam_pl.experiments.trained_run import TrainedRun
 from flam_pl.methods.registry import registered
 from flam_pl.progress import progress
 from flam_pl.retrieval.confidence import Calibration
+from flam_pl.retrieval.posteriors import Posteriors
 from flam_pl.retrieval.scoring import FILTER, Scoring, filter_weights
-from flam_pl.retrieval.vectors import Posteriors, ScoreWeights
+from flam_pl.retrieval.vectors import ScoreWeights
 from flam_pl.training.records import inputs_hash
 from flam_pl.training.run import Run
 from flam_pl.training.stage import evaluation_device
@@ -109,4 +110,4 @@ def keep_calibration(run: Run, trained: TrainedRun) -> None:
         return
     dense, _ = validation_sets(run, trained)
     outcomes = Outcomes.of(trained.best, trained.posteriors, dense)
-    Calibration.fit(outcomes, trained.scoring.key).save(run.folder)
+    Calibration.fit(outcomes.raw, outcomes.true, trained.scoring.key).save(run.folder)

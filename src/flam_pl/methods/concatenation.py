@@ -7,13 +7,14 @@ from collections.abc import Callable, Sequence
 from torch import Tensor
 
 from flam_pl.attributes import AttributeSchema
-from flam_pl.editing.edits import Edit, asked_vector, blend, in_order
+from flam_pl.editing.editor import Editor
+from flam_pl.editing.edits import Edit, blend, in_order, wanted_vector
 from flam_pl.methods.registry import OpenMethod, Place
-from flam_pl.retrieval.vectors import Posteriors
+from flam_pl.retrieval.posteriors import Posteriors
 from flam_pl.training.restore import restore_classifiers, restore_embedders
 
 
-class ConcatEditor:
+class ConcatEditor(Editor):
     """Searches by a concatenation of one part per attribute type; an edit changes some parts.
 
     It stores a second vector per photo, which instance search cannot use.
@@ -50,7 +51,7 @@ class ConcatEditor:
             def block(example: Tensor, t: int = t) -> Tensor:
                 return self.blocks(example)[:, t]
 
-            asked = asked_vector(edit, self.schema, self.prototypes(name), block)
+            asked = wanted_vector(edit, self.schema, self.prototypes(name), block)
             changed = asked.expand_as(parts[:, t])
             if self.classes:
                 own = self.prototypes(name)[self.classes(features)[:, t]]

@@ -8,16 +8,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from flam_pl.editing.edits import Edit, asked_vector, blend, in_order
+from flam_pl.editing.editor import Editor
+from flam_pl.editing.edits import Edit, blend, in_order, wanted_vector
 from flam_pl.methods.registry import OpenMethod, Place
 from flam_pl.models.attribute_embedder import AttributeEmbedder, AttributeEmbedders
 from flam_pl.models.manipulator import Manipulator
-from flam_pl.retrieval.vectors import Posteriors
+from flam_pl.retrieval.posteriors import Posteriors
 from flam_pl.training.records import require
 from flam_pl.training.restore import restore_embedders, restore_manipulator
 
 
-class Flam:
+class Flam(Editor):
     """Query time of section 3.3: the gallery is the stored features themselves."""
 
     def __init__(
@@ -25,9 +26,6 @@ class Flam:
     ) -> None:
         self.embedders, self.manipulator, self.name = embedders, manipulator, name
         self.schema = embedders.schema
-
-    def represent(self, features: Tensor) -> Tensor:
-        return features
 
     def edit(self, features: Tensor, edits: Sequence[Edit]) -> Tensor:
         """Apply G once per edit, in the order of the schema.
@@ -46,7 +44,7 @@ class Flam:
             def embed(example: Tensor, embedder: AttributeEmbedder = embedder) -> Tensor:
                 return embedder(space(example))
 
-            asked = asked_vector(edit, self.schema, embedder.dictionary, embed)
+            asked = wanted_vector(edit, self.schema, embedder.dictionary, embed)
             t = self.schema.types.index(edit.attribute_type)
             target = torch.full((len(features),), t, device=features.device)
             edited = self.manipulator.edit(space(features), asked.expand(len(features), -1), target)

@@ -20,7 +20,7 @@ from flam_pl.config.root import Config
 from flam_pl.editing.editor import Editor
 from flam_pl.errors import ConfigError
 from flam_pl.models.attribute_embedder import AttributeEmbedders
-from flam_pl.retrieval.vectors import Posteriors
+from flam_pl.retrieval.posteriors import Posteriors
 from flam_pl.training.records import StageRecord
 
 if TYPE_CHECKING:
