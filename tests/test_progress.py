@@ -17,6 +17,7 @@ SOURCE = Path(module.__file__).parent
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(module, "DELAY", 0)
+    show_progress(True)
     yield
     show_progress(True)
 

@@ -195,9 +195,6 @@ class ImageDataset(Dataset[dict[str, Any]]):
         views: 0 is the file itself, v > 0 its v-th distortion.
         items: item codes, -1 for none.
         transform: uint8 ``(3, H, W)`` -> uint8 ``(3, size, size)``.
-
-    Raises:
-        FlamError: lengths that differ.
     """
 
     def __init__(
@@ -207,11 +204,6 @@ class ImageDataset(Dataset[dict[str, Any]]):
         items: Sequence[int] | np.ndarray,
         transform: Callable[[Tensor], Tensor],
     ) -> None:
-        if not len(paths) == len(views) == len(items):
-            raise FlamError(
-                f"got {len(paths)} paths, {len(views)} views and {len(items)} items, expected one "
-                "of each per image"
-            )
         # plain strings and arrays, which worker processes share; a list of Path would be copied
         self.paths = np.array([str(path) for path in paths], dtype=np.str_)
         self.views = np.asarray(views, dtype=np.int64)

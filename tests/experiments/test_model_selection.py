@@ -292,7 +292,6 @@ def test_other_settings_of_the_scoring_train_nothing(
     shutil.copytree(trained, folder, ignore=shutil.ignore_patterns("wandb"))
     run = folder / "runs" / "wardrobe"
     before = Scoring.load(run)
-    # the copy's files are others to the features, and are extracted again
     quicker = ["evaluation.examples=0", "evaluation.ks=[10]", "evaluation.pairs=0"]
     changes = ["scoring.target=0.5", "logger.wandb=off", *quicker]
     assert main(["train-flam", *settings(folder, changes)]) == 0

@@ -106,7 +106,7 @@ def usable(catalog: Catalog, config: Config, write: bool = True) -> Catalog:
     """The catalog without images that cannot be decoded or are too small, which are counted.
 
     Args:
-        write: whether the run's folder may be written to; it then remembers what was read.
+        write: whether what was read is stored in the run's folder.
     """
     memory = config.folder / f"photos-{config.report or catalog.name}.json"
     catalog, bad = check_photos(catalog, config.data.min_side, memory, write)
