@@ -50,18 +50,21 @@ def evaluate(config: Config, own: bool) -> Report | None:
 def open_folder(folder: Path) -> tuple[Run, TrainedRun]:
     """A finished run with its own data, from its folder alone: ``runs/wardrobe``.
 
+    Nothing is written.
+
     Raises:
         FlamError: as ``reopen``, or there is no run.
     """
     config, own = load_run_config([f"run={folder.name}", f"runs_dir={folder.parent}"])
-    return reopen(config, own)
+    return reopen(config, own, write=False)
 
 
-def reopen(config: Config, own: bool) -> tuple[Run, TrainedRun]:
+def reopen(config: Config, own: bool, write: bool = True) -> tuple[Run, TrainedRun]:
     """A finished run with its catalog, its features and its networks.
 
     Args:
         own: whether ``config.data`` is what the run was trained on.
+        write: whether missing features are extracted and written; without, they are an error.
 
     Raises:
         FlamError: the run is not finished, or other data is given without ``report=``.
@@ -76,7 +79,7 @@ def reopen(config: Config, own: bool) -> tuple[Run, TrainedRun]:
     if not own and isinstance(config.data, WardrobeData):
         require_other_place(config)
     catalog = open_catalog(config.data, None if own else trained.schema)
-    catalog = usable(catalog, config)
+    catalog = usable(catalog, config, write)
     trained.schema.require_same(catalog.schema, "the data set")
     if own and trained.records["embedder"].data != catalog.label_fingerprint():
         raise ConfigError(
@@ -89,7 +92,11 @@ def reopen(config: Config, own: bool) -> tuple[Run, TrainedRun]:
         say_overlap(config, catalog)
     run = Run(config, catalog, FlamDataModule(catalog, config, trained.preprocess))
     suffix = "" if own else f"-{config.report}"
-    extract(run, trained.records["backbone"], config.folder / f"features{suffix}")
+    features, backbone = config.folder / f"features{suffix}", trained.records["backbone"]
+    if write:
+        extract(run, backbone, features)
+    else:
+        run.data.open_features(features, backbone.checkpoint)
     return run, trained
 
 
