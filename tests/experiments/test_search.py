@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from flam_pl.experiments.hits import Results
+from flam_pl.experiments.results import Results
 from torch.nn import functional as F
 
 from flam_pl import open_run
