@@ -42,6 +42,7 @@ from flam_pl.images import Preprocess, read_image
 from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.models.backbone import Backbone
 from flam_pl.models.manipulator import Manipulator
+from flam_pl.progress import show_progress
 from flam_pl.training.backbone_module import BackboneModule
 from flam_pl.training.embedder_module import EmbedderModule
 from flam_pl.training.manipulator_module import ManipulatorModule
@@ -74,6 +75,7 @@ def run_benchmarks(config: Config) -> str:
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     pl.seed_everything(config.seed, verbose=False)
     config.trainer.progress = False
+    show_progress(False)
     with tempfile.TemporaryDirectory() as folder:
         store = random_store(Path(folder) / "features", 1024)
         rows = [
@@ -106,13 +108,11 @@ def compare(
 def random_store(folder: Path, dimension: int) -> FeatureStore:
     """Features that stand for real ones: speed does not depend on what they mean."""
     manifest = Manifest("none", "none", "none", ROWS, dimension, "float16")
-    writer = ShardWriter(folder.with_name("shards"), 0, manifest.dtype)
-    writer.append(torch.arange(ROWS), torch.randn(ROWS, dimension))
+    writer = ShardWriter(folder.with_name("shards"), 0, manifest)
+    writer.append(np.arange(ROWS), torch.randn(ROWS, dimension))
     writer.close()
-    publish(folder.with_name("shards"), folder, manifest)
-    store = FeatureStore.open(folder, manifest)
-    assert isinstance(store, FeatureStore)
-    return store
+    publish(folder.with_name("shards"), folder, manifest, np.arange(ROWS).astype("S64"))
+    return FeatureStore.open(folder)
 
 
 def lightning_epoch(config: Config, module: pl.LightningModule, batches: FeatureBatches) -> float:
@@ -221,7 +221,9 @@ def extraction_sides(
 
     def ours() -> float:
         watch = Stopwatch()
-        writer = FeatureWriter(folder / "shards", config.backbone.dtype)
+        rows = np.arange(IMAGES)
+        manifest = Manifest("none", "none", "none", IMAGES, net.dimension, config.backbone.dtype)
+        writer = FeatureWriter(folder / "shards", manifest, rows)
         trainer = make_trainer(config, 1, [watch, writer], logger=False)
         trainer.predict(stage, datamodule=images, return_predictions=False)
         return watch.seconds
@@ -248,7 +250,6 @@ def evaluation_sides(config: Config) -> tuple[Callable[[], float], Callable[[], 
     traits = {f"trait {i}": rng.integers(-1, 6, EVALUATED) for i in range(TRAITS)}
     data = EvaluationSet(SCHEMA, features, labels, everyone, nobody, nobody, traits)
     ks = config.evaluation.ks
-    asked = evaluate_edits(NoEdit(), data, ks).asked
 
     def ours() -> float:
         started = time.perf_counter()
@@ -259,10 +260,9 @@ def evaluation_sides(config: Config) -> tuple[Callable[[], float], Callable[[], 
     def bare() -> float:
         started = time.perf_counter()
         gallery = F.normalize(features, dim=1)
-        for of_type in asked.values():
-            for asking in of_type.T:
-                for part in torch.split(gallery[torch.from_numpy(asking)], 1024):
-                    (part @ gallery.T).topk(max(ks), dim=1)
+        for numbers, _ in data.possible.values():
+            for part in torch.split(gallery[torch.from_numpy(numbers)], 1024):
+                (part @ gallery.T).topk(max(ks), dim=1)
         return time.perf_counter() - started
 
     return ours, bare

@@ -27,7 +27,7 @@ from IPython.display import Image, Markdown, display
 
 from flam_pl.evaluation.searches import EvaluationSet
 from flam_pl.experiments.evaluate import open_folder
-from flam_pl.retrieval.retriever import GalleryIndex
+from flam_pl.retrieval.retriever import Retriever
 from flam_pl.reports import tables
 from flam_pl.reports.failures import worst_first
 from flam_pl.reports.pictures import choose_examples, draw_searches
@@ -100,7 +100,7 @@ run, trained = open_folder(folder)
 rows = run.catalog.rows("evaluation", dense=True)
 data = EvaluationSet.of(run.catalog, run.data.features, rows)
 plain, *_, best = trained.rows()
-index = GalleryIndex(best, data.features)
+index = Retriever.of(best, data.features)
 failures = worst_first(data, index, choose_examples(data, 50, seed=0))
 
 # %%
@@ -121,6 +121,6 @@ for rank, example in failures[:6]:
 # %%
 if failures:
     picture = folder / "notebooks" / "failures.png"
-    sides = [(plain.name, GalleryIndex(plain, data.features)), (best.name, index)]
+    sides = [(plain.name, Retriever.of(plain, data.features)), (best.name, index)]
     draw_searches(picture, run.catalog, rows, data, sides, [e for _, e in failures[:6]])
     display(Image(str(picture)))

@@ -28,7 +28,9 @@ def data(overrides: Sequence[str]) -> None:
     config = load_config(overrides)
     from flam_pl.datasets.inspection import describe
     from flam_pl.datasets.sources import open_catalog
+    from flam_pl.progress import show_progress
 
+    show_progress(config.trainer.progress)
     print(describe(open_catalog(config.data)))
 
 
@@ -37,11 +39,13 @@ def verify_data(overrides: Sequence[str]) -> None:
     from flam_pl.config.loading import load_config
 
     config = load_config(overrides)
-    from flam_pl.datasets.inspection import check_usable, describe, find_unusable
+    from flam_pl.data.photo_check import check_photos
+    from flam_pl.datasets.inspection import check_usable, describe
     from flam_pl.datasets.sources import open_catalog
+    from flam_pl.progress import show_progress
 
-    catalog = open_catalog(config.data)
-    bad = find_unusable(catalog, config.data.min_side)
+    show_progress(config.trainer.progress)
+    catalog, bad = check_photos(open_catalog(config.data), config.data.min_side)
     print(describe(catalog, bad))
     check_usable(catalog.without(bad))
 

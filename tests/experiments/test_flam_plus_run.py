@@ -20,11 +20,11 @@ from flam_pl.experiments.selection import stores_one_vector
 from flam_pl.experiments.trained_run import TrainedRun
 from flam_pl.images import read_image
 from flam_pl.methods.concatenation import ConcatEditor
-from flam_pl.methods.two_stages import Flam
+from flam_pl.methods.generator import Flam
 from flam_pl.models.concat import ConcatClassifiers
 from flam_pl.retrieval.confidence import FILE as CALIBRATION
 from flam_pl.retrieval.confidence import ConfidenceEstimator
-from flam_pl.retrieval.retriever import GalleryIndex
+from flam_pl.retrieval.retriever import Retriever
 from flam_pl.retrieval.scoring import FILE, FILTER
 from tiny_run import settings
 
@@ -160,7 +160,7 @@ def test_every_row_is_measured(plus: Path) -> None:
     found = metrics(plus)
     opened = TrainedRun.open(plus / "runs" / "wardrobe")
     rows = [row.name for row in opened.rows()]
-    assert list(found["fam"]) == [*rows, "labels_known"]
+    assert list(found["fam"]) == [*rows, "oracle"]
     assert len(rows) == 10 + 10 + 6 + 1 and rows[-1] == opened.scoring.best == found["best"]
     assert {*opened.scoring.objective} == {*rows}
     assert set(found["by_depth"]) == {
@@ -187,11 +187,11 @@ def test_a_search_of_the_opened_run_says_how_sure_it_is(plus: Path) -> None:
     features = run.data.features.rows(run.catalog.rows(split="evaluation", dense=True))
     kind = opened.schema.types[0]
     edit = Edit(kind, opened.schema.of(kind)[0])
-    _, found = GalleryIndex(opened.best, features).search(features[:3], 4, [edit])
+    _, found = Retriever.of(opened.best, features).search(features[:3], [edit], 4)
     gallery = ConfidenceEstimator(opened.calibration, opened.posteriors, features)
     said = gallery.of(features[:3], [edit], found)
     assert said.attribute.shape == said.combination.shape == (3, 4)
-    assert all(str(edit.wanted) in text for text in said.texts())
+    assert all(str(edit.wanted) in text for text in said.texts)
     assert ((said.answer > 0) & (said.answer < 1)).all()
 
 

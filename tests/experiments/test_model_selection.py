@@ -13,8 +13,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from flam_pl import open_run
 from flam_pl.__main__ import main
-from flam_pl.config.loading import load_run_config
 from flam_pl.config.methods import ScoringConfig
 from flam_pl.data.feature_store import FeatureStore
 from flam_pl.editing.edits import Edit
@@ -23,7 +23,6 @@ from flam_pl.evaluation.searches import EvaluationSet
 from flam_pl.evaluation.weight_search import grid, try_weights
 from flam_pl.experiments import selection
 from flam_pl.experiments.evaluate import open_folder
-from flam_pl.experiments.search import Found, Search
 from flam_pl.experiments.selection import keep_scoring
 from flam_pl.experiments.trained_run import TrainedRun
 from flam_pl.retrieval.confidence import FILE as CALIBRATION
@@ -292,7 +291,6 @@ def test_other_settings_of_the_scoring_train_nothing(
     shutil.copytree(trained, folder, ignore=shutil.ignore_patterns("wandb"))
     run = folder / "runs" / "wardrobe"
     before = Scoring.load(run)
-    # the copy's files are others to the features, and are extracted again
     quicker = ["evaluation.examples=0", "evaluation.ks=[10]", "evaluation.pairs=0"]
     changes = ["scoring.target=0.5", "logger.wandb=off", *quicker]
     assert main(["train-flam", *settings(folder, changes)]) == 0
@@ -311,20 +309,22 @@ def test_other_settings_of_the_scoring_train_nothing(
     assert Scoring.load(run).best == "flam" and Scoring.load(run).weights == {}
     report = json.loads((run / "report" / "metrics.json").read_text())
     assert report["best"] == "flam" and report["calibration"] == {} and report["by_depth"] == {}
-    assert list(report["fam"]) == [*METHODS, "labels_known"]
+    assert list(report["fam"]) == [*METHODS, "oracle"]
     assert set(report["by_strength"]) == {*METHODS} - {"no_edit"}
     assert main(["train-flam", *settings(folder, cosine)]) == 0
     assert "is best on validation" not in capsys.readouterr().out
 
-    search = Search.open(*load_run_config([f"runs_dir={folder}/runs"]))
+    search = open_run(folder / "runs" / "wardrobe")
     assert search.vectors.name == "flam" and search.vectors.posteriors is None
     image, edits = str(search.catalog.table["path"].iloc[search.rows[3]]), [Edit("color", "red")]
-    answer = search.find(image, edits, 8)
-    assert isinstance(answer, Found) and answer.sure is None
+    answer = search.search(image, edits, 8)
+    assert answer.confidence is None
     gallery = search.run.data.features.rows(search.rows)
     with torch.inference_mode():
-        cosines = F.cosine_similarity(gallery, search.trained.flam.edit(gallery[[3]], edits))
+        cosines = F.cosine_similarity(
+            gallery, search.trained.methods["flam"].editor.edit(gallery[[3]], edits)
+        )
     order = [n for n in cosines.argsort(descending=True).tolist() if n != 3][:8]
-    assert [r.row for r in answer.results] == search.rows[order].tolist()
-    for result, n in zip(answer.results, order, strict=True):
+    assert [r.row for r in answer.hits] == search.rows[order].tolist()
+    for result, n in zip(answer.hits, order, strict=True):
         assert result.score == pytest.approx(float(cosines[n]), abs=1e-5)

@@ -11,11 +11,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image, ImageOps
 
 from flam_pl.__main__ import main
 from flam_pl.datasets.wardrobe.garment import KEPT_TRAITS, SCHEMA
+from flam_pl.galleries.base import Gallery
 from flam_pl.reports.tables import called
-from flam_pl.retrieval.retriever import GalleryIndex
+from flam_pl.retrieval.retriever import Retriever
 from flam_pl.retrieval.vectors import SearchVectors
 from flam_pl.training import whitening
 from tiny_run import QUICKER, settings
@@ -35,29 +37,29 @@ def test_report_holds_every_figure_with_its_interval(trained: Path) -> None:
     report = trained / "runs" / "wardrobe" / "report"
     found = metrics(report)
     for part in ("fam", "macro", "counterfactual", "kept", "ndcg"):
-        assert set(found[part]) == {*ROWS, "labels_known"}
-        assert list(found[part])[-1] == "labels_known"
+        assert set(found[part]) == {*ROWS, "oracle"}
+        assert list(found[part])[-1] == "oracle"
         # what searches stands last of what can be searched with
         assert list(found[part])[-2] == found["best"] == found["scoring"]["best"]
     for k in (1, 5, 20):
-        known, plain = (found["counterfactual"][m][f"CF@{k}"] for m in ("labels_known", "no_edit"))
+        known, plain = (found["counterfactual"][m][f"CF@{k}"] for m in ("oracle", "no_edit"))
         assert known["value"] > plain["value"]  # in the same order, less what is not wanted
     for of_method in found["fam"].values():
         assert set(of_method) == {"all", "shape", "color", "pattern"}
         for figures in of_method.values():
             assert list(figures) == [
-                f"{name}@{k}" for name in ("T", "P", "as_it_was", "worth") for k in KS
+                f"{name}@{k}" for name in ("T", "P", "as_it_was", "utility") for k in KS
             ]
             for name, figure in figures.items():
                 assert 0 <= figure["low"] <= figure["high"] <= 1 and 0 <= figure["value"] <= 1
                 assert figure["n"] == figures["T@1"]["n"] > 0
-                assert name.startswith("worth") or figure["low"] <= figure["value"]
+                assert name.startswith("utility") or figure["low"] <= figure["value"]
     for of_method in found["macro"].values():
         assert list(of_method) == [f"T@{k}" for k in KS]
         assert of_method["T@1"]["n"] == found["edits"]["evaluated"]
-    known = found["fam"]["labels_known"]["all"]
+    known = found["fam"]["oracle"]["all"]
     assert known["T@1"]["value"] == known["P@1"]["value"] == 1
-    assert known["worth@1"]["value"] == pytest.approx(1)
+    assert known["utility@1"]["value"] == pytest.approx(1)
     # scoring finds more photos of the wanted class than the cosine alone
     for method in METHODS:
         plain, scored = (found["fam"][m]["all"] for m in (method, f"{method}+posteriors"))
@@ -95,7 +97,7 @@ def test_report_holds_every_figure_with_its_interval(trained: Path) -> None:
         assert list(of_method) == ["0", "0.25", "0.5", "0.75", "1"]
         assert of_method["0"]["cosine_to_query"]["value"] == pytest.approx(1, abs=1e-5)
         assert list(of_method["1"]) == [
-            "wanted_first", "cosine_to_query", "T@10", "P@10", "as_it_was@10", "worth@10",
+            "wanted_first", "cosine_to_query", "T@10", "P@10", "as_it_was@10", "utility@10",
         ]  # fmt: skip
     # without an edit all search alike, where the gallery vectors are the stored features
     asked = {name: of["0"]["T@10"] for name, of in found["by_strength"].items()}
@@ -169,7 +171,7 @@ def test_a_second_run_trains_and_extracts_nothing(
     run = trained / "runs" / "wardrobe"
     before = {p: p.stat().st_mtime_ns for p in run.glob("*/best.ckpt")}
     before |= {p: p.stat().st_mtime_ns for p in run.glob("features/*")}
-    assert len(before) == 5
+    assert len(before) == 6
     assert main(["train-flam", *settings(trained)]) == 0
     said = capsys.readouterr().out
     assert said.count("up to date, nothing to train") == 6
@@ -184,12 +186,12 @@ def test_evaluate_repeats_the_run_s_own_figures(
     before = metrics(run / "report")
     indexed: list[str] = []
 
-    class Counted(GalleryIndex):
-        def __init__(self, editor: SearchVectors, features: torch.Tensor) -> None:
-            indexed.append(editor.name)
-            super().__init__(editor, features)
+    class Counted(Retriever):
+        def __init__(self, vectors: SearchVectors, gallery: Gallery) -> None:
+            indexed.append(vectors.name)
+            super().__init__(vectors, gallery)
 
-    monkeypatch.setattr("flam_pl.reports.report.GalleryIndex", Counted)
+    monkeypatch.setattr("flam_pl.reports.report.Retriever", Counted)
     assert main(["evaluate", f"runs_dir={trained}/runs"]) == 0
     assert metrics(run / "report")["fam"] == before["fam"]
     # once each, for all pictures; what searches last
@@ -207,40 +209,45 @@ def test_another_catalogue_is_evaluated_whole_and_beside(trained: Path, tmp_path
     found = metrics(run / "report-other")
     assert found["queries"]["edited"] == 2 + 12 * 4 + 30 * 4
     assert found["queries"]["gallery"] == found["queries"]["edited"] + (12 + 30) * 2
-    assert set(found["fam"]) == {*ROWS, "labels_known"}
+    assert set(found["fam"]) == {*ROWS, "oracle"}
     assert found["scoring"] == metrics(run / "report")["scoring"]  # nothing is chosen there
     assert (run / "report" / "metrics.json").read_bytes() == before
 
 
-def test_a_changed_image_is_noticed(trained: Path, tmp_path: Path) -> None:
+def test_copied_photos_train_and_extract_nothing_and_a_changed_one_does(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = tmp_path / "copy"
     shutil.copytree(trained, folder)
-    assert main(["train-backbone", *settings(folder)]) == 0  # the copy's files have new times
+    for image in (folder / "wardrobe" / "images").rglob("*.jpg"):
+        os.utime(image, (1, 1))
+    assert main(["train-backbone", *settings(folder)]) == 0
+    said = capsys.readouterr().out
+    assert "backbone: up to date" in said and "features: nothing to extract" in said
     store = folder / "runs" / "wardrobe" / "features" / "features.npy"
     before = np.load(store)
     image = next((folder / "wardrobe" / "images" / "train").glob("*.jpg"))
     other = next((folder / "wardrobe" / "images" / "evaluation").glob("*.jpg"))
     shutil.copy(other, image)
-    os.utime(image, (1, 1))
     # the backbone's training set changed with it: it is trained again, then extracted again
     assert main(["train-backbone", *settings(folder)]) == 0
     assert not np.array_equal(np.load(store), before)
 
 
-def test_photos_with_other_times_are_extracted_again_and_train_nothing_on_the_same_features(
+def test_a_changed_photo_of_a_frozen_backbone_is_the_only_one_that_is_extracted(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    frozen = ("backbone.max_epochs=0", "backbone.whitening=0.5", *QUICKER)
-    assert main(["train-flam", *settings(tmp_path, frozen)]) == 0
-    assert "training for" in capsys.readouterr().out
-    checkpoints = {path: path.read_bytes() for path in tmp_path.rglob("best.ckpt")}
-    for image in (tmp_path / "wardrobe" / "images").rglob("*.jpg"):
-        os.utime(image, (1, 1))
-    assert main(["train-flam", *settings(tmp_path, frozen)]) == 0
+    frozen = ("backbone.max_epochs=0", "backbone.whitening=null", *QUICKER)
+    assert main(["train-backbone", *settings(tmp_path, frozen)]) == 0
+    store = tmp_path / "runs" / "wardrobe" / "features" / "features.npy"
+    before = np.load(store)
+    image = next((tmp_path / "wardrobe" / "images" / "train").glob("*.jpg"))
+    ImageOps.flip(Image.open(image)).save(image)
+    capsys.readouterr()
+    assert main(["train-backbone", *settings(tmp_path, frozen)]) == 0
     said = capsys.readouterr().out
-    assert "features: extracted" in said and "changed since the extraction: images" in said
-    assert "training for" not in said
-    assert {path: path.read_bytes() for path in checkpoints} == checkpoints
+    assert f"features: {len(before) - 1} reused, 1 extracted" in said and "images: " in said
+    assert (np.load(store) != before).any(axis=1).sum() == 1
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from flam_pl.attributes import SchemaError
 from flam_pl.editing.editor import Editor, NoEdit
 from flam_pl.editing.edits import Edit
 from flam_pl.methods.arithmetic import Arithmetic
+from flam_pl.methods.generator import Flam
 from flam_pl.methods.slerp import Slerp, turned
-from flam_pl.methods.two_stages import Flam
 from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.models.manipulator import Manipulator
 
@@ -65,7 +65,7 @@ def test_names_are_those_of_the_report_and_differ() -> None:
     assert names == ["no_edit", "arithmetic", "slerp", "flam", "one_a_type"]
 
 
-def test_no_edit_ignores_the_wish() -> None:
+def test_no_edit_ignores_the_edit() -> None:
     x = torch.randn(3, 12)
     assert torch.equal(NoEdit().edit(x, [Edit("color", "red")]), x)
     assert torch.equal(NoEdit().represent(x), x)

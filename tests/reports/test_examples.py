@@ -11,7 +11,7 @@ from flam_pl.editing.editor import NoEdit
 from flam_pl.evaluation.searches import EvaluationSet
 from flam_pl.reports.failures import worst_first
 from flam_pl.reports.pictures import Search, choose_examples
-from flam_pl.retrieval.retriever import GalleryIndex
+from flam_pl.retrieval.retriever import Retriever
 
 
 def labelled_set(rows: int = 80) -> EvaluationSet:
@@ -39,9 +39,9 @@ def ranked(data: EvaluationSet, query: int) -> list[int]:
 
 def test_a_search_leaves_out_its_query_and_tells_the_hits() -> None:
     data = labelled_set()
-    index = GalleryIndex(NoEdit(), data.features)
+    retriever = Retriever.of(NoEdit(), data.features)
     for example in choose_examples(data, 4, seed=0):
-        search = Search.run(example, data, index, 7)
+        search = Search.run(example, data, retriever, 7)
         expected = ranked(data, example.query)[:7]
         assert search.results == expected
         goal = example.wanted(data).tolist()
@@ -50,9 +50,9 @@ def test_a_search_leaves_out_its_query_and_tells_the_hits() -> None:
 
 def test_ranks_of_first_hits_the_deepest_first() -> None:
     data = labelled_set()
-    index = GalleryIndex(NoEdit(), data.features)
+    retriever = Retriever.of(NoEdit(), data.features)
     examples = choose_examples(data, 6, seed=0)
-    found = worst_first(data, index, examples)
+    found = worst_first(data, retriever, examples)
     expected = {}
     for example in examples:
         order = [data.labels[p].tolist() for p in ranked(data, example.query)]

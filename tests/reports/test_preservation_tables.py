@@ -19,7 +19,7 @@ def metrics(ks: tuple[int, ...] = (1, 10)) -> dict[str, Any]:
     }
     of_edits = {
         f"{name}@{k}": figure(0.1 + 0.2 * n + 0.001 * k)
-        for n, name in enumerate(("T", "P", "as_it_was", "worth"))
+        for n, name in enumerate(("T", "P", "as_it_was", "utility"))
         for k in ks
     }
     ndcg = {kind: {f"NDCG@{k}": figure(0.7)} for kind in ("all", "target", "other") for k in ks}
@@ -60,10 +60,10 @@ def test_edits_have_t_at_every_cut_off_and_the_other_figures_at_10() -> None:
     for title in ("Edited search, all edits", "Edits of color"):
         _, table = tables[title]
         head = [word.strip() for word in table.splitlines()[0].split("|")[2:-1]]
-        assert head == ["T@1", "T@10", "P@10", "as_it_was@10", "worth@10"]
+        assert head == ["T@1", "T@10", "P@10", "as_it_was@10", "utility@10"]
         assert cells(table) == [".101", ".110", ".310", ".510", ".710"]
     how = tables["Edited search, all edits"][0]
-    assert all(f"{name}@10: " in how for name in ("P", "as_it_was", "worth"))
+    assert all(f"{name}@10: " in how for name in ("P", "as_it_was", "utility"))
     assert "resampled by item" in " ".join(how.split())
 
 
@@ -88,7 +88,7 @@ def test_scored_rows_are_called_after_their_method() -> None:
         "flam_plus+posteriors": "FLAM+ + posteriors",
         "cls_concat+own": "Cls-Concat + own",
         "filter": "filter, then similarity",
-        "labels_known": "labels known, nearest first",
+        "oracle": "labels known, nearest first",
         "mine": "mine",
         "mine+own": "mine+own",
         "FLAM+, 0.5": "FLAM+, 0.5",  # a title already, with a strength

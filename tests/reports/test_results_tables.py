@@ -27,7 +27,7 @@ METHODS = (
     "flam+own",
     "mine",
     BEST,
-    "labels_known",
+    "oracle",
 )
 KS = (1, 5, 10, 20, 50, 100)
 
@@ -45,7 +45,9 @@ def metrics(seed: int = 0, more: bool = True) -> dict[str, Any]:
         return {f"{name}@{k}": figure(float(v)) for k, v in zip(KS, values, strict=True)}
 
     def of_edits() -> dict[str, Any]:
-        return {k: f for name in ("T", "P", "as_it_was", "worth") for k, f in figures(name).items()}
+        return {
+            k: f for name in ("T", "P", "as_it_was", "utility") for k, f in figures(name).items()
+        }
 
     found = {
         "dataset": "shop",
@@ -137,12 +139,12 @@ def test_every_figure_that_was_measured_has_its_place() -> None:
     assert value == own["ndcg"]["flam"]["target"]["NDCG@10"]["value"]
     value = rows(parts["ndcg_other"])["FLAM"]["NDCG@50"].data["value"]
     assert value == own["ndcg"]["flam"]["other"]["NDCG@50"]["value"]
-    value = rows(parts["edits"])["FLAM+ + posteriors"]["worth@10"].data["value"]
-    assert value == own["fam"][BEST]["all"]["worth@10"]["value"]
+    value = rows(parts["edits"])["FLAM+ + posteriors"]["utility@10"].data["value"]
+    assert value == own["fam"][BEST]["all"]["utility@10"]["value"]
     value = rows(parts["edits_color"])["filter, then similarity"]["P@5"].data["value"]
     assert value == own["fam"]["filter"]["color"]["P@5"]["value"]
     value = rows(parts["edits"])["labels known, nearest first"]["as_it_was@1"].data["value"]
-    assert value == own["fam"]["labels_known"]["all"]["as_it_was@1"]["value"]
+    assert value == own["fam"]["oracle"]["all"]["as_it_was@1"]["value"]
     found = rows(parts["kept"])["FLAM+"]["kept_of_wanted@10"].data["value"]
     assert found == own["kept"]["flam_plus"]["mean"]["kept_of_wanted@10"]["value"]
     found = rows(parts["calibration"])["the gallery has the combination"]

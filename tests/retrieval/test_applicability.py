@@ -105,14 +105,14 @@ SHOES, PERHAPS_SHOES = [0.1, 0.8, 0.1, 0.0], [0.3, 0.4, 0.3, 0.0]
 LONG = Edit("sleeve", "long")
 
 
-def test_a_query_that_is_surely_a_shoe_is_refused_and_a_doubtful_one_remarked_upon() -> None:
+def test_a_query_that_is_probably_a_shoe_is_refused_and_a_doubtful_one_remarked_upon() -> None:
     found = Applicability.of(catalog())
     sure, doubtful = probabilities(SHOES), probabilities(PERHAPS_SHOES)
     judged = found.judge([LONG], sure, sure)
     assert judged.refusal is not None
     assert judged.refusal.reason == (
         "sleeve does not apply to shoes: of 60 training images of shoes none is labelled with it; "
-        "the query is taken for shoes with probability 0.80"
+        "the query is shoes with probability 0.80"
     )
     judged = found.judge([LONG], doubtful, doubtful)
     assert judged.refusal is None and "sleeve does not apply" in judged.remarks[0]
@@ -123,30 +123,30 @@ def test_a_query_that_is_surely_a_shoe_is_refused_and_a_doubtful_one_remarked_up
     assert found.judge([Edit("sleeve", "long", 0)], sure, sure).refusal is None
 
 
-def test_what_is_wished_for_decides_where_the_other_type_changes_too() -> None:
+def test_the_wanted_class_decides_where_the_other_type_changes_too() -> None:
     found = Applicability.of(catalog())
     shoes, shirt = probabilities(SHOES), probabilities([1.0, 0.0, 0.0, 0.0])
     assert found.judge([Edit("category", "shirt"), LONG], shoes, shirt).refusal is None
     to_shoes = probabilities([0.0, 1.0, 0.0, 0.0])
     judged = found.judge([Edit("category", "shoes"), LONG], shirt, to_shoes)
     assert judged.refusal is not None
-    assert judged.refusal.reason.endswith("which is wished for as category")
+    assert judged.refusal.reason.endswith("which is the wanted category")
 
 
-def test_a_query_that_is_already_what_is_asked_is_remarked_upon() -> None:
+def test_a_query_that_has_the_wanted_class_already_is_remarked_upon() -> None:
     found = Applicability.of(catalog())
     shirt = probabilities([0.9, 0.1, 0.0, 0.0], sleeve=0.25)
     judged = found.judge([LONG, Edit("color", "red")], shirt, shirt)
     assert judged.refusal is None
     assert judged.remarks == (
-        "the query's sleeve is taken for long already, with probability 0.75",
-        "the query's color is taken for red already, with probability 0.90",
+        "the query's sleeve is long already, with probability 0.75",
+        "the query's color is red already, with probability 0.90",
     )
     others = [Edit("sleeve", "short"), Edit("color", {"red": 1, "blue": 1})]
     assert found.judge(others, shirt, shirt).remarks == ()
 
 
-def test_words_that_are_not_known_are_refused() -> None:
+def test_unknown_words_are_refused() -> None:
     found = Applicability.of(catalog())
     with pytest.raises(SchemaError, match="heel"):
         found.why_not("heel", "category", "shoes")

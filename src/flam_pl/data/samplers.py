@@ -1,4 +1,4 @@
-"""Which rows stand together in a batch. Samplers return indices only."""
+"""Which rows form a batch, as indices."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ from torch.utils.data import Sampler
 
 
 class ItemBatchSampler(Sampler[list[int]]):
-    """P x K: each batch holds K images of each of P items, so that triplets exist in it.
+    """P x K: each batch holds K images of each of P items.
 
-    Every epoch goes once through all items in a new order. Under DDP each of ``world`` ranks takes
-    every ``world``-th batch; all ranks draw the same order from the same seed, and get the same
-    number of batches.
+    Under DDP all ranks draw the same order, and each takes every ``world``-th batch.
     """
 
     def __init__(
@@ -27,11 +25,9 @@ class ItemBatchSampler(Sampler[list[int]]):
         passes: int = 1,
     ) -> None:
         """Args:
-        items: item code of each position, ``(N,)``; -1 (no item) is never drawn.
-        p: items in a batch; all of them where there are fewer.
-        k: images of an item. An item with fewer gives some of them more than once: its copies
-            are augmented differently.
-        passes: how many times an epoch goes through all items.
+        items: item code of each position, ``(N,)``; -1 is no item.
+        k: an item with fewer images gives some of them again.
+        passes: over all items in an epoch, each in a new order.
 
         Raises:
             ValueError: fewer than two items.
@@ -48,7 +44,7 @@ class ItemBatchSampler(Sampler[list[int]]):
         return max(1, batches // self.world)
 
     def _chosen(self, rng: np.random.Generator) -> Iterator[np.ndarray]:
-        """P different items at a time; a pass that does not divide by P leaves some items out."""
+        """P items at a time; a pass leaves out what does not fill a batch."""
         while True:
             order = rng.permutation(len(self.of_item))
             yield from order[: len(order) // self.p * self.p].reshape(-1, self.p)

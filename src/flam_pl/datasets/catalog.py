@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ import pandas as pd
 from flam_pl.attributes import UNLABELLED, AttributeSchema
 from flam_pl.datasets.garments import fill_garments
 from flam_pl.errors import FlamError
+from flam_pl.images import view_seed
+from flam_pl.progress import progress
 
 SPLITS = ("train", "val", "evaluation")
 DOMAINS = ("shop", "consumer")
@@ -59,6 +61,7 @@ class Catalog:
         dropped: what the reader left out, and why.
         notes: what the reader found worth saying: counts that differ from the published ones, ...
         gallery: splits whose shop images are searched in instance retrieval.
+        contents: path -> SHA-256 of the file, where ``check_photos`` has read it.
     """
 
     name: str
@@ -70,6 +73,7 @@ class Catalog:
     notes: tuple[str, ...] = ()
     gallery: tuple[str, ...] = ("evaluation",)
     traits: tuple[str, ...] = ()
+    contents: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Raises: CatalogError: naming the first column, row and value that is not allowed."""
@@ -215,29 +219,37 @@ class Catalog:
             )
         return replace(self, table=self.table.iloc[kept], dropped=self.dropped + moved)
 
-    def fingerprint(self) -> str:
-        """SHA-256 of what the features depend on: path, view, size and mtime of every row's file.
-
-        Labels and splits are left out on purpose: relabelling must not recompute features.
+    @cached_property
+    def photo_keys(self) -> np.ndarray:
+        """What the feature of each row depends on, ``(N,)`` bytes: the SHA-256 of its file or, for
+        a distorted view, of that and the seed of the distortion.
 
         Raises:
             CatalogError: a file that is not there.
         """
-        digest = hashlib.sha256()
-        seen: dict[str, tuple[int, int]] = {}
+        contents, keys = dict(self.contents), []
+        unread = [path for path in self.table["path"].unique() if path not in contents]
+        contents |= {path: self._content(path) for path in progress(unread, "hashing photos")}
         for path, view in zip(self.table["path"], self.table["view"], strict=True):
-            if path not in seen:
-                try:
-                    state = (self.root / path).stat()
-                except OSError as error:
-                    raise CatalogError(
-                        f"{self.name}: {self.root / path} cannot be read "
-                        f"({error.strerror}). It was there when the catalog was made: put it back, "
-                        "or make the catalog again."
-                    ) from error
-                seen[path] = (state.st_size, state.st_mtime_ns)
-            digest.update(json.dumps([path, int(view), *seen[path]]).encode())
-        return digest.hexdigest()
+            key = contents[path]
+            if view:
+                seed = view_seed(self.root / path, int(view))
+                key = hashlib.sha256(f"{key}?{seed}".encode()).hexdigest()
+            keys.append(key.encode())
+        return np.array(keys)
+
+    def _content(self, path: str) -> str:
+        try:
+            return hashlib.sha256((self.root / path).read_bytes()).hexdigest()
+        except OSError as error:
+            raise CatalogError(
+                f"{self.name}: {self.root / path} cannot be read ({error.strerror}). It was there "
+                "when the catalog was made: put it back, or make the catalog again."
+            ) from error
+
+    def fingerprint(self) -> str:
+        """SHA-256 over ``photo_keys``: what the features depend on, and no label or split."""
+        return hashlib.sha256(b"".join(self.photo_keys.tolist())).hexdigest()
 
     def label_fingerprint(self) -> str:
         """SHA-256 of what training and evaluation depend on besides the features."""

@@ -2,63 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations, product
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from tabulate import tabulate
-from tqdm import tqdm
 
 from flam_pl.attributes import UNLABELLED
 from flam_pl.datasets.catalog import DOMAINS, SPLITS, Catalog, Dropped
 from flam_pl.errors import FlamError
-from flam_pl.images import UnreadableImage, read_image
 
 SHOWN = 3
 """How many cases of each reason are named; the rest is counted."""
-
-_PROGRESS_FROM = 500
-
-
-def find_unusable(
-    catalog: Catalog, min_side: int = 8, workers: int | None = None
-) -> dict[int, str]:
-    """Decodes every file once and tells the rows that cannot be used, with the reason.
-
-    Args:
-        catalog: the images.
-        min_side: least width and height in pixels.
-        workers: threads; None means one a core. Threads do, since decoding releases the GIL.
-
-    Returns:
-        Row -> reason, for ``Catalog.without``; every row (view) of a bad file.
-    """
-
-    def reason(path: Path) -> str | None:
-        try:
-            side = min(read_image(path).shape[-2:])
-        except UnreadableImage as error:
-            return f"unreadable: {error.reason}"
-        return f"smaller than {min_side} pixels" if side < min_side else None
-
-    rows_of = catalog.table.groupby("path", sort=False).indices
-    files = [catalog.root / str(path) for path in rows_of]
-    with ThreadPoolExecutor(workers or os.cpu_count()) as threads:
-        reasons = list(
-            tqdm(
-                threads.map(reason, files),
-                total=len(files),
-                desc="checking images",
-                unit="image",
-                disable=len(files) <= _PROGRESS_FROM,
-            )
-        )
-    found = zip(rows_of.values(), reasons, strict=True)
-    return dict(sorted((int(row), why) for rows, why in found if why for row in rows))
 
 
 def describe(catalog: Catalog, bad: Mapping[int, str] | None = None) -> str:
@@ -66,7 +22,7 @@ def describe(catalog: Catalog, bad: Mapping[int, str] | None = None) -> str:
 
     Args:
         catalog: the catalog.
-        bad: rows that cannot be used, from ``find_unusable``; None where nobody looked.
+        bad: rows that cannot be used, from ``check_photos``; None: not looked for.
     """
     sections = [_overview(catalog), _images_table(catalog), _labels_table(catalog)]
     sections.extend(_remarks(catalog))
@@ -81,14 +37,13 @@ def describe(catalog: Catalog, bad: Mapping[int, str] | None = None) -> str:
 
 
 def check_usable(catalog: Catalog, *, training: bool = True) -> None:
-    """Refuses a catalog that cannot be used, with every reason at once.
+    """Refuse a catalog that is no use, with every reason at once.
 
-    A catalog without images that carry all labels is of use if photos of its items can be searched:
-    then only edits cannot be evaluated, which ``edits_cannot_be_evaluated`` says.
+    Without an image that carries all labels, it is of use where photos of its items can be
+    searched: see ``edits_cannot_be_evaluated``.
 
     Args:
-        catalog: the catalog.
-        training: whether it is to be trained on; False where a trained run is only evaluated on it.
+        training: False where a trained run is only evaluated on it.
 
     Raises:
         FlamError: no training images, a class without one, nothing to evaluate.

@@ -104,7 +104,7 @@ def identical_files(paths: Sequence[Path]) -> np.ndarray:
     """Code of every file's content ``(N,)``, equal for files that are equal byte by byte.
 
     Files of different sizes differ; only those of a size that occurs again are read. A file that
-    cannot be read is like no other: ``find_unusable`` says what is wrong with it.
+    cannot be read is like no other: ``check_photos`` says what is wrong with it.
     """
 
     def size(path: Path) -> int | None:

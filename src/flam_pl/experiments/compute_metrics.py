@@ -8,20 +8,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from flam_pl.config.root import EvaluationConfig
 from flam_pl.evaluation.attribute_ndcg import AttributeNDCG
 from flam_pl.evaluation.classification import evaluate_classification
-from flam_pl.evaluation.counterfactuals import CounterfactualEdits, evaluate_counterfactuals
+from flam_pl.evaluation.counterfactuals import counterfactual_edits, evaluate_counterfactuals
+from flam_pl.evaluation.depth import evaluate_candidates
 from flam_pl.evaluation.double_edits import draw_double_edits, evaluate_double_edits
-from flam_pl.evaluation.hits import (
-    EditResults,
-    evaluate_candidates,
-    evaluate_edits,
-    evaluate_instances,
-)
-from flam_pl.evaluation.oracle import NEAREST, OracleRanking
+from flam_pl.evaluation.hits import EditResults, evaluate_edits, evaluate_instances
+from flam_pl.evaluation.oracle import ORACLE, OracleRanking
 from flam_pl.evaluation.outcomes import Outcomes
 from flam_pl.evaluation.precision import Precision
 from flam_pl.evaluation.preservation import Preservation
@@ -31,6 +26,7 @@ from flam_pl.experiments.trained_run import TrainedRun
 from flam_pl.methods.registry import registered
 from flam_pl.metrics.bootstrap import Estimate
 from flam_pl.metrics.paired import PairedShares
+from flam_pl.progress import progress
 from flam_pl.reports.reliability import measure_confidence
 from flam_pl.training.run import Run
 
@@ -77,32 +73,32 @@ def measure_edits(
     precision: Precision | None = None
     oracle = OracleRanking(data, max(settings.ks))
     searchers = {row.name: Searcher(row, data, max(settings.ks)) for row in trained.rows()}
-    for name, searcher in {**searchers, NEAREST: oracle}.items():
+    for name, searcher in {**searchers, ORACLE: oracle}.items():
         traits, ranks = Preservation(data, settings.ks), AttributeNDCG(data, settings.ks)
         precision = Precision(data, settings.ks, like=precision)
         results = evaluate_edits(
             searcher,
             data,
             settings.ks,
-            partial(tqdm, desc=f"edits: {name}", leave=False),
+            partial(progress, name=f"edits: {name}"),
             also=[traits, ranks, precision],
         )
-        shares, of_results = results.figures(*chance), precision.figures(*chance)
+        shares, of_results = results.estimates(*chance), precision.estimates(*chance)
         found["fam"][name] = as_dicts({g: shares[g] | of_results[g] for g in shares})
-        macro = results.macro_figures(*chance)
+        macro = results.macro_estimates(*chance)
         found["macro"][name] = {k: figure.to_dict() for k, figure in macro.items()}
-        found["kept"][name] = as_dicts(traits.figures(*chance))
-        found["ndcg"][name] = as_dicts(ranks.figures(*chance))
+        found["kept"][name] = as_dicts(traits.estimates(*chance))
+        found["ndcg"][name] = as_dicts(ranks.estimates(*chance))
         if searcher is oracle:
             break
         by_method[name], precisions[name] = results, precision
-        if len(double):
-            progress = partial(tqdm, desc=f"double edits: {name}", leave=False)
-            pairs = evaluate_double_edits(searcher, data, double, settings.ks, progress)
-            found["fam_pairs"][name] = as_dicts(pairs.figures(*chance))
+        if len(double[0]):
+            bar = partial(progress, name=f"double edits: {name}")
+            pairs = evaluate_double_edits(searcher, data, *double, settings.ks, bar)
+            found["fam_pairs"][name] = as_dicts(pairs.estimates(*chance))
     # which edits count is the same for all
     classified = trained.classifiers and evaluate_classification(
-        trained.classifiers, trained.methods["flam"].editor, data, results.asked, *chance
+        trained.classifiers, trained.methods["flam"].editor, data, *chance
     )
     by_depth = measure_depths(trained, data, settings)
     for name, of_row in by_depth.items():  # with all photos as candidates it was measured above
@@ -114,7 +110,7 @@ def measure_edits(
         **measure_counterfactuals(trained, counterfactual, settings),
         "classification": as_dicts(classified or {}),
         **measure_comparison(by_method, precisions, trained.scoring.best, *chance),
-        "edits": {"evaluated": results.evaluated, "impossible": results.impossible},
+        "edits": {"evaluated": results.evaluated, **data.left_out},
         "calibration": measure_calibration(trained, data, settings),
     }
 
@@ -147,10 +143,10 @@ def measure_depths(
         precisions = {count: Precision(data, [10]) for count in counts}
         results = evaluate_candidates(row, data, cut_offs, {c: [p] for c, p in precisions.items()})
         of_row = {
-            str(count): results[count].figures(*chance)["all"]
+            str(count): results[count].estimates(*chance)["all"]
             | {
                 name: figure
-                for name, figure in precisions[count].figures(*chance)["all"].items()
+                for name, figure in precisions[count].estimates(*chance)["all"].items()
                 if name == "P@10" and 10 in cut_offs
             }
             for count in counts
@@ -164,12 +160,12 @@ def measure_counterfactuals(
 ) -> dict[str, Any]:
     """CF@k of every row and of a search that knows the labels, and CF@k of every row minus that of
     the best; both empty where no photo has a counterfactual."""
-    edits = CounterfactualEdits.of(data)
+    edits = counterfactual_edits(data)
     if not len(edits):
         return {"counterfactual": {}, "counterfactual_change": {}}
     depth, chance = max(settings.ks), (settings.resamples, settings.seed)
     rows = {row.name: Searcher(row, data, depth) for row in trained.rows()}
-    rows[NEAREST] = OracleRanking(data, depth)
+    rows[ORACLE] = OracleRanking(data, depth)
     found = {
         name: evaluate_counterfactuals(search, data, edits, depth) for name, search in rows.items()
     }
@@ -184,7 +180,7 @@ def measure_counterfactuals(
     )
     return {
         "counterfactual": as_dicts(
-            {name: of.figures(settings.ks, *chance) for name, of in found.items()}
+            {name: of.estimates(settings.ks, *chance) for name, of in found.items()}
         ),
         "counterfactual_change": {best: as_dicts(paired.minus(best))},
     }
@@ -222,8 +218,10 @@ def measure_calibration(
     """Whether what is said of the searches comes true; empty where nothing is said."""
     if trained.calibration is None:
         return {}
-    progress = partial(tqdm, desc="edits: how sure", leave=False)
-    outcomes = Outcomes.of(trained.best, trained.posteriors, data, progress)
+    bar = partial(progress, name="edits: confidence")
+    outcomes = Outcomes.of(trained.best, trained.posteriors, data, bar)
+    if not len(outcomes.item):
+        return {}
     return measure_confidence(trained.calibration, outcomes, settings.resamples, settings.seed)
 
 

@@ -24,6 +24,7 @@ from flam_pl.evaluation.searches import EvaluationSet
 from flam_pl.experiments.compute_metrics import NO_EDITS, measure_edits, measure_instances
 from flam_pl.experiments.pipeline import extract, usable
 from flam_pl.experiments.trained_run import TrainedRun
+from flam_pl.progress import show_progress
 from flam_pl.reports.report import METRICS, Report
 from flam_pl.reports.wandb_report import log_report
 from flam_pl.training.records import inputs_hash, versions
@@ -49,22 +50,26 @@ def evaluate(config: Config, own: bool) -> Report | None:
 def open_folder(folder: Path) -> tuple[Run, TrainedRun]:
     """A finished run with its own data, from its folder alone: ``runs/wardrobe``.
 
+    Nothing is written.
+
     Raises:
         FlamError: as ``reopen``, or there is no run.
     """
     config, own = load_run_config([f"run={folder.name}", f"runs_dir={folder.parent}"])
-    return reopen(config, own)
+    return reopen(config, own, write=False)
 
 
-def reopen(config: Config, own: bool) -> tuple[Run, TrainedRun]:
+def reopen(config: Config, own: bool, write: bool = True) -> tuple[Run, TrainedRun]:
     """A finished run with its catalog, its features and its networks.
 
     Args:
         own: whether ``config.data`` is what the run was trained on.
+        write: whether missing features are extracted and written; without, they are an error.
 
     Raises:
         FlamError: the run is not finished, or other data is given without ``report=``.
     """
+    show_progress(config.trainer.progress)
     trained = TrainedRun.open(config.folder, names=config.methods)
     if not own and config.report is None:
         raise ConfigError(
@@ -74,7 +79,7 @@ def reopen(config: Config, own: bool) -> tuple[Run, TrainedRun]:
     if not own and isinstance(config.data, WardrobeData):
         require_other_place(config)
     catalog = open_catalog(config.data, None if own else trained.schema)
-    catalog = usable(catalog, config)
+    catalog = usable(catalog, config, write)
     trained.schema.require_same(catalog.schema, "the data set")
     if own and trained.records["embedder"].data != catalog.label_fingerprint():
         raise ConfigError(
@@ -87,7 +92,11 @@ def reopen(config: Config, own: bool) -> tuple[Run, TrainedRun]:
         say_overlap(config, catalog)
     run = Run(config, catalog, FlamDataModule(catalog, config, trained.preprocess))
     suffix = "" if own else f"-{config.report}"
-    extract(run, trained.records["backbone"], config.folder / f"features{suffix}")
+    features, backbone = config.folder / f"features{suffix}", trained.records["backbone"]
+    if write:
+        extract(run, backbone, features)
+    else:
+        run.data.open_features(features, backbone.checkpoint)
     return run, trained
 
 

@@ -5,7 +5,6 @@ images -> Catalog -> backbone -> features -> embedders -> manipulator -> evaluat
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import replace
 from functools import partial
@@ -19,8 +18,9 @@ from flam_pl.config.loading import save_config
 from flam_pl.config.root import Config
 from flam_pl.config.stages import BackboneConfig
 from flam_pl.data.datamodule import FlamDataModule
+from flam_pl.data.photo_check import check_photos
 from flam_pl.datasets.catalog import Catalog
-from flam_pl.datasets.inspection import check_usable, find_unusable
+from flam_pl.datasets.inspection import check_usable
 from flam_pl.datasets.sources import open_catalog
 from flam_pl.datasets.splits import split_csv
 from flam_pl.distributed import is_first_process, log
@@ -29,6 +29,7 @@ from flam_pl.experiments.selection import keep_scoring
 from flam_pl.images import Preprocess
 from flam_pl.methods.registry import chosen, registered
 from flam_pl.models.backbone import Backbone, load_weights
+from flam_pl.progress import show_progress
 from flam_pl.training.backbone_module import BackboneModule, most_photographed
 from flam_pl.training.records import StageRecord, require, sha256
 from flam_pl.training.restore import restore_backbone
@@ -75,8 +76,7 @@ def train_beside(run: Run, place: str, config: Config, catalog: Catalog | None =
 def train_methods(run: Run) -> None:
     """FLAM and every method that ``methods=[...]`` names; then choose their score weights."""
     for method in [registered()["flam"], *chosen(run.config)]:
-        assert method.train is not None, "the registry refuses methods that train nothing"
-        method.train(run, method)
+        method.train(run)
     if is_first_process():
         keep_scoring(run)
 
@@ -85,6 +85,7 @@ def open_run(config: Config, catalog: Catalog | None = None) -> tuple[Run, Backb
     """Read the data set, leave out what cannot be used, build the backbone, open the folder."""
     chosen(config)  # refuses unknown methods before anything is read
     pl.seed_everything(config.seed, workers=True, verbose=False)
+    show_progress(config.trainer.progress)
     started = time.monotonic()
     if catalog is None:
         catalog = usable(open_catalog(config.data), config)
@@ -101,28 +102,20 @@ def open_run(config: Config, catalog: Catalog | None = None) -> tuple[Run, Backb
     return run, net
 
 
-def usable(catalog: Catalog, config: Config) -> Catalog:
-    """The catalog without images that cannot be decoded or are too small, counted and reported.
+def usable(catalog: Catalog, config: Config, write: bool = True) -> Catalog:
+    """The catalog without images that cannot be decoded or are too small, which are counted.
 
-    Every file is decoded once; what was found is remembered until an image changes.
+    Args:
+        write: whether what was read is stored in the run's folder.
     """
-    memory = config.folder / f"unusable-{config.report or catalog.name}.json"
-    images = f"{catalog.fingerprint()}-{config.data.min_side}"
-    try:
-        known = json.loads(memory.read_text())
-    except (OSError, ValueError):
-        known = {}
-    if known.get("images") != images:
-        found = find_unusable(catalog, config.data.min_side)
-        known = {"images": images, "unusable": {str(row): why for row, why in found.items()}}
-        write_text(memory, json.dumps(known))
-    bad = {int(row): why for row, why in known["unusable"].items()}
+    memory = config.folder / f"photos-{config.report or catalog.name}.json"
+    catalog, bad = check_photos(catalog, config.data.min_side, memory, write)
     if not bad:
         return catalog
-    first = next(iter(bad))
+    first, paths = next(iter(bad)), catalog.table["path"]
     log(
-        f"{catalog.name}: {len(bad)} of {len(catalog)} images left out, the first: "
-        f"{catalog.paths[first]}: {bad[first]}"
+        f"{catalog.name}: {paths.iloc[list(bad)].nunique()} of {paths.nunique()} photos left out, "
+        f"the first: {catalog.paths[first]}: {bad[first]}"
     )
     return catalog.without(bad)
 
@@ -174,17 +167,19 @@ def weights_hash(settings: BackboneConfig) -> str:
 
 
 def extract(run: Run, backbone: StageRecord, folder: Path) -> None:
-    """Features of the whole catalog by the trained backbone, from the cache where it fits."""
+    """Features of the whole catalog by the trained backbone; what is stored is not extracted."""
     started = time.monotonic()
     net, run.data.preprocess = restore_backbone(run.backbone_folder, backbone)
     nothing = (np.zeros(0, np.int64), np.zeros(0, bool))
     stage = BackboneModule(net, [0], nothing, run.config.backbone)
-    said = run.data.cache_features(
+    # the writer's bar counts photos, the Trainer's would count batches
+    config = replace(run.config, trainer=replace(run.config.trainer, progress=False))
+    done = run.data.cache_features(
         stage,
-        lambda writer: make_trainer(run.config, 1, [writer], logger=False),
+        lambda writer: make_trainer(config, 1, [writer], logger=False),
         folder,
         backbone.checkpoint,
         net.dimension,
     )
-    log(said)
+    log(done)
     run.seconds["features"] = round(time.monotonic() - started, 1)

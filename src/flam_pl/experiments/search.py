@@ -149,7 +149,7 @@ class OpenRun:
                 hits, found.attribute[0], found.combination[0], strict=True
             )
         ]
-        return replace(results, hits=tuple(hits), confidence=found.texts()[0])
+        return replace(results, hits=tuple(hits), confidence=found.texts[0])
 
     def hit(self, row: int, score: float) -> Hit:
         """What the catalog knows about the photo of a row."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from tqdm import tqdm
-
 from flam_pl.config.root import to_plain
 from flam_pl.distributed import log
 from flam_pl.evaluation.outcomes import Outcomes
@@ -14,9 +12,11 @@ from flam_pl.evaluation.searches import EvaluationSet
 from flam_pl.evaluation.weight_search import Trial, choose, grid, try_weights
 from flam_pl.experiments.trained_run import TrainedRun
 from flam_pl.methods.registry import registered
+from flam_pl.progress import progress
 from flam_pl.retrieval.confidence import Calibration
+from flam_pl.retrieval.posteriors import Posteriors
 from flam_pl.retrieval.scoring import FILTER, Scoring, filter_weights
-from flam_pl.retrieval.vectors import Posteriors, ScoreWeights
+from flam_pl.retrieval.vectors import ScoreWeights
 from flam_pl.training.records import inputs_hash
 from flam_pl.training.run import Run
 from flam_pl.training.stage import evaluation_device
@@ -62,12 +62,7 @@ def choice(run: Run, trained: TrainedRun) -> Scoring:
         none = [ScoreWeights()]
         found[editor.name] = choose(try_weights(editor, unscored, dense, counterfactual, none))
     rows = trained.scorers()
-    for name, (editor, posteriors) in tqdm(
-        rows.items(),
-        desc="choosing the scoring",
-        leave=False,
-        disable=not run.config.trainer.progress,
-    ):
+    for name, (editor, posteriors) in progress(rows.items(), "choosing the scoring"):
         tried = (
             [filter_weights(len(posteriors.schema.types))]
             if name == FILTER
@@ -115,4 +110,4 @@ def keep_calibration(run: Run, trained: TrainedRun) -> None:
         return
     dense, _ = validation_sets(run, trained)
     outcomes = Outcomes.of(trained.best, trained.posteriors, dense)
-    Calibration.fit(outcomes, trained.scoring.key).save(run.folder)
+    Calibration.fit(outcomes.raw, outcomes.true, trained.scoring.key).save(run.folder)

@@ -17,8 +17,9 @@ from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.models.backbone import Backbone
 from flam_pl.models.concat import ConcatClassifiers
 from flam_pl.retrieval.confidence import Calibration
+from flam_pl.retrieval.posteriors import Posteriors
 from flam_pl.retrieval.scoring import FILTER, Scoring
-from flam_pl.retrieval.vectors import Posteriors, SearchVectors
+from flam_pl.retrieval.vectors import SearchVectors
 from flam_pl.training.records import StageRecord, require, require_child
 from flam_pl.training.restore import restore_backbone, restore_embedders, schema_of
 
@@ -72,7 +73,7 @@ class TrainedRun:
             place, record = folder / method.place, trained.get(name)
             if name == "flam":
                 place, record = folder / "manipulator", stages["manipulator"]
-            if record or not method.train:
+            if record or not method.training:
                 found[name] = method.open(Place(name, place, record, embedders))
         run = cls(backbone, preprocess, embedders, stages | trained, found)
         run._open_scoring(folder)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flam_pl.methods.concatenation import open_classifiers, train_classifiers
+from flam_pl.methods.concatenation import open_classifiers
 from flam_pl.methods.registry import Method
 
 METHODS = [
@@ -12,7 +12,7 @@ METHODS = [
         "#e377c2",
         30,
         open_classifiers,
-        train_classifiers,
+        "concat_training:train_classifiers",
         own_vectors=True,
     )
 ]

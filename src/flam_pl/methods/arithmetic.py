@@ -9,13 +9,14 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from flam_pl.editing.edits import Edit, asked_shares, in_order
+from flam_pl.editing.editor import Editor
+from flam_pl.editing.edits import Edit, in_order, wanted_shares
 from flam_pl.methods.registry import Method, OpenMethod, Place
 from flam_pl.models.attribute_embedder import AttributeEmbedders
-from flam_pl.retrieval.vectors import Posteriors
+from flam_pl.retrieval.posteriors import Posteriors
 
 
-class Arithmetic:
+class Arithmetic(Editor):
     """Adds the difference between the mean features of two classes.
 
     The embedders predict the query's own class: a shop does not know the labels of an uploaded
@@ -32,16 +33,13 @@ class Arithmetic:
         """
         self.embedders, self.schema, self.times = embedders, embedders.schema, times
 
-    def represent(self, features: Tensor) -> Tensor:
-        return features
-
     def edit(self, features: Tensor, edits: Sequence[Edit]) -> Tensor:
         """Add the difference of each edit, times its strength; of a mix the weighted mean."""
         edited, own = features, self.embedders.classify(self.embedders(features))
         for edit in in_order(edits, self.schema):
             t = self.schema.types.index(edit.attribute_type)
             means = self.embedders.of(edit.attribute_type).class_means
-            wanted = asked_shares(edit, self.embedders, means) @ means
+            wanted = wanted_shares(edit, self.embedders, means) @ means
             edited = edited + self.times * edit.strength * (wanted - means[own[:, t]])
         return edited
 

@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-from flam_pl.config.loading import method_config
+from flam_pl.methods.generator import open_generator
 from flam_pl.methods.registry import Method
-from flam_pl.methods.two_stages import open_generator, train_manipulator
-from flam_pl.training.records import StageRecord, require
-from flam_pl.training.run import Run
 
 
-def train_ablation(run: Run, method: Method) -> StageRecord:
-    """Stage 3 by the settings of the ablation, on the run's own embedders."""
-    settings = method_config(run.config, method.overrides).manipulator
-    embedder = require(run.folder / "embedder", "embedder")
-    return train_manipulator(run, embedder, method.place, settings)
-
-
-def ablation(name: str, title: str, row: int) -> Method:
+def ablation(name: str, title: str, color: str, row: int) -> Method:
     """An ablation whose settings are ``conf/manipulator/<name>.yaml``."""
     return Method(
         name,
         title,
-        "#333333",
+        color,
         row,
         open_generator,
-        train_ablation,
+        "two_stages:train_ablation",
         (f"manipulator={name}",),
         in_table_3=True,
         by_candidates=False,
@@ -32,7 +22,7 @@ def ablation(name: str, title: str, row: int) -> Method:
 
 
 METHODS = [
-    ablation("flam_s_adv", "FLAM (S, adv)", 20),
-    ablation("flam_m", "FLAM (M)", 21),
-    ablation("flam_m_adv", "FLAM (M, adv)", 22),
+    ablation("flam_s_adv", "FLAM (S, adv)", "#fdbf6f", 20),
+    ablation("flam_m", "FLAM (M)", "#ff7f0e", 21),
+    ablation("flam_m_adv", "FLAM (M, adv)", "#fb9a99", 22),
 ]

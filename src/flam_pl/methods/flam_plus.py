@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from flam_pl.methods.generator import open_both_stages
 from flam_pl.methods.registry import Method
-from flam_pl.methods.two_stages import open_both_stages, train_both_stages
 
 METHODS = [
     Method(
@@ -12,7 +12,7 @@ METHODS = [
         "#9467bd",
         51,
         open_both_stages,
-        train_both_stages,
+        "two_stages:train_both_stages",
         ("embedder=flam_plus", "manipulator=flam_plus"),
         own_embedders=True,
         in_table_3=True,

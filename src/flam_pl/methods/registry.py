@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from torch import nn
 
@@ -19,9 +20,11 @@ from flam_pl.config.root import Config
 from flam_pl.editing.editor import Editor
 from flam_pl.errors import ConfigError
 from flam_pl.models.attribute_embedder import AttributeEmbedders
-from flam_pl.retrieval.vectors import Posteriors
+from flam_pl.retrieval.posteriors import Posteriors
 from flam_pl.training.records import StageRecord
-from flam_pl.training.run import Run
+
+if TYPE_CHECKING:
+    from flam_pl.training.run import Run
 
 FOLDER = "methods"
 """Folder of a run that holds one folder per trained method."""
@@ -72,7 +75,8 @@ class Method:
         color: of its line in every chart, ``#rrggbb``.
         row: position among the methods in tables.
         open: a method that was trained (or needs no training) -> ready to search.
-        train: trains it; None: it trains nothing and every run has it.
+        training: ``module:function`` of this room that trains it, imported when it is needed;
+            None: it trains nothing and every run has it.
         overrides: config groups that the method chooses; a value that the user writes wins.
         own_embedders: it trains stage 2 by its own recipe.
         own_vectors: it stores a second vector per photo, which instance search cannot use.
@@ -85,12 +89,19 @@ class Method:
     color: str
     row: int
     open: Callable[[Place], OpenMethod]
-    train: Callable[[Run, Method], StageRecord] | None = None
+    training: str | None = None
     overrides: tuple[str, ...] = ()
     own_embedders: bool = False
     own_vectors: bool = False
     in_table_3: bool = False
     by_candidates: bool = True
+
+    def train(self, run: Run) -> StageRecord:
+        """Train the method on a run; a method that is up to date is not trained again."""
+        assert self.training is not None, f"{self.name} trains nothing"
+        module, _, function = self.training.partition(":")
+        record: StageRecord = getattr(import_module(f"{__package__}.{module}"), function)(run, self)
+        return record
 
     @property
     def place(self) -> str:
@@ -111,7 +122,7 @@ def registered() -> Mapping[str, Method]:
 
 def trainable() -> list[str]:
     """Names that ``methods=[...]`` can hold."""
-    return [name for name, method in registered().items() if method.train and name != "flam"]
+    return [name for name, method in registered().items() if method.training and name != "flam"]
 
 
 def chosen(config: Config) -> list[Method]:

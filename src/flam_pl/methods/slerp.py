@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from flam_pl.editing.edits import Edit, asked_shares, in_order
+from flam_pl.editing.editor import Editor
+from flam_pl.editing.edits import Edit, in_order, wanted_shares
 from flam_pl.methods.registry import Method, OpenMethod, Place
 from flam_pl.models.attribute_embedder import AttributeEmbedders
 
 
-class Slerp:
+class Slerp(Editor):
     """Turns by a fixed part of the angle to the direction of the wanted class.
 
     The direction of a class is its mean feature minus the mean of all classes of the type.
@@ -31,15 +32,12 @@ class Slerp:
         """
         self.embedders, self.schema, self.part = embedders, embedders.schema, part
 
-    def represent(self, features: Tensor) -> Tensor:
-        return features
-
     def edit(self, features: Tensor, edits: Sequence[Edit]) -> Tensor:
         """Turn once per edit, by part x strength of the angle; the length of x stays."""
         edited = features
         for edit in in_order(edits, self.schema):
             means = self.embedders.of(edit.attribute_type).class_means
-            wanted = asked_shares(edit, self.embedders, means) @ means - means.mean(dim=0)
+            wanted = wanted_shares(edit, self.embedders, means) @ means - means.mean(dim=0)
             edited = turned(edited, wanted.expand_as(edited), self.part * edit.strength)
         return edited
 

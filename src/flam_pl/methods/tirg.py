@@ -6,8 +6,8 @@ those of FLAM+, so that the two generators are compared on equal terms.
 
 from __future__ import annotations
 
+from flam_pl.methods.generator import open_both_stages
 from flam_pl.methods.registry import Method
-from flam_pl.methods.two_stages import open_both_stages, train_both_stages
 
 METHODS = [
     Method(
@@ -16,7 +16,7 @@ METHODS = [
         "#2ca02c",
         50,
         open_both_stages,
-        train_both_stages,
+        "two_stages:train_both_stages",
         ("embedder=flam_plus", "manipulator=tirg"),
         own_embedders=True,
     )

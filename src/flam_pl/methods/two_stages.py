@@ -1,71 +1,28 @@
-"""Stages 2 and 3, the attribute embedders and the generator: shared by FLAM and its rivals."""
+"""Trains stages 2 and 3, the attribute embedders and the generator, of FLAM and its rivals."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
-
 from flam_pl.config.loading import method_config
 from flam_pl.config.stages import EmbedderConfig, ManipulatorConfig
-from flam_pl.editing.edits import Edit, asked_vector, blend, in_order
 from flam_pl.evaluation.validation import MONITOR, calibration, validation_figures
-from flam_pl.methods.registry import Method, OpenMethod, Place
-from flam_pl.models.attribute_embedder import AttributeEmbedder, AttributeEmbedders
+from flam_pl.methods.generator import Flam
+from flam_pl.methods.registry import Method
+from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.models.manipulator import Manipulator
 from flam_pl.reports.wandb_report import SearchTable
-from flam_pl.retrieval.vectors import Posteriors
 from flam_pl.training.embedder_module import EmbedderModule
 from flam_pl.training.manipulator_module import ManipulatorModule
 from flam_pl.training.records import StageRecord, require
-from flam_pl.training.restore import restore_embedders, restore_manipulator
+from flam_pl.training.restore import restore_embedders
 from flam_pl.training.run import Run
 from flam_pl.training.stage import StageSpec, train_stage
 
 EMBEDDER_RECIPE, MANIPULATOR_RECIPE = 1, 1
 """Version of the training code of each stage: a change that alters results raises it, so that
 existing runs train again."""
-
-
-class Flam:
-    """Query time of section 3.3: the gallery is the stored features themselves."""
-
-    def __init__(
-        self, embedders: AttributeEmbedders, manipulator: Manipulator, name: str = "flam"
-    ) -> None:
-        self.embedders, self.manipulator, self.name = embedders, manipulator, name
-        self.schema = embedders.schema
-
-    def represent(self, features: Tensor) -> Tensor:
-        return features
-
-    def edit(self, features: Tensor, edits: Sequence[Edit]) -> Tensor:
-        """Apply G once per edit, in the order of the schema.
-
-        The wanted embedding is the dictionary vector of a class, the direction of the weighted sum
-        of a mix, or phi_a(example) of an example. Between two edits the feature gets the length of
-        the query again: G is trained by cosines, so the length of its output means nothing.
-        """
-        space = self.embedders.space
-        length = features.norm(dim=1, keepdim=True)
-        for number, edit in enumerate(in_order(edits, self.schema)):
-            if number:
-                features = F.normalize(features, dim=1) * length
-            embedder = self.embedders.of(edit.attribute_type)
-
-            def embed(example: Tensor, embedder: AttributeEmbedder = embedder) -> Tensor:
-                return embedder(space(example))
-
-            asked = asked_vector(edit, self.schema, embedder.dictionary, embed)
-            t = self.schema.types.index(edit.attribute_type)
-            target = torch.full((len(features),), t, device=features.device)
-            edited = self.manipulator.edit(space(features), asked.expand(len(features), -1), target)
-            features = blend(features, space.inverse(edited), edit.strength)
-        return features
 
 
 def train_embedders(
@@ -184,21 +141,14 @@ def train_both_stages(run: Run, method: Method) -> StageRecord:
     return train_manipulator(run, teacher, method.place, settings.manipulator, own)
 
 
-def open_generator(place: Place) -> OpenMethod:
-    """A generator with the embedders of the run."""
-    return open_with(place, place.embedders)
+def train_flam(run: Run, method: Method) -> StageRecord:
+    """Stages 2 and 3, in the folders ``embedder`` and ``manipulator`` of the run."""
+    backbone = require(run.backbone_folder, "backbone")
+    return train_manipulator(run, train_embedders(run, backbone))
 
 
-def open_both_stages(place: Place) -> OpenMethod:
-    """A generator with embedders of its own."""
-    folder = place.folder / "embedder"
-    return open_with(place, restore_embedders(folder, require(folder, "embedder")))
-
-
-def open_with(place: Place, embedders: AttributeEmbedders) -> OpenMethod:
-    """The generator of a trained stage 3, and the embedders that classify for it."""
-    assert place.record is not None, "a generator is trained"
-    manipulator = restore_manipulator(place.folder, place.record)
-    editor = Flam(embedders, manipulator, place.name)
-    nets = nn.ModuleList([embedders, manipulator])
-    return OpenMethod(editor, Posteriors.of_embedders(embedders), nets)
+def train_ablation(run: Run, method: Method) -> StageRecord:
+    """Stage 3 by the settings of the method, on the embedders of the run."""
+    settings = method_config(run.config, method.overrides).manipulator
+    embedder = require(run.folder / "embedder", "embedder")
+    return train_manipulator(run, embedder, method.place, settings)

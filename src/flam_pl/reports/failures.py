@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from flam_pl.evaluation.searches import EvaluationSet
 from flam_pl.reports.pictures import Example, Search
-from flam_pl.retrieval.retriever import GalleryIndex
+from flam_pl.retrieval.retriever import Retriever
 
 
 def worst_first(
-    data: EvaluationSet, index: GalleryIndex, examples: Sequence[Example]
+    data: EvaluationSet, index: Retriever, examples: Sequence[Example]
 ) -> list[tuple[int, Example]]:
     """The examples with the ranks of their first hits, from 1, the deepest first.
 

@@ -21,7 +21,7 @@ from flam_pl.editing.edits import Edit
 from flam_pl.evaluation.searches import EvaluationSet
 from flam_pl.images import read_image
 from flam_pl.reports.tables import called
-from flam_pl.retrieval.retriever import GalleryIndex
+from flam_pl.retrieval.retriever import Retriever
 
 HIT, QUERY = "#1a9850", "#2166ac"
 SHOWN = 5
@@ -88,12 +88,12 @@ class Search:
     hits: list[bool]
 
     @classmethod
-    def run(cls, example: Example, data: EvaluationSet, index: GalleryIndex, shown: int) -> Search:
+    def run(cls, example: Example, data: EvaluationSet, index: Retriever, shown: int) -> Search:
         """The first ``shown`` results beside the query itself; ``index`` is of all of ``data``."""
         edits = [Edit(example.target_type, example.target_class)]
         query = data.features[[example.query]]
-        _, found = index.search(query, shown, edits, exclude=[example.query])
-        results = [int(p) for p in found[0]]
+        _, found = index.search(query, edits, shown, exclude=[example.query])
+        results = found[0].tolist()
         wanted = example.wanted(data)
         return cls(example, results, [bool((data.labels[p] == wanted).all()) for p in results])
 
@@ -103,7 +103,7 @@ def draw_searches(
     catalog: Catalog,
     rows: np.ndarray,
     data: EvaluationSet,
-    sides: Sequence[tuple[str, GalleryIndex]],
+    sides: Sequence[tuple[str, Retriever]],
     examples: Sequence[Example],
 ) -> None:
     """A row an example: the query, then for each side its method's first results.
@@ -144,7 +144,7 @@ def draw_methods(
     catalog: Catalog,
     rows: np.ndarray,
     data: EvaluationSet,
-    methods: Sequence[tuple[str, GalleryIndex]],
+    methods: Sequence[tuple[str, Retriever]],
     example: Example,
 ) -> None:
     """One edit by every method, a row each; the last row, in bold, is the run's best.

@@ -11,11 +11,12 @@ import numpy as np
 import torch
 from torchmetrics.functional.classification import binary_auroc, binary_calibration_error
 
-from flam_pl.evaluation.outcomes import KINDS, Outcomes
+from flam_pl.evaluation.outcomes import Outcomes
 from flam_pl.metrics.bootstrap import Estimate, bootstrap
 from flam_pl.reports.pictures import save
 from flam_pl.reports.tables import CALIBRATION
 from flam_pl.retrieval.confidence import Calibration
+from flam_pl.retrieval.posteriors import KINDS
 
 BINS = 15
 """Of equal width, from 0 to 1; of the diagram and of the expected calibration error."""

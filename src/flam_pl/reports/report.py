@@ -21,7 +21,7 @@ from flam_pl.reports import candidates, tables
 from flam_pl.reports.pictures import choose_examples, draw_curves, draw_methods, draw_searches, save
 from flam_pl.reports.precision_and_hits import draw as draw_precision_and_hits
 from flam_pl.reports.reliability import draw_reliability
-from flam_pl.retrieval.retriever import GalleryIndex
+from flam_pl.retrieval.retriever import Retriever
 from flam_pl.retrieval.vectors import SearchVectors
 from flam_pl.training.records import STAGES
 
@@ -68,7 +68,7 @@ class Report:
         seed = int(self.metrics["config"]["evaluation"]["seed"])
         chosen = choose_examples(data, examples, seed)
         shown = [m for m in methods if m.name in COMPARED or m is methods[-1]] if chosen else []
-        sides = [(row.name, GalleryIndex(row, data.features)) for row in shown]
+        sides = [(row.name, Retriever.of(row, data.features)) for row in shown]
         for name in data.schema.types:
             of_type = [e for e in chosen if e.target_type == name]
             if of_type:

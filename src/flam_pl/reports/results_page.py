@@ -7,7 +7,7 @@ from typing import Any
 
 from tabulate import tabulate
 
-from flam_pl.evaluation.oracle import NEAREST
+from flam_pl.evaluation.oracle import ORACLE
 from flam_pl.evaluation.strength import QUERIES
 from flam_pl.reports.results_figures import BRIEF, CUTOFFS
 from flam_pl.reports.table_formats import Part
@@ -46,13 +46,13 @@ MEANINGS = (
     f"NDCG@{BRIEF}: how early the results that are as wanted come: by all attributes, by the "
     "edited one (target) and by the others.",
     "P@k: share of the first k results with the wanted class; as_it_was@k: share with exactly the "
-    "query's own combination; worth@k: discounted worth of the results, none without the wanted "
+    "query's own combination; utility@k: discounted worth of the results, none without the wanted "
     "class, else four times as much for each other attribute that is the query's. "
     "kept_of_wanted@k: of "
     "the results with the wanted class, the share that has the query's value of a trait.",
     f"Strength: from 0, the plain search, to 1, all that is asked for; of {QUERIES} query images "
     "at most.",
-    f"{called(NEAREST)}: images with exactly the wanted combination come first, ordered by their "
+    f"{called(ORACLE)}: images with exactly the wanted combination come first, ordered by their "
     "cosine to the query. No method knows the labels.",
     "Calibration: ECE and Brier score of what the search says of itself, before (raw) and after it "
     "was set right on validation.",

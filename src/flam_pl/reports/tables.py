@@ -7,7 +7,7 @@ from typing import Any
 
 from tabulate import tabulate
 
-from flam_pl.evaluation.oracle import NEAREST
+from flam_pl.evaluation.oracle import ORACLE
 from flam_pl.evaluation.preservation import MEAN
 from flam_pl.retrieval.scoring import FILTER
 
@@ -25,7 +25,7 @@ TITLES = {
     "tirg": "TIRG",
     "flam_plus": "FLAM+",
     FILTER: "filter, then similarity",
-    NEAREST: "labels known, nearest first",
+    ORACLE: "labels known, nearest first",
 }
 """What the methods are called in tables, in their order there."""
 
@@ -119,7 +119,7 @@ def _edit_sections(metrics: Mapping[str, Any], style: str) -> list[tuple[str, st
             f"gallery images (the query itself left out), {edits['evaluated']} edits; "
             f"{edits['impossible']} more ask for a combination that no gallery image has and do "
             "not count. P@10: share of the first 10 results with the wanted class; as_it_was@10: "
-            "share with exactly the query's own combination; worth@10: discounted worth of the "
+            "share with exactly the query's own combination; utility@10: discounted worth of the "
             "results, none without the wanted class. In brackets the 95 % interval, resampled by "
             "item.",
             methods_table(main_columns({m: of["all"] for m, of in metrics["fam"].items()}), style),
@@ -147,7 +147,7 @@ def _edit_sections(metrics: Mapping[str, Any], style: str) -> list[tuple[str, st
             (
                 "Counterfactuals",
                 "CF@k: the first k results hold the same item with just this attribute changed. "
-                f"{called(NEAREST)}: of the images with exactly the wanted combination those "
+                f"{called(ORACLE)}: of the images with exactly the wanted combination those "
                 "nearest to the query first.",
                 methods_table(metrics["counterfactual"], style),
             )

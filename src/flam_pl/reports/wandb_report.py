@@ -20,7 +20,7 @@ from flam_pl.images import fit, read_image
 from flam_pl.reports.pictures import SHOWN, Example, Search, choose_examples
 from flam_pl.reports.report import Report
 from flam_pl.reports.tables import called, cell
-from flam_pl.retrieval.retriever import GalleryIndex
+from flam_pl.retrieval.retriever import Retriever
 from flam_pl.training.loggers import finish, make_wandb_logger, use_checkpoints, wandb_of
 from flam_pl.training.records import StageRecord
 
@@ -52,14 +52,14 @@ class SearchTable(Callback):
         if logger is None:
             return
         data = EvaluationSet.of(self.catalog, self.store, self.rows).to(pl_module.device)
-        index = GalleryIndex(self.editor, data.features)
+        index = Retriever.of(self.editor, data.features)
         columns = ["query", "edit", "hit", *(str(rank + 1) for rank in range(SHOWN))]
         examples = choose_examples(data, EXAMPLES, self.seed)
         rows = [self.line(example, data, index) for example in examples]
         if rows:
             logger.log_table("val/searches", columns, rows, step=trainer.global_step)
 
-    def line(self, example: Example, data: EvaluationSet, index: GalleryIndex) -> list[Any]:
+    def line(self, example: Example, data: EvaluationSet, index: Retriever) -> list[Any]:
         """The query, the edit, whether any result is a hit, the results."""
         search = Search.run(example, data, index, SHOWN)
         edit = example.title(data).replace("\n", " ")

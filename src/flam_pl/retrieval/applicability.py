@@ -1,4 +1,4 @@
-"""Edits that cannot apply: a sleeve length for shoes. Learned from the training labels."""
+"""Edits that cannot apply, such as a sleeve length for shoes, learned from the training labels."""
 
 from __future__ import annotations
 
@@ -13,32 +13,26 @@ from flam_pl.datasets.catalog import Catalog
 from flam_pl.editing.edits import Edit
 
 ENOUGH = 30
-"""Training images of a class that must be there to judge by: where a fair share is labelled, that
-none of 30 is would come by chance once in 800 times (0.8 to the power of 30)."""
+"""Training images of a class needed to judge it. With a fair share of labels, 30 images lack all of
+them by accident once in 800 times (0.8 to the power of 30)."""
 NEARLY_NONE = 0.02
-"""Share of them with a label of the type up to which it does not apply: a few wrong labels."""
+"""Largest share of labelled images at which a type does not apply: a few labels are wrong."""
 FAIR_SHARE = 0.2
-"""Share of the images of the other classes that must have one: else the type is labelled rarely
-everywhere, and its absence says nothing."""
+"""Least share of labelled images in the other classes: else the type is rarely labelled at all."""
 SURE = 0.5
-"""Least probability of the class that a query is taken for, for a refusal; below it is a remark."""
+"""Least probability of the query's class for a refusal; below it there is only a remark."""
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """A search that was not made, and why."""
+    """The reason why a search is not made."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """What there is to say about edits before a search.
-
-    Attributes:
-        refusal: why it should not be made; None: it may be.
-        remarks: what a user may want to know all the same.
-    """
+    """What there is to say about edits before a search."""
 
     refusal: Refusal | None
     remarks: tuple[str, ...]
@@ -46,44 +40,32 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Applicability:
-    """How many training images of each class carry a label of each other type.
-
-    Attributes:
-        images: of each type the number of training images of each class, ``(classes,)``.
-        labelled: of each type, how many of those carry a label of each type, ``(classes, types)``.
-    """
+    """Counts of training images, per type."""
 
     schema: AttributeSchema
-    images: Sequence[np.ndarray]
-    labelled: Sequence[np.ndarray]
+    images: Sequence[np.ndarray]  # of each class, (classes,)
+    labelled: Sequence[np.ndarray]  # of these, with a label of each type, (classes, types)
 
     @classmethod
     def of(cls, catalog: Catalog) -> Applicability:
-        """Counted on the training images."""
+        """Counted on the training split."""
         labels = catalog.labels[catalog.rows(split="train")]
-        has_label = labels != UNLABELLED
-        images, labelled = [], []
-        for t, size in enumerate(catalog.schema.sizes):
-            of_class = labels[:, t, None] == np.arange(size)  # (N, classes)
-            images.append(of_class.sum(axis=0))
-            labelled.append(of_class.T.astype(np.int64) @ has_label.astype(np.int64))
-        return cls(catalog.schema, images, labelled)
+        has_label = (labels != UNLABELLED).astype(np.int64)
+        classes = [labels[:, t, None] == np.arange(s) for t, s in enumerate(catalog.schema.sizes)]
+        labelled = [of.T.astype(np.int64) @ has_label for of in classes]
+        return cls(catalog.schema, [of.sum(axis=0) for of in classes], labelled)
 
     def why_not(self, attribute_type: str, other_type: str, class_name: str) -> str | None:
-        """Why the type does not apply to images of this class of another type; None: it does, or
-        there are too few labels to tell.
-
-        Raises:
-            SchemaError: a type or class that the schema does not know.
-        """
+        """Why a type does not apply to images of a class of another type; None: it does, or there
+        are too few labels to tell. Raises SchemaError for unknown words."""
         self.schema.of(attribute_type)
         c = self.schema.index(other_type, class_name)
-        asked = self.schema.types.index(attribute_type)
+        edited = self.schema.types.index(attribute_type)
         other = self.schema.types.index(other_type)
-        images, labelled = self.images[other], self.labelled[other][:, asked]
+        images, labelled = self.images[other], self.labelled[other][:, edited]
         elsewhere = images.sum() - images[c]
         if (
-            asked == other
+            edited == other
             or images[c] < ENOUGH
             or labelled[c] > NEARLY_NONE * images[c]
             or labelled.sum() - labelled[c] < FAIR_SHARE * max(1, elsewhere)
@@ -101,44 +83,30 @@ class Applicability:
         """Judge edits for one query.
 
         Args:
-            own: of each type how likely the query has each class, ``(classes,)``.
-            wanted: the same of what is wished for: who edits for a dress with long sleeves may
-                start from a shoe.
+            own: per type the query's class probabilities, ``(classes,)``.
+            wanted: the same of the wanted photo: an edit of the shape may turn a shoe into a dress.
         """
         remarks: list[str] = []
         refusal: Refusal | None = None
-        for edit in edits:
-            if edit.strength == 0:
-                continue
+        for edit in (edit for edit in edits if edit.strength > 0):
             for other, before, after in zip(self.schema.types, own, wanted, strict=True):
                 likely = self.schema.of(other)[int(after.argmax())]
                 why = self.why_not(edit.attribute_type, other, likely)
                 if why is None:
                     continue
-                sure = float(after.max())
-                is_own = int(before.argmax()) == int(after.argmax())
-                why += (
-                    f"; the query is taken for {likely} with probability {sure:.2f}"
-                    if is_own
-                    else f", which is wished for as {other}"
-                )
-                if sure < SURE:
+                if int(before.argmax()) == int(after.argmax()):
+                    why += f"; the query is {likely} with probability {float(after.max()):.2f}"
+                else:
+                    why += f", which is the wanted {other}"
+                if float(after.max()) < SURE:
                     remarks.append(why)
                 elif refusal is None:
                     refusal = Refusal(why)
-            remarks += self._already(edit, own)
+            t = self.schema.types.index(edit.attribute_type)
+            likely = self.schema.of(edit.attribute_type)[int(own[t].argmax())]
+            if edit.mix == {likely: 1.0}:
+                remarks.append(
+                    f"the query's {edit.attribute_type} is {likely} already, with probability "
+                    f"{float(own[t].max()):.2f}"
+                )
         return Judgement(refusal, tuple(remarks))
-
-    def _already(self, edit: Edit, own: Sequence[Tensor]) -> list[str]:
-        """A remark where the query already is the one class that is asked for."""
-        if edit.mix is None or len(edit.mix) > 1:
-            return []
-        (asked,) = edit.mix
-        probabilities = own[self.schema.types.index(edit.attribute_type)]
-        c = self.schema.index(edit.attribute_type, asked)
-        if int(probabilities.argmax()) != c:
-            return []
-        return [
-            f"the query's {edit.attribute_type} is taken for {asked} already, with probability "
-            f"{float(probabilities[c]):.2f}"
-        ]

@@ -134,7 +134,7 @@ def test_table_3_has_every_method_with_t_50_of_each_type() -> None:
 def test_rows_of_other_scores_stand_behind_the_paper_s_methods() -> None:
     own = measured("darn")
     fam = own.by_seed[0]["fam"]
-    for name in ("flam+posteriors", "labels_known", "filter", "flam_plus", "cls_concat+own"):
+    for name in ("flam+posteriors", "oracle", "filter", "flam_plus", "cls_concat+own"):
         fam[name] = copy.deepcopy(fam["arithmetic"])
     [part] = own.table(3).parts
     assert [name for name, _ in part.rows][-6:] == [

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from flam_pl.editing.editor import Editor
 from flam_pl.evaluation.searches import EvaluationSet
 from flam_pl.reports.pictures import Search, choose_examples, show_image
-from flam_pl.retrieval.retriever import GalleryIndex
+from flam_pl.retrieval.retriever import Retriever
 
 QUERY, HIT = "#1a9850", "#d73027"
 """Frames as in the paper: the query green, hits red."""
@@ -25,7 +25,7 @@ SHOWN = 3
 
 def find(editor: Editor, data: EvaluationSet, examples: int, seed: int) -> list[Search]:
     """So many edited searches of each attribute type, drawn at random, not picked."""
-    index = GalleryIndex(editor, data.features)
+    index = Retriever.of(editor, data.features)
     return [Search.run(e, data, index, SHOWN) for e in choose_examples(data, examples, seed)]
 
 

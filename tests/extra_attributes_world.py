@@ -1,4 +1,4 @@
-"""Images with traits beside their labels, and editors whose keeping is known beforehand."""
+"""Photos with extra attributes beside their labels, and editors that keep a known part of them."""
 
 from __future__ import annotations
 
@@ -9,30 +9,37 @@ from attribute_world import SCHEMA
 from flam_pl.evaluation.searches import EvaluationSet
 from made_editors import Moved
 
-TRAITS = {"sleeve": 3, "brand": 4}
+EXTRA_ATTRIBUTES = {"sleeve": 3, "brand": 4}
 
 
-def random_set(seed: int, rows: int = 60, dimension: int = 5) -> EvaluationSet:
-    """Features that say nothing; some images have no value of a trait, some do not ask."""
+def random_set(
+    seed: int, rows: int = 60, dimension: int = 5, missing: float = 0.0
+) -> EvaluationSet:
+    """Features that say nothing. Some photos lack a value of an extra attribute, some are no query.
+
+    Args:
+        missing: share of the labels that are missing.
+    """
     rng = np.random.default_rng(seed)
     labels = np.stack([rng.integers(size, size=rows) for size in SCHEMA.sizes], axis=1)
-    traits = {n: rng.integers(-1, size, size=rows) for n, size in TRAITS.items()}
+    extra = {n: rng.integers(-1, size, size=rows) for n, size in EXTRA_ATTRIBUTES.items()}
     features = torch.from_numpy(rng.normal(size=(rows, dimension)).astype(np.float32))
     queries = np.sort(rng.permutation(rows)[: rows * 2 // 3])
+    labels[rng.random(labels.shape) < missing] = -1
     nobody = np.full(rows, -1)
-    return EvaluationSet(SCHEMA, features, labels, queries, nobody, nobody, traits)
+    return EvaluationSet(SCHEMA, features, labels, queries, nobody, nobody, extra)
 
 
 def one_hot_set(rows: int = 1500, seed: int = 0) -> EvaluationSet:
-    """Features that tell labels and traits exactly: a block of 0 and 1 for each of them."""
+    """Features that tell labels and extra attributes exactly: a block of 0 and 1 for each."""
     rng = np.random.default_rng(seed)
     labels = np.stack([rng.integers(size, size=rows) for size in SCHEMA.sizes], axis=1)
-    traits = {n: rng.integers(size, size=rows) for n, size in TRAITS.items()}
+    extra = {n: rng.integers(size, size=rows) for n, size in EXTRA_ATTRIBUTES.items()}
     blocks = [np.eye(size)[labels[:, t]] for t, size in enumerate(SCHEMA.sizes)]
-    blocks += [np.eye(size)[traits[name]] for name, size in TRAITS.items()]
+    blocks += [np.eye(size)[extra[name]] for name, size in EXTRA_ATTRIBUTES.items()]
     features = torch.from_numpy(np.concatenate(blocks, axis=1).astype(np.float32))
     nobody = np.full(rows, -1)
-    return EvaluationSet(SCHEMA, features, labels, np.arange(0, rows, 5), nobody, nobody, traits)
+    return EvaluationSet(SCHEMA, features, labels, np.arange(0, rows, 5), nobody, nobody, extra)
 
 
 class Exact(Moved):
