@@ -34,7 +34,8 @@ def divided(
     Raises:
         ConfigError: no ``key=value``, an added or removed setting, or an unknown file.
     """
-    chosen, values = {}, {}
+    chosen: dict[str, str] = {}
+    values: dict[str, str] = {}
     for override in overrides:
         key, equals, text = override.partition("=")
         if override.startswith(("+", "~")):
