@@ -196,7 +196,10 @@ def test_a_value_that_cannot_work_is_refused_before_anything_runs(
         (["data.label_seed=-1"], r"data\.label_seed is -1; expected a whole number, 0 or more"),
         (["data=in_shop", "data.validation_items=-1"], r"data\.validation_items is -1"),
         (["data=table", "data.split_seed=-1"], r"data\.split_seed is -1"),
-        (["data=table", "data.types=[]"], r"data\.types is empty"),
+        (
+            ["data=table", "data.types=[]"],
+            r"data\.types is \[\]; expected a list in square brackets, not empty",
+        ),
         (["data.image_size=8"], r"data\.image_size: got 8, expected .* at least 32"),
         (["backbone.fit=squash"], r"backbone\.fit is 'squash'"),
     ],

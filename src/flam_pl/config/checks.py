@@ -26,8 +26,6 @@ def check(config: Config) -> None:
     for stage, weights in loss_weights.items():
         if not any(weights.values()):
             raise ConfigError(f"{', '.join(weights)} are all 0: the {stage} would learn nothing")
-    if not getattr(config.data, "types", ["any"]):
-        raise ConfigError("data.types is empty; name at least one attribute type")
     _check_backbone(config)
 
 

@@ -21,7 +21,7 @@ from yaml import YAMLError
 from flam_pl.atomic_io import write_text
 from flam_pl.config.checks import check
 from flam_pl.config.data import DATA_SCHEMAS, DataConfig
-from flam_pl.config.overrides import check_choice, check_form, set_values
+from flam_pl.config.overrides import divided, set_values
 from flam_pl.config.root import Config, to_plain
 from flam_pl.errors import ConfigError
 
@@ -61,26 +61,20 @@ def load_config(overrides: Sequence[str] = ()) -> Config:
     Raises:
         ConfigError: an unknown key, group or value, named.
     """
-    folder, chosen, values = config_folder(), {}, []
-    groups = {path.name for path in folder.iterdir() if path.is_dir()}
-    for override in overrides:
-        check_form(override)
-        key, _, text = override.partition("=")
-        if key == "overrides":
-            raise ConfigError("overrides is no setting: it holds the settings as they were written")
-        if key in groups:
-            names = sorted(path.stem for path in (folder / key).glob("*.yaml"))
-            check_choice(key, text, [*names, *(["null"] if key == "experiment" else [])])
-            chosen[key] = text
-        else:
-            values.append((key, text))
-    config = _compose(folder, chosen, values)
+    folder = config_folder()
+    groups = {
+        of.name: sorted(file.stem for file in of.glob("*.yaml"))
+        for of in folder.iterdir()
+        if of.is_dir()
+    }
+    groups["experiment"] = [*groups.get("experiment", []), "null"]
+    config = _compose(folder, *divided(overrides, groups))
     config.overrides = list(overrides)
     check(config)
     return config
 
 
-def _compose(folder: Path, chosen: Mapping[str, str], values: Sequence[tuple[str, str]]) -> Config:
+def _compose(folder: Path, chosen: Mapping[str, str], values: Mapping[str, str]) -> Config:
     """The chosen file of each group, and single values over them."""
     store = ConfigStore.instance()
     store.store(name="schema", node=Config)
@@ -88,7 +82,7 @@ def _compose(folder: Path, chosen: Mapping[str, str], values: Sequence[tuple[str
         store.store(group="data", name=f"schema_{name}", node=schema)
     try:
         with initialize_config_dir(str(folder), version_base="1.3"):
-            composed = compose("config", overrides=[f"{k}={v}" for k, v in chosen.items()])
+            composed = compose("config", overrides=_joined(chosen))
         set_values(composed, values)
         config = OmegaConf.to_object(composed)
     except (HydraException, OmegaConfBaseException, YAMLError) as error:

@@ -1,9 +1,9 @@
-"""One setting of a command line, ``key=value``: read, set, or refused by name."""
+"""The settings of a command line, ``key=value`` each: read, set, or refused by name."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, get_type_hints
 
@@ -23,33 +23,39 @@ ELEMENT = re.compile(r"""\s*(?:'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|[^,]+)\s*(?=,
 """One text of a list: in quotes, or up to the next comma."""
 
 
-def check_form(override: str) -> None:
-    """Refuse what is no ``key=value``, or would add or remove a setting.
+def divided(
+    overrides: Iterable[str], groups: Mapping[str, Sequence[str]]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Config group -> chosen file, and key -> text of single settings; the last of equal keys wins.
+
+    Args:
+        groups: config group -> names of its files.
 
     Raises:
-        ConfigError: naming the override.
+        ConfigError: no ``key=value``, an added or removed setting, or an unknown file.
     """
-    if override.startswith(("+", "~")):
-        raise ConfigError(
-            f"{override!r} would add or remove a setting; only settings that exist can be "
-            f"changed. Write {override.lstrip('+~')!r} ({LISTING})."
-        )
-    if "=" not in override:
-        raise ConfigError(f"{override!r} is not a setting; expected key=value")
+    chosen: dict[str, str] = {}
+    values: dict[str, str] = {}
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        if override.startswith(("+", "~")):
+            raise ConfigError(
+                f"{override!r} would add or remove a setting; only settings that exist can be "
+                f"changed. Write {override.lstrip('+~')!r} ({LISTING})."
+            )
+        if not equals:
+            raise ConfigError(f"{override!r} is not a setting; expected key=value")
+        if key == "overrides":
+            raise ConfigError("overrides is no setting: it holds the settings as they were written")
+        known = groups.get(key, [text])
+        if text not in known:
+            near = "".join(f" (did you mean {n}?)" for n in get_close_matches(text, known, 1))
+            raise ConfigError(f"{key} is {text!r}{near}; expected one of {', '.join(known)}")
+        (chosen if key in groups else values)[key] = text
+    return chosen, values
 
 
-def check_choice(group: str, name: str, known: Sequence[str]) -> None:
-    """Refuse the name of a file that a config group does not have.
-
-    Raises:
-        ConfigError: with the nearest name and all names.
-    """
-    if name not in known:
-        near = "".join(f" (did you mean {n}?)" for n in get_close_matches(name, known, 1))
-        raise ConfigError(f"{group} is {name!r}{near}; expected one of {', '.join(known)}")
-
-
-def set_values(config: DictConfig, values: Sequence[tuple[str, str]]) -> None:
+def set_values(config: DictConfig, values: Mapping[str, str]) -> None:
     """Set settings of the composed settings, each to what its text says.
 
     A setting of type text takes the text as it is written: ``2024_11_24`` is no number, and a path
@@ -60,7 +66,7 @@ def set_values(config: DictConfig, values: Sequence[tuple[str, str]]) -> None:
         ConfigError: no such setting, or a value of another type.
     """
     known = settings_of(OmegaConf.get_type(config.data) or type(None))
-    for key, text in values:
+    for key, text in values.items():
         if key not in known:
             raise ConfigError(_unknown(key, list(known), config.data.name))
         kind, bounds = known[key]
