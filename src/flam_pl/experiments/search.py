@@ -21,12 +21,13 @@ from flam_pl.editing.applicability import Applicability, Refusal
 from flam_pl.editing.edits import Edit, wanted_probabilities
 from flam_pl.editing.parsing import parse_edits
 from flam_pl.errors import ConfigError, FlamError
+from flam_pl.experiments.compute_metrics import METHODS
 from flam_pl.experiments.evaluate import reopen
 from flam_pl.experiments.pipeline import Run
 from flam_pl.experiments.trained import TrainedRun
 from flam_pl.images import read_image
+from flam_pl.reports.measurements import display_name
 from flam_pl.reports.pictures import draw_results
-from flam_pl.reports.tables import called
 from flam_pl.retrieval.confidence import ConfidenceEstimator
 from flam_pl.retrieval.retriever import GalleryIndex
 
@@ -220,15 +221,15 @@ def answer(config: Config, own: bool) -> str:
     asked = " ".join(map(str, edits))
     picture = config.folder / "searches" / f"{file_name(config.image, asked)}.png"
     shown = [(r.path, " ".join([f"{r.score:.3f}", *r.labels.values()])) for r in found.results]
-    draw_results(picture, (search.path(config.image), asked), shown)
+    drawn = draw_results(picture, (search.path(config.image), asked), shown)
     table = results_table(found.results, search.catalog.schema.types)
     said = [found.sure] if found.sure else []
     lines = [
         *found.remarks,
         *said,
         table,
-        f"by {called(search.vectors.name)}",
-        f"picture: {picture}",
+        f"by {display_name(search.vectors.name, METHODS)}",
+        *([f"picture: {picture}"] if drawn else []),
     ]
     return "\n".join(lines)
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from flam_pl.reports.table_formats import Part
 
 from flam_pl.reports.paper.published import published
 from flam_pl.reports.paper.tables import Measured, describe_backbone
-from flam_pl.reports.table_formats import Part
 
 TYPES = ("shape", "color", "pattern")
 METHODS = (
