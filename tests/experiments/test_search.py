@@ -15,9 +15,10 @@ from flam_pl.__main__ import main
 from flam_pl.config.loading import load_run_config
 from flam_pl.editing.applicability import Applicability, Refusal
 from flam_pl.editing.edits import Edit, EditError
+from flam_pl.experiments.compute_metrics import METHODS as TITLES
 from flam_pl.experiments.search import Found, Search, file_name
 from flam_pl.images import UnreadableImage
-from flam_pl.reports.tables import called
+from flam_pl.reports.measurements import display_name
 from flam_pl.retrieval.inner_product import FLOOR
 
 
@@ -176,7 +177,7 @@ def test_the_command_prints_a_table_and_draws_the_results(
     lines = said.splitlines()
     head = next(n for n, line in enumerate(lines) if line.split()[:1] == ["score"])
     assert lines[head].split() == ["score", "sure", "path", "item", *search.catalog.schema.types]
-    assert expected.sure in lines and f"by {called(search.vectors.name)}" in lines
+    assert expected.sure in lines and f"by {display_name(search.vectors.name, TITLES)}" in lines
     for rank, (line, result) in enumerate(
         zip(lines[head + 2 : head + 9], expected.results, strict=True), start=1
     ):

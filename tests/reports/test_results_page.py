@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flam_pl.reports.measurements import Measurements
-from flam_pl.reports.results_page import joined_page, run_page
+from flam_pl.reports.results_page import at_a_glance, joined_page, run_page
 from made_metrics import made_metrics, without_edits
 
 
@@ -39,6 +39,12 @@ def test_the_joined_page_sets_data_sets_side_by_side() -> None:
     assert "### Edits of shape" not in page and "### Counterfactuals" in page
     assert page.endswith("## What was tried and did not help\n\n- Nothing.\n")
     assert "did not help" not in joined_page(runs, [{}, {}], None)
+
+
+def test_two_runs_on_one_data_set_have_columns_of_their_own() -> None:
+    runs = [Measurements.of([made_metrics(seed)]) for seed in (0, 1)]
+    glance = at_a_glance(runs)
+    assert list(glance.frame)[1:3] == ["shop (1) T@1", "shop (2) T@1"]
 
 
 def test_a_data_set_without_edits_still_has_a_page() -> None:

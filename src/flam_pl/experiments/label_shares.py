@@ -85,34 +85,32 @@ def with_as_many_steps(config: Config, full: Catalog, kept: Catalog) -> Config:
     )
 
 
-def measure_shares(by_seed: Sequence[Mapping[float, Run]]) -> pd.DataFrame:
+def measure_shares(by_seed: Sequence[Mapping[float, Run]]) -> Measurements:
     """Part "labels" of the long table: T@k, with the share and its number of labels as the group.
 
     Args:
         by_seed: share -> the run on it, of each seed; what is not measured yet is measured. The
             numbers of labels are those of the first seed.
     """
-    names = {
+    groups = {
         share: f"{100 * share:g} % ({sum(label_counts(run.catalog).values()):,})"
         for share, run in by_seed[0].items()
     }
-    shares = pd.concat(
-        [
-            Measurements.of([metrics_of(run)]).table.assign(share=share, seed=run.config.seed)
-            for of_seed in by_seed
-            for share, run in of_seed.items()
-        ],
-        ignore_index=True,
-    )
-    rows = shares[
-        (shares["part"] == "edits")
-        & (shares["group"] == "all")
-        & shares["measure"].isin([f"T@{k}" for k in CUTOFFS])
-        & shares["method"].isin(METHODS)
+    shares = [
+        (share, Measurements.of([metrics_of(run)]))
+        for of_seed in by_seed
+        for share, run in of_seed.items()
     ]
-    everywhere = rows.groupby("method")["share"].transform("nunique") == len(names)
-    rows = rows[everywhere]
-    return rows.assign(part="labels", group=rows["share"].map(names)).drop(columns="share")
+    table = pd.concat([found.table.assign(share=groups[share]) for share, found in shares])
+    rows = table[
+        (table["part"] == "edits")
+        & (table["group"] == "all")
+        & table["measure"].isin([f"T@{k}" for k in CUTOFFS])
+        & table["method"].isin(METHODS)
+    ]
+    everywhere = rows.groupby("method")["share"].transform("nunique") == len(groups)
+    rows = rows.assign(part="labels", group=rows["share"])[everywhere].drop(columns="share")
+    return replace(shares[0][1], table=rows)
 
 
 def label_counts(catalog: Catalog) -> dict[str, int]:

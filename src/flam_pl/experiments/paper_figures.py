@@ -18,12 +18,10 @@ from flam_pl.datasets.inspection import edits_cannot_be_evaluated
 from flam_pl.evaluation.searches import EvaluationSet
 from flam_pl.experiments import label_shares
 from flam_pl.experiments.methods import train_methods
-from flam_pl.experiments.paper import metrics_of
 from flam_pl.experiments.pipeline import Run, train
 from flam_pl.experiments.trained import TrainedRun
 from flam_pl.reports import charts
 from flam_pl.reports.examples import Search, choose_examples, classes_of
-from flam_pl.reports.measurements import Measurements
 from flam_pl.reports.paper import convergence, spaces
 from flam_pl.reports.pictures import draw, draw_searches
 from flam_pl.retrieval.retriever import GalleryIndex
@@ -136,9 +134,9 @@ def convergence_of(run: Run) -> Drawn | str:
     return (found, partial(convergence.draw, found)) if found else f"{log} has no validation of T@k"
 
 
-def shares(by_share: Mapping[float, Run], run: Run) -> Drawn:
+def shares(by_share: Mapping[float, Run], _: Run) -> Drawn:
     """T@k against the share of labels; what is not measured yet is measured."""
-    found = Measurements.of([metrics_of(run)]).plus(label_shares.measure_shares([by_share]))
+    found = label_shares.measure_shares([by_share])
     rows = found.part("labels").drop(columns=["dataset", "part", "std", "text"])
     counts = {share: label_shares.label_counts(of.catalog) for share, of in by_share.items()}
     numbers = {"labels": counts, "rows": rows.to_dict("records")}

@@ -70,7 +70,7 @@ def make_results(config: Config) -> str | None:
 def measure(by_seed: Sequence[Run], by_share: Sequence[dict[float, Run]]) -> Measurements:
     """The long table of all seeds and shares; what is not measured yet is measured."""
     found = Measurements.of([metrics_of(of_seed) for of_seed in by_seed])
-    return found.plus(label_shares.measure_shares(by_share)) if by_share else found
+    return found.plus(label_shares.measure_shares(by_share).table) if by_share else found
 
 
 def write(folder: Path, found: Measurements) -> Path:

@@ -61,11 +61,12 @@ def sections(tables: Sequence[Table], level: int, pictures: Mapping[str, str]) -
 
 def at_a_glance(runs: Sequence[Measurements]) -> Table:
     """T@1 and T@10 of every method on every data set, without intervals."""
-    cells = []
+    datasets, cells = [found.dataset for found in runs], []
     for name in ("T@1", f"T@{BRIEF}"):
-        for found in runs:
+        for number, found in enumerate(runs, start=1):
             rows = found.part("edits", group="all", measure=name)
-            column = f"{found.dataset} {name}"
+            several = datasets.count(found.dataset) > 1
+            column = f"{found.dataset} {f'({number}) ' if several else ''}{name}"
             text = [text_of(*pair) for pair in zip(rows["value"], rows["std"], strict=True)]
             cells.append(rows.assign(row=rows["title"], column=column, text=text))
     return Table("glance", "At a glance", pd.concat(cells))
