@@ -5,6 +5,8 @@
 #     text_representation:
 #       extension: .py
 #       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -80,7 +82,7 @@ for t, name in enumerate(schema.types):
 # %%
 settings = replace(run.config.figures, features=IMAGES, manipulated=EDITED)
 found = spaces.edit_to_one_class(flam, embedders, data, settings, seed=0)
-figure = spaces.draw(found, spaces.maps(found, seed=0))
+spaces.draw(found, spaces.maps(found, seed=0))
 
 # %% [markdown]
 # The same as numbers, for the images that were edited: how far from the class that each of them

@@ -53,19 +53,18 @@ def metrics(folder: Path) -> dict:
     return json.loads((folder / "runs" / "wardrobe" / "report" / "metrics.json").read_text())
 
 
-def test_it_is_reported(plus: Path) -> None:
+def test_calibration_is_reported(plus: Path) -> None:
     report, found = plus / "runs" / "wardrobe" / "report", metrics(plus)
-    calibration = found["calibration"]
+    answer, counts = found["calibration"]["answer"]["calibrated"], found["counts"]
     # every edit counts here, also those that no photo can answer
-    edits = found["edits"]["evaluated"] + found["edits"]["impossible"]
-    assert calibration["answer"]["observed"]["n"] == edits
-    answered = found["edits"]["evaluated"] / edits
-    assert calibration["answer"]["observed"]["value"] == pytest.approx(answered)
-    assert calibration["answer"]["told_wrongly"]["n"] == found["edits"]["evaluated"]
-    assert calibration["answer"]["told_rightly"]["n"] == found["edits"]["impossible"]
+    edits = counts["edits"] + counts["impossible_edits"]
+    assert answer["observed"]["n"] == edits
+    assert answer["observed"]["value"] == pytest.approx(counts["edits"] / edits)
+    assert answer["false_alarm_rate"]["n"] == counts["edits"]
+    assert answer["detection_rate"]["n"] == counts["impossible_edits"]
     assert (report / "figures" / "reliability.png").is_file()
     page = (report / "index.html").read_text()
-    assert "figures/reliability.png" in page and "How sure the search is" in page
+    assert "figures/reliability.png" in page and "<summary>Calibration</summary>" in page
 
 
 def test_its_settings_are_its_files_under_what_was_written(plus: Path, trained: Path) -> None:
@@ -160,10 +159,10 @@ def test_every_row_is_measured(plus: Path) -> None:
     found = metrics(plus)
     opened = TrainedRun.open(plus / "runs" / "wardrobe")
     rows = [row.name for row in opened.rows()]
-    assert list(found["fam"]) == [*rows, "oracle"]
+    assert list(found["edits"]) == [*rows, "oracle"]
     assert len(rows) == 10 + 10 + 6 + 1 and rows[-1] == opened.scoring.best == found["best"]
     assert {*opened.scoring.objective} == {*rows}
-    assert set(found["by_depth"]) == {
+    assert set(found["depth"]) == {
         f"{n}+posteriors"
         for n in ("no_edit", "slerp", *OWN, "tirg", "flam_plus")
         if n != "flam_s_adv"
@@ -209,7 +208,7 @@ def test_the_instance_search_is_that_of_the_backbone_alone_bit_for_bit(plus: Pat
     stored = run.data.features.rows(rows)
     torch.testing.assert_close(stored, alone, rtol=0, atol=2e-3)  # batches of other sizes
     plain = torch.nn.functional.normalize(stored, dim=1)
-    found = metrics(plus)["fir_by_method"]
+    found = metrics(plus)["instance_by_method"]
     one_vector = [row for row in opened.rows() if stores_one_vector(row.name)]
     assert sum(isinstance(row.editor, Flam) for row in one_vector) == 10
     for row in one_vector:

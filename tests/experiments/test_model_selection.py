@@ -308,8 +308,8 @@ def test_other_settings_of_the_scoring_train_nothing(
     assert "training for" not in capsys.readouterr().out
     assert Scoring.load(run).best == "flam" and Scoring.load(run).weights == {}
     report = json.loads((run / "report" / "metrics.json").read_text())
-    assert report["best"] == "flam" and report["calibration"] == {} and report["by_depth"] == {}
-    assert list(report["fam"]) == [*METHODS, "oracle"]
+    assert report["best"] == "flam" and report["calibration"] == {} and report["depth"] == {}
+    assert list(report["edits"]) == [*METHODS, "oracle"]
     assert set(report["by_strength"]) == {*METHODS} - {"no_edit"}
     assert main(["train-flam", *settings(folder, cosine)]) == 0
     assert "is best on validation" not in capsys.readouterr().out

@@ -9,15 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from flam_pl.experiments.results import Results
 from torch.nn import functional as F
 
 from flam_pl import open_run
 from flam_pl.__main__ import main
 from flam_pl.editing.edits import Edit, EditError
+from flam_pl.experiments.results import Results
 from flam_pl.experiments.search import OpenRun, file_name
 from flam_pl.images import UnreadableImage
-from flam_pl.methods.registry import display_name
+from flam_pl.methods.registry import looks
+from flam_pl.reports.measurements import display_name
 from flam_pl.retrieval.applicability import Applicability
 from flam_pl.retrieval.inner_product import FLOOR
 
@@ -175,7 +176,9 @@ def test_the_command_prints_a_table_and_draws_the_results(
     lines = said.splitlines()
     head = next(n for n, line in enumerate(lines) if line.split()[:1] == ["score"])
     assert lines[head].split() == ["score", "likely", "path", "item", *search.catalog.schema.types]
-    assert expected.confidence in lines and f"by {display_name(search.vectors.name)}" in lines
+    assert (
+        expected.confidence in lines and f"by {display_name(search.vectors.name, looks())}" in lines
+    )
     for rank, (line, result) in enumerate(
         zip(lines[head + 2 : head + 9], expected.hits, strict=True), start=1
     ):

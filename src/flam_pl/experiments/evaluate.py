@@ -19,13 +19,13 @@ from flam_pl.datasets.inspection import check_usable, edits_cannot_be_evaluated
 from flam_pl.datasets.sources import open_catalog
 from flam_pl.datasets.traits import extra_attribute_codes
 from flam_pl.distributed import is_first_process, log
-from flam_pl.errors import ConfigError
+from flam_pl.errors import ConfigError, FlamError
 from flam_pl.evaluation.searches import EvaluationSet
-from flam_pl.experiments.compute_metrics import NO_EDITS, measure_edits, measure_instances
+from flam_pl.experiments.compute_metrics import compute_metrics
 from flam_pl.experiments.pipeline import extract, usable
 from flam_pl.experiments.trained_run import TrainedRun
 from flam_pl.progress import show_progress
-from flam_pl.reports.report import METRICS, Report
+from flam_pl.reports.report import Report
 from flam_pl.reports.wandb_report import log_report
 from flam_pl.training.records import inputs_hash, versions
 from flam_pl.training.run import Run
@@ -110,13 +110,11 @@ def measured(run: Run) -> Report | None:
         return None
     trained = TrainedRun.open(run.folder, run.backbone_folder, run.config.methods)
     folder = report_folder(run.config)
-    report = Report.open(folder) if (folder / METRICS).is_file() else None
-    if (
-        report
-        and not run.config.retrain
-        and NO_EDITS.keys() <= report.metrics.keys()  # not by a version that measured less
-        and report.metrics.get("inputs") == measured_from(run, trained)
-    ):
+    try:
+        report = None if run.config.retrain else Report.open(folder)
+    except FlamError:  # none yet, or of another format
+        report = None
+    if report and report.metrics.get("inputs") == measured_from(run, trained):
         log(f"evaluation: up to date, nothing to measure ({folder})")
         return report
     return measure(run, trained)
@@ -142,33 +140,7 @@ def measure(run: Run, trained: TrainedRun | None = None) -> Report | None:
     rows = catalog.rows(split="evaluation", dense=True)
     data = EvaluationSet.of(catalog, run.data.features, rows).to(device)
     photos = EvaluationSet.of_photos(catalog, run.data.features, "evaluation").to(device)
-    fir, unfindable, dimensions = measure_instances(run, trained, device)
-    manipulator = trained.records["manipulator"].metrics
-    metrics = {
-        "dataset": catalog.name,
-        "notes": [*catalog.notes, *([without_edits] if without_edits else [])],
-        "fir": fir["no_edit"],
-        "fir_by_method": fir,
-        "best": trained.best.name,
-        "scoring": asdict(trained.scoring),
-        **({**NO_EDITS} if without_edits else measure_edits(trained, data, photos, settings)),
-        "dimensions": dimensions,
-        "queries": {
-            "edited": len(data.queries),
-            "gallery": len(rows),
-            "instance": next(iter(fir["no_edit"].values()))["n"] if fir["no_edit"] else 0,
-            "instance_without_match": unfindable,
-            "instance_on_distorted_views": bool((catalog.table["view"] > 0).any()),
-        },
-        "training": {
-            "cosine_recovered": manipulator.get("val/cosine_recovered"),
-            "cosine_edited": manipulator.get("val/cosine_edited"),
-            **{
-                f"{stage}/{name}": value if value == value else None  # JSON knows no nan
-                for stage, record in trained.records.items()
-                for name, value in record.metrics.items()
-            },
-        },
+    metrics = compute_metrics(run, trained, data, photos) | {
         "seconds": {n: r.seconds for n, r in trained.records.items()}
         | run.seconds
         | {"evaluation": round(time.monotonic() - started, 1)},

@@ -18,7 +18,7 @@ from flam_pl.experiments.evaluate import measured
 from flam_pl.experiments.pipeline import has_items_to_learn, train, train_beside
 from flam_pl.methods.registry import registered
 from flam_pl.methods.registry import trainable as trainable_methods
-from flam_pl.reports.paper.tables import Measured
+from flam_pl.reports.paper.tables import PaperTables, write
 from flam_pl.training.run import Run
 
 CUTOFFS = (1, 5, 20, 50, 100)
@@ -55,7 +55,7 @@ def make_tables(config: Config) -> str | None:
     others = backbone_settings(config) if 5 in settings.which else {}
     if settings.which == [1]:
         catalog = open_catalog(config.data)
-        filled = Measured(catalog.name, frequent_classes(catalog), note=settings.note)
+        filled = PaperTables(catalog.name, frequent_classes(catalog), note=settings.note)
     else:
         run = train(config)
         # Table 2 is of stage 1 alone
@@ -69,12 +69,13 @@ def make_tables(config: Config) -> str | None:
         if not is_first_process():
             return None
         filled = fill(by_seed, by_backbone)
-    tables = [filled.table(number) for number in settings.which]
-    folder = config.folder / "tables"
-    for table in tables:
-        table.write(folder)
+    folder, texts = config.folder / "tables", []
+    for number in settings.which:
+        tables = filled.table(number)
+        write(folder, number, tables, filled.seeds)
+        texts += [table.markdown() for table in tables]
     log(f"tables: {folder}")
-    return "\n".join(table.markdown() for table in tables)
+    return "\n\n".join(texts)
 
 
 def further_seeds(own: int, seeds: Sequence[int]) -> list[int]:
@@ -95,8 +96,8 @@ def with_seed(run: Run, seed: int) -> Run:
 def backbone_settings(config: Config) -> dict[str, Config]:
     """Choice of ``conf/backbone/`` -> settings of its run.
 
-    A choice that is the run's own backbone is left out: it needs no second run. None is trained for
-    longer than the run's own, if that is trained: they are to be compared.
+    The run's own backbone is left out. None is trained for longer than the run's own, if that is
+    trained, so that they can be compared.
     """
     kept = [o for o in config.overrides if not o.startswith(("backbone=", "backbone.", "run="))]
     most = config.backbone.max_epochs
@@ -120,14 +121,14 @@ def backbone_settings(config: Config) -> dict[str, Config]:
 
 
 def trainable(run: Run, config: Config) -> bool:
-    """Whether the data set has what this backbone needs; says so where it has not."""
+    """Whether the data set can train this backbone; prints a line where it cannot."""
     if not config.backbone.max_epochs or has_items_to_learn(run):
         return True
     log(f"{config.name}: left out, {run.catalog.name} has no photos of two items to train it on")
     return False
 
 
-def fill(by_seed: Sequence[Run], by_backbone: Mapping[str, Run]) -> Measured:
+def fill(by_seed: Sequence[Run], by_backbone: Mapping[str, Run]) -> PaperTables:
     """Measure whatever is not measured yet.
 
     Args:
@@ -137,10 +138,9 @@ def fill(by_seed: Sequence[Run], by_backbone: Mapping[str, Run]) -> Measured:
     run = by_seed[0]
     metrics = [metrics_of(of_seed) for of_seed in by_seed]
     own_backbone = f"{run.config.backbone.model} (this run)"
-    return Measured(
+    return PaperTables(
         run.catalog.name,
         frequent_classes(run.catalog),
-        [of_seed.config.seed for of_seed in by_seed],
         metrics,
         {own_backbone: metrics[0]} | {name: metrics_of(of) for name, of in by_backbone.items()},
         run.config.tables.note,

@@ -24,7 +24,8 @@ from flam_pl.experiments.results import Hit, Results
 from flam_pl.experiments.trained_run import TrainedRun
 from flam_pl.galleries.faiss import FaissGallery
 from flam_pl.images import read_image
-from flam_pl.methods.registry import display_name
+from flam_pl.methods.registry import looks
+from flam_pl.reports.measurements import display_name
 from flam_pl.reports.pictures import draw_results
 from flam_pl.retrieval.applicability import Applicability
 from flam_pl.retrieval.confidence import ConfidenceEstimator
@@ -180,7 +181,7 @@ def answer(config: Config, own: bool) -> str:
     results = run.search(config.image, run.parse(config.edits), config.k)
     picture = config.folder / "searches" / f"{file_name(config.image, results.edits)}.png"
     shown = [(hit.path, " ".join([f"{hit.score:.3f}", *hit.labels.values()])) for hit in results]
-    lines = [str(results), f"by {display_name(run.vectors.name)}"]
+    lines = [str(results), f"by {display_name(run.vectors.name, looks())}"]
     try:
         draw_results(picture, (run.path(config.image), results.edits), shown)
         lines.append(f"picture: {picture}")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
-
-from matplotlib.figure import Figure
 
 from flam_pl.atomic_io import write_text
 from flam_pl.config.root import Config
@@ -19,24 +18,19 @@ from flam_pl.experiments import label_shares
 from flam_pl.experiments.paper import further_seeds, metrics_of, with_seed
 from flam_pl.experiments.pipeline import train
 from flam_pl.methods.registry import require_known, trainable
-from flam_pl.reports import candidates, precision_and_hits
-from flam_pl.reports.pictures import save
-from flam_pl.reports.results_figures import CUTOFFS
+from flam_pl.reports.charts import CHARTS
+from flam_pl.reports.measurements import Measurements
+from flam_pl.reports.pictures import draw
 from flam_pl.reports.results_page import joined_page, run_page
-from flam_pl.reports.results_tables import RunResults
 from flam_pl.training.run import Run
 
 RESULTS = "results.json"
 
-PICTURES = {
-    "by_strength": "precision_and_hits",
-    "by_depth": "candidates",
-    "labels": "label_share",
-}
-"""Part of the page that has a picture -> its file, without ``.png``."""
+CUTOFFS = (1, 5, 10, 20, 50)
+"""k of the results' tables."""
 
 OF_SHARES = ("cls_concat", "emb_concat", "flam_plus")
-"""What is trained on few labels, beside FLAM, where it is trained on all of them."""
+"""Trained on few labels beside FLAM, where they are trained on all labels."""
 
 
 def make_results(config: Config) -> str | None:
@@ -45,7 +39,7 @@ def make_results(config: Config) -> str | None:
     What is trained and measured already, with the same settings on the same data, is used as it is.
 
     Returns:
-        What was written, to be said; None in the further processes of a DDP run.
+        The page; None in the further processes of a DDP run.
 
     Raises:
         FlamError: a run of ``results.page`` that has no results.
@@ -59,8 +53,7 @@ def make_results(config: Config) -> str | None:
         config,
         methods=[name for name in trainable() if name in needed],
         evaluation=replace(
-            config.evaluation,
-            ks=sorted({*config.evaluation.ks, *CUTOFFS, *label_shares.CUTOFFS}),
+            config.evaluation, ks=sorted({*config.evaluation.ks, *CUTOFFS, *label_shares.CUTOFFS})
         ),
     )
     run = train(config)
@@ -71,43 +64,31 @@ def make_results(config: Config) -> str | None:
         by_share = [label_shares.train_shares(of_seed, of_shares) for of_seed in by_seed]
     if not is_first_process():
         return None
-    metrics = [metrics_of(of_seed) for of_seed in by_seed]
-    labels = [label_shares.numbers(of_seed) for of_seed in by_share]
-    seeds = [of_seed.config.seed for of_seed in by_seed]
-    return str(write(run.folder / "results", RunResults(config.name, seeds, metrics, labels)))
+    return str(write(run.folder / "results", measure(by_seed, by_share)))
 
 
-def write(folder: Path, results: RunResults) -> Path:
+def measure(by_seed: Sequence[Run], by_share: Sequence[dict[float, Run]]) -> Measurements:
+    """The long table of all seeds and shares; what is not measured yet is measured."""
+    found = Measurements.of([metrics_of(of_seed) for of_seed in by_seed])
+    return found.plus(label_shares.measure_shares(by_share).table) if by_share else found
+
+
+def write(folder: Path, found: Measurements) -> Path:
     """``results.json``, ``results.md`` and the pictures.
 
     Returns:
         The Markdown file.
     """
-    plain, drawn = results.plain(), pictures_of(results)
-    folder.mkdir(parents=True, exist_ok=True)
-    for part, name in PICTURES.items():
-        if part in drawn:
-            save(drawn[part], folder / f"{name}.png", dpi=150)
-        else:
-            (folder / f"{name}.png").unlink(missing_ok=True)  # of an earlier call
-    write_text(folder / RESULTS, json.dumps(plain, indent=1, allow_nan=False))
+    write_text(folder / RESULTS, json.dumps(found.to_plain(), allow_nan=False))
     page = folder / "results.md"
-    write_text(page, run_page(plain, {part: f"{PICTURES[part]}.png" for part in drawn}))
+    write_text(page, run_page(found, {}))
+    drawn = {
+        name: f"{name}.png"
+        for name, chart in CHARTS.items()
+        if draw(folder / f"{name}.png", partial(chart, found), dpi=150)
+    }
+    write_text(page, run_page(found, drawn))
     return page
-
-
-def pictures_of(results: RunResults) -> dict[str, Figure]:
-    """Part of the page -> its picture, where there is anything to draw."""
-    by_strength = [m["by_strength"] for m in results.by_seed if m.get("by_strength")]
-    drawn = {}
-    if by_strength:
-        drawn["by_strength"] = precision_and_hits.draw(by_strength)
-    depths = [m["by_depth"] for m in results.by_seed if m.get("by_depth")]
-    if depths:
-        drawn["by_depth"] = candidates.draw(depths)
-    if results.labels:
-        drawn["labels"] = label_shares.draw(results.labels)
-    return drawn
 
 
 def make_page(config: Config) -> Path:
@@ -116,7 +97,7 @@ def make_page(config: Config) -> Path:
     The pictures are copied beside it; ``tried.md`` there is included.
 
     Raises:
-        FlamError: a run without results.
+        FlamError: a run without results, or with results of another format.
     """
     page = Path(config.results.page_file)
     runs = [Path(run) for run in config.results.page]
@@ -127,29 +108,28 @@ def make_page(config: Config) -> Path:
     page.parent.mkdir(parents=True, exist_ok=True)
     pictures = []
     for run in runs:
-        there = {part: run / "results" / f"{name}.png" for part, name in PICTURES.items()}
-        copies = {
-            part: f"{PICTURES[part]}_{run.name}.png" for part, of in there.items() if of.is_file()
-        }
-        for part, copy in copies.items():
-            shutil.copyfile(there[part], page.parent / copy)
-        pictures.append(copies)
+        drawn = {}
+        for name in CHARTS:
+            picture = run / "results" / f"{name}.png"
+            if picture.is_file():
+                drawn[name] = f"{name}_{run.name}.png"
+                shutil.copyfile(picture, page.parent / drawn[name])
+        pictures.append(drawn)
     text = tried.read_text(encoding="utf-8") if tried.is_file() else None
     write_text(page, joined_page(found, pictures, text))
     return page
 
 
-def read(run: Path) -> dict[str, Any]:
+def read(run: Path) -> Measurements:
     """``results.json`` of a run.
 
     Raises:
-        FlamError: there is none.
+        FlamError: there is none, or it has another format.
     """
     path = run / "results" / RESULTS
     if not path.is_file():
         raise FlamError(
-            f"there are no results of {run}: {path} is missing. Run make results for it first "
+            f"{path} is missing: there are no results of {run}. Run make results for it first "
             f'(ARGS="run={run.name} ..." with the settings that it was trained with)'
         )
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found
+    return Measurements.from_plain(json.loads(path.read_text(encoding="utf-8")), path)

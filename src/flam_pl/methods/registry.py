@@ -29,8 +29,11 @@ if TYPE_CHECKING:
 FOLDER = "methods"
 """Folder of a run that holds one folder per trained method."""
 
-OTHER_ROWS = {"filter": "filter, then similarity", "oracle": "oracle: true labels, then similarity"}
-"""Titles of rows that are no method of their own."""
+OTHER_ROWS = {
+    "filter": {"title": "filter, then similarity", "color": "#333333"},
+    "oracle": {"title": "oracle: true labels, then similarity", "color": "#000000"},
+}
+"""Rows of the tables that are no method of their own."""
 
 
 @dataclass(frozen=True)
@@ -151,9 +154,9 @@ def require_known(names: Sequence[str], setting: str) -> None:
             raise ConfigError(f"{setting} has {name!r}; expected some of {', '.join(trainable())}")
 
 
-def display_name(row: str) -> str:
-    """Title of a row of the tables, e.g. ``FLAM+ + posteriors`` for ``flam_plus+posteriors``."""
-    name, plus, scorer = row.partition("+")
-    method = registered().get(name)
-    title = method.title if method else OTHER_ROWS.get(row, name)
-    return f"{title} + {scorer}" if plus else title
+def looks() -> dict[str, dict[str, str]]:
+    """Title and colour of every method and further row, in the order of the tables."""
+    found = {name: {"title": of.title, "color": of.color} for name, of in registered().items()}
+    return found | {
+        name: {"title": title, "color": "#333333"} for name, title in OTHER_ROWS.items()
+    }

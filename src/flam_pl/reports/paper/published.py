@@ -1,4 +1,4 @@
-"""What the paper prints, to stand beside what is measured on the same data set."""
+"""The values that the paper prints, to stand beside those measured on the same data set."""
 
 from __future__ import annotations
 
@@ -10,11 +10,9 @@ from omegaconf import OmegaConf
 
 
 @cache
-def _all() -> dict[str, Any]:
-    text = files("flam_pl.reports").joinpath("published.yaml").read_text(encoding="utf-8")
-    content = OmegaConf.to_container(OmegaConf.create(text))
-    assert isinstance(content, dict)
-    return {str(part): of for part, of in content.items()}
+def _all() -> Any:
+    text = files("flam_pl.reports.paper").joinpath("published.yaml").read_text(encoding="utf-8")
+    return OmegaConf.to_container(OmegaConf.create(text))
 
 
 def published(part: str, dataset: str) -> dict[str, Any]:
@@ -22,6 +20,6 @@ def published(part: str, dataset: str) -> dict[str, Any]:
 
     Args:
         part: classes, instances, edits, both_tasks, backbones or classification.
-        dataset: a catalog's name; empty where the paper has no such figures on it.
+        dataset: a catalog's name; empty where the paper has no values on it.
     """
     return dict(_all()[part].get(dataset, {}))
