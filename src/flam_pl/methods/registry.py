@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 FOLDER = "methods"
 """Folder of a run that holds one folder per trained method."""
 
-OTHER_ROWS = {
+OTHER_ROWS: dict[str, dict[str, str]] = {
     "filter": {"title": "filter, then similarity", "color": "#333333"},
     "oracle": {"title": "oracle: true labels, then similarity", "color": "#000000"},
 }
@@ -157,6 +157,4 @@ def require_known(names: Sequence[str], setting: str) -> None:
 def looks() -> dict[str, dict[str, str]]:
     """Title and colour of every method and further row, in the order of the tables."""
     found = {name: {"title": of.title, "color": of.color} for name, of in registered().items()}
-    return found | {
-        name: {"title": title, "color": "#333333"} for name, title in OTHER_ROWS.items()
-    }
+    return found | OTHER_ROWS
