@@ -128,7 +128,8 @@ class Report:
             for number, example in enumerate(of_type):
                 for title, index in reversed(sides[-1:] if number else sides):
                     search = Search.run(example, data, index).to_plain(image)
-                    searches.append(search | {"method": title, "first": title == titles[-1]})
+                    of = {"method": title, "first": title == titles[-1], "number": number}
+                    searches.append(search | of)
             if of_type:
                 make = partial(draw_searches, paths, data, [sides[0], sides[-1]], of_type)
                 draw(self.folder / "figures" / f"edits-{name}.png", make)
