@@ -39,7 +39,7 @@ Drawn = tuple[Mapping[str, Any], Callable[[], Figure | None]]
 def make_figures(config: Config) -> list[Path]:
     """Write ``runs/<run>/figures/<name>.{png,json}`` for every name in ``figures.which``.
 
-    What is trained already, with the same settings on the same data, is used as it is.
+    What is trained with the same settings on the same data is used as it is.
 
     Returns:
         The pictures; none in the further processes of a DDP run.

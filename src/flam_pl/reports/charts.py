@@ -108,11 +108,7 @@ def line_style(found: Measurements, method: str) -> dict[str, Any]:
 
 
 def reliability(calibration: Mapping[str, Any]) -> Figure:
-    """Reliability diagram (DeGroot and Fienberg, 1983): a panel per event, and counts below.
-
-    Args:
-        calibration: as ``measure_calibration`` gives it.
-    """
+    """Reliability diagram (DeGroot and Fienberg, 1983) of each event, and counts below."""
     figure, axes = panels(2, len(calibration), 12, 5.2)
     kinds = (("raw", "#aaaaaa", "embedders alone"), ("calibrated", "#2166ac", "calibrated"))
     for (above, below), (event, of_event) in zip(axes.T, calibration.items(), strict=True):
