@@ -34,7 +34,7 @@ def train_shares(run: Run, methods: Sequence[str] = BASELINES) -> dict[float, Ru
 
 
 def train_share(run: Run, share: float, methods: Sequence[str]) -> Run:
-    """Stages 2 and 3 and the methods, in ``<run>/shares/<percent>``; a seed keeps its own labels."""
+    """Stages 2 and 3 and the methods, in ``<run>/shares/<percent>``; seeds keep other labels."""
     if share == 1:
         return run
     settings = run.config.data

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,12 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from flam_pl.atomic_io import write_text
-from flam_pl.config.methods import METHODS
 from flam_pl.config.root import Config
 from flam_pl.datasets.inspection import edits_cannot_be_evaluated
 from flam_pl.evaluation.searches import EvaluationSet
 from flam_pl.experiments import label_shares
 from flam_pl.experiments.methods import train_methods
+from flam_pl.experiments.paper import extended
 from flam_pl.experiments.pipeline import Run, train
 from flam_pl.experiments.trained import TrainedRun
 from flam_pl.reports import charts
@@ -45,7 +44,9 @@ def make_figures(config: Config) -> list[Path]:
         The pictures; none in the further processes of a DDP run.
     """
     which = config.figures.which
-    run = train(with_baselines(config) if "labels" in which else config)
+    if "labels" in which:
+        config = extended(config, label_shares.BASELINES, label_shares.CUTOFFS)
+    run = train(config)
     impossible = edits_cannot_be_evaluated(run.catalog)
     if impossible:
         say(f"{run.catalog.name}: {impossible}. There are no edits to draw.")
@@ -70,17 +71,6 @@ def make_figures(config: Config) -> list[Path]:
         else:
             written += write(run.folder / "figures" / f"{name}.png", *found)
     return written
-
-
-def with_baselines(config: Config) -> Config:
-    """The settings with the methods and cut-offs that ``labels`` needs."""
-    needed = {*config.methods, *label_shares.BASELINES}
-    cutoffs = sorted({*config.evaluation.ks, *label_shares.CUTOFFS})
-    return replace(
-        config,
-        methods=[name for name in METHODS if name in needed],
-        evaluation=replace(config.evaluation, ks=cutoffs),
-    )
 
 
 def write(

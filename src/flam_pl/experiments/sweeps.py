@@ -5,18 +5,16 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from flam_pl.atomic_io import write_text
-from flam_pl.config.methods import METHODS
 from flam_pl.config.root import Config
 from flam_pl.datasets.inspection import edits_cannot_be_evaluated
 from flam_pl.errors import FlamError
 from flam_pl.experiments import label_shares
 from flam_pl.experiments.methods import train_methods
-from flam_pl.experiments.paper import further_seeds, metrics_of, with_seed
+from flam_pl.experiments.paper import extended, further_seeds, metrics_of, with_seed
 from flam_pl.experiments.pipeline import Run, train
 from flam_pl.reports.charts import CHARTS
 from flam_pl.reports.measurements import Measurements
@@ -44,14 +42,7 @@ def make_results(config: Config) -> str | None:
     if config.results.page:
         return str(make_page(config)) if is_first_process() else None
     settings = config.results
-    needed = {*config.methods, *settings.methods}
-    config = replace(
-        config,
-        methods=[name for name in METHODS if name in needed],
-        evaluation=replace(
-            config.evaluation, ks=sorted({*config.evaluation.ks, *CUTOFFS, *label_shares.CUTOFFS})
-        ),
-    )
+    config = extended(config, settings.methods, CUTOFFS)
     run = train(config)
     train_methods(run)
     by_seed = [run, *(with_seed(run, s) for s in further_seeds(config.seed, settings.seeds))]
