@@ -12,7 +12,7 @@ from PIL import Image
 
 from flam_pl.__main__ import main
 
-sys.path.insert(0, str(Path(__file__).parent / "datasets"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "datasets"))
 import test_consumer_to_shop
 import test_in_shop
 

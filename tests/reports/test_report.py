@@ -76,7 +76,7 @@ def write(folder: Path, photos: list[Path], **changes: Any) -> Report:
     report = Report(folder / "report", folder, made_metrics() | changes)
     catalog: Any = SimpleNamespace(paths=photos)
     methods = [SearchVectors(NoEdit()), SearchVectors(Random())]
-    report.write(catalog, np.arange(ROWS), labelled_set(), methods, 2)
+    report.write(catalog, np.arange(ROWS), labelled_set(), methods, 3)
     return report
 
 
@@ -115,7 +115,7 @@ def test_the_page_begins_with_searches_then_one_chart_then_one_table(written: Pa
 def test_results_are_marked_by_frame_and_by_word(written: Path) -> None:
     searches = json.loads((written / "report" / "searches.json").read_text())
     first = [search for search in searches if search["first"]]
-    assert [search["type"] for search in first] == [n for n in SCHEMA.types for _ in range(2)]
+    assert [search["type"] for search in first] == [n for n in SCHEMA.types for _ in range(3)]
     # the first example of each type is searched by every method
     assert len(searches) - len(first) == len(SCHEMA.types)
     data = labelled_set()

@@ -25,23 +25,16 @@ BASELINES = ("cls_concat", "emb_concat")
 
 
 def train_shares(run: Run, methods: Sequence[str] = BASELINES) -> dict[float, Run]:
-    """Share of the run's training labels -> the run on it; a share of 1 is the run itself.
+    """Share of the training labels -> the run on it; a share of 1 is the run itself.
 
     Backbone and features are the run's own: they read no label.
-
-    Args:
-        run: its own methods are trained.
-        methods: trained for each share beside FLAM.
     """
     shares = sorted({*run.config.figures.shares})
     return {share: train_share(run, share, methods) for share in shares}
 
 
 def train_share(run: Run, share: float, methods: Sequence[str]) -> Run:
-    """Stages 2 and 3 and the methods, in ``<run>/shares/<percent>``.
-
-    Each seed keeps other labels.
-    """
+    """Stages 2 and 3 and the methods, in ``<run>/shares/<percent>``; seeds keep other labels."""
     if share == 1:
         return run
     settings = run.config.data
@@ -61,9 +54,7 @@ def train_share(run: Run, share: float, methods: Sequence[str]) -> Run:
 def with_as_many_steps(config: Config, full: Catalog, kept: Catalog) -> Config:
     """Settings by which fewer labels are trained on for as many steps, so for more epochs.
 
-    An epoch over a hundredth of the labels is one step: equal epochs would compare the length of
-    the training and not the labels. ``trainer.max_epochs``, for short trials, still cuts all of
-    them to the same number.
+    With equal epochs a hundredth of the labels would be trained on for a hundredth of the steps.
     """
 
     def epochs(number: int, batch_size: int) -> int:
@@ -88,8 +79,7 @@ def measure_shares(by_seed: Sequence[Mapping[float, Run]]) -> Measurements:
     """Part "labels" of the long table: T@k, with the share and its number of labels as the group.
 
     Args:
-        by_seed: share -> the run on it, of each seed; what is not measured yet is measured. The
-            numbers of labels are those of the first seed.
+        by_seed: share -> the run on it, of each seed. Labels are counted in the first seed.
     """
     groups = {
         share: f"{100 * share:g} % ({sum(label_counts(run.catalog).values()):,})"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -36,7 +36,7 @@ NEEDED: dict[int, tuple[str, ...]] = {
 def make_tables(config: Config) -> str | None:
     """Write ``runs/<run>/tables/table<N>.{md,tex,json}`` for every N of ``tables.which``.
 
-    What is trained and measured already, with the same settings on the same data, is used as it is.
+    What is trained and measured with the same settings on the same data is used as it is.
 
     Returns:
         The tables in Markdown; None in the further processes of a DDP run.
@@ -46,12 +46,7 @@ def make_tables(config: Config) -> str | None:
     """
     settings = config.tables
     needed = {name for number in settings.which for name in NEEDED.get(number, ())}
-    cutoffs = sorted({*config.evaluation.ks, *CUTOFFS})
-    config = replace(
-        config,
-        methods=[name for name in trainable_methods() if name in {*config.methods, *needed}],
-        evaluation=replace(config.evaluation, ks=cutoffs),
-    )
+    config = extended(config, needed, CUTOFFS)
     others = backbone_settings(config) if 5 in settings.which else {}
     if settings.which == [1]:
         catalog = open_catalog(config.data)
@@ -78,6 +73,15 @@ def make_tables(config: Config) -> str | None:
     return "\n\n".join(texts)
 
 
+def extended(config: Config, methods: Collection[str], cut_offs: Sequence[int]) -> Config:
+    """The settings with further methods and cut-offs."""
+    return replace(
+        config,
+        methods=[name for name in trainable_methods() if name in {*config.methods, *methods}],
+        evaluation=replace(config.evaluation, ks=sorted({*config.evaluation.ks, *cut_offs})),
+    )
+
+
 def further_seeds(own: int, seeds: Sequence[int]) -> list[int]:
     """Those beside the run's own, each once."""
     return [seed for seed in dict.fromkeys(seeds) if seed != own]
@@ -94,10 +98,9 @@ def with_seed(run: Run, seed: int) -> Run:
 
 
 def backbone_settings(config: Config) -> dict[str, Config]:
-    """Choice of ``conf/backbone/`` -> settings of its run.
+    """Choice of ``conf/backbone/`` -> settings of its run, without the run's own backbone.
 
-    The run's own backbone is left out. None is trained for longer than the run's own, if that is
-    trained, so that they can be compared.
+    None is trained for longer than the run's own, if that is trained.
     """
     kept = [o for o in config.overrides if not o.startswith(("backbone=", "backbone.", "run="))]
     most = config.backbone.max_epochs
@@ -129,12 +132,7 @@ def trainable(run: Run, config: Config) -> bool:
 
 
 def fill(by_seed: Sequence[Run], by_backbone: Mapping[str, Run]) -> PaperTables:
-    """Measure whatever is not measured yet.
-
-    Args:
-        by_seed: the run, then its further seeds.
-        by_backbone: runs on other backbones.
-    """
+    """Measure whatever is not measured yet; the run's own seed is the first."""
     run = by_seed[0]
     metrics = [metrics_of(of_seed) for of_seed in by_seed]
     own_backbone = f"{run.config.backbone.model} (this run)"

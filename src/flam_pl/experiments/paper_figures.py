@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,9 @@ from flam_pl.datasets.inspection import edits_cannot_be_evaluated
 from flam_pl.distributed import is_first_process, log
 from flam_pl.evaluation.searches import EvaluationSet
 from flam_pl.experiments import label_shares
+from flam_pl.experiments.paper import extended
 from flam_pl.experiments.pipeline import train
 from flam_pl.experiments.trained_run import TrainedRun
-from flam_pl.methods.registry import trainable
 from flam_pl.reports import charts
 from flam_pl.reports.examples import Search, choose_examples, classes_of
 from flam_pl.reports.paper import convergence, spaces
@@ -39,13 +38,15 @@ Drawn = tuple[Mapping[str, Any], Callable[[], Figure | None]]
 def make_figures(config: Config) -> list[Path]:
     """Write ``runs/<run>/figures/<name>.{png,json}`` for every name in ``figures.which``.
 
-    What is trained already, with the same settings on the same data, is used as it is.
+    What is trained with the same settings on the same data is used as it is.
 
     Returns:
         The pictures; none in the further processes of a DDP run.
     """
     which = config.figures.which
-    run = train(with_baselines(config) if "labels" in which else config)
+    if "labels" in which:
+        config = extended(config, label_shares.BASELINES, label_shares.CUTOFFS)
+    run = train(config)
     impossible = edits_cannot_be_evaluated(run.catalog)
     if impossible:
         log(f"{run.catalog.name}: {impossible}. There are no edits to draw.")
@@ -69,17 +70,6 @@ def make_figures(config: Config) -> list[Path]:
         else:
             written += write(run.folder / "figures" / f"{name}.png", *found)
     return written
-
-
-def with_baselines(config: Config) -> Config:
-    """The settings with the methods and cut-offs that ``labels`` needs."""
-    needed = {*config.methods, *label_shares.BASELINES}
-    cutoffs = sorted({*config.evaluation.ks, *label_shares.CUTOFFS})
-    return replace(
-        config,
-        methods=[name for name in trainable() if name in needed],
-        evaluation=replace(config.evaluation, ks=cutoffs),
-    )
 
 
 def write(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from flam_pl.datasets.inspection import edits_cannot_be_evaluated
 from flam_pl.distributed import is_first_process, log
 from flam_pl.errors import FlamError
 from flam_pl.experiments import label_shares
-from flam_pl.experiments.paper import further_seeds, metrics_of, with_seed
+from flam_pl.experiments.paper import extended, further_seeds, metrics_of, with_seed
 from flam_pl.experiments.pipeline import train
 from flam_pl.methods.registry import require_known, trainable
 from flam_pl.reports.charts import CHARTS
@@ -34,28 +33,18 @@ OF_SHARES = ("cls_concat", "emb_concat", "flam_plus")
 
 
 def make_results(config: Config) -> str | None:
-    """Write ``runs/<run>/results/results.{json,md}``, or the page of several runs.
+    """Write ``runs/<run>/results/results.{json,md}``, or the page of the runs in ``results.page``.
 
-    What is trained and measured already, with the same settings on the same data, is used as it is.
+    What is trained and measured with the same settings on the same data is used as it is.
 
     Returns:
         The page; None in the further processes of a DDP run.
-
-    Raises:
-        FlamError: a run of ``results.page`` that has no results.
     """
     if config.results.page:
         return str(make_page(config)) if is_first_process() else None
     settings = config.results
     require_known(settings.methods, "results.methods")
-    needed = {*config.methods, *(settings.methods or trainable())}
-    config = replace(
-        config,
-        methods=[name for name in trainable() if name in needed],
-        evaluation=replace(
-            config.evaluation, ks=sorted({*config.evaluation.ks, *CUTOFFS, *label_shares.CUTOFFS})
-        ),
-    )
+    config = extended(config, settings.methods or trainable(), CUTOFFS)
     run = train(config)
     by_seed = [run, *(with_seed(run, s) for s in further_seeds(config.seed, settings.seeds))]
     by_share: list[dict[float, Run]] = []
@@ -68,17 +57,12 @@ def make_results(config: Config) -> str | None:
 
 
 def measure(by_seed: Sequence[Run], by_share: Sequence[dict[float, Run]]) -> Measurements:
-    """The long table of all seeds and shares; what is not measured yet is measured."""
     found = Measurements.of([metrics_of(of_seed) for of_seed in by_seed])
     return found.plus(label_shares.measure_shares(by_share).table) if by_share else found
 
 
 def write(folder: Path, found: Measurements) -> Path:
-    """``results.json``, ``results.md`` and the pictures.
-
-    Returns:
-        The Markdown file.
-    """
+    """``results.json``, the charts and ``results.md``, which is returned."""
     write_text(folder / RESULTS, json.dumps(found.to_plain(), allow_nan=False))
     page = folder / "results.md"
     write_text(page, run_page(found, {}))
@@ -92,13 +76,7 @@ def write(folder: Path, found: Measurements) -> Path:
 
 
 def make_page(config: Config) -> Path:
-    """Join the results of the runs in ``results.page`` into ``results.page_file``.
-
-    The pictures are copied beside it; ``tried.md`` there is included.
-
-    Raises:
-        FlamError: a run without results, or with results of another format.
-    """
+    """Join the results of runs into ``results.page_file``, with ``tried.md`` beside it."""
     page = Path(config.results.page_file)
     runs = [Path(run) for run in config.results.page]
     found = [read(run) for run in runs]
@@ -121,11 +99,7 @@ def make_page(config: Config) -> Path:
 
 
 def read(run: Path) -> Measurements:
-    """``results.json`` of a run.
-
-    Raises:
-        FlamError: there is none, or it has another format.
-    """
+    """Raises: FlamError: the run has no ``results.json``, or one of another format."""
     path = run / "results" / RESULTS
     if not path.is_file():
         raise FlamError(

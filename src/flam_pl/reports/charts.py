@@ -42,9 +42,9 @@ def label_ends(axis: Axes, ends: Sequence[tuple[float, float, str, str]]) -> Non
     """Names right of the chart, kept apart, each with a thin line to (y, x, name, color)."""
     (left, right), (low, high) = axis.get_xlim(), axis.get_ylim()
     axis.set(xlim=(left, right), ylim=(low, high))
-    place = low
-    for y, x, name, color in sorted(ends):
-        place = max(place + 0.05 * (high - low), y)
+    gap, place = 0.05 * (high - low), low
+    for number, (y, x, name, color) in enumerate(sorted(ends), start=1):
+        place = min(max(place + gap, y), high - gap * (len(ends) - number))
         axis.annotate(
             name,
             (x, y),
@@ -53,7 +53,7 @@ def label_ends(axis: Axes, ends: Sequence[tuple[float, float, str, str]]) -> Non
             fontsize=9,
             va="center",
             annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": color, "lw": 0.5},
+            arrowprops={"arrowstyle": "-", "color": color, "lw": 0.5, "relpos": (0, 0.5)},
         )
 
 
@@ -108,11 +108,7 @@ def line_style(found: Measurements, method: str) -> dict[str, Any]:
 
 
 def reliability(calibration: Mapping[str, Any]) -> Figure:
-    """Reliability diagram (DeGroot and Fienberg, 1983): a panel per event, and counts below.
-
-    Args:
-        calibration: as ``measure_calibration`` gives it.
-    """
+    """Reliability diagram (DeGroot and Fienberg, 1983) of each event, and counts below."""
     figure, axes = panels(2, len(calibration), 12, 5.2)
     kinds = (("raw", "#aaaaaa", "embedders alone"), ("calibrated", "#2166ac", "calibrated"))
     for (above, below), (event, of_event) in zip(axes.T, calibration.items(), strict=True):

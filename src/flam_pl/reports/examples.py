@@ -67,18 +67,15 @@ def choose_examples(data: EvaluationSet, count: int, seed: int) -> list[Example]
 
 @dataclass(frozen=True)
 class Search:
-    """What an edited search found.
-
-    Attributes:
-        results: gallery positions, best first.
-        hits: whether each result has exactly the wanted combination.
-        edited: whether each result has the wanted class; else it ignores the edit.
-    """
+    """What an edited search found."""
 
     example: Example
     results: list[int]
+    """Gallery positions, best first."""
     hits: list[bool]
+    """Whether each result has exactly the wanted combination."""
     edited: list[bool]
+    """Whether each result has the wanted class; else it ignores the edit."""
 
     @classmethod
     def run(
@@ -94,11 +91,7 @@ class Search:
         return cls(example, found[0].tolist(), hits.tolist(), edited.tolist())
 
     def to_plain(self, image: Callable[[int], dict[str, Any]]) -> dict[str, Any]:
-        """For JSON: "query", "type", "edit", and "results", each with "hit" and "edited".
-
-        Args:
-            image: position -> what is known of an image.
-        """
+        """For JSON; ``image`` tells what is known of the image at a position."""
         marks = zip(self.results, self.hits, self.edited, strict=True)
         return {
             "query": image(self.example.query),
@@ -113,11 +106,8 @@ def worst_first(
 ) -> list[tuple[int, Example]]:
     """The examples with the ranks of their first hits, from 1, the deepest first.
 
-    Args:
-        index: of ``data``, by the method that searches.
-
     Raises:
-        ValueError: no image of the gallery has the wanted combination of an example.
+        ValueError: no image of the gallery is a hit of an example.
     """
     searches = [Search.run(example, data, index, len(index)) for example in examples]
     ranked = [(search.hits.index(True) + 1, search.example) for search in searches]

@@ -1,7 +1,4 @@
-"""The long table: one row per measured value, built from the ``metrics.json`` of each seed.
-
-Every table and chart of a report, of the results page and of the paper selects rows from it.
-"""
+"""The long table: one row per measured value. Every table and chart selects rows from it."""
 
 from __future__ import annotations
 
@@ -35,27 +32,21 @@ Metrics = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Measurements:
-    """What was measured of one run, with one seed or several.
-
-    Attributes:
-        dataset: name of the catalog.
-        best: the method that searches, of the first seed.
-        methods: method -> "title" and "color", in the order of the tables.
-        about: sentences that hold for all tables.
-        table: the long table; the run's own seed stands first.
-    """
+    """What was measured of one run, with one seed or several."""
 
     dataset: str
     best: str
+    """The method that searches, of the first seed."""
     methods: Mapping[str, Mapping[str, str]]
+    """Method -> "title" and "color", in the order of the tables."""
     about: Sequence[str]
+    """Sentences that hold for all tables."""
     table: pd.DataFrame
+    """The long table, with the run's own seed first."""
 
     @classmethod
     def of(cls, by_seed: Sequence[Metrics]) -> Measurements:
-        """Args:
-        by_seed: ``metrics.json`` of each seed, the run's own first.
-        """
+        """From ``metrics.json`` of each seed, the run's own first."""
         own, order = by_seed[0], list(by_seed[0]["methods"])
 
         def place(row: Mapping[str, Any]) -> tuple[int, str]:
@@ -70,12 +61,11 @@ class Measurements:
         return cls(own["dataset"], own["best"], own["methods"], about, table)
 
     def plus(self, table: pd.DataFrame) -> Measurements:
-        """The same with further rows."""
         return replace(self, table=pd.concat([self.table, table], ignore_index=True))
 
     @cached_property
     def summary(self) -> pd.DataFrame:
-        """``summarise`` of the table, with the "title" of each method."""
+        """``summarise`` of the table, and the "title" of each method."""
         found = summarise(self.table)
         return found.assign(title=found["method"].map(self.title))
 
@@ -90,18 +80,14 @@ class Measurements:
         return display_name(method, self.methods)
 
     def to_plain(self) -> dict[str, Any]:
-        """Fit for JSON."""
+        """For JSON."""
         rows = self.table.astype(object).where(self.table.notna(), None)
         plain = {name: getattr(self, name) for name in ("dataset", "best", "methods", "about")}
         return {"format": FORMAT, **plain, "table": rows.to_dict("split", index=False)}
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any], source: object) -> Measurements:
-        """What ``to_plain`` was made of.
-
-        Raises:
-            FlamError: another format; ``source`` is named.
-        """
+        """Raises: FlamError: another format; ``source`` is named."""
         require_format(plain, source, "make results")
         fields = {name: plain[name] for name in ("dataset", "best", "methods", "about")}
         return cls(**fields, table=_typed(pd.DataFrame(**plain["table"])))
@@ -154,17 +140,14 @@ def display_name(method: str, methods: Mapping[str, Mapping[str, str]]) -> str:
 def summarise(table: pd.DataFrame) -> pd.DataFrame:
     """Mean over the seeds, with a 95 % interval for other items and other seeds.
 
-    All seeds are measured on the same items, so the mean does not shrink their intervals: their
-    half-widths are averaged. The seeds add the half-width of Student's interval of their mean.
-    Half-widths of independent causes add up as squares (Zou and Donner, Statistics in Medicine
-    2008). A value that all seeds share is shown as that of one seed.
-
-    Args:
-        table: long table.
+    All seeds are measured on the same items, so the half-widths of their intervals are averaged.
+    The seeds add the half-width of Student's interval of their mean; half-widths of independent
+    causes add up as squares (Zou and Donner, Statistics in Medicine 2008). A value that all seeds
+    share is shown as that of one seed.
 
     Returns:
-        One row per ``KEYS`` of the first seed, in their order: the mean as "value", "std" (ddof=1,
-        nan for a single value), "low", "high", "n", and all of it as "text".
+        One row per ``KEYS`` of the first seed: "value", "std" (ddof=1, nan for a single value),
+        "low", "high", "n" and "text".
     """
     known = table[table["value"].notna() & (table["n"] > 0)]
     known = known.assign(below=known["value"] - known["low"], above=known["high"] - known["value"])

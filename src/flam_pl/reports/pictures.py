@@ -28,10 +28,7 @@ CAPTION = 26
 
 
 def attempt(name: str, make: Callable[[], bool | None]) -> bool:
-    """Whether ``make`` worked; where it fails, a message with the name.
-
-    A picture must not cost the numbers that were measured before it.
-    """
+    """Whether ``make`` worked; its failure costs a message with the name, and nothing else."""
     try:
         return make() is not False
     except Exception as error:
@@ -80,11 +77,7 @@ class Tile:
 
 
 def draw_tiles(lines: Sequence[Sequence[Tile | None]], size: float = 1.3) -> Figure:
-    """Images line by line; None is an empty place, and a column of them is narrow.
-
-    Args:
-        size: inches of an image.
-    """
+    """Images of ``size`` inches line by line; None is an empty place, a column of them narrow."""
     widths = [1.0 if any(column) else 0.25 for column in zip_longest(*lines)]
     titles = [tile.title for line in lines for tile in line if tile]
     high = size + 0.13 * (1 + max(title.count("\n") for title in titles))
@@ -110,11 +103,10 @@ def draw_searches(
     colors: tuple[str, str] = (QUERY, HIT),
     shown: int = SHOWN,
 ) -> Figure:
-    """A line per example: the query, then the first results of each side's method.
+    """A line per example: the query, then the first results by each side (title, index).
 
     Args:
         paths: of the images of ``data``, ``(N,)``.
-        sides: title of a method, and the index of ``data`` by it.
         colors: frames of queries and of hits.
     """
     lines: list[list[Tile | None]] = []
@@ -160,11 +152,7 @@ def show_image(axis: Axes, path: Path, frame: str | None) -> None:
 
 
 def draw_curves(log: Path, title: str) -> Figure | None:
-    """Every value that a stage logged, a panel each; None where nothing was logged.
-
-    Args:
-        log: ``metrics.csv`` of Lightning's CSV logger.
-    """
+    """A panel per value in ``metrics.csv`` of Lightning's CSV logger; None for an empty log."""
     table = pd.read_csv(log) if log.is_file() else pd.DataFrame()
     names = [
         c

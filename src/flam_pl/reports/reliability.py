@@ -20,17 +20,10 @@ BINS = 15
 def measure_calibration(
     calibration: Calibration, outcomes: Outcomes, resamples: int, seed: int
 ) -> dict[str, Any]:
-    """The part "calibration" of ``metrics.json``.
+    """Event (``KINDS``) -> "raw" and "calibrated" -> as ``measure_probabilities``.
 
-    Args:
-        calibration: fitted on other images.
-        outcomes: of the evaluation images.
-
-    Returns:
-        Event (``KINDS``) -> "raw" (the embedders' own probabilities) and "calibrated" -> as
-        ``measure_probabilities``. The calibrated "answer" also has "AUROC"; "detection_rate", the
-        share of the edits without an answer that are below the threshold; "false_alarm_rate", the
-        same of the edits with an answer; "threshold".
+    The calibrated "answer" also has "AUROC"; "detection_rate", the share of the edits without an
+    answer below the threshold; "false_alarm_rate", the same of those with one; "threshold".
     """
     item, draws = outcomes.item, (resamples, seed)
     by_kind = {"raw": outcomes.raw, "calibrated": calibration.probabilities(outcomes.raw)}
@@ -56,16 +49,12 @@ def measure_calibration(
 def measure_probabilities(
     p: np.ndarray, true: np.ndarray, item: np.ndarray, resamples: int, seed: int
 ) -> dict[str, Any]:
-    """Calibration of probabilities.
+    """ "ECE", the expected calibration error (Naeini et al., AAAI 2015; Guo et al., ICML 2017);
+    "Brier", the mean squared error; "observed", the share that came true; "bins".
 
     Args:
         p, true: of each search, or of each result of each search, ``(E, ...)``.
         item: number of the item of each search's query, ``(E,)``.
-
-    Returns:
-        "ECE", the expected calibration error over ``BINS`` bins (Naeini et al., AAAI 2015; Guo et
-        al., ICML 2017); "Brier", the mean squared error; "observed", the share that came true;
-        "bins", as ``bins``.
     """
     of_result = np.broadcast_to(item.reshape(-1, *[1] * (p.ndim - 1)), p.shape).ravel()
     flat, came = p.ravel(), true.ravel()

@@ -40,22 +40,17 @@ THUMBNAIL = 128
 
 @dataclass(frozen=True)
 class Report:
-    """What was measured, and where it is written.
-
-    Attributes:
-        folder: of this report.
-        run: folder of the run, whose logs the curves are drawn from.
-        metrics: content of ``metrics.json``, format 2. A value is {"value", "low", "high", "n"};
-            n is 0 and the others are null where nothing counted.
-    """
+    """What was measured, and where it is written."""
 
     folder: Path
     run: Path
+    """Folder of the run, with the logs of its stages."""
     metrics: Mapping[str, Any]
+    """``metrics.json``, format 2. A value is {"value", "low", "high", "n"}; where nothing counted,
+    n is 0 and the others are null."""
 
     @cached_property
     def found(self) -> Measurements:
-        """The long table of the metrics."""
         return Measurements.of([self.metrics])
 
     def write(
@@ -66,14 +61,11 @@ class Report:
         methods: Sequence[SearchVectors],
         examples: int,
     ) -> None:
-        """Put a new folder with numbers and tables in the place of the old one, then draw.
-
-        A picture that fails is reported by name and left out.
+        """Replace the folder by one with numbers and tables, then draw into it.
 
         Args:
             rows: catalog row of each position of ``data``.
-            methods: all rows of the tables; the page shows searches by those without posteriors
-                and by the last one, which searches.
+            methods: all rows of the tables, the one that searches last.
             examples: edited searches of each attribute type on the page.
         """
         new = self.folder.with_name(f".{self.folder.name}.new")
@@ -106,7 +98,7 @@ class Report:
         methods: Sequence[SearchVectors],
         examples: int,
     ) -> None:
-        """Edited searches for the page, and the same as a picture per attribute type.
+        """Edited searches for the page, and a picture per attribute type.
 
         The first example of each type is searched by every method, the others by the last one.
         """
@@ -128,7 +120,8 @@ class Report:
             for number, example in enumerate(of_type):
                 for title, index in reversed(sides[-1:] if number else sides):
                     search = Search.run(example, data, index).to_plain(image)
-                    searches.append(search | {"method": title, "first": title == titles[-1]})
+                    of = {"method": title, "first": title == titles[-1], "number": number}
+                    searches.append(search | of)
             if of_type:
                 make = partial(draw_searches, paths, data, [sides[0], sides[-1]], of_type)
                 draw(self.folder / "figures" / f"edits-{name}.png", make)
@@ -161,11 +154,7 @@ class Report:
 
     @classmethod
     def open(cls, folder: Path) -> Report:
-        """A report that was written before.
-
-        Raises:
-            FlamError: there is no ``metrics.json``, or it has another format.
-        """
+        """Raises: FlamError: there is no ``metrics.json``, or it has another format."""
         path = folder / METRICS
         if not path.is_file():
             raise FlamError(f"{path} is missing: there is no report. Run make evaluate first.")

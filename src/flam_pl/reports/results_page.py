@@ -23,11 +23,7 @@ features and measured by the same code."""
 
 
 def run_page(found: Measurements, pictures: Mapping[str, str]) -> str:
-    """``results.md`` of a run: every table.
-
-    Args:
-        pictures: name without ``.png`` -> the file, as seen from the page.
-    """
+    """Every table of a run; ``pictures``: chart -> its file, as seen from the page."""
     parts = [f"# Results on {found.dataset}", bullets(found.about)]
     return "\n\n".join([*parts, *sections(tables_of(found), 2, pictures)]) + "\n"
 
@@ -35,12 +31,7 @@ def run_page(found: Measurements, pictures: Mapping[str, str]) -> str:
 def joined_page(
     runs: Sequence[Measurements], pictures: Sequence[Mapping[str, str]], tried: str | None
 ) -> str:
-    """The page of several runs.
-
-    Args:
-        pictures: as for ``run_page``, per run.
-        tried: what was tried and did not help, in Markdown without a title.
-    """
+    """The page of several runs; ``tried``: what did not help, in Markdown without a title."""
     parts = [INTRODUCTION, at_a_glance(runs).markdown()]
     for found, drawn in zip(runs, pictures, strict=True):
         tables = [table for table in tables_of(found) if not table.name.startswith(LEFT_OUT)]

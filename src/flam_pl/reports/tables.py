@@ -56,19 +56,15 @@ NOTES = {
 
 @dataclass(frozen=True)
 class Table:
-    """A table in every form.
-
-    Attributes:
-        name: in file names and in Weights & Biases.
-        cells: one row per cell, with at least "row", "column" and "text".
-        head: heads the names of the rows.
-    """
+    """A table in every form."""
 
     name: str
     title: str
     cells: pd.DataFrame
+    """One row per cell, with at least "row", "column" and "text"."""
     notes: tuple[str, ...] = ()
     head: str = "method"
+    """Heads the names of the rows."""
 
     @cached_property
     def frame(self) -> pd.DataFrame:
@@ -79,20 +75,12 @@ class Table:
         return grid.rename_axis(index=self.head, columns=None).reset_index()
 
     def text(self, style: str) -> str:
-        """As tabulate writes it.
-
-        Args:
-            style: github | latex_booktabs | simple ...
-        """
+        """In a style of tabulate: github, latex_booktabs, simple."""
         rows, head = self.frame.to_numpy().tolist(), list(self.frame)
         return str(tabulate(rows, head, tablefmt=style, disable_numparse=True))
 
     def markdown(self, level: int = 2, picture: str = "") -> str:
-        """Title, picture, notes and table.
-
-        Args:
-            picture: Markdown of a picture of the same values.
-        """
+        """Title, a picture of the same values (in Markdown), notes and rows."""
         notes = "\n".join(f"- {note}" for note in self.notes)
         grid = self.text("github") if len(self.cells) else ""
         return "\n\n".join(filter(None, [f"{'#' * level} {self.title}", picture, notes, grid]))
@@ -105,7 +93,7 @@ class Table:
         return f"{start}\n\\caption{{{escaped}}}\n\\label{{tab:{self.name}}}\n\\end{{table}}"
 
     def to_plain(self) -> dict[str, Any]:
-        """Fit for JSON: every cell with all that is known of it."""
+        """For JSON: every cell with all that is known of it."""
         cells = self.cells.astype(object).where(self.cells.notna(), None)
         return {"title": self.title, "notes": list(self.notes), "cells": cells.to_dict("records")}
 
@@ -175,7 +163,7 @@ def short_table(found: Measurements) -> Table:
     rows = rows[plain & rows["measure"].isin(columns) & rows["part"].isin(parts)]
     text = [text_of(value) for value in rows["value"]]
     cells = rows.assign(row=rows["title"], column=rows["measure"], text=text)
-    note = f"The search uses {found.title(found.best)}, the best on validation images."
+    note = f"The search uses {found.title(found.best)}, as chosen on validation images."
     return Table("short", "The main numbers", cells, (note,))
 
 

@@ -31,17 +31,15 @@ THUMBNAIL = 96
 
 
 class SearchTable(Callback):
-    """A table of edited searches at each validation, where W&B is logged to.
-
-    The edits are drawn once, at random by ``seed``: the same ones from epoch to epoch.
-    """
+    """The same edited searches at each validation, as a table in W&B."""
 
     def __init__(
         self, editor: Editor, catalog: Catalog, store: FeatureStore, rows: np.ndarray, seed: int
     ) -> None:
         """Args:
-        editor: the method in training, which must store the same of an image at all times.
+        editor: the method in training.
         rows: catalog rows that are queries and gallery, with all labels, ``(N,)``.
+        seed: of the draw of the edits.
         """
         self.editor, self.catalog, self.store = editor, catalog, store
         self.rows, self.seed = rows, seed
@@ -60,7 +58,6 @@ class SearchTable(Callback):
             logger.log_table("val/searches", columns, rows, step=trainer.global_step)
 
     def line(self, example: Example, data: EvaluationSet, index: Retriever) -> list[Any]:
-        """The query, the edit, whether any result is a hit, the results."""
         search = Search.run(example, data, index, SHOWN)
         edit = example.title(data).replace("\n", " ")
         shown = [self.thumbnail(position) for position in search.results]
@@ -68,7 +65,6 @@ class SearchTable(Callback):
         return [self.thumbnail(example.query), edit, any(search.hits), *shown]
 
     def thumbnail(self, position: int) -> Any:
-        """A small picture of the image in this row."""
         import wandb
 
         path = self.catalog.root / self.catalog.table["path"].iloc[self.rows[position]]
@@ -77,11 +73,7 @@ class SearchTable(Callback):
 
 
 def log_report(config: Config, report: Report, records: Mapping[str, StageRecord]) -> None:
-    """A report as a W&B run of its own: tables, pictures, numbers, and the checkpoints behind it.
-
-    Args:
-        records: of the run's stages, by name.
-    """
+    """A report as a W&B run of its own: tables, pictures, numbers, and the checkpoints behind."""
     logger = make_wandb_logger(config, report.folder.name, "evaluate")
     if logger is None:
         return

@@ -15,15 +15,11 @@ COSINE = "val/cosine_recovered"
 
 
 def numbers(log: Path, ks: Sequence[int]) -> dict[str, Any] | None:
-    """What stage 3 measured on the validation split after each epoch.
+    """Validation after each epoch of stage 3, and "no_edit": T@k of the plain search.
 
     Args:
-        log: ``metrics.csv`` of Lightning's CSV logger.
+        log: ``metrics.csv`` of Lightning's CSV logger; None is returned if it has no validation.
         ks: cut-offs; those that were not logged are left out.
-
-    Returns:
-        ``epochs``: a dict per epoch; ``no_edit``: T@k of the plain search. None where nothing was
-        validated.
     """
     table = pd.read_csv(log) if log.is_file() else pd.DataFrame()
     logged = [f"T@{k}" for k in ks if f"val/T@{k}" in table]

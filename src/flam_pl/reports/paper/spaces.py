@@ -32,25 +32,22 @@ EDITED = "#111111"
 
 @dataclass(frozen=True)
 class Spaces:
-    """Embeddings of images in every space, some of them before and after an edit.
-
-    Attributes:
-        labels: of the images, ``(N, types)``.
-        edited: positions of the edited images among the N, ``(M,)``.
-        before: embeddings of the images, ``(N, types, k)``.
-        after: embeddings of the edited features, ``(M, types, k)``.
-        wanted: dictionary vectors where they belong, ``(M, types, k)``: of the wanted class in the
-            target's space, of the image's own class in the others.
-    """
+    """Embeddings of images in every space, some of them before and after an edit."""
 
     schema: AttributeSchema
     target_type: str
     target_class: str
     labels: np.ndarray
+    """Of the images, ``(N, types)``."""
     edited: np.ndarray
+    """Positions of the edited images among the N, ``(M,)``."""
     before: Tensor
+    """Embeddings of the images, ``(N, types, k)``."""
     after: Tensor
+    """Embeddings of the edited features, ``(M, types, k)``."""
     wanted: Tensor
+    """Dictionary vectors where those belong, ``(M, types, k)``: of the wanted class in the target's
+    space, of the image's own class in the others."""
 
 
 @torch.inference_mode()
@@ -62,10 +59,6 @@ def edit_to_one_class(
     seed: int,
 ) -> Spaces:
     """Embed images drawn at random, and edit some of those that have another class.
-
-    Args:
-        editor: of features as they are stored, e.g. FLAM.
-        seed: of the draw.
 
     Raises:
         SchemaError: ``figures.target_class`` is no class of the type.
@@ -80,21 +73,14 @@ def edit_to_one_class(
     others = np.flatnonzero(labels[:, t] != c)
     edited = others[: min(settings.manipulated, len(shown) // 3)]
     features = data.features[torch.from_numpy(shown)]
-    asked = labels[edited].copy()
-    asked[:, t] = c
+    goals = labels[edited].copy()
+    goals[:, t] = c
     dictionaries = [embedders.of(name).dictionary for name in schema.types]
-    return Spaces(
-        schema,
-        kind,
-        schema.of(kind)[c],
-        labels,
-        edited,
-        embedders(features),
-        embedders(
-            editor.edit(features[torch.from_numpy(edited)], [Edit(kind, schema.of(kind)[c])])
-        ),
-        torch.stack([d[torch.from_numpy(asked[:, i])] for i, d in enumerate(dictionaries)], dim=1),
-    )
+    wanted = [d[torch.from_numpy(goals[:, i])] for i, d in enumerate(dictionaries)]
+    name = schema.of(kind)[c]
+    after = embedders(editor.edit(features[torch.from_numpy(edited)], [Edit(kind, name)]))
+    before = embedders(features)
+    return Spaces(schema, kind, name, labels, edited, before, after, torch.stack(wanted, dim=1))
 
 
 def _wanted_class(name: str | None, schema: AttributeSchema, kind: str, labels: np.ndarray) -> int:
@@ -108,15 +94,11 @@ def _wanted_class(name: str | None, schema: AttributeSchema, kind: str, labels: 
 
 
 def statistics(embeddings: Tensor, wanted: Tensor) -> dict[str, float]:
-    """How far embeddings are from their wanted places, and from each other.
+    """ "distance_to_wanted": mean cosine distance; "spread": trace of the covariance.
 
     Args:
         embeddings: of unit length, ``(M, k)``.
         wanted: dictionary vector of each, of unit length, ``(M, k)``.
-
-    Returns:
-        ``distance_to_wanted``: mean cosine distance. ``spread``: trace of the covariance, the mean
-        squared distance from the mean, at most 1 for unit vectors.
     """
     return {
         "distance_to_wanted": float(1 - (embeddings * wanted).sum(dim=1).mean()),
@@ -159,26 +141,17 @@ def place(vectors: Tensor, seed: int) -> np.ndarray:
 
 
 def draw(spaces: Spaces, by_type: Mapping[str, np.ndarray]) -> Figure:
-    """A map per space, side by side: a color per class, edited features as black crosses.
-
-    t-SNE draws dense places as large as sparse ones, so the spread stands in the title.
-    """
+    """A map per space, side by side, with the ``statistics`` before and after the edit."""
     types = spaces.schema.types
     figure, axes = panels(1, len(types), 4.3 * len(types), 5.6)
     found = numbers(spaces)["spaces"]
     for t, (axis, name) in enumerate(zip(axes[0], types, strict=True)):
         draw_map(axis, by_type[name], spaces.labels[:, t], spaces.schema.of(name))
         before, after = found[name]["before"], found[name]["after"]
-        change = ", ".join(
-            f"{what} {before[key]:.2f} → {after[key]:.2f}"
-            for what, key in (("spread", "spread"), ("distance to wanted", "distance_to_wanted"))
-        )
-        axis.set_title(f"embeddings of {name}\n", fontsize=11)
-        axis.text(0.5, 1.02, change, fontsize=8, ha="center", transform=axis.transAxes)
-    edit = f"edited to {spaces.target_type} {spaces.target_class}"
-    figure.suptitle(
-        f"{len(spaces.labels)} images; crosses: {len(spaces.edited)} of them, {edit}", fontsize=11
-    )
+        changes = [f"{key} {before[key]:.2f} → {after[key]:.2f}" for key in before]
+        axis.set_title("\n".join([f"embeddings of {name}", *changes]), fontsize=9)
+    count, edit = len(spaces.edited), f"{spaces.target_type} {spaces.target_class}"
+    figure.suptitle(f"{len(spaces.labels)} images; crosses: {count} of them, edited to {edit}")
     return figure
 
 
@@ -186,8 +159,7 @@ def draw_map(axis: Axes, points: np.ndarray, labels: np.ndarray, classes: tuple[
     """Dots in the color of their class, and crosses for edited features.
 
     Args:
-        points: of images and then of edited features, ``(N + M, 2)``.
-        labels: of the images, ``(N,)``.
+        points: of images with labels ``(N,)``, then of edited features, ``(N + M, 2)``.
     """
     own, edited = points[: len(labels)], points[len(labels) :]
     for c, (name, color) in enumerate(zip(classes, class_colors(classes), strict=True)):

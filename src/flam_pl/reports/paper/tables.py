@@ -33,21 +33,18 @@ Cell = dict[str, Any]
 
 @dataclass(frozen=True)
 class PaperTables:
-    """What the tables are filled from.
-
-    Attributes:
-        dataset: the catalog's name, by which the paper's values are looked up.
-        classes: attribute type -> class -> number of images, the most frequent first.
-        by_seed: ``metrics.json`` of each seed; empty where only Table 1 is wanted.
-        by_backbone: choice of ``conf/backbone/`` -> metrics of its run; the run's own first.
-        note: stands below every table.
-    """
+    """What the tables are filled from."""
 
     dataset: str
+    """The catalog's name, by which the paper's values are looked up."""
     classes: Mapping[str, Mapping[str, int]]
+    """Attribute type -> class -> number of images, the most frequent first."""
     by_seed: Sequence[Metrics] = ()
+    """``metrics.json`` of each seed; Table 1 needs none."""
     by_backbone: Mapping[str, Metrics] | None = None
+    """Choice of ``conf/backbone/`` -> metrics of its run; the run's own first."""
     note: str = ""
+    """Stands below every table."""
 
     def table(self, number: int) -> list[Table]:
         """The parts of Table ``number``, 1 to 5."""
