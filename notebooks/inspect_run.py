@@ -27,20 +27,18 @@ from pathlib import Path
 import pandas as pd
 from IPython.display import Image, Markdown, display
 
+from flam_pl import open_run
 from flam_pl.evaluation.searches import EvaluationSet
-from flam_pl.experiments.evaluate import open_folder
-from flam_pl.retrieval.retriever import GalleryIndex
+from flam_pl.retrieval.retriever import Retriever
 from flam_pl.reports.examples import choose_examples, worst_first
 from flam_pl.reports.measurements import Measurements
 from flam_pl.reports.pictures import draw_searches
 from flam_pl.reports.tables import short_table, tables_of
 
-RUN = os.environ.get("FLAM_PL_RUN", "runs/wardrobe")
+RUN = os.environ.get("FLAM_PL_RUN", "../runs/wardrobe")
 
 # %%
 # %matplotlib inline
-if Path.cwd().name == "notebooks":  # a run's settings name folders as seen from the repository's
-    os.chdir("..")
 folder = Path(RUN)
 report = folder / "report"
 found = Measurements.of([json.loads((report / "metrics.json").read_text())])
@@ -97,12 +95,13 @@ for picture in sorted((report / "figures").glob("edits-*.png")):
 # how bad they are: by the rank of the first image with exactly the wanted combination.
 
 # %%
-run, trained = open_folder(folder)
+opened = open_run(folder)
+run, trained = opened.run, opened.trained
 rows = run.catalog.rows("evaluation", dense=True)
 data = EvaluationSet.of(run.catalog, run.data.features, rows)
 plain, *_, best = trained.rows()
 paths = [run.catalog.paths[row] for row in rows]
-index = GalleryIndex(best, data.features)
+index = Retriever.of(best, data.features)
 failures = worst_first(data, index, choose_examples(data, 50, seed=0))
 
 # %%
@@ -122,6 +121,6 @@ for rank, example in failures[:6]:
 
 # %%
 if failures:
-    sides = [(found.title(plain.name), GalleryIndex(plain, data.features))]
+    sides = [(found.title(plain.name), Retriever.of(plain, data.features))]
     sides.append((found.title(best.name), index))
     display(draw_searches(paths, data, sides, [e for _, e in failures[:6]]))
