@@ -155,7 +155,8 @@ def test_what_the_training_labels_rule_out_is_refused(
     )
     images[0][likely], labelled[0][likely, t] = 214, 0
     monkeypatch.setattr(search, "applicability", replace(counted, images=images, labelled=labelled))
-    monkeypatch.setattr("flam_pl.editing.applicability.SURE", 0.0)  # a tiny run is sure of nothing
+    # a tiny run is confident of nothing
+    monkeypatch.setattr("flam_pl.editing.applicability.PROBABLE", 0.0)
     shape = search.catalog.schema.of("shape")[likely]
     answer = search.find(image, [edit], 3)
     assert isinstance(answer, Refusal)

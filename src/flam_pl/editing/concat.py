@@ -24,11 +24,10 @@ class ConcatEditor(Editor):
     ) -> None:
         """Args:
         blocks: stored features ``(B, D)`` -> unit blocks ``(B, types, width)``.
-        prototypes: type -> unit vector of each class ``(classes, width)``: the class mean
-            (Cls-Concat), the dictionary (Emb-Concat), the memory (ADDE-M).
-        classes: stored features ``(B, D)`` -> likeliest class of each type ``(B, types)``. With it
-            (ADDE-M) an edit subtracts the prototype of that class and adds the wanted one; without
-            it the wanted one replaces the block.
+        prototypes: type -> unit vectors of its classes, ``(classes, width)``.
+        classes: stored features ``(B, D)`` -> likeliest classes ``(B, types)``. With it (ADDE-M) an
+            edit subtracts the prototype of the likeliest class and adds the wanted one; without it
+            the wanted one replaces the block.
         """
         self.name, self.schema = name, schema
         self.blocks, self.prototypes, self.classes = blocks, prototypes, classes
@@ -41,11 +40,7 @@ class ConcatEditor(Editor):
         for edit in in_order(edits, self.schema):
             t = self.schema.types.index(edit.attribute_type)
             prototypes = self.prototypes(edit.attribute_type)
-
-            def block(example: Tensor, t: int = t) -> Tensor:
-                return self.blocks(example)[:, t]
-
-            wanted = wanted_vector(edit, self.schema, prototypes, block)
+            wanted = wanted_vector(edit, self.schema, prototypes, self.blocks)
             changed = wanted.expand_as(parts[:, t])
             if self.classes:
                 changed = parts[:, t] - prototypes[self.classes(features)[:, t]] + wanted

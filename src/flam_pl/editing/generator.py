@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from flam_pl.editing.editor import Editor
 from flam_pl.editing.edits import Edit, blend, in_order, wanted_vector
-from flam_pl.models.attribute_embedder import AttributeEmbedder, AttributeEmbedders
+from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.models.manipulator import Manipulator
 
 
@@ -34,12 +34,8 @@ class Flam(Editor):
             if number:  # G was trained on lengths of stored features, but returns any length
                 features = F.normalize(features, dim=1) * length
             t = self.schema.types.index(edit.attribute_type)
-            embedder = self.embedders.of(edit.attribute_type)
-
-            def embed(example: Tensor, embedder: AttributeEmbedder = embedder) -> Tensor:
-                return embedder(space(example))
-
-            wanted = wanted_vector(edit, self.schema, embedder.dictionary, embed)
+            dictionary = self.embedders.of(edit.attribute_type).dictionary
+            wanted = wanted_vector(edit, self.schema, dictionary, self.embedders)
             target = torch.full((len(features),), t, device=features.device)
             wanted = wanted.expand(len(features), -1)
             edited = self.manipulator.edit(space(features), wanted, target)

@@ -113,7 +113,7 @@ def measure_edits(
         **measure_counterfactuals(trained, counterfactual, settings),
         "classification": as_dicts(classified or {}),
         **measure_comparison(by_method, precisions, trained.scoring.best, *chance),
-        "edits": {"evaluated": results.evaluated, **data.left_out},
+        "edits": {"evaluated": len(results.numbers), **data.left_out},
         "calibration": measure_calibration(trained, data, settings),
     }
 
@@ -202,7 +202,7 @@ def measure_comparison(
     hits = {name: of.sums()[0] for name, of in by_method.items()}
     every = {name: np.hstack([hits[name], of.all_sums()]) for name, of in precisions.items()}
     counts, chance = first.sums()[1], {"resamples": resamples, "seed": seed}
-    names = [f"T@{k}" for k in first.ks]
+    names = first.names
     divided = PairedShares(hits, counts, names, items=first.items, **chance)
     minus = PairedShares(every, counts, names + of_best.names, items=first.items, **chance)
     return {
