@@ -115,5 +115,5 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     '; did you mean Tshirts?'
     """
     spelled = {fold_spelling(other): other for other in known}
-    near = difflib.get_close_matches(fold_spelling(name), spelled, n=1, cutoff=0.8)
+    near = difflib.get_close_matches(fold_spelling(name), spelled, n=1, cutoff=0.75)
     return f"; did you mean {spelled[near[0]]}?" if near else ""

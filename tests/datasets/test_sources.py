@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,11 @@ import test_darn
 import test_in_shop
 import test_shopping100k
 
-from flam_pl.config.data import DATA_SCHEMAS, DarnData, Shopping100kData
+from flam_pl.config.data import DATA_SCHEMAS, SplitData
 from flam_pl.config.loading import config_folder, load_config
 from flam_pl.config.root import Config
 from flam_pl.datasets.catalog import Catalog
-from flam_pl.datasets.sources import READERS, open_catalog
+from flam_pl.datasets.sources import open_catalog
 from flam_pl.errors import FlamError
 
 
@@ -24,30 +25,39 @@ def opened(name: str, root: Path, *more: str) -> Catalog:
 
 @pytest.fixture(scope="module")
 def defaults() -> dict[str, Config]:
-    return {name: load_config([f"data={name}"]) for name in DATA_SCHEMAS}
+    names = sorted(file.stem for file in (config_folder() / "data").glob("*.yaml"))
+    return {name: load_config([f"data={name}"]) for name in names}
 
 
 def test_every_data_set_has_settings_a_reader_and_a_backbone(defaults: dict[str, Config]) -> None:
-    assert set(READERS) == set(DATA_SCHEMAS.values())
-    for group in ("data", "backbone"):
-        assert set(DATA_SCHEMAS) <= {p.stem for p in (config_folder() / group).glob("*.yaml")}
+    assert {"wardrobe", "darn", "table"} < set(defaults)
+    assert {type(config.data) for config in defaults.values()} == {*DATA_SCHEMAS.values()}
+    assert set(defaults) <= {p.stem for p in (config_folder() / "backbone").glob("*.yaml")}
     for name, config in defaults.items():
         assert config.data.name == name
-        if name != "wardrobe":
+        assert callable(import_module(f"flam_pl.datasets.{config.data.reader}").read)
+        if not name.startswith("wardrobe"):
             with pytest.raises(FlamError, match=f"data={name} needs the place of its data"):
                 open_catalog(config.data)
+
+
+@pytest.mark.parametrize("reader", ["none_such", "os.path", "wardrobe.canvas", ""])
+def test_a_reader_is_a_module_of_the_package(tmp_path: Path, reader: str) -> None:
+    data = SplitData(name="mine", root=str(tmp_path), reader=reader)
+    with pytest.raises(FlamError, match=f"data.reader is {reader!r}; expected a module of flam_pl"):
+        open_catalog(data)
 
 
 def test_only_sets_with_several_photos_of_an_item_tune_the_backbone(
     defaults: dict[str, Config],
 ) -> None:
     tuned = {name for name, config in defaults.items() if config.backbone.max_epochs > 0}
-    assert tuned == {"wardrobe", "in_shop", "consumer_to_shop"}
+    assert tuned == {"wardrobe", "wardrobe_small", "in_shop", "consumer_to_shop"}
 
 
 def test_the_numbers_of_the_paper_are_the_defaults(defaults: dict[str, Config]) -> None:
     darn, shopping = defaults["darn"].data, defaults["shopping100k"].data
-    assert isinstance(darn, DarnData) and isinstance(shopping, Shopping100kData)
+    assert isinstance(darn, SplitData) and isinstance(shopping, SplitData)
     assert (darn.evaluation, shopping.evaluation) == (5000, 2000)
     assert (darn.classes, shopping.classes) == (10, 10)
 

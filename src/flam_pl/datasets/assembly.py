@@ -33,7 +33,7 @@ class Found:
     root: Path
     """Folder that relative paths start from."""
     table: pd.DataFrame
-    """A row per photo, index from 0: ``path``, attribute types, other columns. Without ``split``,
+    """A row per photo: ``path``, attribute types, other columns. Without ``split``,
     photos are drawn at random. Without ``domain``, the first photo of an item is the shop's."""
     types: Sequence[str]
     extra_attributes: Sequence[str] = ()
@@ -59,7 +59,9 @@ def assemble(found: Found, data: LabelledData, schema: AttributeSchema | None) -
         FlamError: too few classes, or no label of any class.
     """
     missing = [kind for kind in found.types if kind not in found.table]
-    table = found.table.assign(**dict.fromkeys(missing, pd.Series(dtype="string")))
+    table = found.table.reset_index(drop=True).assign(
+        **dict.fromkeys(missing, pd.Series(dtype="string"))
+    )
     named = data.classes if isinstance(data.classes, Mapping) else {}
     table, notes = join_spellings(table, found.types, schema.classes if schema else named)
     classes = schema or choose_classes(table, found.types, data.classes, _training(table))

@@ -83,10 +83,10 @@ def require_words(table: pd.DataFrame, column: str, known: Sequence[str]) -> Non
     """Raises: FlamError: naming the first row whose value is none of the known words."""
     wrong = table[~table[column].isin(known).to_numpy(bool)]
     if len(wrong):
-        got = wrong[column].fillna("nothing").iloc[0]
+        value = wrong[column].iloc[0]
         raise FlamError(
-            f"{wrong.index[0]}: column {column} has {got!r}, expected one of {', '.join(known)} "
-            f"({len(wrong)} such row(s))"
+            f"{wrong.index[0]}: column {column} has {'nothing' if pd.isna(value) else repr(value)}; "
+            f"expected one of {', '.join(known)} ({len(wrong)} such row(s))"
         )
 
 
@@ -139,4 +139,4 @@ def keep_photos(
             f"{next(iter(sample), 'no path at all')}; looked in {places}. "
             f"{advice or 'Unpack them there, or point data.root elsewhere.'}"
         )
-    return table[kept].reset_index(drop=True), dropped
+    return table[kept], dropped

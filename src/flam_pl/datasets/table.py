@@ -47,7 +47,6 @@ def read(root: Path, data: TableData, schema: AttributeSchema | None = None) -> 
     table = table.apply(lambda cells: _as_text(cells, data.label_separator))
     table["path"] = table["path"].str.replace("\\", "/", regex=False)  # written on Windows
     table, notes = _one_label_each(table, types, data.label_separator)
-    table = _with_words(table)
     if "counterfactual_of" in table:
         named = table["counterfactual_of"].dropna()
         lost = named[~named.isin(table.get("item", []))]
@@ -56,7 +55,7 @@ def read(root: Path, data: TableData, schema: AttributeSchema | None = None) -> 
     images = Path(data.images).expanduser() if data.images else root.parent
     advice = f"Set data.images to the folder that the column 'path' starts from (now {images})."
     table, dropped = keep_photos(table, images, advice=advice)
-    together = ("item", "garment")
+    table, together = _with_words(table.copy()), ("item", "garment")
     found = Found(root.stem, images, table, types, extra, dropped, notes, together=together)
     return assemble(found, data, schema)
 

@@ -16,7 +16,7 @@ from flam_pl.attributes import UNLABELLED
 from flam_pl.config.root import Config
 from flam_pl.data.feature_batches import batches_in_pass
 from flam_pl.datasets.catalog import Catalog
-from flam_pl.datasets.label_share import keep_label_share
+from flam_pl.datasets.labels import keep_label_share
 from flam_pl.experiments.methods import train_methods
 from flam_pl.experiments.paper import metrics_of
 from flam_pl.experiments.pipeline import Run, train_beside

@@ -21,7 +21,7 @@ from flam_pl.config.root import Config, to_plain
 from flam_pl.config.stages import BackboneConfig, EmbedderConfig, ManipulatorConfig
 from flam_pl.data.datamodule import FlamDataModule
 from flam_pl.datasets.catalog import Catalog
-from flam_pl.datasets.inspection import check_usable, find_unusable
+from flam_pl.datasets.inspection import check_usable, find_unusable, left_out
 from flam_pl.datasets.sources import open_catalog
 from flam_pl.datasets.splits import split_csv
 from flam_pl.editing.generator import Flam
@@ -162,11 +162,7 @@ def usable(catalog: Catalog, config: Config) -> Catalog:
     bad = {int(row): why for row, why in known["unusable"].items()}
     if not bad:
         return catalog
-    first = next(iter(bad))
-    say(
-        f"{catalog.name}: {len(bad)} of {len(catalog)} images left out, the first: "
-        f"{catalog.paths[first]}: {bad[first]}"
-    )
+    say(left_out(catalog, bad))
     return catalog.without(bad)
 
 
