@@ -21,7 +21,7 @@ class SchemaError(FlamError):
 
 @dataclass(frozen=True)
 class AttributeSchema:
-    """Attribute types in a fixed order, each with its classes in a fixed order.
+    """Attribute types in order, each with its classes in order.
 
     >>> schema = AttributeSchema({"color": ("red", "blue"), "shape": ("shirt", "jeans")})
     >>> schema.encode("color", ["blue", None, "red"]).tolist()
@@ -58,9 +58,8 @@ class AttributeSchema:
         """Position of a class; raises ``SchemaError`` for an unknown class."""
         known = self.of(attribute_type)
         if name not in known:
-            raise SchemaError(
-                f"{attribute_type} has no class {name!r}; its classes are {', '.join(known)}"
-            )
+            classes = ", ".join(known)
+            raise SchemaError(f"{attribute_type} has no class {name!r}; its classes are {classes}")
         return known.index(name)
 
     def encode(self, attribute_type: str, labels: Iterable[object]) -> np.ndarray:
@@ -70,8 +69,7 @@ class AttributeSchema:
         return np.array(known, dtype=np.int64)
 
     def combinations(self, labels: np.ndarray) -> np.ndarray:
-        """Class indices ``(N, types)`` -> one number per combination of all types, ``(N,)`` int64;
-        -1 where a label is missing."""
+        """Class indices ``(N, types)`` -> a number per combination, ``(N,)``; -1 if one is -1."""
         codes = np.zeros(len(labels), dtype=np.int64)
         for position, size in enumerate(self.sizes):
             codes = codes * size + labels[:, position]

@@ -138,7 +138,7 @@ def test_select_keeps_the_order_and_without_moves_rows_to_dropped() -> None:
     assert rest.table["path"].tolist() == ["a.jpg", "c.jpg", "a.jpg"]
     assert rest.dropped == (Dropped("b.jpg", "truncated"),)
     assert len(mini) == 4
-    with pytest.raises(FlamError, match="rows 0 to 3, got 4"):
+    with pytest.raises(IndexError):
         mini.select([0, 4])
     assert mini.without({0: "truncated", 3: "truncated"}).dropped == (
         Dropped("a.jpg", "truncated"),

@@ -182,7 +182,7 @@ def test_names_of_meta_json(root: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("0 0 1 2", ["line 2", "got 3 numbers after", "pairs of attribute and value"]),
+        ("0 0 1 2", ["line 2", "got 3 numbers after", "expected pairs"]),
         ("0 0 x", ["line 2", "'x'", "whole numbers"]),
         ("60 0 1", ["got photo 60, expected 0 to 59", "different versions"]),
         ("0 9 1", ["got attribute 9, expected 0 to 8"]),

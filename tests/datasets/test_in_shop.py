@@ -138,10 +138,10 @@ def test_descriptions_may_be_a_json_object_a_line(root: Path) -> None:
     mini = read(root)
     assert mini.table["color"].isna().tolist()[:5] == [True] * 4 + [False]
     path.write_text('[{"item": "id_00000001"')
-    with pytest.raises(FlamError, match=r"list_description_inshop.json.*expected JSON entries"):
+    with pytest.raises(FlamError, match="inshop.json.*expected JSON with item and color"):
         read(root)
     path.unlink()
-    with pytest.raises(FlamError, match=r"tells no color; expected list_color_cloth.txt and "):
+    with pytest.raises(FlamError, match=r"tells no color; expected list_color_cloth.txt or "):
         read(root)
     assert read(root, types=["shape"]).schema.types == ("shape",)
 
@@ -167,9 +167,7 @@ def test_pattern_is_what_the_item_certainly_has(root: Path) -> None:
     assert told[0] == "stripes" and told[1] == "print" and told[4] == "check"
     assert mini.table["pattern"].notna().sum() == 12
     attributes(root, [values[0], values[1][:4]])
-    with pytest.raises(
-        FlamError, match=r"list_attr_items.txt line 4 \(id_00000001\): got 3 values"
-    ):
+    with pytest.raises(FlamError, match=r"list_attr_items.txt line 4: got 3 values"):
         read(root, types=["pattern"])
     attributes(root, [values[0], ["id_00000001", 1, "x", 0, 0]])
     with pytest.raises(FlamError, match=r"line 4: got 'x', expected whole numbers"):

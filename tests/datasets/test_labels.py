@@ -12,10 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flam_pl.attributes import AttributeSchema, did_you_mean, fold_spelling
-from flam_pl.datasets.labels import choose_classes, join_spellings, keep_classes, with_labels
+from flam_pl.datasets.labels import use_classes, with_labels
 from flam_pl.errors import FlamError
-
-SCHEMA = AttributeSchema({"shape": ("shirt", "jeans"), "color": ("red", "green", "blue")})
 
 
 @pytest.mark.parametrize(
@@ -50,83 +48,88 @@ def test_the_nearest_name_is_suggested_and_none_where_all_are_far() -> None:
 WORDS = st.sampled_from(["red", "Red", "RED", " red", "blue", "Blue", "blue ", "green", None])
 
 
-@given(labels=st.lists(WORDS, min_size=1), known=st.sampled_from([(), ("RED",), ("Blue", "red")]))
-def test_labels_take_the_known_spelling_or_the_most_frequent_one(
-    labels: list[str | None], known: tuple[str, ...]
+@given(labels=st.lists(WORDS, min_size=1), named=st.sampled_from([("RED", "blue"), ("Blue", "x")]))
+def test_a_trained_run_gives_labels_its_own_spelling(
+    labels: list[str | None], named: tuple[str, str]
 ) -> None:
     table = pd.DataFrame({"color": pd.Series(labels, dtype="string")})
-    joined, notes = join_spellings(table, ["color"], {"color": known})
+    schema = AttributeSchema({"color": named})
+    known, classes, notes = use_classes(table, ["color"], schema)
+    of = {name.lower(): name for name in named}
+    expected = [of.get(label.strip().lower()) if label else None for label in labels]
+    assert [None if pd.isna(label) else label for label in known["color"]] == expected
+    assert classes is schema and table["color"].equals(pd.Series(labels, dtype="string"))
+    lost = [label for label, kept in zip(labels, expected, strict=True) if label and not kept]
+    counts = [int(note.split()[0]) for note in notes if "name none of the 2 classes" in note]
+    assert counts == [len(lost)] * bool(lost)
+
+
+@given(labels=st.lists(WORDS, min_size=1))
+def test_a_class_takes_its_most_frequent_spelling(labels: list[str | None]) -> None:
+    labels = [*labels, *["x"] * 99, *["y"] * 99]  # so that there are two classes
     counts = Counter(label for label in labels if label)
+    found, schema, notes = use_classes(pd.DataFrame({"color": labels}), ["color"], 9)
     expected: list[str | None] = []
     for label in labels:
-        if label is None or label in known:
-            expected.append(label)
-            continue
-        alike = [w for w in counts if w.strip().lower() == label.strip().lower()]
-        given_one = [w for w in known if w.lower() == label.strip().lower()]
-        expected.append((given_one or sorted(alike, key=lambda w: (-counts[w], w)))[0])
-    found = [None if pd.isna(label) else label for label in joined["color"]]
-    assert found == expected
+        alike = [w for w in counts if label and w.strip().lower() == label.strip().lower()]
+        expected.append(min(alike, key=lambda w: (-counts[w], w)) if label else None)
+    assert [None if pd.isna(label) else label for label in found["color"]] == expected
+    assert {*schema.of("color")} == {label for label in expected if label}
     changed = sum(a != b for a, b in zip(labels, expected, strict=True))
-    assert [int(note.split()[0]) for note in notes] == ([changed] if changed else [])
+    assert [int(note.split()[0]) for note in notes] == [changed] * bool(changed)
 
 
 def test_the_note_names_what_was_respelled_with_counts() -> None:
     labels = ["Black"] * 9 + ["White"] * 8 + ["black"] * 6 + ["WHITE"] * 5
-    joined, notes = join_spellings(pd.DataFrame({"color": labels}), ["color"], {})
+    joined, _, notes = use_classes(pd.DataFrame({"color": labels}), ["color"], 10)
     assert joined["color"].value_counts().to_dict() == {"Black": 15, "White": 13}
     assert notes == ["11 color label(s) are respelled: black -> Black (6), WHITE -> White (5)"]
 
 
+def chosen(table: pd.DataFrame, wanted: Any, *kinds: str, rows: Any = None) -> AttributeSchema:
+    return use_classes(table, kinds or ["color"], wanted, rows)[1]
+
+
 def test_classes_by_frequency_and_then_by_name() -> None:
     words = pd.DataFrame({"color": ["b", "a", "c", "c", None, "d", "d", "d"]})
-    assert choose_classes(words, ["color"], 3).of("color") == ("d", "c", "a")
-    assert choose_classes(words, ["color"], 9, np.array([0, 1])).of("color") == ("a", "b")
+    assert chosen(words, 3).of("color") == ("d", "c", "a")
+    assert chosen(words, 9, rows=np.array([0, 1])).of("color") == ("a", "b")
     with pytest.raises(FlamError, match="'color' has the classes.*at least two"):
-        choose_classes(words, ["color"], 3, np.array([0, 4]))
+        chosen(words, 3, rows=np.array([0, 4]))
     for wrong in (1, True, "many", 2.0, None):
-        with pytest.raises(FlamError, match="data.classes is .* for color; expected a number"):
-            choose_classes(words, ["color"], wrong)
+        with pytest.raises(FlamError, match="data.classes is .* for color; expected 2 or more"):
+            chosen(words, wrong)
 
 
 def test_classes_by_type() -> None:
-    colors = ["red"] * 4 + ["blue"] * 3 + ["green"] * 2 + ["1"] * 2
+    colors = ["red"] * 4 + ["Blue"] * 3 + ["green"] * 2 + ["1"] * 2
     table = pd.DataFrame({"color": colors, "shape": [*"abcdefghijk"]})
-    both = choose_classes(table, ["shape", "color"], {"color": ["green", "red", 1]})
-    assert both.of("color") == ("green", "red", "1")  # in the order that is given
+    both = chosen(table, {"color": ["green", "blue", 1]}, "shape", "color")
+    assert both.of("color") == ("green", "blue", "1")  # in the order and spelling that is given
     assert both.of("shape") == tuple("abcdefghij")  # the ten of a type that is not named
-    two = choose_classes(table, ["shape", "color"], {"shape": 2, "color": 3})
-    assert two.sizes == (2, 3) and two.of("color") == ("red", "blue", "1")
+    two = chosen(table, {"shape": 2, "color": 3}, "shape", "color")
+    assert two.sizes == (2, 3) and two.of("color") == ("red", "Blue", "1")
     refused: list[tuple[dict[str, Any], str]] = [
         ({"colour": 3}, "the type 'colour'; did you mean color.; the types are shape, color"),
-        ({"color": ["red", "bleu"]}, "the color 'bleu', which none of the 11.*did you mean blue"),
+        ({"color": ["red", "bleu"]}, "the color 'bleu', which no photo has; did you mean Blue"),
         ({"color": ["red"]}, "'color' has the classes"),
         ({"color": 1}, "is 1 for color"),
     ]
     for wanted, words in refused:
         with pytest.raises(FlamError, match=words):
-            choose_classes(table, ["shape", "color"], wanted)
+            chosen(table, wanted, "shape", "color")
 
 
 def test_labels_outside_the_classes_are_counted_and_mistakes_get_a_suggestion() -> None:
     rare = [f"rare {c}" for c in "abcdef"]
     labels = ["Tshirts"] * 100 + ["Shirts"] * 90 + ["Shorts"] * 9 + ["Tshrits"] * 2 + rare * 3
-    schema = AttributeSchema({"shape": ("Tshirts", "Shirts")})
-    kept, notes = keep_classes(pd.DataFrame({"shape": labels}), schema, "mine")
+    kept, _, notes = use_classes(pd.DataFrame({"shape": labels}), ["shape"], 2)
     assert kept["shape"].notna().sum() == 190
     assert notes == [
         "29 shape label(s) name none of the 2 classes and count as unlabelled: Shorts (9), "
         "rare a (3), rare b (3), rare c (3), rare d (3), Tshrits (2; did you mean Tshirts?) "
         "and 2 more"
     ]  # Shorts are too many for a mistake
-
-
-def test_a_type_without_a_known_label_is_refused_where_labels_are_required() -> None:
-    words = pd.DataFrame({"shape": ["shirt", "sari"], "color": ["rot", "blau"]})
-    with pytest.raises(FlamError, match=r"shop.csv: no photo .* color classes red.*blau, rot"):
-        keep_classes(words, SCHEMA, "shop.csv")
-    kept, notes = keep_classes(words, SCHEMA, "shop.csv", required=False)
-    assert kept["color"].isna().all() and len(notes) == 2
 
 
 LABEL = st.tuples(*(st.sampled_from(words) for words in ("abc", ("size", "hue"), "12")))

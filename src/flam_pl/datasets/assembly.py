@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from flam_pl.attributes import AttributeSchema
 from flam_pl.config.data import LabelledData, SplitData
 from flam_pl.datasets.catalog import Catalog, Dropped
 from flam_pl.datasets.garments import fill_garments, garment_note
-from flam_pl.datasets.labels import choose_classes, join_spellings, keep_classes
+from flam_pl.datasets.labels import use_classes
 from flam_pl.datasets.splits import (
     EVERY_DENSE_ROW,
     has_item_pairs,
@@ -23,6 +23,7 @@ from flam_pl.datasets.splits import (
     split_dense,
     with_distorted_views,
 )
+from flam_pl.errors import FlamError
 
 
 @dataclass
@@ -33,8 +34,8 @@ class Found:
     root: Path
     """Folder that relative paths start from."""
     table: pd.DataFrame
-    """A row per photo: ``path``, attribute types, other columns. Without ``split``,
-    photos are drawn at random. Without ``domain``, the first photo of an item is the shop's."""
+    """A row per photo. Without ``split``, photos are drawn at random. Without ``domain``, the first
+    photo of an item is the shop's."""
     types: Sequence[str]
     extra_attributes: Sequence[str] = ()
     dropped: Sequence[Dropped] = ()
@@ -54,20 +55,19 @@ def assemble(found: Found, data: LabelledData, schema: AttributeSchema | None) -
     Args:
         schema: classes of a trained run; then, without a split, all photos with all labels are
             evaluated. None takes the classes from the photos.
-
-    Raises:
-        FlamError: too few classes, or no label of any class.
     """
-    missing = [kind for kind in found.types if kind not in found.table]
-    table = found.table.reset_index(drop=True).assign(
-        **dict.fromkeys(missing, pd.Series(dtype="string"))
-    )
-    named = data.classes if isinstance(data.classes, Mapping) else {}
-    table, notes = join_spellings(table, found.types, schema.classes if schema else named)
-    classes = schema or choose_classes(table, found.types, data.classes, _training(table))
-    for_edits = isinstance(data, SplitData)
-    table, lost = keep_classes(table, classes, f"{found.name} ({found.root})", required=for_edits)
-    notes = [*found.notes, *notes, *lost]
+    table = found.table.reset_index(drop=True)
+    for kind in found.types:  # a type of the run that this set does not have
+        table[kind] = table.get(kind, pd.Series(dtype="string"))
+    wanted = data.classes if schema is None else schema
+    table, classes, notes = use_classes(table, found.types, wanted, _training(table))
+    lacking = [kind for kind in found.types if table[kind].isna().all()]
+    if lacking and isinstance(data, SplitData):  # the others are made for instance search
+        raise FlamError(
+            f"{found.name} ({found.root}): no photo has one of the {lacking[0]} classes "
+            f"{', '.join(classes.of(lacking[0]))}. Rename the labels: {'; '.join(notes)}"
+        )
+    notes = [*found.notes, *notes]
     table["garment"] = fill_garments(table)
     contents = identical_files([found.root / path for path in table["path"]])
     if "split" in table:
@@ -77,11 +77,8 @@ def assemble(found: Found, data: LabelledData, schema: AttributeSchema | None) -
     if found.one_photo_per_item:
         table["item"] = table["item"].groupby(contents).transform("first")
         twins = table["item"][table["item"].duplicated(keep=False)]
-        if len(twins):
-            notes.append(
-                f"{len(twins)} products have the same photo as another one: they count as "
-                f"{twins.nunique()} item(s)"
-            )
+        what = f"products have the same photo as another one: they are {twins.nunique()} item(s)"
+        notes += [f"{len(twins)} {what}"] if len(twins) else []
     notes += garment_note(table)
     if "domain" not in table:
         again = table["item"].duplicated() & table["item"].notna() if "item" in table else False

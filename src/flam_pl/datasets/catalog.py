@@ -37,12 +37,9 @@ class Catalog:
 
     Attributes:
         root: folder that relative paths start from.
-        table: ``item``: what photos of a product share. ``view``: 0 is the photo, above 0 a seeded
-            distortion of it. ``counterfactual_of``: the item that a counterfactual was made from.
-            ``garment``: what photos of a garment in several classes share. Attribute types: a class
-            or NA.
+        table: ``item`` is what photos of a product share, ``garment`` what photos of a garment in
+            several classes share; ``view`` is 0 for a photo, above 0 for a seeded distortion of it.
         extra_attributes: attribute columns that no network trains on.
-        notes: sentences about the data.
         gallery: splits whose shop photos the instance search searches.
 
     >>> table = pd.DataFrame({"path": ["a.jpg", "b.jpg"], "split": ["train", "evaluation"]})
@@ -71,11 +68,12 @@ class Catalog:
     def build(
         cls, name: str, root: Path, table: pd.DataFrame, schema: AttributeSchema, **others: Any
     ) -> Catalog:
-        """A Catalog from a table that needs only ``path`` and ``split``.
+        """A Catalog from a table with ``path`` and ``split`` at least.
 
         Defaults: domain "shop", view 0, no item, no label, the garment of ``counterfactual_of``.
         """
-        defaults = dict.fromkeys((*COLUMNS, *schema.types), pd.NA) | {"domain": "shop", "view": 0}
+        defaults: dict[str, Any] = dict.fromkeys((*COLUMNS, *schema.types), pd.NA)
+        defaults |= {"domain": "shop", "view": 0}
         missing = [c for c in defaults if c not in (*table, "path", "split")]
         table = table.assign(**{c: defaults[c] for c in missing})
         own = [c for c in defaults if c in table]
@@ -97,7 +95,7 @@ class Catalog:
 
     @cached_property
     def labels(self) -> np.ndarray:
-        """Class indices ``(N, types)`` int64; ``UNLABELLED`` where there is no label."""
+        """Class indices ``(N, types)`` int64."""
         columns = [self.schema.encode(kind, self.table[kind]) for kind in self.schema.types]
         labels = np.stack(columns, axis=1)
         labels.setflags(write=False)  # every caller has the same array
@@ -105,7 +103,7 @@ class Catalog:
 
     @cached_property
     def items(self) -> np.ndarray:
-        """Item code of every row, ``(N,)`` int64: position among the sorted items, -1 for none."""
+        """Position of every item among the sorted items, ``(N,)`` int64; -1 for none."""
         codes = pd.factorize(self.table["item"].astype("string"), sort=True)[0].astype(np.int64)
         codes.setflags(write=False)
         return codes
@@ -119,15 +117,10 @@ class Catalog:
     ) -> np.ndarray:
         """Indices ``(M,)`` int64 of the rows that meet every condition; None is no condition.
 
-        Args:
-            dense: whether every attribute type is labelled.
-            labelled: whether some attribute type is labelled.
-
-        Raises:
-            FlamError: an unknown split or domain.
+        ``dense`` rows carry every label, ``labelled`` rows at least one. Raises ``FlamError`` for
+        an unknown split or domain.
         """
-        has_label = self.labels != UNLABELLED
-        chosen = np.ones(len(self), dtype=bool)
+        has_label, chosen = self.labels != UNLABELLED, np.ones(len(self), dtype=bool)
         for column, value, known in (("split", split, SPLITS), ("domain", domain, DOMAINS)):
             if value not in (None, *known):
                 raise FlamError(f"no {column} {value!r}; expected one of {', '.join(known)}")
@@ -140,19 +133,15 @@ class Catalog:
         return np.flatnonzero(chosen)
 
     def instance_rows(self) -> np.ndarray:
-        """Rows ``(M,)`` of the instance search: queries are the consumer photos of the evaluation,
-        the gallery is the shop photos of ``gallery``. All have an item."""
+        """Rows ``(M,)`` of the instance search, all with an item: the consumer photos of the
+        evaluation are queries, the shop photos of ``gallery`` are searched."""
         searched = [self.rows(split, "shop") for split in dict.fromkeys(self.gallery)]
         rows = np.sort(np.concatenate([self.rows("evaluation", "consumer"), *searched]))
         return rows[self.items[rows] >= 0]
 
     def select(self, rows: np.ndarray | Sequence[int]) -> Catalog:
         """The catalog of these rows, in this order."""
-        chosen = np.asarray(rows, dtype=np.int64)
-        outside = chosen[(chosen < 0) | (chosen >= len(self))]
-        if len(outside):
-            raise FlamError(f"{self.name} has the rows 0 to {len(self) - 1}, got {outside[0]}")
-        return replace(self, table=self.table.iloc[chosen])
+        return replace(self, table=self.table.iloc[np.asarray(rows, dtype=np.int64)])
 
     def without(self, bad: Mapping[int, str]) -> Catalog:
         """The catalog without these rows (row -> reason); their photos move to ``dropped``."""
@@ -167,24 +156,18 @@ class Catalog:
         return replace(rest, dropped=(*self.dropped, *moved))
 
     def fingerprint(self) -> str:
-        """SHA-256 of what the features depend on: path, view, size and mtime of every file.
-
-        Raises:
-            FlamError: a file that is not there.
-        """
+        """SHA-256 of what the features depend on: path, view, size and mtime of every file."""
         digest = hashlib.sha256()
-        seen: dict[str, tuple[int, int]] = {}
         for path, view in zip(self.table["path"], self.table["view"], strict=True):
-            if path not in seen:
-                try:
-                    state = (self.root / path).stat()
-                except OSError as error:
-                    raise FlamError(
-                        f"{self.name}: {self.root / path} cannot be read ({error.strerror}), but "
-                        "the catalog lists it: put it back, or make the catalog again."
-                    ) from error
-                seen[path] = (state.st_size, state.st_mtime_ns)
-            digest.update(json.dumps([path, int(view), *seen[path]]).encode())
+            try:
+                state = (self.root / path).stat()
+            except OSError as error:
+                raise FlamError(
+                    f"{self.name}: {self.root / path} cannot be read ({error.strerror}), but the "
+                    "catalog lists it: put it back, or make the catalog again."
+                ) from error
+            about = [path, int(view), state.st_size, state.st_mtime_ns]
+            digest.update(json.dumps(about).encode())
         return digest.hexdigest()
 
     def label_fingerprint(self) -> str:

@@ -7,10 +7,8 @@ from collections import Counter, defaultdict
 
 import pandas as pd
 
-LARGEST = 6
-"""Most products that count as one garment; more of an equal name are a product line."""
-RARE = 2
-"""A word is rare if at most so many names have it."""
+LARGEST = 6  # products that count as one garment; more of an equal name are a product line
+RARE = 2  # a word is rare if at most so many names have it
 SHADES = frozenset({"light", "dark"})
 
 
@@ -18,7 +16,7 @@ def find_garments(table: pd.DataFrame) -> pd.Series:
     """The garment of every product that is sold in several colors.
 
     Products of one gender, shape and name, but for words of color, are one garment if some word of
-    the name is rare. The garment is named by the item of its first product, NA for other products.
+    the name is rare. The first product's item names the garment.
 
     >>> names = ["Ed Men Rakish Blue Shirt", "Ed Men Rakish Red Shirt", "Ed Men Navy Shirt"]
     >>> colors = ["Blue", "Red", "Navy Blue"]

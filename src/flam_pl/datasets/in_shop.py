@@ -38,16 +38,14 @@ def read(root: Path, data: InShopData, schema: AttributeSchema | None = None) ->
     notes.append(WHOLE)
     types = schema.types if schema else tuple(data.types)
     for kind, labels, files in (
-        ("color", _colors, (COLORS, DESCRIPTIONS)),
-        ("pattern", _patterns, (PATTERNS, ATTRIBUTES)),
+        ("color", _colors, f"{COLORS} or {DESCRIPTIONS}"),
+        ("pattern", _patterns, f"{PATTERNS} and {ATTRIBUTES}"),
     ):
         if kind in types:
             table[kind] = labels(root / "Anno", table).astype("string")
             if schema is None and table[kind].isna().all():
-                raise FlamError(
-                    f"{root / 'Anno'} tells no {kind}; expected {' and '.join(files)}. Add them, "
-                    "or leave the type out: data.types=[shape]"
-                )
+                advice = "Add it, or leave the type out: data.types=[shape]"
+                raise FlamError(f"{root / 'Anno'} tells no {kind}; expected {files}. {advice}")
     table, dropped = listings.keep_photos(table, root, ("", "Img"))
     parts = table["path"].str.split("/")  # img/WOMEN/Blouses_Shirts/id_00000001/02_1_front.jpg
     table["shape"], table["gender"] = parts.str[-3], parts.str[-4]
@@ -86,7 +84,7 @@ def _colors(annotations: Path, table: pd.DataFrame) -> pd.Series:
         colors = table["path"].map(dict(zip(listed["path"], listed["color"], strict=True)))
     if by_item.is_file():
         colors = colors.fillna(table["item"].map(_described_colors(by_item)))
-    return colors.str.strip().replace("", pd.NA)
+    return colors.str.strip().where(colors != "", pd.NA)
 
 
 def _described_colors(path: Path) -> dict[str, str]:
@@ -99,10 +97,8 @@ def _described_colors(path: Path) -> dict[str, str]:
             entries = [json.loads(line) for line in text.splitlines() if line.strip()]
         return {str(entry["item"]): str(entry.get("color") or "") for entry in entries}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise FlamError(
-            f"{path}: got {type(error).__name__} {error}; expected JSON entries with "
-            '"item" and "color"'
-        ) from error
+        got = f"{type(error).__name__} {error}"
+        raise FlamError(f"{path}: got {got}; expected JSON with item and color each") from error
 
 
 def _patterns(annotations: Path, table: pd.DataFrame) -> pd.Series:
@@ -121,10 +117,8 @@ def _patterns(annotations: Path, table: pd.DataFrame) -> pd.Series:
             continue
         item, *values = text.split()
         if len(values) != len(names):
-            raise FlamError(
-                f"{path} line {line} ({item}): got {len(values)} values, expected {len(names)}, "
-                f"one for each attribute of {names_path.name}"
-            )
+            expected = f"{len(names)}, one per attribute of {names_path.name}"
+            raise FlamError(f"{path} line {line}: got {len(values)} values, expected {expected}")
         has = listings.integers(values, f"{path} line {line}")
         named = {p for p, value in zip(patterns, has, strict=True) if value == 1 and p}
         found.setdefault(item, set()).update(named)

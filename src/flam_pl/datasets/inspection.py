@@ -18,11 +18,8 @@ from flam_pl.datasets.catalog import DOMAINS, SPLITS, Catalog
 from flam_pl.errors import FlamError
 from flam_pl.images import UnreadableImage, read_image
 
-SHOWN = 3
-"""Cases of each reason that are named; the others are counted."""
-
-PROGRESS_FROM = 500
-"""Number of photos from which a progress bar is shown."""
+SHOWN = 3  # cases of each reason that are named; the others are counted
+PROGRESS_FROM = 500  # photos from which a progress bar is shown
 
 
 def find_unusable(
@@ -30,9 +27,7 @@ def find_unusable(
 ) -> dict[int, str]:
     """Decodes every file once and returns row -> reason for those that cannot be used.
 
-    Args:
-        min_side: least width and height in pixels.
-        workers: threads; None means one per core.
+    ``min_side`` is in pixels; ``workers`` are threads, by default one per core.
     """
 
     def reason(path: str) -> str | None:
@@ -64,8 +59,7 @@ def left_out(catalog: Catalog, bad: Mapping[int, str]) -> str:
 def describe(catalog: Catalog, bad: Mapping[int, str] | None = None) -> str:
     """Text about a catalog: photos, items, labels, and what was left out by reason.
 
-    Args:
-        bad: rows that cannot be used, from ``find_unusable``; None where nobody looked.
+    ``bad`` is the answer of ``find_unusable``.
     """
     photos = catalog.select(np.flatnonzero(catalog.table["view"] == 0))
     sections = [_overview(catalog, photos), _photos_table(photos), _labels_table(photos)]
@@ -86,13 +80,9 @@ def describe(catalog: Catalog, bad: Mapping[int, str] | None = None) -> str:
 
 
 def check_usable(catalog: Catalog, *, training: bool = True) -> None:
-    """Refuses a catalog that cannot be used, with every reason at once.
+    """Raises ``FlamError`` with every reason why a catalog cannot be evaluated or trained on.
 
-    Args:
-        training: whether it is trained on; False where a trained run is only evaluated on it.
-
-    Raises:
-        FlamError: no training photos, a class without one, neither edits nor items to evaluate.
+    Without ``training``, a trained run is only evaluated on it.
     """
     problems = list(_training_problems(catalog)) if training else []
     queries, _, in_vain = instance_queries(catalog)
@@ -136,11 +126,7 @@ def class_counts(catalog: Catalog, rows: np.ndarray) -> dict[str, dict[str, int]
 
 
 def pair_counts(catalog: Catalog, rows: np.ndarray) -> pd.DataFrame:
-    """Number of these rows per pair of classes of two types, the scarce ones first.
-
-    Returns:
-        A row per pair: ``type``, ``class``, ``other type``, ``other class``, ``images``.
-    """
+    """Number of these rows (``images``) per pair of classes of two types, the scarce ones first."""
     pairs, labels = [], catalog.labels[rows]
     for (a, kind), (b, other) in combinations(enumerate(catalog.schema.types), 2):
         for i, name in enumerate(catalog.schema.of(kind)):
@@ -163,8 +149,7 @@ def _training_problems(catalog: Catalog) -> Iterator[str]:
         first = catalog.table.iloc[rows[shared][0]]
         yield (
             f"{len(np.unique(items[shared]))} item(s) stand in training and in a held-out split, "
-            f"the first: item {first['item']} ({first['path']}). Put all photos of an item into "
-            "one split, else the figures are too high"
+            f"the first: item {first['item']} ({first['path']}). Put each item into one split"
         )
     for kind, counts in class_counts(catalog, rows).items():
         none = [name for name, count in counts.items() if count == 0]

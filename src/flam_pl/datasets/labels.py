@@ -1,4 +1,4 @@
-"""Labels: one spelling per class, the classes that are used, lists, shares, extra attributes."""
+"""Labels: classes and their spellings, label lists, a share of the labels, extra attributes."""
 
 from __future__ import annotations
 
@@ -13,126 +13,87 @@ from flam_pl.attributes import AttributeSchema, did_you_mean, fold_spelling
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.errors import FlamError
 
-Label = tuple[str, str, str]
-"""Path of a photo, attribute, value."""
-
-MOST_FREQUENT = 10
-"""Classes of a type that ``data.classes`` does not name."""
-
-WORDS_SHOWN = 5
-"""Most frequent labels that a note names; the others are counted."""
-
-UNKNOWN = ("", "NA")
-"""Values of extra attributes that stand for "not known", beside an empty cell."""
-
-NUMBERS_AS_WORDS = 10
-"""Up to so many different numbers of an extra attribute are words, such as years."""
+Label = tuple[str, str, str]  # path of a photo, attribute, value
+MOST_FREQUENT = 10  # classes of a type that data.classes does not name
+WORDS_SHOWN = 5  # labels that a note names; the others are counted
+UNKNOWN = ("", "NA")  # values of extra attributes for "not known", beside an empty cell
+NUMBERS_AS_WORDS = 10  # up to so many different numbers are words, such as years
 
 
-def join_spellings(
-    table: pd.DataFrame, types: Sequence[str], known: Mapping[str, Any]
-) -> tuple[pd.DataFrame, list[str]]:
-    """One spelling for all labels of a class: the known one, else the most frequent one.
-
-    Args:
-        known: attribute type -> list of known classes; anything else is ignored.
-
-    Returns:
-        The table, and a sentence per type with respelled labels (see ``fold_spelling``).
-
-    >>> join_spellings(pd.DataFrame({"color": ["Red", "RED", "Red"]}), ["color"], {})[1]
-    ['1 color label(s) are respelled: RED -> Red (1)']
-    """
-    table, notes = table.copy(), []
-    for kind in types:
-        given = known.get(kind)
-        classes = [str(name) for name in given] if isinstance(given, list | tuple) else []
-        counts = _counts(table[kind])
-        spelling: dict[str, str] = {}
-        for name in (*classes, *counts.index):
-            spelling.setdefault(fold_spelling(name), name)
-        others = {n: spelling[fold_spelling(n)] for n in counts.index if n not in classes}
-        others = {name: other for name, other in others.items() if name != other}
-        if others:
-            table[kind] = table[kind].replace(others)
-            found = counts[list(others)].rename(
-                {n: f"{n} -> {other}" for n, other in others.items()}
-            )
-            notes.append(f"{found.sum()} {kind} label(s) are respelled: {_words(found)}")
-    return table, notes
-
-
-def choose_classes(
+def use_classes(
     table: pd.DataFrame, types: Sequence[str], wanted: Any, rows: np.ndarray | None = None
-) -> AttributeSchema:
-    """The classes of every type: named ones, or the most frequent ones, ties by name.
+) -> tuple[pd.DataFrame, AttributeSchema, list[str]]:
+    """The table with the labels of the classes that are used, these classes, and notes.
+
+    Spellings of a class become the named one, else the most frequent one. Other labels become NA.
 
     Args:
-        wanted: the setting ``data.classes``.
+        wanted: the setting ``data.classes``, or the schema of a trained run.
         rows: positions ``(M,)`` of the rows that are counted; None counts all.
 
-    Raises:
-        FlamError: a type with fewer than two classes, a class without a label, an unknown type.
+    >>> table = pd.DataFrame({"color": ["Red", "RED", "Red", "blue", "blue", "pink"]})
+    >>> table, schema, notes = use_classes(table, ["color"], 2)
+    >>> schema.of("color"), notes[0]
+    (('Red', 'blue'), '1 color label(s) are respelled: RED -> Red (1)')
     """
-    by_type = wanted if isinstance(wanted, Mapping) else dict.fromkeys(types, wanted)
+    foreign = wanted if isinstance(wanted, AttributeSchema) else None
+    by_type = foreign.classes if foreign else wanted
+    if not isinstance(by_type, Mapping):
+        by_type = dict.fromkeys(types, wanted)
     for kind in by_type:
         if kind not in types:
-            near = did_you_mean(str(kind), types)
-            raise FlamError(
-                f"data.classes names the type {kind!r}{near}; the types are {', '.join(types)}"
-            )
-    counted = table if rows is None else table.iloc[rows]
-    classes = {}
+            known = f"{did_you_mean(str(kind), types)}; the types are {', '.join(types)}"
+            raise FlamError(f"data.classes names the type {kind!r}{known}")
+    table, classes, notes = table.copy(), {}, []
     for kind in types:
-        chosen, names = by_type.get(kind, MOST_FREQUENT), list(_counts(counted[kind]).index)
-        if isinstance(chosen, list | tuple):
-            chosen = [str(name) for name in chosen]
-            for name in chosen:
-                if name not in names:
-                    raise FlamError(
-                        f"data.classes names the {kind} {name!r}, which none of the {len(counted)} "
-                        f"photos that are counted has{did_you_mean(name, names)}"
-                    )
-        elif isinstance(chosen, int) and chosen >= 2:
-            chosen = names[:chosen]
-        else:
-            raise FlamError(
-                f"data.classes is {chosen} for {kind}; expected a number from 2 up, or names"
-            )
-        if len(chosen) < 2:
-            raise FlamError(
-                f"attribute type {kind!r} has the classes {chosen} in the {len(counted)} photos "
-                "that are counted; expected at least two, one to edit into another. Check the "
-                "labels of that column, or leave the type out of data.types."
-            )
-        classes[kind] = tuple(chosen)
-    return AttributeSchema(classes)
-
-
-def keep_classes(
-    table: pd.DataFrame, schema: AttributeSchema, whose: str, *, required: bool = True
-) -> tuple[pd.DataFrame, list[str]]:
-    """The table without labels outside the schema, and a sentence per type that lost some.
-
-    Raises:
-        FlamError: a type without any label left, if labels are ``required``.
-    """
-    table, notes = table.copy(), []
-    for kind, classes in schema.classes.items():
+        chosen = by_type.get(kind, MOST_FREQUENT)
+        named = [str(name) for name in chosen] if isinstance(chosen, list | tuple) else None
+        notes += _join_spellings(table, kind, named or [])
+        counted = _counts(table[kind] if rows is None else table[kind].iloc[rows])
+        used = [*foreign.of(kind)] if foreign else _choose(kind, counted, chosen, named)
         counts = _counts(table[kind])
-        kept, lost = counts[counts.index.isin(classes)], counts[~counts.index.isin(classes)]
-        table[kind] = table[kind].where(table[kind].isin(classes), pd.NA)
-        if required and kept.empty:
-            raise FlamError(
-                f"{whose}: no photo has one of the {kind} classes {', '.join(classes)}; the labels "
-                f"are {', '.join(lost.index[:10]) or 'empty'}. Rename the labels to the classes."
-            )
+        lost = counts.drop(counts.index.intersection(used))
         if len(lost):
+            table[kind] = table[kind].where(table[kind].isin(used), pd.NA)
             notes.append(
-                f"{lost.sum()} {kind} label(s) name none of the {len(classes)} classes and count "
-                f"as unlabelled: {_words(lost, kept)}"
+                f"{lost.sum()} {kind} label(s) name none of the {len(used)} classes and count as "
+                f"unlabelled: {_words(lost, counts.drop(lost.index))}"
             )
-    return table, notes
+        classes[kind] = tuple(used)
+    return table, foreign or AttributeSchema(classes), notes
+
+
+def _join_spellings(table: pd.DataFrame, kind: str, named: list[str]) -> list[str]:
+    """Gives the labels of a type one spelling per class, in place; a sentence if some change."""
+    counts = _counts(table[kind])
+    spelling: dict[str, str] = {}
+    for name in (*named, *counts.index):
+        spelling.setdefault(fold_spelling(name), name)
+    others = {n: spelling[fold_spelling(n)] for n in counts.index if n not in named}
+    others = {name: other for name, other in others.items() if name != other}
+    if not others:
+        return []
+    table[kind] = table[kind].replace(others)
+    found = counts[list(others)]
+    found.index = pd.Index([f"{name} -> {other}" for name, other in others.items()])
+    return [f"{found.sum()} {kind} label(s) are respelled: {_words(found)}"]
+
+
+def _choose(kind: str, counts: pd.Series, chosen: Any, named: list[str] | None) -> list[str]:
+    """The classes of a type: the named ones, or so many of the most frequent labels."""
+    for name in named or ():
+        if name not in counts:
+            near = did_you_mean(name, counts.index)
+            raise FlamError(f"data.classes names the {kind} {name!r}, which no photo has{near}")
+    if named is None and (isinstance(chosen, bool) or not isinstance(chosen, int) or chosen < 2):
+        raise FlamError(f"data.classes is {chosen} for {kind}; expected 2 or more, or names")
+    used = list(counts.index[:chosen]) if named is None else named
+    if len(used) < 2:
+        raise FlamError(
+            f"attribute type {kind!r} has the classes {used}; expected at least two, one to edit "
+            "into another. Check the labels of that column, or leave the type out of data.types."
+        )
+    return used
 
 
 def _counts(labels: pd.Series) -> pd.Series:
@@ -143,25 +104,24 @@ def _counts(labels: pd.Series) -> pd.Series:
 
 def _words(counts: pd.Series, classes: pd.Series | None = None) -> str:
     """The most frequent words with their counts, and those that may misspell a frequent class."""
-    near = {}
-    for word, count in counts.items() if classes is not None else ():
-        near[word] = did_you_mean(word, classes.index[count <= np.maximum(3, classes / 20)])
+    near = dict.fromkeys(counts.index, "")
+    if classes is not None:
+        for word, count in counts.items():
+            frequent = classes.index[count <= np.maximum(3, classes / 20)]
+            near[word] = did_you_mean(str(word), frequent)
     most, rest = counts.index[:WORDS_SHOWN], counts.index[WORDS_SHOWN:]
-    shown = [*most, *[word for word in rest if near.get(word)][:WORDS_SHOWN]]
+    shown = [*most, *[word for word in rest if near[word]][:WORDS_SHOWN]]
     more = f" and {len(counts) - len(shown)} more" if len(counts) > len(shown) else ""
-    return ", ".join(f"{word} ({counts[word]}{near.get(word, '')})" for word in shown) + more
+    return ", ".join(f"{word} ({counts[word]}{near[word]})" for word in shown) + more
 
 
 def with_labels(
     table: pd.DataFrame, labels: list[Label], attribute_of: dict[str, str], known: Sequence[str]
 ) -> tuple[pd.DataFrame, list[str], list[str]]:
-    """The table with a column per attribute, the extra attributes, and notes.
+    """The table with a column per attribute type and extra attribute, the latter, and notes.
 
-    A photo with two values of an attribute is unlabelled there; a note counts such labels.
-
-    Args:
-        attribute_of: attribute type -> attribute (see ``attributes_of``).
-        known: all attributes; those that are no type are extra attributes.
+    A photo with two values of an attribute is unlabelled there. Those of the ``known`` attributes
+    that are no type's (``attribute_of``) are extra attributes.
     """
     found = pd.DataFrame(labels, columns=["path", "attribute", "value"]).drop_duplicates()
     twice = found.duplicated(["path", "attribute"], keep=False)
@@ -180,8 +140,7 @@ def with_labels(
 def keep_label_share(catalog: Catalog, share: float, seed: int = 0) -> Catalog:
     """The catalog with a share of its training labels; the other splits keep theirs.
 
-    Each class keeps ``round(share * count)`` labels, but at least one. With one seed, a smaller
-    share is part of a larger one. Raises ``FlamError`` unless 0 < share <= 1.
+    Each class keeps at least one label. With one seed, a smaller share is part of a larger one.
     """
     if not 0 < share <= 1:
         raise FlamError(f"data.label_share is {share}; expected a number above 0, up to 1")
@@ -201,8 +160,8 @@ def keep_label_share(catalog: Catalog, share: float, seed: int = 0) -> Catalog:
 def extra_attribute_codes(catalog: Catalog) -> dict[str, np.ndarray]:
     """Codes of each extra attribute, ``(N,)`` int32: equal codes agree, -1 is "not known".
 
-    More than ``NUMBERS_AS_WORDS`` different numbers are cut into thirds at the quantiles 1/3 and
-    2/3 of the training photos, or of all photos where none trains.
+    More than ``NUMBERS_AS_WORDS`` different numbers are cut at the quantiles 1/3 and 2/3 of the
+    training photos, or of all photos where none trains.
     """
     trained = (catalog.table["split"] == "train").to_numpy(bool)
     return {name: _codes(catalog.table[name], trained) for name in catalog.extra_attributes}

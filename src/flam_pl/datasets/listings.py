@@ -15,10 +15,7 @@ from flam_pl.errors import FlamError
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
     """Number, from 1, and stripped text of each line; raises ``FlamError`` without the file."""
     if not path.is_file():
-        raise FlamError(
-            f"{path} is not there. Point data.root at the folder that holds the data set as it was "
-            "published."
-        )
+        raise FlamError(f"{path} is not there. Point data.root at the data set as published.")
     with path.open(encoding="utf-8-sig", errors="replace") as file:
         for line, text in enumerate(file, start=1):
             yield line, text.strip()
@@ -29,15 +26,8 @@ def read_listing(
 ) -> tuple[pd.DataFrame, list[str]]:
     """A list file of DeepFashion: the number of rows, the column names, then the rows.
 
-    Args:
-        words: whether the last field may have several words.
-
-    Returns:
-        Text columns with an index that names file and line, and a sentence if the first line
-        announces another number of rows.
-
-    Raises:
-        FlamError: no such file, a first line that is no number, a row of another length.
+    The index of the table names file and line. A note says if the number is another one. ``words``
+    lets the last field have several words.
     """
     lines = numbered_lines(path)
     first, expected = next(lines, (1, ""))[1], f"rows of {' '.join(columns)}"
@@ -51,10 +41,8 @@ def read_listing(
     for line, text in lines:
         fields = text.split(None, len(columns) - 1) if words else text.split()
         if fields and len(fields) != len(columns):
-            raise FlamError(
-                f"{path} line {line}: got {len(fields)} field(s), {text[:80]!r}; expected "
-                f"{len(columns)}: {expected}. The file may be cut off: get it again."
-            )
+            got = f"{len(fields)} field(s), {text[:80]!r}"
+            raise FlamError(f"{path} line {line}: got {got}; expected {len(columns)}: {expected}")
         if fields:
             rows[f"{path.name} line {line}"] = fields
     table = pd.DataFrame(list(rows.values()), list(rows), list(columns), dtype="string")
@@ -83,28 +71,22 @@ def require_words(table: pd.DataFrame, column: str, known: Sequence[str]) -> Non
     """Raises: FlamError: naming the first row whose value is none of the known words."""
     wrong = table[~table[column].isin(known).to_numpy(bool)]
     if len(wrong):
-        value = wrong[column].iloc[0]
+        got = "nothing" if pd.isna(value := wrong[column].iloc[0]) else repr(value)
         raise FlamError(
-            f"{wrong.index[0]}: column {column} has {'nothing' if pd.isna(value) else repr(value)}; "
-            f"expected one of {', '.join(known)} ({len(wrong)} such row(s))"
+            f"{wrong.index[0]}: column {column} has {got}; expected one of {', '.join(known)} "
+            f"({len(wrong)} such row(s))"
         )
 
 
 def attributes_of(
     types: Sequence[str], names: Mapping[str, str], known: Sequence[str], whose: str
 ) -> dict[str, str]:
-    """Attribute type -> its name in the data set: another name (``names``) or the same.
-
-    Raises:
-        FlamError: a type whose name is none of the ``known`` attributes.
-    """
+    """Attribute type -> its name in the data set, one of ``known``, if need be by ``names``."""
     attributes = {kind: names.get(kind, kind) for kind in types}
     unknown = [kind for kind, name in attributes.items() if name not in known]
     if unknown:
-        raise FlamError(
-            f"{whose} has no {', '.join(unknown)}; data.types knows "
-            f"{', '.join(dict.fromkeys((*names, *known)))}"
-        )
+        all_types = ", ".join(dict.fromkeys((*names, *known)))
+        raise FlamError(f"{whose} has no {', '.join(unknown)}; data.types knows {all_types}")
     return attributes
 
 
@@ -115,8 +97,8 @@ def keep_photos(
 
     Args:
         table: ``path``, as it is listed, and an index that names the place of each row.
-        folders: where under ``root`` the photos may lie; ``path`` then starts from ``root``.
-        advice: what to do where no photo is there, which raises ``FlamError``.
+        folders: where under ``root`` the photos may lie.
+        advice: what to do where no photo is there.
     """
     sample = table["path"].dropna()[:: max(1, len(table) // 100)]
     folder = max(folders, key=lambda f: sum(os.path.isfile(root / f / name) for name in sample))

@@ -52,11 +52,7 @@ def read(root: Path, data: Shopping100kData, schema: AttributeSchema | None = No
 
 
 def _read_attributes(folder: Path, needed: set[str]) -> tuple[pd.DataFrame, list[Label]]:
-    """``Attributes/*.txt``: a line is a photo and a number, -1 where nothing is known.
-
-    Raises:
-        FlamError: a needed file is missing, or a line has another layout.
-    """
+    """``Attributes/*.txt``: a line is a photo and a number, -1 where nothing is known."""
     labels: list[Label] = []
     first: dict[str, str] = {}
     for name in ATTRIBUTES:
@@ -78,18 +74,12 @@ def _read_attributes(folder: Path, needed: set[str]) -> tuple[pd.DataFrame, list
 
 
 def _read_adde(folder: Path) -> tuple[pd.DataFrame, list[Label]]:
-    """``imgs_*.txt`` beside ``labels_*.txt``: a photo per line, and its one-hot blocks in a row.
-
-    Raises:
-        FlamError: a file is missing, or two files do not belong together.
-    """
+    """``imgs_*.txt`` beside ``labels_*.txt``: a photo per line, and its one-hot blocks."""
     path = folder / "attr_num.txt"
     sizes = [int(n) for _, text in listings.numbered_lines(path) for n in re.findall(r"\d+", text)]
     if len(sizes) != len(ATTRIBUTES):
-        raise FlamError(
-            f"{path}: got {len(sizes)} numbers, expected {len(ATTRIBUTES)}: the values of "
-            f"{', '.join(ATTRIBUTES)}"
-        )
+        expected = f"{len(ATTRIBUTES)}: the values of {', '.join(ATTRIBUTES)}"
+        raise FlamError(f"{path}: got {len(sizes)} numbers, expected {expected}")
     rows, labels = {}, []
     for file, split in ADDE_SPLITS.items():
         photos, source = folder / f"imgs_{file}.txt", folder / f"labels_{file}.txt"
@@ -130,10 +120,7 @@ def _from_blocks(text: str, sizes: Sequence[int], where: str) -> Iterator[tuple[
 
 
 def _in_words(categories: pd.Series, paths: pd.Series) -> pd.Series:
-    """Category numbers as the words of the folders that most of their photos lie in.
-
-    ``Male/1_Coats`` is Coats. All stay numbers where two would have one name.
-    """
+    """Category numbers as the words of their folders (``Male/1_Coats``: Coats), if all differ."""
     folders = paths.str.split("/").str[-2].str.replace(r"^\d+_", "", regex=True)
     words = folders.dropna().groupby(categories).agg(lambda names: names.value_counts().index[0])
     if words.nunique() < categories.nunique():

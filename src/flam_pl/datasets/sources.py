@@ -21,8 +21,7 @@ def open_catalog(data: DataConfig, schema: AttributeSchema | None = None) -> Cat
 
     Args:
         schema: classes of a trained run, to evaluate it on other photos: other labels count as
-            unlabelled, and only photos that the evaluation needs are left. None takes the classes
-            from the data.
+            unlabelled, and only evaluated photos are left. None takes the classes from the data.
 
     Raises:
         FlamError: a file, line or setting that cannot be used, or no photo.

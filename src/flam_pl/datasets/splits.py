@@ -8,6 +8,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +18,8 @@ from scipy.sparse.csgraph import connected_components
 
 from flam_pl.datasets.catalog import Catalog
 
-EVERY_DENSE_ROW = -1
-"""As the number of evaluation photos: all that carry every label."""
-
-EVALUATION_SHARE, VALIDATION_SHARE = 0.60, 0.15
-"""Most of the photos with every label that evaluation and validation may take."""
+EVERY_DENSE_ROW = -1  # as the number of evaluation photos: all that carry every label
+EVALUATION_SHARE, VALIDATION_SHARE = 0.60, 0.15  # most of these photos that each may take
 
 log = logging.getLogger(__name__)
 
@@ -31,27 +29,24 @@ def identical_files(paths: Sequence[Path]) -> np.ndarray:
 
     Only files whose size occurs twice are read. A file that cannot be read is like no other.
     """
-
-    def content(path: Path) -> str | None:
-        try:
-            return hashlib.sha256(path.read_bytes()).hexdigest()
-        except OSError:
-            return None
-
     sizes = [os.path.getsize(path) if os.path.isfile(path) else None for path in paths]
     times = Counter(sizes)
-    alike = [row for row, size in enumerate(sizes) if size is not None and times[size] > 1]
+
+    def content(row: int) -> str | None:
+        with suppress(OSError):
+            if sizes[row] is not None and times[sizes[row]] > 1:
+                return hashlib.sha256(paths[row].read_bytes()).hexdigest()
+        return None
+
     with ThreadPoolExecutor(os.cpu_count()) as threads:  # hashing releases the GIL
-        found = threads.map(content, [paths[row] for row in alike])
-        contents = dict(zip(alike, found, strict=True))
-    return _codes(contents.get(row) for row in range(len(paths)))
+        return _codes(threads.map(content, range(len(paths))))
 
 
 def leak_groups(table: pd.DataFrame, columns: Iterable[str], contents: np.ndarray) -> np.ndarray:
     """Codes ``(N,)`` of what must stay on one side of a split, from 0 in order of the rows.
 
-    Rows that share a value of a column, or a code of ``identical_files`` (``contents``), are one
-    group; so are rows that others link. A missing value links nothing.
+    Rows that share a value of a column, or a code of ``identical_files``, are one group; so are
+    rows that others link.
     """
     rows = np.arange(len(table))
     edges = []
@@ -64,20 +59,13 @@ def leak_groups(table: pd.DataFrame, columns: Iterable[str], contents: np.ndarra
 
 
 def identical_on_two_sides(table: pd.DataFrame, contents: np.ndarray) -> list[str]:
-    """A sentence, also logged, if the split of the table parts identical files.
-
-    >>> table = pd.DataFrame({"path": ["a.jpg", "b.jpg"], "split": ["train", "val"]})
-    >>> identical_on_two_sides(table, np.array([0, 1]))
-    []
-    """
+    """A sentence, also logged, if the split of the table parts identical files."""
     sides = table.groupby(contents)["split"].transform("nunique")
     apart = table[(sides > 1).to_numpy(bool)]
     if apart.empty:
         return []
-    note = (
-        f"{len(apart)} photos are byte by byte equal to a photo of another split, for example "
-        f"{apart['path'].iloc[0]}: figures on them are too high. The given split is kept"
-    )
+    what = "photos are byte by byte equal to a photo of another split: figures on them are too high"
+    note = f"{len(apart)} {what}, for example {apart['path'].iloc[0]}"
     log.warning("%s", note)
     return [note]
 
@@ -94,14 +82,13 @@ def split_dense(
 ) -> pd.Series:
     """Split name of every row, ``(N,)``: random dense rows are evaluated, the others train.
 
-    This is the paper's protocol. A dense row carries every label. A group moves as a whole.
+    This is the paper's protocol. A dense row carries every label.
 
     Args:
-        evaluation: dense rows to evaluate, or ``EVERY_DENSE_ROW``.
-        validation: dense rows to validate on.
-        groups: codes ``(N,)`` (see ``leak_groups``); None: each row is its own group.
+        evaluation: number of dense rows, or ``EVERY_DENSE_ROW``.
+        groups: codes ``(N,)`` of rows that stay together (see ``leak_groups``).
         held_out: rows whose groups never train, ``(N,)`` bool. A third of the groups validates, the
-            others are evaluated; all of them where the other number is 0.
+            others are evaluated.
     """
     dense = table[list(types)].notna().all(axis=1).to_numpy(dtype=bool)
     groups = np.arange(len(table)) if groups is None else groups
@@ -148,9 +135,9 @@ def with_distorted_views(
 ) -> pd.DataFrame:
     """The table and, after it, one distorted view of every validation and evaluation photo.
 
-    With one photo per item, the views are the queries of the instance search: same path and item,
-    domain "consumer", no label, no garment. A photo without an item gets that of an identical file
-    in its split, else one named by its path.
+    With one photo per item, the views are the queries of the instance search. They have no label
+    and no garment. A photo without an item gets that of an identical file in its split, else one
+    named by its path.
     """
     table = table.assign(view=0)
     chosen = table["split"].isin(("val", "evaluation"))

@@ -25,19 +25,15 @@ SPLIT_WORDS = {
 }
 """What tables call the splits -> the split of the Catalog."""
 
-SEPARATORS = (";", "|", ",", "/")
-"""What often stands between several labels in one cell."""
-
-OWN = ("path", "item", "domain", "split", "counterfactual_of", "garment")
-"""Columns that are read where they are there, beside those that the settings name."""
+SEPARATORS = (";", "|", ",", "/")  # what often stands between several labels in one cell
+OWN = ("path", "item", "domain", "split", "counterfactual_of", "garment")  # read if they are there
 
 
 def read(root: Path, data: TableData, schema: AttributeSchema | None = None) -> Catalog:
     """The Catalog of a .csv, .tsv or .parquet file with a column ``path`` or ``image``.
 
-    A ``split`` of the table is used as it is. Without one, photos are drawn at random, and photos
-    of one item or garment and identical files stay on one side. With the splits "query" and
-    "gallery" and no ``domain``, queries are consumer photos.
+    A ``split`` of the table is used as it is. Without ``domain``, photos of the split "query" are
+    consumer photos.
     """
     types = schema.types if schema else tuple(data.types)
     extra = tuple(dict.fromkeys(data.extra_attributes))
@@ -80,11 +76,7 @@ def _load(path: Path) -> pd.DataFrame:
 
 
 def _read_csv(path: Path, delimiter: str) -> pd.DataFrame:
-    """The cells as text, so that "NA" and "007" are values like any other.
-
-    Raises:
-        FlamError: a row with more values than the header has names.
-    """
+    """The cells as text, so that "NA" and "007" are values like any other."""
     rows = {}
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.reader(file, delimiter=delimiter, strict=True)
@@ -133,11 +125,7 @@ def _renamed(
 
 
 def _as_text(cells: pd.Series, separator: str | None) -> pd.Series:
-    """The cells of a column as text without outer spaces; NA where nothing is visible.
-
-    Raises:
-        FlamError: a cell that holds no single value.
-    """
+    """The cells of a column as text without outer spaces; NA where nothing is visible."""
 
     def text(where: object, value: Any) -> str | None:
         if isinstance(value, bytes):
@@ -164,9 +152,9 @@ def _as_text(cells: pd.Series, separator: str | None) -> pd.Series:
 def _one_label_each(
     table: pd.DataFrame, types: Sequence[str], separator: str | None
 ) -> tuple[pd.DataFrame, list[str]]:
-    """The first label of cells with several, and a sentence per type that has such cells.
+    """The table with the first label of cells with several, and a sentence about such cells.
 
-    Without a separator the cells stay as they are, and the sentence says what to set.
+    Without a separator, cells stay as they are, and the sentence says what to set.
     """
     notes = []
     for kind in types:

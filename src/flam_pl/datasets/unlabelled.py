@@ -17,13 +17,7 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 
 
 def find_images(folder: Path) -> list[Path]:
-    """Every image file in the folder and its subfolders, sorted, without hidden ones.
-
-    Raises:
-        FlamError: no such folder, or no image in it.
-    """
-    if not folder.is_dir():
-        raise FlamError(f"data.unlabelled is {folder}, which is no folder; expected one of photos")
+    """Every image file in the folder and its subfolders, sorted, without hidden ones."""
     found, seen = [], set()
     for place, folders, files in os.walk(folder, followlinks=True):
         if (real := os.path.realpath(place)) in seen:  # a link to a folder that was walked already
@@ -34,9 +28,9 @@ def find_images(folder: Path) -> list[Path]:
         images = (name for name in files if name.lower().endswith(SUFFIXES))
         found += [Path(place, name) for name in images if not name.startswith(".")]
     if not found:
+        what = "holds no image, also not in its subfolders" if seen else "is no folder"
         raise FlamError(
-            f"data.unlabelled is {folder}, which holds no image, also not in its subfolders; "
-            f"images end in {', '.join(SUFFIXES)}"
+            f"data.unlabelled is {folder}, which {what}; images end in {', '.join(SUFFIXES)}"
         )
     return sorted(found)
 
@@ -44,35 +38,26 @@ def find_images(folder: Path) -> list[Path]:
 def with_unlabelled(catalog: Catalog, folder: Path) -> Catalog:
     """The catalog and, after it, the folder's photos: split "train", no item, no label.
 
-    Only the manipulator trains on them. A photo that the catalog has already is not added, nor is
-    a byte-for-byte copy of a validation or evaluation photo.
-
-    Args:
-        folder: anywhere; paths outside the catalog's root are absolute.
+    Only the manipulator trains on them. Photos of the catalog are not added again, nor are copies
+    of its validation and evaluation photos.
     """
     root = Path(os.path.realpath(catalog.root))
     known = {os.path.realpath(root / path) for path in catalog.table["path"]}
     images = find_images(Path(os.path.realpath(folder)))
     lost = [Dropped(str(image), "no image file") for image in images if not image.is_file()]
-    new = {os.path.realpath(image): image for image in images if image.is_file()}
-    new = {file: image for file, image in new.items() if file not in known}
+    files = {os.path.realpath(image): image for image in images if image.is_file()}
+    new = [image for file, image in files.items() if file not in known]
     paths = catalog.paths
     held_out = [paths[row] for split in ("val", "evaluation") for row in catalog.rows(split)]
-    contents = identical_files([*held_out, *new.values()])
+    contents = identical_files([*held_out, *new])
     copied = np.isin(contents[len(held_out) :], contents[: len(held_out)])
-    added = [image for image, copy in zip(new.values(), copied, strict=True) if not copy]
+    added = [image for image, is_copy in zip(new, copied, strict=True) if not is_copy]
     names = [(i.relative_to(root) if i.is_relative_to(root) else i).as_posix() for i in added]
     more = pd.DataFrame({"path": names, "split": "train", "domain": "shop", "view": 0})
-    grown = Catalog.build(
-        catalog.name, catalog.root, pd.concat([catalog.table, more]), catalog.schema
-    )
+    table = pd.concat([catalog.table, more])
+    grown = Catalog.build(catalog.name, catalog.root, table, catalog.schema)
     again = len(images) - len(lost) - len(added)
-    note = f"{len(added)} unlabelled images of {folder} for the manipulator" + (
-        f", {again} more are part of the data set" if again else ""
-    )
-    return replace(
-        catalog,
-        table=grown.table,
-        dropped=(*catalog.dropped, *lost),
-        notes=(*catalog.notes, note),
-    )
+    note = f"{len(added)} unlabelled images of {folder} for the manipulator"
+    note += f", {again} more are part of the data set" if again else ""
+    notes, dropped = (*catalog.notes, note), (*catalog.dropped, *lost)
+    return replace(catalog, table=grown.table, dropped=dropped, notes=notes)
