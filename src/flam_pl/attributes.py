@@ -1,4 +1,4 @@
-"""Attribute types and their classes: from class names to numbers, and spellings of names."""
+"""Attribute types, their classes, and spellings of names."""
 
 from __future__ import annotations
 

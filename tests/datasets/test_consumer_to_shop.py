@@ -81,7 +81,7 @@ def test_the_gallery_is_all_shop_photos_of_val_and_test(root: Path) -> None:
         read(root, gallery="all")
 
 
-def test_a_query_without_a_shop_photo_is_counted_and_kept(root: Path) -> None:
+def test_a_query_without_a_shop_photo_stays_and_is_counted(root: Path) -> None:
     for shop in (1, 2):
         (root / "Img" / "img/DRESSES/Dress/id_00000004" / f"shop_{shop:02d}.jpg").unlink()
     mini = read(root)
@@ -125,7 +125,7 @@ def test_another_layout_is_refused(tmp_path: Path) -> None:
         read(tmp_path)
 
 
-def test_identical_photos_on_two_sides_are_told(root: Path) -> None:
+def test_identical_photos_on_two_sides_are_reported(root: Path) -> None:
     rows = pairs()
     (root / "Img" / rows[-1][1]).write_bytes((root / "Img" / rows[0][1]).read_bytes())
     (note,) = (note for note in read(root).notes if "byte by byte" in note)

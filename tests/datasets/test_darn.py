@@ -100,7 +100,7 @@ def test_identical_files_stand_on_one_side_and_are_one_item(root: Path) -> None:
         assert all(items[i] == items[j] for i, j in pairs) and items.nunique() > 10
 
 
-def test_only_the_most_frequent_classes_are_kept(root: Path) -> None:
+def test_only_the_most_frequent_classes_are_used(root: Path) -> None:
     mini = read(root, classes=2)
     assert [len(mini.schema.of(kind)) for kind in mini.schema.types] == [2, 2, 2]
     assert set(mini.schema.of("shape")) == {"0", "1"}
@@ -108,7 +108,7 @@ def test_only_the_most_frequent_classes_are_kept(root: Path) -> None:
 
 
 def test_labels_on_several_lines_and_lists_for_the_test(root: Path) -> None:
-    """The newer files have a line a label; valid and test may have only their search lists."""
+    """The newer files have a line per label; valid and test may have only their search lists."""
     triples = [line.split() for line in labels("train")]
     one_each = [
         f"{image} {a} {v}"
@@ -189,7 +189,7 @@ def test_names_of_meta_json(root: Path) -> None:
         ("0 0 20", ["got value of clothes_category 20, expected 0 to 19"]),
     ],
 )
-def test_a_line_that_cannot_be_is_refused(root: Path, line: str, words: list[str]) -> None:
+def test_a_wrong_line_is_refused(root: Path, line: str, words: list[str]) -> None:
     write_lines(root / "label_train.txt", ["0 0 1", line])
     with pytest.raises(FlamError) as refused:
         read(root)
@@ -203,7 +203,7 @@ def test_minus_one_is_missing(root: Path) -> None:
     assert table["shape"].isna().tolist()[:3] == [True, True, False] and table["color"][0] == "1"
 
 
-def test_what_is_not_there_is_named(root: Path, tmp_path: Path) -> None:
+def test_missing_files_are_named(root: Path, tmp_path: Path) -> None:
     with pytest.raises(FlamError, match="none of filenames_train.txt"):
         read(tmp_path)
     with pytest.raises(FlamError, match="DARN has no neckline; data.types knows shape, color"):

@@ -50,7 +50,7 @@ def test_many_numbers_agree_by_thirds_of_the_training_images(kind: type) -> None
     assert np.bincount(codes[:300]).tolist() == [100, 100, 100]
 
 
-def test_without_training_images_the_thirds_are_the_catalogue_s_own() -> None:
+def test_without_training_images_all_images_are_cut_into_thirds() -> None:
     codes = extra_attribute_codes(catalog([i / 10 for i in range(30)], ["evaluation"] * 30))["x"]
     assert np.bincount(codes).tolist() == [10, 10, 10]
 

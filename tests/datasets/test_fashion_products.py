@@ -1,4 +1,4 @@
-"""Fashion Product Images: a written miniature with every trap of the published files."""
+"""Fashion Product Images: a miniature with every difficulty of the published files."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def test_pattern_of_a_name(name: str, pattern: str | None) -> None:
 
 
 def many(names: int) -> list[str]:
-    """Four products a name; every fourth has no color that counts."""
+    """Four products per name; every fourth has no color that counts."""
     rows = []
     for n in range(names):
         pattern, color = ("Solid", "Check")[n % 2], ("Red", "Blue")[n % 3 % 2]

@@ -1,4 +1,4 @@
-"""Garments in several colors: found by names, told by counterfactuals, whole on one side."""
+"""Garments in several colors: found by names or counterfactuals, whole on one side."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ PRODUCT = st.tuples(
 
 
 def by_looking_at_each(table: pd.DataFrame) -> list[str | None]:
-    """The rule once more: slowly, a product at a time."""
+    """The rule once more, one product after the other."""
     colors = "light dark " + " ".join(table["color"].dropna()).lower()
 
     def reduced(row: int) -> list[str]:

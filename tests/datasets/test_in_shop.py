@@ -1,4 +1,4 @@
-"""DeepFashion In-shop: a miniature in the published layout, with its traps."""
+"""DeepFashion In-shop: a miniature in the published layout, with its difficulties."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def read(root: Path, schema: AttributeSchema | None = None, **options: Any) -> C
 @pytest.mark.parametrize(
     ("folder", "newline", "start"), [("Img", "\n", ""), ("", "\r\n", ""), ("", "\n", "\ufeff")]
 )
-def test_the_published_split_is_kept(tmp_path: Path, folder: str, newline: str, start: str) -> None:
+def test_the_published_split_is_used(tmp_path: Path, folder: str, newline: str, start: str) -> None:
     root = write(tmp_path / "inshop", images(), folder, newline)
     partition = root / "Eval" / "list_eval_partition.txt"
     partition.write_bytes(start.encode() + partition.read_bytes())
@@ -153,7 +153,7 @@ def attributes(root: Path, rows: list[list[object]]) -> None:
     write_listing(root / "Anno" / "list_attr_items.txt", "item_id attribute_labels", rows)
 
 
-def test_pattern_is_what_the_item_certainly_has(root: Path) -> None:
+def test_pattern_is_read_from_the_attributes_that_the_item_has(root: Path) -> None:
     """1 is yes; -1 is no and 0 is not known, so that neither tells a pattern."""
     values: list[list[object]] = [[f"id_{n:08d}", -1, -1, 0, -1] for n in range(26)]
     values[0][1:] = [1, -1, 1, 0]
@@ -174,7 +174,7 @@ def test_pattern_is_what_the_item_certainly_has(root: Path) -> None:
         read(root, types=["pattern"])
 
 
-def test_what_else_is_wrong_is_said(tmp_path: Path) -> None:
+def test_notes_and_items_on_two_sides(tmp_path: Path) -> None:
     rows = images()
     root = write(tmp_path / "inshop", rows)
     partition = root / "Eval" / "list_eval_partition.txt"
@@ -209,7 +209,7 @@ def test_another_layout_is_refused_with_file_and_line(
         assert word in str(refused.value)
 
 
-def test_identical_photos_on_two_sides_are_told(root: Path) -> None:
+def test_identical_photos_on_two_sides_are_reported(root: Path) -> None:
     rows = images()
     assert not any("byte by byte" in note for note in read(root, validation_items=0).notes)
     evaluated, trained = root / "Img" / rows[-1][0], root / "Img" / rows[0][0]

@@ -1,4 +1,4 @@
-"""Which images cannot be used, what is said of a catalog, and which catalogs are refused."""
+"""Which images cannot be used, how a catalog is described, and which catalogs are refused."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def mini(root: Path = Path("/nowhere"), **changes: object) -> Catalog:
     return Catalog.build("mini", root, table, SCHEMA, dropped=tuple(dropped))
 
 
-def test_every_bad_file_is_found_once_and_told_for_each_of_its_rows(tmp_path: Path) -> None:
+def test_every_bad_file_is_found_with_all_of_its_rows(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (40, 30, 3), dtype=np.uint8)
     for i in range(4):
         Image.fromarray(noise).save(tmp_path / f"{i}.jpg")
@@ -83,7 +83,7 @@ def test_the_description_counts_what_is_there() -> None:
     assert "cannot be used: none" in describe(mini(), {})
 
 
-def test_a_usable_catalog_passes_and_the_others_are_told_all_their_problems() -> None:
+def test_a_usable_catalog_passes_and_the_others_are_refused_with_all_problems() -> None:
     check_usable(mini())
     with pytest.raises(FlamError, match="no training photo: expected"):
         check_usable(mini(split="evaluation"))

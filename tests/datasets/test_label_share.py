@@ -1,4 +1,4 @@
-"""A share of the training labels: exact, seeded, nested, and nobody else's labels touched."""
+"""A share of the training labels: exact, seeded, nested, without a change of other labels."""
 
 from __future__ import annotations
 

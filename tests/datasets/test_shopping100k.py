@@ -129,7 +129,7 @@ def test_adde_beside_the_images_and_a_validation_list_of_its_own(root: Path) -> 
     assert [drop.reason for drop in mini.dropped] == ["the same file was listed before"] * 2
 
 
-def test_identical_files_stand_on_one_side_or_are_told(root: Path, tmp_path: Path) -> None:
+def test_identical_files_stand_on_one_side_or_are_reported(root: Path, tmp_path: Path) -> None:
     folder = root / "Images"
     for n in range(40):
         (folder / image(n + 40)).write_bytes((folder / image(n)).read_bytes())

@@ -71,7 +71,7 @@ WORD = st.sampled_from([*"abcdef", None])
 
 @given(rows=st.lists(st.tuples(WORD, WORD, st.integers(0, 12)), min_size=1, max_size=12))
 @settings(max_examples=80)
-def test_leak_groups_are_what_hangs_together(
+def test_leak_groups_against_a_closure(
     rows: list[tuple[str | None, str | None, int]],
 ) -> None:
     table = pd.DataFrame(rows, columns=["name", "garment", "file"])
@@ -92,7 +92,7 @@ def test_leak_groups_of_rows_with_nothing_in_common() -> None:
     assert leak_groups(table, (), np.array([4, 9, 4])).tolist() == [0, 1, 0]
 
 
-def test_identical_photos_that_a_given_split_sets_apart_are_told(
+def test_identical_photos_that_a_given_split_parts_are_reported(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     table = pd.DataFrame({"path": list("abcde"), "split": ["train", "val", "train", "val", "val"]})

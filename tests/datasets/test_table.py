@@ -66,7 +66,7 @@ def test_number_columns_with_gaps_keep_whole_numbers(tmp_path: Path) -> None:
     assert photos["shape"].isna().sum() == 1 and set(photos["shape"].dropna()) == {"a", "b"}
 
 
-def test_words_that_look_like_nothing_are_kept(tmp_path: Path) -> None:
+def test_na_and_none_are_words(tmp_path: Path) -> None:
     table = frame().assign(shape=["None", "NA"] * 4, color=["007", "null"] * 4)
     mini = read(write(tmp_path, table))
     assert set(mini.schema.of("shape")) == {"None", "NA"}
@@ -164,7 +164,7 @@ def test_identical_files_are_split_together(tmp_path: Path) -> None:
         assert not mini.notes
 
 
-def test_identical_files_that_the_table_sets_apart_are_told(tmp_path: Path) -> None:
+def test_identical_files_that_the_table_parts_are_reported(tmp_path: Path) -> None:
     words = ["train"] * 4 + ["val", "val", "query", "gallery"]
     table = frame().assign(split=words, item=list("abcdefgg"))
     path = write(tmp_path, table)
@@ -324,7 +324,7 @@ def test_several_labels_in_one_cell_with_a_separator(tmp_path: Path) -> None:
     assert "2 color cell(s) list several labels, such as 'red;blue': the first" in mini.notes[0]
 
 
-def test_several_labels_without_a_separator_are_told_with_the_remedy(tmp_path: Path) -> None:
+def test_several_labels_without_a_separator_are_reported_with_the_remedy(tmp_path: Path) -> None:
     mini = read(write(tmp_path, frame().assign(color=SEVERAL)))
     (note,) = (note for note in mini.notes if "several" in note)
     assert note.startswith("2 color cell(s) list several labels, such as 'red;blue': set ")

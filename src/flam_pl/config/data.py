@@ -24,21 +24,20 @@ class DataConfig:
     """Settings of every data set."""
 
     name: str = MISSING
-    """Name of the data set; also the name of the run unless ``run`` is given."""
+    """Name of the data set and, unless ``run`` is given, of the run."""
     reader: str = MISSING
-    """Module of ``flam_pl.datasets`` that reads the data set."""
+    """Module of ``flam_pl.datasets`` that reads it."""
     root: str | None = None
     """Folder with the data; for ``table``, the file."""
     unlabelled: str | None = None
-    """Folder of more photos, without labels. Only the manipulator trains on them."""
+    """Folder of more photos, without labels, for the manipulator alone."""
     label_share: float = _number(1.0, above=0, most=1)
     """Share of the training labels that is used, at least one per class."""
     label_seed: int = _number(0, least=0)
     min_side: int = _number(8, least=0)
     """Photos with fewer pixels on a side are left out."""
     workers: int = _number(-1, least=-1)
-    """Processes that decode photos, and that draw the wardrobe. -1: up to 8, by the cores; no extra
-    one where a CPU extracts features."""
+    """Processes that decode photos or draw the wardrobe; -1: as many as there are cores, about."""
 
 
 @dataclass(unsafe_hash=True)  # a key of caches; nobody changes one that is in use
@@ -50,19 +49,19 @@ class WardrobeSettings:
     """Pixels of a side."""
     train_items: int = _number(600, least=1)
     train_photos: int = _number(6, least=1)
-    """Photos per item: the first half, rounded up, by the shop, the others by consumers."""
+    """Photos per item, the first half of them by the shop."""
     val_items: int = _number(80, least=0)
     val_photos: int = _number(4, least=1)
     evaluation_items: int = _number(400, least=0)
     evaluation_photos: int = _number(4, least=1)
     counterfactuals: int = _number(2, least=0)
-    """Copies of each held-out item with one attribute changed, one shop photo each."""
+    """Copies of each held-out item with one attribute changed."""
     labelled_share: float = _number(0.4, least=0, most=1)
-    """Share of the training photos that have labels."""
+    """Share of training photos with labels."""
     label_rate: float = _number(0.7, least=0, most=1)
-    """Probability that such a photo has the label of a given type."""
+    """Probability of each label of these photos."""
     wrong_rate: float = _number(0.05, least=0, most=1)
-    """Probability that a label names another class than the drawn one."""
+    """Probability that a label names another class."""
 
     def __post_init__(self) -> None:
         """Raises: FlamError: a value out of its range."""
@@ -90,7 +89,7 @@ class WardrobeSettings:
 
 @dataclass
 class WardrobeData(WardrobeSettings, DataConfig):
-    """The drawn data set; it is drawn into ``root`` where it is not there yet."""
+    """The data set that is drawn into ``root``."""
 
     reader: str = "drawn_wardrobe"
 
@@ -107,17 +106,17 @@ class LabelledData(DataConfig):
     types: list[str] = _types("shape", "color", "pattern")
     """Attribute types that are read."""
     classes: Any = 10
-    """Classes per attribute type: a number of most frequent ones, for all types or by type, or a
-    list of names: ``{shape: 8, color: [Red, Blue]}``. A type that is not named has 10. Labels of
-    other classes count as unlabelled."""
+    """Classes of the attribute types: how many of the most frequent ones, or by type, how many or
+    which: ``{shape: 8, color: [Red, Blue]}``. A type that is not named has 10. Other labels count
+    as unlabelled."""
 
 
 @dataclass
 class SplitData(LabelledData):
-    """A data set that is split at random; photos with all labels are set aside."""
+    """A data set that is split at random."""
 
     evaluation: int = _number(1200, least=-1)
-    """Photos to evaluate; -1: all with all labels."""
+    """Photos with all labels to evaluate; -1: all of them."""
     validation: int = _number(300, least=0)
     split_seed: int = _number(0, least=0)
 
@@ -137,15 +136,14 @@ class TableData(SplitData):
 
     reader: str = "table"
     images: str | None = None
-    """Folder that the table's paths start from; null is the table's own folder."""
+    """Folder that the paths start from; null is the table's own folder."""
     columns: list[str] = field(default_factory=list)
     """Your column names and what they are here, e.g. ``[photo:path,farbe:color]``."""
     extra_attributes: list[str] = field(default_factory=list)
-    """Attribute columns that no network trains on, e.g. ``[gender, brand]``. The report says how
-    well edits preserve them."""
+    """Attribute columns that no network trains on, e.g. ``[gender, brand]``, for the report."""
     label_separator: str | None = None
-    """Text between several labels in one cell, e.g. ``;`` for ``Red;Blue``. A photo has one class
-    per attribute type: the first label of the cell."""
+    """Separates several labels in one cell, e.g. ``;`` for ``Red;Blue``. A photo has one class per
+    attribute type: the first label of the cell."""
 
 
 @dataclass
@@ -154,9 +152,9 @@ class InShopData(LabelledData):
 
     reader: str = "in_shop"
     types: list[str] = _types("shape", "color")
-    """shape (folder of the category), color, pattern (attributes of the item)."""
+    """shape, color, pattern."""
     validation_items: int = _number(300, least=0)
-    """Training items to validate on; at most 15 % of those with two photos."""
+    """Training items to validate on, at most 15 %."""
     split_seed: int = _number(0, least=0)
 
 
@@ -167,7 +165,7 @@ class ConsumerToShopData(LabelledData):
     reader: str = "consumer_to_shop"
     types: list[str] = _types("shape")
     gallery: str = "val+test"
-    """Whose shop photos are searched: val+test (later notes of the data set) | test (first)."""
+    """Whose shop photos are searched: val+test (later notes of the set) | test (first ones)."""
 
 
 @dataclass
@@ -176,7 +174,7 @@ class Shopping100kData(SplitData):
 
     reader: str = "shopping100k"
     splits: str | None = None
-    """Folder with the files of ADDE; null looks for them in ``root``, else for ``Attributes/``."""
+    """Folder with the files of ADDE; null: ``root``, if they are there."""
 
 
 DATA_SCHEMAS: dict[str, type[DataConfig]] = {
@@ -188,5 +186,4 @@ DATA_SCHEMAS: dict[str, type[DataConfig]] = {
     "consumer_to_shop": ConsumerToShopData,
     "shopping100k": Shopping100kData,
 }
-"""``defaults: [schema_<key>, _self_]`` in ``conf/data/<data set>.yaml`` chooses one; "split" serves
-data sets without settings of their own."""
+"""``defaults: [schema_<key>, _self_]`` in ``conf/data/<data set>.yaml`` chooses one of them."""

@@ -1,4 +1,4 @@
-"""From the photos that a reader found to a Catalog: spellings, classes, split, distorted views."""
+"""From what a reader found to a Catalog: spellings, classes, split, distorted views."""
 
 from __future__ import annotations
 
@@ -34,26 +34,26 @@ class Found:
     root: Path
     """Folder that relative paths start from."""
     table: pd.DataFrame
-    """A row per photo. Without ``split``, photos are drawn at random. Without ``domain``, the first
-    photo of an item is the shop's."""
+    """Without ``split``, photos are drawn at random; without ``domain``, the shop's are the first
+    of each item."""
     types: Sequence[str]
     extra_attributes: Sequence[str] = ()
     dropped: Sequence[Dropped] = ()
     notes: list[str] = field(default_factory=list)
     gallery: tuple[str, ...] = ("evaluation",)
     together: Sequence[str] = ()
-    """Columns whose equal values stay on one side of a drawn split, as identical files do."""
+    """Columns whose equal values stay on one side, as identical files do."""
     one_photo_per_item: bool = False
     """Identical files are one item, and garments in several classes never train."""
     draws_validation: bool = False
-    """Validation photos are drawn from the training photos of a split that has none."""
+    """Validation photos are drawn from the training photos of a given split."""
 
 
 def assemble(found: Found, data: LabelledData, schema: AttributeSchema | None) -> Catalog:
     """The Catalog of the photos that a reader found.
 
     Args:
-        schema: classes of a trained run; then, without a split, all photos with all labels are
+        schema: classes of a trained run; without a split, all photos with all labels are then
             evaluated. None takes the classes from the photos.
     """
     table = found.table.reset_index(drop=True)

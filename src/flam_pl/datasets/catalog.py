@@ -1,4 +1,4 @@
-"""The Catalog: one checked table for every data set, with a row per photo or distorted view."""
+"""The Catalog: one table for every data set, with a row per photo or distorted view."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from flam_pl.errors import FlamError
 SPLITS = ("train", "val", "evaluation")
 DOMAINS = ("shop", "consumer")
 COLUMNS = ("path", "item", "domain", "split", "view", "counterfactual_of", "garment")
-"""Columns of every catalog; a column per attribute type follows, then the reader's others."""
+"""Columns of every catalog, before the attribute types and the reader's others."""
 
 
 @dataclass(frozen=True)
 class Dropped:
-    """A photo or row that was left out, and why."""
+    """What was left out, and why."""
 
     where: str
     reason: str
@@ -37,8 +37,8 @@ class Catalog:
 
     Attributes:
         root: folder that relative paths start from.
-        table: ``item`` is what photos of a product share, ``garment`` what photos of a garment in
-            several classes share; ``view`` is 0 for a photo, above 0 for a seeded distortion of it.
+        table: photos of a product share their ``item``, those of a garment in several classes
+            their ``garment``; ``view`` is 0 for a photo, above 0 for a seeded distortion of it.
         extra_attributes: attribute columns that no network trains on.
         gallery: splits whose shop photos the instance search searches.
 
@@ -59,7 +59,7 @@ class Catalog:
     gallery: tuple[str, ...] = ("evaluation",)
 
     def __post_init__(self) -> None:
-        """Raises: FlamError: naming the first column, row and value that is not allowed."""
+        """Raises: FlamError: naming the first column, row and value that is wrong."""
         object.__setattr__(self, "table", self.table.reset_index(drop=True))
         self._check_columns()
         self._check_values()
@@ -90,7 +90,7 @@ class Catalog:
 
     @property
     def paths(self) -> list[Path]:
-        """The file of every row, ``(N,)``."""
+        """The file of every row."""
         return [self.root / path for path in self.table["path"]]
 
     @cached_property
@@ -117,8 +117,8 @@ class Catalog:
     ) -> np.ndarray:
         """Indices ``(M,)`` int64 of the rows that meet every condition; None is no condition.
 
-        ``dense`` rows carry every label, ``labelled`` rows at least one. Raises ``FlamError`` for
-        an unknown split or domain.
+        ``dense`` rows carry every label, ``labelled`` rows one. Raises ``FlamError`` for an unknown
+        split or domain.
         """
         has_label, chosen = self.labels != UNLABELLED, np.ones(len(self), dtype=bool)
         for column, value, known in (("split", split, SPLITS), ("domain", domain, DOMAINS)):
@@ -133,8 +133,8 @@ class Catalog:
         return np.flatnonzero(chosen)
 
     def instance_rows(self) -> np.ndarray:
-        """Rows ``(M,)`` of the instance search, all with an item: the consumer photos of the
-        evaluation are queries, the shop photos of ``gallery`` are searched."""
+        """Rows ``(M,)`` of the instance search, all with an item: queries are the evaluation's
+        consumer photos; the shop photos of ``gallery`` are searched."""
         searched = [self.rows(split, "shop") for split in dict.fromkeys(self.gallery)]
         rows = np.sort(np.concatenate([self.rows("evaluation", "consumer"), *searched]))
         return rows[self.items[rows] >= 0]
@@ -171,7 +171,7 @@ class Catalog:
         return digest.hexdigest()
 
     def label_fingerprint(self) -> str:
-        """SHA-256 of what training and evaluation depend on besides the features."""
+        """SHA-256 of what training and evaluation depend on beside the features."""
         columns = ("split", "item", "domain", "counterfactual_of", "garment")
         content = {
             "schema": list(self.schema.to_dict().items()),  # the order of the types counts

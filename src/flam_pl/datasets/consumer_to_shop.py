@@ -20,7 +20,7 @@ SPLITS = {"train": "train", "val": "val", "test": "evaluation"}
 def read(root: Path, data: ConsumerToShopData, schema: AttributeSchema | None = None) -> Catalog:
     """The Catalog of the data set, with its published split.
 
-    The list holds pairs of photos; each photo is one row. shape is the folder of the category.
+    The list holds pairs of photos. shape is the folder of the category.
     """
     if data.gallery not in GALLERIES:
         raise FlamError(f"data.gallery is {data.gallery!r}; expected {' or '.join(GALLERIES)}")
@@ -46,7 +46,7 @@ def read(root: Path, data: ConsumerToShopData, schema: AttributeSchema | None = 
 
 
 def _photos_of(pairs: pd.DataFrame) -> tuple[pd.DataFrame, list[Dropped]]:
-    """A row per photo, at its first line, and the later lines that contradict that row."""
+    """A row per photo, and the lines that contradict it."""
     rows: dict[str, tuple[str, ...]] = {}
     places: dict[str, str] = {}
     dropped: list[Dropped] = []

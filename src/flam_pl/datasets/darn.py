@@ -26,7 +26,7 @@ ATTRIBUTES = {
 NAMES = {"shape": "clothes_category", "color": "clothes_color", "pattern": "clothes_pattern"}
 SPLITS = {"train": ("train",), "valid": ("valid", "val"), "test": ("test",)}
 LABELS = ("label_{}.txt", "{}_label.txt", "candidate_{}.txt", "query_{}.txt")
-"""Label files of a split: newer, older, and the search lists of the asen code; all are read."""
+"""Label files of a split: newer, older, and search lists of the asen code; all are read."""
 
 FOLDERS = ("", "Images", "images", "img", "pic")
 
@@ -43,7 +43,7 @@ def read(root: Path, data: SplitData, schema: AttributeSchema | None = None) -> 
 
 
 def _read_meta(path: Path) -> dict[str, list[str]]:
-    """Attribute -> names of its values, in the order of their numbers, by ``meta.json`` if any."""
+    """Attribute -> names of its values, in the order of their numbers."""
     if not path.is_file():
         return {name: [str(value) for value in range(n)] for name, n in ATTRIBUTES.items()}
     try:
@@ -92,7 +92,7 @@ def _read_lists(root: Path, meta: Mapping[str, Sequence[str]]) -> tuple[pd.DataF
 def _labels_of(
     path: Path, names: Sequence[str], meta: Mapping[str, Sequence[str]]
 ) -> Iterator[Label]:
-    """The labels of a file: a line has a photo and any number of pairs of attribute and value."""
+    """The labels of a file; a line has a photo, then pairs of attribute and value."""
     attributes = list(meta)
     for line, text in listings.numbered_lines(path):
         if not text:

@@ -19,7 +19,7 @@ from flam_pl.errors import FlamError
 
 TYPES = ("shape", "color", "pattern")
 EXTRA_ATTRIBUTES = ("gender", "season", "usage", "brand")
-"""Not the subCategory, which an edit of the shape must change, nor the name of the item."""
+"""Not the subCategory, which an edit of the shape must change."""
 
 FIELDS = (
     *("id", "gender", "masterCategory", "subCategory", "articleType", "baseColour"),
@@ -34,7 +34,7 @@ PATTERN_WORDS = {
     "wash": ("wash", "washed"),
     "logo": ("logo", "logos"),
 }
-"""Pattern -> words of a product name. Rarer patterns have too few photos to train on."""
+"""Pattern -> words of a product name; rarer patterns have too few photos."""
 
 _PATTERN_OF = {word: pattern for pattern, words in PATTERN_WORDS.items() for word in words}
 _WEARER = re.compile(r"\b(?:men|man|women|woman|unisex|boy|girl|kid)(?:'?s)?\b", re.IGNORECASE)
@@ -118,7 +118,7 @@ def _read_rows(
 
 
 def _lines(styles: Path) -> Iterator[tuple[int, list[str]]]:
-    """Number and fields of every line after the header; the name, the last, may hold commas."""
+    """Number and fields of every line; the name, the last one, may hold commas."""
     with styles.open(encoding="utf-8-sig", errors="replace") as file:
         header = [name.strip().strip('"') for name in file.readline().split(",")]
         if tuple(header[: len(FIELDS)]) != FIELDS:

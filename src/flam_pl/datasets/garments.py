@@ -15,8 +15,8 @@ SHADES = frozenset({"light", "dark"})
 def find_garments(table: pd.DataFrame) -> pd.Series:
     """The garment of every product that is sold in several colors.
 
-    Products of one gender, shape and name, but for words of color, are one garment if some word of
-    the name is rare. The first product's item names the garment.
+    Products of one gender, shape and name, apart from words of color, are one garment if some word
+    of the name is rare. The first product's item names it.
 
     >>> names = ["Ed Men Rakish Blue Shirt", "Ed Men Rakish Red Shirt", "Ed Men Navy Shirt"]
     >>> colors = ["Blue", "Red", "Navy Blue"]
@@ -45,10 +45,7 @@ def find_garments(table: pd.DataFrame) -> pd.Series:
 
 
 def fill_garments(table: pd.DataFrame) -> pd.Series:
-    """The garment of every row, ``(N,)``, also where only ``counterfactual_of`` tells it.
-
-    A counterfactual and all photos of its original are one garment. Distorted views have none.
-    """
+    """The garment of every row: counterfactuals and all photos of their original share one."""
     nothing = pd.Series(pd.NA, table.index, dtype="string")
     item, made_from, given = (
         table[column].astype("string") if column in table else nothing

@@ -28,8 +28,7 @@ WHOLE = (
 def read(root: Path, data: InShopData, schema: AttributeSchema | None = None) -> Catalog:
     """The Catalog of the data set, with its published split.
 
-    Query photos have the domain "consumer", gallery photos "shop". Some training items become
-    validation items, since the set has none; half of their photos are queries.
+    Query photos have the domain "consumer", gallery photos "shop".
     """
     listings.attributes_of(data.types, {}, TYPES, "In-shop")
     columns = ("path", "item", "published_split")
@@ -102,10 +101,7 @@ def _described_colors(path: Path) -> dict[str, str]:
 
 
 def _patterns(annotations: Path, table: pd.DataFrame) -> pd.Series:
-    """Pattern of every photo's item, where the attributes that it has (1) name exactly one.
-
-    -1 is an attribute that the item has not, 0 one that is not known.
-    """
+    """Pattern of every photo's item, where the attributes that it has (1) name exactly one."""
     names_path, path = _file(annotations, ATTRIBUTES), _file(annotations, PATTERNS)
     if not (names_path.is_file() and path.is_file()):
         return pd.Series(pd.NA, table.index, dtype="string")

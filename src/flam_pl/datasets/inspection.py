@@ -25,7 +25,7 @@ PROGRESS_FROM = 500  # photos from which a progress bar is shown
 def find_unusable(
     catalog: Catalog, min_side: int = 8, workers: int | None = None
 ) -> dict[int, str]:
-    """Decodes every file once and returns row -> reason for those that cannot be used.
+    """Decodes every file once: row -> reason, for those that cannot be used.
 
     ``min_side`` is in pixels; ``workers`` are threads, by default one per core.
     """
@@ -48,7 +48,7 @@ def find_unusable(
 
 
 def left_out(catalog: Catalog, bad: Mapping[int, str]) -> str:
-    """One line about the photos of ``find_unusable``: how many of how many, and the first one."""
+    """How many of how many photos ``find_unusable`` found, and the first one."""
     first, paths = next(iter(bad)), catalog.table["path"]
     return (
         f"{catalog.name}: {paths.iloc[list(bad)].nunique()} of {paths.nunique()} photos left out, "
@@ -126,7 +126,7 @@ def class_counts(catalog: Catalog, rows: np.ndarray) -> dict[str, dict[str, int]
 
 
 def pair_counts(catalog: Catalog, rows: np.ndarray) -> pd.DataFrame:
-    """Number of these rows (``images``) per pair of classes of two types, the scarce ones first."""
+    """Number of these rows per pair of classes of two types, the scarce ones first."""
     pairs, labels = [], catalog.labels[rows]
     for (a, kind), (b, other) in combinations(enumerate(catalog.schema.types), 2):
         for i, name in enumerate(catalog.schema.of(kind)):
@@ -204,7 +204,7 @@ def _labels_table(photos: Catalog) -> str:
 
 
 def _by_reason(cases: Mapping[str, str]) -> str:
-    """A line per reason, the most frequent first, with its first places; "" without cases."""
+    """A line per reason, the most frequent first, with its first places."""
     places = defaultdict(list)
     for where, reason in cases.items():
         places[reason].append(where)

@@ -103,7 +103,7 @@ def _counts(labels: pd.Series) -> pd.Series:
 
 
 def _words(counts: pd.Series, classes: pd.Series | None = None) -> str:
-    """The most frequent words with their counts, and those that may misspell a frequent class."""
+    """The most frequent words with counts, and those that may misspell a frequent class."""
     near = dict.fromkeys(counts.index, "")
     if classes is not None:
         for word, count in counts.items():
@@ -118,10 +118,9 @@ def _words(counts: pd.Series, classes: pd.Series | None = None) -> str:
 def with_labels(
     table: pd.DataFrame, labels: list[Label], attribute_of: dict[str, str], known: Sequence[str]
 ) -> tuple[pd.DataFrame, list[str], list[str]]:
-    """The table with a column per attribute type and extra attribute, the latter, and notes.
+    """The table with a column per attribute, the extra attributes, and notes.
 
-    A photo with two values of an attribute is unlabelled there. Those of the ``known`` attributes
-    that are no type's (``attribute_of``) are extra attributes.
+    Extra are those ``known`` that no type has (``attribute_of``). Two values count as none.
     """
     found = pd.DataFrame(labels, columns=["path", "attribute", "value"]).drop_duplicates()
     twice = found.duplicated(["path", "attribute"], keep=False)
@@ -138,9 +137,9 @@ def with_labels(
 
 
 def keep_label_share(catalog: Catalog, share: float, seed: int = 0) -> Catalog:
-    """The catalog with a share of its training labels; the other splits keep theirs.
+    """The catalog with a share of its training labels, at least one per class.
 
-    Each class keeps at least one label. With one seed, a smaller share is part of a larger one.
+    With one seed, a smaller share is part of a larger one.
     """
     if not 0 < share <= 1:
         raise FlamError(f"data.label_share is {share}; expected a number above 0, up to 1")

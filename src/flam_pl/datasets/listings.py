@@ -26,8 +26,8 @@ def read_listing(
 ) -> tuple[pd.DataFrame, list[str]]:
     """A list file of DeepFashion: the number of rows, the column names, then the rows.
 
-    The index of the table names file and line. A note says if the number is another one. ``words``
-    lets the last field have several words.
+    The index of the table names file and line; a note says if the number of rows is wrong.
+    ``words``: the last field may have several.
     """
     lines = numbered_lines(path)
     first, expected = next(lines, (1, ""))[1], f"rows of {' '.join(columns)}"
@@ -81,7 +81,7 @@ def require_words(table: pd.DataFrame, column: str, known: Sequence[str]) -> Non
 def attributes_of(
     types: Sequence[str], names: Mapping[str, str], known: Sequence[str], whose: str
 ) -> dict[str, str]:
-    """Attribute type -> its name in the data set, one of ``known``, if need be by ``names``."""
+    """Attribute type -> its name in the data set (``names``, else the same), one of ``known``."""
     attributes = {kind: names.get(kind, kind) for kind in types}
     unknown = [kind for kind, name in attributes.items() if name not in known]
     if unknown:
@@ -96,7 +96,7 @@ def keep_photos(
     """The rows whose photo is there, each file once, and what was left out.
 
     Args:
-        table: ``path``, as it is listed, and an index that names the place of each row.
+        table: ``path``, as it is listed; the index names the place of each row.
         folders: where under ``root`` the photos may lie.
         advice: what to do where no photo is there.
     """

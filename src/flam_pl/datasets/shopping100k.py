@@ -21,7 +21,7 @@ ATTRIBUTES = (
     *("category", "collar", "color", "fabric", "fastening", "fit"),
     *("gender", "neckline", "pattern", "pocket", "sleevelen", "sport"),
 )
-"""In the order of ADDE's one-hot blocks, which have 16, 17, 19, ... values."""
+"""In the order of ADDE's one-hot blocks."""
 
 NAMES = {"shape": "category"}
 FOLDERS = ("Images", "", "images", "img", "Img")
@@ -29,11 +29,7 @@ ADDE_SPLITS = {"train": "train", "val": "val", "test": "evaluation"}
 
 
 def read(root: Path, data: Shopping100kData, schema: AttributeSchema | None = None) -> Catalog:
-    """The Catalog of the data set.
-
-    In its own layout it is split at random, as in the paper. With the files of ADDE, their test
-    photos are evaluated.
-    """
+    """The Catalog of the data set, split at random or, with the files of ADDE, by their lists."""
     types = schema.types if schema else tuple(data.types)
     attribute_of = listings.attributes_of(types, NAMES, ATTRIBUTES, "Shopping100k")
     if data.splits or (root / "imgs_train.txt").is_file():

@@ -20,8 +20,8 @@ def open_catalog(data: DataConfig, schema: AttributeSchema | None = None) -> Cat
     """Reads a data set by ``read(root, data, schema)`` of the module that ``data.reader`` names.
 
     Args:
-        schema: classes of a trained run, to evaluate it on other photos: other labels count as
-            unlabelled, and only evaluated photos are left. None takes the classes from the data.
+        schema: classes of a trained run, to evaluate it on other photos. Other labels count as
+            unlabelled, and only evaluated photos are left.
 
     Raises:
         FlamError: a file, line or setting that cannot be used, or no photo.

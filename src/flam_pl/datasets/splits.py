@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 def identical_files(paths: Sequence[Path]) -> np.ndarray:
     """Codes ``(N,)``, equal for files that are equal byte by byte.
 
-    Only files whose size occurs twice are read. A file that cannot be read is like no other.
+    Only files whose size occurs twice are read. An unreadable file is like no other.
     """
     sizes = [os.path.getsize(path) if os.path.isfile(path) else None for path in paths]
     times = Counter(sizes)
@@ -45,8 +45,7 @@ def identical_files(paths: Sequence[Path]) -> np.ndarray:
 def leak_groups(table: pd.DataFrame, columns: Iterable[str], contents: np.ndarray) -> np.ndarray:
     """Codes ``(N,)`` of what must stay on one side of a split, from 0 in order of the rows.
 
-    Rows that share a value of a column, or a code of ``identical_files``, are one group; so are
-    rows that others link.
+    Rows that share a value of a column or a file's content, also by way of others, are one group.
     """
     rows = np.arange(len(table))
     edges = []
@@ -86,9 +85,8 @@ def split_dense(
 
     Args:
         evaluation: number of dense rows, or ``EVERY_DENSE_ROW``.
-        groups: codes ``(N,)`` of rows that stay together (see ``leak_groups``).
-        held_out: rows whose groups never train, ``(N,)`` bool. A third of the groups validates, the
-            others are evaluated.
+        groups: codes ``(N,)`` of rows that stay together.
+        held_out: rows whose groups never train, ``(N,)`` bool; a third of them validates.
     """
     dense = table[list(types)].notna().all(axis=1).to_numpy(dtype=bool)
     groups = np.arange(len(table)) if groups is None else groups
@@ -136,8 +134,8 @@ def with_distorted_views(
     """The table and, after it, one distorted view of every validation and evaluation photo.
 
     With one photo per item, the views are the queries of the instance search. They have no label
-    and no garment. A photo without an item gets that of an identical file in its split, else one
-    named by its path.
+    and no garment. A photo without an item gets that of an identical file in its split, else a new
+    one.
     """
     table = table.assign(view=0)
     chosen = table["split"].isin(("val", "evaluation"))
@@ -154,7 +152,7 @@ def with_distorted_views(
 
 
 def has_item_pairs(table: pd.DataFrame, contents: np.ndarray) -> bool:
-    """Whether some item has two different photos in the evaluation, one to find with the other."""
+    """Whether some item has two different photos in the evaluation."""
     if "item" not in table:
         return False
     photos = table.assign(contents=contents)[(table["split"] == "evaluation").to_numpy(bool)]
@@ -162,7 +160,7 @@ def has_item_pairs(table: pd.DataFrame, contents: np.ndarray) -> bool:
 
 
 def _codes(values: Iterable[object]) -> np.ndarray:
-    """A number ``(N,)`` per value, from 0; every missing value has one of its own."""
+    """A number per value, from 0; every missing value has one of its own."""
     codes, seen = pd.factorize(pd.Series(list(values), dtype="object"))
     alone = codes < 0
     codes[alone] = len(seen) + np.arange(int(alone.sum()))

@@ -57,7 +57,7 @@ def read(root: Path, data: TableData, schema: AttributeSchema | None = None) -> 
 
 
 def _load(path: Path) -> pd.DataFrame:
-    """The cells of the file without blank rows, with an index that names file and line or row."""
+    """The cells of the file, without blank rows; the index names file and line or row."""
     suffix = path.suffix.lower()
     if not path.is_file() or suffix not in (".csv", ".tsv", ".parquet"):
         problem = f"ends in {suffix!r}" if path.is_file() else "is not there"
@@ -97,7 +97,7 @@ def _read_csv(path: Path, delimiter: str) -> pd.DataFrame:
 def _renamed(
     table: pd.DataFrame, columns: Sequence[str], wanted: Sequence[str], path: Path
 ) -> pd.DataFrame:
-    """The table with its columns renamed by ``data.columns``, each used one there once."""
+    """The table with its columns renamed by ``data.columns``."""
     have = [str(column) for column in table]
     names = dict(pair.rpartition(":")[::2] for pair in columns)
     for own, name in names.items():
@@ -133,11 +133,11 @@ def _as_text(cells: pd.Series, separator: str | None) -> pd.Series:
         if isinstance(value, list | np.ndarray) and (len(value) < 2 or separator):
             value = (separator or "").join(map(str, value))
         if isinstance(value, list | np.ndarray | dict):
-            raise FlamError(
-                f"{where}: column {cells.name} has {str(value)[:60]}, expected one value. Several "
-                "labels in one cell need data.label_separator, e.g. ';', and the first one is "
-                "used. A photo must be a file of its own."
-            )
+            advice = "Set data.label_separator, e.g. to ';', to use the first one of several labels"
+            if isinstance(value, dict):
+                advice = "Write the record's parts into columns, a picture into a file"
+            got = f"{where}: column {cells.name} has {str(value)[:60]}"
+            raise FlamError(f"{got}, expected one value. {advice}.")
         if isinstance(value, float | np.floating) and float(value).is_integer():
             value = int(value)
         return str(value).strip() if not pd.isna(value) and fold_spelling(str(value)) else None
@@ -152,10 +152,8 @@ def _as_text(cells: pd.Series, separator: str | None) -> pd.Series:
 def _one_label_each(
     table: pd.DataFrame, types: Sequence[str], separator: str | None
 ) -> tuple[pd.DataFrame, list[str]]:
-    """The table with the first label of cells with several, and a sentence about such cells.
-
-    Without a separator, cells stay as they are, and the sentence says what to set.
-    """
+    """The table with the first label of cells with several, and notes; without a separator, the
+    cells stay as they are, and the notes say what to set."""
     notes = []
     for kind in types:
         labels = table[kind].str.strip(f" {separator}") if separator else table[kind]
