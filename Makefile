@@ -11,7 +11,7 @@ SPACE := $(subst ,, )
 FAISS = $(if $(wildcard $(VENV)/.gpu),gpu,cpu)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-gpu data verify-data train-backbone train-flam evaluate search report tables table1 table2 table3 table4 table5 figures results results-page bench notebooks test lint clean
+.PHONY: help setup setup-gpu data verify-data train-backbone train-flam evaluate search report tables table1 table2 table3 table4 table5 figures results results-page bench notebooks test doctest test-processes lint clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -65,7 +65,7 @@ results-page: $(ENV) ## docs/results.md from runs that have results: RUNS="runs/
 	$(RUN) results "results.page=[$(subst $(SPACE),$(COMMA),$(strip $(RUNS)))]" $(ARGS)
 
 bench: $(ENV) ## compare the training step with a bare PyTorch loop, extraction with the bare model
-	$(RUN) bench $(ARGS)
+	$(VENV)/bin/python benchmarks/bench.py $(ARGS)
 
 notebooks: $(ENV) ## execute the notebooks on the last run
 	$(VENV)/bin/python notebooks/execute.py
@@ -73,8 +73,14 @@ notebooks: $(ENV) ## execute the notebooks on the last run
 test: $(ENV) ## the tests
 	$(VENV)/bin/python -m pytest $(ARGS)
 
+doctest: $(ENV) ## the examples in the docstrings
+	$(VENV)/bin/python -m pytest --quiet --doctest-modules src $(ARGS)
+
+test-processes: $(ENV) ## the tests that start two processes (slow)
+	$(VENV)/bin/python -m pytest -m slow tests/test_two_processes.py $(ARGS)
+
 lint: $(ENV) ## format check, lint and types
-	$(VENV)/bin/ruff format --check src tests && $(VENV)/bin/ruff check src tests && $(VENV)/bin/mypy
+	$(VENV)/bin/ruff format --check src tests benchmarks && $(VENV)/bin/ruff check src tests benchmarks && $(VENV)/bin/mypy
 
 clean: ## remove caches (keeps data/ and runs/)
 	rm -rf .pytest_cache .hypothesis .mypy_cache .ruff_cache build dist src/*.egg-info

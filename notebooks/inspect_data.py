@@ -5,6 +5,8 @@
 #     text_representation:
 #       extension: .py
 #       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -19,26 +21,22 @@
 
 # %% tags=["parameters"]
 import os
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from IPython.display import display
 
+from flam_pl import open_run
 from flam_pl.attributes import UNLABELLED
 from flam_pl.datasets.inspection import class_counts, describe, pair_counts
-from flam_pl.experiments.evaluate import open_folder
 from flam_pl.reports.pictures import show_image
 
-RUN = os.environ.get("FLAM_PL_RUN", "runs/wardrobe")
+RUN = os.environ.get("FLAM_PL_RUN", "../runs/wardrobe")
 
 # %%
 # %matplotlib inline
-if Path.cwd().name == "notebooks":  # a run's settings name folders as seen from the repository's
-    os.chdir("..")
-run, _ = open_folder(Path(RUN))
-catalog = run.catalog
+catalog = open_run(RUN).catalog
 types = catalog.schema.types
 
 # %% [markdown]

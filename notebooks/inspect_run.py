@@ -5,6 +5,8 @@
 #     text_representation:
 #       extension: .py
 #       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -25,31 +27,31 @@ from pathlib import Path
 import pandas as pd
 from IPython.display import Image, Markdown, display
 
+from flam_pl import open_run
 from flam_pl.evaluation.searches import EvaluationSet
-from flam_pl.experiments.evaluate import open_folder
-from flam_pl.retrieval.retriever import GalleryIndex
-from flam_pl.reports import tables
-from flam_pl.reports.failures import worst_first
-from flam_pl.reports.pictures import choose_examples, draw_searches
+from flam_pl.retrieval.retriever import Retriever
+from flam_pl.reports.examples import choose_examples, worst_first
+from flam_pl.reports.measurements import Measurements
+from flam_pl.reports.pictures import draw_searches
+from flam_pl.reports.tables import short_table, tables_of
 
-RUN = os.environ.get("FLAM_PL_RUN", "runs/wardrobe")
+RUN = os.environ.get("FLAM_PL_RUN", "../runs/wardrobe")
 
 # %%
 # %matplotlib inline
-if Path.cwd().name == "notebooks":  # a run's settings name folders as seen from the repository's
-    os.chdir("..")
 folder = Path(RUN)
 report = folder / "report"
-metrics = json.loads((report / "metrics.json").read_text())
+found = Measurements.of([json.loads((report / "metrics.json").read_text())])
 
 # %% [markdown]
 # ## How well it retrieves and edits
 #
-# Every figure has its 95 % interval; `no edit` and `arithmetic` are what FLAM must beat.
+# The values with their 95 % intervals stand below; `no edit` and `arithmetic` are what FLAM must
+# beat.
 
 # %%
-for title, explanation, table in tables.sections(metrics):
-    display(Markdown(f"### {title}\n\n{explanation}\n\n{table}"))
+for table in [short_table(found), *tables_of(found)]:
+    display(Markdown(table.markdown(3)))
 
 # %% [markdown]
 # ## Which types of edits are hard
@@ -57,13 +59,10 @@ for title, explanation, table in tables.sections(metrics):
 # T@20 by the type that is edited, with and without the manipulator.
 
 # %%
-by_type = pd.DataFrame(
-    {
-        tables.called(method): {group: of["T@20"]["value"] for group, of in groups.items()}
-        for method, groups in metrics["fam"].items()
-    }
-)
-if len(by_type):
+rows = found.part("edits", measure="T@20")
+rows = rows[~rows["group"].isin(["macro"])]
+if len(rows):
+    by_type = rows.pivot(index="group", columns="title", values="value")
     axis = by_type.plot.bar(rot=0, ylabel="T@20", figsize=(8, 3))
     axis.legend(loc="upper left", bbox_to_anchor=(1, 1))
 
@@ -96,11 +95,13 @@ for picture in sorted((report / "figures").glob("edits-*.png")):
 # how bad they are: by the rank of the first image with exactly the wanted combination.
 
 # %%
-run, trained = open_folder(folder)
+opened = open_run(folder)
+run, trained = opened.run, opened.trained
 rows = run.catalog.rows("evaluation", dense=True)
 data = EvaluationSet.of(run.catalog, run.data.features, rows)
 plain, *_, best = trained.rows()
-index = GalleryIndex(best, data.features)
+paths = [run.catalog.paths[row] for row in rows]
+index = Retriever.of(best, data.features)
 failures = worst_first(data, index, choose_examples(data, 50, seed=0))
 
 # %%
@@ -120,7 +121,6 @@ for rank, example in failures[:6]:
 
 # %%
 if failures:
-    picture = folder / "notebooks" / "failures.png"
-    sides = [(plain.name, GalleryIndex(plain, data.features)), (best.name, index)]
-    draw_searches(picture, run.catalog, rows, data, sides, [e for _, e in failures[:6]])
-    display(Image(str(picture)))
+    sides = [(found.title(plain.name), Retriever.of(plain, data.features))]
+    sides.append((found.title(best.name), index))
+    display(draw_searches(paths, data, sides, [e for _, e in failures[:6]]))

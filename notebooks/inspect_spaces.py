@@ -5,6 +5,8 @@
 #     text_representation:
 #       extension: .py
 #       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -21,27 +23,25 @@
 # %% tags=["parameters"]
 import os
 from dataclasses import replace
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
 import torch
 
+from flam_pl import open_run
 from flam_pl.datasets.inspection import edits_cannot_be_evaluated
 from flam_pl.errors import FlamError
-from flam_pl.experiments.evaluate import open_folder
 from flam_pl.reports.paper import spaces
 from flam_pl.experiments.paper_figures import evaluation_set
 
-RUN = os.environ.get("FLAM_PL_RUN", "runs/wardrobe")
+RUN = os.environ.get("FLAM_PL_RUN", "../runs/wardrobe")
 IMAGES, EDITED = 800, 100
 
 # %%
 # %matplotlib inline
-if Path.cwd().name == "notebooks":  # a run's settings name folders as seen from the repository's
-    os.chdir("..")
-run, trained = open_folder(Path(RUN))
-schema, embedders, flam = trained.schema, trained.embedders, trained.flam
+opened = open_run(RUN)
+run, trained = opened.run, opened.trained
+schema, embedders, flam = trained.schema, trained.embedders, trained.methods["flam"].editor
 data, _ = evaluation_set(run)
 if not len(data.labels):
     raise FlamError(edits_cannot_be_evaluated(run.catalog))
@@ -80,7 +80,7 @@ for t, name in enumerate(schema.types):
 # %%
 settings = replace(run.config.figures, features=IMAGES, manipulated=EDITED)
 found = spaces.edit_to_one_class(flam, embedders, data, settings, seed=0)
-figure = spaces.draw(found, spaces.maps(found, seed=0))
+spaces.draw(found, spaces.maps(found, seed=0))
 
 # %% [markdown]
 # The same as numbers, for the images that were edited: how far from the class that each of them

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from flam_pl.attributes import AttributeSchema
-from flam_pl.data.feature_batches import FeatureBatches, WholeBatch
+from flam_pl.data.feature_batches import FeatureBatches, whole_batch
 from flam_pl.data.feature_store import FeatureStore, Manifest
 
 SCHEMA = AttributeSchema(
@@ -75,13 +75,13 @@ class FeatureModule(pl.LightningDataModule):
         self.train = FeatureBatches(
             world.store, rows[held_out:], world.labels, batch_size, batches=batches
         )
-        self.val = WholeBatch(world.store, rows[:held_out], world.labels)
+        self.val = whole_batch(world.store, rows[:held_out], world.labels)
 
     def train_dataloader(self) -> DataLoader:
         return DataLoader(self.train, batch_size=None)
 
     def val_dataloader(self) -> DataLoader:
-        return DataLoader(self.val, batch_size=None)
+        return self.val
 
 
 def store_of(features: np.ndarray) -> FeatureStore:

@@ -30,11 +30,11 @@ class Posterior(AttributeEmbedders):
     def forward(self, features: Tensor) -> Tensor:
         return features
 
-    def log_probabilities(self, embeddings: Tensor) -> list[Tensor]:
+    def probabilities(self, embeddings: Tensor, temperature: Tensor | None = None) -> list[Tensor]:
         square = torch.cdist(embeddings, self.means).square()
         whole = (-self.boldness * square / (2 * self.noise**2)).softmax(dim=1)
         of_types = []
         for t, size in enumerate(SCHEMA.sizes):
             has = torch.nn.functional.one_hot(self.combinations[:, t], size).float()
-            of_types.append((whole @ has).clamp(min=1e-30).log())
+            of_types.append((whole @ has).clamp(min=1e-30))
         return of_types

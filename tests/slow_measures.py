@@ -1,4 +1,7 @@
-"""What is measured of edited searches, counted one result at a time."""
+"""What is measured of edited searches, counted one photo, one type and one result at a time.
+
+Labels may be missing (-1). Every function here says in a loop what ``EvaluationSet`` says in words.
+"""
 
 from __future__ import annotations
 
@@ -11,31 +14,55 @@ from flam_pl.editing.edits import Edit
 from flam_pl.evaluation.searches import EvaluationSet
 
 
+def is_hit(data: EvaluationSet, photo: int, wanted: Sequence[int]) -> bool:
+    """Whether a photo has every label that is wanted."""
+    have = data.labels[photo].tolist()
+    return all(w == -1 or w == h for w, h in zip(wanted, have, strict=True))
+
+
+def wanted_by(data: EvaluationSet, row: int, *changes: tuple[int, int]) -> list[int]:
+    """The labels of a query after edits (type, class)."""
+    wanted = data.labels[row].tolist()
+    for t, c in changes:
+        wanted[t] = c
+    return wanted
+
+
+def may_change(data: EvaluationSet, row: int, types: Sequence[int]) -> bool:
+    """Whether a query has labels of these types and something else to preserve, if there can be."""
+    own = data.labels[row].tolist()
+    others = [t for t in range(len(own)) if t not in types]
+    known = [t for t in others if own[t] >= 0]
+    return all(own[t] >= 0 for t in types) and (len(known) > 0 or len(others) == 0)
+
+
 def every_edit(data: EvaluationSet) -> Iterator[tuple[int, int, int, int]]:
-    """Number and position of the query, type and class: all edits that a photo answers."""
-    have = {tuple(row) for row in data.labels.tolist()}
+    """Number and position of the query, type and class: all edits that have a hit."""
     for number, row in enumerate(data.queries.tolist()):
         for t, size in enumerate(data.schema.sizes):
             for c in range(size):
-                wanted = data.labels[row].tolist()
-                wanted[t] = c
-                if c != data.labels[row, t] and tuple(wanted) in have:
+                if not may_change(data, row, [t]) or data.labels[row, t] == c:
+                    continue
+                wanted = wanted_by(data, row, (t, c))
+                if any(is_hit(data, p, wanted) for p in range(len(data.labels))):
                     yield number, row, t, c
 
 
-def wish_of(data: EvaluationSet, t: int, c: int, strength: float = 1.0) -> Edit:
+def edit_of(data: EvaluationSet, t: int, c: int, strength: float = 1.0) -> Edit:
     """For class ``c`` of type ``t``."""
     name = data.schema.types[t]
     return Edit(name, data.schema.of(name)[c], strength)
 
 
 def gain_of(data: EvaluationSet, result: int, row: int, t: int, c: int) -> float:
-    """What a result is worth to a query."""
+    """The utility of a result for a query."""
     if data.labels[result, t] != c:
         return 0.0
     others = [other for other in range(len(data.schema.types)) if other != t]
-    kept = sum(int(data.labels[result, o] == data.labels[row, o]) for o in others)
-    return 4.0**kept / 4.0 ** len(others)
+    return 4.0 ** sum(
+        int(data.labels[row, o] >= 0 and data.labels[result, o] == data.labels[row, o])
+        for o in others
+    )
 
 
 def discounted(gains: Sequence[float], k: int) -> float:
@@ -43,7 +70,9 @@ def discounted(gains: Sequence[float], k: int) -> float:
     return sum(gain / math.log2(rank + 1) for rank, gain in enumerate(gains[:k], start=1))
 
 
-def worth_at(data: EvaluationSet, found: Sequence[int], row: int, t: int, c: int, k: int) -> float:
+def utility_at(
+    data: EvaluationSet, found: Sequence[int], row: int, t: int, c: int, k: int
+) -> float:
     """Of some results, divided by that of the best order of all other photos, by sorting them."""
     best = sorted(
         (gain_of(data, p, row, t, c) for p in range(len(data.labels)) if p != row), reverse=True
@@ -58,9 +87,9 @@ def precision_at(data: EvaluationSet, found: Sequence[int], t: int, c: int, k: i
 
 
 def as_it_was_at(data: EvaluationSet, found: Sequence[int], row: int, k: int) -> float:
-    """Share of the first k that have all of the query's own classes."""
+    """Share of the first k that have all of the query's own labels."""
     first = found[:k]
-    return sum(int((data.labels[p] == data.labels[row]).all()) for p in first) / len(first)
+    return sum(int(is_hit(data, p, data.labels[row].tolist())) for p in first) / len(first)
 
 
 def interval_by_item(

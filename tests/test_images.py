@@ -147,8 +147,6 @@ def test_fit_by_hand() -> None:
     assert (fit(black, 10, "stretch") == 0).all()
     with pytest.raises(FlamError, match="'squash'.*pad, crop, stretch"):
         fit(black, 10, "squash")
-    with pytest.raises(FlamError, match="image_size is 0"):
-        fit(black, 0)
 
 
 @given(st.integers(1, 70), st.integers(1, 70), st.integers(1, 40), st.sampled_from(FITS))
@@ -201,9 +199,6 @@ def test_preprocess_scales_normalises_and_tells_its_settings() -> None:
     settings_ = json.loads(json.dumps(preprocess.to_dict()))
     assert settings_ == {"size": 4, "fit": "pad"}
     assert Preprocess(**settings_) == preprocess
-    for wrong in ({"size": 0}, {"fit": "squash"}):
-        with pytest.raises(FlamError):
-            Preprocess(**{"size": 4, **wrong})  # type: ignore[arg-type]
 
 
 def test_the_training_transform_varies_and_without_chance_is_the_preprocessing() -> None:
@@ -216,8 +211,6 @@ def test_the_training_transform_varies_and_without_chance_is_the_preprocessing()
     plain = training_transform(16, "pad", flip=False, scale_min=1, brightness=0)
     torch.testing.assert_close(plain(image), Preprocess(16)(image))
     pickle.loads(pickle.dumps(transform))  # for workers that are spawned
-    with pytest.raises(FlamError, match="backbone.scale_min is 0"):
-        training_transform(16, scale_min=0)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -248,5 +241,3 @@ def test_an_unreadable_image_is_named_across_workers(tmp_path: Path, workers: in
     data = ImageDataset([tmp_path / "broken.jpg"], [0], [0], Preprocess(8))
     with pytest.raises(UnreadableImage, match="broken.jpg"):
         next(iter(DataLoader(data, num_workers=workers)))
-    with pytest.raises(FlamError, match="1 paths, 2 views and 1 items"):
-        ImageDataset([tmp_path / "broken.jpg"], [0, 1], [0], Preprocess(8))

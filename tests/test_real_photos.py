@@ -51,12 +51,12 @@ def test_real_photos_go_through_every_stage(tmp_path: Path) -> None:
     assert main(["train-flam", *data, *SMALL]) == 0
     run = tmp_path / "runs" / "fashion_products"
     found = json.loads((run / "report" / "metrics.json").read_text())
-    assert found["queries"]["instance_on_distorted_views"]
-    assert found["fir"]["R@1"]["value"] > 0.3  # real weights see that it is the same photo
+    assert found["counts"]["instance_on_distorted_views"]
+    assert found["instance"]["R@1"]["value"] > 0.3  # real weights see that it is the same photo
     assert found["training"]["embedder/val/accuracy"] > 0.6  # of four classes a type
-    assert found["fam"]["arithmetic"]["all"]["T@10"]["n"] > 100
+    assert found["edits"]["arithmetic"]["all"]["T@10"]["n"] > 100
 
     elsewhere = [f"data.root={other}", "data=fashion_products", "report=other"]
     assert main(["evaluate", "run=fashion_products", f"runs_dir={tmp_path}/runs", *elsewhere]) == 0
     report = json.loads((run / "report-other" / "metrics.json").read_text())
-    assert 0 < report["queries"]["edited"] == report["queries"]["gallery"] < 150
+    assert 0 < report["counts"]["edit_queries"] == report["counts"]["gallery"] < 150

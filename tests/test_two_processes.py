@@ -83,9 +83,9 @@ def test_two_processes_give_the_features_of_one_and_a_report(tmp_path: Path) -> 
         for r in ("one", "two")
     ]
     # what does not depend on training is the same, to the last query
-    assert reports[0]["fir"] == reports[1]["fir"]
-    assert reports[0]["fam"]["no_edit"] == reports[1]["fam"]["no_edit"]
-    assert reports[0]["edits"] == reports[1]["edits"]
+    assert reports[0]["instance"] == reports[1]["instance"]
+    assert reports[0]["edits"]["no_edit"] == reports[1]["edits"]["no_edit"]
+    assert reports[0]["counts"] == reports[1]["counts"]
 
 
 @pytest.mark.slow
@@ -99,7 +99,7 @@ def test_two_processes_of_torchrun_train_everything(tmp_path: Path) -> None:
     run = tmp_path / "runs" / "two"
     for stage in ("backbone", "embedder", "manipulator", "methods/emb_concat"):
         assert (run / stage / "best.ckpt").is_file()
-    found = json.loads((run / "report" / "metrics.json").read_text())["fam"]
+    found = json.loads((run / "report" / "metrics.json").read_text())["edits"]
     assert {"cls_concat", "emb_concat", "flam", "flam_plus", "flam_plus+posteriors"} <= set(found)
 
 

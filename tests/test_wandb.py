@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from flam_pl.reports import tables
+from flam_pl.reports.wording import text_of
 from wandb_files import OfflineRun, read_runs
 
 
@@ -98,17 +98,18 @@ def test_the_report_comes_with_what_it_was_made_from(
     run, report = runs["wardrobe-report"], trained / "runs" / "wardrobe" / "report"
     metrics = json.loads((report / "metrics.json").read_text())
     assert set(run.used) == {"wardrobe-backbone", "wardrobe-embedder", "wardrobe-manipulator"}
-    assert run.summary["flam/T@10"] == metrics["fam"]["flam"]["all"]["T@10"]["value"]
+    assert run.summary["flam/T@10"] == metrics["edits"]["flam"]["all"]["T@10"]["value"]
     assert run.summary["flam/CF@10"] == metrics["counterfactual"]["flam"]["CF@10"]["value"]
-    assert run.summary["R@1"] == metrics["fir"]["R@1"]["value"]
-    edits, _ = table(run, "report/edits")
-    assert edits["columns"] == ["edits of", "method", *metrics["fam"]["flam"]["all"]]
-    assert len(edits["data"]) == len(metrics["fam"]) * 4
-    color = next(row for row in edits["data"] if row[:2] == ["color", "FLAM"])
-    assert color[2] == tables.cell(metrics["fam"]["flam"]["color"]["T@1"])
-    counterfactuals = table(run, "report/counterfactuals")[0]["data"]
-    assert len(counterfactuals) == len(metrics["counterfactual"]) == len(metrics["fam"])
-    assert len(table(run, "report/instances")[0]["data"]) == 1
+    assert run.summary["flam/R@1"] == metrics["instance"]["R@1"]["value"]
+    edits, _ = table(run, "report/edits_color")
+    assert edits["columns"][:2] == ["method", "T@1"] and "P@10" in edits["columns"]
+    assert len(edits["data"]) == len(metrics["edits"])
+    [flam] = [row for row in edits["data"] if row[0] == "FLAM"]
+    of = metrics["edits"]["flam"]["color"]["T@1"]
+    assert flam[1] == text_of(of["value"], low=of["low"], high=of["high"])
+    counterfactual = table(run, "report/counterfactual")[0]["data"]
+    assert len(counterfactual) == len(metrics["counterfactual"]) == len(metrics["edits"])
+    assert len(table(run, "report/instance")[0]["data"]) == len(metrics["instance_by_method"])
     pictures = {key.split("/")[1] for step in run.history for key in step if "edits-" in key}
     assert pictures == {"edits-shape", "edits-color", "edits-pattern"}
 

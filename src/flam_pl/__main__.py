@@ -1,48 +1,63 @@
-"""The command table of ``python -m flam_pl <command> [key=value ...]``; Make calls only this."""
+"""The commands ``flam-pl <command> [key=value ...]``, also ``python -m flam_pl``.
+
+This file imports nothing that is slow: each command imports what it needs, after its settings are
+known to be usable.
+"""
 
 from __future__ import annotations
 
 import ctypes
 import errno
+import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flam_pl.errors import FlamError
+from flam_pl.errors import ConfigError, FlamError
 
 if TYPE_CHECKING:
     from flam_pl.reports.report import Report
 
 
 def data(overrides: Sequence[str]) -> None:
-    """Draw the wardrobe, or read the data set that is named, and say what it holds."""
+    """Draw the wardrobe, or read the named data set, and describe it."""
     from flam_pl.config.loading import load_config
+
+    config = load_config(overrides)
     from flam_pl.datasets.inspection import describe
     from flam_pl.datasets.sources import open_catalog
+    from flam_pl.progress import show_progress
 
-    print(describe(open_catalog(load_config(overrides).data)))
+    show_progress(config.trainer.progress)
+    print(describe(open_catalog(config.data)))
 
 
 def verify_data(overrides: Sequence[str]) -> None:
-    """Decode every image, say what was found, and fail on what cannot be used."""
+    """Decode every image of a data set and report what cannot be used."""
     from flam_pl.config.loading import load_config
-    from flam_pl.datasets.inspection import check_usable, describe, find_unusable
-    from flam_pl.datasets.sources import open_catalog
 
     config = load_config(overrides)
-    catalog = open_catalog(config.data)
-    bad = find_unusable(catalog, config.data.min_side)
+    from flam_pl.data.photo_check import check_photos
+    from flam_pl.datasets.inspection import check_usable, describe
+    from flam_pl.datasets.sources import open_catalog
+    from flam_pl.progress import show_progress
+
+    show_progress(config.trainer.progress)
+    catalog, bad = check_photos(open_catalog(config.data), config.data.min_side)
     print(describe(catalog, bad))
     check_usable(catalog.without(bad))
 
 
 def train_backbone(overrides: Sequence[str]) -> None:
-    """Stage 1 only: learn the image features and cache them."""
+    """Train stage 1 only, and extract the features."""
     from flam_pl.config.loading import load_config
+
+    config = load_config(overrides)
     from flam_pl.experiments import pipeline
 
-    run, net = pipeline.open_run(load_config(overrides))
+    run, net = pipeline.open_run(config)
     record = pipeline.train_backbone(run, net)
     pipeline.extract(run, record, run.folder / "features")
     for name, value in record.metrics.items():
@@ -50,88 +65,89 @@ def train_backbone(overrides: Sequence[str]) -> None:
 
 
 def train_flam(overrides: Sequence[str]) -> None:
-    """Every stage, the evaluation and the report."""
+    """Train every stage and method, evaluate them and write the report."""
     from flam_pl.config.loading import load_config
+
+    config = load_config(overrides)
     from flam_pl.experiments.evaluate import measure
-    from flam_pl.experiments.methods import train_methods
     from flam_pl.experiments.pipeline import train
 
-    run = train(load_config(overrides))
-    train_methods(run)
-    show(measure(run))
+    show(measure(train(config)))
 
 
 def evaluate(overrides: Sequence[str]) -> None:
-    """Measure a trained run again, or on other photos: run=... data.root=... report=name."""
+    """Evaluate a trained run again, or on other photos."""
     from flam_pl.config.loading import load_run_config
+
+    settings = load_run_config(overrides)
     from flam_pl.experiments.evaluate import evaluate as evaluate_run
 
-    show(evaluate_run(*load_run_config(overrides)))
+    show(evaluate_run(*settings))
 
 
 def search(overrides: Sequence[str]) -> None:
-    """Search a run's images with a photo: run=... image=photo.jpg edits=[color=red] k=10."""
+    """Search the photos of a trained run with a photo and edits."""
     from flam_pl.config.loading import load_run_config
+
+    config, own = load_run_config(overrides)
+    if not config.image:
+        raise ConfigError(
+            "image= is missing: name the photo to search with, image=photo.jpg, and what should "
+            "be different, edits=[color=red]"
+        )
     from flam_pl.experiments.search import answer
 
-    print(answer(*load_run_config(overrides)))
+    print(answer(config, own))
 
 
 def report(overrides: Sequence[str]) -> None:
-    """Write a report's tables and page again from its metrics.json."""
+    """Write the page and the tables of a report again from its metrics.json."""
     from flam_pl.config.loading import load_run_config
+
+    config, _ = load_run_config(overrides)
     from flam_pl.experiments.evaluate import report_folder
     from flam_pl.reports.report import rewrite
 
-    config, _ = load_run_config(overrides)
     show(rewrite(report_folder(config)))
 
 
 def tables(overrides: Sequence[str]) -> None:
-    """The paper's Tables 1 to 5 with one's own figures, training what is missing."""
+    """Write the paper's Tables 1 to 5 with figures of this run, training what is missing."""
     from flam_pl.config.loading import load_config
+
+    config = load_config(overrides)
     from flam_pl.experiments.paper import make_tables
 
-    written = make_tables(load_config(overrides))
+    written = make_tables(config)
     if written is not None:
         print(written)
 
 
 def figures(overrides: Sequence[str]) -> None:
-    """The paper's Figures 2 and 3, convergence and label shares, training what is missing."""
+    """Draw the paper's Figures 2 and 3, convergence and label shares, training what is missing."""
     from flam_pl.config.loading import load_config
+
+    config = load_config(overrides)
     from flam_pl.experiments.paper_figures import make_figures
 
-    for picture in make_figures(load_config(overrides)):
+    for picture in make_figures(config):
         print(picture)
 
 
 def results(overrides: Sequence[str]) -> None:
-    """Every method with several seeds and label shares; results.page=[...]: one page of runs."""
+    """Train every method with several seeds and label shares, and write one page of results."""
     from flam_pl.config.loading import load_config
+
+    config = load_config(overrides)
     from flam_pl.experiments.sweeps import make_results
 
-    written = make_results(load_config(overrides))
+    written = make_results(config)
     if written is not None:
         print(f"results: {written}")
 
 
-def show(written: Report | None) -> None:
-    """The summary of a report, where this process wrote one."""
-    if written is not None:
-        print(written.summary())
-
-
-def bench(overrides: Sequence[str]) -> None:
-    """Compare a training step with a bare PyTorch loop, and extraction with the bare model."""
-    from flam_pl.config.loading import load_config
-    from flam_pl.experiments.benchmark import run_benchmarks
-
-    print(run_benchmarks(load_config(overrides)))
-
-
 def config(overrides: Sequence[str]) -> None:
-    """Show every setting as the overrides leave it."""
+    """Print every setting with the value that the command line gives it."""
     from omegaconf import OmegaConf
 
     from flam_pl.config.loading import load_config
@@ -139,24 +155,77 @@ def config(overrides: Sequence[str]) -> None:
     print(OmegaConf.to_yaml(OmegaConf.structured(load_config(overrides))))
 
 
-COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
-    "data": data,
-    "verify-data": verify_data,
-    "train-backbone": train_backbone,
-    "train-flam": train_flam,
-    "evaluate": evaluate,
-    "search": search,
-    "report": report,
-    "tables": tables,
-    "figures": figures,
-    "results": results,
-    "bench": bench,
-    "config": config,
+def show(written: Report | None) -> None:
+    """Print the summary of a report; the further processes of a DDP run have none."""
+    if written is not None:
+        print(written.summary())
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command and the settings that it is mostly used with."""
+
+    run: Callable[[Sequence[str]], None]
+    settings: tuple[str, ...]
+
+    @property
+    def summary(self) -> str:
+        """First line of the function's docstring."""
+        return (self.run.__doc__ or "").splitlines()[0]
+
+
+DATA = (
+    "data=table                 the data set: wardrobe (default), table, fashion_products, ...",
+    "data.root=photos.csv       its folder or its table",
+)
+RUN = ("run=wardrobe               name of the run, default: that of the data set",)
+OTHER = ("data.root=... report=name  other photos, reported under report-name",)
+TRAIN = (
+    "experiment=quick           a recipe of conf/experiment: quick, paper, table3, ...",
+    "methods=[flam_plus,tirg]   methods to train beside FLAM",
+    "trainer.devices=2          any setting of the Lightning Trainer",
+    "retrain=true               train again what is up to date",
+)
+COMMANDS: dict[str, Command] = {
+    "data": Command(data, DATA),
+    "verify-data": Command(verify_data, DATA),
+    "train-backbone": Command(train_backbone, (*DATA, *RUN, *TRAIN)),
+    "train-flam": Command(train_flam, (*DATA, *RUN, *TRAIN)),
+    "evaluate": Command(evaluate, (*RUN, *OTHER)),
+    "search": Command(
+        search,
+        (
+            *RUN,
+            "image=photo.jpg            the photo to search with",
+            "edits=[color=red]          the changes; pattern=striped:0.5 goes half way",
+            "                           and color=@other.jpg takes the color of another photo",
+            "k=10                       number of results",
+        ),
+    ),
+    "report": Command(report, (*RUN, *OTHER)),
+    "tables": Command(tables, (*DATA, *RUN, "tables.which=[1,2]         numbers of the tables")),
+    "figures": Command(figures, (*DATA, *RUN, "figures.which=[2,3]        figures to draw")),
+    "results": Command(results, (*DATA, *RUN, "results.seeds=[0,1,2]      seeds", *TRAIN[1:2])),
+    "config": Command(config, ("key=value                  any setting",)),
 }
 
 
+def help_of(name: str | None = None) -> str:
+    """The list of commands, or one command with its settings."""
+    if name is None:
+        lines = [f"  {key:<16} {command.summary}" for key, command in COMMANDS.items()]
+        usage = "flam-pl <command> [key=value ...]     flam-pl <command> --help"
+        return "\n".join([usage, "", *lines])
+    command = COMMANDS[name]
+    settings = [f"  {line}" for line in command.settings]
+    tail = "Every setting is a key of conf/; flam-pl config lists them all."
+    return "\n".join(
+        [f"flam-pl {name} [key=value ...]", "", command.summary, "", *settings, "", tail]
+    )
+
+
 def quiet_libraries() -> None:
-    """Leave out what libraries say about themselves; warnings about the data stay."""
+    """Hide the notes of libraries about themselves; warnings about the data stay."""
     for text in (
         ".*does not have many workers.*",
         ".*number of training batches.*smaller than the logging interval.*",
@@ -167,8 +236,7 @@ def quiet_libraries() -> None:
         ".*Previous log files in this directory will be deleted.*",
         ".*Checkpoint directory.*exists and is not empty.*",
         ".*Precision 16-mixed is not supported.*",
-        # under DDP: every rank measures the whole validation split, and the curves of the training
-        # may be those of the first rank
+        # under DDP every rank measures the whole validation split
         ".*sync_dist=True.*",
     ):
         warnings.filterwarnings("ignore", message=text)
@@ -177,10 +245,10 @@ def quiet_libraries() -> None:
 
 
 def keep_freed_memory() -> None:
-    """Let glibc keep big blocks instead of giving each back to the system after use.
+    """Let glibc keep freed blocks; on other systems this does nothing.
 
-    A layer's activations are tens of MB, taken and freed at every step: without this, half of the
-    time of a training on the CPU goes into page faults. Elsewhere than on glibc it does nothing.
+    The activations of a layer are tens of MB, allocated and freed at every step: without this,
+    half of the training time on a CPU is page faults.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
@@ -192,22 +260,33 @@ def keep_freed_memory() -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one command; a ``FlamError`` is shown as its message, with exit code 1."""
-    if not arguments or arguments[0] in ("-h", "--help", "help"):
-        for name, command in COMMANDS.items():
-            print(f"  {name:<16} {(command.__doc__ or '').splitlines()[0]}")
+    """Run one command.
+
+    Returns:
+        The exit code: 0; 1 after an error, which is printed; 2 for an unknown command.
+    """
+    asks_help = {"-h", "--help", "help"}
+    if not arguments or arguments[0] in asks_help:
+        print(help_of())
         return 0
     name, *overrides = arguments
     if name not in COMMANDS:
         print(f"no command {name!r}; expected one of {', '.join(COMMANDS)}", file=sys.stderr)
         return 2
+    if asks_help & {*overrides}:
+        print(help_of(name))
+        return 0
     quiet_libraries()
     keep_freed_memory()
     try:
-        COMMANDS[name](overrides)
+        COMMANDS[name].run(overrides)
+        sys.stdout.flush()
     except FlamError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             if error.filename is None:
@@ -215,13 +294,18 @@ def main(arguments: Sequence[str]) -> int:
             print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
             return 1
         print(
-            f"error: the disk is full ({error}). What was finished before is kept; free some space "
-            "and run the command again, or choose another place with runs_dir=.",
+            f"error: the disk is full ({error}). Finished stages are kept. Free some space and run "
+            "the command again, or choose another place with runs_dir=.",
             file=sys.stderr,
         )
         return 1
     return 0
 
 
-if __name__ == "__main__":
+def console() -> None:
+    """Entry point of the console script ``flam-pl``."""
     sys.exit(main(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    console()

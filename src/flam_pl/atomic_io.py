@@ -1,4 +1,4 @@
-"""Files and folders that a reader finds whole or not at all, whoever else writes beside it."""
+"""Writes files and folders that a reader finds whole or not at all."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 
 
 def write_text(path: Path, text: str) -> None:
-    """Under a temporary name, then renamed: a reader never sees half a file."""
+    """Write under a temporary name, then rename."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary.write_text(text, encoding="utf-8")
@@ -20,10 +20,10 @@ def write_text(path: Path, text: str) -> None:
 
 
 def replace_folder(new: Path, folder: Path) -> None:
-    """Put ``new`` in the place of ``folder``; the old one goes only after the new one is there.
+    """Put ``new`` in the place of ``folder``, which is deleted when ``new`` is there.
 
     Raises:
-        OSError: a rename failed; the old folder is in its place again.
+        OSError: a rename failed; the old folder is back in its place.
     """
     old = _retired(folder)
     if folder.exists():
@@ -39,7 +39,7 @@ def replace_folder(new: Path, folder: Path) -> None:
 
 
 def restore_folder(folder: Path) -> None:
-    """Bring back a folder whose ``replace_folder`` was killed between its two renames."""
+    """Bring back a folder if ``replace_folder`` was killed between its two renames."""
     if _retired(folder).exists() and not folder.exists():
         _retired(folder).rename(folder)
 
@@ -50,14 +50,14 @@ def _retired(folder: Path) -> Path:
 
 @contextmanager
 def only_writer(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock, which lies beside it; wait, and say so, while another process does.
+    """Hold the lock beside a folder or file; wait while another process holds it.
 
-    A lock of a process that was killed is free.
+    The lock of a process that was killed is free.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder.with_name(f".{folder.name}.lock"))
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=1)
     except Timeout:
         print(f"another process is writing {folder}: waiting for it", flush=True)
         lock.acquire()

@@ -1,4 +1,4 @@
-"""From a file to a tensor: decoding, fitting into a square, distorted views, transforms."""
+"""From a file to a tensor: decode, fit into a square, distort, transform."""
 
 from __future__ import annotations
 
@@ -31,10 +31,9 @@ _TRANSPARENT_MODES = ("RGBA", "RGBa", "LA", "La", "PA")
 
 
 class UnreadableImage(FlamError):
-    """An image that cannot be decoded: which file, and why."""
+    """A file that cannot be decoded: which one, and why."""
 
-    # Built again from its one message where it crosses a process (a DataLoader worker), so the
-    # second argument has to be optional.
+    # a DataLoader worker sends the error as its one message: the second argument is optional
     def __init__(self, path: Path | str, reason: str = "") -> None:
         advice = "replace the file or leave its row out"
         super().__init__(f"{path}: {reason}; {advice}" if reason else str(path))
@@ -43,10 +42,7 @@ class UnreadableImage(FlamError):
 
 
 def read_image(path: Path) -> Tensor:
-    """The image as uint8 RGB ``(3, H, W)``, turned as its EXIF tag says, over white.
-
-    JPEG is decoded by torchvision, which is twice as fast; everything else, and every JPEG that
-    torchvision refuses, by Pillow.
+    """The photo as uint8 RGB ``(3, H, W)``.
 
     Raises:
         UnreadableImage: a file that is missing, empty, truncated, or no image.
@@ -55,17 +51,26 @@ def read_image(path: Path) -> Tensor:
         data = Path(path).read_bytes()
     except OSError as error:
         raise UnreadableImage(path, f"cannot be opened ({error.strerror})") from error
+    return decode(data, path)
+
+
+def decode(data: bytes, path: Path) -> Tensor:
+    """The content of a file as uint8 RGB ``(3, H, W)``, turned as its EXIF tag says, over white.
+
+    Raises:
+        UnreadableImage: naming ``path``.
+    """
     if not data:
         raise UnreadableImage(path, "the file is empty")
     if data.startswith(_JPEG_START):
-        try:
+        try:  # twice as fast as Pillow
             encoded = torch.frombuffer(bytearray(data), dtype=torch.uint8)
             decoded: Tensor = decode_image(
                 encoded, mode=ImageReadMode.RGB, apply_exif_orientation=True
             )
             return decoded
         except RuntimeError:
-            pass  # Pillow reads some more kinds, and says better what is wrong
+            pass  # Pillow reads more kinds, and names the fault
     try:
         with Image.open(io.BytesIO(data)) as image:
             pixels = np.array(_over_white(ImageOps.exif_transpose(image)))
@@ -82,23 +87,19 @@ def fit(image: Tensor, size: int, mode: str = "pad") -> Tensor:
     """The image as a square: uint8 ``(3, H, W)`` -> uint8 ``(3, size, size)``.
 
     Args:
-        image: uint8 ``(3, H, W)``.
-        size: side of the square in pixels.
-        mode: "pad" keeps the whole garment and fills up with white, as shop photos have it; "crop"
-            keeps the middle square; "stretch" keeps everything and changes the proportions.
+        mode: "pad" fills up with white, "crop" takes the middle square, "stretch" changes the
+            proportions.
 
     Raises:
-        FlamError: an unknown mode or a size below 1.
+        FlamError: another mode.
     """
-    if size < 1:
-        raise FlamError(f"backbone.image_size is {size}; expected at least 1 pixel")
+    if mode not in FITS:
+        raise FlamError(f"backbone.fit is {mode!r}; expected one of {', '.join(FITS)}")
     height, width = image.shape[-2:]
     if mode == "stretch":
         return _resize(image, size, size)
     if mode == "crop":
         return _resize(F.center_crop(image, [min(height, width)] * 2), size, size)
-    if mode != "pad":
-        raise FlamError(f"backbone.fit is {mode!r}; expected one of {', '.join(FITS)}")
     scale = size / max(height, width)
     new_height, new_width = max(1, round(height * scale)), max(1, round(width * scale))
     top, left = (size - new_height) // 2, (size - new_width) // 2
@@ -108,20 +109,12 @@ def fit(image: Tensor, size: int, mode: str = "pad") -> Tensor:
 
 
 def distort(image: Tensor, seed: int) -> Tensor:
-    """A hard second view of a photo, for FIR where an item has one photo only.
+    """A hard second view of a photo, uint8 ``(3, H, W)``: the query of a search for its item.
 
-    In this order: a crop of 60 to 90 % of the area, a flip (every second seed), a turn of at most
-    10 degrees, brightness and contrast, blur, JPEG artefacts. The same seed gives the same view,
-    and no global random state is read or changed.
-
-    Args:
-        image: uint8 ``(3, H, W)``.
-        seed: of this one view, >= 0.
-
-    Returns:
-        uint8 ``(3, H, W)``, the size of the original.
+    Cropped to 60 to 90 % of the area, flipped for half of the seeds, turned by at most 10 degrees,
+    with other brightness and contrast, blurred, with JPEG artefacts. One seed gives one view.
     """
-    # Pillow keeps to one thread: on busy cores, torch's own threads made this thirty times slower.
+    # Pillow uses one thread: on busy cores, the threads of torch were thirty times slower
     rng = np.random.default_rng(seed)
     height, width = image.shape[-2:]
     area, ratio = rng.uniform(0.6, 0.9), math.exp(rng.uniform(-0.15, 0.15))
@@ -148,29 +141,17 @@ def distort(image: Tensor, seed: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Preprocess:
-    """What turns a decoded image into the input of a backbone, without any chance in it.
-
-    The pixels stay uint8, a quarter of the bytes to move between processes and to a GPU: the
-    backbone normalises them where it runs.
-    """
+    """Turns a decoded image into the input of a backbone, which normalises the pixels itself."""
 
     size: int
     fit: str = "pad"
-
-    def __post_init__(self) -> None:
-        """Raises: FlamError: an unknown fit, a size below 1."""
-        if self.fit not in FITS or self.size < 1:
-            raise FlamError(
-                f"backbone.image_size is {self.size}, backbone.fit is {self.fit!r}; expected a "
-                f"size of at least 1 and a fit out of {', '.join(FITS)}"
-            )
 
     def __call__(self, image: Tensor) -> Tensor:
         """uint8 ``(3, H, W)`` -> uint8 ``(3, size, size)``."""
         return fit(image, self.size, self.fit)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for a feature cache to see that the preprocessing has changed."""
+        """The fields."""
         return asdict(self)
 
 
@@ -185,27 +166,15 @@ def training_transform(
 ) -> Callable[[Tensor], Tensor]:
     """Random transform of stage 1: uint8 ``(3, H, W)`` -> uint8 ``(3, size, size)``.
 
-    Hue and saturation stay as they are: color is one of the attributes to be told apart.
+    Hue and saturation stay: color is an attribute.
 
     Args:
-        size: side of the square in pixels.
-        fit: how the photo becomes a square before it is cropped, as the function ``fit`` says.
-        flip: whether every second image is mirrored.
-        scale_min: least share of the area that a random crop keeps; 1 does not crop.
+        flip: whether half of the images are mirrored.
+        scale_min: least share of the area that a crop has.
         brightness: greatest change of brightness and of contrast, as a share.
-        erase: probability that a rectangle is blanked out.
-
-    Raises:
-        FlamError: a value out of its range.
+        erase: probability that a rectangle becomes grey.
     """
-    for name, value, least in (
-        ("scale_min", scale_min, 1e-6),
-        ("brightness", brightness, 0),
-        ("erase", erase, 0),
-    ):
-        if not least <= value <= 1:
-            raise FlamError(f"backbone.{name} is {value}; expected a value from {least} to 1")
-    # Large enough that the smallest crop is not enlarged.
+    # so large that the smallest crop is not enlarged
     steps: list[Callable[..., Tensor]] = [Preprocess(math.ceil(size / math.sqrt(scale_min)), fit)]
     if scale_min < 1:
         crop = v2.RandomResizedCrop(size, (scale_min, 1.0), (0.9, 1 / 0.9), antialias=True)
@@ -220,16 +189,12 @@ def training_transform(
 
 
 class ImageDataset(Dataset[dict[str, Any]]):
-    """Decoded and transformed images; a view above 0 is distorted before the transform.
+    """Decoded and transformed images, each with its index and its item.
 
     Args:
-        paths: ``(N,)`` files.
-        views: ``(N,)`` numbers; 0 is the file as it is, v > 0 its v-th distortion.
-        items: ``(N,)`` item codes, -1 for none.
-        transform: uint8 ``(3, H, W)`` -> what the network wants.
-
-    Raises:
-        FlamError: lengths that differ.
+        views: 0 is the file itself, v > 0 its v-th distortion.
+        items: item codes, -1 for none.
+        transform: uint8 ``(3, H, W)`` -> uint8 ``(3, size, size)``.
     """
 
     def __init__(
@@ -239,12 +204,7 @@ class ImageDataset(Dataset[dict[str, Any]]):
         items: Sequence[int] | np.ndarray,
         transform: Callable[[Tensor], Tensor],
     ) -> None:
-        if not len(paths) == len(views) == len(items):
-            raise FlamError(
-                f"got {len(paths)} paths, {len(views)} views and {len(items)} items, expected one "
-                "of each an image"
-            )
-        # Plain strings and arrays: workers share them, where a list of Path is copied page by page.
+        # plain strings and arrays, which worker processes share; a list of Path would be copied
         self.paths = np.array([str(path) for path in paths], dtype=np.str_)
         self.views = np.asarray(views, dtype=np.int64)
         self.items = np.asarray(items, dtype=np.int64)
@@ -254,11 +214,6 @@ class ImageDataset(Dataset[dict[str, Any]]):
         return len(self.paths)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        """``index`` and ``item`` as int, ``image`` as the transform returns it.
-
-        Raises:
-            UnreadableImage: naming the file.
-        """
         path, view = Path(str(self.paths[index])), int(self.views[index])
         image = read_image(path)
         if view:
@@ -271,31 +226,29 @@ class ImageDataset(Dataset[dict[str, Any]]):
 
 
 def plane_by_plane(image: Tensor) -> Tensor:
-    """The same ``(3, H, W)`` with each channel in one piece, as a batch will have it.
-
-    By NumPy, on one thread: torch would share so small a copy among all cores, and waits for them
-    take a hundred times as long as the copy where the cores are busy.
-    """
+    """The same ``(3, H, W)``, contiguous in memory."""
+    # by NumPy, on one thread: where all cores are busy, torch waits for them a hundred times as
+    # long as the copy takes
     return torch.from_numpy(np.ascontiguousarray(image.numpy()))
 
 
 def view_seed(path: Path, view: int) -> int:
-    """Seed of a file's v-th view: the same wherever the data lies and whatever rows are chosen."""
+    """Seed of the v-th distortion of a file: its name and its folder's name count."""
     return zlib.crc32(f"{path.parent.name}/{path.name}?{view}".encode())
 
 
 def _resize(image: Tensor, height: int, width: int) -> Tensor:
     if tuple(image.shape[-2:]) == (height, width):
         return image
-    # Stored pixel after pixel, as decoders give it: faster, and a planar image that shrinks to one
-    # pixel trips an internal assertion of torch (2.14).
+    # channels last, as decoders give it: faster, and a planar image that shrinks to one pixel
+    # fails in torch 2.14
     image = image.permute(1, 2, 0).contiguous().permute(2, 0, 1)
     resized: Tensor = F.resize(image, [height, width], InterpolationMode.BILINEAR, antialias=True)
     return resized
 
 
 def _over_white(image: Image.Image) -> Image.Image:
-    """Any mode as RGB: transparent parts over white, 16 bits scaled (Pillow would clip them)."""
+    """Any mode as RGB, with 16 bits scaled to 8 (Pillow would clip them)."""
     if image.mode.startswith("I") or image.mode == "F":
         values = np.asarray(image, dtype=np.float64)
         if image.mode.startswith("I;16") or values.max() > 255:

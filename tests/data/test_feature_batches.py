@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attribute_world import store_of
-from flam_pl.data.feature_batches import FeatureBatches, WholeBatch
+from flam_pl.data.feature_batches import FeatureBatches, whole_batch
 from flam_pl.data.feature_store import FeatureStore
 
 N = 30
@@ -100,7 +100,7 @@ def test_no_row_is_refused() -> None:
 
 def test_a_whole_batch_is_all_chosen_rows_in_order_every_time() -> None:
     rows = np.array([7, 3, 11])
-    whole = WholeBatch(store(), rows, LABELS)
+    whole = whole_batch(store(), rows, LABELS)
     for _ in range(2):
         (batch,) = whole
         assert batch["index"].tolist() == [7, 3, 11]

@@ -1,4 +1,4 @@
-"""Features on disk: only ever whole, only ever what was asked for."""
+"""Features on disk: a store is whole, and serves only the photos that it is of."""
 
 from __future__ import annotations
 
@@ -29,6 +29,11 @@ def manifest(rows: int, dtype: str = "float32", **changes: object) -> Manifest:
     return replace(made, **changes)
 
 
+def photos(rows: int) -> np.ndarray:
+    """What each row is of, as ``Catalog.photo_keys`` gives it."""
+    return np.array([hashlib.sha256(str(row).encode()).hexdigest().encode() for row in range(rows)])
+
+
 def features(rows: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(rows, DIMENSION, generator=torch.Generator().manual_seed(seed))
 
@@ -38,9 +43,9 @@ def write_shards(
 ) -> None:
     """``of_rank``: for each rank its batches, each a list of rows."""
     for rank, batches in enumerate(of_rank):
-        writer = ShardWriter(folder, rank, dtype)
+        writer = ShardWriter(folder, rank, manifest(0, dtype))
         for rows in batches:
-            writer.append(torch.tensor(rows), values[rows])
+            writer.append(np.array(rows), values[rows])
         writer.close()
 
 
@@ -49,13 +54,13 @@ def store_at(folder: Path, rows: int = 10, seed: int = 0, **changes: object) -> 
     write_shards(
         folder.with_name("shards"), features(rows, seed), [[list(range(rows))]], made.dtype
     )
-    publish(folder.with_name("shards"), folder, made)
+    publish(folder.with_name("shards"), folder, made, photos(rows))
     return made
 
 
 def opened(folder: Path, wanted: Manifest) -> FeatureStore:
-    found = FeatureStore.open(folder, wanted)
-    assert isinstance(found, FeatureStore), found
+    found = FeatureStore.open(folder)
+    assert found.manifest == wanted
     return found
 
 
@@ -96,7 +101,7 @@ def test_the_content_is_that_of_the_rows_whoever_wrote_them(tmp_path: Path) -> N
     write_shards(
         tmp_path / "shards", features(10), [[[3, 1, 9]], [[0, 2, 4], [5, 6, 7, 8]]], one.dtype
     )
-    publish(tmp_path / "shards", tmp_path / "two", copied)
+    publish(tmp_path / "shards", tmp_path / "two", copied, photos(10))
     assert opened(tmp_path / "two", copied).content == content
 
     other = store_at(tmp_path / "three" / "features", seed=1)
@@ -121,7 +126,7 @@ def test_shards_of_any_order_become_catalog_order(
     batched = [[part[i : i + batch] for i in range(0, len(part), batch)] for part in of_rank]
     values = features(rows, seed)
     write_shards(folder / "shards", values, batched, "float32")
-    publish(folder / "shards", folder / "features", manifest(rows))
+    publish(folder / "shards", folder / "features", manifest(rows), photos(rows))
     store = opened(folder / "features", manifest(rows))
     assert torch.equal(store.rows(np.arange(rows)), values)
 
@@ -133,7 +138,7 @@ def test_more_rows_than_are_merged_at_once(tmp_path: Path) -> None:
     write_shards(
         tmp_path / "shards", values, [[order[:5000].tolist()], [order[5000:].tolist()]], "float32"
     )
-    publish(tmp_path / "shards", tmp_path / "features", manifest(rows))
+    publish(tmp_path / "shards", tmp_path / "features", manifest(rows), photos(rows))
     assert torch.equal(opened(tmp_path / "features", manifest(rows)).rows(np.arange(rows)), values)
 
 
@@ -141,23 +146,30 @@ def test_more_rows_than_are_merged_at_once(tmp_path: Path) -> None:
 def test_a_row_that_nobody_filled_is_refused(of_rank: list, tmp_path: Path) -> None:
     write_shards(tmp_path / "shards", features(5), of_rank, "float32")
     with pytest.raises(FlamError, match=r"filled \d of 5 rows \(first missing: \[[03]"):
-        publish(tmp_path / "shards", tmp_path / "features", manifest(5))
+        publish(tmp_path / "shards", tmp_path / "features", manifest(5), photos(5))
     assert not (tmp_path / "features").exists()
 
 
 def test_a_row_beyond_the_catalog_is_refused(tmp_path: Path) -> None:
     write_shards(tmp_path / "shards", features(6), [[[0, 1, 2, 3, 4, 5]]], "float32")
     with pytest.raises(FlamError):
-        publish(tmp_path / "shards", tmp_path / "features", manifest(5))
+        publish(tmp_path / "shards", tmp_path / "features", manifest(5), photos(5))
 
 
 def test_features_of_another_width_than_announced_are_refused(tmp_path: Path) -> None:
-    """Read as 6 numbers a row, a file of 8 a row would give every row but the first wrong."""
-    writer = ShardWriter(tmp_path / "shards", 0, "float32")
-    writer.append(torch.arange(5), torch.randn(5, DIMENSION + 2))
+    writer = ShardWriter(tmp_path / "shards", 0, manifest(5))
+    with pytest.raises(ValueError, match="broadcast"):
+        writer.append(np.arange(5), torch.randn(5, DIMENSION + 2))
     writer.close()
-    with pytest.raises(FlamError):
-        publish(tmp_path / "shards", tmp_path / "features", manifest(5))
+
+
+def test_a_record_that_is_cut_off_is_refused(tmp_path: Path) -> None:
+    write_shards(tmp_path / "shards", features(5), [[[0, 1, 2, 3, 4]]], "float32")
+    shard = tmp_path / "shards" / "0.bin"
+    shard.write_bytes(shard.read_bytes()[:-1])
+    with pytest.raises(FlamError, match=r"159 bytes, expected a multiple of 32: .*interrupted"):
+        publish(tmp_path / "shards", tmp_path / "features", manifest(5), photos(5))
+    assert not (tmp_path / "features").exists()
 
 
 @pytest.mark.parametrize(("value", "dtype"), [(np.nan, "float32"), (np.inf, "float16")])
@@ -168,7 +180,7 @@ def test_features_that_are_not_finite_are_refused_with_their_row(
     values[4, 2] = value
     write_shards(tmp_path / "shards", values, [[[5, 3, 1]], [[0, 2, 4]]], dtype)
     with pytest.raises(FlamError, match=f"image 4 .*are not finite .as {dtype}"):
-        publish(tmp_path / "shards", tmp_path / "features", manifest(6, dtype))
+        publish(tmp_path / "shards", tmp_path / "features", manifest(6, dtype), photos(6))
     assert not (tmp_path / "features").exists()
 
 
@@ -178,7 +190,7 @@ def test_features_too_large_for_half_precision_are_refused(tmp_path: Path) -> No
     values[2] = 7e4  # half precision ends at 65,504
     write_shards(tmp_path / "shards", values, [[[0, 1, 2, 3]]], "float16")
     with pytest.raises(FlamError, match=r"image 2 .*are not finite .*dtype=float32"):
-        publish(tmp_path / "shards", tmp_path / "features", manifest(4, "float16"))
+        publish(tmp_path / "shards", tmp_path / "features", manifest(4, "float16"), photos(4))
 
 
 @pytest.mark.parametrize(
@@ -193,44 +205,48 @@ def test_features_too_large_for_half_precision_are_refused(tmp_path: Path) -> No
         ("format", 0),
     ],
 )
-def test_what_differs_from_the_wish_is_named(field: str, value: object, tmp_path: Path) -> None:
+def test_what_differs_is_named_and_only_other_photos_leave_something_to_reuse(
+    field: str, value: object, tmp_path: Path
+) -> None:
     made = store_at(tmp_path / "features")
-    found = FeatureStore.open(tmp_path / "features", replace(made, **{field: value}))
-    assert isinstance(found, str)
-    assert "changed since the extraction" in found and f"{field}: " in found
-    others = {"checkpoint", "preprocessing", "images", "rows", "dimension", "dtype", "format"}
-    assert not any(f"{name}: " in found for name in others - {field})
+    store, wanted = FeatureStore.open(tmp_path / "features"), replace(made, **{field: value})
+    difference = wanted.differences(store.manifest)
+    assert difference.startswith(f"{field}: ") and ";" not in difference
+    positions = store.find(wanted, photos(10)[::-1])
+    expected = np.arange(10)[::-1] if field in ("images", "rows") else np.full(10, -1)
+    assert np.array_equal(positions, expected)
 
 
 def test_an_array_unlike_its_manifest_is_not_opened(tmp_path: Path) -> None:
-    made = store_at(tmp_path / "features")
+    store_at(tmp_path / "features")
     np.save(tmp_path / "features" / "features.npy", np.zeros((9, DIMENSION), np.float32))
-    found = FeatureStore.open(tmp_path / "features", made)
-    assert isinstance(found, str) and "(9, 6)" in found
+    with pytest.raises(FlamError, match=r"damaged .*\(9, 6\)"):
+        FeatureStore.open(tmp_path / "features")
 
 
 def test_nothing_there_is_said_so(tmp_path: Path) -> None:
-    assert FeatureStore.open(tmp_path / "features", manifest(5)) == "not extracted yet"
+    with pytest.raises(FlamError, match="features: not extracted yet"):
+        FeatureStore.open(tmp_path / "features")
 
 
 @pytest.mark.parametrize(
     "content", [b"", b"{", b"[]", b"3", b'{"rows": 3}', b'{"unknown": 1}', b"\xff\xfe"]
 )
 def test_a_damaged_manifest_is_not_opened(content: bytes, tmp_path: Path) -> None:
-    made = store_at(tmp_path / "features")
+    store_at(tmp_path / "features")
     (tmp_path / "features" / "manifest.json").write_bytes(content)
-    found = FeatureStore.open(tmp_path / "features", made)
-    assert isinstance(found, str) and "damaged" in found
+    with pytest.raises(FlamError, match="damaged"):
+        FeatureStore.open(tmp_path / "features")
 
 
 @pytest.mark.parametrize("keep", [0, 5, 100, 200])
 def test_a_cut_off_array_is_not_opened(keep: int, tmp_path: Path) -> None:
-    made = store_at(tmp_path / "features")
+    store_at(tmp_path / "features")
     array = tmp_path / "features" / "features.npy"
     assert array.stat().st_size > 200
     array.write_bytes(array.read_bytes()[:keep])
-    found = FeatureStore.open(tmp_path / "features", made)
-    assert isinstance(found, str) and "damaged" in found
+    with pytest.raises(FlamError, match="damaged"):
+        FeatureStore.open(tmp_path / "features")
 
 
 def test_an_interrupted_extraction_is_not_taken_for_a_store(tmp_path: Path) -> None:
@@ -240,17 +256,17 @@ def test_an_interrupted_extraction_is_not_taken_for_a_store(tmp_path: Path) -> N
     half = tmp_path / ".features.new"
     half.mkdir()
     (half / "features.npy").write_bytes(b"half")
-    assert isinstance(FeatureStore.open(tmp_path / "features", made), str)
+    with pytest.raises(FlamError, match="not extracted yet"):
+        FeatureStore.open(tmp_path / "features")
     # the next run clears what was left and gets its store
-    publish(tmp_path / ".features.shards", tmp_path / "features", made)
+    publish(tmp_path / ".features.shards", tmp_path / "features", made, photos(5))
     assert torch.equal(opened(tmp_path / "features", made).rows(np.arange(5)), features(5))
     assert os.listdir(tmp_path) == ["features"]
 
 
 def test_a_new_extraction_replaces_the_old_one(tmp_path: Path) -> None:
-    old = store_at(tmp_path / "features", seed=0)
+    store_at(tmp_path / "features", seed=0)
     new = store_at(tmp_path / "features", seed=1, checkpoint="c" * 64)
-    assert isinstance(FeatureStore.open(tmp_path / "features", old), str)
     rows = opened(tmp_path / "features", new).rows(np.arange(10))
     assert torch.equal(rows, features(10, seed=1))
     assert os.listdir(tmp_path) == ["features"]
@@ -261,20 +277,19 @@ def test_a_full_disk_during_the_merge_leaves_the_old_store(tmp_path: Path) -> No
     rows = 2000
     write_shards(tmp_path / "shards", features(rows), [[list(range(rows))]], "float32")
     with disk_that_holds(16_384), pytest.raises(FlamError, match=r"could not be written.*disk"):
-        publish(tmp_path / "shards", tmp_path / "features", manifest(rows))
+        publish(tmp_path / "shards", tmp_path / "features", manifest(rows), photos(rows))
     assert torch.equal(opened(tmp_path / "features", old).rows(np.arange(10)), features(10))
     assert not (tmp_path / ".features.new").exists()
-    assert isinstance(FeatureStore.open(tmp_path / "features", manifest(rows)), str)
     # with room again, the same shards serve
-    publish(tmp_path / "shards", tmp_path / "features", manifest(rows))
+    publish(tmp_path / "shards", tmp_path / "features", manifest(rows), photos(rows))
     opened(tmp_path / "features", manifest(rows))
 
 
 def test_a_full_disk_during_the_extraction_is_one_clear_message(tmp_path: Path) -> None:
-    writer = ShardWriter(tmp_path / "shards", 0, "float32")
+    writer = ShardWriter(tmp_path / "shards", 0, manifest(5))
     with disk_that_holds(4096), pytest.raises(FlamError, match="could not be written"):
         for start in range(0, 1000, 10):
-            writer.append(torch.arange(start, start + 10), features(10))
+            writer.append(np.arange(start, start + 10), features(10))
     writer.close()
 
 
@@ -293,7 +308,8 @@ def test_a_rename_that_fails_puts_the_old_store_back(
     with monkeypatch.context() as patch:
         patch.setattr(Path, "rename", refuse)
         with pytest.raises(FlamError, match="No space left on device"):
-            publish(tmp_path / "shards", tmp_path / "features", replace(old, checkpoint="c" * 64))
+            new = replace(old, checkpoint="c" * 64)
+            publish(tmp_path / "shards", tmp_path / "features", new, photos(10))
     assert torch.equal(opened(tmp_path / "features", old).rows(np.arange(10)), features(10))
 
 
@@ -301,3 +317,56 @@ def test_the_manifest_is_plain_json(tmp_path: Path) -> None:
     store_at(tmp_path / "features")
     written = json.loads((tmp_path / "features" / "manifest.json").read_text())
     assert written["rows"] == 10 and written["dtype"] == "float32" and "format" in written
+
+
+# --- what an old store still serves
+
+
+@settings(max_examples=40)
+@given(before=st.integers(1, 12), wanted=st.lists(st.integers(0, 15), min_size=1, max_size=20))
+def test_old_rows_and_new_ones_merge_to_what_a_whole_extraction_writes(
+    before: int, wanted: list[int], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Photos come, go, change their order, and some are listed twice."""
+    folder, values, keys = tmp_path_factory.mktemp("store"), features(16), photos(16)
+    write_shards(folder / "shards", values, [[list(range(before))]], "float32")
+    publish(folder / "shards", folder / "features", manifest(before), keys[:before])
+
+    old, made = FeatureStore.open(folder / "features"), manifest(len(wanted), images="c" * 64)
+    positions = old.find(made, keys[wanted])
+    assert positions.tolist() == [photo if photo < before else -1 for photo in wanted]
+    new, reused = np.flatnonzero(positions < 0), np.flatnonzero(positions >= 0)
+    writer = ShardWriter(folder / "shards", 0, made)
+    writer.append(new, values[[wanted[row] for row in new]])
+    writer.close()
+    part = (reused, old.array, positions[reused])
+    publish(folder / "shards", folder / "features", made, keys[wanted], part)
+    store = opened(folder / "features", made)
+    assert torch.equal(store.rows(np.arange(len(wanted))), values[wanted])
+    assert store.content == hashlib.sha256(values[wanted].numpy().tobytes()).hexdigest()
+    assert np.array_equal(np.load(folder / "features" / "photos.npy"), keys[wanted])
+
+
+def test_fewer_photos_in_another_order_need_no_second_store(tmp_path: Path) -> None:
+    made = store_at(tmp_path / "features")
+    store, chosen = FeatureStore.open(tmp_path / "features"), np.array([7, 2, 2, 9])
+    positions = store.find(replace(made, images="c" * 64, rows=4), photos(10)[chosen])
+    part = store.select(positions)
+    assert len(part) == 4 and torch.equal(part.rows(np.array([3, 0])), features(10)[[9, 7]])
+    assert part.content == hashlib.sha256(features(10)[chosen].numpy().tobytes()).hexdigest()
+    assert store.select(np.arange(10)) is store
+
+
+@pytest.mark.parametrize("damage", ["missing", "garbage", "short"])
+def test_without_the_list_of_photos_nothing_is_reused(damage: str, tmp_path: Path) -> None:
+    made = store_at(tmp_path / "features")
+    listed = tmp_path / "features" / "photos.npy"
+    if damage == "missing":
+        listed.unlink()
+    elif damage == "garbage":
+        listed.write_bytes(b"no array")
+    else:
+        np.save(listed, photos(9))
+    store = FeatureStore.open(tmp_path / "features")
+    assert (store.find(replace(made, images="c" * 64), photos(10)) == -1).all()
+    assert np.array_equal(store.find(made, photos(10)), np.arange(10))  # unchanged: not needed

@@ -1,4 +1,4 @@
-"""Which rows stand together: composition, equal frequency, ranks, and the choice of x^-."""
+"""Which rows stand together: composition, equal frequency, and ranks."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ from collections import Counter
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch.nn import functional as F
 
-from flam_pl.data.samplers import ItemBatchSampler, nearest_of_other_class
+from flam_pl.data.samplers import ItemBatchSampler
 
 
 def item_codes(images_of: list[int], seed: int = 0, without: int = 3) -> np.ndarray:
@@ -133,83 +131,3 @@ def test_more_ranks_than_batches_still_give_each_rank_a_batch() -> None:
 def test_fewer_than_two_items_are_refused(items: list[int]) -> None:
     with pytest.raises(ValueError, match="a triplet needs two"):
         ItemBatchSampler(np.array(items, dtype=np.int64), 2, 2)
-
-
-# --- x^-
-
-
-def batch(seed: int, rows: int, kinds: int = 3) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    draw = torch.Generator().manual_seed(seed)
-    embeddings = F.normalize(torch.randn(rows, 3, 4, generator=draw, dtype=torch.float64), dim=2)
-    labels = torch.randint(kinds, (rows, 3), generator=draw)
-    return embeddings, labels, torch.randint(3, (rows,), generator=draw)
-
-
-def slow_nearest(
-    embeddings: torch.Tensor, labels: torch.Tensor, target: torch.Tensor
-) -> list[int | None]:
-    """For each row the position of the best candidate, None where there is no candidate."""
-    chosen: list[int | None] = []
-    for row, t in enumerate(target.tolist()):
-        best, best_score = None, -np.inf
-        for other in range(len(labels)):
-            if labels[other, t] == labels[row, t]:
-                continue
-            remaining = [kind for kind in range(labels.shape[1]) if kind != t]
-            score = sum(float(embeddings[row, r] @ embeddings[other, r]) for r in remaining)
-            if score > best_score:
-                best, best_score = other, score
-        chosen.append(best)
-    return chosen
-
-
-@settings(max_examples=40)
-@given(seed=st.integers(0, 10_000), rows=st.integers(1, 9), kinds=st.integers(1, 3))
-def test_online_sampling_takes_the_nearest_in_the_remaining_attributes(
-    seed: int, rows: int, kinds: int
-) -> None:
-    embeddings, labels, target = batch(seed, rows, kinds)
-    expected = slow_nearest(embeddings, labels, target)
-    other = nearest_of_other_class(embeddings, labels, target)
-    # without a candidate a row gets itself
-    assert other.tolist() == [row if e is None else e for row, e in enumerate(expected)]
-
-
-def test_nearness_in_the_target_attribute_itself_does_not_count() -> None:
-    """Row 1 is like row 0 in the target type only, row 2 in the remaining ones only."""
-    a, b = [1.0, 0.0], [0.0, 1.0]
-    embeddings = torch.tensor([[a, a, a], [a, b, b], [b, a, a]])
-    labels = torch.tensor([[0, 0, 0], [1, 0, 0], [1, 0, 0]])
-    other = nearest_of_other_class(embeddings, labels, torch.zeros(3, dtype=torch.long))
-    assert other.tolist()[0] == 2
-
-
-@pytest.mark.parametrize("online", [True, False])
-def test_in_a_batch_of_one_class_each_row_gets_itself(online: bool) -> None:
-    embeddings, labels, _ = batch(0, 8)
-    labels[:, 1] = 2
-    target = torch.full((8,), 1, dtype=torch.long)
-    other = nearest_of_other_class(embeddings, labels, target, online)
-    assert other.tolist() == list(range(8))
-    other = nearest_of_other_class(embeddings, labels, torch.zeros_like(target), online)
-    assert (labels[other, 0] != labels[:, 0]).all() and len(labels[:, 0].unique()) > 1
-
-
-def test_without_online_sampling_every_row_of_another_class_is_as_likely() -> None:
-    """1,000 draws over 5 candidates: 200 each, sd 12.6; the bound is five of them: 64."""
-    embeddings, labels, _ = batch(1, 8)
-    labels[:, 0] = torch.tensor([0, 0, 0, 1, 1, 2, 2, 2])
-    target = torch.zeros(8, dtype=torch.long)
-    drawn = Counter(
-        int(nearest_of_other_class(embeddings, labels, target, online=False)[0])
-        for _ in range(1000)
-    )
-    assert set(drawn) == {3, 4, 5, 6, 7}
-    assert all(abs(times - 200) <= 64 for times in drawn.values())
-
-
-def test_the_given_embeddings_are_left_as_they_were() -> None:
-    embeddings, labels, target = batch(2, 6)
-    copy = embeddings.clone()
-    nearest_of_other_class(embeddings, labels, target)
-    assert torch.equal(embeddings, copy)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ import pytest
 from flam_pl.attributes import AttributeSchema
 from flam_pl.datasets.catalog import Catalog, Dropped
 from flam_pl.errors import FlamError
+from flam_pl.images import view_seed
 
 SCHEMA = AttributeSchema({"shape": ("shirt", "jeans"), "color": ("red", "green", "blue")})
 
@@ -148,26 +151,37 @@ def test_select_keeps_the_order_and_without_moves_rows_to_dropped() -> None:
         mini.without(dict.fromkeys(range(4), "truncated"))
 
 
-def test_the_fingerprint_sees_images_and_not_labels(tmp_path: Path) -> None:
+def test_the_fingerprint_sees_the_photos_and_not_their_times_names_or_labels(
+    tmp_path: Path,
+) -> None:
     for name in "abc":
-        (tmp_path / f"{name}.jpg").write_bytes(b"one")
-        os.utime(tmp_path / f"{name}.jpg", ns=(1, 1))
-    first = catalog(tmp_path)
-    relabelled = catalog(tmp_path, color=["red", None, None, None])
-    assert first.fingerprint() == relabelled.fingerprint()
-    assert first.label_fingerprint() != relabelled.label_fingerprint()
-    assert first.fingerprint() != catalog(tmp_path, view=[0, 0, 0, 2]).fingerprint()
-    assert first.fingerprint() != first.select([1, 0, 2, 3]).fingerprint()
-    seen = {first.fingerprint()}
+        (tmp_path / f"{name}.jpg").write_bytes(name.encode())
+    first = catalog(tmp_path).fingerprint()
+    assert first == catalog(tmp_path, color=["red", None, None, None]).fingerprint()
+    assert first != catalog(tmp_path, view=[0, 0, 0, 2]).fingerprint()
+    assert first != catalog(tmp_path).select([1, 0, 2, 3]).fingerprint()
     os.utime(tmp_path / "b.jpg", ns=(1, 2))
-    seen.add(first.fingerprint())
-    (tmp_path / "b.jpg").write_bytes(b"longer")
-    os.utime(tmp_path / "b.jpg", ns=(1, 2))
-    seen.add(first.fingerprint())
-    assert len(seen) == 3
+    (tmp_path / "c.jpg").rename(tmp_path / "d.jpg")
+    renamed = catalog(tmp_path, path=["a.jpg", "b.jpg", "d.jpg", "a.jpg"])
+    assert first == renamed.fingerprint()
+    (tmp_path / "b.jpg").write_bytes(b"B")
+    assert first != renamed.select(range(4)).fingerprint()
     (tmp_path / "b.jpg").unlink()
     with pytest.raises(FlamError, match="mini: .*b.jpg cannot be read"):
-        first.fingerprint()
+        renamed.select(range(4)).fingerprint()
+
+
+def test_photo_keys_are_of_content_and_of_the_seed_of_a_view(tmp_path: Path) -> None:
+    for name in "abc":
+        (tmp_path / f"{name}.jpg").write_bytes(name.encode())
+    mini = catalog(tmp_path)
+    keys = [key.decode() for key in mini.photo_keys]
+    assert keys[:3] == [hashlib.sha256(name).hexdigest() for name in (b"a", b"b", b"c")]
+    seed = view_seed(tmp_path / "a.jpg", 1)
+    assert keys[3] == hashlib.sha256(f"{keys[0]}?{seed}".encode()).hexdigest()
+    known = replace(mini, contents={"a.jpg": "f" * 64})
+    assert known.photo_keys[0] == b"f" * 64 and known.photo_keys[1] == mini.photo_keys[1]
+    assert known.without({1: "truncated"}).select([0]).contents == known.contents
 
 
 def test_the_label_fingerprint_sees_each_of_its_parts() -> None:

@@ -77,8 +77,6 @@ def test_the_gallery_is_all_shop_photos_of_val_and_test(root: Path) -> None:
     first = read(root, gallery="test")
     assert instance_queries(first) == (4, 4, 0)
     assert "the gallery of the instance search is all shop photos of test" in first.notes
-    with pytest.raises(FlamError, match=r"data.gallery is 'all'; expected val.+test or test"):
-        read(root, gallery="all")
 
 
 def test_a_query_without_a_shop_photo_stays_and_is_counted(root: Path) -> None:

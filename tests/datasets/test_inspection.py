@@ -1,4 +1,4 @@
-"""Which images cannot be used, how a catalog is described, and which catalogs are refused."""
+"""How a catalog is described, and which catalogs are refused."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
 
 from flam_pl.attributes import AttributeSchema
 from flam_pl.datasets.catalog import Catalog, Dropped
@@ -15,9 +14,7 @@ from flam_pl.datasets.inspection import (
     check_usable,
     describe,
     edits_cannot_be_evaluated,
-    find_unusable,
     instance_queries,
-    left_out,
     pair_counts,
 )
 from flam_pl.errors import FlamError
@@ -40,32 +37,11 @@ def mini(root: Path = Path("/nowhere"), **changes: object) -> Catalog:
     return Catalog.build("mini", root, table, SCHEMA, dropped=tuple(dropped))
 
 
-def test_every_bad_file_is_found_with_all_of_its_rows(tmp_path: Path) -> None:
-    noise = np.random.default_rng(0).integers(0, 256, (40, 30, 3), dtype=np.uint8)
-    for i in range(4):
-        Image.fromarray(noise).save(tmp_path / f"{i}.jpg")
-    whole = (tmp_path / "2.jpg").read_bytes()
-    (tmp_path / "2.jpg").write_bytes(whole[: len(whole) // 2])
-    Image.fromarray(noise[:7]).save(tmp_path / "1.jpg")
-    (tmp_path / "3.jpg").unlink()
-    bad = find_unusable(mini(tmp_path), workers=2)
-    assert list(bad) == [1, 2, 3, 4]
-    assert bad[1] == "smaller than 8 pixels"
-    assert bad[2] == bad[4] == "unreadable: truncated"
-    assert bad[3].startswith("unreadable: cannot be opened")
-    assert list(find_unusable(mini(tmp_path), min_side=7)) == [2, 3, 4]
-    text = describe(mini(tmp_path), bad)
-    assert "1 x unreadable: truncated: 2.jpg\n" in text  # a photo counts once, with its view
-    assert "1 x smaller than 8 pixels: 1.jpg" in text
-
-
-def test_photos_are_counted_and_not_their_views(tmp_path: Path) -> None:
-    catalog = mini(tmp_path)
-    bad = {2: "unreadable: truncated", 4: "unreadable: truncated"}
-    first = tmp_path / "2.jpg"
-    assert left_out(catalog, bad) == (
-        f"mini: 1 of 4 photos left out, the first: {first}: unreadable: truncated"
-    )
+def test_a_bad_photo_counts_once_with_its_views() -> None:
+    bad = {1: "smaller than 8 pixels", 2: "unreadable: truncated", 4: "unreadable: truncated"}
+    text = describe(mini(), bad)
+    assert "1 x unreadable: truncated: 2.jpg\n" in text
+    assert "1 x smaller than 8 pixels: 1.jpg\n" in text
 
 
 def test_the_description_counts_what_is_there() -> None:

@@ -1,4 +1,4 @@
-"""The wardrobe: what is drawn, what the catalogue says, and what a disturbed drawing leaves."""
+"""The wardrobe: what is drawn, what the catalog says, and what an interrupted drawing leaves."""
 
 from __future__ import annotations
 
@@ -19,25 +19,27 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import flam_pl.datasets.wardrobe.drawing as wardrobe_drawing
-from flam_pl.datasets.wardrobe import (
+from flam_pl.config.data import WardrobeSettings
+from flam_pl.datasets.wardrobe import drawing, rows, sketch
+from flam_pl.datasets.wardrobe.colors import REGIONS, color_of, lch_to_rgb
+from flam_pl.datasets.wardrobe.drawing import draw_wardrobe
+from flam_pl.datasets.wardrobe.garment import (
     COLORS,
     PATTERNS,
     SCHEMA,
     SHAPES,
     Garment,
-    Photo,
-    WardrobeSettings,
-    draw_photo,
-    draw_wardrobe,
-    photograph,
-    rows,
+    draw_traits,
 )
-from flam_pl.datasets.wardrobe.colors import REGIONS, color_of, lch_to_rgb
-from flam_pl.datasets.wardrobe.garment import draw_traits
 from flam_pl.datasets.wardrobe.joint import draw_change, draw_garment, joint_distribution
 from flam_pl.datasets.wardrobe.patterns import cloth
-from flam_pl.datasets.wardrobe.photo import SUPERSAMPLING, lit_garment
+from flam_pl.datasets.wardrobe.photo import (
+    SUPERSAMPLING,
+    Photo,
+    draw_photo,
+    lit_garment,
+    photograph,
+)
 from flam_pl.errors import FlamError
 
 SMALL = WardrobeSettings(
@@ -113,9 +115,7 @@ def test_the_same_seed_gives_the_same_bytes_whatever_the_number_of_processes(
     assert fingerprint(tmp_path / "two") == fingerprint(drawn)
 
 
-def test_another_seed_gives_other_pictures_and_another_catalogue(
-    drawn: Path, tmp_path: Path
-) -> None:
+def test_another_seed_gives_other_pictures_and_another_catalog(drawn: Path, tmp_path: Path) -> None:
     draw_wardrobe(tmp_path / "other", replace(SMALL, seed=4), processes=1)
     name = "images/train/train-00000-0.jpg"
     assert (tmp_path / "other" / name).read_bytes() != (drawn / name).read_bytes()
@@ -198,7 +198,7 @@ def test_an_unknown_class_is_refused_by_name() -> None:
         garment("shirt", "red", "solid").changed("color", "purple")
 
 
-def test_counterfactuals_of_the_catalogue_name_their_original(catalog: pd.DataFrame) -> None:
+def test_counterfactuals_of_the_catalog_name_their_original(catalog: pd.DataFrame) -> None:
     changed = catalog[catalog.counterfactual_of != ""]
     assert set(changed.domain) == {"shop"}
     assert changed.split.value_counts().to_dict() == {  # none of what is trained on
@@ -278,6 +278,32 @@ def test_patterns_and_shapes_look_different_from_one_another() -> None:
             assert (masks[i] ^ masks[k]).sum() > 0.02 * masks[i].sum(), (SHAPES[i], SHAPES[k])
 
 
+# ---------------------------------------------------------------- lines of a sketch
+
+
+def test_an_arc_is_as_high_as_its_bulge_says_and_lies_left_of_the_way() -> None:
+    line = sketch.path((0, 0), (3, 4), (3, 14, 0.2))
+    np.testing.assert_allclose(line[:2], [[0, 0], [3, 4]])  # straight: only its ends
+    arc = line[2:]
+    np.testing.assert_allclose(arc[[0, -1]], [[3, 4], [3, 14]], atol=1e-12)
+    # the way goes down the picture, so its left is a larger x; the chord is 10 long
+    np.testing.assert_allclose(arc[:, 0] - 3, 2 * (1 - ((arc[:, 1] - 9) / 5) ** 2), atol=1e-12)
+
+
+def test_the_left_side_of_a_sketch_mirrors_the_right_one() -> None:
+    coat = sketch.Sketch(garment("coat", "red", "solid"), plain_photo().pose)
+    for side in coat.sides():
+        side.panel(sketch.path((0.1, 0.2), (0.3, 0.2), (0.3, 0.5)), turn=(0.4, 0.2, 0.3), seam=0.01)
+        side.bone((0.1, 0.0), (0.2, 0.7), 0.05)
+    left_panel, left_seam, right_panel, right_seam = coat.parts
+    for left, right in ((left_panel, right_panel), (left_seam, right_seam)):
+        np.testing.assert_array_equal(left.points, right.points * [-1, 1])
+    assert (left_panel.turn, right_panel.turn) == ((-0.4, -0.2, 0.3), (0.4, 0.2, 0.3))
+    np.testing.assert_array_equal(right_seam.points[0], right_seam.points[-1])  # all around
+    (left_bone, _), (right_bone, _) = coat.bones
+    np.testing.assert_array_equal(left_bone, right_bone * [-1, 1])
+
+
 # ---------------------------------------------------------------- labels and counts
 
 
@@ -287,10 +313,10 @@ def label_table(settings: WardrobeSettings) -> pd.DataFrame:
     for item in rows.items_of(settings):
         if item.split != "train":
             continue
-        worn = rows.garment_of(settings, item)
+        item_garment = rows.garment_of(settings, item)
         for number in range(settings.train_photos):
-            truth = {f"true_{t}": worn.attribute(t) for t in SCHEMA.types}
-            table.append(rows.labels(settings, item, number, worn) | truth)
+            truth = {f"true_{t}": item_garment.attribute(t) for t in SCHEMA.types}
+            table.append(rows.labels(settings, item, number, item_garment) | truth)
     return pd.DataFrame(table)
 
 
@@ -299,16 +325,16 @@ def within(found: float, expected: float, count: int) -> bool:
     return abs(found - expected) <= 4.5 * sqrt(expected * (1 - expected) / count)
 
 
-def test_labels_are_as_sparse_and_as_wrong_as_asked() -> None:
+def test_labels_are_as_sparse_and_as_wrong_as_the_settings_say() -> None:
     settings = WardrobeSettings(seed=8, train_items=500, evaluation_items=1, val_items=1)
     table = label_table(settings)
     images = len(table)
-    kept = {t: table[t] != "" for t in SCHEMA.types}
+    labelled = {t: table[t] != "" for t in SCHEMA.types}
     for t in SCHEMA.types:
-        assert within(kept[t].mean(), 0.4 * 0.7, images)
-        wrong = (table[t] != table[f"true_{t}"])[kept[t]]
-        assert within(wrong.mean(), 0.05, int(kept[t].sum()))
-    any_label = kept["shape"] | kept["color"] | kept["pattern"]
+        assert within(labelled[t].mean(), 0.4 * 0.7, images)
+        wrong = (table[t] != table[f"true_{t}"])[labelled[t]]
+        assert within(wrong.mean(), 0.05, int(labelled[t].sum()))
+    any_label = labelled["shape"] | labelled["color"] | labelled["pattern"]
     assert within(any_label.mean(), 0.4 * (1 - 0.3**3), images)
 
 
@@ -320,7 +346,7 @@ def test_labels_are_exact_outside_training(catalog: pd.DataFrame) -> None:
     assert (train[list(SCHEMA.types)] == "").any(axis=None)
 
 
-def test_the_catalogue_counts_what_was_asked_for(drawn: Path, catalog: pd.DataFrame) -> None:
+def test_the_catalog_has_the_counts_of_the_settings(drawn: Path, catalog: pd.DataFrame) -> None:
     originals = catalog[catalog.counterfactual_of == ""]
     assert originals.groupby("split").item.nunique().to_dict() == {
         "train": 7,
@@ -333,7 +359,12 @@ def test_the_catalogue_counts_what_was_asked_for(drawn: Path, catalog: pd.DataFr
     assert domains["evaluation", "shop"] == domains["evaluation", "consumer"] == 4
     assert (catalog.groupby("item").split.nunique() == 1).all()
     assert catalog.path.is_unique
-    assert list(catalog.columns) == list(rows.COLUMNS)
+    assert list(catalog.columns) == [
+        *("path", "item", "domain", "split", "shape", "color", "pattern"),
+        *("true_shape", "true_color", "true_pattern", "counterfactual_of"),
+        *("sleeve", "neckline", "collar", "pockets", "trim", "logo", "buttons"),
+        *("fit", "length", "cut", "second_color", "pattern_scale", "pattern_angle"),
+    ]
     for path in catalog.path:
         assert cv2.imread(str(drawn / path)).shape == (48, 48, 3)
 
@@ -362,7 +393,7 @@ def test_garments_follow_the_joint_distribution() -> None:
         assert ((found - expected) ** 2 / expected).sum() < 33.7  # chi-square, 9 d.f.: p = 0.0001
 
 
-# ---------------------------------------------------------------- disturbed drawing
+# ---------------------------------------------------------------- interrupted drawing
 
 
 def test_a_drawn_wardrobe_is_not_drawn_again(
@@ -430,10 +461,10 @@ def test_a_run_killed_between_the_two_renames_is_mended(tmp_path: Path) -> None:
 def test_two_that_draw_at_once_draw_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second waits, sees that all is done, and leaves it."""
     tiny = WardrobeSettings(image_size=32, train_items=1, val_items=0, evaluation_items=0)
-    drawing, second_came = threading.Event(), threading.Event()
-    draw, times = wardrobe_drawing.draw_all, []
+    started, second_came = threading.Event(), threading.Event()
+    draw, times = drawing.draw_all, []
 
-    class Told(io.StringIO):
+    class Output(io.StringIO):
         def write(self, text: str) -> int:
             if "waiting" in text:
                 second_came.set()
@@ -441,19 +472,19 @@ def test_two_that_draw_at_once_draw_once(tmp_path: Path, monkeypatch: pytest.Mon
 
     def slow(*arguments: Any) -> None:
         times.append(1)
-        drawing.set()
+        started.set()
         assert second_came.wait(60)
         draw(*arguments)
 
-    told = Told()
-    monkeypatch.setattr(wardrobe_drawing, "draw_all", slow)
-    monkeypatch.setattr(sys, "stdout", told)
+    output = Output()
+    monkeypatch.setattr(drawing, "draw_all", slow)
+    monkeypatch.setattr(sys, "stdout", output)
     with ThreadPoolExecutor(2) as threads:
         first = threads.submit(draw_wardrobe, tmp_path / "w", tiny, 1)
-        assert drawing.wait(60)
+        assert started.wait(60)
         second = threads.submit(draw_wardrobe, tmp_path / "w", tiny, 1)
         first.result(60), second.result(60)
-    assert "another process is writing" in told.getvalue()
+    assert "another process is writing" in output.getvalue()
     assert times == [1]
     assert len(list((tmp_path / "w").rglob("*.jpg"))) == 6
     assert beside(tmp_path) == ["w"]

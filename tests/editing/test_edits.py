@@ -1,4 +1,4 @@
-"""Edits: what is the same whichever way it is asked for, and what every method makes of them."""
+"""Edits: which of them are the same, and what every method makes of them."""
 
 from __future__ import annotations
 
@@ -12,23 +12,24 @@ from torch.nn import functional as F
 
 from attribute_world import SCHEMA, World, make_world
 from flam_pl.attributes import SchemaError
-from flam_pl.editing.baselines import Arithmetic, NoEdit, Slerp
-from flam_pl.editing.concat import ConcatEditor
-from flam_pl.editing.editor import Editor
+from flam_pl.editing.editor import Editor, NoEdit
 from flam_pl.editing.edits import (
     Edit,
     EditError,
-    asked_shares,
     blend,
     in_order,
     wanted_probabilities,
+    wanted_shares,
 )
-from flam_pl.editing.generator import Flam
+from flam_pl.methods.arithmetic import Arithmetic
+from flam_pl.methods.concatenation import ConcatEditor
+from flam_pl.methods.generator import Flam
+from flam_pl.methods.slerp import Slerp
 from flam_pl.models.attribute_embedder import AttributeEmbedder, AttributeEmbedders
 from flam_pl.models.concat import ConcatClassifiers
 from flam_pl.models.manipulator import Manipulator
-from flam_pl.retrieval.retriever import GalleryIndex
-from flam_pl.retrieval.vectors import Posteriors
+from flam_pl.retrieval.posteriors import Posteriors
+from flam_pl.retrieval.retriever import Retriever
 
 RED, STRIPED = Edit("color", "red"), Edit("pattern", "striped")
 DRESS_HALF = Edit("shape", "dress", 0.5)
@@ -78,7 +79,7 @@ every = pytest.mark.parametrize("name", list(EDITORS))
 
 
 @every
-def test_without_wishes_and_at_strength_0_nothing_is_edited(name: str) -> None:
+def test_without_edits_and_at_strength_0_nothing_is_edited(name: str) -> None:
     editor = EDITORS[name]
     plain = editor.represent(QUERIES)
     assert torch.equal(editor.edit(QUERIES, []), plain)
@@ -86,9 +87,9 @@ def test_without_wishes_and_at_strength_0_nothing_is_edited(name: str) -> None:
     assert torch.equal(editor.edit(QUERIES, none), plain)
     # beside an edit, one of strength 0 changes nothing
     assert torch.equal(editor.edit(QUERIES, [STRIPED, *none]), editor.edit(QUERIES, [STRIPED]))
-    index = GalleryIndex(editor, WORLD.features)
-    cosines, found = index.search(QUERIES, 9)
-    edited_cosines, edited = index.search(QUERIES, 9, none)
+    retriever = Retriever.of(editor, WORLD.features)
+    cosines, found = retriever.search(QUERIES, [], 9)
+    edited_cosines, edited = retriever.search(QUERIES, none, 9)
     assert (edited == found).all() and (edited_cosines == cosines).all()
 
 
@@ -100,7 +101,7 @@ def test_a_mix_of_one_class_is_the_class(name: str) -> None:
 
 
 @every
-def test_the_order_of_the_wishes_does_not_matter(name: str) -> None:
+def test_the_order_of_the_edits_does_not_matter(name: str) -> None:
     editor = EDITORS[name]
     edits = [Edit("color", {"red": 1, "blue": 1}, 0.8), STRIPED, DRESS_HALF]
     expected = editor.edit(QUERIES, edits)
@@ -132,7 +133,7 @@ def test_the_way_from_the_query_to_the_edit_has_no_jump_and_ends_where_it_should
 
 
 @every
-def test_words_that_are_not_known_and_two_wishes_for_one_type_are_refused(name: str) -> None:
+def test_unknown_words_and_two_edits_for_one_type_are_refused(name: str) -> None:
     if name == "no_edit":
         return  # it reads no edit
     edit = EDITORS[name].edit
@@ -140,14 +141,14 @@ def test_words_that_are_not_known_and_two_wishes_for_one_type_are_refused(name: 
         edit(QUERIES, [Edit("color", {"red": 1, "pink": 1})])
     with pytest.raises(SchemaError, match="'sleeve'"):
         edit(QUERIES, [Edit("sleeve", QUERIES[0])])
-    with pytest.raises(SchemaError, match="pink"):  # also where nothing would come of it
+    with pytest.raises(SchemaError, match="pink"):  # also where it would change nothing
         edit(QUERIES, [Edit("color", "pink", 0)])
     with pytest.raises(EditError, match="two edits for color: color=red and color=blue:0.3"):
         edit(QUERIES, [RED, STRIPED, Edit("color", "blue", 0.3)])
 
 
 @pytest.mark.parametrize("name", ["flam", "flam_narrow", "flam_gated"])
-def test_flam_edits_for_one_wish_after_the_other_in_the_order_of_the_types(name: str) -> None:
+def test_flam_makes_one_edit_after_the_other_in_the_order_of_the_types(name: str) -> None:
     flam = EDITORS[name]
     assert isinstance(flam, Flam)
     first = flam.edit(QUERIES, [DRESS_HALF])
@@ -170,27 +171,25 @@ def test_flam_edits_for_one_wish_after_the_other_in_the_order_of_the_types(name:
     torch.testing.assert_close(second, by_hand(of_query_length, 1, 0), atol=1e-4, rtol=1e-4)
 
 
-def test_flam_asks_for_the_direction_between_the_classes_of_a_mix_and_for_phi_of_an_example() -> (
-    None
-):
+def test_flam_wants_the_direction_of_a_mix_and_phi_of_an_example() -> None:
     flam = EDITORS["flam"]
     assert isinstance(flam, Flam)
-    asked = []
+    given = []
 
-    class Heard(torch.nn.Module):
+    class Recorder(torch.nn.Module):
         def edit(self, z: torch.Tensor, wanted: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
-            asked.append(wanted)
+            given.append(wanted)
             return z
 
-    heard = Flam(flam.embedders, Heard())  # type: ignore[arg-type]
+    recorded = Flam(flam.embedders, Recorder())  # type: ignore[arg-type]
     of_color = flam.embedders.of("color")
     d = of_color.dictionary
-    heard.edit(QUERIES, [Edit("color", {"red": 1, "blue": 3})])
-    torch.testing.assert_close(asked[-1][0], F.normalize(d[0] + 3 * d[2], dim=0))
-    heard.edit(QUERIES, [Edit("color", WORLD.features[50])])
+    recorded.edit(QUERIES, [Edit("color", {"red": 1, "blue": 3})])
+    torch.testing.assert_close(given[-1][0], F.normalize(d[0] + 3 * d[2], dim=0))
+    recorded.edit(QUERIES, [Edit("color", WORLD.features[50])])
     phi = flam.embedders(WORLD.features[50:51])[0, 1]
-    assert asked[-1].shape == (6, 6)
-    torch.testing.assert_close(asked[-1][3], phi)
+    assert given[-1].shape == (6, 6)
+    torch.testing.assert_close(given[-1][3], phi)
 
 
 def onto_its_class(embedder: AttributeEmbedder, _: object, found: torch.Tensor) -> torch.Tensor:
@@ -202,10 +201,10 @@ def test_an_example_that_lies_on_a_class_is_that_class() -> None:
     embedders, example = embedders_of(WORLD), WORLD.features[40]
     of_color = embedders.of("color")
     of_color.register_forward_hook(onto_its_class)
-    of_color.temperature.fill_(0.002)  # and sure of it
+    of_color.temperature.fill_(0.002)  # and very confident
     c = int(embedders.classify(embedders(example[None]))[0, 1])
     named, another = (SCHEMA.of("color")[n] for n in (c, (c + 1) % 4))
-    assert asked_shares(Edit("color", example), embedders, example)[c] > 0.99
+    assert wanted_shares(Edit("color", example), embedders, example)[c] > 0.99
     flam = flam_of(embedders, gated=True)
     for editor in (flam, Arithmetic(embedders)):
         by_example = editor.edit(QUERIES, [Edit("color", example)])
@@ -242,32 +241,32 @@ def test_differences_of_means_add_up() -> None:
         moved = color[0] / 4 + 3 * color[1] / 4 - color[seen[row, 1]]
         moved = moved + (pattern[1] - pattern[seen[row, 2]]) / 4
         got = editor.edit(QUERIES, edits)[row]
-        torch.testing.assert_close(got, x + moved, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(got, x + editor.times * moved, atol=1e-4, rtol=1e-4)
 
 
-def test_wanted_probabilities_are_between_the_query_s_own_and_what_is_asked() -> None:
+def test_wanted_probabilities_are_between_the_query_s_own_and_the_edit_s() -> None:
     embedders = embedders_of(WORLD)
-    own = [logs.exp() for logs in embedders.log_probabilities(embedders(QUERIES))]
+    own = embedders.probabilities(embedders(QUERIES))
     edits = [Edit("color", {"red": 1, "blue": 1}, 0.25), Edit("pattern", WORLD.features[7])]
     wanted = wanted_probabilities(own, edits, embedders)
     assert torch.equal(wanted[0], own[0])
     half = torch.tensor([0.5, 0, 0.5, 0])
     torch.testing.assert_close(wanted[1], 0.75 * own[1] + 0.25 * half)
-    of_example = embedders.log_probabilities(embedders(WORLD.features[7:8]))[2].exp()
+    of_example = embedders.probabilities(embedders(WORLD.features[7:8]))[2]
     torch.testing.assert_close(wanted[2], of_example.expand(6, -1))
     for of_type in wanted:
         torch.testing.assert_close(of_type.sum(dim=1), torch.ones(6))
 
 
-def test_what_is_asked_for_is_a_share_of_each_class_whichever_classifier_reads_it() -> None:
+def test_wanted_shares_are_those_of_the_mix_or_what_any_classifier_reads_in_the_example() -> None:
     embedders = embedders_of(WORLD)
     classifiers = Posteriors.of_classifiers(concat_of(WORLD))
     for classifier in (embedders, Posteriors.of_embedders(embedders), classifiers):
         like = torch.zeros(1, dtype=torch.float64)
-        shares = asked_shares(Edit("color", {"red": 1, "black": 3}), classifier, like)
+        shares = wanted_shares(Edit("color", {"red": 1, "black": 3}), classifier, like)
         assert shares.tolist() == [0.25, 0, 0, 0.75] and shares.dtype == torch.float64
         example = WORLD.features[9]
-        seen = asked_shares(Edit("color", example), classifier, WORLD.features)
+        seen = wanted_shares(Edit("color", example), classifier, WORLD.features)
         assert torch.equal(seen, classifier.read(example[None])[1][0])
 
 
@@ -296,12 +295,12 @@ def test_a_mix_of_nothing_is_refused(mix: dict[str, float]) -> None:
         Edit("color", mix)
 
 
-def test_several_examples_for_one_wish_are_refused() -> None:
+def test_several_examples_for_one_edit_are_refused() -> None:
     with pytest.raises(EditError, match=r"\(2, 12\)"):
         Edit("color", WORLD.features[:2])
 
 
-def test_wishes_are_said_as_they_are_typed_and_come_in_the_order_of_the_schema() -> None:
+def test_edits_print_as_they_are_typed_and_come_in_the_order_of_the_schema() -> None:
     edits = [Edit("pattern", WORLD.features[0]), Edit("color", {"red": 1, "blue": 1}), DRESS_HALF]
     ordered = in_order(edits, SCHEMA)
     assert [str(w) for w in ordered] == [

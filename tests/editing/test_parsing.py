@@ -1,4 +1,4 @@
-"""Edits as they are typed, and what is said of those that cannot be meant."""
+"""Edits as text, and what the errors say."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_a_class_with_a_sign_in_its_name_is_that_class() -> None:
     assert parse_edits(["fit=b+a"], odd)[0].mix == {"b": 0.5, "a": 0.5}
 
 
-def test_capitals_may_be_left_out_where_that_leaves_no_doubt() -> None:
+def test_case_matters_only_where_names_differ_by_nothing_else() -> None:
     schema = AttributeSchema({"Color": ("Navy Blue", "Red", "RED", "Blue")})
     assert parse_edits(["color=navy blue+BLUE:0.5"], schema) == [
         Edit("Color", {"Navy Blue": 1, "Blue": 1}, 0.5)
@@ -45,22 +45,22 @@ def test_capitals_may_be_left_out_where_that_leaves_no_doubt() -> None:
         parse_edits(["color=navi blue"], schema)
 
 
-def test_an_example_is_asked_for_by_its_name() -> None:
-    asked = []
+def test_an_example_is_looked_up_by_its_name() -> None:
+    names = []
 
     def feature_of(name: str) -> torch.Tensor:
-        asked.append(name)
+        names.append(name)
         return torch.arange(3.0)
 
     (edit,) = parse_edits(["color=@a dir/photo.jpg:0.25"], SCHEMA, feature_of)
-    assert asked == ["a dir/photo.jpg"] and edit.strength == 0.25
+    assert names == ["a dir/photo.jpg"] and edit.strength == 0.25
     assert isinstance(edit.wanted, torch.Tensor) and edit.wanted.tolist() == [0, 1, 2]
     with pytest.raises(EditError, match="example photo cannot be given"):
         parse_edits(["color=@photo.jpg"], SCHEMA)
 
 
 @pytest.mark.parametrize(
-    ("texts", "said"),
+    ("texts", "expected"),
     [
         (["red"], ["'red' is not type=class", "shape=shirt"]),
         (["color="], ["'color=' is not type=class"]),
@@ -71,18 +71,18 @@ def test_an_example_is_asked_for_by_its_name() -> None:
         (["color=red+gren"], ["'color=red+gren'", "no class 'gren'", "did you mean 'green'"]),
         (["color=red+"], ["'color=red+'", "no class ''"]),
         (["color=red", "color=blue"], ["two edits for color", "color=red", "color=blue"]),
-        (["color=red:1.5"], ["'color=red:1.5'", "strength 1.5", "from 0"]),
-        (["color=red:-1"], ["'color=red:-1'", "strength -1"]),
+        (["color=red:1.5"], ["for color", "strength 1.5", "from 0"]),
+        (["color=red:-1"], ["for color", "strength -1"]),
         (["color=red:nan"], ["strength nan"]),
         (["color=red:much"], ["no class 'red:much'"]),
     ],
 )
-def test_a_wish_that_cannot_be_meant_is_named_with_what_is_known(
-    texts: list[str], said: list[str]
+def test_an_edit_without_a_meaning_is_named_with_the_known_words(
+    texts: list[str], expected: list[str]
 ) -> None:
     with pytest.raises(EditError) as error:
         parse_edits(texts, SCHEMA)
-    assert all(words in str(error.value) for words in said), error.value
+    assert all(words in str(error.value) for words in expected), error.value
 
 
 @given(
@@ -90,6 +90,6 @@ def test_a_wish_that_cannot_be_meant_is_named_with_what_is_known(
         st.sampled_from(SCHEMA.types), st.tuples(st.integers(0, 1), st.integers(0, 100))
     )
 )
-def test_what_a_wish_is_called_is_read_as_that_wish(chosen: dict[str, tuple[int, int]]) -> None:
+def test_a_printed_edit_is_read_as_the_same_edit(chosen: dict[str, tuple[int, int]]) -> None:
     edits = [Edit(name, SCHEMA.of(name)[c], s / 100) for name, (c, s) in chosen.items()]
     assert parse_edits([str(edit) for edit in edits], SCHEMA) == edits

@@ -15,21 +15,26 @@ from hypothesis import strategies as st
 
 from attribute_world import SCHEMA, store_of
 from flam_pl.datasets.catalog import Catalog
-from flam_pl.editing.baselines import NoEdit
-from flam_pl.editing.editor import Editor
+from flam_pl.editing.editor import Editor, NoEdit
 from flam_pl.editing.edits import Edit
 from flam_pl.evaluation.hits import EditResults, evaluate_edits, evaluate_instances
-from flam_pl.evaluation.searches import EvaluationSet
+from flam_pl.evaluation.searches import EvaluationSet, meaningful_cutoffs
 from made_editors import Shift
-from slow_measures import every_edit, interval_by_item, wish_of
+from slow_measures import edit_of, every_edit, interval_by_item, is_hit, may_change, wanted_by
 
 KS = (1, 3, 10)
 Hits = dict[str, dict[int, list[int]]]
 """Of each type, of each query number, the hits at each k."""
 
 
-def random_set(seed: int, rows: int = 40, dimension: int = 5) -> EvaluationSet:
-    """Some rows are counterfactuals: they have an item of their own and are in the gallery only."""
+def random_set(
+    seed: int, rows: int = 40, dimension: int = 5, missing: float = 0.0
+) -> EvaluationSet:
+    """Some rows are counterfactuals: they have an item of their own and are in the gallery only.
+
+    Args:
+        missing: share of the labels that are missing.
+    """
     rng = np.random.default_rng(seed)
     labels = np.stack([rng.integers(size, size=rows) for size in SCHEMA.sizes], axis=1)
     items = np.sort(rng.integers(rows // 2, size=rows))
@@ -42,62 +47,145 @@ def random_set(seed: int, rows: int = 40, dimension: int = 5) -> EvaluationSet:
         changed = rng.integers(3)
         labels[row, changed] = (labels[row, changed] + 1) % SCHEMA.sizes[changed]
     features = torch.from_numpy(rng.normal(size=(rows, dimension)).astype(np.float32))
+    labels[rng.random(labels.shape) < missing] = -1
     queries, garments = np.flatnonzero(original < 0), np.where(original < 0, items, original)
     return EvaluationSet(SCHEMA, features, labels, queries, items, garments)
 
 
 def slow_edits(
     editor: Editor, data: EvaluationSet, ks: Sequence[int]
-) -> tuple[Hits, dict[str, list[int]], int]:
-    """Hits and counts of each type by query number, impossible edits."""
+) -> tuple[Hits, dict[str, list[int]]]:
+    """Hits and number of edits of each type by query number."""
     gallery = editor.represent(data.features).numpy()
     gallery = gallery / np.linalg.norm(gallery, axis=1, keepdims=True)
-    combinations = [tuple(row) for row in data.labels.tolist()]
     hits = {n: {q: [0] * len(ks) for q in range(len(data.queries))} for n in SCHEMA.types}
     counts = {n: [0] * len(data.queries) for n in SCHEMA.types}
-    impossible = 0
-    for number, row in enumerate(data.queries.tolist()):
-        for t, name in enumerate(SCHEMA.types):
-            for c, class_name in enumerate(SCHEMA.of(name)):
-                if data.labels[row, t] == c:
-                    continue
-                wanted = list(combinations[row])
-                wanted[t] = c
-                if tuple(wanted) not in combinations:
-                    impossible += 1
-                    continue
-                query = editor.edit(data.features[row : row + 1], [Edit(name, class_name)])[
-                    0
-                ].numpy()
-                order = [int(i) for i in np.argsort(-(gallery @ query)) if i != row]
-                found = [combinations[i] == tuple(wanted) for i in order]
-                counts[name][number] += 1
-                for i, k in enumerate(ks):
-                    hits[name][number][i] += any(found[:k])
-    return hits, counts, impossible
+    for number, row, t, c in every_edit(data):
+        query = editor.edit(data.features[row : row + 1], [edit_of(data, t, c)])[0].numpy()
+        order = [int(i) for i in np.argsort(-(gallery @ query)) if i != row]
+        found = [is_hit(data, i, wanted_by(data, row, (t, c))) for i in order]
+        counts[SCHEMA.types[t]][number] += 1
+        for i, k in enumerate(ks):
+            hits[SCHEMA.types[t]][number][i] += any(found[:k])
+    return hits, counts
 
 
-@settings(max_examples=6)
-@given(seed=st.integers(0, 1000))
-def test_edits_are_measured_as_a_loop_over_queries_measures_them(seed: int) -> None:
-    data = random_set(seed)
+def slow_left_out(data: EvaluationSet) -> dict[str, int]:
+    """Every pair of a query and another class (any class of a type without a label is one less than
+    there are classes) by what happens to it."""
+    evaluated = {(row, t, c) for _, row, t, c in every_edit(data)}
+    found = {"impossible": 0, "unlabelled": 0, "nothing_to_preserve": 0}
+    for row in data.queries.tolist():
+        for t, size in enumerate(SCHEMA.sizes):
+            if data.labels[row, t] < 0:
+                found["unlabelled"] += size - 1
+            elif not may_change(data, row, [t]):
+                found["nothing_to_preserve"] += size - 1
+            else:
+                others = [c for c in range(size) if c != data.labels[row, t]]
+                found["impossible"] += sum((row, t, c) not in evaluated for c in others)
+    return found
+
+
+@settings(max_examples=10)
+@given(seed=st.integers(0, 1000), missing=st.sampled_from([0.0, 0.2, 0.4]))
+def test_edits_are_measured_as_a_loop_over_queries_measures_them(seed: int, missing: float) -> None:
+    data = random_set(seed, rows=80 if missing else 40, missing=missing)
     editor = Shift(seed, 5)
-    hits, counts, impossible = slow_edits(editor, data, KS)
+    hits, counts = slow_edits(editor, data, KS)
     results = evaluate_edits(editor, data, KS)
-    assert results.evaluated == sum(map(sum, counts.values())) > 20
-    assert results.impossible == impossible > 0
-    figures = results.figures(resamples=50, seed=0)
+    assert results.evaluated == sum(map(sum, counts.values())) > 10
+    assert data.left_out == slow_left_out(data)
+    assert data.left_out["impossible"] > 0
+    for reason in ("unlabelled", "nothing_to_preserve"):
+        assert (data.left_out[reason] > 0) == (missing > 0)
+    every = len(data.queries) * (2 + 3 + 1)
+    assert results.evaluated + sum(data.left_out.values()) == every
+    figures = results.estimates(resamples=50, seed=0)
     assert set(figures) == {"all", *SCHEMA.types}
     for i, k in enumerate(KS):
         total = {n: sum(per[i] for per in hits[n].values()) for n in SCHEMA.types}
         for name in SCHEMA.types:
             figure = figures[name][f"T@{k}"]
             assert figure.n == sum(counts[name])
-            assert figure.value == pytest.approx(total[name] / figure.n)
+            assert not figure.n or figure.value == pytest.approx(total[name] / figure.n)
         share = sum(total.values()) / results.evaluated
         assert figures["all"][f"T@{k}"].value == pytest.approx(share)
         assert results.shares()[f"T@{k}"] == pytest.approx(share)
-    assert 0 < figures["all"]["T@3"].value < 1
+    assert 0 < figures["all"]["T@10"].value < 1
+
+
+def test_every_rule_for_missing_labels_in_one_small_gallery() -> None:
+    """Classes of the color: red, green, blue, black; of the pattern: plain, striped."""
+    data = tiny_set(
+        [
+            [0, 0, -1],  # query 0, a red shirt, without a pattern
+            [0, 0, 0],  # query 1, a red plain shirt
+            [0, 2, 1],  # a blue striped shirt: a hit for query 0, not for query 1
+            [0, 3, -1],  # a black shirt: a hit for query 0; nobody knows whether for query 1
+            [-1, 1, 0],  # something green and plain: no hit for either
+            [-1, 0, -1],  # query 2, something red: nothing else says what to preserve
+        ],
+        [[float(n), 1.0] for n in range(6)],
+    )
+    data = replace(data, queries=np.array([0, 1, 5]))
+    found = {
+        (t, c): dict(zip(numbers.tolist(), wanted.tolist(), strict=True))
+        for (t, c), (numbers, wanted) in data.possible.items()
+    }
+    assert found == {(1, 2): {0: [0, 2, -1]}, (1, 3): {0: [0, 3, -1]}}
+    assert data.left_out == {
+        # query 0: jeans, dress, green; query 1: both shapes, three colors, striped
+        "impossible": 3 + 6,
+        "unlabelled": 1 + 0 + (2 + 1),
+        "nothing_to_preserve": 3,
+    }
+    results = evaluate_edits(NoEdit(), data, [5])
+    assert results.shares() == {"T@5": 1.0} and results.evaluated == 2
+
+
+def test_half_labelled_photos_in_the_gallery_do_not_change_what_full_labels_want() -> None:
+    """More photos come before a hit, but which photos are hits for a fully labelled query, and
+    which edits have one, stays the same."""
+    data = random_set(3)
+    more = random_set(4, missing=0.5)
+    half = more.labels[(more.labels < 0).any(axis=1)]
+    both = replace(
+        data,
+        features=torch.cat([data.features, more.features[: len(half)]]),
+        labels=np.concatenate([data.labels, half]),
+        items=np.concatenate([data.items, np.full(len(half), -1)]),
+        garments=np.concatenate([data.garments, np.full(len(half), -1)]),
+    )
+    assert len(half) > 20 and set(both.possible) == set(data.possible)
+    for edit, (numbers, wanted) in data.possible.items():
+        assert np.array_equal(both.possible[edit][0], numbers)
+        assert np.array_equal(both.possible[edit][1], wanted)
+    assert both.left_out == data.left_out
+    found = torch.arange(len(both.labels)).expand(len(data.queries), -1)
+    hits = both.hits(found, data.labels[data.queries])
+    assert not hits[:, len(data.labels) :].any() and hits.any()
+
+
+def test_the_fully_labelled_part_of_a_set_has_the_same_photos_and_queries() -> None:
+    data = random_set(2, missing=0.3)
+    data = replace(data, extra_attributes={"brand": np.arange(40)})
+    part = data.fully_labelled()
+    rows = [row for row in range(40) if -1 not in data.labels[row].tolist()]
+    assert 5 < len(rows) < 35
+    assert part.extra_attributes["brand"].tolist() == rows
+    for name in ("features", "labels", "items", "garments"):
+        assert getattr(part, name).tolist() == getattr(data, name)[rows].tolist()
+    assert [rows[q] for q in part.queries] == [q for q in data.queries.tolist() if q in rows]
+
+
+@given(ks=st.lists(st.integers(1, 500), unique=True, max_size=6), gallery_size=st.integers(0, 1000))
+def test_cutoffs_that_mean_something_are_those_up_to_half_of_the_gallery(
+    ks: list[int], gallery_size: int
+) -> None:
+    kept = meaningful_cutoffs(ks, gallery_size)
+    assert [k for k in ks if k in kept] == list(kept)
+    assert all((k <= gallery_size - k) == (k in kept) for k in ks)
 
 
 def tiny_set(labels: list[list[int]], features: list[list[float]]) -> EvaluationSet:
@@ -118,17 +206,17 @@ def test_a_query_never_finds_itself_though_its_vector_is_the_nearest() -> None:
     results = evaluate_edits(NoEdit(), data, [1, 2])
     # possible edits: row 0 to green, row 1 to red; all others lead to no gallery image
     assert results.evaluated == 2
-    for query, class_index in ((0, 1), (1, 0)):
-        assert results.hits["color"][query, class_index].tolist() == [True, True]
-    assert results.impossible == 3 * (2 + 3 + 1) - 2
+    assert sorted(results.numbers.tolist()) == [0, 1] and results.groups["color"].all()
+    assert results.hits.tolist() == [[True, True]] * 2
+    assert data.left_out["impossible"] == 3 * (2 + 3 + 1) - 2
 
 
 def test_the_present_class_is_no_edit_and_counts_nowhere() -> None:
     data = tiny_set([[0, 0, 0], [0, 0, 0]], [[1.0, 0.0], [0.9, 0.1]])
     results = evaluate_edits(NoEdit(), data, [1])
-    assert results.evaluated == 0 and results.impossible == 2 * (2 + 3 + 1)
+    assert results.evaluated == 0 and data.left_out["impossible"] == 2 * (2 + 3 + 1)
     assert results.shares() == {"T@1": 0.0}
-    assert results.figures(10, 0)["all"]["T@1"].n == 0
+    assert results.estimates(10, 0)["all"]["T@1"].n == 0
 
 
 def test_a_perfect_and_a_useless_editor() -> None:
@@ -155,15 +243,16 @@ def test_a_perfect_and_a_useless_editor() -> None:
     assert useless.shares()["T@1"] < 0.05
 
 
-def test_progress_sees_every_pair_of_type_and_class() -> None:
-    seen: list[tuple[str, str]] = []
+def test_progress_sees_every_edit_that_is_searched_with() -> None:
+    seen: list[tuple[int, int]] = []
 
-    def progress(edits: Sequence[tuple[str, str]]) -> Sequence[tuple[str, str]]:
-        seen.extend(edits)
+    def progress(edits: Sequence[tuple[tuple[int, int], object]]) -> Sequence[object]:
+        seen.extend(edit for edit, _ in edits)
         return edits
 
-    evaluate_edits(NoEdit(), random_set(0), [1], progress)
-    assert seen == [(n, c) for n in SCHEMA.types for c in SCHEMA.of(n)]
+    data = random_set(0)
+    evaluate_edits(NoEdit(), data, [1], progress)
+    assert sorted(set(seen)) == seen == sorted({(t, c) for _, _, t, c in every_edit(data)})
 
 
 def test_an_evaluation_set_of_a_catalog_asks_with_all_but_counterfactuals() -> None:
@@ -195,23 +284,22 @@ def test_an_evaluation_set_of_a_catalog_asks_with_all_but_counterfactuals() -> N
     assert len(set(data.query_items.tolist())) == 3
 
 
-@settings(max_examples=4)
-@given(seed=st.integers(0, 1000))
-def test_the_mean_over_combinations_is_that_of_a_loop_over_edits(seed: int) -> None:
+@settings(max_examples=6)
+@given(seed=st.integers(0, 1000), missing=st.sampled_from([0.0, 0.3]))
+def test_the_mean_over_combinations_is_that_of_a_loop_over_edits(seed: int, missing: float) -> None:
     """Of every wanted combination its share of hits; then their plain mean."""
-    data, editor = random_set(seed), Shift(seed, 5)
+    data, editor = random_set(seed, missing=missing), Shift(seed, 5)
     hit_of: dict[tuple[int, ...], list[list[bool]]] = {}
     item_of: dict[tuple[int, ...], list[int]] = {}
     gallery = torch.nn.functional.normalize(data.features, dim=1)
     for number, row, t, c in every_edit(data):
-        wanted = data.labels[row].copy()
-        wanted[t] = c
-        query = editor.edit(data.features[row : row + 1], [wish_of(data, t, c)])[0]
+        wanted = wanted_by(data, row, (t, c))
+        query = editor.edit(data.features[row : row + 1], [edit_of(data, t, c)])[0]
         order = [p for p in (gallery @ query).argsort(descending=True).tolist() if p != row]
-        right = [(data.labels[p] == wanted).all() for p in order]
+        right = [is_hit(data, p, wanted) for p in order]
         hit_of.setdefault(tuple(wanted), []).append([any(right[:k]) for k in KS])
         item_of.setdefault(tuple(wanted), []).append(int(data.query_items[number]))
-    figures = evaluate_edits(editor, data, KS).macro_figures(40, 7)
+    figures = evaluate_edits(editor, data, KS).macro_estimates(40, 7)
     means = [np.mean(hits, axis=0) for hits in hit_of.values()]
     assert len(means) > 5
     items = sorted({item for of in item_of.values() for item in of})
@@ -235,14 +323,12 @@ def test_the_mean_over_combinations_is_that_of_a_loop_over_edits(seed: int) -> N
 
 def test_a_rare_combination_counts_as_much_as_a_frequent_one() -> None:
     """Nine edits want what is found, one wants what is not."""
-    hits = {"color": np.array([[[True]]] * 9 + [[[False]]])}
-    asked = {"color": np.ones((10, 1), dtype=bool)}
-    wanted = {"color": np.array([[4]] * 9 + [[7]])}
-    results = EditResults((1,), hits, asked, 0, np.arange(10), wanted)
+    hits, wanted = np.array([[True]] * 9 + [[False]]), np.array([[4, -1]] * 9 + [[7, 0]])
+    results = EditResults((1,), np.arange(10), {}, wanted, hits, np.arange(10))
     assert results.shares()["T@1"] == pytest.approx(0.9)
-    assert results.macro_figures(50, 0)["T@1"].value == pytest.approx(0.5)
-    nothing = EditResults((1,), hits, {"color": ~asked["color"]}, 0, np.arange(10), wanted)
-    assert nothing.macro_figures(50, 0)["T@1"].n == 0
+    assert results.macro_estimates(50, 0)["T@1"].value == pytest.approx(0.5)
+    nothing = EditResults((1,), np.arange(0), {}, wanted[:0], hits[:0], np.arange(10))
+    assert nothing.macro_estimates(50, 0)["T@1"].n == 0
 
 
 def test_photos_of_one_garment_or_of_one_item_are_resampled_as_one() -> None:
@@ -264,12 +350,16 @@ def test_an_interval_draws_items_and_not_photos() -> None:
     nobody = np.full(60, -1)
     single = replace(data, queries=alone, items=alone, garments=nobody)
     results = evaluate_edits(Shift(1, 5), single, [3])
-    whole = results.figures(2000, 0)["all"]["T@3"]
-    twice = {name: np.repeat(of, 2, axis=0) for name, of in results.hits.items()}
-    asked = {name: np.repeat(of, 2, axis=0) for name, of in results.asked.items()}
+    whole = results.estimates(2000, 0)["all"]["T@3"]
+    numbers = np.concatenate([2 * results.numbers, 2 * results.numbers + 1])
+    twice = {
+        "groups": {"all": np.ones(len(numbers), dtype=bool)},
+        "wanted": np.tile(results.wanted, (2, 1)),
+        "hits": np.tile(results.hits, (2, 1)),
+    }
     for items, width in ((np.repeat(alone, 2), 1.0), (np.arange(120), 0.5**0.5)):
-        doubled = EditResults((3,), twice, asked, 0, items, results.wanted)
-        again = doubled.figures(2000, 0)["all"]["T@3"]
+        doubled = EditResults(ks=(3,), numbers=numbers, items=items, **twice)
+        again = doubled.estimates(2000, 0)["all"]["T@3"]
         assert again.value == pytest.approx(whole.value) and again.n == 2 * whole.n
         expected = width * (whole.high - whole.low)
         assert again.high - again.low == pytest.approx(expected, rel=0.1)

@@ -13,24 +13,25 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from attribute_world import SCHEMA, World, make_world
-from flam_pl.editing.baselines import Arithmetic, NoEdit
-from flam_pl.editing.concat import ConcatEditor
-from flam_pl.editing.editor import Editor
+from flam_pl.editing.editor import Editor, NoEdit
 from flam_pl.evaluation import weight_search
-from flam_pl.evaluation.counterfactuals import CounterfactualEdits, evaluate_counterfactuals
-from flam_pl.evaluation.searches import EvaluationSet, Searcher, edits_of
+from flam_pl.evaluation.counterfactuals import counterfactual_edits, evaluate_counterfactuals
+from flam_pl.evaluation.searches import EvaluationSet, Searcher
 from flam_pl.evaluation.weight_search import (
     K,
-    Parts,
+    Scorer,
     Trial,
     choose,
     grid,
     try_weights,
 )
+from flam_pl.methods.arithmetic import Arithmetic
+from flam_pl.methods.concatenation import ConcatEditor
 from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.models.concat import ConcatClassifiers
-from flam_pl.retrieval.vectors import Posteriors, ScoreWeights, SearchVectors
-from slow_measures import every_edit, wish_of, worth_at
+from flam_pl.retrieval.posteriors import Posteriors
+from flam_pl.retrieval.vectors import ScoreWeights, SearchVectors
+from slow_measures import edit_of, every_edit, utility_at, wanted_by
 
 TRIED = [
     ScoreWeights(),
@@ -87,11 +88,10 @@ every = pytest.mark.parametrize("name", list(ROWS))
 @every
 def test_the_parts_add_up_to_the_inner_product_of_the_vectors(name: str) -> None:
     editor, posteriors = ROWS[name]
-    parts = Parts(editor, posteriors, DENSE)
-    for edit, numbers, _ in edits_of(DENSE):
-        rows = torch.from_numpy(DENSE.queries[numbers])
-        seen = dict(parts.scores(edit, numbers, TRIED))
-        assert sorted(seen) == list(range(len(TRIED)))
+    scorer = Scorer(editor, posteriors, DENSE)
+    for (t, c), (numbers, _) in DENSE.possible.items():
+        rows, edit = torch.from_numpy(DENSE.queries[numbers]), edit_of(DENSE, t, c)
+        seen = list(scorer.scores(t, c, numbers, TRIED))
         for n, weights in enumerate(TRIED):
             vectors = SearchVectors(editor, posteriors, weights)
             whole = (
@@ -104,43 +104,46 @@ def test_the_parts_add_up_to_the_inner_product_of_the_vectors(name: str) -> None
 @every
 def test_what_is_tried_ranks_as_a_search_with_these_weights(name: str) -> None:
     editor, posteriors = ROWS[name]
-    parts = Parts(editor, posteriors, DENSE)
+    scorer = Scorer(editor, posteriors, DENSE)
     searchers = [Searcher(SearchVectors(editor, posteriors, w), DENSE, K) for w in TRIED]
     orders: list[Tensor] = []
-    for edit, numbers, _ in edits_of(DENSE):
-        for n, found in parts.found(edit, numbers, TRIED):
-            expected, _, _ = searchers[n](numbers, [edit])
-            assert torch.equal(found, expected)
+    for (t, c), (numbers, _) in DENSE.possible.items():
+        for n, scores in enumerate(scorer.scores(t, c, numbers, TRIED)):
+            found = scores.topk(K, dim=1).indices
+            assert torch.equal(found, searchers[n](numbers, [edit_of(DENSE, t, c)]))
             orders.append(found)
     # the weights do change the order
     assert not all(torch.equal(a, b) for a, b in zip(orders[::5], orders[2::5], strict=False))
 
 
-def test_edits_are_those_that_a_loop_finds_an_answer_for() -> None:
+@pytest.mark.parametrize("data", [DENSE, COUNTERFACTUAL], ids=["all labels", "missing labels"])
+def test_edits_are_those_that_a_loop_finds_a_hit_for(data: EvaluationSet) -> None:
     found = [
-        (int(number), SCHEMA.types.index(edit.attribute_type), edit.wanted, int(code))
-        for edit, numbers, wanted in edits_of(DENSE)
-        for number, code in zip(numbers, wanted, strict=True)
+        (number, t, c, tuple(labels))
+        for (t, c), (numbers, wanted) in data.possible.items()
+        for number, labels in zip(numbers.tolist(), wanted.tolist(), strict=True)
     ]
-    expected = []
-    for number, row, t, c in every_edit(DENSE):
-        labels = DENSE.labels[[row]].copy()
-        labels[0, t] = c
-        code = int(SCHEMA.combinations(labels)[0])
-        expected.append((number, t, SCHEMA.of(SCHEMA.types[t])[c], code))
+    expected = [
+        (number, t, c, tuple(wanted_by(data, row, (t, c))))
+        for number, row, t, c in every_edit(data)
+    ]
     assert sorted(found) == sorted(expected) and len(found) > 50
 
 
-def slow_objective(editor: Editor, posteriors: Posteriors, weights: ScoreWeights) -> float:
-    """Mean worth@5 over all edits and mean reciprocal rank of the counterfactual, a quarter."""
+def slow_objective(
+    editor: Editor, posteriors: Posteriors, weights: ScoreWeights, data: EvaluationSet
+) -> float:
+    """Mean utility@5 over all edits and mean reciprocal rank of the counterfactual, a quarter."""
     vectors = SearchVectors(editor, posteriors, weights)
     gallery = vectors.gallery(WORLD.features)
 
     def order(row: int, t: int, c: int) -> list[int]:
-        query = vectors.queries(WORLD.features[row : row + 1], [wish_of(DENSE, t, c)])[0]
+        query = vectors.queries(WORLD.features[row : row + 1], [edit_of(data, t, c)])[0]
         return [p for p in (gallery @ query).argsort(descending=True).tolist() if p != row]
 
-    worths = [worth_at(DENSE, order(row, t, c), row, t, c, K) for _, row, t, c in every_edit(DENSE)]
+    utilities = [
+        utility_at(data, order(row, t, c), row, t, c, K) for _, row, t, c in every_edit(data)
+    ]
     reciprocals = []
     for row in COUNTERFACTUAL.queries.tolist():
         twins = [p for p in range(40) if GARMENTS[p] == GARMENTS[row] >= 0 and p != row]
@@ -151,41 +154,42 @@ def slow_objective(editor: Editor, posteriors: Posteriors, weights: ScoreWeights
                 right = [p for p in twins if LABELS[p, t] == c]
                 places = order(row, t, c)
                 reciprocals.append(1 / (1 + min(places.index(p) for p in right)))
-    return 0.75 * float(np.mean(worths)) + 0.25 * float(np.mean(reciprocals))
+    return 0.75 * float(np.mean(utilities)) + 0.25 * float(np.mean(reciprocals))
 
 
 @every
-def test_the_objective_is_that_of_a_loop_over_searches(name: str) -> None:
-    trials = try_weights(*ROWS[name], DENSE, COUNTERFACTUAL, TRIED)
+@pytest.mark.parametrize("data", [DENSE, COUNTERFACTUAL], ids=["all labels", "missing labels"])
+def test_the_objective_is_that_of_a_loop_over_searches(name: str, data: EvaluationSet) -> None:
+    trials = try_weights(*ROWS[name], data, COUNTERFACTUAL, TRIED)
     assert [trial.weights for trial in trials] == TRIED
     for trial in trials:
-        assert trial.objective == pytest.approx(slow_objective(*ROWS[name], trial.weights))
-        assert 0 < trial.worth < 1 and trial.counterfactual and 0 < trial.counterfactual < 1
+        assert trial.objective == pytest.approx(slow_objective(*ROWS[name], trial.weights, data))
+        assert 0 < trial.utility < 1 and trial.counterfactual and 0 < trial.counterfactual < 1
     assert len({round(trial.objective, 9) for trial in trials}) > 2
     assert choose(trials).objective == max(trial.objective for trial in trials)
 
 
 def test_the_rank_of_a_counterfactual_is_that_of_its_evaluation() -> None:
     editor, posteriors = ROWS["arithmetic"]
-    edits = CounterfactualEdits.of(COUNTERFACTUAL)
+    edits = counterfactual_edits(COUNTERFACTUAL)
     for trial in try_weights(editor, posteriors, DENSE, COUNTERFACTUAL, TRIED):
         vectors = SearchVectors(editor, posteriors, trial.weights)
         results = evaluate_counterfactuals(vectors, COUNTERFACTUAL, edits, 39)
         assert trial.counterfactual == pytest.approx(results.reciprocal())
 
 
-def test_without_counterfactuals_the_worth_alone_decides() -> None:
+def test_without_counterfactuals_utility_alone_decides() -> None:
     trials = try_weights(*ROWS["arithmetic"], DENSE, DENSE, TRIED)
     both = try_weights(*ROWS["arithmetic"], DENSE, COUNTERFACTUAL, TRIED)
     for alone, of_both in zip(trials, both, strict=True):
-        assert alone.counterfactual is None and alone.objective == alone.worth == of_both.worth
+        assert alone.counterfactual is None and alone.objective == alone.utility == of_both.utility
 
 
 def test_without_weights_the_objective_is_that_of_the_cosine() -> None:
     """So that a method that is not scored can be set beside the scored ones."""
     editor, posteriors = ROWS["arithmetic"]
     [trial] = try_weights(editor, posteriors, DENSE, COUNTERFACTUAL, [ScoreWeights()])
-    edits = CounterfactualEdits.of(COUNTERFACTUAL)
+    edits = counterfactual_edits(COUNTERFACTUAL)
     plain = evaluate_counterfactuals(editor, COUNTERFACTUAL, edits, 39)
     assert trial.counterfactual == pytest.approx(plain.reciprocal())
 
@@ -208,18 +212,18 @@ def test_many_queries_are_tried_by_a_sample_of_them_that_the_seed_draws(
     monkeypatch.setattr(weight_search, "QUERIES", 6)
     editor, posteriors = ROWS["arithmetic"]
 
-    def worths(seed: int) -> list[float]:
+    def utilities(seed: int) -> list[float]:
         trials = try_weights(editor, posteriors, DENSE, DENSE, TRIED, seed)
-        return [trial.worth for trial in trials]
+        return [trial.utility for trial in trials]
 
-    assert worths(0) == worths(0) != worths(1)
+    assert utilities(0) == utilities(0) != utilities(1)
     drawn = np.sort(np.random.default_rng(0).permutation(DENSE.queries)[:6])
     few = replace(DENSE, queries=drawn)
-    expected = [t.worth for t in try_weights(editor, posteriors, few, few, TRIED)]
-    assert worths(0) == expected
+    expected = [t.utility for t in try_weights(editor, posteriors, few, few, TRIED)]
+    assert utilities(0) == expected
 
 
-def test_a_gallery_without_any_edit_is_worth_nothing() -> None:
+def test_a_gallery_without_any_edit_has_no_utility() -> None:
     alike = World(WORLD.features[:5], np.zeros((5, 3), np.int64), WORLD.directions)
     data = data_of(alike)
     for trial in try_weights(*ROWS["arithmetic"], data, data, TRIED):

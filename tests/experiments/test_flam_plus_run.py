@@ -12,19 +12,19 @@ import torch
 
 from flam_pl.__main__ import main
 from flam_pl.config.loading import load_config, method_config
-from flam_pl.config.methods import OWN_VECTORS
 from flam_pl.config.root import to_plain
-from flam_pl.editing.concat import ConcatEditor
 from flam_pl.editing.edits import Edit
-from flam_pl.editing.generator import Flam
 from flam_pl.evaluation.hits import evaluate_instances
 from flam_pl.experiments.evaluate import open_folder
-from flam_pl.experiments.trained import TrainedRun
+from flam_pl.experiments.selection import stores_one_vector
+from flam_pl.experiments.trained_run import TrainedRun
 from flam_pl.images import read_image
+from flam_pl.methods.concatenation import ConcatEditor
+from flam_pl.methods.generator import Flam
 from flam_pl.models.concat import ConcatClassifiers
 from flam_pl.retrieval.confidence import FILE as CALIBRATION
 from flam_pl.retrieval.confidence import ConfidenceEstimator
-from flam_pl.retrieval.retriever import GalleryIndex
+from flam_pl.retrieval.retriever import Retriever
 from flam_pl.retrieval.scoring import FILE, FILTER
 from tiny_run import settings
 
@@ -53,19 +53,18 @@ def metrics(folder: Path) -> dict:
     return json.loads((folder / "runs" / "wardrobe" / "report" / "metrics.json").read_text())
 
 
-def test_it_is_reported(plus: Path) -> None:
+def test_calibration_is_reported(plus: Path) -> None:
     report, found = plus / "runs" / "wardrobe" / "report", metrics(plus)
-    calibration = found["calibration"]
+    answer, counts = found["calibration"]["answer"]["calibrated"], found["counts"]
     # every edit counts here, also those that no photo can answer
-    edits = found["edits"]["evaluated"] + found["edits"]["impossible"]
-    assert calibration["answer"]["observed"]["n"] == edits
-    answered = found["edits"]["evaluated"] / edits
-    assert calibration["answer"]["observed"]["value"] == pytest.approx(answered)
-    assert calibration["answer"]["told_wrongly"]["n"] == found["edits"]["evaluated"]
-    assert calibration["answer"]["told_rightly"]["n"] == found["edits"]["impossible"]
+    edits = counts["edits"] + counts["impossible_edits"]
+    assert answer["observed"]["n"] == edits
+    assert answer["observed"]["value"] == pytest.approx(counts["edits"] / edits)
+    assert answer["false_alarm_rate"]["n"] == counts["edits"]
+    assert answer["detection_rate"]["n"] == counts["impossible_edits"]
     assert (report / "figures" / "reliability.png").is_file()
     page = (report / "index.html").read_text()
-    assert "figures/reliability.png" in page and "How sure the search is" in page
+    assert "figures/reliability.png" in page and "<summary>Calibration</summary>" in page
 
 
 def test_its_settings_are_its_files_under_what_was_written(plus: Path, trained: Path) -> None:
@@ -147,10 +146,10 @@ def test_the_rivals_are_trained_by_their_own_recipes(plus: Path) -> None:
     ):
         assert torch.equal(a, b)
     editor = adde.editor
-    assert isinstance(editor, ConcatEditor) and isinstance(adde.net, ConcatClassifiers)
+    assert isinstance(editor, ConcatEditor) and isinstance(adde.nets, ConcatClassifiers)
     parts = editor.represent(features).unflatten(1, (3, -1))
     edited = editor.edit(features, [Edit("color", "red")]).unflatten(1, (3, -1))
-    memory, own = adde.net.prototypes("color"), adde.net(features)[1].argmax(dim=1)
+    memory, own = adde.nets.prototypes("color"), adde.nets(features)[1].argmax(dim=1)
     red = memory[opened.schema.index("color", "red")]
     torch.testing.assert_close(edited[:, 1], parts[:, 1] + red - memory[own])
     assert torch.equal(edited[:, [0, 2]], parts[:, [0, 2]])
@@ -160,10 +159,10 @@ def test_every_row_is_measured(plus: Path) -> None:
     found = metrics(plus)
     opened = TrainedRun.open(plus / "runs" / "wardrobe")
     rows = [row.name for row in opened.rows()]
-    assert list(found["fam"]) == [*rows, "labels_known"]
+    assert list(found["edits"]) == [*rows, "oracle"]
     assert len(rows) == 10 + 10 + 6 + 1 and rows[-1] == opened.scoring.best == found["best"]
     assert {*opened.scoring.objective} == {*rows}
-    assert set(found["by_depth"]) == {
+    assert set(found["depth"]) == {
         f"{n}+posteriors"
         for n in ("no_edit", "slerp", *OWN, "tirg", "flam_plus")
         if n != "flam_s_adv"
@@ -183,15 +182,15 @@ def test_a_second_run_chooses_and_measures_nothing_anew(
 
 def test_a_search_of_the_opened_run_says_how_sure_it_is(plus: Path) -> None:
     run, opened = open_folder(plus / "runs" / "wardrobe")
-    assert opened.sureness is not None and opened.best.posteriors is not None
+    assert opened.calibration is not None and opened.best.posteriors is not None
     features = run.data.features.rows(run.catalog.rows(split="evaluation", dense=True))
     kind = opened.schema.types[0]
     edit = Edit(kind, opened.schema.of(kind)[0])
-    _, found = GalleryIndex(opened.best, features).search(features[:3], 4, [edit])
-    gallery = ConfidenceEstimator(opened.sureness, opened.posteriors, features)
+    _, found = Retriever.of(opened.best, features).search(features[:3], [edit], 4)
+    gallery = ConfidenceEstimator(opened.calibration, opened.posteriors, features)
     said = gallery.of(features[:3], [edit], found)
     assert said.attribute.shape == said.combination.shape == (3, 4)
-    assert all(str(edit.wanted) in text for text in said.texts())
+    assert all(str(edit.wanted) in text for text in said.texts)
     assert ((said.answer > 0) & (said.answer < 1)).all()
 
 
@@ -209,8 +208,8 @@ def test_the_instance_search_is_that_of_the_backbone_alone_bit_for_bit(plus: Pat
     stored = run.data.features.rows(rows)
     torch.testing.assert_close(stored, alone, rtol=0, atol=2e-3)  # batches of other sizes
     plain = torch.nn.functional.normalize(stored, dim=1)
-    found = metrics(plus)["fir_by_method"]
-    one_vector = [row for row in opened.rows() if not row.name.startswith(OWN_VECTORS)]
+    found = metrics(plus)["instance_by_method"]
+    one_vector = [row for row in opened.rows() if stores_one_vector(row.name)]
     assert sum(isinstance(row.editor, Flam) for row in one_vector) == 10
     for row in one_vector:
         vectors, asked = row.gallery(stored), row.queries(stored, [])

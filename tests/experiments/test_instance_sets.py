@@ -12,7 +12,7 @@ from PIL import Image
 
 from flam_pl.__main__ import main
 
-sys.path.insert(0, str(Path(__file__).parent / "datasets"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "datasets"))
 import test_consumer_to_shop
 import test_in_shop
 
@@ -55,8 +55,8 @@ def test_a_set_without_edits_is_measured_by_its_items_alone(
     assert split[0] == "path,split" and len(split) == 96
     own = json.loads((tmp_path / "runs" / "mine" / "report" / "metrics.json").read_text())
     # in the miniature every category has one color: no edit has an answer, and none is counted
-    assert own["fam"]["flam"]["all"]["T@1"] == {"value": None, "low": None, "high": None, "n": 0}
-    assert own["fir"]["R@1"]["n"] == 6 and len(own["notes"]) == 1
+    assert own["edits"]["flam"]["all"]["T@1"] == {"value": None, "low": None, "high": None, "n": 0}
+    assert own["instance"]["R@1"]["n"] == 6 and len(own["notes"]) == 1
 
     other = paint(test_consumer_to_shop.write(tmp_path / "c2s", test_consumer_to_shop.pairs()))
     more = ["data=consumer_to_shop", f"data.root={other}", "data.workers=0", "report=c2s"]
@@ -65,8 +65,8 @@ def test_a_set_without_edits_is_measured_by_its_items_alone(
     assert "Only the instance search is measured" in capsys.readouterr().out
     report = tmp_path / "runs" / "mine" / "report-c2s"
     found = json.loads((report / "metrics.json").read_text())
-    assert found["fam"] == {} and found["edits"] == {"evaluated": 0, "impossible": 0}
-    assert found["fir"]["R@1"]["n"] == 4
+    assert found["edits"] == {} and found["counts"]["edits"] == 0
+    assert found["instance"]["R@1"]["n"] == 4
     # "val+test": 4 queries of test, searched among the shop photos of both
     assert any("no edit can be evaluated" in note for note in found["notes"])
     assert "Instance search" in (report / "tables.md").read_text()

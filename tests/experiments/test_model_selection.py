@@ -13,8 +13,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from flam_pl import open_run
 from flam_pl.__main__ import main
-from flam_pl.config.loading import load_run_config
 from flam_pl.config.methods import ScoringConfig
 from flam_pl.data.feature_store import FeatureStore
 from flam_pl.editing.edits import Edit
@@ -23,14 +23,13 @@ from flam_pl.evaluation.searches import EvaluationSet
 from flam_pl.evaluation.weight_search import grid, try_weights
 from flam_pl.experiments import selection
 from flam_pl.experiments.evaluate import open_folder
-from flam_pl.experiments.pipeline import Run
-from flam_pl.experiments.search import Found, Search
 from flam_pl.experiments.selection import keep_scoring
-from flam_pl.experiments.trained import TrainedRun
+from flam_pl.experiments.trained_run import TrainedRun
 from flam_pl.retrieval.confidence import FILE as CALIBRATION
 from flam_pl.retrieval.scoring import FILE, FILTER, Scoring, filter_weights
 from flam_pl.retrieval.vectors import ScoreWeights
 from flam_pl.training.records import sha256
+from flam_pl.training.run import Run
 from tiny_run import settings
 
 METHODS = ("no_edit", "arithmetic", "slerp", "cls_concat", "emb_concat", "flam_s_adv", "flam")
@@ -225,7 +224,9 @@ def test_weights_that_are_set_are_not_chosen_and_the_others_are_chosen_anew(
     assert checkpoints(copy) == before
     # it is kept, with what says how sure the searches are
     again = TrainedRun.open(copy)
-    assert again.scoring == found and again.sureness and again.sureness.checkpoint == found.key
+    assert (
+        again.scoring == found and again.calibration and again.calibration.checkpoint == found.key
+    )
 
 
 def test_other_checkpoints_are_chosen_for_anew(copy: Path) -> None:
@@ -240,7 +241,7 @@ def test_other_checkpoints_are_chosen_for_anew(copy: Path) -> None:
     record["checkpoint"] = sha256(place / "best.ckpt")
     (place / "stage.json").write_text(json.dumps(record))
     run, opened = open_folder(copy)
-    assert opened.scoring == Scoring() and opened.sureness is None and opened.best.name == "flam"
+    assert opened.scoring == Scoring() and opened.calibration is None and opened.best.name == "flam"
     old, found = Scoring.load(copy), keep_scoring(run)
     assert found.checkpoints["flam_s_adv"] == record["checkpoint"] and found.key != old.key
     changed = {name for name in found.objective if found.objective[name] != old.objective[name]}
@@ -290,7 +291,6 @@ def test_other_settings_of_the_scoring_train_nothing(
     shutil.copytree(trained, folder, ignore=shutil.ignore_patterns("wandb"))
     run = folder / "runs" / "wardrobe"
     before = Scoring.load(run)
-    # the copy's files are others to the features, and are extracted again
     quicker = ["evaluation.examples=0", "evaluation.ks=[10]", "evaluation.pairs=0"]
     changes = ["scoring.target=0.5", "logger.wandb=off", *quicker]
     assert main(["train-flam", *settings(folder, changes)]) == 0
@@ -308,21 +308,23 @@ def test_other_settings_of_the_scoring_train_nothing(
     assert "training for" not in capsys.readouterr().out
     assert Scoring.load(run).best == "flam" and Scoring.load(run).weights == {}
     report = json.loads((run / "report" / "metrics.json").read_text())
-    assert report["best"] == "flam" and report["calibration"] == {} and report["by_depth"] == {}
-    assert list(report["fam"]) == [*METHODS, "labels_known"]
+    assert report["best"] == "flam" and report["calibration"] == {} and report["depth"] == {}
+    assert list(report["edits"]) == [*METHODS, "oracle"]
     assert set(report["by_strength"]) == {*METHODS} - {"no_edit"}
     assert main(["train-flam", *settings(folder, cosine)]) == 0
     assert "is best on validation" not in capsys.readouterr().out
 
-    search = Search.open(*load_run_config([f"runs_dir={folder}/runs"]))
+    search = open_run(folder / "runs" / "wardrobe")
     assert search.vectors.name == "flam" and search.vectors.posteriors is None
     image, edits = str(search.catalog.table["path"].iloc[search.rows[3]]), [Edit("color", "red")]
-    answer = search.find(image, edits, 8)
-    assert isinstance(answer, Found) and answer.sure is None
+    answer = search.search(image, edits, 8)
+    assert answer.confidence is None
     gallery = search.run.data.features.rows(search.rows)
     with torch.inference_mode():
-        cosines = F.cosine_similarity(gallery, search.trained.flam.edit(gallery[[3]], edits))
+        cosines = F.cosine_similarity(
+            gallery, search.trained.methods["flam"].editor.edit(gallery[[3]], edits)
+        )
     order = [n for n in cosines.argsort(descending=True).tolist() if n != 3][:8]
-    assert [r.row for r in answer.results] == search.rows[order].tolist()
-    for result, n in zip(answer.results, order, strict=True):
+    assert [r.row for r in answer.hits] == search.rows[order].tolist()
+    for result, n in zip(answer.hits, order, strict=True):
         assert result.score == pytest.approx(float(cosines[n]), abs=1e-5)

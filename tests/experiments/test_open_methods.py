@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from attribute_world import SCHEMA
-from flam_pl.experiments.trained import method_records
+from flam_pl.experiments.trained_run import method_records
 from flam_pl.training.records import StageRecord
 
 
@@ -42,7 +42,7 @@ def test_a_method_that_was_trained_on_another_split_is_left_out(
     method = record("cls_concat", "split 1", "sha of backbone")
     method.save(tmp_path / "cls_concat")
     monkeypatch.setattr(
-        "flam_pl.experiments.trained.require", lambda folder, stage: StageRecord.load(folder)
+        "flam_pl.experiments.trained_run.require", lambda folder, stage: StageRecord.load(folder)
     )
     assert method_records(tmp_path, present) == {}
     assert "cls_concat: trained on other labels or another split" in capsys.readouterr().out
@@ -63,7 +63,7 @@ def test_a_method_with_embedders_of_its_own_must_fit_them_and_they_the_backbone(
     method = record("flam_plus", "split", "sha of its own")
     (tmp_path / "flam_plus" / "embedder").mkdir(parents=True)
     monkeypatch.setattr(
-        "flam_pl.experiments.trained.require", lambda folder, stage: StageRecord.load(folder)
+        "flam_pl.experiments.trained_run.require", lambda folder, stage: StageRecord.load(folder)
     )
     for of_method, of_embedder, fits in (
         (method, own, True),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -53,22 +52,21 @@ def test_every_figure_is_a_picture_and_its_numbers(run: Path) -> None:
 
 def test_figure_2_marks_exactly_the_wanted_combinations(run: Path) -> None:
     searches = numbers(run, "figure2")["searches"]
-    assert [s["target_type"] for s in searches] == ["shape"] * 2 + ["color"] * 2 + ["pattern"] * 2
+    assert [s["type"] for s in searches] == ["shape"] * 2 + ["color"] * 2 + ["pattern"] * 2
     for search in searches:
-        wanted = {**search["labels"], search["target_type"]: search["target_class"]}
-        assert search["labels"] != wanted
-        assert len(search["results"]) == 3
+        own = search["query"]["classes"]
+        wanted = {**own, search["type"]: search["edit"]}
+        assert own != wanted and len(search["results"]) == 3
         for result in search["results"]:
-            assert result["image"] != search["query"]
-            assert result["hit"] == (result["labels"] == wanted)
+            assert result["image"] != search["query"]["image"]
+            assert result["hit"] == (result["classes"] == wanted)
+            assert result["edited"] == (result["classes"][search["type"]] == search["edit"])
 
 
-def test_figure_3_has_a_point_an_image_and_one_an_edit(run: Path) -> None:
+def test_figure_3_has_the_spread_of_every_space(run: Path) -> None:
     found = numbers(run, "figure3")
     assert (found["images"], found["edited"], found["target_type"]) == (60, 15, "color")
     for name in ("shape", "color", "pattern"):
-        assert np.shape(found["maps"][name]) == (75, 2)
-        assert len(found["classes"][name]) == 60
         assert set(found["spaces"][name]) == {"before", "after"}
 
 
@@ -85,19 +83,21 @@ def test_convergence_is_that_of_the_log_of_stage_3(run: Path) -> None:
 def test_label_shares_are_runs_of_their_own_on_the_same_features(run: Path) -> None:
     found = numbers(run, "label_share")
     share = run / "shares" / "10"
-    assert found["shares"] == [0.1, 1.0]
-    few, all_of_them = found["labels"]
+    few, all_of_them = found["labels"]["0.1"], found["labels"]["1.0"]
     for name in ("shape", "color", "pattern"):
         assert 0 < few[name] < 0.3 * all_of_them[name]
     assert not (share / "backbone").exists() and not (share / "features").exists()
-    for number, folder in enumerate((share, run)):
-        fam = json.loads((folder / "report" / "metrics.json").read_text())["fam"]
+    values = {(r["method"], r["group"], r["measure"]): r["value"] for r in found["rows"]}
+    groups = list(dict.fromkeys(group for _, group, _ in values))
+    assert groups == [f"10 % ({sum(few.values()):,})", f"100 % ({sum(all_of_them.values()):,})"]
+    for group, folder in zip(groups, (share, run), strict=True):
+        edits = json.loads((folder / "report" / "metrics.json").read_text())["edits"]
         for method in ("no_edit", "arithmetic", "flam", "cls_concat", "emb_concat"):
             for k in ("T@10", "T@50"):
-                assert found["methods"][method][k][number] == fam[method]["all"][k]
-    plain = found["methods"]["no_edit"]["T@50"]
+                assert values[method, group, k] == edits[method]["all"][k]["value"]
+    plain, means = ([values[m, g, "T@50"] for g in groups] for m in ("no_edit", "arithmetic"))
     assert plain[0] == plain[1]  # no label is read
-    assert found["methods"]["arithmetic"]["T@50"][0] != found["methods"]["arithmetic"]["T@50"][1]
+    assert means[0] != means[1]
 
 
 def test_a_second_call_trains_extracts_and_measures_nothing(
@@ -116,11 +116,32 @@ def test_a_second_call_trains_extracts_and_measures_nothing(
     assert f"{run}/figures/figure3.png" in said
 
 
+def test_a_picture_that_fails_costs_neither_its_numbers_nor_the_others(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(*_: object) -> None:
+        raise RuntimeError("no room")
+
+    kept = {path: path.read_bytes() for path in (run / "figures").iterdir()}
+    monkeypatch.setattr(paper_figures, "draw_searches", fails)
+    given = [*settings(run.parents[1], QUICKER), "figures.which=[2,convergence]"]
+    assert main(["figures", *given]) == 0
+    said = capsys.readouterr().out
+    assert "figure2.png: left out (RuntimeError: no room)" in said
+    assert said.rstrip().endswith("convergence.png")
+    assert not (run / "figures" / "figure2.png").exists()
+    assert (run / "figures" / "figure2.json").is_file()
+    for path, content in kept.items():
+        path.write_bytes(content)
+
+
 def test_only_what_is_asked_for_is_drawn(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[str] = []
-    monkeypatch.setattr(paper_figures, "write", lambda picture, *_: written.append(picture.name))
     monkeypatch.setattr(
-        paper_figures.label_share, "train_shares", lambda run: pytest.fail("not asked")
+        paper_figures, "write", lambda picture, *_: written.append(picture.name) or [picture]
+    )
+    monkeypatch.setattr(
+        paper_figures.label_shares, "train_shares", lambda run: pytest.fail("not asked")
     )
     given = [*settings(run.parents[1], QUICKER), "figures.which=[2,convergence]"]
     assert main(["figures", *given]) == 0
@@ -133,7 +154,7 @@ def test_too_few_images_have_no_map(
     monkeypatch.setattr(paper_figures, "write", lambda *_: pytest.fail("nothing to draw"))
     given = [*settings(run.parents[1], QUICKER), "figures.which=[3]", "figures.features=3"]
     assert main(["figures", *given]) == 0
-    assert "figure 3: left out, 3 images leave 1" in capsys.readouterr().out
+    assert "figure3: left out, 3 images leave 1" in capsys.readouterr().out
 
 
 def test_a_gallery_without_labelled_images_has_no_figures(

@@ -11,32 +11,29 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from flam_pl import open_run
 from flam_pl.__main__ import main
-from flam_pl.config.loading import load_run_config
-from flam_pl.editing.applicability import Applicability, Refusal
 from flam_pl.editing.edits import Edit, EditError
-from flam_pl.experiments.search import Found, Search, file_name
+from flam_pl.experiments.results import Results
+from flam_pl.experiments.search import OpenRun, file_name
 from flam_pl.images import UnreadableImage
-from flam_pl.reports.tables import called
+from flam_pl.methods.registry import looks
+from flam_pl.reports.measurements import display_name
+from flam_pl.retrieval.applicability import Applicability
 from flam_pl.retrieval.inner_product import FLOOR
 
 
 @pytest.fixture(scope="module")
-def search(trained: Path) -> Search:
-    return Search.open(*load_run_config([f"runs_dir={trained}/runs"]))
+def search(trained: Path) -> OpenRun:
+    return open_run(trained / "runs" / "wardrobe")
 
 
-def evaluation_image(search: Search, number: int = 0) -> str:
+def evaluation_image(search: OpenRun, number: int = 0) -> str:
     """Path of one of the images that are searched, as the catalog has it."""
     return str(search.catalog.table["path"].iloc[search.rows[number]])
 
 
-def found(answer: Found | Refusal) -> Found:
-    assert isinstance(answer, Found), answer
-    return answer
-
-
-def slow_scores(search: Search, row: int, edits: list[Edit]) -> list[float]:
+def slow_scores(search: OpenRun, row: int, edits: list[Edit]) -> list[float]:
     """Of every photo: the cosine to the edited query and, for each type, the log-probabilities of
     the classes that are wanted, or of those that the query has."""
     weights, posteriors = search.trained.scoring.weights[search.vectors.name], search.posteriors
@@ -60,49 +57,52 @@ def slow_scores(search: Search, row: int, edits: list[Edit]) -> list[float]:
 
 
 def test_results_are_those_with_the_best_score_of_the_row_that_is_best_on_validation(
-    search: Search,
+    search: OpenRun,
 ) -> None:
     image, edits = evaluation_image(search, 3), [Edit("color", "red"), Edit("pattern", "dots")]
-    answer = found(search.find(image, edits, 8))
+    answer = search.search(image, edits, 8)
     assert search.vectors.name == search.trained.scoring.best and search.vectors.posteriors
-    assert (search.catalog.table["split"].iloc[search.rows] == "evaluation").all()
     with torch.inference_mode():
         scores = slow_scores(search, 3, edits)
     order = sorted((n for n in range(len(scores)) if n != 3), key=lambda n: -scores[n])[:8]
-    assert [r.row for r in answer.results] == search.rows[order].tolist()
-    for result, n in zip(answer.results, order, strict=True):
+    assert [r.row for r in answer.hits] == search.rows[order].tolist()
+    for result, n in zip(answer.hits, order, strict=True):
         assert result.score == pytest.approx(scores[n], abs=1e-4)
         row = search.catalog.table.iloc[result.row]
         assert result.item == row["item"] and result.path == search.catalog.root / row["path"]
         assert result.labels == {name: row[name] for name in search.catalog.schema.types}
-    plain = found(search.find(image, [], 8))
-    assert plain.remarks == () and [r.row for r in plain.results] != [r.row for r in answer.results]
+    plain = search.search(image, [], 8)
+    assert plain.notes == () and [r.row for r in plain.hits] != [r.row for r in answer.hits]
 
 
-def test_a_search_without_a_wish_is_by_the_stored_features_alone(search: Search) -> None:
+def test_a_search_without_a_wish_is_by_the_stored_features_alone(search: OpenRun) -> None:
     image = evaluation_image(search, 3)
     gallery = search.run.data.features.rows(search.rows)
     cosines = F.cosine_similarity(gallery, gallery[3])
     order = [n for n in cosines.argsort(descending=True).tolist() if n != 3][:8]
     for edits in ([], [Edit("color", "red", 0.0)]):
-        plain = found(search.find(image, edits, 8))
-        assert [r.row for r in plain.results] == search.rows[order].tolist()
-        for result, n in zip(plain.results, order, strict=True):
+        plain = search.search(image, edits, 8)
+        assert [r.row for r in plain.hits] == search.rows[order].tolist()
+        for result, n in zip(plain.hits, order, strict=True):
             assert result.score == pytest.approx(float(cosines[n]), abs=1e-5)
-            assert result.attribute is None and result.combination is None
-        assert plain.sure is None
+            assert result.edited is None and result.combination is None
+        assert plain.confidence is None
 
 
-def test_a_search_with_a_wish_says_how_sure_it_is(search: Search) -> None:
-    answer = found(search.find(evaluation_image(search, 3), [Edit("color", "red")], 8))
-    assert answer.sure is not None and "red" in answer.sure and "% sure" in answer.sure
-    for result in answer.results:
-        assert result.attribute is not None and result.combination is not None
-        assert 0 < result.attribute < 1 and 0 < result.combination < 1
+def test_a_search_with_a_wish_says_how_sure_it_is(search: OpenRun) -> None:
+    answer = search.search(evaluation_image(search, 3), [Edit("color", "red")], 8)
+    assert (
+        answer.confidence is not None
+        and "red" in answer.confidence
+        and "there is one with probability" in answer.confidence
+    )
+    for result in answer.hits:
+        assert result.edited is not None and result.combination is not None
+        assert 0 < result.edited < 1 and 0 < result.combination < 1
 
 
 def test_a_photo_of_one_s_own_is_seen_as_the_catalog_s_images_were(
-    search: Search, tmp_path: Path
+    search: OpenRun, tmp_path: Path
 ) -> None:
     image = evaluation_image(search, 5)
     copy = tmp_path / "a photo.jpg"
@@ -114,22 +114,22 @@ def test_a_photo_of_one_s_own_is_seen_as_the_catalog_s_images_were(
     # the same pixels, but for the half precision of the store
     assert F.cosine_similarity(search.feature(str(copy)), stored, dim=0) > 0.999
     # an image of the catalog does not find itself, another file of it does
-    by_file = found(search.find(str(copy), [], 3)).results
+    by_file = search.search(str(copy), [], 3).hits
     assert by_file[0].row == search.rows[5] and by_file[0].score == pytest.approx(1, abs=1e-3)
-    by_path = found(search.find(image, [], 3)).results
+    by_path = search.search(image, [], 3).hits
     assert [r.row for r in by_path[:2]] == [r.row for r in by_file[1:]]
-    by_feature = found(search.find(stored, [], 3)).results
+    by_feature = search.search(stored, [], 3).hits
     assert [r.row for r in by_feature] == [r.row for r in by_file]
-    everything = found(search.find(image, [], 10**6)).results
+    everything = search.search(image, [], 10**6).hits
     assert len(everything) == len(search.rows) - 1
 
 
-def test_an_example_is_named_as_an_image_is(search: Search) -> None:
+def test_an_example_is_named_as_an_image_is(search: OpenRun) -> None:
     example = evaluation_image(search, 7)
     (edit,) = search.parse([f"color=@{example}:0.5"])
     assert isinstance(edit.wanted, torch.Tensor) and edit.strength == 0.5
     assert torch.equal(edit.wanted, search.feature(example))
-    assert len(found(search.find(evaluation_image(search), [edit], 4)).results) == 4
+    assert len(search.search(evaluation_image(search), [edit], 4).hits) == 4
     with pytest.raises(UnreadableImage, match="nowhere.jpg"):
         search.parse(["color=@nowhere.jpg"])
     with pytest.raises(EditError, match="did you mean 'color'"):
@@ -137,10 +137,10 @@ def test_an_example_is_named_as_an_image_is(search: Search) -> None:
 
 
 def test_what_the_training_labels_rule_out_is_refused(
-    search: Search, monkeypatch: pytest.MonkeyPatch
+    search: OpenRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image, edit = evaluation_image(search), Edit("pattern", "dots")
-    assert isinstance(search.find(image, [edit], 3), Found)  # every type is labelled everywhere
+    search.search(image, [edit], 3)  # every type is labelled everywhere
     counted = Applicability.of(search.catalog)
     t = search.catalog.schema.types.index("pattern")
     with torch.inference_mode():
@@ -151,18 +151,18 @@ def test_what_the_training_labels_rule_out_is_refused(
     )
     images[0][likely], labelled[0][likely, t] = 214, 0
     monkeypatch.setattr(search, "applicability", replace(counted, images=images, labelled=labelled))
-    monkeypatch.setattr("flam_pl.editing.applicability.SURE", 0.0)  # a tiny run is sure of nothing
+    monkeypatch.setattr("flam_pl.retrieval.applicability.SURE", 0.0)
     shape = search.catalog.schema.of("shape")[likely]
-    answer = search.find(image, [edit], 3)
-    assert isinstance(answer, Refusal)
-    assert answer.reason.startswith(
+    with pytest.raises(EditError) as refused:
+        search.search(image, [edit], 3)
+    assert str(refused.value).startswith(
         f"pattern does not apply to {shape}: of 214 training images of {shape} none is labelled"
     )
-    assert isinstance(search.find(image, [Edit("color", "red")], 3), Found)
+    assert isinstance(search.search(image, [Edit("color", "red")], 3), Results)
 
 
 def test_the_command_prints_a_table_and_draws_the_results(
-    trained: Path, search: Search, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    trained: Path, search: OpenRun, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     # tests must not change the run: its pictures go to a copy's folder
     runs = tmp_path / "runs"
@@ -172,13 +172,15 @@ def test_the_command_prints_a_table_and_draws_the_results(
     assert main([*asked, "edits=[color=red:0.5, shape=t-shirt+dress]"]) == 0
     said = capsys.readouterr().out
     edits = [Edit("color", "red", 0.5), Edit("shape", {"t-shirt": 1, "dress": 1})]
-    expected = found(search.find(image, edits, 7))
+    expected = search.search(image, edits, 7)
     lines = said.splitlines()
     head = next(n for n, line in enumerate(lines) if line.split()[:1] == ["score"])
-    assert lines[head].split() == ["score", "sure", "path", "item", *search.catalog.schema.types]
-    assert expected.sure in lines and f"by {called(search.vectors.name)}" in lines
+    assert lines[head].split() == ["score", "likely", "path", "item", *search.catalog.schema.types]
+    assert (
+        expected.confidence in lines and f"by {display_name(search.vectors.name, looks())}" in lines
+    )
     for rank, (line, result) in enumerate(
-        zip(lines[head + 2 : head + 9], expected.results, strict=True), start=1
+        zip(lines[head + 2 : head + 9], expected.hits, strict=True), start=1
     ):
         assert result.combination is not None
         assert line.split()[:6] == [
@@ -190,7 +192,7 @@ def test_the_command_prints_a_table_and_draws_the_results(
             str(result.item),
         ]
         assert all(label in line for label in result.labels.values())
-    assert all(remark in said for remark in expected.remarks)
+    assert all(remark in said for remark in expected.notes)
     picture = Path(lines[-1].removeprefix("picture: "))
     assert picture.parent == runs / "wardrobe" / "searches"
     assert picture.stat().st_size > 5000
@@ -211,7 +213,7 @@ def test_what_cannot_be_searched_for_gets_one_clear_message(
     asked: list[str],
     said: str,
     trained: Path,
-    search: Search,
+    search: OpenRun,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     given = [setting.format(here=evaluation_image(search)) for setting in asked]
@@ -226,6 +228,32 @@ def test_a_picture_s_name_is_one_that_every_disk_takes() -> None:
     assert len(file_name("x" * 300, "")) <= 120
 
 
-def test_only_photos_are_searched_among(search: Search) -> None:
-    assert len(np.unique(search.rows)) == len(search.rows) == len(search.index)
+def test_only_photos_are_searched_among(search: OpenRun) -> None:
+    assert len(np.unique(search.rows)) == len(search.rows) == len(search.retriever)
     assert (search.catalog.table["view"].iloc[search.rows] == 0).all()
+
+
+def test_every_photo_is_searched_whatever_its_split(search: OpenRun) -> None:
+    """The training photos too: a shop searches its whole catalog."""
+    table = search.catalog.table
+    assert len(search.rows) == (table["view"] == 0).sum()
+    assert set(table["split"].iloc[search.rows]) == set(table["split"])
+    results = search.search(evaluation_image(search), ["color=red"], 3)
+    assert results.scope == f"searching {len(search.rows) - 1} of {len(search.rows)} photos"
+
+
+def test_a_notebook_shows_the_query_and_every_hit_as_pictures(search: OpenRun) -> None:
+    results = search.search(evaluation_image(search), ["color=red"], 3)
+    page = results._repr_html_()
+    assert page.count("data:image/jpeg;base64,") == 4 and "color=red" in page
+    assert [*results] == [results[n] for n in range(len(results))] and len(results) == 3
+
+
+def test_a_read_only_run_answers(trained: Path, tmp_path: Path) -> None:
+    """Opening and searching write nothing into the run."""
+    runs = tmp_path / "runs"
+    shutil.copytree(trained / "runs", runs, ignore=shutil.ignore_patterns("wandb"))
+    before = {p: p.stat().st_mtime_ns for p in sorted(runs.rglob("*"))}
+    run = open_run(runs / "wardrobe")
+    assert len(run.search(evaluation_image(run), ["color=red"], 3)) == 3
+    assert {p: p.stat().st_mtime_ns for p in sorted(runs.rglob("*"))} == before

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from flam_pl.__main__ import main
+from flam_pl.reports.measurements import Measurements
 from tiny_run import QUICKER, settings
 
 METHODS = ("cls_concat", "flam_plus")
@@ -47,9 +48,21 @@ def results(run: Path) -> dict[str, Any]:
     return found
 
 
-def cells(run: Path, part: str) -> dict[str, dict[str, Any]]:
-    """Row -> column -> cell of a table."""
-    return {row["name"]: row["cells"] for row in results(run)["parts"][part]["rows"]}
+def measured(run: Path) -> Measurements:
+    return Measurements.from_plain(results(run), run)
+
+
+def cell(run: Path, *key: str) -> dict[str, Any]:
+    """Summary of one value, by part, method, group and measure."""
+    index = ["part", "method", "group", "measure"]
+    found: dict[str, Any] = measured(run).summary.set_index(index).loc[key].to_dict()
+    return found
+
+
+def values(run: Path, *key: str) -> list[float]:
+    """The same of each seed."""
+    table = measured(run).table.set_index(["part", "method", "group", "measure"])
+    return table.loc[[key], "value"].tolist()
 
 
 def metrics(run: Path) -> dict[str, Any]:
@@ -61,38 +74,36 @@ def both_seeds(run: Path) -> list[dict[str, Any]]:
     return [metrics(run), metrics(run / "seeds" / "1")]
 
 
-def test_figures_are_those_of_the_reports_with_the_seeds_summed_up(run: Path) -> None:
-    assert results(run)["seeds"] == [0, 1]
+def test_values_are_those_of_the_reports_with_the_seeds_summed_up(run: Path) -> None:
+    found = measured(run)
+    assert found.table["seed"].unique().tolist() == [0, 1]
     own = both_seeds(run)
-    plain = {"no edit", "arithmetic", "slerp", "Cls-Concat", "FLAM", "FLAM+"}
-    scored = {f"{name} + posteriors" for name in plain}
-    scored |= {f"{name} + own" for name in ("arithmetic", "Cls-Concat", "FLAM")}
-    others = {"filter, then similarity", "labels known, nearest first"}
-    assert set(cells(run, "edits")) == plain | scored | others
-    values = [m["fam"]["flam"]["color"]["T@5"] for m in own]
-    found = cells(run, "edits_color")["FLAM"]["T@5"]
-    assert found["mean"] == pytest.approx(np.mean([v["value"] for v in values]))
-    assert found["std"] == pytest.approx(np.std([v["value"] for v in values], ddof=1)) != 0
-    assert found["low"] < min(v["low"] for v in values) + 1e-9  # two seeds say little of all
-    assert found["high"] > max(v["high"] for v in values) - 1e-9
-    found = cells(run, "by_type")["FLAM"]["shape"]
-    assert found["values"] == [m["fam"]["flam"]["shape"]["T@10"]["value"] for m in own]
+    assert set(found.part("edits")["method"]) == set(own[0]["edits"])
+    color = [m["edits"]["flam"]["color"]["T@5"] for m in own]
+    of = cell(run, "edits", "flam", "color", "T@5")
+    assert of["value"] == pytest.approx(np.mean([v["value"] for v in color]))
+    assert of["std"] == pytest.approx(np.std([v["value"] for v in color], ddof=1)) != 0
+    assert of["low"] < min(v["low"] for v in color) + 1e-9  # two seeds say little of all
+    assert of["high"] > max(v["high"] for v in color) - 1e-9
+    shape = [m["edits"]["flam"]["shape"]["T@10"]["value"] for m in own]
+    assert values(run, "edits", "flam", "shape", "T@10") == shape
     # the backbone is trained by each seed
-    for part, name in (("edits", "no edit"), ("instances", "FLAM+")):
-        assert "±" in next(iter(cells(run, part)[name].values()))["text"]
+    assert "±" in cell(run, "edits", "no_edit", "all", "T@1")["text"]
+    assert "±" in cell(run, "instance_by_method", "flam_plus", "all", "R@1")["text"]
 
 
 def test_ratios_are_taken_seed_by_seed(run: Path) -> None:
     own = both_seeds(run)
-    share = {
-        name: [m["fam"][name]["all"]["T@20"]["value"] for m in own]
-        for name in ("cls_concat", "flam_plus")
-    }
-    found = cells(run, "to_cls_concat")
-    ratios = np.divide(share["flam_plus"], share["cls_concat"])
-    assert found["FLAM+"]["T@20"]["mean"] == pytest.approx(ratios.mean())
-    assert found["FLAM+"]["T@20"]["low"] < ratios[0] < found["FLAM+"]["T@20"]["high"]
-    assert found["Cls-Concat"]["T@20"]["mean"] == 1 == found["Cls-Concat"]["T@20"]["low"]
+    plus, concat = (
+        [m["edits"][name]["all"]["T@20"]["value"] for m in own]
+        for name in ("flam_plus", "cls_concat")
+    )
+    ratios = np.divide(plus, concat)
+    found = cell(run, "ratio", "flam_plus", "cls_concat", "T@20")
+    assert found["value"] == pytest.approx(ratios.mean())
+    assert found["low"] < ratios[0] < found["high"]
+    found = cell(run, "ratio", "cls_concat", "cls_concat", "T@20")
+    assert found["value"] == 1 == found["low"]
 
 
 def test_each_seed_and_share_of_the_labels_chooses_what_its_own_search_weighs(run: Path) -> None:
@@ -114,28 +125,18 @@ def test_each_seed_and_share_of_the_labels_chooses_what_its_own_search_weighs(ru
         assert sorted(found["weights"]) == sorted(rows)
 
 
-def test_candidates_and_combinations_have_tables(run: Path) -> None:
-    own = both_seeds(run)
-    found = cells(run, "by_depth")["FLAM+ + posteriors, 50"]["P@10"]
-    depths = [m["by_depth"]["flam_plus+posteriors"]["50"]["P@10"]["value"] for m in own]
-    assert found["values"] == depths
-    found = cells(run, "macro")["FLAM"]["T@5"]
-    assert found["values"] == [m["macro"]["flam"]["T@5"]["value"] for m in own]
-
-
 def test_few_labels_are_set_beside_all(run: Path) -> None:
-    shares = results(run)["label_shares"]
-    assert [of_seed["shares"] for of_seed in shares] == [[0.2, 1], [0.2, 1]]
-    found = cells(run, "labels_T@10")
-    assert set(found) == {"no edit", "arithmetic", "Cls-Concat", "FLAM", "FLAM+"}
-    counts = [sum(of.values()) for of in shares[0]["labels"]]
-    assert [sum(of.values()) for of in shares[1]["labels"]] == counts
-    assert list(found["FLAM+"]) == [f"20 % ({counts[0]})", f"100 % ({counts[1]})"]
+    labels = measured(run).part("labels")
+    assert set(labels["title"]) == {"no edit", "arithmetic", "Cls-Concat", "FLAM", "FLAM+"}
+    few, full = labels["group"].unique()
+    assert few.startswith("20 % (") and full.startswith("100 % (")
     seeds = (run, run / "seeds" / "1")
-    few, full = [metrics(seed / "shares" / "20") for seed in seeds], both_seeds(run)
-    for cell, by_seed in zip(found["FLAM+"].values(), (few, full), strict=True):
-        assert cell["values"] == [m["fam"]["flam_plus"]["all"]["T@10"]["value"] for m in by_seed]
+    by_share = {few: [metrics(seed / "shares" / "20") for seed in seeds], full: both_seeds(run)}
+    for group, of_seeds in by_share.items():
+        expected = [m["edits"]["flam_plus"]["all"]["T@10"]["value"] for m in of_seeds]
+        assert values(run, "labels", "flam_plus", group, "T@10") == expected
     assert (run / "results" / "label_share.png").stat().st_size > 5000
+    assert "## T@10 by the share of the labels" in (run / "results" / "results.md").read_text()
 
 
 def test_each_seed_keeps_other_labels_on_its_own_features(run: Path) -> None:
@@ -184,7 +185,17 @@ def test_runs_are_joined_into_one_page(
         picture = (docs / f"{name}_wardrobe.png").read_bytes()
         assert picture == (run / "results" / f"{name}.png").read_bytes()
         assert page.count(f"({name}_wardrobe.png)") == 2
-    assert cells(run, "edits")["FLAM+"]["T@5"]["text"] in page
+    assert cell(run, "edits", "flam_plus", "all", "T@5")["text"] in page
+
+
+def test_results_of_another_format_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "shop" / "results").mkdir(parents=True)
+    (tmp_path / "shop" / "results" / "results.json").write_text('{"parts": {}}')
+    given = [f"results.page=[{tmp_path}/shop]", f"results.page_file={tmp_path}/docs/results.md"]
+    assert main(["results", *given]) == 1
+    assert "results.json has format 1, expected 2" in capsys.readouterr().err
 
 
 def test_a_run_without_results_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

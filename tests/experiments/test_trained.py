@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from flam_pl.experiments.trained import restore_backbone
+from flam_pl.experiments.trained_run import restore_backbone
 from flam_pl.images import Preprocess
 from flam_pl.models.backbone import Backbone
 from flam_pl.training.records import RecordError, StageRecord

@@ -96,11 +96,19 @@ def test_minus_one_excludes_nothing() -> None:
     assert found.tolist() == [[5]]
 
 
-@pytest.mark.parametrize(("k", "exclude"), [(0, False), (7, False), (6, True)])
-def test_a_k_that_the_gallery_cannot_fill_is_refused(k: int, exclude: bool) -> None:
+@pytest.mark.parametrize(("k", "exclude"), [(7, None), (100, [-1, -1]), (6, [0, -1])])
+def test_a_k_beyond_the_gallery_finds_all_that_every_query_can_find(
+    k: int, exclude: list[int] | None
+) -> None:
     q, g = vectors(4, 2, 6)
-    with pytest.raises(ValueError, match=f"k is {k}.*6 gallery vectors"):
-        top_k(q, g, k, exclude=torch.tensor([0, 1]) if exclude else None)
+    found = top_k(q, g, k, exclude=torch.tensor(exclude) if exclude else None)[1]
+    assert found.shape == (2, 5 if exclude == [0, -1] else 6)
+    assert found[1].tolist() == (q @ g.T)[1].argsort(descending=True)[: found.shape[1]].tolist()
+
+
+def test_a_k_below_1_is_refused() -> None:
+    with pytest.raises(ValueError, match="k is 0.*6 gallery vectors"):
+        top_k(*vectors(4, 2, 6), 0)
 
 
 def test_no_query_gives_an_empty_result() -> None:

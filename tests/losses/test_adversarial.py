@@ -40,8 +40,8 @@ def test_an_undecided_discriminator_costs_two_log_two() -> None:
     assert float(generator_loss(zero)) == pytest.approx(math.log(2))
 
 
-def test_the_generator_keeps_its_gradient_where_the_printed_form_loses_it() -> None:
-    """D is certain that the fake is one: -log D still has slope -1, log(1 - D) has none."""
+def test_the_generator_has_a_gradient_where_the_printed_form_has_none() -> None:
+    """Where D recognizes the fake, -log D has slope -1 and log(1 - D) has slope 0."""
     fake = torch.tensor([[-30.0]], requires_grad=True)
     generator_loss(fake).backward()
     assert fake.grad is not None and float(fake.grad) == pytest.approx(-1.0, abs=1e-6)
@@ -58,8 +58,8 @@ def test_losses_are_never_negative_and_finite_at_extreme_logits(values: list[flo
         assert torch.isfinite(loss) and loss >= 0
 
 
-def test_each_side_prefers_its_own_way() -> None:
-    """D gains by telling the two apart; G gains where D takes the fake for real."""
+def test_each_network_has_the_opposite_aim() -> None:
+    """D gains where real and fake differ, G where D takes the fake for real."""
     good, bad = column([3.0]), column([-3.0])
     assert discriminator_loss(good, bad) < discriminator_loss(bad, good)
     assert generator_loss(good) < generator_loss(bad)

@@ -63,10 +63,10 @@ def test_wanted_embeddings_replace_the_target_type_only() -> None:
         for t in range(own.shape[1]):
             expected = other[row] if t == int(target[row]) else own[row, t]
             assert torch.equal(wanted[row, t], expected)
-    assert torch.equal(own, before)  # the teacher's embeddings are used again for the real term
+    assert torch.equal(own, before)  # the real term uses the same tensor
 
 
-def test_gradient_is_finite_where_prediction_and_wish_are_equal() -> None:
+def test_gradient_is_finite_where_predicted_and_wanted_are_equal() -> None:
     predicted, _, target = tensors(3)
     p = predicted.clone().requires_grad_()
     loss = matching_loss(p, predicted, target)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from flam_pl.losses.triplet import cosine_distance, embedding_loss, mean_of_violated, triplet
+from flam_pl.losses.triplet import cosine_distance, embedding_loss, triplet_loss
 
 
 def slow_cosine_distance(a: Tensor, b: Tensor) -> float:
@@ -22,7 +22,7 @@ def slow_cosine_distance(a: Tensor, b: Tensor) -> float:
 def slow_embedding_loss(
     embeddings: Tensor, labels: Tensor, dictionary: Tensor, margin: float
 ) -> tuple[float, float, int, int]:
-    """Both terms of equation (2), and how many of all triplets each one leaves out as satisfied."""
+    """Both terms of equation (2), and how many triplets of each term are satisfied."""
     rows, classes = range(len(embeddings)), range(len(dictionary))
     dictionary_anchors, embedding_anchors = [], []
     for positive in rows:
@@ -62,20 +62,20 @@ def test_cosine_distance_of_equal_orthogonal_and_opposite_vectors() -> None:
     assert cosine_distance(a, b).tolist() == pytest.approx([0.0, 1.0, 2.0])
 
 
-def test_triplet_by_hand() -> None:
+def test_triplet_loss_by_hand() -> None:
     anchor = torch.tensor([[1.0, 0.0]])
     same, orthogonal = torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 5.0]])
     # satisfied by far: 0 - 1 + 0.4 < 0; the wrong way round: 1 - 0 + 0.4
-    assert triplet(anchor, same, orthogonal, 0.4).tolist() == [0.0]
-    assert triplet(anchor, orthogonal, same, 0.4).tolist() == pytest.approx([1.4])
-    assert triplet(anchor, orthogonal, orthogonal, 0.4).tolist() == pytest.approx([0.4])
+    assert triplet_loss(anchor, same, orthogonal, 0.4).tolist() == [0.0]
+    assert triplet_loss(anchor, orthogonal, same, 0.4).tolist() == pytest.approx([1.4])
+    assert triplet_loss(anchor, orthogonal, orthogonal, 0.4).tolist() == pytest.approx([0.4])
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_embedding_loss_is_the_mean_over_all_violated_triplets(seed: int) -> None:
     embeddings, labels, dictionary = batch(seed)
     first, second, *satisfied = slow_embedding_loss(embeddings, labels, dictionary, 0.3)
-    # the case tells a mean over violated from a mean over all, and the two terms from each other
+    # else the test could not tell the mean over violated triplets from that over all triplets
     assert min(satisfied) > 0 and min(first, second) > 0.05 and abs(first - second) > 1e-3
     got = embedding_loss(embeddings, labels, dictionary, 0.3)
     assert [float(v) for v in got] == pytest.approx([first, second], abs=1e-9)
@@ -112,7 +112,7 @@ def test_gradient_pulls_an_embedding_towards_the_vector_of_its_class() -> None:
 
 @pytest.mark.parametrize("rows", [0, 3])
 def test_no_triplet_gives_zero_and_a_finite_gradient(rows: int) -> None:
-    """An empty batch, and a batch of one class whose rows already stand where they should."""
+    """An empty batch, and a batch of one class whose rows lie at the vector of their class."""
     dictionary = torch.eye(3, requires_grad=True)
     embeddings = torch.eye(3)[torch.zeros(rows, dtype=torch.long)].requires_grad_()
     labels = torch.zeros(rows, dtype=torch.long)
@@ -129,11 +129,6 @@ def test_one_class_still_teaches_against_the_other_dictionary_vectors() -> None:
     labels = torch.zeros(len(embeddings), dtype=torch.long)
     to_embeddings, to_dictionary = embedding_loss(embeddings, labels, dictionary, 0.5)
     assert float(to_embeddings) == 0 and float(to_dictionary) > 0.1
-
-
-def test_mean_of_violated_leaves_the_satisfied_out() -> None:
-    assert float(mean_of_violated(torch.tensor([0.0, 0.0, 1.0, 3.0]))) == 2.0
-    assert float(mean_of_violated(torch.zeros(4))) == 0.0
 
 
 @settings(max_examples=40)

@@ -1,4 +1,4 @@
-"""Bootstrap intervals against what statistics knows in closed form."""
+"""Bootstrap intervals against closed forms and slow loops."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flam_pl.metrics.bootstrap import bootstrap, bootstraps, estimate_of, ratio, resampled
+from flam_pl.metrics.bootstrap import (
+    bootstrap,
+    bootstraps,
+    estimate_of,
+    macro_bootstraps,
+    ratio,
+    resampled,
+)
 
 
 def normal_width(share: float, n: int) -> float:
@@ -19,27 +26,27 @@ def normal_width(share: float, n: int) -> float:
 
 def test_independent_queries_give_the_normal_interval() -> None:
     hits = np.array([1] * 150 + [0] * 350)
-    figure = bootstrap(hits, np.ones(500), resamples=4000)
-    assert figure.value == 0.3 and figure.n == 500
+    estimate = bootstrap(hits, np.ones(500), resamples=4000)
+    assert estimate.value == 0.3 and estimate.n == 500
     expected = normal_width(0.3, 500)  # 0.080
-    assert figure.high - figure.low == pytest.approx(expected, rel=0.1)
-    assert (figure.low + figure.high) / 2 == pytest.approx(0.3, abs=0.1 * expected)
+    assert estimate.high - estimate.low == pytest.approx(expected, rel=0.1)
+    assert (estimate.low + estimate.high) / 2 == pytest.approx(0.3, abs=0.1 * expected)
 
 
 def test_edits_of_one_query_are_not_counted_as_independent() -> None:
-    """100 queries of 9 edits that succeed together tell as much as 100 edits, not as 900."""
+    """100 queries of 9 edits that succeed together count as 100 edits, not as 900."""
     hits = 9 * np.array([1] * 40 + [0] * 60)
-    figure = bootstrap(hits, np.full(100, 9), resamples=4000)
-    assert figure.value == pytest.approx(0.4) and figure.n == 900
-    assert figure.high - figure.low == pytest.approx(normal_width(0.4, 100), rel=0.12)
+    estimate = bootstrap(hits, np.full(100, 9), resamples=4000)
+    assert estimate.value == pytest.approx(0.4) and estimate.n == 900
+    assert estimate.high - estimate.low == pytest.approx(normal_width(0.4, 100), rel=0.12)
     naive = bootstrap(np.repeat(hits // 9, 9), np.ones(900), resamples=4000)
-    assert naive.value == pytest.approx(figure.value)
-    assert figure.high - figure.low > 2.5 * (naive.high - naive.low)  # in theory 3 times
+    assert naive.value == pytest.approx(estimate.value)
+    assert estimate.high - estimate.low > 2.5 * (naive.high - naive.low)  # in theory 3 times
 
 
 def test_queries_weigh_by_their_number_of_edits() -> None:
-    figure = bootstrap(np.array([0, 10]), np.array([30, 10]), resamples=100)
-    assert figure.value == 0.25 and figure.n == 40
+    estimate = bootstrap(np.array([0, 10]), np.array([30, 10]), resamples=100)
+    assert estimate.value == 0.25 and estimate.n == 40
 
 
 def test_the_interval_covers_the_truth_about_95_times_in_100() -> None:
@@ -49,8 +56,8 @@ def test_the_interval_covers_the_truth_about_95_times_in_100() -> None:
     covered = 0
     for trial in range(300):
         hits = rng.random(80) < 0.35
-        figure = bootstrap(hits, np.ones(80), resamples=300, seed=trial)
-        covered += figure.low <= 0.35 <= figure.high
+        estimate = bootstrap(hits, np.ones(80), resamples=300, seed=trial)
+        covered += estimate.low <= 0.35 <= estimate.high
     assert 0.90 <= covered / 300 <= 0.985
 
 
@@ -68,11 +75,11 @@ def test_the_interval_holds_the_value_and_stays_within_0_and_1() -> None:
     for _ in range(20):
         counts = rng.integers(0, 5, size=12)
         counts[0] = 1
-        figure = bootstrap(rng.binomial(counts, 0.5), counts, resamples=200)
-        assert 0 <= figure.low <= figure.value <= figure.high <= 1
+        estimate = bootstrap(rng.binomial(counts, 0.5), counts, resamples=200)
+        assert 0 <= estimate.low <= estimate.value <= estimate.high <= 1
 
 
-def test_queries_that_asked_nothing_change_nothing() -> None:
+def test_queries_without_edits_change_nothing() -> None:
     hits, counts = np.array([3, 0, 1] * 30), np.array([4, 2, 2] * 30)
     padded = bootstrap(np.append(hits, [0, 0]), np.append(counts, [0, 0]), resamples=2000)
     plain = bootstrap(hits, counts, resamples=2000)
@@ -82,12 +89,12 @@ def test_queries_that_asked_nothing_change_nothing() -> None:
 
 @pytest.mark.parametrize("queries", [0, 3])
 def test_nothing_counted_is_nan_with_n_0(queries: int) -> None:
-    figure = bootstrap(np.zeros(queries), np.zeros(queries))
-    assert figure.n == 0
-    assert all(math.isnan(v) for v in (figure.value, figure.low, figure.high))
+    estimate = bootstrap(np.zeros(queries), np.zeros(queries))
+    assert estimate.n == 0
+    assert all(math.isnan(v) for v in (estimate.value, estimate.low, estimate.high))
 
 
-def test_a_figure_is_written_as_the_report_needs_it() -> None:
+def test_an_estimate_is_written_as_the_report_needs_it() -> None:
     plain = bootstrap(np.array([1, 0]), np.array([1, 1])).to_dict()
     assert list(plain) == ["value", "low", "high", "n"] and plain["n"] == 2
 
@@ -112,15 +119,15 @@ def test_totals_as_measured_come_first_and_resamples_draw_whole_queries() -> Non
     assert totals[1:, 0].mean() == pytest.approx(7, abs=0.4)  # its standard error is 0.11
 
 
-def test_a_figure_of_totals_is_that_of_the_bootstrap() -> None:
+def test_an_estimate_of_totals_is_that_of_the_bootstrap() -> None:
     hits, counts = np.arange(40) % 3, np.full(40, 3)
     totals = resampled(np.stack([hits, counts], axis=1), resamples=200, seed=4)
-    figure = estimate_of(ratio(totals[:, 0], totals[:, 1]), 120)
-    assert figure == bootstrap(hits, counts, resamples=200, seed=4)
+    estimate = estimate_of(ratio(totals[:, 0], totals[:, 1]), 120)
+    assert estimate == bootstrap(hits, counts, resamples=200, seed=4)
 
 
-def test_what_two_methods_share_drops_out_of_their_ratio() -> None:
-    """Twice as good on every query: the ratio is known exactly, though neither figure is."""
+def test_a_ratio_of_two_methods_is_paired() -> None:
+    """One method is twice as good on every query: the ratio has no uncertainty."""
     rng = np.random.default_rng(0)
     plain, counts = rng.random(50), np.ones(50)
     totals = resampled(np.stack([2 * plain, plain, counts], axis=1), resamples=100)
@@ -130,7 +137,7 @@ def test_what_two_methods_share_drops_out_of_their_ratio() -> None:
     assert one.high - one.low > 0.1
 
 
-def test_a_ratio_to_nothing_is_no_figure() -> None:
+def test_a_ratio_to_nothing_is_no_estimate() -> None:
     values = ratio(np.array([1.0, 2.0]), np.array([0.0, 4.0]))
     assert math.isnan(values[0]) and values[1] == 0.5
     assert estimate_of(values, 3).n == 0 and estimate_of(values[1:], 0).n == 0
@@ -142,7 +149,7 @@ def test_a_ratio_to_nothing_is_no_figure() -> None:
 def slow_by_item(
     sums: np.ndarray, items: np.ndarray, resamples: int, seed: int
 ) -> list[list[float]]:
-    """Totals of every resample: whole items are drawn, with all their photos."""
+    """Totals of every draw: whole items are drawn, with all their photos."""
     codes = sorted(set(items.tolist()))
     photos = {code: [row for row in range(len(items)) if items[row] == code] for code in codes}
     even = np.full(len(codes), 1 / len(codes))
@@ -158,7 +165,7 @@ def slow_by_item(
 def test_resamples_by_item_are_those_of_a_loop_over_items(
     seed: int, photos: int, items: int
 ) -> None:
-    """Photos of one item anywhere in the order, with codes that leave gaps and may be negative."""
+    """Photos of an item are not adjacent; codes have gaps and may be negative."""
     rng = np.random.default_rng(seed)
     codes = 7 * rng.integers(items, size=photos) - 20
     sums = rng.uniform(size=(photos, 2))
@@ -167,15 +174,15 @@ def test_resamples_by_item_are_those_of_a_loop_over_items(
     np.testing.assert_allclose(totals[1:], slow_by_item(sums, codes, 60, seed))
     counts = rng.integers(1, 5, size=photos)
     hits = rng.binomial(counts, 0.4)
-    figure = bootstrap(hits, counts, resamples=50, seed=seed, items=codes)
+    estimate = bootstrap(hits, counts, resamples=50, seed=seed, items=codes)
     drawn = slow_by_item(np.column_stack([hits, counts]), codes, 50, seed)
-    assert figure.value == pytest.approx(hits.sum() / counts.sum()) and figure.n == counts.sum()
+    assert estimate.value == pytest.approx(hits.sum() / counts.sum()) and estimate.n == counts.sum()
     ends = np.quantile([h / c for h, c in drawn], [0.025, 0.975])
-    assert (figure.low, figure.high) == pytest.approx(tuple(ends))
+    assert (estimate.low, estimate.high) == pytest.approx(tuple(ends))
 
 
-def test_photos_that_repeat_an_item_add_nothing() -> None:
-    """Four photos of each item that fare alike: as wide an interval as of one, not half of it."""
+def test_more_photos_of_an_item_with_the_same_result_add_nothing() -> None:
+    """Four photos of each item give the interval of one photo, not half of it."""
     hits = np.array([1] * 40 + [0] * 60)
     one = bootstrap(hits, np.ones(100), resamples=500)
     four = bootstrap(
@@ -187,23 +194,59 @@ def test_photos_that_repeat_an_item_add_nothing() -> None:
     assert apart.high - apart.low < 0.6 * (one.high - one.low)
 
 
-def test_an_item_of_each_photo_is_no_item_at_all() -> None:
+def test_one_item_per_photo_equals_no_items() -> None:
     hits, counts = np.arange(40) % 3, np.full(40, 3)
     plain = bootstrap(hits, counts, resamples=130)
     assert bootstrap(hits, counts, resamples=130, items=np.arange(40)) == plain
 
 
-def test_several_figures_of_one_draw_are_the_figures_alone() -> None:
+def test_several_estimates_of_one_draw_equal_single_estimates() -> None:
     rng = np.random.default_rng(4)
     counts, items = rng.integers(1, 4, size=30), rng.integers(9, size=30)
     hits = np.stack([rng.binomial(counts, share) for share in (0.2, 0.7)], axis=1)
     both = bootstraps(hits, counts, ["few", "many"], resamples=70, seed=2, items=items)
     assert list(both) == ["few", "many"]
-    for column, figure in enumerate(both.values()):
+    for column, estimate in enumerate(both.values()):
         alone = bootstrap(hits[:, column], counts, resamples=70, seed=2, items=items)
-        assert figure.n == alone.n
-        assert (figure.value, figure.low, figure.high) == pytest.approx(
+        assert estimate.n == alone.n
+        assert (estimate.value, estimate.low, estimate.high) == pytest.approx(
             (alone.value, alone.low, alone.high)
         )
     nothing = bootstraps(hits, np.zeros(30), ["few", "many"], items=items)
-    assert {figure.n for figure in nothing.values()} == {0}
+    assert {estimate.n for estimate in nothing.values()} == {0}
+
+
+# --- macro
+
+
+@settings(max_examples=15)
+@given(seed=st.integers(0, 1000), edits=st.integers(1, 25), items=st.integers(1, 6))
+def test_a_macro_estimate_is_the_mean_over_groups_of_a_loop(
+    seed: int, edits: int, items: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    groups, codes = rng.integers(4, size=edits), rng.integers(items, size=edits)
+    hits = rng.random((edits, 2)) < 0.5
+    got = macro_bootstraps(hits, groups, codes, ["a", "b"], resamples=60, seed=seed)
+    drawn_items = sorted(set(codes.tolist()))
+    even = np.full(len(drawn_items), 1 / len(drawn_items))
+    draws = np.random.default_rng(seed).multinomial(len(drawn_items), even, size=60)
+    for f, name in enumerate(("a", "b")):
+        values = []
+        for times in [np.ones(len(drawn_items), int), *draws]:
+            weight = [times[drawn_items.index(code)] for code in codes]
+            shares = []
+            for group in set(groups.tolist()):
+                rows = [e for e in range(edits) if groups[e] == group and weight[e]]
+                total = sum(weight[e] for e in rows)
+                if total:
+                    shares.append(sum(weight[e] * hits[e, f] for e in rows) / total)
+            values.append(np.mean(shares))
+        expected = np.quantile(values[1:], [0.025, 0.975])
+        assert got[name].value == pytest.approx(values[0]) and got[name].n == edits
+        assert (got[name].low, got[name].high) == pytest.approx(tuple(expected))
+
+
+def test_a_macro_estimate_of_no_edits_is_nan_with_n_0() -> None:
+    nothing = macro_bootstraps(np.zeros((0, 1)), np.zeros(0), np.zeros(0), ["T@1"])["T@1"]
+    assert nothing.n == 0 and math.isnan(nothing.value)

@@ -27,10 +27,10 @@ def test_by_hand() -> None:
 @settings(max_examples=20)
 @given(seed=st.integers(0, 1000), images=st.integers(2, 30), levels=st.integers(1, 4))
 def test_the_ratio_is_that_of_scikit_learn(seed: int, images: int, levels: int) -> None:
-    """Which takes a gain as it is and sorts the ideal order."""
+    """scikit-learn takes gains, not relevances, and sorts for the ideal order."""
     rng = np.random.default_rng(seed)
     grade = rng.integers(levels + 1, size=(5, images))
-    grade[:, 0] = levels  # scikit-learn says 0 where nothing can be gained
+    grade[:, 0] = levels  # without any gain scikit-learn gives 0
     order = rng.permuted(np.tile(np.arange(images), (5, 1)), axis=1)
     gains = gain(torch.arange(levels + 1) / levels)
     counts = torch.from_numpy(np.stack([np.bincount(g, minlength=levels + 1) for g in grade]))
@@ -44,7 +44,7 @@ def test_the_ratio_is_that_of_scikit_learn(seed: int, images: int, levels: int) 
             assert float(got[q, i]) == pytest.approx(expected, abs=1e-12)
 
 
-def test_nothing_to_gain_is_0() -> None:
+def test_without_any_gain_the_ideal_is_0() -> None:
     assert ideal_dcg_at(torch.tensor([[7, 0]]), torch.tensor([0.0, 1.0]), (1, 5)).tolist() == [
         [0.0, 0.0]
     ]

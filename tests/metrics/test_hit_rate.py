@@ -45,7 +45,7 @@ def test_a_hit_stays_a_hit_at_every_larger_k(seed: int) -> None:
     assert (hits.diff(dim=1) >= 0).all()
 
 
-def test_a_cut_off_beyond_the_results_asks_for_all_of_them() -> None:
+def test_a_cut_off_beyond_the_results_means_all_of_them() -> None:
     retrieved, wanted = torch.tensor([[4, 5, 6], [4, 5, 6]]), torch.tensor([6, 7])
     assert hits_at(retrieved, wanted, [2, 3, 50]).tolist() == [[False, True, True], [False] * 3]
 

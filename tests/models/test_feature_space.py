@@ -1,4 +1,4 @@
-"""The working space there and back, against scikit-learn's PCA."""
+"""The feature space and its inverse against scikit-learn's PCA."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def correlated(rows: int = 300, dimension: int = 10) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("dimension", [None, 10, 25])
-def test_there_and_back_is_the_identity_when_nothing_is_cut_off(dimension: int | None) -> None:
+def test_the_inverse_gives_the_features_back_in_full_dimension(dimension: int | None) -> None:
     x = correlated()
     space = FeatureSpace(10, dimension)
     space.fit(x)
     assert space.dimension == 10
     z = space(x)
-    assert (z - x).abs().max() > 1  # the space is another one
+    assert (z - x).abs().max() > 1  # z is not x
     torch.testing.assert_close(space.inverse(z), x, atol=1e-4, rtol=1e-4)
 
 
@@ -40,7 +40,7 @@ def test_fitted_features_are_centred_with_root_mean_square_one(dimension: int | 
     assert z.pow(2).mean().sqrt().item() == pytest.approx(1, abs=1e-4)
 
 
-def test_cosines_about_the_mean_are_kept_in_full_dimension() -> None:
+def test_cosines_about_the_mean_are_the_same_in_full_dimension() -> None:
     x = correlated()
     space = FeatureSpace(10)
     space.fit(x)
@@ -49,7 +49,7 @@ def test_cosines_about_the_mean_are_kept_in_full_dimension() -> None:
     torch.testing.assert_close(after, before, atol=1e-5, rtol=1e-4)
 
 
-def test_a_reduced_space_reconstructs_as_pca_does() -> None:
+def test_a_reduced_space_reconstructs_features_as_pca_does() -> None:
     x = correlated()
     space = FeatureSpace(10, 4)
     space.fit(x)
@@ -69,7 +69,7 @@ def test_the_directions_stand_in_the_order_of_their_spread() -> None:
     assert expected[0] > 2 * expected[3]
 
 
-def test_a_reduced_space_projects_once_and_for_all() -> None:
+def test_a_second_projection_changes_nothing() -> None:
     space = FeatureSpace(10, 3)
     space.fit(correlated())
     z = torch.randn(5, 3)
@@ -87,7 +87,7 @@ def test_constant_features_do_not_divide_by_zero() -> None:
     assert torch.isfinite(space(torch.ones(6, 4))).all()
 
 
-def test_the_measured_space_travels_with_the_state_dict() -> None:
+def test_the_state_dict_holds_the_whole_space() -> None:
     x = correlated()
     space, other = FeatureSpace(10, 4), FeatureSpace(10, 4)
     space.fit(x)
@@ -97,7 +97,7 @@ def test_the_measured_space_travels_with_the_state_dict() -> None:
 
 
 @pytest.mark.parametrize("dimension", [None, 4])
-def test_half_precision_around_it_takes_no_digits_away(dimension: int | None) -> None:
+def test_autocast_does_not_reduce_the_precision(dimension: int | None) -> None:
     x = correlated()
     space = FeatureSpace(10, dimension)
     space.fit(x)

@@ -1,4 +1,4 @@
-"""The early feature levels beside the last map: against loops, and one pass with the last map."""
+"""The pooling "levels": statistics of early levels, their whitening, and one pass for all maps."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from flam_pl.errors import ConfigError, FlamError
 from flam_pl.models import backbone
 from flam_pl.models.backbone import Backbone
 from flam_pl.models.pooling import EarlyLevels
-from flam_pl.models.whitening import LEAST, PartsWhitening
+from flam_pl.models.whitening import MIN_DEVIATION, PartsWhitening
 
 MODELS = {
     "resnet10t": 32,
     "tf_efficientnet_lite0": 32,
     "densenet121": 32,
     "inception_resnet_v2": 96,
-    "vit_tiny_patch16_224": 32,  # tokens behind one that belongs to no place
-    "swin_tiny_patch4_window7_224": 64,  # the last map has its channels last
+    "vit_tiny_patch16_224": 32,  # tokens, behind one without a place in the image
+    "swin_tiny_patch4_window7_224": 64,  # the last map is NHWC
 }
 """Model -> side of the images."""
 
@@ -46,13 +46,13 @@ def slow_statistics(maps: np.ndarray, window: float) -> np.ndarray:
     return np.concatenate([middle.mean(axis=(2, 3)), middle.std(axis=(2, 3))], axis=1)
 
 
-def slow_whitening(sample: np.ndarray, kept: int, weight: float) -> np.ndarray:
-    """``(N, C)`` -> ``(N, kept)``: centred, half whitened, of root mean square length weight."""
+def slow_whitening(sample: np.ndarray, dimension: int, weight: float) -> np.ndarray:
+    """``(N, C)`` centred and half whitened, with a root mean square length of weight."""
     centred = sample - sample.mean(axis=0)
     _, values, directions = np.linalg.svd(centred, full_matrices=False)
     deviation = values / len(sample) ** 0.5
-    white = centred @ directions.T / np.maximum(deviation, LEAST * deviation[0]) ** 0.5
-    white = white[:, :kept]
+    white = centred @ directions.T / np.maximum(deviation, MIN_DEVIATION * deviation[0]) ** 0.5
+    white = white[:, :dimension]
     white *= weight / np.sqrt((white**2).sum(axis=1).mean())
     return white
 
@@ -76,7 +76,7 @@ def test_the_statistics_are_those_of_a_loop_over_the_window(
 
 
 def slow_window(size: int, window: float) -> list[int]:
-    """Places of the middle: as many are left out on either side."""
+    """Positions of the middle; both sides leave out the same number."""
     left_out = 0
     while size - 2 * (left_out + 1) >= max(1, round(window * size)):
         left_out += 1
@@ -126,7 +126,7 @@ def test_one_pass_gives_the_last_map_s_spoc_as_without_the_levels(model: str) ->
 
     with torch.no_grad():
         alone = net.pooling(net.maps(images))
-        assert torch.equal(net(images), alone)  # until it is measured, what the losses see
+        assert torch.equal(net(images), alone)  # the feature until the whitening is measured
         levels = net.trunk.forward_intermediates(net.images(images), indices=[0, 1, 2])[1]
         first = next(m for m in net.trunk.modules() if isinstance(m, torch.nn.Conv2d))
         first.register_forward_hook(count)
@@ -151,15 +151,15 @@ def test_the_stored_feature_is_whitened_part_by_part_and_weighted() -> None:
     assert net.measured and net.dimension == 5
     got = net(torch.from_numpy(sample).float()).numpy()
     parts = (sample[:, :4], 2, 1.0, got[:, :2]), (sample[:, 4:], 3, 0.7, got[:, 2:])
-    for part, kept, weight, found in parts:
-        expected = slow_whitening(part, kept, weight)
-        # a direction's sign is arbitrary: what is the same is every inner product
+    for part, dimension, weight, found in parts:
+        expected = slow_whitening(part, dimension, weight)
+        # the sign of a direction is arbitrary, so inner products are compared
         np.testing.assert_allclose(found @ found.T, expected @ expected.T, atol=1e-3)
         assert (found**2).sum(axis=1).mean() ** 0.5 == pytest.approx(weight, abs=1e-4)
 
 
 def test_the_cosine_is_the_weighted_mean_of_the_parts() -> None:
-    """A weight of 0.7 counts 0.49 beside 1, and one of 0 nothing."""
+    """A weight of 0.7 gives 0.49 of the squared length beside 1; a weight of 0 gives none."""
     sample = torch.randn(60, 7)
     alone = PartsWhitening((4, 3), (4, 3), 0.5, (1.0, 0.0))
     both = PartsWhitening((4, 3), (4, 3), 0.5, (1.0, 0.7))
@@ -171,7 +171,7 @@ def test_the_cosine_is_the_weighted_mean_of_the_parts() -> None:
     assert float(all_of_it.pow(2).sum(dim=1).mean()) == pytest.approx(1.49, abs=1e-4)
 
 
-def test_a_part_that_is_the_same_in_every_training_photo_is_not_blown_up() -> None:
+def test_a_part_that_is_constant_in_training_is_not_amplified() -> None:
     sample = torch.randn(60, 7)
     sample[:, 4:] = 2.0
     net = PartsWhitening((4, 3), (4, 3), 0.5, (1.0, 0.7))
@@ -206,7 +206,7 @@ def settings_of(dimension: int | None) -> BackboneConfig:
 
 
 def test_features_stay_within_half_precision() -> None:
-    """Also of a photo that is unlike all of the training, and of a network with large maps."""
+    """Also for photos unlike the training photos, and for a network with large activations."""
     net = of_levels("resnet10t")
     with torch.no_grad():
         net.trunk.conv1[0].weight.mul_(1e4)
@@ -235,7 +235,7 @@ def test_features_of_a_half_precision_network_are_pooled_and_whitened_in_float()
     assert float((pooled - whole).norm() / whole.norm()) < 0.02
 
 
-def test_the_paper_s_pooling_has_no_new_weights() -> None:
+def test_spoc_adds_no_weights() -> None:
     names = set(Backbone("resnet10t", 8, 32).state_dict())
     trunk = timm.create_model("resnet10t", num_classes=0, global_pool="").state_dict()
     assert names == {"mean", "std", "projection.weight", *(f"trunk.{name}" for name in trunk)}
@@ -245,7 +245,9 @@ def test_the_paper_s_pooling_has_no_new_weights() -> None:
 
 
 def test_settings_that_do_not_fit_are_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(FlamError, match=r"backbone\.levels is 5, but resnet10t has 5 levels.*4"):
+    with pytest.raises(
+        FlamError, match=r"backbone\.levels is 5, but timm gives 5 feature levels of resnet10t"
+    ):
         of_levels("resnet10t", levels=5)
     with pytest.raises(FlamError, match=r"backbone\.feature_dim is 10000, but resnet10t has 512"):
         of_levels("resnet10t", 10_000)
@@ -263,7 +265,7 @@ def test_settings_that_do_not_fit_are_refused_by_name(monkeypatch: pytest.Monkey
     made = timm.create_model("resnet10t", num_classes=0, global_pool="")
     made.feature_info = []
     monkeypatch.setattr(backbone, "create_trunk", lambda *_: made)
-    with pytest.raises(FlamError, match=r"no feature levels of resnet10t.*pooling=spoc"):
+    with pytest.raises(FlamError, match=r"timm gives 0 feature levels of resnet10t.*pooling=spoc"):
         of_levels("resnet10t")
 
 

@@ -1,4 +1,4 @@
-"""Whitening against NumPy, and what it must leave alone."""
+"""Whitening against NumPy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from flam_pl.errors import FlamError
 from flam_pl.models.backbone import Backbone
-from flam_pl.models.whitening import LEAST, Whitening
+from flam_pl.models.whitening import MIN_DEVIATION, Whitening
 
 
 def sample(seed: int = 0, rows: int = 400, width: int = 6) -> torch.Tensor:
@@ -29,16 +29,18 @@ def test_full_whitening_leaves_uncorrelated_features_of_unit_deviation() -> None
 
 
 @given(st.floats(0, 1), st.integers(1, 6))
-def test_each_direction_keeps_its_deviation_to_one_minus_the_power(power: float, kept: int) -> None:
+def test_each_direction_has_its_deviation_to_one_minus_the_power(
+    power: float, dimension: int
+) -> None:
     x = sample()
-    whitening = Whitening(6, kept, power)
+    whitening = Whitening(6, dimension, power)
     whitening.measure(x)
     deviation = np.linalg.svd((x - x.mean(dim=0)).numpy(), compute_uv=False) / len(x) ** 0.5
     got = whitening(x).numpy().std(axis=0)
-    np.testing.assert_allclose(got, deviation[:kept] ** (1 - power), rtol=1e-3)
+    np.testing.assert_allclose(got, deviation[:dimension] ** (1 - power), rtol=1e-3)
 
 
-def test_power_0_only_turns_about_the_mean() -> None:
+def test_power_0_only_centres_and_rotates() -> None:
     x = sample()
     whitening = Whitening(6, 6, 0.0)
     whitening.measure(x)
@@ -47,7 +49,7 @@ def test_power_0_only_turns_about_the_mean() -> None:
     torch.testing.assert_close(y @ y.T, centred @ centred.T, atol=1e-3, rtol=1e-4)
 
 
-def test_a_direction_in_which_nothing_varies_is_not_blown_up() -> None:
+def test_a_direction_without_variance_is_not_amplified() -> None:
     x = sample()
     x[:, 0] = 1.0
     few = Whitening(6, 6, 1.0)
@@ -56,7 +58,7 @@ def test_a_direction_in_which_nothing_varies_is_not_blown_up() -> None:
     moved[:, 0] += 1.0
     largest = np.linalg.svd((x - x.mean(dim=0)).numpy(), compute_uv=False)[0] / len(x) ** 0.5
     change = (few(moved) - few(x)).norm(dim=1)
-    np.testing.assert_allclose(change, 1 / (LEAST * largest), rtol=1e-2)
+    np.testing.assert_allclose(change, 1 / (MIN_DEVIATION * largest), rtol=1e-2)
     few.measure(torch.ones(3, 6))  # nothing varies at all
     assert torch.equal(few(torch.ones(2, 6)), torch.zeros(2, 6))
 

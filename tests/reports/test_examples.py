@@ -7,11 +7,10 @@ import pytest
 import torch
 
 from attribute_world import SCHEMA, make_world
-from flam_pl.editing.baselines import NoEdit
+from flam_pl.editing.editor import NoEdit
 from flam_pl.evaluation.searches import EvaluationSet
-from flam_pl.reports.failures import worst_first
-from flam_pl.reports.pictures import Search, choose_examples
-from flam_pl.retrieval.retriever import GalleryIndex
+from flam_pl.reports.examples import Search, choose_examples, worst_first
+from flam_pl.retrieval.retriever import Retriever
 
 
 def labelled_set(rows: int = 80) -> EvaluationSet:
@@ -39,18 +38,24 @@ def ranked(data: EvaluationSet, query: int) -> list[int]:
 
 def test_a_search_leaves_out_its_query_and_tells_the_hits() -> None:
     data = labelled_set()
-    index = GalleryIndex(NoEdit(), data.features)
+    index = Retriever.of(NoEdit(), data.features)
     for example in choose_examples(data, 4, seed=0):
         search = Search.run(example, data, index, 7)
         expected = ranked(data, example.query)[:7]
         assert search.results == expected
         goal = example.wanted(data).tolist()
         assert search.hits == [data.labels[p].tolist() == goal for p in expected]
+        t = SCHEMA.types.index(example.target_type)
+        assert search.edited == [data.labels[p, t] == goal[t] for p in expected]
+        plain = search.to_plain(lambda position: {"position": position})
+        assert plain["query"] == {"position": example.query}
+        assert [r["position"] for r in plain["results"]] == expected
+        assert [r["hit"] for r in plain["results"]] == search.hits
 
 
 def test_ranks_of_first_hits_the_deepest_first() -> None:
     data = labelled_set()
-    index = GalleryIndex(NoEdit(), data.features)
+    index = Retriever.of(NoEdit(), data.features)
     examples = choose_examples(data, 6, seed=0)
     found = worst_first(data, index, examples)
     expected = {}

@@ -1,32 +1,17 @@
-"""What a report says of a search's probabilities, on answers that are known."""
+"""Calibration of a search's probabilities, on answers that are known."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
 from flam_pl.evaluation.outcomes import Outcomes
-from flam_pl.reports import tables
-from flam_pl.reports.reliability import (
-    BINS,
-    draw_reliability,
-    measure_confidence,
-    measure_probabilities,
-)
+from flam_pl.reports.reliability import BINS, measure_calibration, measure_probabilities
 from flam_pl.retrieval.confidence import Calibration, Platt
 
-INVENTED = {
-    "dataset": "invented",
-    "fam": {},
-    "fir": {},
-    "queries": {},
-    "seconds": {},
-    "peak_memory_mb": 1,
-}
 AS_THEY_ARE = Platt(1.0, 0.0)
 
 
@@ -40,11 +25,11 @@ def outcomes_of(answer: np.ndarray, true: np.ndarray, query: np.ndarray) -> Outc
     )
 
 
-def sure(threshold: float) -> Calibration:
+def unchanged(threshold: float) -> Calibration:
     return Calibration(AS_THEY_ARE, AS_THEY_ARE, AS_THEY_ARE, threshold, "sha")
 
 
-def test_figures_are_those_counted_by_hand() -> None:
+def test_values_are_those_counted_by_hand() -> None:
     """Ten at 0.1, of which two come true, and ten at 0.9, of which eight do."""
     p = np.repeat([0.1, 0.9], 10)
     true = np.array([True] * 2 + [False] * 8 + [True] * 8 + [False] * 2)
@@ -66,23 +51,24 @@ def test_a_probability_of_one_falls_into_the_last_bin() -> None:
     assert found["ECE"]["value"] == pytest.approx(0, abs=1e-6)
 
 
-def test_what_is_told_is_counted_by_the_threshold() -> None:
+def test_warnings_are_counted_by_the_threshold() -> None:
     p = np.array([0.1, 0.2, 0.45, 0.6, 0.05, 0.3, 0.8, 0.9])
     true = np.array([False, False, False, False, True, True, True, True])
     outcomes = outcomes_of(p, true, np.array([0, 0, 1, 1, 2, 2, 3, 3]))
-    found = measure_confidence(sure(0.4), outcomes, 100, 0)["answer"]
-    assert found["told_rightly"]["value"] == 0.5 and found["told_rightly"]["n"] == 4
-    assert found["told_wrongly"]["value"] == 0.5 and found["told_wrongly"]["n"] == 4
+    found = measure_calibration(unchanged(0.4), outcomes, 100, 0)["answer"]["calibrated"]
+    assert found["detection_rate"]["value"] == 0.5 and found["detection_rate"]["n"] == 4
+    assert found["false_alarm_rate"]["value"] == 0.5 and found["false_alarm_rate"]["n"] == 4
     assert found["AUROC"]["value"] == pytest.approx(roc_auc_score(true, p))
     assert found["threshold"] == 0.4
 
 
-def test_without_edits_of_both_kinds_there_is_no_auroc_and_a_table_all_the_same() -> None:
+def test_without_edits_of_both_kinds_there_is_no_auroc() -> None:
     every = np.ones(6, dtype=bool)
-    found = measure_confidence(sure(0.4), outcomes_of(np.full(6, 0.7), every, np.arange(6)), 9, 0)
-    assert found["answer"]["AUROC"]["n"] == found["answer"]["told_rightly"]["n"] == 0
-    metrics = INVENTED | {"calibration": json.loads(json.dumps(found, allow_nan=False))}
-    assert "AUROC of the two: -" in tables.markdown(metrics)
+    outcomes = outcomes_of(np.full(6, 0.7), every, np.arange(6))
+    found = measure_calibration(unchanged(0.4), outcomes, 9, 0)
+    answer = json.loads(json.dumps(found, allow_nan=False))["answer"]["calibrated"]
+    assert answer["AUROC"]["n"] == answer["detection_rate"]["n"] == 0
+    assert answer["AUROC"]["value"] is None and answer["false_alarm_rate"]["n"] == 6
 
 
 def test_intervals_are_by_query_and_not_by_result() -> None:
@@ -96,26 +82,13 @@ def test_intervals_are_by_query_and_not_by_result() -> None:
     assert together["high"] - together["low"] > 4 * (apart["high"] - apart["low"])
 
 
-def calibration() -> dict:
+def test_calibration_is_measured_before_and_after() -> None:
     rng = np.random.default_rng(0)
     p = rng.random(400)
     outcomes = outcomes_of(p, rng.random(400) < p**2, np.repeat(np.arange(100), 4))
-    known = Calibration(*[Platt(1.3, -0.8)] * 3, 0.2, "sha")
-    return measure_confidence(known, outcomes, 50, 0)
-
-
-def test_figures_fit_into_json_and_the_table_says_them() -> None:
-    found = json.loads(json.dumps(calibration(), allow_nan=False))
-    for kind in ("attribute", "combination", "answer"):
-        assert found[kind]["ECE"]["value"] < found[kind]["raw"]["ECE"]["value"]
-    said = tables.markdown(INVENTED | {"calibration": found})
-    assert "## How sure the search is" in said and f"{BINS} bins" in said
-    assert tables.cell(found["answer"]["told_rightly"]) in said
-    assert tables.cell(found["combination"]["Brier"]) in said
-    for without in (INVENTED, INVENTED | {"calibration": {}}):
-        assert "How sure" not in tables.markdown(without)
-
-
-def test_the_diagram_is_drawn(tmp_path: Path) -> None:
-    draw_reliability(tmp_path / "reliability.png", calibration())
-    assert (tmp_path / "reliability.png").stat().st_size > 10_000
+    fitted = Calibration(*[Platt(1.3, -0.8)] * 3, 0.2, "sha")
+    found = measure_calibration(fitted, outcomes, 50, 0)
+    assert list(found) == ["attribute", "combination", "answer"]
+    for of in found.values():
+        assert of["calibrated"]["ECE"]["value"] < of["raw"]["ECE"]["value"]
+    json.dumps(found, allow_nan=False)

@@ -12,14 +12,14 @@ from scipy.special import expit
 from torchmetrics.functional.classification import binary_calibration_error
 
 from attribute_world import SCHEMA, World, make_world
-from flam_pl.editing.baselines import NoEdit
+from flam_pl.editing.editor import NoEdit
 from flam_pl.editing.edits import Edit
 from flam_pl.errors import FlamError
-from flam_pl.evaluation.outcomes import DEPTH, KINDS, Outcomes
-from flam_pl.evaluation.searches import EvaluationSet, edited_searches
+from flam_pl.evaluation.outcomes import DEPTH, Outcomes
+from flam_pl.evaluation.searches import EvaluationSet, edit_to, edited_searches
 from flam_pl.retrieval.confidence import Calibration, ConfidenceEstimator, Platt, sentence
-from flam_pl.retrieval.posteriors import answer_probabilities
-from flam_pl.retrieval.vectors import Posteriors, ScoreWeights, SearchVectors
+from flam_pl.retrieval.posteriors import KINDS, Posteriors, answer_probabilities
+from flam_pl.retrieval.vectors import ScoreWeights, SearchVectors
 from posterior import Posterior
 
 NOISE = 1.2
@@ -42,6 +42,10 @@ def searched(
     return SearchVectors(NoEdit(), posteriors, ScoreWeights(1, 1)), posteriors, data
 
 
+def calibrated(outcomes: Outcomes) -> Calibration:
+    return Calibration.fit(outcomes.raw, outcomes.true, "sha")
+
+
 def without(world: World, color: int, shape: int) -> World:
     """The world without any image of this color and shape."""
     kept = ~((world.labels[:, 0] == shape) & (world.labels[:, 1] == color))
@@ -62,16 +66,15 @@ def test_outcomes_are_those_of_a_loop_over_searches() -> None:
     data = replace(data, items=np.repeat(np.arange(20), 3)[: len(data.items)])
     outcomes = Outcomes.of(vectors, posteriors, data)
     searches = edited_searches(vectors, data, DEPTH, impossible=True)
-    asking = np.concatenate([search.numbers for search in searches])
+    numbers = np.concatenate([search.numbers for search in searches])
     e, present = 0, {tuple(row) for row in data.labels.tolist()}
     for search in edited_searches(vectors, data, DEPTH, impossible=True):
-        t = SCHEMA.types.index(search.target_type)
-        c = SCHEMA.index(search.target_type, search.target_class)
+        t, c = search.t, search.c
         for number, found in zip(search.numbers, search.found.tolist(), strict=True):
             wanted = data.labels[number].tolist()
             wanted[t] = c
             item = data.query_items == data.query_items[number]
-            assert set(outcomes.item[np.flatnonzero(item[asking])]) == {outcomes.item[e]}
+            assert set(outcomes.item[np.flatnonzero(item[numbers])]) == {outcomes.item[e]}
             assert outcomes.true["attribute"][e].tolist() == [data.labels[g, t] == c for g in found]
             assert outcomes.true["combination"][e].tolist() == [
                 data.labels[g].tolist() == wanted for g in found
@@ -94,7 +97,7 @@ def test_a_fit_finds_the_curve_that_the_outcomes_were_drawn_from() -> None:
 
 
 @pytest.mark.parametrize("all_alike", [True, False])
-def test_where_outcomes_are_all_alike_the_embedders_are_believed(all_alike: bool) -> None:
+def test_where_all_events_are_alike_the_raw_probabilities_stay(all_alike: bool) -> None:
     raw = np.array([0.2, 0.7])
     assert Platt.fit(raw, np.full(2, all_alike))(raw) == pytest.approx(raw)
 
@@ -157,7 +160,7 @@ def test_searches_of_a_validation_gallery_set_those_of_a_larger_one_right() -> N
     """Embedders that are surer of themselves than is right; 120 images to learn by, 500 to try."""
     world = without(without(make_world(rows=800, noise=NOISE), 2, 1), 0, 2)
     small, large = split(world, 120)
-    known = Calibration.fit(Outcomes.of(*searched(small, boldness=3.0)), "sha")
+    known = calibrated(Outcomes.of(*searched(small, boldness=3.0)))
     outcomes = Outcomes.of(*searched(large, boldness=3.0))
     said = known.probabilities(outcomes.raw)
     for kind in KINDS:
@@ -167,29 +170,28 @@ def test_searches_of_a_validation_gallery_set_those_of_a_larger_one_right() -> N
         assert ece(said[kind], outcomes.true[kind]) < 0.1
 
 
-def test_an_edit_without_an_answer_is_told_so() -> None:
+def test_an_edit_without_an_answer_has_an_unlikely_one() -> None:
     """Quiet features, in which nothing is mistaken: every edit is known for what it is."""
     validation, world = split(without(make_world(rows=800, noise=0.3), 2, 1), 400)
     vectors, posteriors, data = searched(validation, noise=0.3)
-    known = Calibration.fit(Outcomes.of(vectors, posteriors, data), "sha")
+    known = calibrated(Outcomes.of(vectors, posteriors, data))
     gallery = ConfidenceEstimator(known, posteriors, world.features)
     jeans = np.flatnonzero(world.labels[:, 0] == 1)[:5]
-    found = np.tile(np.arange(4), (5, 1))
+    found = torch.arange(4).expand(5, -1)
     nothing = gallery.of(world.features[jeans], [Edit("color", "blue")], found)
-    assert (nothing.answer < 0.1).all() and (nothing.answer < nothing.threshold).all()
+    assert (nothing.answer < 0.1).all() and (nothing.answer < known.threshold).all()
     pattern = ["plain", "striped"][world.labels[jeans[0], 2]]
-    assert nothing.wanted[0] == ("jeans", "blue", pattern)
-    assert nothing.texts()[0].startswith(
+    assert nothing.texts[0].startswith(
         f'No photo of the gallery seems to be "jeans blue {pattern}" ('
     )
     something = gallery.of(world.features[jeans], [Edit("color", "red")], found)
-    assert (something.answer > 0.9).all() and "No photo" not in something.texts()[0]
+    assert (something.answer > 0.9).all() and "No photo" not in something.texts[0]
     # two edits at once: a dress in blue is there again
     both = gallery.of(world.features[jeans], [Edit("color", "blue"), Edit("shape", "dress")], found)
     assert (both.answer > 0.9).all()
 
 
-def test_a_gallery_says_what_the_outcomes_say() -> None:
+def test_the_estimator_has_the_probabilities_of_the_outcomes() -> None:
     vectors, posteriors, data = searched(make_world(rows=50, noise=NOISE))
     known = Calibration(
         Platt(0.5, 0.1),
@@ -203,7 +205,7 @@ def test_a_gallery_says_what_the_outcomes_say() -> None:
     expected = known.probabilities(outcomes.raw)
     for search in edited_searches(vectors, data, DEPTH, impossible=True):
         own = torch.from_numpy(data.queries[search.numbers])
-        edit = Edit(search.target_type, search.target_class)
+        edit = edit_to(SCHEMA, search.t, search.c)
         said = gallery.of(data.features[own], [edit], search.found, exclude=own)
         here = slice(e, e + len(own))
         for kind in KINDS:
@@ -212,16 +214,16 @@ def test_a_gallery_says_what_the_outcomes_say() -> None:
     assert e == len(outcomes.item)
 
 
-def test_the_threshold_tells_few_edits_with_an_answer_that_there_is_none() -> None:
+def test_few_edits_with_an_answer_fall_below_the_threshold() -> None:
     outcomes = Outcomes.of(*searched(without(make_world(rows=150, noise=NOISE), 2, 1)))
-    known = Calibration.fit(outcomes, "sha")
+    known = calibrated(outcomes)
     told = known.probabilities(outcomes.raw)["answer"] < known.threshold
     answer = outcomes.true["answer"]
     assert told[answer].mean() == pytest.approx(0.1, abs=0.01)
     assert told[~answer].mean() > told[answer].mean()
 
 
-def test_it_is_kept_for_the_checkpoint_that_it_was_measured_with(tmp_path: Path) -> None:
+def test_a_calibration_is_loaded_for_its_own_checkpoint_only(tmp_path: Path) -> None:
     known = Calibration(Platt(0.5, 0.1), Platt(1.0, 0.2), Platt(1.0, 0.0), 0.3, "sha")
     assert Calibration.load(tmp_path, "sha") is None
     known.save(tmp_path)
@@ -229,25 +231,36 @@ def test_it_is_kept_for_the_checkpoint_that_it_was_measured_with(tmp_path: Path)
     assert Calibration.load(tmp_path, "that of another training") is None
     path = tmp_path / "calibration.json"
     path.write_text(path.read_text().replace("intercept", "intercpt"))
-    with pytest.raises(FlamError, match=r"sureness\.json cannot be read .*intercpt.*measured anew"):
+    with pytest.raises(
+        FlamError, match=r"calibration\.json cannot be read .*intercpt.*measured anew"
+    ):
         Calibration.load(tmp_path, "sha")
 
 
 @pytest.mark.parametrize(
-    ("answer", "text"),
-    [
-        (0.12, 'No photo of the gallery seems to be "dress red" (12 % sure that there is one); '),
-        (0.0001, 'No photo of the gallery seems to be "dress red" (1 % sure that there is one); '),
-        (0.93, '"dress red" (93 % sure that there is one):'),
-        (0.99999, '"dress red" (99 % sure that there is one):'),
-    ],
+    ("answer", "percent", "unlikely"),
+    [(0.12, 12, True), (0.0001, 1, True), (0.93, 93, False), (0.99999, 99, False)],
 )
-def test_the_search_says_it_in_words(answer: float, text: str) -> None:
-    assert sentence("dress red", answer, 0.3).startswith(text)
+def test_a_sentence_says_how_likely_an_answer_is(
+    answer: float, percent: int, unlikely: bool
+) -> None:
+    text = sentence("dress red", answer, 0.3)
+    likely = f'"dress red" (there is one with probability {percent} %)'
+    start = "No photo of the gallery seems to be " if unlikely else ""
+    assert text == f"{start}{likely}{'; the nearest:' if unlikely else ':'}"
 
 
-def test_several_galleries_are_joined_in_their_order() -> None:
-    outcomes = Outcomes.of(*searched(make_world(rows=30, noise=NOISE)))
-    twice = Outcomes.joined([outcomes, replace(outcomes, item=outcomes.item + 30)])
-    assert len(twice.item) == 2 * len(outcomes.item) and twice.item.max() == 59
-    assert all(len(twice.true[kind]) == len(twice.item) for kind in KINDS)
+def test_only_photos_with_all_labels_take_part() -> None:
+    """A missing label does not say that a result lacks the class."""
+    vectors, posteriors, data = searched(make_world(rows=60, noise=NOISE))
+    labels = data.labels.copy()
+    labels[::3, 1] = -1
+    part = replace(data, labels=labels)
+    outcomes = Outcomes.of(vectors, posteriors, part)
+    alone = Outcomes.of(vectors, posteriors, part.fully_labelled())
+    assert len(outcomes.item) == 40 * (2 + 3 + 1)
+    for kind in KINDS:
+        assert np.array_equal(outcomes.raw[kind], alone.raw[kind])
+        assert np.array_equal(outcomes.true[kind], alone.true[kind])
+    nothing = Outcomes.of(vectors, posteriors, replace(data, labels=np.full((60, 3), -1)))
+    assert len(nothing.item) == 0 and calibrated(nothing).threshold == 0

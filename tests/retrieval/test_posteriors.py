@@ -1,4 +1,4 @@
-"""What the embedders say of a search against loops over single photos, and where it is exact."""
+"""Probabilities of a search against loops over single photos, and where they are exact."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from attribute_world import SCHEMA, make_world
 from flam_pl.editing.edits import Edit, wanted_probabilities
-from flam_pl.evaluation.outcomes import raw_probabilities
 from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.retrieval.posteriors import (
     answer_probabilities,
     likely_combinations,
+    raw_probabilities,
     result_probabilities,
 )
 from posterior import Posterior
@@ -27,7 +27,7 @@ def random_embedders(dimension: int) -> AttributeEmbedders:
     return AttributeEmbedders(SCHEMA, dimension, 6, hidden=8).eval().requires_grad_(False)
 
 
-def asked_of(
+def target_of(
     net: AttributeEmbedders, queries: torch.Tensor, edits: dict[str, str]
 ) -> list[torch.Tensor]:
     own = net.probabilities(net(queries))
@@ -35,22 +35,22 @@ def asked_of(
 
 
 @pytest.mark.parametrize("edits", [{"color": "blue"}, {"color": "blue", "pattern": "striped"}])
-def test_evidence_is_that_of_a_loop_over_photos(edits: dict[str, str]) -> None:
+def test_probabilities_are_those_of_a_loop_over_photos(edits: dict[str, str]) -> None:
     world = make_world(rows=25)
     net = random_embedders(12)
     own = torch.tensor([0, 3, -1])
-    queries, gallery = world.features[[0, 3, 7]], world.features
+    queries, photos = world.features[[0, 3, 7]], world.features
     found = torch.tensor([[5, 2, 9, 11], [1, 8, 4, 0], [7, 6, 24, 3]])
-    asked, have = asked_of(net, queries, edits), net.probabilities(net(gallery))
+    target, gallery = target_of(net, queries, edits), net.probabilities(net(photos))
     types = [SCHEMA.types.index(name) for name in edits]
-    seen = raw_probabilities(asked, have, found, types, exclude=own)
-    logs = net.log_probabilities(net(torch.cat([queries, gallery])))
+    seen = raw_probabilities(target, gallery, found, types, exclude=own)
+    probabilities = net.probabilities(net(torch.cat([queries, photos])))
     for q in range(3):
         fits = []
         for g in range(25):
             of_type = []
             for t, name in enumerate(SCHEMA.types):
-                p_photo, p_query = logs[t][3 + g].exp(), logs[t][q].exp()
+                p_photo, p_query = probabilities[t][3 + g], probabilities[t][q]
                 if name in edits:
                     of_type.append(float(p_photo[SCHEMA.index(name, edits[name])]))
                 else:
@@ -63,34 +63,34 @@ def test_evidence_is_that_of_a_loop_over_photos(edits: dict[str, str]) -> None:
         for meant in itertools.product(*map(range, SCHEMA.sizes)):
             weight, none = 1.0, 1.0
             for t, c in enumerate(meant):
-                weight *= float(asked[t][q, c])
+                weight *= float(target[t][q, c])
             for g in range(25):
-                has = math.prod(float(logs[t][3 + g].exp()[c]) for t, c in enumerate(meant))
+                has = math.prod(float(probabilities[t][3 + g][c]) for t, c in enumerate(meant))
                 none *= 1 - has if g != int(own[q]) else 1
             some += weight * (1 - none)
         assert float(seen["answer"][q]) == pytest.approx(some, abs=1e-4)
 
 
-chances = st.lists(st.floats(0.001, 0.9), min_size=1, max_size=30)
+single_photos = st.lists(st.floats(0.001, 0.9), min_size=1, max_size=30)
 
 
-@given(chances=chances, more=st.floats(0.001, 0.9))
+@given(single=single_photos, more=st.floats(0.001, 0.9))
 def test_one_photo_more_makes_an_answer_likelier_as_the_product_says(
-    chances: list[float], more: float
+    single: list[float], more: float
 ) -> None:
     def some(of: list[float]) -> float:
-        have = [torch.tensor([[p, 1 - p] for p in of], dtype=torch.float64)]
-        asked = [torch.tensor([[1.0, 0.0]], dtype=torch.float64)]
-        return float(answer_probabilities(asked, have)[0])
+        gallery = [torch.tensor([[p, 1 - p] for p in of], dtype=torch.float64)]
+        target = [torch.tensor([[1.0, 0.0]], dtype=torch.float64)]
+        return float(answer_probabilities(target, gallery)[0])
 
-    assert some(chances) == pytest.approx(1 - math.prod(1 - p for p in chances), abs=1e-5)
-    assert some([*chances, more]) > some(chances) - 1e-6
+    assert some(single) == pytest.approx(1 - math.prod(1 - p for p in single), abs=1e-5)
+    assert some([*single, more]) > some(single) - 1e-6
 
 
 def test_certain_and_impossible_photos_give_probabilities() -> None:
-    have = [torch.tensor([[1.0, 0.0], [0.0, 1.0]]).repeat(500, 1)]
-    asked = [torch.tensor([[1.0, 0.0], [0.0, 1.0]])]
-    assert (answer_probabilities(asked, have) > 0.999).all()
+    gallery = [torch.tensor([[1.0, 0.0], [0.0, 1.0]]).repeat(500, 1)]
+    target = [torch.tensor([[1.0, 0.0], [0.0, 1.0]])]
+    assert (answer_probabilities(target, gallery) > 0.999).all()
     none = answer_probabilities([torch.tensor([[0.0, 1.0]])], [torch.tensor([[1.0, 0.0]])])
     assert 0 <= float(none) < 0.001
     # the only photo that fits is the query itself
@@ -101,9 +101,9 @@ def test_certain_and_impossible_photos_give_probabilities() -> None:
 
 def test_a_query_of_doubtful_class_asks_for_either_and_not_for_half_of_each() -> None:
     """Sure photos of one class only: whether there is an answer is whether that class was meant."""
-    have = [torch.tensor([[1.0, 0.0]]).repeat(200, 1)]
-    said = answer_probabilities([torch.tensor([[0.3, 0.7]])], have)
-    assert float(said) == pytest.approx(0.3, abs=1e-4)
+    gallery = [torch.tensor([[1.0, 0.0]]).repeat(200, 1)]
+    found = answer_probabilities([torch.tensor([[0.3, 0.7]])], gallery)
+    assert float(found) == pytest.approx(0.3, abs=1e-4)
 
 
 def test_the_likeliest_combinations_are_those_of_a_sorted_list(
@@ -111,41 +111,41 @@ def test_the_likeliest_combinations_are_those_of_a_sorted_list(
 ) -> None:
     draw = np.random.default_rng(0)
     sizes = (3, 4, 2, 3)
-    asked = [torch.from_numpy(draw.dirichlet(np.ones(n), size=5)) for n in sizes]
+    target = [torch.from_numpy(draw.dirichlet(np.ones(n), size=5)) for n in sizes]
     for most in (1, 7, 500):
-        monkeypatch.setattr("flam_pl.retrieval.posteriors.MEANT", most)
-        meant, weights = likely_combinations(asked)
+        monkeypatch.setattr("flam_pl.retrieval.posteriors.COMBINATIONS", most)
+        meant, weights = likely_combinations(target)
         assert meant.shape == (5, min(most, math.prod(sizes)), 4)
         for q in range(5):
-            chance = {
-                c: math.prod(float(asked[t][q, k]) for t, k in enumerate(c))
+            probability = {
+                c: math.prod(float(target[t][q, k]) for t, k in enumerate(c))
                 for c in itertools.product(*map(range, sizes))
             }
-            best = sorted(chance, key=lambda c: -chance[c])[:most]
+            best = sorted(probability, key=lambda c: -probability[c])[:most]
             assert [tuple(c) for c in meant[q].tolist()] == best
-            total = sum(chance[c] for c in best)
-            expected = [chance[c] / total for c in best]
+            total = sum(probability[c] for c in best)
+            expected = [probability[c] / total for c in best]
             assert weights[q].tolist() == pytest.approx(expected)
 
 
 def test_many_combinations_are_looked_at_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     draw = np.random.default_rng(0)
-    asked = [torch.from_numpy(draw.dirichlet(np.ones(n), size=7)).float() for n in (3, 2)]
-    have = [torch.from_numpy(draw.dirichlet(np.ones(n), size=9)).float() for n in (3, 2)]
+    target = [torch.from_numpy(draw.dirichlet(np.ones(n), size=7)).float() for n in (3, 2)]
+    gallery = [torch.from_numpy(draw.dirichlet(np.ones(n), size=9)).float() for n in (3, 2)]
     own = torch.tensor([0, -1, 3, 8, -1, 2, 1])
-    whole = answer_probabilities(asked, have, own)
+    whole = answer_probabilities(target, gallery, own)
     monkeypatch.setattr("flam_pl.retrieval.posteriors.CHUNK", 3)
-    torch.testing.assert_close(answer_probabilities(asked, have, own), whole)
+    torch.testing.assert_close(answer_probabilities(target, gallery, own), whole)
 
 
 def test_the_results_alone_have_the_probabilities_of_the_whole_gallery() -> None:
     world = make_world(rows=30, noise=1.0)
     net = Posterior(world, noise=1.0)
-    asked = asked_of(net, world.features[:2], {"shape": "dress"})
-    have = net.probabilities(net(world.features))
+    target = target_of(net, world.features[:2], {"shape": "dress"})
+    gallery = net.probabilities(net(world.features))
     found = torch.tensor([[3, 1], [29, 0]])
     everything = torch.arange(30).expand(2, -1)
-    all_of_them = result_probabilities(asked, have, everything, range(3))
+    all_of_them = result_probabilities(target, gallery, everything, range(3))
     assert torch.equal(
-        result_probabilities(asked, have, found, range(3)), all_of_them.gather(1, found)
+        result_probabilities(target, gallery, found, range(3)), all_of_them.gather(1, found)
     )

@@ -15,18 +15,20 @@ from torch.nn import functional as F
 
 from attribute_world import SCHEMA, World, make_world
 from flam_pl.attributes import SchemaError
-from flam_pl.editing.baselines import Arithmetic, NoEdit
-from flam_pl.editing.concat import ConcatEditor
-from flam_pl.editing.editor import Editor
+from flam_pl.editing.editor import Editor, NoEdit
 from flam_pl.editing.edits import Edit, EditError
+from flam_pl.evaluation.depth import CandidateSearcher
 from flam_pl.evaluation.searches import EvaluationSet, Searcher
 from flam_pl.galleries.exact import top_k
+from flam_pl.methods.arithmetic import Arithmetic
+from flam_pl.methods.concatenation import ConcatEditor
 from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.models.concat import ConcatClassifiers
 from flam_pl.retrieval.inner_product import FLOOR
-from flam_pl.retrieval.retriever import GalleryIndex
+from flam_pl.retrieval.posteriors import Posteriors
+from flam_pl.retrieval.retriever import Retriever
 from flam_pl.retrieval.scoring import filter_weights
-from flam_pl.retrieval.vectors import Posteriors, ScoreWeights, SearchVectors, search_vectors
+from flam_pl.retrieval.vectors import ScoreWeights, SearchVectors
 from made_editors import Shift
 
 WEIGHTS = ScoreWeights(0.7, 0.3, 1.2)
@@ -86,23 +88,23 @@ def slow_scores(
     edits: Sequence[Edit],
 ) -> list[float]:
     """The score of every photo for one query ``(D,)``, a type and a class at a time."""
-    asked = {edit.attribute_type: edit for edit in edits if edit.strength > 0}
-    strongest = max((edit.strength for edit in asked.values()), default=0.0)
+    edit_of = {edit.attribute_type: edit for edit in edits if edit.strength > 0}
+    strongest = max((edit.strength for edit in edit_of.values()), default=0.0)
     own = [of[0].tolist() for of in posteriors.read(query[None])]
     wanted: list[list[float]] = []
     for t, name in enumerate(SCHEMA.types):
-        if name not in asked:
+        if name not in edit_of:
             wanted.append(own[t])
-        elif isinstance(asked[name].wanted, Tensor):
-            wanted.append(posteriors.read(asked[name].wanted[None])[t][0].tolist())
+        elif isinstance(edit_of[name].wanted, Tensor):
+            wanted.append(posteriors.read(edit_of[name].wanted[None])[t][0].tolist())
         else:
-            mix = asked[name].mix or {}
+            mix = edit_of[name].mix or {}
             wanted.append([mix.get(c, 0.0) for c in SCHEMA.of(name)])
     edited = editor.edit(query[None], edits)[0]
     moved = query.clone()
     if posteriors.means:
         for t, name in enumerate(SCHEMA.types):
-            strength = asked[name].strength if name in asked else 0.0
+            strength = edit_of[name].strength if name in edit_of else 0.0
             for c, mean in enumerate(posteriors.means()[t]):
                 moved += strength * (wanted[t][c] - own[t][c]) * mean
     towards, photos = editor.represent(moved[None])[0], editor.represent(gallery)
@@ -110,13 +112,13 @@ def slow_scores(
     for number, photo in enumerate(gallery):
         score = float(F.cosine_similarity(edited, photos[number], dim=0))
         if posteriors.means:
-            likeness = float(F.cosine_similarity(towards, photos[number], dim=0))
-            score += weights.moved * strongest * likeness
+            similarity = float(F.cosine_similarity(towards, photos[number], dim=0))
+            score += weights.moved * strongest * similarity
         seen = posteriors.read(photo[None])
         for t, name in enumerate(SCHEMA.types):
             weight = strongest * weights.others
-            if name in asked:
-                weight = asked[name].strength * weights.target
+            if name in edit_of:
+                weight = edit_of[name].strength * weights.target
             for share, p in zip(wanted[t], seen[t][0].tolist(), strict=True):
                 score += weight * share * float(np.log(max(p, FLOOR)))
         found.append(score)
@@ -132,7 +134,7 @@ def test_without_an_edit_the_search_is_the_plain_one(name: str, edits: list[Edit
     plain_q, plain_v = plain.queries(QUERIES, []), plain.gallery(WORLD.features)
     head = plain_v.shape[1]
     assert q.shape[1] == v.shape[1] == head + sum(SCHEMA.sizes)
-    assert vectors.head_dimension(v) == plain.head_dimension(plain_v) == head
+    assert torch.equal(vectors.heads(WORLD.features), plain_v)
     assert torch.equal(q[:, head:], torch.zeros(5, sum(SCHEMA.sizes)))
     assert torch.equal(q[:, :head], plain_q) and torch.equal(v[:, :head], plain_v)
     torch.testing.assert_close(plain_q, plain_v[:5])  # a query without an edit is a gallery photo
@@ -143,8 +145,8 @@ def test_without_an_edit_the_search_is_the_plain_one(name: str, edits: list[Edit
     expected, order = top_k(plain_q, plain_v, 49, exclude=torch.arange(5))
     assert torch.equal(found, order)
     torch.testing.assert_close(scores, expected, atol=1e-6, rtol=0)
-    indices = GalleryIndex(vectors, WORLD.features), GalleryIndex(plain, WORLD.features)
-    (got, positions), (cosines, of_plain) = (i.search(QUERIES, 50, edits) for i in indices)
+    both = (Retriever.of(each, WORLD.features) for each in (vectors, plain))
+    (got, positions), (cosines, of_plain) = (r.search(QUERIES, edits, 50) for r in both)
     assert positions.tolist() == of_plain.tolist()
     np.testing.assert_allclose(got, cosines, atol=1e-6)
 
@@ -190,7 +192,7 @@ def test_any_weights_and_strengths_score_as_a_loop(
 @every
 def test_the_strength_of_an_edit_scales_the_tail(name: str) -> None:
     vectors = vectors_of(name)
-    head = vectors.head_dimension(vectors.gallery(QUERIES))
+    head = vectors.heads(QUERIES).shape[1]
     whole = vectors.queries(QUERIES, [RED])[:, head:]
     assert whole.abs().sum() > 1
     for strength in (0.25, 0.5, 1.0):
@@ -225,7 +227,7 @@ def test_a_mix_of_one_class_is_the_class(name: str) -> None:
     assert torch.equal(mixed, vectors.queries(QUERIES, [RED]))
 
 
-def test_words_that_are_not_known_and_two_edits_of_one_type_are_refused() -> None:
+def test_unknown_words_and_two_edits_for_one_type_are_refused() -> None:
     vectors = vectors_of("no_edit")  # its editor reads no edit, the tail does
     with pytest.raises(SchemaError, match="pink"):
         vectors.queries(QUERIES, [Edit("color", "pink")])
@@ -235,15 +237,15 @@ def test_words_that_are_not_known_and_two_edits_of_one_type_are_refused() -> Non
 
 def test_a_method_without_posteriors_is_searched_by_the_cosine_alone() -> None:
     editor = ROWS["arithmetic"][0]
-    vectors = search_vectors(editor)
-    assert vectors.name == "arithmetic" and search_vectors(vectors) is vectors
+    vectors = SearchVectors(editor)
+    assert vectors.name == "arithmetic"
     scores = vectors.queries(QUERIES, [RED]) @ vectors.gallery(WORLD.features).T
     edited = editor.edit(QUERIES, [RED])
     expected = F.cosine_similarity(edited[:, None], WORLD.features[None], dim=2)
     torch.testing.assert_close(scores, expected)
 
 
-def test_a_row_is_called_by_its_own_name_or_by_that_of_its_editor() -> None:
+def test_a_method_has_its_own_name_or_that_of_its_editor() -> None:
     assert vectors_of("concat+own").name == "concat+own"
     assert SearchVectors(NoEdit(), OF_EMBEDDERS).name == "no_edit"
 
@@ -267,7 +269,7 @@ def test_posteriors_are_the_softmax_of_their_classifier() -> None:
             torch.testing.assert_close(mean[c], WORLD.features[rows].mean(dim=0))
 
 
-def test_hardened_posteriors_are_sure_of_the_likeliest_class() -> None:
+def test_hardened_posteriors_have_all_probability_on_the_likeliest_class() -> None:
     for soft, hard in zip(
         OF_EMBEDDERS.read(QUERIES), OF_EMBEDDERS.hardened().read(QUERIES), strict=True
     ):
@@ -299,7 +301,7 @@ def test_the_filter_takes_the_classes_first_and_the_nearest_of_them(edits: list[
 
 
 @given(types=st.integers(1, 12))
-def test_a_wrong_class_costs_the_filter_more_than_all_that_is_worth_less(types: int) -> None:
+def test_a_wrong_class_costs_the_filter_more_than_anything_less_important(types: int) -> None:
     weights = filter_weights(types)
     of_a_class = -np.log(FLOOR)
     assert weights.target * of_a_class > (types - 1) * weights.others * of_a_class + 2
@@ -331,59 +333,21 @@ def test_calibration_finds_the_temperature_that_the_labels_were_drawn_with(kind:
 
 
 @every
-def test_the_exact_search_and_the_index_find_the_same(name: str) -> None:
-    vectors, data = vectors_of(name), evaluation_set()
-    edits = [MIX, STRIPED]
-    numbers = np.arange(8)
-    found, scores, _ = Searcher(vectors, data, 9)(numbers, edits)
-    rows = data.queries[numbers]
-    index = GalleryIndex(vectors, data.features)
-    got, positions = index.search(data.features[rows], 9, edits, exclude=rows.tolist())
-    assert positions.tolist() == found.tolist()
-    np.testing.assert_allclose(got, scores.numpy(), atol=1e-5)
-    order = [
-        sorted(
-            (p for p in range(50) if p != row),
-            key=lambda p, of=of: -of[p],
-        )[:9]
-        for row, of in (
-            (row, slow_scores(*ROWS[name], WEIGHTS, data.features[row], data.features, edits))
-            for row in rows.tolist()
-        )
-    ]
-    assert order == found.tolist()
-
-
-def test_where_a_query_has_no_place_in_the_gallery_nothing_is_left_out() -> None:
-    index = GalleryIndex(vectors_of("arithmetic"), WORLD.features)
-    plain = index.search(QUERIES, 8, [RED])[1]
-    nowhere = index.search(QUERIES, 8, [RED], exclude=[-1] * 5)[1]
-    own = index.search(QUERIES, 8, [RED], exclude=range(5))[1]
-    assert nowhere.tolist() == plain.tolist()
-    for row in range(5):
-        assert row not in own[row]
-        assert [p for p in index.search(QUERIES, 9, [RED])[1][row] if p != row][:8] == [*own[row]]
-
-
-def test_the_cosine_of_an_edited_query_with_itself_is_that_of_its_head() -> None:
-    vectors, data = vectors_of("arithmetic"), evaluation_set()
-    _, _, own = Searcher(vectors, data, 3)(np.arange(6), [RED])
-    head = vectors.head_dimension(vectors.gallery(data.features))
-    rows = data.queries[:6]
-    heads = vectors.queries(data.features[rows], [RED])[:, :head]
-    torch.testing.assert_close(own, F.cosine_similarity(heads, data.features[rows], dim=1))
-    assert (own < 0.999).all()
+def test_a_search_of_an_evaluation_finds_the_best_scores_without_the_query(name: str) -> None:
+    data, edits, numbers = evaluation_set(), [MIX, STRIPED], np.arange(8)
+    found = Searcher(vectors_of(name), data, 9)(numbers, edits)
+    for row, ids in zip(data.queries[numbers].tolist(), found.tolist(), strict=True):
+        scores = slow_scores(*ROWS[name], WEIGHTS, data.features[row], data.features, edits)
+        assert ids == sorted((p for p in range(50) if p != row), key=lambda p: -scores[p])[:9]
 
 
 @every
 def test_all_photos_as_candidates_are_a_search_of_all_photos(name: str) -> None:
     vectors, data = vectors_of(name), evaluation_set()
-    searcher = Searcher(vectors, data, 20)
-    whole = searcher(np.arange(10), [RED, STRIPED])
-    for few in searcher.of_candidates(np.arange(10), [RED, STRIPED], [49, 1000]).values():
-        assert torch.equal(few[0], whole[0])
-        torch.testing.assert_close(few[1], whole[1])
-        assert torch.equal(few[2], whole[2])
+    numbers, edits = np.arange(10), [RED, STRIPED]
+    whole = Searcher(vectors, data, 20)(numbers, edits)
+    few = CandidateSearcher(vectors, data, 20)(numbers, edits, [49, 1000], chunk=4)
+    assert set(few) == {49, 1000} and all(torch.equal(found, whole) for found in few.values())
 
 
 @every
@@ -393,31 +357,26 @@ def test_candidates_are_the_nearest_to_the_edited_feature_in_the_order_of_the_wh
 ) -> None:
     vectors, data = vectors_of(name), evaluation_set()
     numbers = np.arange(10)
-    counts = [3, candidates]  # they do not depend on what else is asked for
-    found, scores, _ = Searcher(vectors, data, 10).of_candidates(numbers, [RED], counts)[candidates]
+    counts = [3, candidates]  # one number does not change what another one finds
+    found = CandidateSearcher(vectors, data, 10)(numbers, [RED], counts)[candidates]
     rows = data.queries[numbers]
     q, v = vectors.queries(data.features[rows], [RED]), vectors.gallery(data.features)
-    head = vectors.head_dimension(v)
+    heads = vectors.heads(data.features)
     edited = F.normalize(ROWS[name][0].edit(data.features[rows], [RED]), dim=1)
     assert found.shape == (10, min(10, candidates))
     changed = 0
     for number, row in enumerate(rows.tolist()):
         others = [p for p in range(50) if p != row]
-        by_head = {p: float(edited[number] @ v[p, :head]) for p in others}
+        by_head = {p: float(edited[number] @ heads[p]) for p in others}
         by_all = {p: float(q[number] @ v[p]) for p in others}
         nearest = sorted(others, key=lambda p, of=by_head: -of[p])[:candidates]
         expected = sorted(nearest, key=lambda p, of=by_all: -of[p])[:10]
         assert found[number].tolist() == expected
-        np.testing.assert_allclose(scores[number], [by_all[p] for p in expected], atol=1e-5)
         changed += expected != nearest[:10]
     assert candidates == 1 or changed > 0
 
 
 def test_candidates_of_a_method_without_posteriors_are_its_results() -> None:
-    data = evaluation_set()
-    editor = Shift(3, 12)
-    searcher = Searcher(editor, data, 5)
-    few = searcher.of_candidates(np.arange(10), [RED], [12])[12]
-    whole = searcher(np.arange(10), [RED])
-    assert torch.equal(few[0], whole[0])
-    torch.testing.assert_close(few[1], whole[1])
+    data, editor, numbers = evaluation_set(), Shift(3, 12), np.arange(10)
+    few = CandidateSearcher(SearchVectors(editor), data, 5)(numbers, [RED], [12])[12]
+    assert torch.equal(few, Searcher(editor, data, 5)(numbers, [RED]))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +20,10 @@ from torch.nn import functional as F
 
 from attribute_world import QUIET, SCHEMA
 from flam_pl.config.data import WardrobeData
-from flam_pl.config.root import Config, to_plain
+from flam_pl.config.root import Config
 from flam_pl.config.stages import BackboneConfig
 from flam_pl.data.datamodule import FlamDataModule
+from flam_pl.data.feature_store import FeatureStore
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.errors import FlamError
 from flam_pl.images import Preprocess
@@ -107,7 +110,7 @@ def stage(
 ) -> BackboneModule:
     nothing = (np.zeros(0, np.int64), np.zeros(0, bool))
     return BackboneModule(
-        Colors(), classified or [3, 5], validation or nothing, to_plain(SETTINGS), **options
+        Colors(), classified or [3, 5], validation or nothing, replace(SETTINGS), **options
     )
 
 
@@ -139,7 +142,7 @@ def test_cross_entropy_runs_over_the_classified_items_only() -> None:
 def test_temperature_and_smoothing_are_those_of_the_cgd_paper() -> None:
     """Its softmax at temperature t against a target of 1 - s on the item and s shared by all."""
     module = stage(classified=[3, 5, 9])
-    module.settings.update(temperature=0.5, label_smoothing=0.1)
+    module.settings.temperature, module.settings.label_smoothing = 0.5, 0.1
     found = losses(module, [3, 3, 5, 5])
     logits = module.classifier(module.neck(found["features"])) / 0.5
     target = torch.full((4, 3), 0.1 / 3)
@@ -155,7 +158,7 @@ def test_with_a_cgd_each_loss_sees_its_own_vector() -> None:
         net,
         [0, 1],
         (np.zeros(0, np.int64), np.zeros(0, bool)),
-        to_plain(SETTINGS),
+        SETTINGS,
     )
     found: dict[str, torch.Tensor] = {}
     module.log = lambda name, value, **_: found.update({name: value})  # type: ignore[method-assign]
@@ -187,7 +190,7 @@ def test_a_transformer_trains_and_extracts(pooling: str, tmp_path: Path) -> None
         net,
         np.unique(catalog.items[data.item_rows]).tolist(),
         (np.zeros(0, np.int64), np.zeros(0, bool)),
-        to_plain(data.config.backbone),
+        data.config.backbone,
     )
     options = QUIET | {"precision": "bf16-mixed", "limit_val_batches": 0}
     pl.Trainer(max_steps=1, **options).fit(module, data)
@@ -270,7 +273,7 @@ def test_extracted_features_are_those_of_each_image_in_catalog_order(tmp_path: P
     with pytest.raises(FlamError, match="call cache_features first"):
         _ = data.serve("labelled").features
     said = extract(data, module, tmp_path / "features")
-    assert "extracted 80 images" in said and "not extracted yet" in said
+    assert said.startswith("features: 0 reused, 80 extracted") and "not extracted yet" in said
     stored = data.features.rows(np.arange(80))
     with torch.no_grad():
         for row, path in enumerate(data.catalog.paths):
@@ -302,6 +305,112 @@ def test_features_are_extracted_once_and_again_when_something_changed(tmp_path: 
     assert "changed since the extraction: preprocessing" in said and net.images == 240
 
 
+class Gone(nn.Module):
+    """Fails where an image is extracted."""
+
+    unmeasured = False
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        raise AssertionError("extracted again")
+
+
+def changed_photos(catalog: Catalog) -> Catalog:
+    """Of 80 photos: two new ones, one of them first, another content, a view, and no first item."""
+    root, table = catalog.root, catalog.table.iloc[4:].copy()
+    shutil.copy(root / "9-0.png", root / "renamed.png")
+    table.iloc[50, table.columns.get_loc("path")] = "renamed.png"
+    for name, color in (("new-1.png", 7), ("new-2.png", 200), ("7-2.png", 90)):
+        cv2.imwrite(str(root / name), np.full((16, 16, 3), color, np.uint8))
+    more = table.iloc[[0, 0, 3]].assign(path=["new-1.png", "new-2.png", "7-2.png"], view=[0, 0, 1])
+    changed = pd.concat([more.iloc[:1], table, more.iloc[1:]])
+    return Catalog.build("colors", root, changed, SCHEMA)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_a_changed_table_extracts_its_new_photos_only_and_to_the_same_bits(
+    dtype: str, tmp_path: Path
+) -> None:
+    """By a real network, whose last bits depend on the size of a batch."""
+    torch.manual_seed(0)
+    net = Backbone("test_resnet", image_size=32, feature_dim=None).eval()
+    seen: list[int] = []
+    net.register_forward_hook(lambda _net, inputs, _out: seen.append(len(inputs[0])))
+
+    def cache(catalog: Catalog, place: str) -> tuple[str, FeatureStore]:
+        data = data_of(catalog, image_size=32, dtype=dtype, extract_batch=16)
+        data.preprocess = Preprocess(32, "stretch")
+        module = stage()
+        module.net = net
+        seen.clear()
+        said = extract(data, module, tmp_path / place, dimension=net.dimension)
+        return said, data.features
+
+    before = draw(tmp_path)
+    cache(before, "features")
+    changed = changed_photos(before)
+    said, partly = cache(changed, "features")
+    # new-1, new-2, 7-2 and its view, and the copy of 9-0 by another name is known
+    assert said.startswith("features: 75 reused, 4 extracted") and "images: " in said
+    assert seen == [16]
+    _, anew = cache(changed, "anew")
+    assert seen == [16] * 5
+    rows = np.arange(79)
+    assert torch.equal(partly.rows(rows), anew.rows(rows)) and partly.content == anew.content
+    assert len(torch.unique(anew.rows(rows), dim=0)) == 78  # 9-0 is there twice
+
+
+def test_features_are_opened_without_a_write_where_all_photos_are_there(tmp_path: Path) -> None:
+    module, catalog = stage(), draw(tmp_path)
+    data = data_of(catalog)
+    with pytest.raises(FlamError, match="features: not extracted yet"):
+        data.open_features(tmp_path / "features", "c" * 64)
+    extract(data, module, tmp_path / "features")
+    more = data_of(changed_photos(catalog))
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    opened, fewer = data_of(catalog), data_of(catalog.select([70, 3, 9]))
+    opened.open_features(tmp_path / "features", "c" * 64)
+    fewer.open_features(tmp_path / "features", "c" * 64)
+    assert torch.equal(opened.features.rows(np.arange(80)), data.features.rows(np.arange(80)))
+    assert opened.features.content == data.features.content != fewer.features.content
+    assert torch.equal(fewer.features.rows(np.arange(3)), data.features.rows(np.array([70, 3, 9])))
+    with pytest.raises(FlamError, match="lacks the features of 80 of 80 images .checkpoint: d"):
+        opened.open_features(tmp_path / "features", "d" * 64)
+    with pytest.raises(FlamError, match="lacks the features of 4 of 79 images .images: "):
+        more.open_features(tmp_path / "features", "c" * 64)
+    # nothing is extracted either where the catalog has only lost photos
+    module.net = Gone()
+    two = data_of(catalog.select([70, 3]))
+    assert "nothing to extract" in extract(two, module, tmp_path / "features")
+    assert torch.equal(two.features.rows(np.arange(2)), data.features.rows(np.array([70, 3])))
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+def test_the_bar_of_the_extraction_counts_photos(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts: list[int] = []
+
+    class Bar:
+        n = 0
+
+        def update(self, more: int) -> None:
+            self.n += more
+            counts.append(self.n)
+
+        def close(self) -> None:
+            counts.append(-1)
+
+    asked: list[tuple[object, ...]] = []
+
+    def bar(*arguments: object) -> Bar:
+        asked.append(arguments)
+        return Bar()
+
+    monkeypatch.setattr("flam_pl.data.datamodule.progress", bar)
+    extract(data_of(draw(tmp_path).select(range(12))), stage(), tmp_path / "features")
+    assert asked == [(None, "extracting features", 12)] and counts == [5, 10, 12, -1]
+
+
 def train_network(
     folder: Path, **network: Any
 ) -> tuple[BackboneModule, FlamDataModule, pl.Trainer]:
@@ -315,7 +424,7 @@ def train_network(
         Backbone("test_resnet", image_size=32, **network),
         np.unique(catalog.items[data.item_rows]).tolist(),
         (catalog.items[held_out], consumer[held_out]),
-        to_plain(data.config.backbone),
+        data.config.backbone,
     )
     trainer = pl.Trainer(max_steps=2, **QUIET)
     trainer.fit(module, data)

@@ -10,7 +10,8 @@ import torch
 from torch.utils.data import DataLoader
 
 from attribute_world import QUIET, SCHEMA, make_world
-from flam_pl.data.feature_batches import FeatureBatches, WholeBatch
+from flam_pl.config.methods import ConcatConfig
+from flam_pl.data.feature_batches import FeatureBatches, whole_batch
 from flam_pl.models.concat import ConcatClassifiers
 from flam_pl.training.concat_modules import ClassifierModule, MemoryModule
 
@@ -22,15 +23,13 @@ def test_the_prototypes_are_those_of_the_last_weights(validated: bool) -> None:
     net = ConcatClassifiers(SCHEMA, world.features.shape[1], width=5)
     net.space.fit(world.features)
     labelled = (world.features, torch.from_numpy(world.labels))
-    settings = {"noise": 0.1, "lr": 0.01, "weight_decay": 0.0}
+    settings = ConcatConfig(noise=0.1, lr=0.01, weight_decay=0.0)
     stage = ClassifierModule(net, settings, lambda: labelled)
     loaders: dict[str, Any] = {
         "train_dataloaders": DataLoader(
             FeatureBatches(world.store, rows, world.labels, 32), batch_size=None
         ),
-        "val_dataloaders": DataLoader(WholeBatch(world.store, rows, world.labels), batch_size=None)
-        if validated
-        else [],
+        "val_dataloaders": whole_batch(world.store, rows, world.labels) if validated else [],
     }
     pl.Trainer(max_epochs=2, **QUIET).fit(stage, **loaders)  # type: ignore[arg-type]
     found = {kind: net.prototypes(kind).clone() for kind in SCHEMA.types}
@@ -46,14 +45,14 @@ def test_adde_m_learns_a_memory_whose_vectors_stand_for_their_classes() -> None:
     rows = torch.arange(len(world.features)).numpy()
     net = ConcatClassifiers(SCHEMA, world.features.shape[1], width=5, learned=True)
     net.space.fit(world.features)
-    settings = {"noise": 0.1, "lr": 0.02, "weight_decay": 0.0, "margin": 0.3}
+    settings = ConcatConfig(noise=0.1, lr=0.02, weight_decay=0.0)
     data = FeatureBatches(world.store, rows, world.labels, 32)
-    validation = WholeBatch(world.store, rows, world.labels)
+    validation = whole_batch(world.store, rows, world.labels)
     before = {kind: net.prototypes(kind).detach().clone() for kind in SCHEMA.types}
     pl.Trainer(max_epochs=30, **QUIET).fit(  # type: ignore[arg-type]
-        MemoryModule(net, settings),
+        MemoryModule(net, settings, margin=0.3),
         DataLoader(data, batch_size=None),
-        DataLoader(validation, batch_size=None),
+        validation,
     )
     net.eval()
     for t, kind in enumerate(SCHEMA.types):

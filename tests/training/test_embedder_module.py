@@ -8,7 +8,6 @@ import pytorch_lightning as pl
 import torch
 
 from attribute_world import QUIET, SCHEMA, FeatureModule, World, make_world
-from flam_pl.config.root import to_plain
 from flam_pl.config.stages import EmbedderConfig
 from flam_pl.losses.triplet import embedding_loss
 from flam_pl.models.attribute_embedder import AttributeEmbedders
@@ -18,7 +17,7 @@ from flam_pl.training.embedder_module import EmbedderModule
 def stage(world: World, **settings: float) -> EmbedderModule:
     embedders = AttributeEmbedders(SCHEMA, world.features.shape[1], 8, hidden=32, dropout=0.0)
     embedders.fit(world.features, torch.from_numpy(world.labels))
-    return EmbedderModule(embedders, to_plain(EmbedderConfig(noise=0.1, **settings)))
+    return EmbedderModule(embedders, EmbedderConfig(noise=0.1, **settings))
 
 
 def accuracy(module: EmbedderModule, data: FeatureModule) -> float:
@@ -64,7 +63,7 @@ def loss_of(module: EmbedderModule, features: torch.Tensor, labels: torch.Tensor
 def test_each_type_learns_from_the_rows_that_carry_its_label() -> None:
     world = make_world(rows=60)
     module = stage(world, margin=0.4)
-    module.settings["noise"] = 0.0
+    module.settings.noise = 0.0
     labels = torch.from_numpy(world.labels.copy())
     labels[::2, 0] = -1
     labels[::3, 1] = -1
@@ -97,7 +96,7 @@ def test_noise_is_laid_on_the_training_features() -> None:
     module, labels = stage(world), torch.from_numpy(world.labels)
     quiet, loud = (
         {float(loss_of(module, world.features, labels).detach()) for _ in range(3)}
-        for module.settings["noise"] in (0.0, 1.0)
+        for module.settings.noise in (0.0, 1.0)
     )
     assert len(quiet) == 1 and len(loud) == 3
 
@@ -112,7 +111,7 @@ def taught_stage(
     )
     embedders.fit(world.features, torch.from_numpy(world.labels))
     config = EmbedderConfig(loss="softmax", members=3, self_training=weight, **settings)
-    return EmbedderModule(embedders, to_plain(config), bank)
+    return EmbedderModule(embedders, config, bank)
 
 
 def test_members_are_taught_what_all_of_them_see_sharpened() -> None:
@@ -142,7 +141,7 @@ def test_the_teacher_never_drops_out_and_sees_no_noise() -> None:
     world = make_world(rows=20)
     module = taught_stage(world, world.features, noise=2.0).train()
     z, temperature = module.embedders.space(world.features), torch.tensor(0.2)
-    first, again = (module.seen_together(z, temperature) for _ in range(2))
+    first, again = (module.ensemble_probabilities(z, temperature) for _ in range(2))
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
     assert module.embedders.training  # the pupils go on with both
     for of_type in first:

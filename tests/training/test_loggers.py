@@ -179,6 +179,30 @@ def test_checkpoints_can_be_left_out(artifacts: bool, tmp_path: Path) -> None:
     assert run.summary["val/accuracy"] == 0.5
 
 
+@pytest.mark.parametrize("error", [AttributeError("no such method"), TypeError("an argument")])
+def test_a_wandb_that_records_no_inputs_logs_all_else(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is a private method of W&B, which another version may not have."""
+    import wandb
+
+    def refuse(*_: Any, **options: Any) -> Any:
+        if options.get("use_after_commit"):
+            raise error
+        return log_artifact(*_, **options)
+
+    log_artifact = wandb.Run._log_artifact
+    monkeypatch.setattr(wandb.Run, "_log_artifact", refuse)
+    settings = config(tmp_path)
+    folder = settings.folder / "embedder"
+    loggers = make_loggers(settings, "embedder", folder)
+    with pytest.warns(UserWarning, match=r"run-backbone is not recorded .*wandb<0\.32"):
+        log_checkpoint(loggers, settings, folder, RECORD)
+    finish(loggers)
+    run = read_runs(settings.folder / "wandb")["run-embedder"]
+    assert list(run.logged) == ["run-embedder"] and not run.used
+
+
 def test_a_run_that_logs_nothing_leaves_nothing(tmp_path: Path) -> None:
     settings = config(tmp_path)
     logger = make_wandb_logger(settings, "embedder", "train")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -12,7 +13,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from attribute_world import QUIET, SCHEMA, FeatureModule, World, make_world
-from flam_pl.config.root import to_plain
 from flam_pl.config.stages import EmbedderConfig, ManipulatorConfig
 from flam_pl.losses.adversarial import discriminator_loss, generator_loss
 from flam_pl.losses.cycle import cycle_loss
@@ -22,7 +22,7 @@ from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.models.manipulator import Manipulator
 from flam_pl.retrieval.inner_product import FLOOR
 from flam_pl.training.embedder_module import EmbedderModule
-from flam_pl.training.manipulator_module import ManipulatorModule
+from flam_pl.training.manipulator_module import EditBatch, ManipulatorModule
 
 
 def teacher(world: World, steps: int = 0) -> AttributeEmbedders:
@@ -30,7 +30,7 @@ def teacher(world: World, steps: int = 0) -> AttributeEmbedders:
     embedders = AttributeEmbedders(SCHEMA, world.features.shape[1], 6, hidden=32, dropout=0.2)
     embedders.fit(world.features, torch.from_numpy(world.labels))
     if steps:
-        stage = EmbedderModule(embedders, to_plain(EmbedderConfig(lr=1e-2, noise=0.1)))
+        stage = EmbedderModule(embedders, EmbedderConfig(lr=1e-2, noise=0.1))
         data = FeatureModule(world, batch_size=64, batches=steps)
         pl.Trainer(max_epochs=1, limit_val_batches=0, **QUIET).fit(stage, data)
     return embedders
@@ -52,7 +52,7 @@ def stage(
         discriminator_hidden=32,
         noise=noise,
     )
-    return ManipulatorModule(manipulator, embedders, to_plain(chosen))
+    return ManipulatorModule(manipulator, embedders, chosen)
 
 
 def snapshot(net: nn.Module) -> dict[str, Tensor]:
@@ -100,9 +100,9 @@ def test_g_edits_what_it_is_shown_with_noise_of_its_own(wanted: float) -> None:
     seen: list[Tensor] = []
     sample, edit = module.sample, module.manipulator.edit
 
-    def sampled(features: Tensor) -> tuple[Tensor, ...]:
+    def sampled(features: Tensor) -> EditBatch:
         found = sample(features)
-        seen.append(found[0])
+        seen.append(found.x)
         return found
 
     def edited(features: Tensor, *others: Tensor) -> Tensor:
@@ -117,10 +117,9 @@ def test_g_edits_what_it_is_shown_with_noise_of_its_own(wanted: float) -> None:
 
 
 @pytest.mark.parametrize("shared", [True, False])
-@pytest.mark.parametrize("clip", [0.0, 0.1])
-def test_each_update_leaves_the_other_network_bit_identical(shared: bool, clip: float) -> None:
+def test_each_update_leaves_the_other_network_bit_identical(shared: bool) -> None:
     world = make_world()
-    module, witness = stage(teacher(world), shared, clip=clip), Witness()
+    module, witness = stage(teacher(world), shared), Witness()
     start = snapshot(module.manipulator.generators), snapshot(module.manipulator.discriminators)
     data = FeatureModule(world, batch_size=48, batches=2)
     pl.Trainer(max_epochs=1, callbacks=[witness], limit_val_batches=0, **QUIET).fit(module, data)
@@ -140,10 +139,6 @@ def test_each_update_leaves_the_other_network_bit_identical(shared: bool, clip: 
         # G's backward pass through D left no gradient there, nor D's in G
         assert same(g0["d.grad"], d1["d.grad"]) and not same(g0["g.grad"], d1["g.grad"])
         before = {"g": g1["g"], "d": g1["d"]}
-        if clip:
-            for state, name in ((d0, "d.grad"), (g0, "g.grad")):
-                norm = torch.stack([v.norm() for v in state[name].values() if v is not None]).norm()
-                assert float(norm) <= clip * 1.001
 
 
 def test_the_teacher_stays_as_it_is_and_in_eval_mode() -> None:
@@ -185,46 +180,50 @@ def test_half_precision_trains_both_and_validates(shared: bool) -> None:
     assert not any(torch.equal(after[name], before[name]) for name in learnt)
     assert all(torch.isfinite(v) for v in trainer.callback_metrics.values())
     with torch.autocast("cpu", torch.bfloat16):
-        x, *_, target, asked = module.sample(world.features[:9])
-        assert x.dtype == module.manipulator.edit(x, asked, target).dtype == torch.float32
+        edits = module.sample(world.features[:9])
+        edited = module.manipulator.edit(edits.x, edits.condition, edits.target)
+        assert edits.x.dtype == edited.dtype == torch.float32
 
 
 @pytest.mark.parametrize("online", [True, False])
-def test_a_sample_is_x_its_embeddings_and_a_wish_that_exists_in_the_batch(online: bool) -> None:
+def test_a_sample_is_x_its_embeddings_and_an_embedding_of_the_batch(online: bool) -> None:
     world = make_world()
     embedders, features = teacher(world, steps=30), world.features[:40]
     module = stage(embedders, online_sampling=online)
     module.train()
-    x, e, wanted, target, asked = module.sample(features)
+    edits = module.sample(features)
+    x, e, wanted, target = edits.x, edits.e, edits.wanted, edits.target
     assert len(x) == 40 and set(target.tolist()) == {0, 1, 2}
     z = embedders.space(features)
     torch.testing.assert_close(x, z)
     torch.testing.assert_close(e, embedders.embed(z))
     labels = embedders.classify(e)
-    edits = embedders.classify(wanted)
+    classes = embedders.classify(wanted)
     for row, t in enumerate(target.tolist()):
         for kind in range(3):
             if kind == t:
-                assert torch.equal(wanted[row, kind], asked[row])
-                assert edits[row, kind] != labels[row, kind]
-                assert (e[:, kind] == asked[row]).all(dim=1).any()  # a real row's embedding
+                assert torch.equal(wanted[row, kind], edits.condition[row])
+                assert torch.equal(edits.own[row], e[row, kind])
+                assert classes[row, kind] != labels[row, kind]
+                assert (e[:, kind] == edits.condition[row]).all(dim=1).any()  # of a real row
             else:
                 assert torch.equal(wanted[row, kind], e[row, kind])
-    assert not any(v.requires_grad for v in (x, e, wanted, asked))
+    assert not any(v.requires_grad for v in (x, e, wanted, edits.condition))
 
 
-def test_g_may_be_asked_by_the_dictionary_for_a_class_that_a_row_probably_has_not() -> None:
+def test_a_dictionary_target_is_of_a_class_that_the_row_probably_has_not() -> None:
     world = make_world(noise=0.3)
     embedders, features = teacher(world, steps=100), world.features[:40]
-    module = stage(embedders, ask_dictionary=True)
-    _, e, wanted, target, asked = module.sample(features)
+    module = stage(embedders, dictionary_targets=True)
+    edits = module.sample(features)
+    e, wanted, target, condition = edits.e, edits.wanted, edits.target, edits.condition
     assert set(target.tolist()) == {0, 1, 2}
     for row, t in enumerate(target.tolist()):
         dictionary = embedders.of(SCHEMA.types[t]).dictionary
-        assert (dictionary == asked[row]).all(dim=1).any()
+        assert (dictionary == condition[row]).all(dim=1).any()
         for kind in range(3):
-            assert torch.equal(wanted[row, kind], asked[row] if kind == t else e[row, kind])
-    assert not any(v.requires_grad for v in (wanted, asked))
+            assert torch.equal(wanted[row, kind], condition[row] if kind == t else e[row, kind])
+    assert not any(v.requires_grad for v in (wanted, condition))
     # each class as likely as the row is not to have it
     one, color = e[:1].expand(8000, -1, -1), embedders.of("color").dictionary
     drawn = module.other_classes(one, torch.ones(8000, dtype=torch.long))
@@ -234,30 +233,30 @@ def test_g_may_be_asked_by_the_dictionary_for_a_class_that_a_row_probably_has_no
     assert float(shares.sum()) == pytest.approx(1)
 
 
-def test_a_row_whose_class_is_certain_can_be_asked_for_another_one() -> None:
+def test_a_row_whose_class_is_certain_gets_a_target_of_another_class() -> None:
     world = make_world()
     embedders = teacher(world)
     for name in SCHEMA.types:
-        embedders.of(name).temperature.fill_(1e-3)  # sure of everything
-    module = stage(embedders, ask_dictionary=True)
-    _, e, wanted, target, _ = module.sample(world.features[:200])
+        embedders.of(name).temperature.fill_(1e-3)  # every class is certain
+    module = stage(embedders, dictionary_targets=True)
+    edits = module.sample(world.features[:200])
     rows = torch.arange(200)
-    had, asked = (embedders.classify(of)[rows, target] for of in (e, wanted))
-    assert (had != asked).float().mean() > 0.95
+    own, new = (embedders.classify(of)[rows, edits.target] for of in (edits.e, edits.wanted))
+    assert (own != new).float().mean() > 0.95
 
 
-def test_a_row_without_a_row_of_another_class_asks_for_what_it_has() -> None:
+def test_a_row_without_a_row_of_another_class_keeps_its_embedding() -> None:
     world = make_world()
     module = stage(teacher(world, steps=30))
-    _, e, wanted, target, asked = module.sample(world.features[:1].repeat(6, 1))
-    torch.testing.assert_close(wanted, e)
-    torch.testing.assert_close(asked, e[torch.arange(6), target])
-    _, e, wanted, *_ = module.sample(world.features[:12])
-    assert not torch.allclose(wanted, e, atol=0.1)
+    edits = module.sample(world.features[:1].repeat(6, 1))
+    torch.testing.assert_close(edits.wanted, edits.e)
+    torch.testing.assert_close(edits.condition, edits.e[torch.arange(6), edits.target])
+    edits = module.sample(world.features[:12])
+    assert not torch.allclose(edits.wanted, edits.e, atol=0.1)
 
 
-def test_a_batch_without_any_wish_spoils_no_figure() -> None:
-    """Features that are all alike have one pseudo-label a type, so no edit can be asked for."""
+def test_a_batch_without_another_class_gives_finite_figures() -> None:
+    """Features that are all alike have one class per type."""
     world = make_world(rows=60)
     world.features[:] = world.features[:1].clone()
     module = stage(teacher(world))
@@ -272,17 +271,18 @@ def test_terms_are_the_equations_with_their_weights() -> None:
     weights = {"adversarial_weight": 0.7, "matching_weight": 1.3, "cycle_weight": 2.0}
     module = stage(teacher(world), noise=0.0, **weights)
     net = module.manipulator
-    x, e, wanted, target, asked = module.sample(world.features)
-    edited = net.edit(x, asked, target)
+    edits = module.sample(world.features)
+    x, e, wanted, target = edits.x, edits.e, edits.wanted, edits.target
+    edited = net.edit(x, edits.condition, target)
     real, real_embeddings = net.discriminate(x, target)
     fake, fake_embeddings = net.discriminate(edited, target)
     own = torch.stack([e[row, t] for row, t in enumerate(target.tolist())])
 
-    d = module.discriminator_terms(x, edited, e, target)
+    d = module.discriminator_terms(edits, edited)
     torch.testing.assert_close(d["d_adversarial"], 0.7 * discriminator_loss(real, fake))
     # D learns the embeddings of real features only: equation (4), first term
     torch.testing.assert_close(d["d_matching"], matching_loss(real_embeddings, e, target))
-    g = module.generator_terms(x, edited, e, wanted, target)
+    g = module.generator_terms(edits, edited)
     torch.testing.assert_close(g["g_adversarial"], 0.7 * generator_loss(fake))
     torch.testing.assert_close(
         g["g_matching"], 1.3 * matching_loss(fake_embeddings, wanted, target)
@@ -291,11 +291,11 @@ def test_terms_are_the_equations_with_their_weights() -> None:
     torch.testing.assert_close(g["g_cycle"], 2.0 * cycle_loss(x, recovered))
     assert min(float(v.detach()) for v in (d | g).values()) > 0.01
 
-    module.settings["with_remaining"] = False
-    only_target = module.generator_terms(x, edited, e, wanted, target)["g_matching"]
+    module.settings.with_remaining = False
+    only_target = module.generator_terms(edits, edited)["g_matching"]
     assert float(only_target.detach()) < 0.7 * float(g["g_matching"].detach())
     # "S" concerns G; D goes on to predict every embedding
-    again = module.discriminator_terms(x, edited, e, target)["d_matching"]
+    again = module.discriminator_terms(edits, edited)["d_matching"]
     torch.testing.assert_close(again, d["d_matching"])
 
 
@@ -318,25 +318,23 @@ def distilling(world: World, **settings: Any) -> ManipulatorModule:
     return module
 
 
-def slow_teacher(
-    module: ManipulatorModule, features: Tensor, e: Tensor, wanted: Tensor, target: Tensor
-) -> Tensor:
+def slow_teacher(module: ManipulatorModule, edits: EditBatch) -> Tensor:
     """The score of every photo of the bank, a type and a class at a time."""
-    embedders, bank = module.embedders, module.bank
+    embedders, bank, features = module.embedders, module.bank, edits.features
     assert bank is not None
-    own, asked = embedders.probabilities(e), embedders.probabilities(wanted)
+    own, new = embedders.probabilities(edits.e), embedders.probabilities(edits.wanted)
     seen = embedders.probabilities(embedders(bank))
     scores = torch.zeros(len(features), len(bank))
     for row, feature in enumerate(features):
         moved = feature.clone()
         for t, name in enumerate(SCHEMA.types):
             for c, mean in enumerate(embedders.of(name).class_means):
-                moved = moved + (asked[t][row, c] - own[t][row, c]) * mean
+                moved = moved + (new[t][row, c] - own[t][row, c]) * mean
         for n, photo in enumerate(bank):
             score = 0.9 * float(F.cosine_similarity(moved, photo, dim=0))
             for t in range(3):
-                weight = 1.3 if t == int(target[row]) else 0.6
-                for c, p in enumerate(asked[t][row].tolist()):
+                weight = 1.3 if t == int(edits.target[row]) else 0.6
+                for c, p in enumerate(new[t][row].tolist()):
                     score += weight * p * math.log(max(float(seen[t][n, c]), FLOOR))
             scores[row, n] = score
     return scores
@@ -345,12 +343,10 @@ def slow_teacher(
 def test_the_teacher_scores_the_bank_as_an_edited_search_of_the_moved_query_does() -> None:
     world = make_world(rows=80, noise=0.5)
     module = distilling(world)
-    features = world.features[:6]
-    _, e, wanted, target, _ = module.sample(features)
+    edits = module.sample(world.features[:6])
     assert module.bank is not None and module.bank_tail is not None
-    moved = module.moved(features, e, wanted)
-    got = module.teacher_scores(moved, module.bank, module.bank_tail, wanted, target)
-    expected = slow_teacher(module, features, e, wanted, target)
+    got = module.teacher_scores(edits, module.bank, module.bank_tail)
+    expected = slow_teacher(module, edits)
     torch.testing.assert_close(got, expected, atol=1e-4, rtol=1e-4)
     assert not got.requires_grad
 
@@ -358,27 +354,26 @@ def test_the_teacher_scores_the_bank_as_an_edited_search_of_the_moved_query_does
 def test_the_distillation_ranks_the_bank_without_the_query_itself() -> None:
     world = make_world(rows=80, noise=0.5)
     module = distilling(world)
-    features = world.features[:6]
-    x, e, wanted, target, asked = module.sample(features)
-    edited = module.manipulator.edit(x, asked, target)
-    terms = module.distillation_terms(features, edited, e, wanted, target)
+    edits = module.sample(world.features[:6])
+    edited = module.manipulator.edit(edits.x, edits.condition, edits.target)
+    terms = module.distillation_terms(edits, edited)
     stored = module.embedders.space.inverse(edited)
-    scores = slow_teacher(module, features, e, wanted, target)
+    scores = slow_teacher(module, edits)
     itself = torch.eye(6, 80, dtype=torch.bool)
-    settings = module.settings["teacher_temperature"], module.settings["student_temperature"]
+    settings = module.settings.teacher_temperature, module.settings.student_temperature
     loss = distillation_loss(stored, world.features, scores, itself, *settings)
     assert list(terms) == ["g_distillation"]
     torch.testing.assert_close(terms["g_distillation"], 0.7 * loss, atol=1e-4, rtol=1e-4)
     counted = distillation_loss(stored, world.features, scores, itself & False, *settings)
     assert abs(float((counted - loss).detach())) > 1e-3
     # the distance to the moved query, where it has a weight
-    module.settings["moved_weight"] = 0.4
-    terms |= module.moved_terms(features, edited, e, wanted)
-    away = 1 - F.cosine_similarity(stored, module.moved(features, e, wanted), dim=1).mean()
+    module.settings.moved_weight = 0.4
+    terms |= module.moved_terms(edits, edited)
+    away = 1 - F.cosine_similarity(stored, module.moved(edits), dim=1).mean()
     torch.testing.assert_close(terms["g_moved"], 0.4 * away)
     # some of the bank, as long as there are more
-    module.settings["ranked"] = 10
-    few = module.distillation_terms(features, edited, e, wanted, target)["g_distillation"]
+    module.settings.bank_batch = 10
+    few = module.distillation_terms(edits, edited)["g_distillation"]
     assert torch.isfinite(few) and float(few.detach()) != float(terms["g_distillation"].detach())
 
 
@@ -386,16 +381,15 @@ def test_half_precision_ranks_with_all_digits() -> None:
     """With half of them no photo would be known to be the query itself."""
     world = make_world(rows=80, noise=0.5)
     module = distilling(world)
-    features = world.features[:6]
-    x, e, wanted, target, asked = module.sample(features)
-    edited = module.manipulator.edit(x, asked, target)
-    whole = module.distillation_terms(features, edited, e, wanted, target)
+    edits = module.sample(world.features[:6])
+    edited = module.manipulator.edit(edits.x, edits.condition, edits.target)
+    whole = module.distillation_terms(edits, edited)
     with torch.autocast("cpu", torch.bfloat16):
-        half = module.distillation_terms(features, edited, e, wanted, target)
+        half = module.distillation_terms(edits, edited)
     torch.testing.assert_close(half["g_distillation"], whole["g_distillation"])
 
 
-def test_distillation_alone_moves_g_and_asks_no_d() -> None:
+def test_distillation_alone_changes_g_and_needs_no_d() -> None:
     world = make_world()
     embedders = teacher(world, steps=30)
     module = stage(embedders, **ALONE)
@@ -418,14 +412,14 @@ def test_distillation_alone_moves_g_and_asks_no_d() -> None:
 
 def test_the_answer_to_an_edit_has_the_wanted_classes_and_is_not_the_query() -> None:
     world = make_world(rows=300, noise=0.3)
-    module = stage(teacher(world, steps=60), composition_weight=0.7, ask_dictionary=True)
+    module = stage(teacher(world, steps=60), composition_weight=0.7, dictionary_targets=True)
     bank = module.bank = world.features[:12]
     module.on_fit_start()
-    features = world.features[:40]
-    x, _, wanted, target, asked = module.sample(features)
-    edited = module.manipulator.edit(x, asked, target)
+    edits = module.sample(world.features[:40])
+    edited = module.manipulator.edit(edits.x, edits.condition, edits.target)
+    none = EditBatch(*(getattr(edits, field.name)[:0] for field in fields(edits)))
     classes = module.embedders.classify(module.embedders(bank))
-    right = (classes[None] == module.embedders.classify(wanted)[:, None]).all(dim=2)
+    right = (classes[None] == module.embedders.classify(edits.wanted)[:, None]).all(dim=2)
     right[torch.arange(12), torch.arange(12)] = False
     answered = right.any(dim=1)
     assert 5 < int(answered.sum()) < 40
@@ -437,13 +431,13 @@ def test_the_answer_to_an_edit_has_the_wanted_classes_and_is_not_the_query() -> 
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("flam_pl.training.manipulator_module.composition_loss", heard)
-        terms = module.composition_terms(features, edited, wanted)
-        nothing = module.composition_terms(features[:0], edited[:0], wanted[:0])
+        terms = module.composition_terms(edits, edited)
+        nothing = module.composition_terms(none, edited[:0])
     assert {name: float(of) for name, of in terms.items()} == {
         "g_composition": pytest.approx(0.7 * 2)
     }
     searched, answers, temperature = seen[0]
-    assert temperature == module.settings["student_temperature"]
+    assert temperature == module.settings.student_temperature
     torch.testing.assert_close(searched, module.embedders.space.inverse(edited[answered]))
     for row, answer in zip(right[answered], answers, strict=True):
         found = (bank - answer).norm(dim=1).argmin()
@@ -451,7 +445,7 @@ def test_the_answer_to_an_edit_has_the_wanted_classes_and_is_not_the_query() -> 
     assert len(seen) == 1 and float(nothing["g_composition"]) == 0
 
 
-TIRG = {"distillation_weight": 0.0, "composition_weight": 1.0, "ask_dictionary": True}
+TIRG = {"distillation_weight": 0.0, "composition_weight": 1.0, "dictionary_targets": True}
 
 
 @pytest.mark.parametrize(("gated", "losses"), [(False, {}), (True, TIRG)])

@@ -127,8 +127,8 @@ def test_load_into_takes_the_tensors_of_the_prefix_only(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("net", "named"),
     [
-        (nn.Linear(4, 2), r"weight is \(2, 3\), expected \(2, 4\)"),
-        (nn.Sequential(nn.Linear(3, 2)), "0.weight is nothing"),
+        (nn.Linear(4, 2), r"weight: .*\[2, 3\]\) .*\[2, 4\]\)"),
+        (nn.Sequential(nn.Linear(3, 2)), "0.weight"),
         (nn.Linear(3, 2, bias=False), "bias"),  # the checkpoint holds more than the network
     ],
 )

@@ -13,13 +13,13 @@ import torch
 from attribute_world import SCHEMA, FeatureModule, World, make_world
 from flam_pl.attributes import AttributeSchema
 from flam_pl.config.data import DataConfig
-from flam_pl.config.root import Config, LoggerConfig, TrainerConfig, to_plain
+from flam_pl.config.root import Config, LoggerConfig, TrainerConfig
 from flam_pl.config.stages import EmbedderConfig
 from flam_pl.errors import FlamError
 from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.training.embedder_module import EmbedderModule
 from flam_pl.training.records import CHECKPOINT, RECORD, StageRecord, load_into, require
-from flam_pl.training.stage import make_trainer, train_stage
+from flam_pl.training.stage import StageSpec, make_trainer, train_stage
 
 ARCHITECTURE = {"dimension": 12, "embedding_dim": 8, "hidden": 32, "dropout": 0.0}
 
@@ -51,7 +51,7 @@ def module(world: World) -> CountedStage:
     torch.manual_seed(1)
     embedders = AttributeEmbedders(SCHEMA, **ARCHITECTURE)
     embedders.fit(world.features, torch.from_numpy(world.labels))
-    return CountedStage(embedders, to_plain(EmbedderConfig(lr=1e-2, noise=0.1)))
+    return CountedStage(embedders, EmbedderConfig(lr=1e-2, noise=0.1))
 
 
 def run(
@@ -66,19 +66,15 @@ def run(
         "epochs": 2,
         "inputs": {"data": "d", "seed": 0},
         "parent": "p" * 64,
-        "settings": {"lr": 1e-2},
+        "settings": EmbedderConfig(lr=1e-2),
         "architecture": ARCHITECTURE,
     }
-    return train_stage(
-        "embedder",
-        stage,
-        FeatureModule(world, batch_size=32, batches=3),
-        trainer_config or config(folder),
-        monitor=monitor,
-        folder=folder / "run" / "embedder",
-        schema=SCHEMA,
-        **{**wanted, **changes},
+    place = folder / "run" / "embedder"
+    spec = StageSpec(
+        "embedder", stage, place, schema=SCHEMA, monitor=monitor, **{**wanted, **changes}
     )
+    data = FeatureModule(world, batch_size=32, batches=3)
+    return train_stage(spec, data, trainer_config or config(folder))
 
 
 def test_a_trained_stage_is_handed_over_whole(tmp_path: Path) -> None:
@@ -127,20 +123,18 @@ def test_the_best_epoch_is_kept_not_the_last(tmp_path: Path) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pl.Trainer, "__init__", reloading)
-        record = train_stage(
+        spec = StageSpec(
             "embedder",
             stage,
-            data,
-            settings,
+            tmp_path / "run" / "embedder",
             epochs=3,
-            monitor="val/accuracy",
-            folder=tmp_path / "run" / "embedder",
-            inputs={},
-            parent=None,
-            schema=SCHEMA,
-            settings={},
+            settings=EmbedderConfig(),
             architecture=ARCHITECTURE,
+            schema=SCHEMA,
+            inputs={},
+            monitor="val/accuracy",
         )
+        record = train_stage(spec, data, settings)
     logged = pd.read_csv(tmp_path / "run" / "embedder" / "logs" / "metrics.csv")["val/accuracy"]
     by_epoch = logged.dropna().tolist()[:3]
     assert max(by_epoch) > by_epoch[-1] + 0.1  # spoilt indeed
@@ -150,6 +144,54 @@ def test_the_best_epoch_is_kept_not_the_last(tmp_path: Path) -> None:
     predicted = stage.embedders.classify(stage(world.features[:40])).numpy()
     accuracy = (predicted == world.labels[:40]).mean(axis=0).mean()
     assert accuracy == pytest.approx(record.metrics["val/accuracy"], abs=1e-5)
+
+
+class Tied(CountedStage):
+    """Its accuracy is given, epoch by epoch."""
+
+    values: tuple[float, ...] = ()
+
+    def validation_step(self, batch: dict[str, torch.Tensor], batch_index: int) -> None:
+        self.log("val/accuracy", self.values[min(self.current_epoch, len(self.values) - 1)])
+
+    def on_validation_epoch_end(self) -> None:
+        with torch.no_grad():  # marks the weights of the epoch
+            self.embedders.of("color").members[0].raw_dictionary[0, 0] = self.current_epoch
+
+
+@pytest.mark.parametrize(
+    ("values", "kept", "equal"),
+    [
+        ((1.0, 1.0, 1.0, 1.0), 3, 4),
+        ((0.0, 0.0, 0.0, 0.0), 3, 4),
+        ((0.2, 0.5, 0.5, 0.1), 2, 2),
+        ((0.5, 0.5, 0.7, 0.2), 2, 1),  # equal ones below the best do not count
+        ((0.7, 0.1, 0.7, 0.3), 2, 2),
+        ((0.1, 0.2, 0.3, 0.4), 3, 1),
+        ((0.4, 0.3, 0.2, 0.1), 0, 1),
+    ],
+)
+def test_of_equal_epochs_the_latest_is_kept_and_the_log_says_so(
+    values: tuple[float, ...],
+    kept: int,
+    equal: int,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    world = make_world()
+    torch.manual_seed(1)
+    embedders = AttributeEmbedders(SCHEMA, **ARCHITECTURE)
+    embedders.fit(world.features, torch.from_numpy(world.labels))
+    stage = Tied(embedders, EmbedderConfig(lr=1e-2, noise=0.1))
+    stage.values = values
+    run(tmp_path, stage, world, epochs=4)
+    again = AttributeEmbedders(SCHEMA, **ARCHITECTURE)
+    load_into(again, tmp_path / "run" / "embedder", "embedders.")
+    assert float(again.of("color").members[0].raw_dictionary[0, 0]) == kept
+    said = capsys.readouterr().out
+    assert ("the latest of them is kept" in said) == (equal > 1)
+    if equal > 1:
+        assert f"{equal} epochs have the highest val/accuracy = {max(values):.4f}: the" in said
 
 
 def test_nothing_changed_nothing_is_trained(tmp_path: Path) -> None:
@@ -163,7 +205,7 @@ def test_nothing_changed_nothing_is_trained(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"settings": {"lr": 2e-2}},
+        {"settings": EmbedderConfig(lr=2e-2)},
         {"inputs": {"data": "other", "seed": 0}},
         {"inputs": {"data": "d", "seed": 1}},
         {"parent": "q" * 64},

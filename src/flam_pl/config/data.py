@@ -7,16 +7,9 @@ from typing import Any
 
 from omegaconf import MISSING
 
+from flam_pl.config.bounds import expected, number, one_of, within
+from flam_pl.config.bounds import numbers as not_empty
 from flam_pl.errors import FlamError
-
-
-def _number(default: float, **bounds: float) -> Any:
-    """A setting with bounds: ``least``, ``above``, ``most``."""
-    return field(default=default, metadata=bounds)
-
-
-def _types(*default: str) -> Any:
-    return field(default_factory=lambda: list(default), metadata={"empty": False})
 
 
 @dataclass
@@ -31,12 +24,12 @@ class DataConfig:
     """Folder with the data; for ``table``, the file."""
     unlabelled: str | None = None
     """Folder of more photos, without labels, for the manipulator alone."""
-    label_share: float = _number(1.0, above=0, most=1)
+    label_share: float = number(1.0, above=0, most=1)
     """Share of the training labels that is used, at least one per class."""
-    label_seed: int = _number(0, least=0)
-    min_side: int = _number(8, least=0)
+    label_seed: int = number(0, least=0)
+    min_side: int = number(8, least=0)
     """Photos with fewer pixels on a side are left out."""
-    workers: int = _number(-1, least=-1)
+    workers: int = number(-1, least=-1)
     """Processes that decode photos or draw the wardrobe; -1: as many as there are cores, about."""
 
 
@@ -44,35 +37,33 @@ class DataConfig:
 class WardrobeSettings:
     """Size and labels of a wardrobe; the defaults give 6,480 photos."""
 
-    seed: int = _number(0, least=0)
-    image_size: int = _number(128, least=32, most=1024)
+    seed: int = number(0, least=0)
+    image_size: int = number(128, least=32, most=1024)
     """Pixels of a side."""
-    train_items: int = _number(600, least=1)
-    train_photos: int = _number(6, least=1)
+    train_items: int = number(600, least=1)
+    train_photos: int = number(6, least=1)
     """Photos per item, the first half of them by the shop."""
-    val_items: int = _number(80, least=0)
-    val_photos: int = _number(4, least=1)
-    evaluation_items: int = _number(400, least=0)
-    evaluation_photos: int = _number(4, least=1)
-    counterfactuals: int = _number(2, least=0)
+    val_items: int = number(80, least=0)
+    val_photos: int = number(4, least=1)
+    evaluation_items: int = number(400, least=0)
+    evaluation_photos: int = number(4, least=1)
+    counterfactuals: int = number(2, least=0)
     """Copies of each held-out item with one attribute changed."""
-    labelled_share: float = _number(0.4, least=0, most=1)
+    labelled_share: float = number(0.4, least=0, most=1)
     """Share of training photos with labels."""
-    label_rate: float = _number(0.7, least=0, most=1)
+    label_rate: float = number(0.7, least=0, most=1)
     """Probability of each label of these photos."""
-    wrong_rate: float = _number(0.05, least=0, most=1)
+    wrong_rate: float = number(0.05, least=0, most=1)
     """Probability that a label names another class."""
 
     def __post_init__(self) -> None:
         """Raises: FlamError: a value out of its range."""
         for f in fields(WardrobeSettings):
-            value, kind = getattr(self, f.name), int if f.type == "int" else int | float
-            least, most = f.metadata["least"], f.metadata.get("most", float("inf"))
-            number = isinstance(value, kind) and not isinstance(value, bool)
-            if not number or not least <= value <= most:
-                whole = "a whole number" if kind is int else "a number"
-                limits = f"at least {least}" + (f", at most {most}" if "most" in f.metadata else "")
-                raise FlamError(f"data.{f.name}: got {value!r}, expected {whole}, {limits}")
+            value, kind = getattr(self, f.name), int if f.type == "int" else float
+            right = isinstance(value, int | kind) and not isinstance(value, bool)
+            if not (right and within(value, f.metadata)):
+                wanted = expected(kind, f.metadata)
+                raise FlamError(f"data.{f.name}: got {value!r}, expected {wanted}")
 
     def items(self, split: str) -> int:
         """Items of a split, without counterfactuals."""
@@ -103,7 +94,7 @@ class WardrobeData(WardrobeSettings, DataConfig):
 class LabelledData(DataConfig):
     """A data set on disk with labels."""
 
-    types: list[str] = _types("shape", "color", "pattern")
+    types: list[str] = not_empty("shape", "color", "pattern")
     """Attribute types that are read."""
     classes: Any = 10
     """Classes of the attribute types: how many of the most frequent ones, or by type, how many or
@@ -115,10 +106,10 @@ class LabelledData(DataConfig):
 class SplitData(LabelledData):
     """A data set that is split at random."""
 
-    evaluation: int = _number(1200, least=-1)
+    evaluation: int = number(1200, least=-1)
     """Photos with all labels to evaluate; -1: all of them."""
-    validation: int = _number(300, least=0)
-    split_seed: int = _number(0, least=0)
+    validation: int = number(300, least=0)
+    split_seed: int = number(0, least=0)
 
 
 @dataclass
@@ -151,11 +142,11 @@ class InShopData(LabelledData):
     """DeepFashion In-shop, with its published split."""
 
     reader: str = "in_shop"
-    types: list[str] = _types("shape", "color")
+    types: list[str] = not_empty("shape", "color")
     """shape, color, pattern."""
-    validation_items: int = _number(300, least=0)
+    validation_items: int = number(300, least=0)
     """Training items to validate on, at most 15 %."""
-    split_seed: int = _number(0, least=0)
+    split_seed: int = number(0, least=0)
 
 
 @dataclass
@@ -163,8 +154,8 @@ class ConsumerToShopData(LabelledData):
     """DeepFashion Consumer-to-shop, with its published split."""
 
     reader: str = "consumer_to_shop"
-    types: list[str] = _types("shape")
-    gallery: str = "val+test"
+    types: list[str] = not_empty("shape")
+    gallery: str = one_of("val+test", "test")
     """Whose shop photos are searched: val+test (later notes of the set) | test (first ones)."""
 
 

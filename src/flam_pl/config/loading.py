@@ -4,43 +4,54 @@ from __future__ import annotations
 
 import json
 import os
-import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from importlib.resources import files
+from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from flam_pl.atomic_io import write_text
 from flam_pl.config.checks import check
-from flam_pl.config.methods import OVERRIDES
-from flam_pl.config.overrides import with_quoted_texts
-from flam_pl.config.root import SCHEMAS, Config, to_plain
+from flam_pl.config.data import DATA_SCHEMAS, DataConfig
+from flam_pl.config.overrides import divided, set_values
+from flam_pl.config.root import Config, to_plain
 from flam_pl.errors import ConfigError
 
-WRITTEN = "overrides.json"
-"""The command-line settings that a run was trained with."""
+SETTINGS = "config.yaml"
+"""All settings of a saved run, and in ``overrides`` the command line that gives them."""
+
+OF_ONE_CALL = {
+    *("run", "runs_dir", "retrain", "report", "image", "edits", "k"),
+    *("tables", "figures", "results"),
+}
+"""Settings that say nothing of a training: a saved run does not give them back."""
+
+DATA_PATHS = ("root", "unlabelled", "images", "splits")
+"""Settings of data sets that are paths. A saved run has them as absolute paths."""
 
 
 def config_folder() -> Path:
-    """``$FLAM_PL_CONF``, else ``conf/`` of the repository, else that of the installed package.
+    """``$FLAM_PL_CONF``, else ``conf/`` of the installed package, else that of the clone.
 
     Raises:
         ConfigError: none of them holds a config.yaml.
     """
-    repository = Path(__file__).resolve().parents[3] / "conf"
-    named = os.environ.get("FLAM_PL_CONF")
-    places = [Path(named)] if named else [repository, Path(sys.prefix) / "share/flam_pl/conf"]
+    named, package = os.environ.get("FLAM_PL_CONF"), Path(str(files("flam_pl")))
+    places = [Path(named)] if named else [package / "conf", package.parents[1] / "conf"]
     for place in places:
         if (place / "config.yaml").is_file():
             return place.resolve()
     raise ConfigError(
-        f"no config.yaml in {', '.join(map(str, places))}. Run from a clone of the repository, or "
-        "set FLAM_PL_CONF to its conf folder."
+        f"no config.yaml in {' or '.join(map(str, places))}. Install the package again, or set "
+        "FLAM_PL_CONF to the folder conf of the repository."
     )
 
 
@@ -50,49 +61,49 @@ def load_config(overrides: Sequence[str] = ()) -> Config:
     Raises:
         ConfigError: an unknown key, group or value, named.
     """
-    for override in overrides:
-        if override.startswith(("+", "~")):
-            raise ConfigError(
-                f"{override!r} would add or remove a setting; only settings that exist can be "
-                f"changed. Write {override.lstrip('+~')!r}; python -m flam_pl config lists them."
-            )
-        if override.split("=")[0] == "overrides":
-            raise ConfigError("overrides is no setting: it holds the settings as they were written")
-        if "=" not in override:
-            raise ConfigError(f"{override!r} is not a setting; expected key=value")
-    store = ConfigStore.instance()
-    for (group, name), node in SCHEMAS.items():
-        store.store(group=group, name=name, node=node)
-    given = with_quoted_texts(overrides, [(group, s) for (group, _), s in SCHEMAS.items()])
-    try:
-        with initialize_config_dir(str(config_folder()), version_base="1.3"):
-            composed = compose("config", overrides=given)
-        config = OmegaConf.to_object(composed)
-    except (HydraException, OmegaConfBaseException) as error:
-        cause = error.__cause__ or error
-        text = str(error) if str(cause) in str(error) else f"{error}: {cause}"
-        raise ConfigError(f"the settings are not usable ({' '.join(overrides)}): {text}") from error
-    assert isinstance(config, Config)
+    folder = config_folder()
+    groups = {
+        of.name: sorted(file.stem for file in of.glob("*.yaml"))
+        for of in folder.iterdir()
+        if of.is_dir()
+    }
+    groups["experiment"] = [*groups.get("experiment", []), "null"]
+    config = _compose(folder, *divided(overrides, groups))
     config.overrides = list(overrides)
     check(config)
     return config
 
 
-def method_config(config: Config, method: str) -> Config:
-    """The settings of a method of a run: the config groups that the method chooses, under the
-    values that the user wrote, which win.
+def _compose(folder: Path, chosen: Mapping[str, str], values: Mapping[str, str]) -> Config:
+    """The chosen file of each group, and single values over them."""
+    store = ConfigStore.instance()
+    store.store(name="schema", node=Config)
+    for name, schema in DATA_SCHEMAS.items():
+        store.store(group="data", name=f"schema_{name}", node=schema)
+    try:
+        with initialize_config_dir(str(folder), version_base="1.3"):
+            composed = compose("config", overrides=_joined(chosen))
+        set_values(composed, values)
+        config = OmegaConf.to_object(composed)
+    except (HydraException, OmegaConfBaseException, YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"the settings cannot be used ({folder}): {reason}") from error
+    assert isinstance(config, Config)
+    return config
+
+
+def method_config(config: Config, chosen: Sequence[str]) -> Config:
+    """Settings of a method of a run. A value that the user wrote wins over those of the method.
 
     Args:
         config: of the run, as ``load_config`` made it.
+        chosen: config groups of the method, e.g. ``["manipulator=tirg"]``.
     """
-    chosen = OVERRIDES.get(method, ())
-    groups = {choice.split("=")[0] for choice in chosen}
-    kept = [o for o in config.overrides if o.split("=")[0] not in groups]
-    return load_config([*chosen, *kept])
+    return load_config(_joined(_pairs(config.overrides) | _pairs(chosen)))
 
 
 def load_run_config(overrides: Sequence[str]) -> tuple[Config, bool]:
-    """As ``load_config``, for a run that is there: it starts from the run's own settings.
+    """As ``load_config``, for a saved run: it starts from the run's own settings.
 
     Returns:
         The settings, and whether their data set is the one that the run was trained on.
@@ -100,29 +111,83 @@ def load_run_config(overrides: Sequence[str]) -> tuple[Config, bool]:
     Raises:
         ConfigError: no such run, or an unknown setting.
     """
-    folder = load_config(overrides).folder
-    path = folder / WRITTEN
+    here, given = load_config(overrides), _pairs(overrides)
+    own = _saved_overrides(here.folder)
+    # data=... replaces all of data.*
+    kept = {key: text for key, text in own.items() if key.split(".")[0] not in given}
+    place = {"run": here.name, "runs_dir": here.runs_dir}
+    config = load_config(_joined(kept | given | place))
+    # other data would bring its own default backbone, but the run's is trained
+    backbone = {key: text for key, text in given.items() if key.split(".")[0] == "backbone"}
+    config.backbone = load_config(_joined(own | backbone)).backbone
+    trained_on = load_config(_joined(own)).data
+    same = replace(config.data, workers=trained_on.workers)
+    return config, to_plain(_absolute(same)) == to_plain(_absolute(trained_on))
+
+
+def save_config(config: Config) -> None:
+    """Write the settings to the run's folder.
+
+    Paths become absolute, and an expression such as ``${oc.env:HOME}`` becomes its value, so that
+    the run opens from any working directory.
+    """
+    saved = replace(config, data=_absolute(config.data), runs_dir=os.path.abspath(config.runs_dir))
+    paths = [f"data.{name}" for name in DATA_PATHS if getattr(saved.data, name, None)]
+    own = _of_training(_pairs(config.overrides))
+    for key in [*paths, *(key for key, text in own.items() if "${" in text)]:
+        value = attrgetter(key)(saved)
+        own[key] = value if isinstance(value, str) else json.dumps(value)
+    saved.overrides = _joined(own)
+    write_text(config.folder / SETTINGS, OmegaConf.to_yaml(OmegaConf.structured(saved)))
+
+
+def saved_settings(folder: Path) -> dict[str, Any]:
+    """All settings of a saved run, as they stand in its file: no expression is evaluated.
+
+    Raises:
+        ConfigError: there is no such run, or its file cannot be read.
+    """
+    path = folder / SETTINGS
     if not path.is_file():
         raise ConfigError(
             f"there is no run at {folder}: {path} is missing. Train it first, or name another "
             "one with run="
         )
     try:
-        own = json.loads(path.read_text())
-    except ValueError as error:
-        raise ConfigError(f"{path} cannot be read ({error}); train the run again") from error
-    given = {override.split("=")[0] for override in overrides}
-    groups = {key for key in given if "." not in key}  # data=... replaces all of data.*
-    kept = [o for o in own if o.split("=")[0] not in given and o.split(".")[0] not in groups]
-    config, trained_on = load_config([*kept, *overrides]), load_config(own).data
-    # other data would bring its own default backbone, but the run's is trained
-    backbone = [o for o in overrides if o.startswith(("backbone=", "backbone."))]
-    config.backbone = load_config([*own, *backbone]).backbone
-    same = replace(config.data, workers=trained_on.workers)
-    return config, to_plain(same) == to_plain(trained_on)
+        found = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+        if not isinstance(found, dict) or not isinstance(found.get("overrides"), list):
+            raise ValueError("it holds no settings of a run")
+    except (YAMLError, OmegaConfBaseException, OSError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"{path} cannot be read ({reason}); train the run again") from error
+    return {str(key): value for key, value in found.items()}
 
 
-def save_config(config: Config) -> None:
-    """Leave the settings in the run's folder, to be read (config.yaml) and to start from."""
-    write_text(config.folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.structured(config)))
-    write_text(config.folder / WRITTEN, json.dumps(config.overrides))
+def _saved_overrides(folder: Path) -> dict[str, str]:
+    """The command line that a run was trained with, without the settings of one call."""
+    own = _of_training(_pairs(map(str, saved_settings(folder)["overrides"])))
+    for key, text in own.items():
+        if "${" in text:
+            raise ConfigError(
+                f"{folder / SETTINGS} holds {key}={text}. An expression of a saved file is not "
+                "evaluated: write its value there, or train the run again."
+            )
+    return own
+
+
+def _of_training(given: dict[str, str]) -> dict[str, str]:
+    return {key: text for key, text in given.items() if key.split(".")[0] not in OF_ONE_CALL}
+
+
+def _absolute(data: DataConfig) -> DataConfig:
+    paths = {name: getattr(data, name, None) for name in DATA_PATHS}
+    absolute: Any = {n: os.path.abspath(os.path.expanduser(p)) for n, p in paths.items() if p}
+    return replace(data, **absolute)
+
+
+def _pairs(overrides: Iterable[str]) -> dict[str, str]:
+    return {key: text for key, _, text in (override.partition("=") for override in overrides)}
+
+
+def _joined(pairs: Mapping[str, str]) -> list[str]:
+    return [f"{key}={text}" for key, text in pairs.items()]

@@ -1,70 +1,46 @@
-"""Schemas of the methods beside FLAM, and the names and settings of all that can be trained."""
+"""Schemas of the concatenation baselines and of the score."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-OVERRIDES: dict[str, tuple[str, ...]] = {
-    "flam_plus": ("embedder=flam_plus", "manipulator=flam_plus"),
-    "tirg": ("embedder=flam_plus", "manipulator=tirg"),
-    "flam_s_adv": ("manipulator=flam_s_adv",),
-    "flam_m": ("manipulator=flam_m",),
-    "flam_m_adv": ("manipulator=flam_m_adv",),
-}
-"""Method -> the config groups that it chooses. A value that the user writes wins in each."""
-
-ABLATIONS = ("flam_s_adv", "flam_m", "flam_m_adv")
-"""Rows of the paper's Table 3, each a file of ``conf/manipulator/``; M + OS + adv is FLAM."""
-
-CONCAT = ("cls_concat", "emb_concat")
-"""The paper's baselines."""
-
-OWN_EMBEDDERS = ("tirg", "flam_plus")
-"""Methods that train stage 2 as well, by their own recipe."""
-
-OWN_VECTORS = (*CONCAT, "adde_m")
-"""Methods that need a second vector per photo, which does not serve the search for the very same
-item."""
-
-METHODS = (*CONCAT, *ABLATIONS, "flam_plus", "adde_m", "tirg")
-"""What ``methods=[...]`` can name."""
-
-IN_TABLE_3 = (*CONCAT, *ABLATIONS, "flam_plus")
-"""Rows of Table 3, and the better recipe beside them."""
+from flam_pl.config.bounds import number
 
 
 @dataclass
 class ConcatConfig:
     """Cls-Concat, Emb-Concat and ADDE-M: 341 x 3 = 1023 dimensions."""
 
-    width: int = 341
-    """Dimensions of each type's part."""
-    hidden: int | None = 512
-    """Cls-Concat's layer before that one; null: none, the other reading of the paper's text, which
-    makes a far weaker baseline."""
-    dropout: float = 0.5
-    noise: float = 0.5
-    """As for the embedders."""
-    working_dim: int | str | None = "embedder"
-    """As for the embedders; "embedder": the run's own embedders' number."""
-    lr: float = 1e-3
-    weight_decay: float = 1e-4
-    batch_size: int = 256
-    max_epochs: int = 40
+    width: int = number(341, least=1)
+    """Dimensions per attribute type."""
+    hidden: int | None = number(512, least=1)
+    """Cls-Concat: dimensions of a hidden layer. null: none, another reading of the paper and a far
+    weaker baseline."""
+    dropout: float = number(0.5, least=0, below=1)
+    noise: float = number(0.5, least=0)
+    """As ``embedder.noise``."""
+    working_dim: int | str | None = number("embedder", least=1, choices=("embedder",))
+    """As ``embedder.working_dim``; "embedder": the same number as the run's embedders."""
+    lr: float = number(1e-3, above=0)
+    weight_decay: float = number(1e-4, least=0)
+    batch_size: int = number(256, least=2)
+    max_epochs: int = number(40, least=1)
 
 
 @dataclass
 class ScoringConfig:
-    """What a search counts beside the cosine; changing it trains nothing."""
+    """The score of an edited search: the cosine of the features plus weighted log-posteriors.
+
+    A weight of null is chosen on the validation split. Changing a weight trains nothing.
+    """
 
     posteriors: bool = True
-    """Whether gallery vectors carry the log-posteriors of their classes; false: the paper's search,
+    """Gallery vectors carry the log-posteriors of the photo's classes. false: the paper's search,
     by the cosine alone."""
-    target: float | None = None
-    """Weight of the log-posteriors of the wanted classes; null: chosen on validation."""
-    others: float | None = None
-    """Weight of the log-posteriors of the query's own classes in the types that no edit names;
-    null: chosen on validation."""
-    moved: float | None = None
-    """Weight of the cosine to the query moved by the means of its classes; null: chosen on
-    validation."""
+    target: float | None = number(None, least=0)
+    """Weight of the log-posterior of the class that the edit asks for."""
+    others: float | None = number(None, least=0)
+    """Weight of the log-posteriors of the query's classes in the types that are not edited."""
+    moved: float | None = number(None, least=0)
+    """Weight of the cosine to the query moved by class means: less the mean feature of its old
+    class, plus that of the new one."""

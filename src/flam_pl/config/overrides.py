@@ -1,52 +1,116 @@
-"""Settings of a command line whose declared type is text reach the config as they were written."""
+"""The settings of a command line, ``key=value`` each: read, set, or refused by name."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from typing import get_type_hints
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any, get_type_hints
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
-def with_quoted_texts(
-    overrides: Sequence[str], schemas: Iterable[tuple[str | None, type]]
-) -> list[str]:
-    """The overrides with the values of text settings, and of each text in a list, in quotes.
+from flam_pl.config.bounds import expected
+from flam_pl.config.data import DATA_SCHEMAS
+from flam_pl.config.root import settings_of
+from flam_pl.errors import ConfigError
 
-    Hydra reads a bare ``2024_11_24`` as the number 20241124, ``1e3`` as 1000.0 and ``[0,1]`` as a
-    list, and refuses a path with a bracket in it. In quotes a value is what it says. ``null``, an
-    empty value and one that is quoted already stay as they are. In a list a text ends at a comma;
-    one that has a comma must be quoted.
-
-    Args:
-        overrides: ``key=value`` each.
-        schemas: config group (None is the root) and a dataclass of it; a group may have several.
-    """
-    kinds = {
-        f"{group}.{name}" if group else name: kind
-        for group, schema in schemas
-        for name, kind in get_type_hints(schema).items()
-    }
-    split = (override.partition("=") for override in overrides)
-    return [f"{key}={_as_kind(kinds.get(key), value)}" for key, _, value in split]
-
-
-def _as_kind(kind: object, value: str) -> str:
-    if kind in (str, str | None):
-        return _quoted(value)
-    if kind == list[str] and re.fullmatch(r"\[[^\[\]]*\]", value):
-        texts = (element.strip() for element in ELEMENT.findall(value[1:-1]))
-        return f"[{','.join(_quoted(text) for text in texts if text)}]"
-    return value
-
+LISTING = "all settings: python -m flam_pl config"
 
 ELEMENT = re.compile(r"""\s*(?:'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|[^,]+)\s*(?=,|$)""")
 """One text of a list: in quotes, or up to the next comma."""
 
 
-def _quoted(value: str) -> str:
-    quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
-    if quoted or value in ("", "null"):
-        return value
-    # Hydra's rule: backslashes count double before a quote, and only there
-    escaped = re.sub(r"(\\*)('|$)", lambda end: end[1] * 2 + ("\\'" if end[2] else ""), value)
-    return f"'{escaped}'"
+def divided(
+    overrides: Iterable[str], groups: Mapping[str, Sequence[str]]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Config group -> chosen file, and key -> text of single settings; the last of equal keys wins.
+
+    Args:
+        groups: config group -> names of its files.
+
+    Raises:
+        ConfigError: no ``key=value``, an added or removed setting, or an unknown file.
+    """
+    chosen: dict[str, str] = {}
+    values: dict[str, str] = {}
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        if override.startswith(("+", "~")):
+            raise ConfigError(
+                f"{override!r} would add or remove a setting; only settings that exist can be "
+                f"changed. Write {override.lstrip('+~')!r} ({LISTING})."
+            )
+        if not equals:
+            raise ConfigError(f"{override!r} is not a setting; expected key=value")
+        if key == "overrides":
+            raise ConfigError("overrides is no setting: it holds the settings as they were written")
+        known = groups.get(key, [text])
+        if text not in known:
+            near = "".join(f" (did you mean {n}?)" for n in get_close_matches(text, known, 1))
+            raise ConfigError(f"{key} is {text!r}{near}; expected one of {', '.join(known)}")
+        (chosen if key in groups else values)[key] = text
+    return chosen, values
+
+
+def set_values(config: DictConfig, values: Mapping[str, str]) -> None:
+    """Set settings of the composed settings, each to what its text says.
+
+    A setting of type text takes the text as it is written: ``2024_11_24`` is no number, and a path
+    may hold brackets. Quotes around the text are taken off; ``null`` is null. In a list of texts
+    a text ends at a comma, unless it is in quotes.
+
+    Raises:
+        ConfigError: no such setting, or a value of another type.
+    """
+    known = settings_of(OmegaConf.get_type(config.data) or type(None))
+    for key, text in values.items():
+        if key not in known:
+            raise ConfigError(_unknown(key, list(known), config.data.name))
+        kind, bounds = known[key]
+        try:
+            OmegaConf.update(config, key, _read(kind, text), merge=False)
+            OmegaConf.select(config, key, throw_on_missing=True)  # evaluates ${...}
+        except (HydraException, OmegaConfBaseException) as error:
+            raise ConfigError(f"{key} is {text!r}; expected {expected(kind, bounds)}") from error
+
+
+def _unknown(key: str, known: list[str], data: str) -> str:
+    """What to say of a key that is no setting."""
+    section, _, name = key.rpartition(".")
+    if section == "data" and any(name in get_type_hints(of) for of in DATA_SCHEMAS.values()):
+        return f"{key} is no setting of data={data}, but of another data set"
+    beside = {k.rpartition(".")[2]: k for k in known if k.rpartition(".")[0] == section}
+    likely = (
+        [beside[other] for other in get_close_matches(name, beside, 1)]
+        or get_close_matches(key, known, 1, 0.9)
+        or [k for k in known if k.rpartition(".")[2] == name or k.startswith(f"{key}.")]
+    )
+    guess = f"; did you mean {' or '.join(likely)}?" if likely else ""
+    return f"{key} is no setting{guess} ({LISTING})"
+
+
+def _read(kind: Any, text: str) -> Any:
+    if kind in (str, str | None):
+        return _text(text)
+    if kind == list[str] and re.fullmatch(r"\[[^\[\]]*\]", text):
+        elements = (element.strip() for element in ELEMENT.findall(text[1:-1]))
+        return [_text(element) for element in elements if element]
+    return _parse(text)
+
+
+def _text(text: str) -> Any:
+    quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
+    return _parse(text) if quoted or text == "null" else text
+
+
+def _parse(text: str) -> Any:
+    """By the grammar of Hydra; a sweep such as ``1,2`` stays text.
+
+    Raises:
+        HydraException: brackets or quotes that do not match.
+    """
+    override = OverridesParser.create().parse_override(f"value={text}")
+    return text if override.is_sweep_override() else override.value()

@@ -7,32 +7,31 @@ from itertools import permutations
 from flam_pl.errors import ConfigError
 
 BY_LETTER = {"S": "spoc", "M": "mac", "G": "gem"}
-"""Global descriptors by the letter that stands for them in the CGD paper."""
+"""Letter of the CGD paper (arXiv 1903.10663) -> global descriptor."""
 
 LEVELS = "levels"
-"""SPoC of the last map beside statistics of the early ones."""
+"""SPoC of the last feature map beside statistics of the early ones."""
 
 COMBINATIONS = tuple(
     f"cgd-{''.join(letters)}" for count in (2, 3) for letters in permutations(BY_LETTER, count)
 )
+POOLINGS = (*BY_LETTER.values(), LEVELS, *COMBINATIONS)
 
 
 def combined_descriptors(pooling: str, feature_dim: int | None) -> tuple[str, ...]:
-    """The descriptors that a CGD combines, in their order: ``cgd-SG`` -> spoc, gem.
+    """The descriptors that a CGD combines, in their order; none for a plain pooling.
 
     Args:
-        pooling: ``backbone.pooling``.
-        feature_dim: ``backbone.feature_dim``, of which each descriptor fills an equal block.
-
-    Returns:
-        Empty for a plain pooling.
+        feature_dim: dimension of the feature. Each descriptor fills an equal block of it.
 
     Raises:
         ConfigError: an unknown pooling, or a feature_dim that has no such blocks.
+
+    >>> combined_descriptors("cgd-SG", 1024)
+    ('spoc', 'gem')
     """
-    known = (*BY_LETTER.values(), LEVELS, *COMBINATIONS)
-    if pooling not in known:
-        raise ConfigError(f"backbone.pooling is {pooling!r}; expected one of {', '.join(known)}")
+    if pooling not in POOLINGS:
+        raise ConfigError(f"backbone.pooling is {pooling!r}; expected one of {', '.join(POOLINGS)}")
     if pooling not in COMBINATIONS:
         return ()
     letters = pooling.removeprefix("cgd-")
@@ -46,10 +45,10 @@ def combined_descriptors(pooling: str, feature_dim: int | None) -> tuple[str, ..
 
 
 def require_whitening(pooling: str, whitening: float | None) -> None:
-    """The parts of the pooling "levels" have no common scale until they are whitened.
+    """Refuse the pooling "levels" without whitening: its parts have no common scale.
 
     Raises:
-        ConfigError: it has no whitening.
+        ConfigError: naming both settings.
     """
     if pooling == LEVELS and whitening is None:
         raise ConfigError(

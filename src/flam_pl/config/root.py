@@ -1,63 +1,63 @@
-"""Schemas of every config group. A key that is not declared is refused by name.
+"""Schema of all settings: the root, and the groups that have no file of their own.
 
-The files beside this one have a part each: the data sets, the stages, the methods beside FLAM, the
-paper's tables and figures, the results page. The YAML files in ``conf/`` choose values; these say
-which keys exist, of which type, and what they mean. ``loading.load_config`` is the one way from a
-command line to a ``Config``, which ``checks`` has passed.
+The YAML files in ``conf/`` choose values. The schemas say which keys exist, their types, bounds and
+meaning. ``loading.load_config`` makes a ``Config`` of a command line.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from omegaconf import MISSING, OmegaConf
 
-from flam_pl.config.data import DATA_SCHEMAS, DataConfig
-from flam_pl.config.figures import FiguresConfig
+from flam_pl.config.bounds import number, numbers, one_of
+from flam_pl.config.data import DataConfig
 from flam_pl.config.methods import ConcatConfig, ScoringConfig
-from flam_pl.config.results import ResultsConfig
+from flam_pl.config.outputs import FiguresConfig, ResultsConfig, TablesConfig
 from flam_pl.config.stages import BackboneConfig, EmbedderConfig, ManipulatorConfig
-from flam_pl.config.tables import TablesConfig
 
 
 @dataclass
 class EvaluationConfig:
     """How retrieval and edits are measured."""
 
-    ks: list[int] = field(default_factory=lambda: [1, 5, 10, 20, 50, 100])
-    resamples: int = 1000
-    seed: int = 0
-    examples: int = 6
-    """Edited searches drawn for the report, for each attribute type."""
-    pairs: int = 2000
-    """Edits of two types at once that are measured, drawn at random; 0: none."""
+    ks: list[int] = numbers(1, 5, 10, 20, 50, 100, least=1)
+    """Cut-offs of the figures: T@k, R@k and the like."""
+    resamples: int = number(1000, least=1)
+    """Resamples of a bootstrap interval."""
+    seed: int = number(0, least=0)
+    examples: int = number(6, least=0)
+    """Edited searches drawn for the report, per attribute type."""
+    pairs: int = number(2000, least=0)
+    """Edits of two types at once, drawn at random; 0: none."""
 
 
 @dataclass
 class TrainerConfig:
-    """Passed on to the Lightning Trainer of every stage."""
+    """The Lightning Trainer of every stage."""
 
     accelerator: str = "auto"
     devices: str = "auto"
-    num_nodes: int = 1
+    num_nodes: int = number(1, least=1)
     strategy: str = "auto"
-    precision: str = "32-true"
-    max_epochs: int | None = None
-    """Epochs of every stage, whatever the stage's own setting; for short trials."""
+    precision: str = one_of("32-true", "bf16-mixed", "16-mixed")
+    max_epochs: int | None = number(None, least=1)
+    """Epochs of every stage, in place of each stage's own number; for short trials."""
     progress: bool = True
 
 
 @dataclass
 class LoggerConfig:
-    """CSV is always written; W&B beside it."""
+    """CSV is always written, Weights & Biases (W&B) beside it."""
 
-    wandb: str = "auto"
-    """auto: online if logged in, else none | online | offline | off."""
+    wandb: str = one_of("auto", "online", "offline", "off")
+    """auto: online where somebody is logged in, else no W&B."""
     project: str = "flam-pl"
     artifacts: bool = True
-    """Give W&B the checkpoints too, each with the one that it was trained on."""
+    """Upload the checkpoints too, each with its parent."""
 
 
 @dataclass
@@ -65,19 +65,19 @@ class Config:
     """The root."""
 
     run: str | None = None
-    """Name of the run; null is the data set's name. Its outputs are ``runs_dir/<run>``."""
+    """Name of the run; null: the data set's name. Its outputs are ``runs_dir/<run>``."""
     runs_dir: str = "runs"
-    seed: int = 0
+    seed: int = number(0, least=0, most=2**32 - 1)
     retrain: bool = False
     """Train again what is already trained with the same settings on the same data."""
     report: str | None = None
-    """``evaluate`` only: write to ``report-<this>`` and evaluate all of ``data``."""
+    """``evaluate``: write to ``report-<this>`` and measure all of ``data``."""
     image: str | None = None
-    """``search`` only: a file, or the path of an image as the run's catalog has it."""
+    """``search``: a file, or the path of an image in the run's catalog."""
     edits: list[str] = field(default_factory=list)
-    """``search`` only: what should be different, e.g. [color=red,pattern=striped:0.5]."""
-    k: int = 10
-    """``search`` only: how many results."""
+    """``search``: what should differ, e.g. [color=red,pattern=striped:0.5]."""
+    k: int = number(10, least=1)
+    """``search``: number of results."""
     data: DataConfig = MISSING
     backbone: BackboneConfig = MISSING
     embedder: EmbedderConfig = MISSING
@@ -87,8 +87,7 @@ class Config:
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     logger: LoggerConfig = field(default_factory=LoggerConfig)
     methods: list[str] = field(default_factory=lambda: ["flam_plus"])
-    """What to train and measure beside the paper's FLAM: names of ``methods.METHODS``. What
-    searches is the row of the tables that is best on validation."""
+    """Methods to train and measure beside FLAM. The best one on the validation split searches."""
     concat: ConcatConfig = field(default_factory=ConcatConfig)
     overrides: list[str] = field(default_factory=list)
     """The command line that these settings come from; ``load_config`` sets it."""
@@ -102,24 +101,31 @@ class Config:
 
     @property
     def folder(self) -> Path:
-        """Where everything of the run lies."""
+        """The run's outputs."""
         return Path(self.runs_dir) / self.name
 
 
-SCHEMAS: dict[tuple[str | None, str], type] = {
-    (None, "schema"): Config,
-    **{("data", f"schema_{name}"): schema for name, schema in DATA_SCHEMAS.items()},
-    ("backbone", "schema_backbone"): BackboneConfig,
-    ("embedder", "schema_embedder"): EmbedderConfig,
-    ("manipulator", "schema_manipulator"): ManipulatorConfig,
-    ("scoring", "schema_scoring"): ScoringConfig,
-    ("trainer", "schema_trainer"): TrainerConfig,
-    ("logger", "schema_logger"): LoggerConfig,
-}
+def settings_of(
+    data: type, schema: type = Config, section: str = ""
+) -> dict[str, tuple[Any, Mapping[str, Any]]]:
+    """Key -> type and bounds of every setting.
+
+    Args:
+        data: schema of the data set.
+    """
+    found: dict[str, tuple[Any, Mapping[str, Any]]] = {}
+    kinds = get_type_hints(schema)
+    for each in fields(schema):
+        kind = data if kinds[each.name] is DataConfig else kinds[each.name]
+        if is_dataclass(kind) and isinstance(kind, type):
+            found |= settings_of(data, kind, f"{each.name}.")
+        else:
+            found[section + each.name] = kind, each.metadata
+    return found
 
 
 def to_plain(config: Any) -> dict[str, Any]:
-    """Any config dataclass as nested dicts and lists, fit for JSON and checkpoints."""
+    """A schema's values as nested dicts and lists, fit for JSON and checkpoints."""
     plain = OmegaConf.to_container(OmegaConf.structured(config))
     assert isinstance(plain, dict)
     return {str(key): value for key, value in plain.items()}

@@ -1,102 +1,89 @@
-"""The one LightningDataModule that all three stages share, and the features it caches."""
+"""The LightningDataModule of all stages: images for stage 1, stored features for the others."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import BasePredictionWriter, Callback
+from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data.distributed import DistributedSampler
 
 from flam_pl.config.root import Config
 from flam_pl.config.stages import BackboneConfig
-from flam_pl.data.feature_batches import FeatureBatches, WholeBatch
+from flam_pl.data.feature_batches import FeatureBatches, whole_batch
 from flam_pl.data.feature_store import FeatureStore, Manifest, ShardWriter, publish
 from flam_pl.data.samplers import ItemBatchSampler
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.distributed import by_first_process
 from flam_pl.errors import FlamError
 from flam_pl.images import ImageDataset, Preprocess, training_transform
+from flam_pl.progress import progress
 
 Source = Literal["images", "labelled", "unlabelled"]
-"""What a stage trains on: images of items; features with their labels; features alone."""
+"""What a stage trains on: images of items, features with their labels, or features alone."""
 
 FIT_SAMPLE = 100_000
-"""Unlabelled rows that the working space is measured on; more would not move it."""
+"""Unlabelled rows that the feature space is fitted to, at most: all are in memory at once."""
 
 
 class FlamDataModule(pl.LightningDataModule):
-    """Images for stage 1, their features for stages 2 and 3.
-
-    ``serve`` says which loaders the Trainer gets; ``cache_features`` must have run before a stage
-    that trains on features.
-    """
+    """The data of one run; ``serve`` chooses what the Trainer gets."""
 
     def __init__(self, catalog: Catalog, config: Config, preprocess: Preprocess) -> None:
-        """Args:
-        config: sizes of batches, augmentation, number of workers, seed.
-        preprocess: what the backbone expects of an image.
-        """
         super().__init__()
         self.catalog, self.config, self.preprocess = catalog, config, preprocess
         self.source: Source = "images"
         self._batch_size = 1
         self._batches: int | None = None
         self._store: FeatureStore | None = None
+        self._extracted = np.arange(len(catalog))
 
     def serve(
         self, source: Source, batch_size: int = 1, batches: int | None = None
     ) -> FlamDataModule:
-        """Choose what the loaders give from now on.
+        """Choose what the loaders give.
 
         Args:
-            batch_size: of features; batches of images are P x K.
-            batches: of features in an epoch; None is one pass.
+            batch_size: of features.
+            batches: of features in an epoch; None: one pass over the rows.
         """
         self.source, self._batch_size, self._batches = source, batch_size, batches
         return self
 
-    # --- rows: who trains on what
+    # --- rows
 
     @property
     def item_rows(self) -> np.ndarray:
-        """Training rows with an item: what the backbone learns from."""
+        """Training rows of the backbone: those with an item."""
         rows = self.catalog.rows(split="train")
         return rows[self.catalog.items[rows] >= 0]
 
     @property
     def validation_rows(self) -> np.ndarray:
-        """Validation rows with an item, whose retrieval the backbone is judged by."""
+        """Validation rows of the backbone: those with an item."""
         rows = self.catalog.rows(split="val")
         return rows[self.catalog.items[rows] >= 0]
 
     @property
     def feature_rows(self) -> tuple[np.ndarray, np.ndarray]:
         """Training and validation rows of a stage that trains on features."""
+        rows = self.catalog.rows
         if self.source == "labelled":
-            return (
-                self.catalog.rows(split="train", labelled=True),
-                self.catalog.rows(split="val", labelled=True),
-            )
-        # no label is read: every training image serves
-        return self.catalog.rows(split="train"), self.catalog.rows(split="val", dense=True)
+            return rows(split="train", labelled=True), rows(split="val", labelled=True)
+        return rows(split="train"), rows(split="val", dense=True)
 
     @property
     def fitting_rows(self) -> np.ndarray:
-        """Training rows that the working space and the class means are measured on, sorted.
-
-        All labelled ones and, of the others, at most ``FIT_SAMPLE``, drawn by ``config.seed``:
-        they are read into memory at once, and millions of unlabelled photos would not fit.
-        """
+        """Training rows that the feature space is fitted to: all labelled ones, some others."""
         labelled = self.catalog.rows(split="train", labelled=True)
         others = self.catalog.rows(split="train", labelled=False)
         if len(others) > FIT_SAMPLE:
@@ -115,27 +102,25 @@ class FlamDataModule(pl.LightningDataModule):
             self.catalog.labels,
             self._batch_size,
             batches=self._batches,
-            seed=self.config.seed,
-            rank=self._rank,
-            world=self._world,
+            **self._share,
         )
         return DataLoader(batches, batch_size=None)
 
     def val_dataloader(self) -> DataLoader[Any] | list[Any]:
-        if self.source == "images":
-            rows = self.validation_rows
-            return self.image_loader(rows) if len(rows) else []
-        rows = self.feature_rows[1]
+        images = self.source == "images"
+        rows = self.validation_rows if images else self.feature_rows[1]
         if not len(rows):
             return []
-        return DataLoader(WholeBatch(self.features, rows, self.catalog.labels), batch_size=None)
+        if images:
+            return self.image_loader(rows)
+        return whole_batch(self.features, rows, self.catalog.labels)
 
     def predict_dataloader(self) -> DataLoader[Any]:
-        return self.image_loader(np.arange(len(self.catalog)))
+        return self.image_loader(self._extracted)
 
     def _item_loader(self) -> DataLoader[Any]:
-        settings = self.config.backbone
-        rows = self.item_rows
+        settings, rows = self.config.backbone, self.item_rows
+        items = self.catalog.items[rows]
         transform = training_transform(
             settings.image_size,
             self.preprocess.fit,
@@ -145,69 +130,62 @@ class FlamDataModule(pl.LightningDataModule):
             erase=settings.erase,
         )
         sampler = ItemBatchSampler(
-            self.catalog.items[rows],
+            items,
             settings.items,
             settings.images,
-            seed=self.config.seed,
-            rank=self._rank,
-            world=self._world,
-            passes=passes(self.catalog.items[rows], settings),
+            passes=passes(items, settings),
+            **self._share,
         )
-        return DataLoader(
-            self._images(rows, transform),
-            batch_sampler=sampler,
-            **worker_options(self._wanted_workers),
-        )
+        return self._loader(rows, transform, self._workers, batch_sampler=sampler)
 
     def image_loader(self, rows: np.ndarray) -> DataLoader[Any]:
-        """These catalog rows as they are seen by a network in use, each rank its share."""
-        # on a CPU the network and a worker fight for the same cores, and a worker takes seconds to
-        # start and 0.6 GB: decoding between two batches is faster
+        """Images of these catalog rows, not augmented."""
+        # none on a CPU: a worker takes seconds to start, 0.6 GB, and the cores of the network
         on_cpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cpu"
-        workers = 0 if on_cpu and self.config.data.workers < 0 else self._wanted_workers
-        images = self._images(rows, self.preprocess)
-        # the ranks take turns; some rows come twice at the end: whoever gathers counts them once
-        mine: DistributedSampler[Any] = DistributedSampler(
-            images, self._world, self._rank, shuffle=False
-        )
-        return DataLoader(
-            images,
-            batch_size=self.config.backbone.extract_batch,
-            sampler=mine if self._world > 1 else None,
-            **worker_options(workers),
-        )
+        workers = 0 if on_cpu and self.config.data.workers < 0 else self._workers
+        rank, world = self._share["rank"], self._share["world"]
+        # at the end some rows may come twice: whoever gathers them counts each once
+        every: Any = range(len(rows))
+        mine: DistributedSampler[int] = DistributedSampler(every, world, rank, shuffle=False)
+        batch, sampler = self.config.backbone.extract_batch, mine if world > 1 else None
+        return self._loader(rows, self.preprocess, workers, batch_size=batch, sampler=sampler)
 
-    def _images(self, rows: np.ndarray, transform: Callable[[Tensor], Tensor]) -> ImageDataset:
-        paths = self.catalog.paths
-        views = self.catalog.table["view"].to_numpy()
-        chosen: Sequence[Path] = [paths[row] for row in rows]
-        return ImageDataset(chosen, views[rows], self.catalog.items[rows], transform)
+    def _loader(
+        self, rows: np.ndarray, transform: Callable[[Tensor], Tensor], workers: int, **options: Any
+    ) -> DataLoader[Any]:
+        paths, views = self.catalog.paths, self.catalog.table["view"].to_numpy()
+        chosen = [paths[row] for row in rows]
+        return DataLoader(
+            ImageDataset(chosen, views[rows], self.catalog.items[rows], transform),
+            num_workers=workers,
+            # spawned workers do not inherit the threads and locks of a process that ran torch
+            multiprocessing_context="spawn" if workers else None,
+            persistent_workers=bool(workers),
+            **options,
+        )
 
     @property
-    def _wanted_workers(self) -> int:
+    def _workers(self) -> int:
         wanted = self.config.data.workers
         return min(8, max(0, (os.cpu_count() or 1) - 1)) if wanted < 0 else wanted
 
     @property
-    def _rank(self) -> int:
-        return self.trainer.global_rank if self.trainer else 0
-
-    @property
-    def _world(self) -> int:
-        return self.trainer.world_size if self.trainer else 1
+    def _share(self) -> dict[str, int]:
+        trainer = self.trainer
+        rank, world = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
+        return {"seed": self.config.seed, "rank": rank, "world": world}
 
     # --- features
 
     @property
     def features(self) -> FeatureStore:
-        """The cached features; raises ``FlamError`` before ``cache_features``."""
+        """The stored features; raises ``FlamError`` before they are there."""
         if self._store is None:
             raise FlamError("there are no features yet: call cache_features first")
         return self._store
 
     def bank(self, count: int) -> Tensor:
-        """Features of so many training photos, labelled or not, drawn by ``config.seed``,
-        ``(N, D)``."""
+        """Features ``(count, D)`` of training photos, labelled or not, drawn by ``config.seed``."""
         rows = self.catalog.rows(split="train")
         drawn = np.random.default_rng(self.config.seed).permutation(rows)[:count]
         return self.features.rows(np.sort(drawn))
@@ -215,6 +193,26 @@ class FlamDataModule(pl.LightningDataModule):
     def labels(self, rows: np.ndarray) -> Tensor:
         """Labels of these catalog rows, ``(len(rows), types)``, -1 where unlabelled."""
         return torch.from_numpy(self.catalog.labels[rows])
+
+    def open_features(self, folder: Path, checkpoint: str) -> None:
+        """Use the features at ``folder``; nothing is written.
+
+        Args:
+            checkpoint: SHA-256 of the backbone's checkpoint.
+
+        Raises:
+            FlamError: a photo has no feature there.
+        """
+        store = FeatureStore.open(folder)
+        manifest = self._manifest(checkpoint, store.dimension)
+        positions = store.find(manifest, self.catalog.photo_keys)
+        if missing := int((positions < 0).sum()):
+            raise FlamError(
+                f"{folder} lacks the features of {missing} of {len(positions)} images ("
+                f"{manifest.differences(store.manifest)}). Train again: that extracts "
+                "what is missing."
+            )
+        self._store = store.select(positions)
 
     def cache_features(
         self,
@@ -224,91 +222,86 @@ class FlamDataModule(pl.LightningDataModule):
         checkpoint: str,
         dimension: int,
     ) -> str:
-        """Open the features at ``folder``, extracting them first if there are none that fit.
+        """Use the features at ``folder``, after the extraction of those that are missing.
 
         Args:
             backbone: its ``predict_step`` gives ``index`` and ``features``.
-            make_trainer: makes the Trainer, with the given callback, that predicts on every
-                device it has.
+            make_trainer: makes the Trainer with the given callback.
             checkpoint: SHA-256 of the backbone's checkpoint.
             dimension: D.
 
         Returns:
-            One line that says what was done and why.
+            What was done and why, as one line.
         """
-        how = self.preprocess.to_dict()
-        precision = self.config.trainer.precision
-        if precision != "32-true":  # half precision gives other features from the same weights
-            how["precision"] = precision
-        manifest = Manifest(
-            checkpoint,
-            json.dumps(how, sort_keys=True),
-            self.catalog.fingerprint(),
-            len(self.catalog),
-            dimension,
-            self.config.backbone.dtype,
-        )
-        found = FeatureStore.open(folder, manifest)
-        if isinstance(found, FeatureStore):
-            self._store = found
-            return f"features: nothing to extract, {folder} is up to date ({len(found)} images)"
+        manifest, photos = self._manifest(checkpoint, dimension), self.catalog.photo_keys
+        old, positions = None, np.full(len(photos), -1)
+        try:
+            old = FeatureStore.open(folder)
+            positions = old.find(manifest, photos)
+            why = f"changed since the extraction: {manifest.differences(old.manifest)}"
+        except FlamError as error:
+            why = str(error)
+        new, reused = np.flatnonzero(positions < 0), np.flatnonzero(positions >= 0)
+        if old and not len(new):
+            self._store = old.select(positions)
+            return f"features: nothing to extract, {folder} is up to date ({len(photos)} images)"
         shards = folder.with_name(f".{folder.name}.shards")
-        trainer = make_trainer(FeatureWriter(shards, self.config.backbone.dtype))
+        trainer = make_trainer(FeatureWriter(shards, manifest, new))
         if trainer.is_global_zero:
             shutil.rmtree(shards, ignore_errors=True)
+        # The size of a batch changes the last bits of its features. Only whole batches are
+        # extracted, so a photo has the same feature whatever it is extracted with.
+        batch = self.config.backbone.extract_batch * trainer.world_size
+        self._extracted = np.resize(new, -(-len(new) // batch) * batch)
         trainer.predict(backbone, datamodule=self, return_predictions=False)
         if trainer.interrupted or not trainer.state.finished:
             raise FlamError("extraction was interrupted: nothing is kept of it. Run it again.")
-        by_first_process(trainer.strategy, lambda: publish(shards, folder, manifest))
-        opened = FeatureStore.open(folder, manifest)
-        if not isinstance(opened, FeatureStore):
-            raise FlamError(f"the features at {folder} cannot be opened after writing: {opened}")
-        self._store = opened
-        return f"features: extracted {len(opened)} images into {folder} ({found})"
+        part = (reused, old.array, positions[reused]) if old else None
+        by_first_process(trainer.strategy, lambda: publish(shards, folder, manifest, photos, part))
+        self._store = FeatureStore.open(folder)
+        return f"features: {len(reused)} reused, {len(new)} extracted into {folder} ({why})"
+
+    def _manifest(self, checkpoint: str, dimension: int) -> Manifest:
+        how, precision = self.preprocess.to_dict(), self.config.trainer.precision
+        if precision != "32-true":  # half precision gives other features from the same weights
+            how["precision"] = precision
+        preprocessing, images = json.dumps(how, sort_keys=True), self.catalog.fingerprint()
+        rows, dtype = len(self.catalog), self.config.backbone.dtype
+        return Manifest(checkpoint, preprocessing, images, rows, dimension, dtype)
 
 
-def worker_options(workers: int) -> dict[str, Any]:
-    """Of a DataLoader with so many worker processes."""
-    # spawned workers do not inherit the threads and locks of a host that already ran torch
-    return {
-        "num_workers": workers,
-        "multiprocessing_context": "spawn" if workers else None,
-        "persistent_workers": bool(workers),
-    }
+class FeatureWriter(Callback):
+    """Writes the features to the shard of this rank."""
 
-
-class FeatureWriter(BasePredictionWriter):
-    """Writes what ``predict_step`` returns to this rank's shard, batch by batch."""
-
-    def __init__(self, shards: Path, dtype: str) -> None:
-        super().__init__(write_interval="batch")
-        self.shards, self.dtype = shards, dtype
-        self._writer: ShardWriter | None = None
+    def __init__(self, shards: Path, manifest: Manifest, rows: np.ndarray) -> None:
+        """Args:
+        rows: catalog rows to extract; image i is of ``rows[i % len(rows)]``.
+        """
+        self.shards, self.manifest, self.rows = shards, manifest, rows
 
     def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         trainer.strategy.barrier()  # rank 0 has cleared the folder
-        self._writer = ShardWriter(self.shards, trainer.global_rank, self.dtype)
+        self._writer = ShardWriter(self.shards, trainer.global_rank, self.manifest)
+        if trainer.is_global_zero:
+            self._bar = progress(None, "extracting features", len(self.rows))
 
-    def write_on_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        prediction: Any,
-        batch_indices: Sequence[int] | None,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int,
+    def on_predict_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *_: Any
     ) -> None:
-        assert self._writer is not None
-        self._writer.append(prediction["index"], prediction["features"])
+        index = outputs["index"].cpu().numpy()
+        self._writer.append(self.rows[index % len(self.rows)], outputs["features"])
+        if trainer.is_global_zero:
+            left = len(self.rows) - self._bar.n
+            self._bar.update(min(left, len(index) * trainer.world_size))
 
     def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        assert self._writer is not None
         self._writer.close()
+        if trainer.is_global_zero:
+            self._bar.close()
 
 
 def passes(items: np.ndarray, settings: BackboneConfig) -> int:
-    """Passes over the items that show about as many images as there are: images an item / K."""
+    """Passes over the items that show about as many images as there are."""
     known = items[items >= 0]
     each = len(known) / max(1, len(np.unique(known)))
     return max(1, round(each / settings.images))

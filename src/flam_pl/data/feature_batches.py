@@ -1,23 +1,22 @@
-"""Batches of features for stages 2 and 3: whole batches by index, no worker, no collation."""
+"""Batches of stored features for stages 2 and 3."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import IterableDataset
+from torch.utils.data import DataLoader, IterableDataset
 
 from flam_pl.data.feature_store import FeatureStore
 
 
 class FeatureBatches(IterableDataset[dict[str, Tensor]]):
-    """An endless shuffled walk over chosen rows, cut into epochs of a set number of batches.
+    """Endless passes over chosen rows, each in a new order, cut into full batches.
 
-    Each pass over the rows is in a new order, and a batch may span two passes, so every row is seen
-    equally often and every batch is full. Under DDP all ranks walk the same order and each takes
-    its own part of every ``world`` batches.
+    A batch may span two passes. Under DDP all ranks draw the same order, and each takes its part.
     """
 
     def __init__(
@@ -33,10 +32,9 @@ class FeatureBatches(IterableDataset[dict[str, Tensor]]):
         world: int = 1,
     ) -> None:
         """Args:
-        rows: catalog rows to draw from, ``(M,)``.
+        rows: of the catalog, ``(M,)``.
         labels: of the whole catalog, ``(N, types)``.
-        batch_size: of each rank; at most M.
-        batches: in an epoch, of each rank; None is one pass over the rows.
+        batches: of each rank in an epoch; None: one pass.
         """
         super().__init__()
         if not len(rows):
@@ -54,12 +52,9 @@ class FeatureBatches(IterableDataset[dict[str, Tensor]]):
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         for _ in range(self.batches):
             index = self._next(self.batch_size * self.world)
-            index = index[self.rank * self.batch_size :][: self.batch_size]
-            yield {
-                "index": torch.from_numpy(index),
-                "features": self.store.rows(index),
-                "labels": torch.from_numpy(self.labels[index]),
-            }
+            yield _batch(
+                self.store, index[self.rank * self.batch_size :][: self.batch_size], self.labels
+            )
 
     def _next(self, count: int) -> np.ndarray:
         while len(self._left) < count:
@@ -69,23 +64,19 @@ class FeatureBatches(IterableDataset[dict[str, Tensor]]):
 
 
 def batches_in_pass(rows: int, batch_size: int, world: int = 1) -> int:
-    """Batches of each of ``world`` ranks in one pass over so many rows; one at least."""
+    """Batches of each of ``world`` ranks in one pass; at least 1."""
     return max(1, rows // (min(batch_size, rows) * world))
 
 
-class WholeBatch(IterableDataset[dict[str, Tensor]]):
-    """All chosen rows as one batch, for validation; every rank sees the same."""
+def whole_batch(store: FeatureStore, rows: np.ndarray, labels: np.ndarray) -> DataLoader[Any]:
+    """Gives all chosen rows as one batch, for validation; the same on every rank."""
+    only: list[Any] = [_batch(store, rows, labels)]
+    return DataLoader(only, batch_size=None)  # type: ignore[arg-type]  # a list is enough
 
-    def __init__(self, store: FeatureStore, rows: np.ndarray, labels: np.ndarray) -> None:
-        super().__init__()
-        self.batch = {
-            "index": torch.from_numpy(rows),
-            "features": store.rows(rows),
-            "labels": torch.from_numpy(labels[rows]),
-        }
 
-    def __len__(self) -> int:
-        return 1
-
-    def __iter__(self) -> Iterator[dict[str, Tensor]]:
-        yield self.batch
+def _batch(store: FeatureStore, rows: np.ndarray, labels: np.ndarray) -> dict[str, Tensor]:
+    return {
+        "index": torch.from_numpy(rows),
+        "features": store.rows(rows),
+        "labels": torch.from_numpy(labels[rows]),
+    }

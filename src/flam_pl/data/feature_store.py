@@ -1,18 +1,17 @@
-"""Features on disk: a memory map that is only opened if it is what was asked for.
+"""Features on disk: a folder with a memory map, ``photos.npy`` and ``manifest.json``.
 
-A store is a folder with ``features.npy`` (rows in catalog order) and ``manifest.json``. It is
-written by rank shards, merged, and made visible by one rename, so a folder of that name is whole.
+Each rank writes a shard. The merged shards appear by one rename: a store is whole or not there.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -22,84 +21,112 @@ from torch import Tensor
 from flam_pl.atomic_io import replace_folder
 from flam_pl.errors import FlamError
 
-FORMAT = 2
+FORMAT = 3
+CHUNK = 8192
+"""Rows that are copied at a time."""
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What the features are of. Two manifests that differ are of different features."""
+    """What the features of a store are of."""
 
     checkpoint: str
-    """SHA-256 of the backbone checkpoint."""
+    """SHA-256 of the checkpoint of the backbone."""
     preprocessing: str
     images: str
-    """Fingerprint of the catalog's files and views."""
+    """``Catalog.fingerprint()``."""
     rows: int
     dimension: int
     dtype: str
     format: int = FORMAT
 
-    def differences(self, other: Manifest) -> list[str]:
-        """Fields that differ, each as ``field: mine, not theirs``."""
-        mine, theirs = asdict(self), asdict(other)
-        return [
-            f"{name}: {_short(mine[name])}, not {_short(theirs[name])}"
-            for name in mine
-            if mine[name] != theirs[name]
-        ]
+    def differences(self, other: Manifest) -> str:
+        """The fields that differ, each as ``field: mine, not theirs``."""
 
+        def short(value: object) -> str:
+            text = str(value)
+            return text if len(text) <= 80 else text[:12] + "..."
 
-def _short(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= 80 else text[:12] + "..."
+        pairs = zip(asdict(self).items(), asdict(other).values(), strict=True)
+        return "; ".join(f"{k}: {short(v)}, not {short(w)}" for (k, v), w in pairs if v != w)
 
 
 class FeatureStore:
-    """Read side: rows by index, from the memory map."""
+    """Features by catalog row."""
 
-    def __init__(self, folder: Path, array: np.ndarray, manifest: Manifest, content: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        array: np.ndarray,
+        manifest: Manifest,
+        content: str,
+        positions: np.ndarray | None = None,
+    ) -> None:
         """Args:
-        content: SHA-256 of the rows, what a stage trained on them depends on: photos that were
-            merely copied are extracted again, to the same features, and train nothing.
+        array: features as stored, ``(S, D)``.
+        content: SHA-256 of the rows.
+        positions: of the catalog rows in the array, ``(N,)``; None: all, in this order.
         """
-        self.folder, self.manifest, self.content = folder, manifest, content
-        self._array = array
+        self.folder, self.array, self.manifest, self.content = folder, array, manifest, content
+        self._positions = np.arange(len(array)) if positions is None else positions
 
     def __len__(self) -> int:
-        return len(self._array)
+        return len(self._positions)
 
     @property
     def dimension(self) -> int:
         """D."""
-        return int(self._array.shape[1])
+        return int(self.array.shape[1])
 
     def rows(self, index: np.ndarray) -> Tensor:
-        """Features ``(len(index), D)`` float32 of these catalog rows, in this order."""
-        return torch.from_numpy(self._array[np.asarray(index)].astype(np.float32))
+        """Features of these catalog rows, ``(len(index), D)`` float32."""
+        return torch.from_numpy(self.array[self._positions[np.asarray(index)]].astype(np.float32))
 
     @classmethod
-    def open(cls, folder: Path, wanted: Manifest) -> FeatureStore | str:
-        """The store, or one line that says why there is none that fits ``wanted``."""
+    def open(cls, folder: Path) -> FeatureStore:
+        """Raises: FlamError: there is no store, or a damaged one."""
         try:
             stored = json.loads((folder / "manifest.json").read_text())
             content = stored.pop("content", "")
-            found = Manifest(**stored)
+            manifest = Manifest(**stored)
             array = np.load(folder / "features.npy", mmap_mode="r")
-        except FileNotFoundError:
-            return "not extracted yet"
+        except FileNotFoundError as error:
+            raise FlamError(f"no features at {folder}: not extracted yet") from error
         except (OSError, EOFError, ValueError, TypeError, AttributeError) as error:
-            return f"{folder} is damaged ({error})"
-        differences = wanted.differences(found)
-        if differences:
-            return "changed since the extraction: " + "; ".join(differences)
-        if array.shape != (wanted.rows, wanted.dimension) or str(array.dtype) != wanted.dtype:
-            return f"{folder}/features.npy is {array.dtype} {array.shape}, unlike its manifest"
-        return cls(folder, array, found, content)
+            raise FlamError(f"{folder} is damaged ({error})") from error
+        if (*array.shape, str(array.dtype)) != (manifest.rows, manifest.dimension, manifest.dtype):
+            found = f"features.npy is {array.dtype} {array.shape}, unlike its manifest"
+            raise FlamError(f"{folder} is damaged ({found})")
+        return cls(folder, array, manifest, content)
+
+    def find(self, wanted: Manifest, photos: np.ndarray) -> np.ndarray:
+        """Position in ``array`` of each photo, ``(N,)``; -1 where it must be extracted.
+
+        Args:
+            photos: ``Catalog.photo_keys``, ``(N,)``.
+        """
+        mine, position_of = self.manifest, {}
+        if wanted == mine:
+            return np.arange(len(self.array))
+        if replace(wanted, images=mine.images, rows=mine.rows) == mine:  # else all is extracted
+            with suppress(OSError, EOFError, ValueError):  # damaged: all is extracted
+                own = np.load(self.folder / "photos.npy")
+                position_of = dict(zip(own.tolist(), range(mine.rows), strict=True))
+        return np.array([position_of.get(photo, -1) for photo in photos.tolist()], dtype=np.int64)
+
+    def select(self, positions: np.ndarray) -> FeatureStore:
+        """The store of these rows of ``array``, in this order."""
+        if np.array_equal(positions, np.arange(len(self.array))):
+            return self
+        content = sha256()
+        for start in range(0, len(positions), CHUNK):
+            content.update(self.array[positions[start : start + CHUNK]].tobytes())
+        return FeatureStore(self.folder, self.array, self.manifest, content.hexdigest(), positions)
 
 
 @contextmanager
 def disk_errors(folder: Path) -> Iterator[None]:
-    """Turns an OSError while writing (a full disk above all) into one clear message."""
+    """Turn an OSError while writing, mostly a full disk, into one clear message."""
     try:
         yield
     except OSError as error:
@@ -109,53 +136,60 @@ def disk_errors(folder: Path) -> Iterator[None]:
         ) from error
 
 
+def _record(manifest: Manifest) -> np.dtype:
+    """What a shard holds per image."""
+    return np.dtype([("row", np.int64), ("feature", manifest.dtype, manifest.dimension)])
+
+
 class ShardWriter:
-    """One rank's part, appended batch by batch.
+    """Writes what one rank extracts."""
 
-    Plain writes, not a memory map: on a full disk a write raises, a memory map kills the process.
-    """
+    # plain writes: on a full disk they raise, where a memory map would kill the process
 
-    def __init__(self, folder: Path, rank: int, dtype: str) -> None:
-        self.folder, self.dtype = folder, np.dtype(dtype)
-        self._index: list[np.ndarray] = []
+    def __init__(self, folder: Path, rank: int, manifest: Manifest) -> None:
+        self.folder, self.record = folder, _record(manifest)
         with disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            self._index_path = folder / f"shard-{rank}.index.npy"
-            # unbuffered, so that a full disk is noticed at the write and not at some later flush
-            path = folder / f"shard-{rank}.bin"
-            self._file = open(path, "wb", buffering=0)  # noqa: SIM115 (closed by ``close``)
+            # unbuffered: a full disk is noticed at the write, not at some later flush
+            self._file = open(folder / f"{rank}.bin", "wb", buffering=0)  # noqa: SIM115
 
-    def append(self, index: Tensor, features: Tensor) -> None:
-        """Args: index: catalog rows ``(B,)``; features: ``(B, D)``."""
-        data = memoryview(features.float().cpu().numpy().astype(self.dtype).tobytes())
+    def append(self, rows: np.ndarray, features: Tensor) -> None:
+        """Args: rows: ``(B,)``; features: ``(B, D)``."""
+        records = np.empty(len(rows), self.record)
+        records["row"], records["feature"] = rows, features.float().cpu().numpy()
+        data = memoryview(records.tobytes())
         with disk_errors(self.folder):
             while data:
                 data = data[self._file.write(data) :]
-        self._index.append(index.cpu().numpy())
 
     def close(self) -> None:
-        """Finish the shard: its rows are told beside it."""
-        with disk_errors(self.folder):
-            self._file.close()
-            np.save(self._index_path, np.concatenate(self._index or [np.zeros(0, np.int64)]))
+        self._file.close()
 
 
-def publish(shards: Path, folder: Path, manifest: Manifest) -> None:
-    """Merge the shards into a store at ``folder``, replacing what is there by a rename.
+Part = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Catalog rows ``(M,)``, an array, and the positions of their features in it ``(M,)``."""
+
+
+def publish(
+    shards: Path, folder: Path, manifest: Manifest, photos: np.ndarray, reused: Part | None = None
+) -> None:
+    """Put a store at ``folder`` in the place of any other, and remove the shards.
 
     Args:
-        shards: folder that the ``ShardWriter``s of all ranks wrote; it is removed.
-        folder: where the store appears, whole or not at all.
+        photos: ``Catalog.photo_keys``, ``(N,)``.
+        reused: rows that are in no shard.
 
     Raises:
-        FlamError: a row was not filled, or the disk is full; what was at ``folder`` is still there.
+        FlamError: a row is missing, or the disk is full; ``folder`` is as it was.
     """
     new = folder.with_name(f".{folder.name}.new")
     with disk_errors(folder):
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(parents=True)
         try:
-            content = _merge(shards, new / "features.npy", manifest)
+            parts = [*_read_shards(shards, manifest), *([reused] if reused else [])]
+            content = _write_rows(new / "features.npy", parts, manifest)
+            np.save(new / "photos.npy", photos)
             stored = asdict(manifest) | {"content": content}
             (new / "manifest.json").write_text(json.dumps(stored, indent=1))
             replace_folder(new, folder)
@@ -164,62 +198,52 @@ def publish(shards: Path, folder: Path, manifest: Manifest) -> None:
     shutil.rmtree(shards, ignore_errors=True)
 
 
-def _merge(shards: Path, target: Path, manifest: Manifest) -> str:
-    """Rows in catalog order from all shards, written front to back.
-
-    Returns:
-        SHA-256 of the rows.
-    """
-    parts, order, content = [], [], hashlib.sha256()
-    for number, path in enumerate(sorted(shards.glob("shard-*.index.npy"))):
-        index = np.load(path)
-        raw = path.with_name(path.name.replace(".index.npy", ".bin"))
-        shape = (len(index), manifest.dimension)
-        expected = len(index) * manifest.dimension * np.dtype(manifest.dtype).itemsize
-        if raw.stat().st_size != expected:
+def _read_shards(shards: Path, manifest: Manifest) -> Iterator[Part]:
+    for path in sorted(shards.glob("*.bin")):
+        size, each = path.stat().st_size, _record(manifest).itemsize
+        if size % each:
             raise FlamError(
-                f"{raw} holds {raw.stat().st_size} bytes, expected {expected} for {len(index)} "
-                "rows: the extraction was interrupted. Run the command again."
+                f"{path} has {size} bytes, expected a multiple of {each}: the extraction was "
+                "interrupted. Run the command again."
             )
-        parts.append(
-            np.memmap(raw, manifest.dtype, "r", shape=shape)
-            if len(index)
-            else np.zeros(shape, manifest.dtype)
-        )
-        order.append(np.stack([index, np.full_like(index, number), np.arange(len(index))], axis=1))
-    where = np.concatenate(order) if order else np.zeros((0, 3), np.int64)
-    # under DDP the sampler pads the last batches: a row may come twice, with the same features
-    rows, first = np.unique(where[:, 0], return_index=True)
-    if not np.array_equal(rows, np.arange(manifest.rows)):
-        missing = np.setdiff1d(np.arange(manifest.rows), rows)
+        if size:
+            records = np.memmap(path, _record(manifest), "r")
+            yield records["row"], records["feature"], np.arange(len(records))
+
+
+def _write_rows(target: Path, parts: list[Part], manifest: Manifest) -> str:
+    """Write the rows in catalog order; returns their SHA-256."""
+    where = np.full((manifest.rows, 2), -1, dtype=np.int64)  # number of the part, position in it
+    for number, (rows, _, positions) in enumerate(parts):
+        if rows.max(initial=0) >= manifest.rows:
+            raise FlamError(f"got features of row {rows.max()}, expected {manifest.rows} rows")
+        where[rows] = np.stack([np.full_like(positions, number), positions], axis=1)
+    missing = np.flatnonzero(where[:, 0] < 0)
+    if len(missing):
         raise FlamError(
-            f"extraction filled {len(rows)} of {manifest.rows} rows (first missing: {missing[:3]});"
-            " it was interrupted. Run the command again."
+            f"extraction filled {manifest.rows - len(missing)} of {manifest.rows} rows (first "
+            f"missing: {missing[:3]}); it was interrupted. Run the command again."
         )
-    where = where[first]
-    header = {
-        "descr": np.lib.format.dtype_to_descr(np.dtype(manifest.dtype)),
-        "fortran_order": False,
-        "shape": (manifest.rows, manifest.dimension),
-    }
+    dtype, shape, content = np.dtype(manifest.dtype), (manifest.rows, manifest.dimension), sha256()
+    header = {"descr": dtype.str, "fortran_order": False, "shape": shape}
     with open(target, "wb") as out:
         np.lib.format.write_array_header_1_0(out, header)
-        for start in range(0, len(where), 8192):
-            chunk = where[start : start + 8192]
-            block = np.empty((len(chunk), manifest.dimension), manifest.dtype)
-            for number, part in enumerate(parts):
-                mine = chunk[:, 1] == number
-                block[mine] = part[chunk[mine, 2]]
-            if not np.isfinite(block).all():
-                bad = chunk[~np.isfinite(block).all(axis=1), 0][0]
+        for start in range(0, len(where), CHUNK):
+            chunk = where[start : start + CHUNK]
+            block = np.empty((len(chunk), manifest.dimension), dtype)
+            for number, (_, features, _) in enumerate(parts):
+                mine = chunk[:, 0] == number
+                block[mine] = features[chunk[mine, 1]]
+            finite = np.isfinite(block).all(axis=1)
+            if not finite.all():
                 raise FlamError(
-                    f"the features of image {bad} (counted from 0) are not finite (as "
-                    f"{manifest.dtype}). The backbone diverged: train it with a smaller "
+                    f"the features of image {start + finite.argmin()} (counted from 0) are not "
+                    f"finite (as {dtype}). The backbone diverged: train it with a smaller "
                     "backbone.lr; or use backbone.dtype=float32."
                 )
-            written = block.tobytes()
-            out.write(written)
-            content.update(written)
+            data = block.tobytes()
+            content.update(data)
+            out.write(data)
         out.flush()
         os.fsync(out.fileno())
     return content.hexdigest()

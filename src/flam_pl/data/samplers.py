@@ -1,21 +1,17 @@
-"""Which rows stand together in a batch. Samplers return indices only."""
+"""Which rows form a batch, as indices."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import numpy as np
-import torch
-from torch import Tensor
 from torch.utils.data import Sampler
 
 
 class ItemBatchSampler(Sampler[list[int]]):
-    """P x K: each batch holds K images of each of P items, so that triplets exist in it.
+    """P x K: each batch holds K images of each of P items.
 
-    Every epoch goes once through all items in a new order. Under DDP each of ``world`` ranks takes
-    every ``world``-th batch; all ranks draw the same order from the same seed, and get the same
-    number of batches.
+    Under DDP all ranks draw the same order, and each takes every ``world``-th batch.
     """
 
     def __init__(
@@ -29,11 +25,9 @@ class ItemBatchSampler(Sampler[list[int]]):
         passes: int = 1,
     ) -> None:
         """Args:
-        items: item code of each position, ``(N,)``; -1 (no item) is never drawn.
-        p: items in a batch; all of them where there are fewer.
-        k: images of an item. An item with fewer gives some of them more than once: its copies
-            are augmented differently.
-        passes: how many times an epoch goes through all items.
+        items: item code of each position, ``(N,)``; -1 is no item.
+        k: an item with fewer images gives some of them again.
+        passes: over all items in an epoch, each in a new order.
 
         Raises:
             ValueError: fewer than two items.
@@ -50,7 +44,7 @@ class ItemBatchSampler(Sampler[list[int]]):
         return max(1, batches // self.world)
 
     def _chosen(self, rng: np.random.Generator) -> Iterator[np.ndarray]:
-        """P different items at a time; a pass that does not divide by P leaves some items out."""
+        """P items at a time; a pass leaves out what does not fill a batch."""
         while True:
             order = rng.permutation(len(self.of_item))
             yield from order[: len(order) // self.p * self.p].reshape(-1, self.p)
@@ -67,34 +61,3 @@ class ItemBatchSampler(Sampler[list[int]]):
         once = rng.permutation(images)[: self.k]
         again = rng.choice(images, self.k - len(once))
         return np.concatenate([once, again])
-
-
-def nearest_of_other_class(
-    embeddings: Tensor, labels: Tensor, target: Tensor, online: bool = True
-) -> Tensor:
-    """For each row x of a batch the row that plays x^- (the paper's section 4.1).
-
-    With ``online`` sampling (OS) it is the row nearest to x in the embedding spaces of the
-    REMAINING attributes, among those of another class of the target attribute, so that the edit
-    asks for something that exists. Without, any row of another class, each with equal chance.
-
-    Args:
-        embeddings: unit vectors, ``(B, types, k)``.
-        labels: (pseudo-)labels, ``(B, types)``.
-        target: index of the type that each row changes, ``(B,)``.
-
-    Returns:
-        Position of x^- for each row, ``(B,)``. A row for which the batch holds no other class gets
-        itself: it then asks for what it has.
-    """
-    rows = torch.arange(len(labels), device=labels.device)
-    own = labels[rows, target]  # (B,)
-    other = labels.T[target] != own[:, None]  # (B, B): [b, j] = class of j differs from b's
-    if online:
-        agreement = torch.einsum("btk,jtk->bjt", embeddings, embeddings)
-        agreement[rows, :, target] = 0
-        score = agreement.sum(dim=2)
-    else:
-        score = torch.rand(other.shape, device=labels.device)
-    score = score.masked_fill(~other, -torch.inf)
-    return torch.where(other.any(dim=1), score.argmax(dim=1), rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ import pandas as pd
 from flam_pl.attributes import UNLABELLED, AttributeSchema
 from flam_pl.datasets.garments import fill_garments
 from flam_pl.errors import FlamError
+from flam_pl.images import view_seed
+from flam_pl.progress import progress
 
 SPLITS = ("train", "val", "evaluation")
 DOMAINS = ("shop", "consumer")
@@ -41,6 +43,7 @@ class Catalog:
             their ``garment``; ``view`` is 0 for a photo, above 0 for a seeded distortion of it.
         extra_attributes: attribute columns that no network trains on.
         gallery: splits whose shop photos the instance search searches.
+        contents: path -> SHA-256 of the file, where ``check_photos`` has read it.
 
     >>> table = pd.DataFrame({"path": ["a.jpg", "b.jpg"], "split": ["train", "evaluation"]})
     >>> schema = AttributeSchema({"color": ("red", "blue")})
@@ -57,6 +60,7 @@ class Catalog:
     dropped: tuple[Dropped, ...] = ()
     notes: tuple[str, ...] = ()
     gallery: tuple[str, ...] = ("evaluation",)
+    contents: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Raises: FlamError: naming the first column, row and value that is wrong."""
@@ -155,20 +159,33 @@ class Catalog:
         rest = self.select(np.setdiff1d(np.arange(len(self)), list(bad)))
         return replace(rest, dropped=(*self.dropped, *moved))
 
-    def fingerprint(self) -> str:
-        """SHA-256 of what the features depend on: path, view, size and mtime of every file."""
-        digest = hashlib.sha256()
+    @cached_property
+    def photo_keys(self) -> np.ndarray:
+        """What the feature of each row depends on, ``(N,)`` bytes: the SHA-256 of its file or, for
+        a distorted view, of that and the seed of the distortion."""
+        contents, keys = dict(self.contents), []
+        unread = [path for path in self.table["path"].unique() if path not in contents]
+        contents |= {path: self._content(path) for path in progress(unread, "hashing photos")}
         for path, view in zip(self.table["path"], self.table["view"], strict=True):
-            try:
-                state = (self.root / path).stat()
-            except OSError as error:
-                raise FlamError(
-                    f"{self.name}: {self.root / path} cannot be read ({error.strerror}), but the "
-                    "catalog lists it: put it back, or make the catalog again."
-                ) from error
-            about = [path, int(view), state.st_size, state.st_mtime_ns]
-            digest.update(json.dumps(about).encode())
-        return digest.hexdigest()
+            key = contents[path]
+            if view:
+                seed = view_seed(self.root / path, int(view))
+                key = hashlib.sha256(f"{key}?{seed}".encode()).hexdigest()
+            keys.append(key.encode())
+        return np.array(keys)
+
+    def _content(self, path: str) -> str:
+        try:
+            return hashlib.sha256((self.root / path).read_bytes()).hexdigest()
+        except OSError as error:
+            raise FlamError(
+                f"{self.name}: {self.root / path} cannot be read ({error.strerror}), but the "
+                "catalog lists it: put it back, or make the catalog again."
+            ) from error
+
+    def fingerprint(self) -> str:
+        """SHA-256 of ``photo_keys``: what the features depend on."""
+        return hashlib.sha256(b"".join(self.photo_keys.tolist())).hexdigest()
 
     def label_fingerprint(self) -> str:
         """SHA-256 of what training and evaluation depend on beside the features."""

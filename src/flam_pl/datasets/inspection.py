@@ -2,64 +2,25 @@
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
 from tabulate import tabulate
-from tqdm import tqdm
 
 from flam_pl.attributes import UNLABELLED
 from flam_pl.datasets.catalog import DOMAINS, SPLITS, Catalog
 from flam_pl.errors import FlamError
-from flam_pl.images import UnreadableImage, read_image
 
 SHOWN = 3  # cases of each reason that are named; the others are counted
-PROGRESS_FROM = 500  # photos from which a progress bar is shown
-
-
-def find_unusable(
-    catalog: Catalog, min_side: int = 8, workers: int | None = None
-) -> dict[int, str]:
-    """Decodes every file once: row -> reason, for those that cannot be used.
-
-    ``min_side`` is in pixels; ``workers`` are threads, by default one per core.
-    """
-
-    def reason(path: str) -> str | None:
-        try:
-            side = min(read_image(catalog.root / path).shape[-2:])
-        except UnreadableImage as error:
-            return f"unreadable: {error.reason}"
-        return f"smaller than {min_side} pixels" if side < min_side else None
-
-    files = list(dict.fromkeys(catalog.table["path"]))
-    with ThreadPoolExecutor(workers or os.cpu_count()) as threads:  # decoding releases the GIL
-        found = threads.map(reason, files)
-        few = len(files) <= PROGRESS_FROM
-        progress = tqdm(found, "checking photos", len(files), disable=few, unit="photo")
-        reasons = dict(zip(files, progress, strict=True))
-    by_row = enumerate(map(reasons.get, catalog.table["path"]))
-    return {row: why for row, why in by_row if why}
-
-
-def left_out(catalog: Catalog, bad: Mapping[int, str]) -> str:
-    """How many of how many photos ``find_unusable`` found, and the first one."""
-    first, paths = next(iter(bad)), catalog.table["path"]
-    return (
-        f"{catalog.name}: {paths.iloc[list(bad)].nunique()} of {paths.nunique()} photos left out, "
-        f"the first: {catalog.paths[first]}: {bad[first]}"
-    )
 
 
 def describe(catalog: Catalog, bad: Mapping[int, str] | None = None) -> str:
     """Text about a catalog: photos, items, labels, and what was left out by reason.
 
-    ``bad`` is the answer of ``find_unusable``.
+    ``bad`` is the answer of ``check_photos``.
     """
     photos = catalog.select(np.flatnonzero(catalog.table["view"] == 0))
     sections = [_overview(catalog, photos), _photos_table(photos), _labels_table(photos)]

@@ -1,4 +1,4 @@
-"""The contract that every method of editing a search meets, so that all are measured alike."""
+"""The contract of a method that edits."""
 
 from __future__ import annotations
 
@@ -11,25 +11,29 @@ from flam_pl.editing.edits import Edit
 
 
 class Editor(Protocol):
-    """Turns stored features into gallery vectors, and a query plus edits into a query vector.
-
-    Search is by cosine between the two; both have the method's own dimension R.
-    """
+    """Makes gallery features and query features of dimension R, to be compared by their cosine."""
 
     name: str
 
     def represent(self, features: Tensor) -> Tensor:
-        """Stored features ``(B, D)`` -> gallery vectors ``(B, R)``."""
-        ...
+        """Stored features ``(B, D)`` -> gallery features ``(B, R)``; by default they stay."""
+        return features
 
     def edit(self, features: Tensor, edits: Sequence[Edit]) -> Tensor:
-        """Stored features ``(B, D)`` -> query vectors ``(B, R)`` with some attributes changed.
+        """Stored features ``(B, D)`` -> edited query features ``(B, R)``, in any order of edits.
 
-        The order of the edits does not matter; without any, or with the strength 0, it is
-        ``represent``.
+        Without edits, or with strength 0, the result is ``represent(features)``.
 
         Raises:
-            SchemaError: a type or class that the schema does not know.
-            EditError: two edits for one type.
+            SchemaError, EditError: as ``in_order``.
         """
         ...
+
+
+class NoEdit(Editor):
+    """The plain search: the edits are ignored."""
+
+    name = "no_edit"
+
+    def edit(self, features: Tensor, edits: Sequence[Edit]) -> Tensor:
+        return features

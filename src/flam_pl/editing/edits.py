@@ -1,4 +1,4 @@
-"""What one attribute should become: a class, a mix of classes, or as it is in another photo."""
+"""An edit: one attribute of the query, and what it should be instead."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from flam_pl.errors import FlamError
 
 
 class EditError(FlamError):
-    """An edit that cannot be meant: which one, and what an edit may be."""
+    """An edit without a meaning. The message says what an edit may be."""
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,17 @@ class Edit:
 
     Attributes:
         attribute_type: e.g. "color".
-        wanted: the name of a class; or several with their weights, which need not sum to 1; or an
-            example, the stored feature ``(D,)`` of a photo whose attribute is wanted.
-        strength: how far to go: 0 leaves the query as it is, 1 is all that was asked for.
+        wanted: a class; or a mix of classes with weights of any sum; or an example: the stored
+            feature ``(D,)`` of a photo that has the wanted attribute.
+        strength: from 0, the query as it is, to 1, the whole edit.
+
+    Raises:
+        EditError: a strength outside [0, 1], an empty mix, a weight that is not positive and
+            finite, an example that is not one feature.
+
+    Example:
+        >>> print(Edit("color", "red"), Edit("pattern", {"striped": 1, "dotted": 1}, strength=0.5))
+        color=red pattern=striped+dotted:0.5
     """
 
     attribute_type: str
@@ -35,12 +43,10 @@ class Edit:
     strength: float = 1.0
 
     def __post_init__(self) -> None:
-        """Raises: EditError: a strength outside [0, 1], a mix of nothing, a weight that is not a
-        positive number, an example that is not one feature."""
         if not 0 <= self.strength <= 1:
             raise EditError(
                 f"an edit for {self.attribute_type} has the strength {self.strength}; expected a "
-                "number from 0 (as it is) to 1 (as asked)"
+                "number from 0 (as it is) to 1 (the whole edit)"
             )
         if isinstance(self.wanted, Tensor):
             if self.wanted.ndim != 1:
@@ -58,7 +64,7 @@ class Edit:
 
     @property
     def mix(self) -> Mapping[str, float] | None:
-        """The classes that are named and their shares, which sum to 1; None for an example."""
+        """The wanted classes and their shares, which sum to 1; None for an example."""
         if isinstance(self.wanted, Tensor):
             return None
         if isinstance(self.wanted, str):
@@ -67,46 +73,43 @@ class Edit:
         return {name: weight / total for name, weight in self.wanted.items()}
 
     def __str__(self) -> str:
-        """As ``parsing.parse_edits`` reads it: ``color=red``, ``pattern=striped:0.5``."""
         wanted = "+".join(self.mix) if self.mix else "(an example)"
-        return f"{self.attribute_type}={wanted}" + (
-            f":{self.strength:g}" if self.strength < 1 else ""
-        )
+        strength = f":{self.strength:g}" if self.strength < 1 else ""
+        return f"{self.attribute_type}={wanted}{strength}"
 
 
 def in_order(edits: Sequence[Edit], schema: AttributeSchema) -> list[Edit]:
-    """The edits that ask for anything, in the order of the schema's types: how a user happens to
-    order them must not matter.
+    """The edits with a strength above 0, in the order of the schema's types.
 
     Raises:
         SchemaError: a type or class that the schema does not know.
         EditError: two edits for one type.
+
+    Example:
+        >>> schema = AttributeSchema({"color": ("red", "blue"), "sleeve": ("short", "long")})
+        >>> [str(e) for e in in_order([Edit("sleeve", "long"), Edit("color", "red")], schema)]
+        ['color=red', 'sleeve=long']
     """
     of_type: dict[str, Edit] = {}
     for edit in edits:
         if edit.attribute_type in of_type:
             raise EditError(
                 f"two edits for {edit.attribute_type}: {of_type[edit.attribute_type]} and {edit}; "
-                "expected one a type. A mix is one edit, e.g. red+blue"
+                "expected one per type. A mix is one edit, e.g. red+blue"
             )
-        schema.of(edit.attribute_type)  # raises, naming the known types
+        schema.of(edit.attribute_type)  # raises for an unknown type
         for name in edit.mix or ():
-            schema.index(edit.attribute_type, name)  # the same for the classes
+            schema.index(edit.attribute_type, name)  # raises for an unknown class
         of_type[edit.attribute_type] = edit
     return [of_type[n] for n in schema.types if n in of_type and of_type[n].strength > 0]
 
 
-def asked_vector(
+def wanted_vector(
     edit: Edit, schema: AttributeSchema, classes: Tensor, of_example: Callable[[Tensor], Tensor]
 ) -> Tensor:
-    """The unit vector that stands for what is wanted, ``(k,)``.
+    """The unit vector of what is wanted ``(k,)``; of a mix, the direction of the weighted sum.
 
-    Args:
-        classes: what stands for each class of the type, unit vectors ``(classes, k)``.
-        of_example: the same of stored features ``(1, D)``, unit vectors ``(1, k)``.
-
-    Returns:
-        That of the class or of the example; of a mix the direction of the weighted sum.
+    ``classes (classes, k)`` are unit vectors, as is what ``of_example`` makes of features.
     """
     if isinstance(edit.wanted, Tensor):
         return of_example(edit.wanted[None].to(classes.device))[0]
@@ -118,26 +121,18 @@ def asked_vector(
 
 
 class Classifier(Protocol):
-    """What tells the classes of stored features."""
+    """Classifies stored features: ``read`` gives per type class probabilities."""
 
     @property
-    def schema(self) -> AttributeSchema:
-        """Attribute types and their classes."""
-        ...
+    def schema(self) -> AttributeSchema: ...
 
     @property
-    def read(self) -> Callable[[Tensor], list[Tensor]]:
-        """Stored features ``(N, D)`` -> per type the probability of each class."""
-        ...
+    def read(self) -> Callable[[Tensor], list[Tensor]]: ...
 
 
-def asked_shares(edit: Edit, classifier: Classifier, like: Tensor) -> Tensor:
-    """How much of each class of the type is asked for, ``(classes,)``, summing to 1; of an example
-    how likely the classifier holds each class to be.
-
-    Args:
-        like: a tensor of the device and dtype that are wanted.
-    """
+def wanted_shares(edit: Edit, classifier: Classifier, like: Tensor) -> Tensor:
+    """The share of each class in what is wanted ``(classes,)``, with the dtype and on the device
+    of ``like``; of an example, the classifier's probabilities."""
     if isinstance(edit.wanted, Tensor):
         t = classifier.schema.types.index(edit.attribute_type)
         return classifier.read(edit.wanted[None].to(like.device))[t][0]
@@ -147,41 +142,33 @@ def asked_shares(edit: Edit, classifier: Classifier, like: Tensor) -> Tensor:
 def wanted_probabilities(
     own: Sequence[Tensor], edits: Sequence[Edit], classifier: Classifier
 ) -> list[Tensor]:
-    """How likely the wanted photo has each class: the query's own, or a step towards what is asked.
-
-    Args:
-        own: of each type the query's probabilities, ``(B, classes)``.
-
-    Returns:
-        Of each type ``(1 - strength) own + strength asked``, ``(B, classes)``.
-
-    Raises:
-        SchemaError, EditError: as ``in_order``.
-    """
+    """Per type ``(1 - strength) own + strength wanted``, from the query's probabilities ``own``,
+    ``(B, classes)``."""
     wanted = list(own)
     for edit in in_order(edits, classifier.schema):
         t = classifier.schema.types.index(edit.attribute_type)
-        asked = asked_shares(edit, classifier, own[t]).expand_as(own[t])
-        wanted[t] = torch.lerp(own[t], asked, edit.strength)
+        shares = wanted_shares(edit, classifier, own[t]).expand_as(own[t])
+        wanted[t] = torch.lerp(own[t], shares, edit.strength)
     return wanted
 
 
 def blend(before: Tensor, after: Tensor, strength: float) -> Tensor:
-    """Part of the way from one vector to the other, ``(B, R)``: exactly ``after`` at strength 1.
+    """Part of the way between vectors ``(B, R)``, directions and lengths apart; exactly ``after``
+    at strength 1.
 
-    Search is by cosine, so the directions are blended, and the lengths beside them.
+    Example:
+        >>> blend(torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 4.0]]), 0.5)
+        tensor([[2.1213, 2.1213]])
     """
     if strength == 1:
         return after
     direction = torch.lerp(F.normalize(before, dim=-1), F.normalize(after, dim=-1), strength)
-    length = torch.lerp(
-        before.norm(dim=-1, keepdim=True), after.norm(dim=-1, keepdim=True), strength
-    )
-    return F.normalize(direction, dim=-1) * length
+    first, last = before.norm(dim=-1, keepdim=True), after.norm(dim=-1, keepdim=True)
+    return F.normalize(direction, dim=-1) * torch.lerp(first, last, strength)
 
 
 def _weights(edit: Edit, schema: AttributeSchema, like: Tensor) -> Tensor:
-    weights = torch.zeros(len(schema.of(edit.attribute_type)), dtype=like.dtype, device=like.device)
+    weights = like.new_zeros(len(schema.of(edit.attribute_type)))
     for name, share in (edit.mix or {}).items():
         weights[schema.index(edit.attribute_type, name)] = share
     return weights

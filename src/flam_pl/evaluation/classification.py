@@ -1,17 +1,16 @@
-"""What a classifier trained on real features sees in edited ones (the paper's Table 5, right)."""
+"""What a classifier of real features sees in edited ones (right part of the paper's Table 5)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from flam_pl.editing.editor import Editor
-from flam_pl.editing.edits import Edit
-from flam_pl.evaluation.searches import EvaluationSet
-from flam_pl.metrics.bootstrap import Estimate, bootstrap
+from flam_pl.evaluation.searches import EvaluationSet, edit_to
+from flam_pl.evaluation.sums import QuerySums
+from flam_pl.metrics.bootstrap import Estimate
 
 
 @torch.inference_mode()
@@ -19,35 +18,30 @@ def evaluate_classification(
     classify: Callable[[Tensor], Sequence[Tensor]],
     editor: Editor,
     data: EvaluationSet,
-    asked: Mapping[str, np.ndarray],
     resamples: int,
     seed: int,
 ) -> dict[str, dict[str, Estimate]]:
     """Accuracy on x, where the photo's own class is right, and on x-tilde, where the wanted one is.
 
     Args:
-        classify: features ``(B, D)`` -> logits of each type, ``(B, classes)``.
+        classify: features ``(B, D)`` -> logits per type, ``(B, classes)``.
         editor: must edit within the space of the features.
-        asked: for each type the edits that count, ``(Q, classes)`` bool.
 
     Returns:
-        "original" and "manipulated": each type's accuracy, with intervals resampled by item.
+        "original" and "manipulated" -> accuracy per type, with intervals resampled by item.
     """
     queries = data.features[torch.from_numpy(data.queries).to(data.features.device)]
-    labels, items = data.labels[data.queries], data.query_items
-    original = [logits.argmax(dim=1).cpu().numpy() for logits in classify(queries)]
-    found: dict[str, dict[str, Estimate]] = {"original": {}, "manipulated": {}}
-    for t, name in enumerate(data.schema.types):
-        right = np.zeros(asked[name].shape, dtype=bool)
-        for c, class_name in enumerate(data.schema.of(name)):
-            numbers = np.flatnonzero(asked[name][:, c])
-            if len(numbers):
-                edited = editor.edit(queries[numbers], [Edit(name, class_name)])
-                right[numbers, c] = (classify(edited)[t].argmax(dim=1) == c).cpu().numpy()
-        hits = {
-            "original": (original[t] == labels[:, t], np.ones(len(queries))),
-            "manipulated": (right.sum(axis=1), asked[name].sum(axis=1)),
-        }
-        for kind, (hit, count) in hits.items():
-            found[kind][name] = bootstrap(hit, count, resamples=resamples, seed=seed, items=items)
-    return found
+    types = data.schema.types
+    original, manipulated = (QuerySums(data, types, ["accuracy"]) for _ in range(2))
+    for t, logits in enumerate(classify(queries)):
+        labels = data.labels[data.queries, t]
+        original.sums[types[t]][:, 0] = logits.argmax(dim=1).cpu().numpy() == labels
+        original.counts[types[t]][:] = labels >= 0
+    for (t, c), (numbers, _) in data.possible.items():
+        edited = editor.edit(queries[numbers], [edit_to(data.schema, t, c)])
+        right = classify(edited)[t].argmax(dim=1, keepdim=True) == c
+        manipulated.count(types[t], numbers, right)
+    return {
+        kind: {name: of["accuracy"] for name, of in sums.estimates(resamples, seed).items()}
+        for kind, sums in (("original", original), ("manipulated", manipulated))
+    }

@@ -1,143 +1,64 @@
-"""Two edits at once, "in red and striped": T@k over pairs of attribute types."""
+"""T@k of two edits at once, "in red and striped", per pair of attribute types."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 
-from flam_pl.attributes import AttributeSchema
-from flam_pl.editing.editor import Editor
-from flam_pl.editing.edits import Edit
-from flam_pl.evaluation.hits import by_query
-from flam_pl.evaluation.searches import EvaluationSet, Searcher
-from flam_pl.metrics.bootstrap import Estimate, bootstraps
+from flam_pl.attributes import UNLABELLED
+from flam_pl.evaluation.hits import EditResults
+from flam_pl.evaluation.searches import EvaluationSet, Method, Progress, edit_to, searcher_of
 from flam_pl.metrics.hit_rate import hits_at
-from flam_pl.retrieval.vectors import SearchVectors
 
-BLOCK = 256
-"""Queries compared with all combinations at once: their product with all queries would not fit."""
+BLOCK = 256  # queries compared with all combinations at once
 
 
-@dataclass(frozen=True)
-class DoubleEdits:
-    """Edits of two types that some gallery image answers.
-
-    Attributes:
-        numbers: which query asks, ``(E,)``.
-        wanted: classes of the combination that it wants, ``(E, types)``; two of them are not its
-            own.
-    """
-
-    numbers: np.ndarray
-    wanted: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.numbers)
-
-    def changed(self, data: EvaluationSet) -> np.ndarray:
-        """Which types each changes, ``(E, 2)``."""
-        other = self.wanted != data.labels[data.queries[self.numbers]]
-        return np.nonzero(other)[1].reshape(-1, 2)
-
-
-def draw_double_edits(data: EvaluationSet, most: int, seed: int) -> DoubleEdits:
-    """At most so many of all double edits, each as likely as any other; sorted by query.
-
-    A query and a combination that the gallery has make one, where they differ in two types.
-    """
-    combinations = np.unique(data.labels, axis=0)
-    numbers, targets = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-    for start in range(0, len(data.queries), BLOCK):
-        own = data.labels[data.queries[start : start + BLOCK]]
-        query, target = np.nonzero((own[:, None] != combinations[None]).sum(axis=2) == 2)
-        numbers.append(query + start)
-        targets.append(target)
-    number, target = np.concatenate(numbers), np.concatenate(targets)
-    if len(number) > most:
+def draw_double_edits(data: EvaluationSet, most: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """At most so many of all edits of two types that have a hit: numbers of the queries, sorted,
+    and wanted labels (see ``Edits``)."""
+    own = data.labels[data.queries]
+    labelled, parts = own != UNLABELLED, [(np.zeros(0, np.int64), own[:0])]
+    for types in np.unique(labelled, axis=0):
+        # queries with labels of the same types want combinations of these types
+        alike = np.flatnonzero((labelled == types).all(axis=1) & data.editable(2))
+        complete = data.labels[(data.labels[:, types] != UNLABELLED).all(axis=1)]
+        combinations = np.unique(np.where(types, complete, UNLABELLED), axis=0)
+        for start in range(0, len(alike), BLOCK):
+            block = alike[start : start + BLOCK]
+            changes = (own[block][:, None] != combinations[None]).sum(axis=2)
+            query, target = np.nonzero(changes == 2)
+            parts.append((block[query], combinations[target]))
+    numbers, wanted = map(np.concatenate, zip(*parts, strict=True))
+    order = np.argsort(numbers, kind="stable")
+    if len(order) > most:
         rng = np.random.default_rng(seed)
-        drawn = np.sort(rng.choice(len(number), most, replace=False))
-        number, target = number[drawn], target[drawn]
-    return DoubleEdits(number, combinations[target])
+        order = order[np.sort(rng.choice(len(order), most, replace=False))]
+    return numbers[order], wanted[order]
 
 
-@dataclass(frozen=True)
-class DoubleEditResults:
-    """Hits of one method: is the wanted combination among the first k?
-
-    Attributes:
-        numbers: which query asked, ``(E,)``.
-        changed: the two types of each, ``(E, 2)``.
-        hits: ``(E, len(ks))`` bool.
-        items: item code of each query of the evaluation, ``(Q,)``.
-    """
-
-    ks: tuple[int, ...]
-    schema: AttributeSchema
-    numbers: np.ndarray
-    changed: np.ndarray
-    hits: np.ndarray
-    items: np.ndarray
-
-    def figures(self, resamples: int, seed: int) -> dict[str, dict[str, Estimate]]:
-        """T@k over "all" double edits and for each pair of types ("shape + color"), with intervals
-        resampled by item."""
-        groups = {"all": np.ones(len(self.numbers), dtype=bool)}
-        for pair in np.unique(self.changed, axis=0):
-            name = " + ".join(self.schema.types[t] for t in pair)
-            groups[name] = (self.changed == pair).all(axis=1)
-        return {name: self._figures(rows, resamples, seed) for name, rows in groups.items()}
-
-    def _figures(self, rows: np.ndarray, resamples: int, seed: int) -> dict[str, Estimate]:
-        hits, counts = by_query(self.numbers[rows], self.hits[rows])
-        names = [f"T@{k}" for k in self.ks]
-        items = self.items[np.unique(self.numbers[rows])]
-        return bootstraps(hits, counts, names, resamples=resamples, seed=seed, items=items)
-
-
-Progress = Callable[[Sequence[np.ndarray]], Iterable[np.ndarray]]
-
-
+@torch.inference_mode()
 def evaluate_double_edits(
-    editor: Editor | SearchVectors | Searcher,
+    method: Method,
     data: EvaluationSet,
-    edits: DoubleEdits,
+    numbers: np.ndarray,
+    wanted: np.ndarray,
     ks: Sequence[int],
-    progress: Progress = lambda groups: groups,
-) -> DoubleEditResults:
-    """Search with every double edit; those that edit for the same two classes search together.
-
-    Args:
-        progress: wraps the list of such groups, e.g. with a progress bar.
-    """
-    search = editor if isinstance(editor, Searcher) else Searcher(editor, data, max(ks))
-    codes = torch.from_numpy(data.combinations).to(data.features.device)
-    wanted = torch.from_numpy(data.schema.combinations(edits.wanted)).to(data.features.device)
-    changed = edits.changed(data)
-    hits = np.zeros((len(edits), len(ks)), dtype=bool)
-    for rows in progress(same_edits(edits, changed)):
-        found, _, _ = search(
-            edits.numbers[rows], edits_of_pair(edits, changed, rows[0], data.schema)
-        )
-        asked = wanted[torch.from_numpy(rows).to(wanted.device)]
-        hits[rows] = hits_at(codes[found], asked, ks).cpu().numpy()
-    return DoubleEditResults(tuple(ks), data.schema, edits.numbers, changed, hits, data.query_items)
-
-
-def same_edits(edits: DoubleEdits, changed: np.ndarray) -> list[np.ndarray]:
-    """Positions of the edits, those that edit for the same two classes together."""
-    classes = np.take_along_axis(edits.wanted, changed, axis=1)
-    asked, group = np.unique(np.hstack([changed, classes]), axis=0, return_inverse=True)
-    group = group.reshape(-1)  # NumPy 2.0 gives it another axis
-    return [np.flatnonzero(group == number) for number in range(len(asked))]
-
-
-def edits_of_pair(
-    edits: DoubleEdits, changed: np.ndarray, row: int, schema: AttributeSchema
-) -> list[Edit]:
-    """The two edits of one edit."""
-    names = [schema.types[t] for t in changed[row]]
-    classes = [edits.wanted[row, t] for t in changed[row]]
-    return [Edit(n, schema.of(n)[c]) for n, c in zip(names, classes, strict=True)]
+    progress: Progress = lambda pairs: pairs,
+) -> EditResults:
+    """T@k over "all" double edits and per pair of types, e.g. "shape + color"."""
+    search, hits = searcher_of(method, data, max(ks)), np.zeros((len(numbers), len(ks)), dtype=bool)
+    types = np.nonzero(wanted != data.labels[data.queries[numbers]])[1].reshape(-1, 2)
+    edits = np.hstack([types, np.take_along_axis(wanted, types, axis=1)])
+    for a, b, of_a, of_b in progress(np.unique(edits, axis=0).tolist()):
+        rows = np.flatnonzero((edits == (a, b, of_a, of_b)).all(axis=1))
+        both = [edit_to(data.schema, a, of_a), edit_to(data.schema, b, of_b)]
+        found = search(numbers[rows], both)
+        is_hit = data.hits(found, wanted[rows])
+        hits[rows] = hits_at(is_hit, is_hit.new_ones(len(rows)), ks).cpu().numpy()
+    groups = {"all": np.ones(len(numbers), dtype=bool)}
+    for pair in np.unique(types, axis=0):
+        groups[" + ".join(data.schema.types[t] for t in pair)] = (types == pair).all(axis=1)
+    results = tuple(ks), numbers, groups, wanted, hits, data.query_items
+    return EditResults(*results, resample_all=False)

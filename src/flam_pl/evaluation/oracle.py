@@ -1,9 +1,8 @@
-"""What a search would be that knew the labels: all that has the wanted combination comes first.
+"""The oracle ranking: the search that knows the labels.
 
-An edit that finds what was asked for leaves the query's neighbourhood, and with it some of what
-nobody asked to change. How much it leaves at best, by the cosine of the stored features, is seen
-here, not at a search that stays where it is. No bound of its own: a list of one hit and of the
-query's neighbours keeps more.
+An edit leaves the neighbourhood of the query, and with it some of what it should preserve. This
+ranking shows how much it must leave, by the cosine of the stored features. It is no upper bound:
+one hit followed by the query's neighbours would preserve more.
 """
 
 from __future__ import annotations
@@ -14,53 +13,38 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from flam_pl.editing.baselines import NoEdit
+from flam_pl.attributes import UNLABELLED
+from flam_pl.editing.editor import NoEdit
 from flam_pl.editing.edits import Edit
 from flam_pl.evaluation.searches import EvaluationSet, Searcher
 
-NEAREST = "labels_known"
-"""Row of the tables: of the images with the wanted combination those nearest to the query first."""
-
-CHUNK = 1024
-"""Queries compared with the gallery at once: memory does not grow with their number."""
+ORACLE = "oracle"  # its name among the methods
+CHUNK = 1024  # queries compared with the gallery at once
 
 
 class OracleRanking(Searcher):
-    """Every image that has exactly the wanted combination, then all others."""
+    """All hits, then all other photos, both sorted by the cosine to the unedited query."""
 
-    @torch.inference_mode()
     def __init__(self, data: EvaluationSet, depth: int) -> None:
-        super().__init__(NoEdit(), data, depth)
+        super().__init__(NoEdit(), data, min(depth, len(data.labels) - 1))
+        self.heads = self.retriever.vectors.heads(data.features)
 
     @torch.inference_mode()
-    def __call__(self, numbers: np.ndarray, edits: Sequence[Edit]) -> tuple[Tensor, Tensor, Tensor]:
-        """As a ``Searcher``; one edit, for a class.
-
-        Raises:
-            ValueError: other edits.
-        """
+    def __call__(self, numbers: np.ndarray, edits: Sequence[Edit]) -> Tensor:
+        """As a ``Searcher``. Raises ValueError for anything but one edit to one class."""
         if len(edits) != 1 or not isinstance(edits[0].wanted, str):
-            raise ValueError(f"got the edits {list(map(str, edits))}; expected one for one class")
-        schema = self.data.schema
-        t = schema.types.index(edits[0].attribute_type)
-        wanted = self.data.labels[self.data.queries[numbers]].copy()
-        wanted[:, t] = schema.index(edits[0].attribute_type, edits[0].wanted)
-        starts = range(CHUNK, len(numbers), CHUNK)
-        parts = [
-            self._first(*part)
-            for part in zip(np.split(numbers, starts), np.split(wanted, starts), strict=True)
-        ]
-        found, scores = (torch.cat(of_parts) for of_parts in zip(*parts, strict=True))
-        return found, scores, torch.ones(len(numbers), device=scores.device)
+            raise ValueError(f"got the edits {list(map(str, edits))}; expected one to one class")
+        name, schema = edits[0].attribute_type, self.data.schema
+        rows = torch.from_numpy(self.data.queries[numbers]).to(self.heads.device)
+        wanted = self.data.label_tensor[rows]
+        wanted[:, schema.types.index(name)] = schema.index(name, edits[0].wanted)
+        parts = zip(torch.split(rows, CHUNK), torch.split(wanted, CHUNK), strict=True)
+        return torch.cat([self._first(*part) for part in parts])
 
-    def _first(self, numbers: np.ndarray, wanted: np.ndarray) -> tuple[Tensor, Tensor]:
-        """Results of some queries and their cosines, ``(E, depth)``, each with its wanted
-        classes ``(E, types)``; what is not labelled in the query is not labelled in a hit."""
-        has = (self.data.labels == wanted[:, None]).all(axis=2)
-        positions = torch.from_numpy(self.data.queries[numbers]).to(self.gallery.device)
-        cosines = self.gallery[positions] @ self.gallery.T
-        # further apart than two cosines can be
-        order = cosines + 3 * torch.from_numpy(has).to(cosines)
-        order[torch.arange(len(order)), positions] = -torch.inf
-        found = order.topk(min(self.depth, self.searched), dim=1).indices
-        return found, cosines.gather(1, found)
+    def _first(self, rows: Tensor, wanted: Tensor) -> Tensor:
+        is_hit = torch.ones(len(rows), len(self.heads), dtype=torch.bool, device=rows.device)
+        for of_query, of_photo in zip(wanted.T[:, :, None], self.data.label_tensor.T, strict=True):
+            is_hit &= (of_photo == of_query) | (of_query == UNLABELLED)
+        order = self.heads[rows] @ self.heads.T + 3 * is_hit  # two cosines differ by 2 at most
+        order[torch.arange(len(order)), rows] = -torch.inf
+        return order.topk(self.depth, dim=1).indices

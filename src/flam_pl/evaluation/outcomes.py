@@ -1,44 +1,29 @@
-"""What edited searches seemed to find and what they found: to be sure by, and to be judged by."""
+"""What edited searches predicted and what was true, to fit a calibration and to judge it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from flam_pl.editing.edits import Edit, wanted_probabilities
-from flam_pl.evaluation.searches import EvaluationSet, Progress, edited_searches
-from flam_pl.retrieval.posteriors import (
-    answer_probabilities,
-    result_probabilities,
-)
-from flam_pl.retrieval.vectors import Posteriors, SearchVectors
+from flam_pl.editing.edits import wanted_probabilities
+from flam_pl.evaluation.searches import EvaluationSet, Progress, edit_to, edited_searches
+from flam_pl.retrieval.posteriors import KINDS, Posteriors, raw_probabilities
+from flam_pl.retrieval.vectors import SearchVectors
 
-KINDS = ("attribute", "combination", "answer")
-"""What is said of a search: a result has the wanted classes; a result has the whole wanted
-combination; some photo of the gallery has that combination."""
-
-DEPTH = 20
-"""Results of each search that are looked at."""
+DEPTH = 20  # results of each search that are looked at
 
 
 @dataclass(frozen=True)
 class Outcomes:
-    """Every edit of every query, also those that no photo can answer.
+    """Edited searches, a row each: per kind (``KINDS``) ``(E, K)`` for results, ``(E,)`` for
+    "answer"."""
 
-    Attributes:
-        raw: of each of ``KINDS`` how likely the embedders took it to be: of the results ``(E, N)``,
-            of the answer ``(E,)``.
-        true: whether it was so, bool, of the same shapes.
-        item: number of the item of each search's query, ``(E,)``: what is resampled as one.
-    """
-
-    raw: Mapping[str, np.ndarray]
-    true: Mapping[str, np.ndarray]
-    item: np.ndarray
+    raw: Mapping[str, np.ndarray]  # uncalibrated probabilities
+    true: Mapping[str, np.ndarray]  # whether the events happened, bool
+    item: np.ndarray  # number of the query's item, which is resampled as one, (E,)
 
     @classmethod
     @torch.inference_mode()
@@ -49,67 +34,25 @@ class Outcomes:
         data: EvaluationSet,
         progress: Progress = lambda edits: edits,
     ) -> Outcomes:
-        """Search with every edit and look up what was found.
-
-        Args:
-            vectors: the method that searches.
-            posteriors: must be calibrated.
-            progress: as for ``edited_searches``.
-        """
-        have = posteriors.read(data.features)
+        """Search with every edit, with and without a hit, among the photos with all labels: a
+        missing label does not say that an event did not happen."""
+        data = data.fully_labelled()
+        gallery = posteriors.read(data.features)
         _, items = np.unique(data.query_items, return_inverse=True)
-        parts = []
+        raw: dict[str, list[np.ndarray]] = {kind: [] for kind in KINDS}
+        true: dict[str, list[np.ndarray]] = {kind: [] for kind in KINDS}
+        item = []
         for search in edited_searches(vectors, data, DEPTH, impossible=True, progress=progress):
-            edit = Edit(search.target_type, search.target_class)
             rows = torch.from_numpy(data.queries[search.numbers]).to(data.features.device)
-            own = [of_type[rows] for of_type in have]
-            asked = wanted_probabilities(own, [edit], posteriors)
-            t = data.schema.types.index(search.target_type)
-            seen = raw_probabilities(asked, have, search.found, [t], exclude=rows)
-            found = search.found.cpu().numpy()
-            c = data.schema.index(search.target_type, search.target_class)
-            true = {
-                "attribute": data.labels[found][:, :, t] == c,
-                "combination": data.combinations[found] == search.wanted[:, None],
-                "answer": np.isin(search.wanted, data.combinations),
-            }
-            raw = {kind: of_kind.cpu().numpy() for kind, of_kind in seen.items()}
-            parts.append(cls(raw, true, items[search.numbers]))
-        return cls.joined(parts)
-
-    @classmethod
-    def joined(cls, parts: Sequence[Outcomes]) -> Outcomes:
-        """Those of several searches, or of several galleries, one after the other.
-
-        Raises:
-            ValueError: there are none.
-        """
-        return cls(
-            {kind: np.concatenate([part.raw[kind] for part in parts]) for kind in KINDS},
-            {kind: np.concatenate([part.true[kind] for part in parts]) for kind in KINDS},
-            np.concatenate([part.item for part in parts]),
-        )
-
-
-def raw_probabilities(
-    asked: Sequence[Tensor],
-    have: Sequence[Tensor],
-    found: Tensor,
-    types: Sequence[int],
-    exclude: Tensor | None = None,
-) -> dict[str, Tensor]:
-    """Of each of ``KINDS`` how likely the embedders take it to be: ``(Q, N)`` twice, ``(Q,)``.
-
-    Args:
-        asked: of each type how likely each class is asked for, ``(Q, classes)``.
-        have: of each type how likely each photo of the gallery has each class, ``(G, classes)``.
-        found: gallery positions of the results, best first, ``(Q, N)``.
-        types: positions of the types that the edit names.
-        exclude: of each query the gallery position that does not count, -1 for none, ``(Q,)``.
-    """
-    every_type = range(len(have))
-    return {
-        "attribute": result_probabilities(asked, have, found, types),
-        "combination": result_probabilities(asked, have, found, every_type),
-        "answer": answer_probabilities(asked, have, exclude),
-    }
+            own, edit = [of[rows] for of in gallery], edit_to(data.schema, search.t, search.c)
+            target = wanted_probabilities(own, [edit], posteriors)
+            seen = raw_probabilities(target, gallery, search.found, [search.t], exclude=rows)
+            answer = torch.from_numpy(data.has_hit(search.wanted))
+            events = search.matches[..., search.t], data.hits(search.found, search.wanted), answer
+            for kind, event in zip(KINDS, events, strict=True):
+                raw[kind].append(seen[kind].cpu().numpy())
+                true[kind].append(event.cpu().numpy())
+            item.append(items[search.numbers])
+        none = [np.zeros(0, bool)]
+        joined = [{k: np.concatenate(of[k] or none) for k in KINDS} for of in (raw, true)]
+        return cls(joined[0], joined[1], np.concatenate(item or [items[:0]]))

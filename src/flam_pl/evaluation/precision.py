@@ -1,4 +1,4 @@
-"""P@k and what stands with it: does a result do what the edit asks, and is it worth having?"""
+"""P@k, as_it_was@k and utility@k: does a result do what the edit wants, and what does it keep?"""
 
 from __future__ import annotations
 
@@ -9,130 +9,85 @@ import torch
 from torch import Tensor
 
 from flam_pl.evaluation.searches import EditedSearch, EvaluationSet
-from flam_pl.metrics.bootstrap import Estimate, bootstraps
+from flam_pl.evaluation.sums import QuerySums
+from flam_pl.metrics.bootstrap import Estimate
 from flam_pl.metrics.dcg import dcg_at, ideal_dcg_at
 
-CHUNK = 1024
-"""Queries compared with the whole gallery at once."""
-
 PER_KEPT = 4.0
-"""Factor by which each other attribute that a result keeps raises its worth."""
+"""Factor by which each other label that a result shares with the query raises its utility."""
 
 
-def worth(wanted: Tensor, kept: Tensor, others: int) -> Tensor:
-    """What a result is worth: nothing without the wanted class, else
-    ``PER_KEPT ** (kept - others)``.
+def utility(right: Tensor, kept: Tensor) -> Tensor:
+    """0 without the wanted class, else ``PER_KEPT ** kept``, for ``kept`` other labels.
 
-    Args:
-        wanted: whether the result has the wanted class, bool of any shape.
-        kept: in how many of the other types the result has the query's class, of the same shape.
-        others: how many other types there are.
+    Example:
+        >>> utility(torch.tensor([True, True, False]), kept=torch.tensor([0, 2, 2])).tolist()
+        [1.0, 16.0, 0.0]
     """
-    return wanted * PER_KEPT ** (kept.double() - others)
+    return right * PER_KEPT ** kept.double()
 
 
-class Precision:
-    """Sums, for one method, of every edit and every k among the first k results:
+class Precision(QuerySums):
+    """Figures of the first k results, over "all" edits and per type:
 
-    - P@k: the share that has the wanted class;
-    - as_it_was@k: the share that has exactly the query's own combination;
-    - worth@k: discounted worth (``worth``) of the results, divided by that of the best order there
-      is. It is the objective that the weights of the scoring are chosen by.
+    - P@k: share with the wanted class;
+    - as_it_was@k: share with all of the query's own labels, as if there were no edit;
+    - utility@k: discounted ``utility``, divided by that of the ideal order. The weights of the
+      score are chosen by it.
     """
-
-    NAMES = ("P", "as_it_was", "worth")
 
     def __init__(
         self, data: EvaluationSet, ks: Sequence[int], like: Precision | None = None
     ) -> None:
-        """Args:
-        ks: cut-offs; one larger than the gallery asks for all of it.
-        like: another method's on the same data and cut-offs, whose ideal orders are shared.
-        """
+        """The ideal orders of ``like``, of another method on the same data, are used again."""
+        names = [f"{name}@{k}" for name in ("P", "as_it_was", "utility") for k in ks]
+        super().__init__(data, data.schema.types, names)
+        self.ks = tuple(ks)
         self.ideals: dict[tuple[int, int], Tensor] = like.ideals if like else {}
-        self.data, self.ks = data, tuple(ks)
-        device = data.features.device
-        self.labels = torch.from_numpy(data.labels).to(device)
-        self.codes = torch.from_numpy(data.combinations).to(device)
-        self.queries = torch.from_numpy(data.queries).to(device)
-        shape = (len(data.queries), len(self.NAMES), len(ks))
-        self.sums = {name: np.zeros(shape) for name in data.schema.types}
-        self.counts = {name: np.zeros(len(data.queries)) for name in data.schema.types}
 
     def add(self, search: EditedSearch) -> None:
-        """Count what one edit found."""
-        schema, device = self.data.schema, search.found.device
-        t = schema.types.index(search.target_type)
-        c = schema.index(search.target_type, search.target_class)
-        asking = self.queries[torch.from_numpy(search.numbers).to(device)]
-        wanted, kept = self.matches(self.labels[search.found], asking, t, c)
-        as_it_was = self.codes[search.found] == self.codes[asking][:, None]
-        gains = worth(wanted, kept, len(schema.types) - 1)
+        t, c, data = search.t, search.c, self.data
+        right = search.matches[..., t]
+        kept = search.matches.sum(dim=2) - right.long()
+        as_it_was = data.hits(search.found, data.labels[data.queries[search.numbers]])
         if (t, c) not in self.ideals:
-            self.ideals[t, c] = self.ideal(self.queries, t, c).clamp_min(1e-12)
-        ideal = self.ideals[t, c][torch.from_numpy(search.numbers).to(device)]
-        dcg = dcg_at(gains, self.ks) / ideal
-        counted = torch.stack([self.share(wanted), self.share(as_it_was), dcg], dim=1)
-        self.sums[search.target_type][search.numbers] += counted.cpu().numpy()
-        self.counts[search.target_type][search.numbers] += 1
-
-    def matches(self, labels: Tensor, asking: Tensor, t: int, c: int) -> tuple[Tensor, Tensor]:
-        """Whether results have the wanted class, and how many other types are the query's.
-
-        Args:
-            labels: of the results, ``(E, N, types)``.
-            asking: gallery position of each query, ``(E,)``.
-        """
-        same = labels == self.labels[asking][:, None]
-        same[..., t] = False
-        return labels[..., t] == c, same.sum(dim=-1)
+            self.ideals[t, c] = self.ideal(t, c)
+        ideal = self.ideals[t, c][torch.from_numpy(search.numbers).to(right.device)]
+        dcg = dcg_at(utility(right, kept), self.ks) / ideal
+        figures = torch.cat([self.share(right), self.share(as_it_was), dcg], dim=1)
+        self.count(data.schema.types[t], search.numbers, figures)
 
     def share(self, is_so: Tensor) -> Tensor:
-        """Of the first k, ``(E, N)`` bool -> ``(E, len(ks))``."""
+        """Of the first k, ``(E, K)`` bool -> ``(E, len(ks))``."""
         ks = [min(k, is_so.shape[1]) for k in self.ks]
         so_far = is_so.double().cumsum(dim=1)[:, [k - 1 for k in ks]]
         return so_far / torch.tensor(ks, device=is_so.device)
 
-    def ideal(self, asking: Tensor, t: int, c: int) -> Tensor:
-        """Discounted worth of the best order of the gallery, ``(E, len(ks))``."""
-        others = len(self.data.schema.types) - 1
-        levels = worth(torch.ones(others + 1), torch.arange(others + 1), others)
-        parts = []
-        right = self.labels[self.labels[:, t] == c]  # the query itself is none of them
-        for part in torch.split(asking, CHUNK):
-            _, kept = self.matches(right[None], part, t, c)
-            counts = torch.stack([(kept == level).sum(dim=1) for level in range(others + 1)], dim=1)
-            parts.append(ideal_dcg_at(counts, levels.to(counts.device), self.ks))
-        return torch.cat(parts)
+    def ideal(self, t: int, c: int) -> Tensor:
+        """Discounted utility of the best order of the gallery per query, ``(Q, len(ks))``."""
+        data, device = self.data, self.data.features.device
+        own, place = np.unique(data.labels[data.queries], axis=0, return_inverse=True)
+        others = [other for other in range(own.shape[1]) if other != t]
+        labels, photos = data.combinations
+        right = photos * (labels[:, t] == c)  # never the query itself
+        counts = data.count_matches(torch.from_numpy(own).to(device), others, right)
+        kept = torch.arange(counts.shape[1], device=device)
+        ideal = ideal_dcg_at(counts, utility(torch.ones_like(kept), kept), self.ks)
+        return ideal[torch.from_numpy(place.reshape(-1)).to(device)]
 
-    def mean(self, name: str, k: int) -> float:
-        """One figure over all edits, without an interval; 0 where there is none."""
-        position, at = self.NAMES.index(name), self.ks.index(k)
-        total = sum(float(of[:, position, at].sum()) for of in self.sums.values())
+    def mean(self, name: str) -> float:
+        """One figure over all edits, without an interval; 0 without edits."""
+        at = self.names.index(name)
+        total = sum(float(of[:, at].sum()) for of in self.sums.values())
         return total / max(1.0, sum(float(of.sum()) for of in self.counts.values()))
 
-    @property
-    def names(self) -> list[str]:
-        """Of the figures: "P@k", "as_it_was@k", "worth@k", for each k."""
-        return [f"{name}@{k}" for name in self.NAMES for k in self.ks]
-
     def all_sums(self) -> np.ndarray:
-        """What each query adds to each figure over all its edits, ``(Q, figures)``."""
-        return np.sum(list(self.sums.values()), axis=0).reshape(len(self.queries), -1)
+        """Sums over all edits, ``(Q, figures)``."""
+        return np.sum(list(self.sums.values()), axis=0)
 
-    def figures(self, resamples: int, seed: int) -> dict[str, dict[str, Estimate]]:
-        """Group (all edits, and each type) -> ``names``, with intervals resampled by item."""
-        names = self.names
-        sums = {"all": sum(self.sums.values()), **self.sums}
-        counts = {"all": sum(self.counts.values()), **self.counts}
-        return {
-            group: bootstraps(
-                np.asarray(of).reshape(len(self.queries), len(names)),
-                np.asarray(counts[group]),
-                names,
-                resamples=resamples,
-                seed=seed,
-                items=self.data.query_items,
-            )
-            for group, of in sums.items()
-        }
+    def estimates(self, resamples: int, seed: int) -> dict[str, dict[str, Estimate]]:
+        """As ``QuerySums``, with the group "all" in front."""
+        every = QuerySums(self.data, ["all"], self.names)
+        every.sums["all"] = self.all_sums()
+        every.counts["all"] = np.sum(list(self.counts.values()), axis=0)
+        return every.estimates(resamples, seed) | super().estimates(resamples, seed)

@@ -1,58 +1,61 @@
-"""The searches of an evaluation: every query, every type, every class that it has not."""
+"""The searches of an evaluation: every query, every type, every class that the query lacks."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from flam_pl.attributes import AttributeSchema
+from flam_pl.attributes import UNLABELLED, AttributeSchema
 from flam_pl.data.feature_store import FeatureStore
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.labels import extra_attribute_codes
 from flam_pl.editing.editor import Editor
 from flam_pl.editing.edits import Edit
-from flam_pl.galleries.exact import top_k
-from flam_pl.retrieval.vectors import SearchVectors, search_vectors
+from flam_pl.retrieval.retriever import Retriever
+from flam_pl.retrieval.vectors import SearchVectors
 
-CHUNK = 1024
-"""Queries compared with the whole gallery at once."""
-
-Progress = Callable[[Sequence[tuple[str, str]]], Iterable[tuple[str, str]]]
+Progress = Callable[[Sequence[Any]], Iterable[Any]]  # e.g. a progress bar around a list
+Edits = dict[tuple[int, int], tuple[np.ndarray, np.ndarray]]
+"""(Type, class) -> numbers of the queries that are edited to it ``(E,)``, and the labels that each
+then wants, -1 for "not compared" ``(E, types)``."""
 
 
 @dataclass(frozen=True)
 class EvaluationSet:
-    """Images with all labels known, which are the gallery, and those of them that ask.
+    """Photos with labels. All are the gallery, some are queries.
 
-    Attributes:
-        features: stored features, ``(N, D)``.
-        labels: ``(N, types)``, none of them -1.
-        queries: positions that ask, ``(Q,)``; a query is never in its own gallery.
-        items: item code of each image ``(N,)``, -1 for none.
-        garments: code of each image's garment, -1 for none, ``(N,)``: photos of one garment in
-            several colors (or, in the wardrobe, with one attribute changed) are counterfactuals of
-            each other.
-        traits: of each trait the code of each image, -1 for no value, ``(N,)``.
+    The rules for missing labels (with all labels they change nothing):
+
+    - A query is edited in types that it has a label of: else nobody knows whether the edit changes
+      it. It also needs another label, or labels of all types: else nothing says what must be
+      preserved, and every photo of the wanted class would do.
+    - An edit wants the query's labels with the edited one replaced. A photo with all of these
+      labels is a **hit**. Types without a label of the query are not compared.
+    - A photo that lacks one of these labels is no hit. It may be right, but nobody knows; if it
+      counted, the photos with the fewest labels would be hits most often. So T@k and P@k on
+      missing labels are lower bounds, for all methods alike.
+    - An edit is evaluated if the gallery has a hit. ``left_out`` counts the others.
     """
 
     schema: AttributeSchema
-    features: Tensor
-    labels: np.ndarray
-    queries: np.ndarray
-    items: np.ndarray
-    garments: np.ndarray
-    traits: Mapping[str, np.ndarray] = field(default_factory=dict)
+    features: Tensor  # as they are stored, (N, D)
+    labels: np.ndarray  # class per type, -1 for no label, (N, types)
+    queries: np.ndarray  # positions, (Q,); a query never finds itself
+    items: np.ndarray  # item codes, -1 for none, (N,)
+    garments: np.ndarray  # garment codes, -1 for none, (N,); see counterfactuals.py
+    extra_attributes: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """Attributes that no network trains on: name -> codes, -1 for no value, ``(N,)``."""
 
     @classmethod
     def of(cls, catalog: Catalog, store: FeatureStore, rows: np.ndarray) -> EvaluationSet:
-        """These catalog rows; all but the counterfactuals that were made for it ask."""
+        """These catalog rows. Counterfactuals that were made of another photo are no queries."""
         made_from = catalog.table["counterfactual_of"].iloc[rows].fillna("")
         garments, _ = pd.factorize(catalog.table["garment"].iloc[rows])
         return cls(
@@ -67,164 +70,191 @@ class EvaluationSet:
 
     @classmethod
     def of_photos(cls, catalog: Catalog, store: FeatureStore, split: str) -> EvaluationSet:
-        """All photos of a split, labelled or not, without distorted views: what counterfactuals are
-        looked for in."""
+        """All photos of a split, labelled or not, without distorted views."""
         photos = np.flatnonzero((catalog.table["view"] == 0).to_numpy(bool))
         return cls.of(catalog, store, np.intersect1d(catalog.rows(split=split), photos))
-
-    @cached_property
-    def combinations(self) -> np.ndarray:
-        """Code of each image's combination of classes, ``(N,)``."""
-        return self.schema.combinations(self.labels)
-
-    @cached_property
-    def query_items(self) -> np.ndarray:
-        """What is resampled as one: code of each query's garment or, where it has none, its item,
-        or itself, ``(Q,)``."""
-        alone = np.arange(len(self.items)) + 1 + max(self.items.max(initial=0), 0)
-        of_item = np.where(self.items >= 0, self.items, alone)
-        codes = np.where(self.garments >= 0, -2 - self.garments, of_item)
-        return codes[self.queries]
-
-    def edit(self, target_type: str, target_class: str) -> tuple[np.ndarray, np.ndarray]:
-        """Of each query the code of the combination it has after the edit, and whether the edit
-        changes it, both ``(Q,)``."""
-        t, c = self.schema.types.index(target_type), self.schema.index(target_type, target_class)
-        labels = self.labels[self.queries].copy()
-        other = labels[:, t] != c
-        labels[:, t] = c
-        return self.schema.combinations(labels), other
 
     def to(self, device: torch.device) -> EvaluationSet:
         """The same with its features on another device."""
         return replace(self, features=self.features.to(device))
 
+    def fully_labelled(self) -> EvaluationSet:
+        """The photos with a label of every type."""
+        keep = (self.labels != UNLABELLED).all(axis=1)
+        return replace(
+            self,
+            features=self.features[torch.from_numpy(keep).to(self.features.device)],
+            labels=self.labels[keep],
+            queries=np.cumsum(keep)[self.queries[keep[self.queries]]] - 1,
+            items=self.items[keep],
+            garments=self.garments[keep],
+            extra_attributes={name: codes[keep] for name, codes in self.extra_attributes.items()},
+        )
+
+    @cached_property
+    def query_items(self) -> np.ndarray:
+        """What is resampled as one: the query's garment, else its item, else itself, ``(Q,)``."""
+        alone = np.arange(len(self.items)) + 1 + max(self.items.max(initial=0), 0)
+        of_item = np.where(self.items >= 0, self.items, alone)
+        return np.where(self.garments >= 0, -2 - self.garments, of_item)[self.queries]
+
+    @cached_property
+    def label_tensor(self) -> Tensor:
+        """``labels`` on the device of the features."""
+        return torch.from_numpy(np.ascontiguousarray(self.labels)).to(self.features.device)
+
+    def editable(self, count: int = 1) -> np.ndarray:
+        """Whether each query has labels enough to change so many of them, ``(Q,)`` bool."""
+        labelled = (self.labels[self.queries] != UNLABELLED).sum(axis=1)
+        return (labelled > count) | (labelled == len(self.schema.types))
+
+    @cached_property
+    def every_edit(self) -> Edits:
+        """The edits of all queries, with and without a hit."""
+        own, editable, found = self.labels[self.queries], self.editable(), {}
+        for t, size in enumerate(self.schema.sizes):
+            for c in range(size):
+                changed = (own[:, t] != UNLABELLED) & (own[:, t] != c)
+                numbers = np.flatnonzero(changed & editable)
+                wanted = own[numbers]
+                wanted[:, t] = c
+                found[t, c] = numbers, wanted
+        return found
+
+    @cached_property
+    def possible(self) -> Edits:
+        """The edits that have a hit."""
+        found = {}
+        for edit, (numbers, wanted) in self.every_edit.items():
+            hit = self.has_hit(wanted)
+            if hit.any():
+                found[edit] = numbers[hit], wanted[hit]
+        return found
+
+    def has_hit(self, wanted: np.ndarray) -> np.ndarray:
+        """Whether some photo has all wanted labels, ``(E, types)`` -> ``(E,)`` bool."""
+        found, compared = np.zeros(len(wanted), dtype=bool), wanted != UNLABELLED
+        have = self.combinations[0].cpu().numpy()
+        for types in np.unique(compared, axis=0):
+            rows = (compared == types).all(axis=1)
+            both = np.concatenate([have[:, types], wanted[rows][:, types]])
+            codes = np.unique(both, axis=0, return_inverse=True)[1].reshape(-1)
+            found[rows] = np.isin(codes[len(have) :], codes[: len(have)])
+        return found
+
+    @cached_property
+    def left_out(self) -> dict[str, int]:
+        """Edits that are not evaluated: without a hit; of types that the query has no label of; of
+        the query's only label."""
+        others = np.array(self.schema.sizes) - 1
+        labelled = self.labels[self.queries] != UNLABELLED
+        every, known = len(labelled) * int(others.sum()), int((labelled @ others).sum())
+        editable, evaluated = (
+            sum(len(numbers) for numbers, _ in edits.values())
+            for edits in (self.every_edit, self.possible)
+        )
+        return {
+            "impossible": editable - evaluated,
+            "unlabelled": every - known,
+            "nothing_to_preserve": known - editable,
+        }
+
+    def hits(self, found: Tensor, wanted: np.ndarray) -> Tensor:
+        """Which results have all wanted labels: ``(E, K)``, ``(E, types)`` -> ``(E, K)`` bool."""
+        labels = torch.from_numpy(wanted).to(found.device)[:, None]
+        return ((self.label_tensor[found] == labels) | (labels == UNLABELLED)).all(dim=2)
+
+    @cached_property
+    def combinations(self) -> tuple[Tensor, Tensor]:
+        """The distinct rows of labels ``(V, types)``, and how many photos have each ``(V,)``."""
+        labels, photos = np.unique(self.labels, axis=0, return_counts=True)
+        device = self.features.device
+        return torch.from_numpy(labels).to(device), torch.from_numpy(photos).to(device)
+
+    def count_matches(
+        self, wanted: Tensor, types: Sequence[int], photos: Tensor, chunk: int = 1024
+    ) -> Tensor:
+        """Of ``photos`` per row of ``combinations`` ``(V,)``, those with 0, 1, ... wanted labels
+        of these types: ``(U, all types)`` -> ``(U, all types + 1)``."""
+        labels, rows = self.combinations[0], []
+        for part in torch.split(wanted, chunk):
+            matches = torch.zeros(len(part), len(labels), dtype=torch.uint8, device=part.device)
+            for t in types:
+                matches += (part[:, t, None] == labels[:, t]) & (part[:, t, None] != UNLABELLED)
+            levels = [(matches == n).double() @ photos.double() for n in range(wanted.shape[1] + 1)]
+            rows.append(torch.stack(levels, dim=1).long())
+        return torch.cat(rows)
+
 
 @dataclass(frozen=True)
 class EditedSearch:
-    """What one edit found.
+    """What the queries of one edit found (see ``Edits``)."""
 
-    Attributes:
-        target_type, target_class: the edit.
-        numbers: which of the queries asked for it: those that have another class, ``(E,)``.
-        wanted: code of the combination that each of them wants, ``(E,)``.
-        found: gallery positions of its results, best first, without the query, ``(E, depth)``.
-        scores: inner product of each result with the query vector, ``(E, depth)``.
-        own_cosines: of the head of each query vector with the unedited query, ``(E,)``.
-    """
-
-    target_type: str
-    target_class: str
+    data: EvaluationSet
+    t: int  # the edited type
+    c: int  # the wanted class
     numbers: np.ndarray
     wanted: np.ndarray
-    found: Tensor
-    scores: Tensor
-    own_cosines: Tensor
+    found: Tensor  # gallery positions of the results, best first, (E, K)
+
+    @cached_property
+    def matches(self) -> Tensor:
+        """Which wanted labels each result has, ``(E, K, types)`` bool."""
+        labels = torch.from_numpy(self.wanted).to(self.found.device)[:, None]
+        return (self.data.label_tensor[self.found] == labels) & (labels != UNLABELLED)
 
 
 class Searcher:
-    """The gallery of an evaluation as one method searches it, prepared once for all its edits."""
+    """One method that searches an evaluation set, ``depth`` results per query."""
 
-    @torch.inference_mode()
     def __init__(self, editor: Editor | SearchVectors, data: EvaluationSet, depth: int) -> None:
-        """Args:
-        depth: results of each search; a gallery of fewer gives all it has.
-        """
-        self.vectors, self.data, self.depth = search_vectors(editor), data, depth
-        self.gallery = self.vectors.gallery(data.features)
-        self.head = self.vectors.head_dimension(self.gallery)
-        self.searched = min(depth, len(self.gallery) - 1)
+        self.data, self.depth = data, depth
+        self.retriever = Retriever.of(editor, data.features)
 
-    @torch.inference_mode()
-    def __call__(self, numbers: np.ndarray, edits: Sequence[Edit]) -> tuple[Tensor, Tensor, Tensor]:
-        """``found``, ``scores`` and ``own_cosines`` of an ``EditedSearch``.
-
-        Args:
-            numbers: which of the queries ask, ``(E,)``; none of them finds itself.
-        """
-        positions = torch.from_numpy(self.data.queries[numbers]).to(self.gallery.device)
+    def __call__(self, numbers: np.ndarray, edits: Sequence[Edit]) -> Tensor:
+        """Gallery positions of the results of these queries, best first, ``(E, K)``."""
+        positions = torch.from_numpy(self.data.queries[numbers]).to(self.data.features.device)
         features = self.data.features[positions]
-        vectors = self.vectors.queries(features, edits)
-        scores, found = top_k(vectors, self.gallery, self.searched, exclude=positions)
-        return found, scores, self._own_cosines(vectors, positions)
-
-    @torch.inference_mode()
-    def of_candidates(
-        self, numbers: np.ndarray, edits: Sequence[Edit], counts: Sequence[int]
-    ) -> dict[int, tuple[Tensor, Tensor, Tensor]]:
-        """The same where only some photos are scored by the whole vectors: the nearest by the
-        cosine to the edited feature alone.
-
-        Args:
-            counts: numbers of such candidates; one beyond the gallery is all of it.
-
-        Returns:
-            Number of candidates -> ``found``, ``scores`` and ``own_cosines``.
-        """
-        positions = torch.from_numpy(self.data.queries[numbers]).to(self.gallery.device)
-        features = self.data.features[positions]
-        vectors, heads = self.vectors.queries(features, edits), self.gallery[:, : self.head]
-        most = min(max(counts), len(self.gallery) - 1)
-        near = self.vectors.edited(features, edits)
-        _, candidates = top_k(near, heads, most, exclude=positions)
-        chunks = zip(torch.split(vectors, CHUNK), torch.split(candidates, CHUNK), strict=True)
-        scores = torch.cat([(v @ self.gallery.T).gather(1, of) for v, of in chunks])
-        own, found = self._own_cosines(vectors, positions), {}
-        for count in counts:
-            first = scores[:, :count]
-            best = first.topk(min(self.searched, first.shape[1]), dim=1)
-            found[count] = candidates.gather(1, best.indices), best.values, own
-        return found
-
-    def _own_cosines(self, vectors: Tensor, positions: Tensor) -> Tensor:
-        """Cosine of the head of each query vector with the unedited query, ``(E,)``."""
-        heads = F.normalize(vectors[:, : self.head], dim=-1)
-        return (heads * self.gallery[positions, : self.head]).sum(dim=1)
+        return self.retriever.search(features, edits, self.depth, exclude=positions)[1]
 
 
-def edits_of(
-    data: EvaluationSet,
-    impossible: bool = False,
-    strength: float = 1.0,
-    progress: Progress = lambda edits: edits,
-) -> Iterator[tuple[Edit, np.ndarray, np.ndarray]]:
-    """Every edit that some query asks for: the edit, which queries, the combinations they want.
+Method = Editor | SearchVectors | Searcher
 
-    Args:
-        impossible: whether also queries whose combination no gallery image has.
-        strength: of every edit.
-        progress: wraps the list of (type, class) pairs, e.g. with a progress bar.
-    """
-    for name, class_name in progress(
-        [(n, c) for n in data.schema.types for c in data.schema.of(n)]
-    ):
-        wanted, other = data.edit(name, class_name)
-        asking = other if impossible else other & np.isin(wanted, data.combinations)
-        numbers = np.flatnonzero(asking)
-        if len(numbers):
-            yield Edit(name, class_name, strength), numbers, wanted[numbers]
+
+def searcher_of(method: Method, data: EvaluationSet, depth: int) -> Searcher:
+    """A new Searcher of a method; a Searcher as it is."""
+    return method if isinstance(method, Searcher) else Searcher(method, data, depth)
+
+
+def edit_to(schema: AttributeSchema, t: int, c: int, strength: float = 1.0) -> Edit:
+    """The edit to class c of type t."""
+    return Edit(schema.types[t], schema.of(schema.types[t])[c], strength)
 
 
 @torch.inference_mode()
 def edited_searches(
-    editor: Editor | SearchVectors | Searcher,
+    method: Method,
     data: EvaluationSet,
     depth: int,
     impossible: bool = False,
     progress: Progress = lambda edits: edits,
     strength: float = 1.0,
 ) -> Iterator[EditedSearch]:
-    """Edit by edit, so that memory does not grow with their number; one that nobody asks for is
-    passed over.
+    """Search with every edit that has a hit, or also with the ``impossible`` ones."""
+    search, edits = searcher_of(method, data, depth), data.possible
+    if impossible:
+        edits = {edit: of for edit, of in data.every_edit.items() if len(of[0])}
+    for (t, c), (numbers, wanted) in progress(list(edits.items())):
+        found = search(numbers, [edit_to(data.schema, t, c, strength)])
+        yield EditedSearch(data, t, c, numbers, wanted, found)
 
-    Args:
-        editor: searches by a ``Searcher`` of its own, or is one.
-        depth: results of each search; a gallery of fewer gives all it has.
-        impossible: whether also those search whose combination no gallery image has, instead of
-            only those that can be answered.
-        progress, strength: as for ``edits_of``.
+
+def meaningful_cutoffs(ks: Sequence[int], gallery_size: int) -> tuple[int, ...]:
+    """The cut-offs up to half of the photos that a query can find: with a larger one nearly every
+    search has a hit.
+
+    Example:
+        >>> meaningful_cutoffs([1, 5, 10], gallery_size=12)
+        (1, 5)
     """
-    search = editor if isinstance(editor, Searcher) else Searcher(editor, data, depth)
-    for edit, numbers, wanted in edits_of(data, impossible, strength, progress):
-        asked = edit.attribute_type, str(edit.wanted)
-        yield EditedSearch(*asked, numbers, wanted, *search(numbers, [edit]))
+    return tuple(k for k in ks if 2 * k <= gallery_size)

@@ -1,7 +1,7 @@
-"""What the strength of an edit does: what is found, what is kept, how far the query moves.
+"""What the strength of an edit changes: what is found, what is kept, how far the query moves.
 
-Every method can be asked for less. At full strength they cannot be compared by what they keep: one
-that stays at the query keeps the most. At equal T@k they can.
+At full strength, methods cannot be compared by what they keep: one that stays at the query keeps
+the most. At equal T@k they can.
 """
 
 from __future__ import annotations
@@ -11,43 +11,39 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from torch.nn import functional as F
 
 from flam_pl.editing.editor import Editor
 from flam_pl.evaluation.hits import evaluate_edits
 from flam_pl.evaluation.precision import Precision
-from flam_pl.evaluation.searches import EditedSearch, EvaluationSet, Searcher
-from flam_pl.metrics.bootstrap import Estimate, bootstraps
+from flam_pl.evaluation.searches import EditedSearch, EvaluationSet, Searcher, edit_to
+from flam_pl.evaluation.sums import QuerySums
+from flam_pl.metrics.bootstrap import Estimate
 from flam_pl.retrieval.vectors import SearchVectors
 
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
-"""Those that a report shows."""
-
-K = 10
-"""Results among which something is found or kept."""
-
-QUERIES = 300
-"""Images that ask, drawn at random: five searches an edit of all would double an evaluation, and
-these give an interval of a few hundredths."""
+K = 10  # results that are looked at
+QUERIES = 300  # drawn at random, at most: enough for intervals of a few hundredths
 
 
-class Moves:
-    """Counts first results that have the wanted class, and how far the query vectors moved."""
+class Moves(QuerySums):
+    """First results with the wanted class; cosines of query vectors with the unedited queries."""
 
-    NAMES = ("wanted_first", "cosine_to_query")
-
-    def __init__(self, data: EvaluationSet) -> None:
-        self.data = data
-        self.sums = np.zeros((len(data.queries), len(self.NAMES)))
-        self.counts = np.zeros(len(data.queries))
+    @torch.inference_mode()
+    def __init__(self, data: EvaluationSet, vectors: SearchVectors, strength: float) -> None:
+        super().__init__(data, ["all"], ("wanted_first", "cosine_to_query"))
+        self.data, self.vectors, self.strength = data, vectors, strength
+        self.queries = torch.from_numpy(data.queries).to(data.features.device)
+        self.heads = vectors.heads(data.features)[self.queries]
 
     def add(self, search: EditedSearch) -> None:
-        """Count what one edit found."""
-        t = self.data.schema.types.index(search.target_type)
-        c = self.data.schema.index(search.target_type, search.target_class)
-        first = search.found[:, 0].cpu().numpy()
-        self.sums[search.numbers, 0] += self.data.labels[first, t] == c
-        self.sums[search.numbers, 1] += search.own_cosines.cpu().numpy()
-        self.counts[search.numbers] += 1
+        numbers = torch.from_numpy(search.numbers).to(self.heads.device)
+        features = self.data.features[self.queries[numbers]]
+        edit = edit_to(self.data.schema, search.t, search.c, self.strength)
+        heads = self.vectors.queries(features, [edit])[:, : self.heads.shape[1]]
+        cosines = (F.normalize(heads, dim=-1) * self.heads[numbers]).sum(dim=1)
+        figures = torch.stack([search.matches[:, 0, search.t], cosines], dim=1)
+        self.count("all", search.numbers, figures)
 
 
 @torch.inference_mode()
@@ -58,30 +54,14 @@ def evaluate_strengths(
     seed: int,
     strengths: Sequence[float] = STRENGTHS,
 ) -> dict[str, dict[str, Estimate]]:
-    """Every edit that the gallery can answer, of at most ``QUERIES`` images, at each strength.
-
-    Returns:
-        Strength, as "0.25" -> "wanted_first": share of first results that have the wanted class;
-        "cosine_to_query": mean cosine of the edited query vector with the unedited one; "T@10",
-        "P@10", "as_it_was@10", "worth@10". All with intervals resampled by item.
-    """
-    rng = np.random.default_rng(seed)
+    """Strength, e.g. "0.25" -> ``Moves``, T@10 and ``Precision`` of ``QUERIES`` queries, with
+    intervals resampled by item."""
+    rng, drawn = np.random.default_rng(seed), (resamples, seed)
     data = replace(data, queries=np.sort(rng.permutation(data.queries)[:QUERIES]))
-    search = Searcher(editor, data, K)
-    found = {}
+    search, found = Searcher(editor, data, K), {}
     for strength in strengths:
-        moves, precision = Moves(data), Precision(data, [K])
+        moves, precision = Moves(data, search.retriever.vectors, strength), Precision(data, [K])
         results = evaluate_edits(search, data, [K], also=[moves, precision], strength=strength)
-        found[f"{strength:g}"] = {
-            **bootstraps(
-                moves.sums,
-                moves.counts,
-                Moves.NAMES,
-                resamples=resamples,
-                seed=seed,
-                items=data.query_items,
-            ),
-            **results.figures(resamples, seed)["all"],
-            **precision.figures(resamples, seed)["all"],
-        }
+        of_all = (of.estimates(*drawn)["all"] for of in (moves, results, precision))
+        found[f"{strength:g}"] = {name: f for figures in of_all for name, f in figures.items()}
     return found

@@ -1,4 +1,4 @@
-"""What is measured and chosen on the validation split, never on evaluation images."""
+"""What is measured and set on the validation split, never on evaluation images."""
 
 from __future__ import annotations
 
@@ -8,25 +8,20 @@ import pytorch_lightning as pl
 from torch import nn
 
 from flam_pl.data.datamodule import FlamDataModule
-from flam_pl.editing.baselines import NoEdit
-from flam_pl.editing.editor import Editor
+from flam_pl.editing.editor import Editor, NoEdit
 from flam_pl.evaluation.hits import evaluate_edits
 from flam_pl.evaluation.searches import EvaluationSet
 from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.models.concat import ConcatClassifiers
 
-MONITOR = "T@10"
-"""The manipulator's epoch that is kept is the one best in this on the validation split."""
+MONITOR = "T@10"  # the manipulator's best epoch is the one with the largest value
 
 
 def calibration(
     data: FlamDataModule, net: AttributeEmbedders | ConcatClassifiers
 ) -> Callable[[pl.Trainer], None] | None:
-    """Sets the temperatures of trained classifiers on the validation labels; None without labels.
-
-    Args:
-        data: that serves labelled features.
-    """
+    """A callback that sets the temperatures of trained classifiers on the validation labels; None
+    without any. ``data`` serves labelled features."""
     rows = data.feature_rows[1]
     if not len(rows):
         return None
@@ -39,20 +34,12 @@ def calibration(
     return calibrate
 
 
-def held_out_set(data: FlamDataModule) -> EvaluationSet:
-    """The validation images that carry all labels."""
-    return EvaluationSet.of(data.catalog, data.features, data.feature_rows[1])
-
-
 def validation_figures(
     data: FlamDataModule, editor: Editor, net: nn.Module
 ) -> Callable[[], dict[str, float]]:
-    """T@k on the validation split, beside what the plain search reaches there.
-
-    A generator that does nothing equals the plain search to three digits: seeing the two side by
-    side is what tells it from a good one.
-    """
-    held_out = held_out_set(data)
+    """A function that measures T@k on the validation split, and beside it T@k of the plain search:
+    a generator that does nothing has that one."""
+    held_out = EvaluationSet.of(data.catalog, data.features, data.feature_rows[1])
     ks = sorted({*data.config.evaluation.ks, int(MONITOR.removeprefix("T@"))})
     plain = evaluate_edits(NoEdit(), held_out, ks).shares()
 

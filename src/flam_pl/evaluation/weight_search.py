@@ -1,9 +1,7 @@
-"""What the scoring weighs beside the cosine: chosen on validation photos by one declared objective.
+"""Searches the weights of the score on validation photos.
 
-Objective: the mean over all edits of worth@5 (``precision.worth``: a result without the wanted
-class is worth nothing, one with it the more, the more of the rest it keeps). Where the validation
-photos hold counterfactuals, the mean reciprocal rank of the counterfactual is a quarter of it: it
-tells whether "the rest" is kept also in what no label names.
+The objective is the mean of utility@5 over all edits. If there are counterfactuals, their mean
+reciprocal rank is a quarter of it: it tells what is preserved beside the labels.
 """
 
 from __future__ import annotations
@@ -17,48 +15,38 @@ import torch
 from torch import Tensor
 
 from flam_pl.editing.editor import Editor
-from flam_pl.editing.edits import Edit
-from flam_pl.evaluation.counterfactuals import CounterfactualEdits
+from flam_pl.evaluation.counterfactuals import counterfactual_edits
 from flam_pl.evaluation.precision import Precision
-from flam_pl.evaluation.searches import EditedSearch, EvaluationSet, edits_of
-from flam_pl.retrieval.vectors import Posteriors, ScoreWeights, SearchVectors
+from flam_pl.evaluation.searches import EditedSearch, EvaluationSet, edit_to
+from flam_pl.retrieval.inner_product import log_posteriors
+from flam_pl.retrieval.posteriors import Posteriors
+from flam_pl.retrieval.vectors import ScoreWeights, SearchVectors
 
 K = 5
-"""Results that the objective looks at: what a shopper sees first. Few photos of a small validation
-gallery are right in everything: to count ten results rewards those that forget the rest."""
+"""Results that the objective looks at. A small validation gallery has few photos that are right in
+everything: counting ten results would reward weights that forget the other attributes."""
 
-QUERIES = 600
-"""Validation photos that are used as queries, at most, drawn at random: three weights need no
-more."""
-
-OF_COUNTERFACTUALS = 0.25
-"""Their share in the objective."""
-
+QUERIES = 600  # drawn at random, at most
+COUNTERFACTUAL_SHARE = 0.25  # of the objective
 TARGET = (0.3, 0.5, 0.8, 1.2, 2.0)
-OTHERS = (0.2, 0.35, 0.5)
-"""``others`` as a share of ``target``."""
+OTHERS = (0.2, 0.35, 0.5)  # as a share of the target's weight
 MOVED = (0.0, 0.5, 1.5)
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What some weights reach on validation.
-
-    Attributes:
-        worth: mean worth@5 over all edits.
-        counterfactual: mean reciprocal rank of the counterfactual; None where there is none.
-    """
+    """What some weights reach: mean utility@5 over all edits, and mean reciprocal rank of the
+    counterfactuals, if there are any."""
 
     weights: ScoreWeights
-    worth: float
+    utility: float
     counterfactual: float | None
 
     @property
     def objective(self) -> float:
-        """What is to be as large as possible."""
-        if self.counterfactual is None:
-            return self.worth
-        return (1 - OF_COUNTERFACTUALS) * self.worth + OF_COUNTERFACTUALS * self.counterfactual
+        """What is maximized."""
+        share = 0.0 if self.counterfactual is None else COUNTERFACTUAL_SHARE
+        return (1 - share) * self.utility + share * (self.counterfactual or 0.0)
 
 
 def choose(trials: Sequence[Trial]) -> Trial:
@@ -66,97 +54,76 @@ def choose(trials: Sequence[Trial]) -> Trial:
     return max(trials, key=lambda trial: trial.objective)
 
 
-@torch.inference_mode()
-def try_weights(
-    editor: Editor,
-    posteriors: Posteriors,
-    dense: EvaluationSet,
-    counterfactual: EvaluationSet,
-    weights: Iterable[ScoreWeights] | None = None,
-    seed: int = 0,
-) -> list[Trial]:
-    """Every combination of weights, by searches that are made once.
-
-    Args:
-        dense: validation photos with all labels.
-        counterfactual: validation photos among which counterfactuals are looked for.
-        weights: that are tried; None: the grid of this module, without ``moved`` where the
-            classifier has no means.
-        seed: of the draw of the queries.
-    """
-    tried = list(grid(posteriors.means is not None) if weights is None else weights)
-    rng = np.random.default_rng(seed)
-    drawn = np.sort(rng.permutation(dense.queries)[:QUERIES])
-    dense = replace(dense, queries=drawn)
-    first = Precision(dense, [K])
-    measures = [Precision(dense, [K], like=first) for _ in tried]
-    parts = Parts(editor, posteriors, dense)
-    for edit, numbers, wanted in edits_of(dense):
-        for n, found in parts.found(edit, numbers, tried):
-            t, c = edit.attribute_type, str(edit.wanted)
-            search = EditedSearch(t, c, numbers, wanted, found, found.float(), found[:, 0].float())
-            measures[n].add(search)
-    reciprocal = try_counterfactuals(editor, posteriors, counterfactual, tried)
-    return [
-        Trial(w, measure.mean("worth", K), reciprocal[n] if reciprocal else None)
-        for n, (w, measure) in enumerate(zip(tried, measures, strict=True))
-    ]
-
-
 def grid(moved: bool) -> Iterator[ScoreWeights]:
-    """The weights that are tried."""
+    """The weights that are tried; ``moved`` says whether the classifier has class means."""
     for target, share, of_moved in product(TARGET, OTHERS, MOVED if moved else MOVED[:1]):
         yield ScoreWeights(target, target * share, of_moved)
 
 
+@torch.inference_mode()
+def try_weights(
+    editor: Editor,
+    posteriors: Posteriors,
+    data: EvaluationSet,
+    counterfactual: EvaluationSet,
+    weights: Iterable[ScoreWeights] | None = None,
+    seed: int = 0,
+) -> list[Trial]:
+    """A trial per combination of weights (default: the ``grid``): utility in ``data``, and
+    counterfactuals in ``counterfactual``."""
+    tried = list(grid(posteriors.means is not None) if weights is None else weights)
+    rng = np.random.default_rng(seed)
+    data = replace(data, queries=np.sort(rng.permutation(data.queries)[:QUERIES]))
+    first = Precision(data, [K])
+    measures = [Precision(data, [K], like=first) for _ in tried]
+    scorer = Scorer(editor, posteriors, data)
+    for (t, c), (numbers, wanted) in data.possible.items():
+        for measure, scores in zip(measures, scorer.scores(t, c, numbers, tried), strict=True):
+            found = scores.topk(min(K, scores.shape[1] - 1), dim=1).indices
+            measure.add(EditedSearch(data, t, c, numbers, wanted, found))
+    ranks = try_counterfactuals(editor, posteriors, counterfactual, tried)
+    utilities = [measure.mean(f"utility@{K}") for measure in measures]
+    return [Trial(*of) for of in zip(tried, utilities, ranks, strict=True)]
+
+
 def try_counterfactuals(
     editor: Editor, posteriors: Posteriors, data: EvaluationSet, tried: Sequence[ScoreWeights]
-) -> list[float]:
-    """Mean reciprocal rank of the counterfactual per weights; empty where there is none."""
-    edits = CounterfactualEdits.of(data)
+) -> list[float | None]:
+    """Mean reciprocal rank of the counterfactuals per weights."""
+    edits = counterfactual_edits(data)
     if not len(edits):
-        return []
-    parts, totals = Parts(editor, posteriors, data), np.zeros(len(tried))
-    for t, c in np.unique(np.stack([edits.types, edits.classes], axis=1), axis=0):
-        rows = np.flatnonzero((edits.types == t) & (edits.classes == c))
-        name = data.schema.types[t]
-        numbers = edits.numbers[rows]
+        return [None] * len(tried)
+    scorer, totals = Scorer(editor, posteriors, data), np.zeros(len(tried))
+    for t, c in np.unique(edits[:, 1:], axis=0):
+        numbers = edits[(edits[:, 1:] == (t, c)).all(axis=1), 0]
         right = data.garments == data.garments[data.queries[numbers]][:, None]
         right &= data.labels[:, t] == c
-        edit = Edit(name, data.schema.of(name)[c])
         mask = torch.from_numpy(right).to(data.features.device)
-        for n, scores in parts.scores(edit, numbers, tried):
+        for n, scores in enumerate(scorer.scores(t, c, numbers, tried)):
             best = scores.masked_fill(~mask, -torch.inf).amax(dim=1, keepdim=True)
             ranks = (scores > best).sum(dim=1) + 1
             totals[n] += float((1 / ranks).sum())
     return [float(total) / len(edits) for total in totals]
 
 
-class Parts:
-    """The scores of one method on one data set, part by part: other weights search nothing anew."""
+class Scorer:
+    """Scores of one method on one data set, for many weights without a new search each."""
 
     def __init__(self, editor: Editor, posteriors: Posteriors, data: EvaluationSet) -> None:
         self.data, self.vectors = data, SearchVectors(editor, posteriors)
-        gallery = self.vectors.gallery(data.features)
-        head = self.vectors.head_dimension(gallery)
-        self.features, self.log_posteriors = gallery[:, :head], gallery[:, head:]
+        self.heads = self.vectors.heads(data.features)
+        self.tails = log_posteriors(posteriors.read(data.features))
 
     def scores(
-        self, edit: Edit, numbers: np.ndarray, tried: Sequence[ScoreWeights]
-    ) -> Iterator[tuple[int, Tensor]]:
-        """Scores of every photo by each of the weights, ``(E, N)``; minus infinity of itself."""
-        positions = torch.from_numpy(self.data.queries[numbers]).to(self.features.device)
+        self, t: int, c: int, numbers: np.ndarray, tried: Sequence[ScoreWeights]
+    ) -> Iterator[Tensor]:
+        """Scores of every photo ``(E, N)`` per weights; minus infinity of the query itself."""
+        positions = torch.from_numpy(self.data.queries[numbers]).to(self.heads.device)
+        edit = edit_to(self.data.schema, t, c)
         parts = self.vectors.parts(self.data.features[positions], [edit])
-        cosine = parts.edited @ self.features.T
+        cosine = parts.edited @ self.heads.T
         cosine[torch.arange(len(numbers)), positions] = -torch.inf
-        target, others = (p @ self.log_posteriors.T for p in (parts.target, parts.others))
-        moved = cosine.new_zeros(()) if parts.moved is None else parts.moved @ self.features.T
-        for n, w in enumerate(tried):
-            yield n, cosine + w.target * target + w.others * others + w.moved * moved
-
-    def found(
-        self, edit: Edit, numbers: np.ndarray, tried: Sequence[ScoreWeights]
-    ) -> Iterator[tuple[int, Tensor]]:
-        """The first results by each of the weights, ``(E, K)``."""
-        for n, scores in self.scores(edit, numbers, tried):
-            yield n, scores.topk(min(K, scores.shape[1] - 1), dim=1).indices
+        target, others = (p @ self.tails.T for p in (parts.target, parts.others))
+        moved = cosine.new_zeros(()) if parts.moved is None else parts.moved @ self.heads.T
+        for w in tried:
+            yield cosine + w.target * target + w.others * others + w.moved * moved

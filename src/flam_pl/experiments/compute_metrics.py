@@ -1,236 +1,237 @@
-"""Every figure of a trained run: of edits, of what they keep, of the instance search."""
+"""Computes ``metrics.json``: edits, attribute preservation, calibration, instance search."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
 import numpy as np
-import torch
-from tqdm import tqdm
 
-from flam_pl.config.methods import CONCAT, OWN_VECTORS
 from flam_pl.config.root import EvaluationConfig
+from flam_pl.datasets.inspection import edits_cannot_be_evaluated
 from flam_pl.evaluation.attribute_ndcg import AttributeNDCG
 from flam_pl.evaluation.classification import evaluate_classification
-from flam_pl.evaluation.counterfactuals import CounterfactualEdits, evaluate_counterfactuals
+from flam_pl.evaluation.counterfactuals import counterfactual_edits, evaluate_counterfactuals
+from flam_pl.evaluation.depth import evaluate_candidates
 from flam_pl.evaluation.double_edits import draw_double_edits, evaluate_double_edits
-from flam_pl.evaluation.hits import (
-    EditResults,
-    evaluate_candidates,
-    evaluate_edits,
-    evaluate_instances,
-)
-from flam_pl.evaluation.oracle import NEAREST, OracleRanking
+from flam_pl.evaluation.hits import EditResults, evaluate_edits, evaluate_instances
+from flam_pl.evaluation.oracle import ORACLE, OracleRanking
 from flam_pl.evaluation.outcomes import Outcomes
 from flam_pl.evaluation.precision import Precision
-from flam_pl.evaluation.preservation import Preservation
+from flam_pl.evaluation.preservation import MEAN, Preservation
 from flam_pl.evaluation.searches import EvaluationSet, Searcher
 from flam_pl.evaluation.strength import evaluate_strengths
-from flam_pl.experiments.pipeline import Run
-from flam_pl.experiments.trained import TrainedRun
+from flam_pl.experiments.trained_run import TrainedRun
+from flam_pl.methods.registry import looks, registered
 from flam_pl.metrics.bootstrap import Estimate
 from flam_pl.metrics.paired import PairedShares
-from flam_pl.reports.reliability import measure_confidence
+from flam_pl.progress import progress
+from flam_pl.reports.measurements import FORMAT, PARTS
+from flam_pl.reports.reliability import measure_calibration
+from flam_pl.training.run import Run
 
-NO_EDITS: dict[str, Any] = {
-    "fam": {},
-    "macro": {},
-    "fam_pairs": {},
-    "by_strength": {},
-    "by_depth": {},
-    "counterfactual": {},
-    "counterfactual_change": {},
-    "classification": {},
-    "kept": {},
-    "ndcg": {},
-    "fam_ratio": {},
-    "fam_change": {},
-    "edits": {"evaluated": 0, "impossible": 0},
-    "calibration": {},
-}
-"""What a report says of edits where none can be evaluated."""
+EDIT_PARTS = tuple(part for part in PARTS if part != "instance_by_method")
+"""Keys of ``metrics.json`` that are empty where no edit can be evaluated."""
+
+COSINES = ("cosine_recovered", "cosine_edited")
+
+ByGroup = dict[str, dict[str, Estimate]]
+"""Method, group or the like -> measure -> estimate."""
 
 DEPTHS = (50, 100, 200, 500)
-"""Numbers of candidates: the photos nearest by the edited feature alone, which are then scored by
-the whole vectors."""
+"""Numbers of candidates: only so many images, the nearest by the edited feature, are scored."""
 
-OF_DEPTH = ("no_edit", "arithmetic", "slerp", "flam", "tirg", "flam_plus", *OWN_VECTORS)
-"""Methods whose ``+posteriors`` row is also measured at each depth."""
+
+def compute_metrics(
+    run: Run,
+    trained: TrainedRun,
+    data: EvaluationSet,
+    photos: EvaluationSet,
+) -> dict[str, Any]:
+    """All measured values of ``metrics.json``, format 2.
+
+    Args:
+        data: evaluation images with all labels.
+        photos: images among which counterfactuals are searched.
+    """
+    catalog = run.catalog
+    impossible = edits_cannot_be_evaluated(catalog)
+    edits: dict[str, Any] = dict.fromkeys(EDIT_PARTS, {})
+    counts = {"edits": 0, "impossible_edits": 0}
+    if not impossible:
+        edits, counts = measure_edits(trained, data, photos, run.config.evaluation)
+    instance, unfindable, dimensions = measure_instances(run, trained)
+    manipulator = trained.records["manipulator"].metrics
+    counts |= {
+        "edit_queries": len(data.queries),
+        "gallery": len(data.labels),
+        "instance_queries": next((e.n for e in instance["no_edit"].values()), 0),
+        "instance_without_match": unfindable,
+        "instance_on_distorted_views": bool((catalog.table["view"] > 0).any()),
+    }
+    training = {name: manipulator.get(f"val/{name}") for name in COSINES} | {
+        f"{stage}/{name}": value if value == value else None  # JSON knows no nan
+        for stage, record in trained.records.items()
+        for name, value in record.metrics.items()
+    }
+    found = {
+        "format": FORMAT,
+        "dataset": catalog.name,
+        "notes": [*catalog.notes, *([impossible] if impossible else [])],
+        "best": trained.best.name,
+        "methods": looks(),
+        "scoring": asdict(trained.scoring),
+        "instance": instance["no_edit"],
+        "instance_by_method": instance,
+        **edits,
+        "counts": counts,
+        "dimensions": dimensions,
+        "training": training,
+    }
+    return {key: to_plain(of) for key, of in found.items()}
 
 
 def measure_edits(
-    trained: TrainedRun,
-    data: EvaluationSet,
-    counterfactual: EvaluationSet,
-    settings: EvaluationConfig,
-) -> dict[str, Any]:
-    """The parts of the metrics that are about edits: those of ``NO_EDITS``.
-
-    Args:
-        data: photos with all labels.
-        counterfactual: photos among which counterfactuals are looked for.
-    """
-    found: dict[str, Any] = {name: {} for name in ("fam", "macro", "fam_pairs", "kept", "ndcg")}
+    trained: TrainedRun, data: EvaluationSet, photos: EvaluationSet, settings: EvaluationConfig
+) -> tuple[dict[str, Any], dict[str, int]]:
+    """``EDIT_PARTS`` of the metrics, and how many edits count; arguments as above."""
+    found: dict[str, Any] = {part: {} for part in EDIT_PARTS}
     by_method: dict[str, EditResults] = {}
     precisions: dict[str, Precision] = {}
-    chance = (settings.resamples, settings.seed)
+    ks, draws = settings.ks, (settings.resamples, settings.seed)
     double = draw_double_edits(data, settings.pairs, settings.seed)
     precision: Precision | None = None
-    oracle = OracleRanking(data, max(settings.ks))
-    searchers = {row.name: Searcher(row, data, max(settings.ks)) for row in trained.rows()}
-    for name, searcher in {**searchers, NEAREST: oracle}.items():
-        traits, ranks = Preservation(data, settings.ks), AttributeNDCG(data, settings.ks)
-        precision = Precision(data, settings.ks, like=precision)
-        results = evaluate_edits(
-            searcher,
-            data,
-            settings.ks,
-            partial(tqdm, desc=f"edits: {name}", leave=False),
-            also=[traits, ranks, precision],
-        )
-        shares, of_results = results.figures(*chance), precision.figures(*chance)
-        found["fam"][name] = as_dicts({g: shares[g] | of_results[g] for g in shares})
-        macro = results.macro_figures(*chance)
-        found["macro"][name] = {k: figure.to_dict() for k, figure in macro.items()}
-        found["kept"][name] = as_dicts(traits.figures(*chance))
-        found["ndcg"][name] = as_dicts(ranks.figures(*chance))
+    oracle = OracleRanking(data, max(ks))
+    searchers = {row.name: Searcher(row, data, max(ks)) for row in trained.rows()}
+    for name, searcher in {**searchers, ORACLE: oracle}.items():
+        traits, ranks = Preservation(data, ks), AttributeNDCG(data, ks)
+        precision = Precision(data, ks, like=precision)
+        bar = partial(progress, name=f"edits: {name}")
+        results = evaluate_edits(searcher, data, ks, bar, also=[traits, ranks, precision])
+        hits, of_results = results.estimates(*draws), precision.estimates(*draws)
+        groups = {group: hits[group] | of_results[group] for group in hits}
+        kept, ndcg = traits.estimates(*draws), ranks.estimates(*draws)
+        groups["all"] |= kept.pop(MEAN, {}) | ndcg.pop("all", {})
+        groups["macro"] = results.macro_estimates(*draws)
+        found["edits"][name] = groups
+        found["preservation"][name], found["ndcg"][name] = kept, ndcg
         if searcher is oracle:
             break
         by_method[name], precisions[name] = results, precision
-        if len(double):
-            progress = partial(tqdm, desc=f"double edits: {name}", leave=False)
-            pairs = evaluate_double_edits(searcher, data, double, settings.ks, progress)
-            found["fam_pairs"][name] = as_dicts(pairs.figures(*chance))
-    # which edits count is the same for all
-    classified = trained.classifiers and evaluate_classification(
-        trained.classifiers, trained.flam, data, results.asked, *chance
-    )
-    by_depth = measure_depths(trained, data, settings)
-    for name, of_row in by_depth.items():  # with all photos as candidates it was measured above
+        if len(double[0]):
+            bar = partial(progress, name=f"double edits: {name}")
+            pairs = evaluate_double_edits(searcher, data, *double, ks, bar)
+            found["double_edits"][name] = pairs.estimates(*draws)
+    if trained.classifiers:  # the same edits count for all methods
+        found["classification"] = with_mean_change(
+            evaluate_classification(
+                trained.classifiers, trained.methods["flam"].editor, data, *draws
+            )
+        )
+    found["depth"] = measure_depths(trained, data, settings)
+    for name, of_row in found["depth"].items():  # all images as candidates: measured above
         first = next(iter(of_row.values()))
-        of_row["all"] = {k: f for k, f in found["fam"][name]["all"].items() if k in first}
-    return found | {
-        "by_strength": measure_strengths(trained, data, settings),
-        "by_depth": by_depth,
-        **measure_counterfactuals(trained, counterfactual, settings),
-        "classification": as_dicts(classified or {}),
-        **measure_comparison(by_method, precisions, trained.scoring.best, *chance),
-        "edits": {"evaluated": results.evaluated, "impossible": results.impossible},
-        "calibration": measure_calibration(trained, data, settings),
-    }
+        of_row["all"] = {k: e for k, e in found["edits"][name]["all"].items() if k in first}
+    for row in trained.rows():
+        if row.name != "no_edit" and (row.posteriors is None or row.name == trained.best.name):
+            found["by_strength"][row.name] = evaluate_strengths(row, data, *draws)
+    best = trained.scoring.best
+    found["ratio"], found["change"] = compare(by_method, precisions, best, *draws)
+    found["counterfactual"], changes = measure_counterfactuals(trained, photos, settings)
+    for name, change in changes.items():
+        found["change"][name] |= change
+    if trained.calibration:
+        bar = partial(progress, name="edits: confidence")
+        outcomes = Outcomes.of(trained.best, trained.posteriors, data, bar)
+        if len(outcomes.item):
+            found["calibration"] = measure_calibration(trained.calibration, outcomes, *draws)
+    left_out = {f"{reason}_edits": count for reason, count in data.left_out.items()}
+    return found, {"edits": results.evaluated, **left_out}
 
 
-def measure_strengths(
-    trained: TrainedRun, data: EvaluationSet, settings: EvaluationConfig
-) -> dict[str, Any]:
-    """What is found at every strength: method -> strength -> figures; the best row, and each method
-    by the cosine alone."""
-    chance = (settings.resamples, settings.seed)
-    rows = [row for row in trained.rows() if row.posteriors is None and row.name != "no_edit"]
-    rows += [trained.best] if trained.best.posteriors else []
-    return {row.name: as_dicts(evaluate_strengths(row, data, *chance)) for row in rows}
+def with_mean_change(classified: ByGroup) -> ByGroup:
+    """With "mean change": accuracy on manipulated minus on original features, mean of the types."""
+    before, after = classified["original"], classified["manipulated"]
+    changes = [after[name].value - before[name].value for name in before]  # nan where none counted
+    value, nan = float(np.mean(changes)), float("nan")
+    after["mean change"] = Estimate(value, nan, nan, len(changes) if value == value else 0)
+    return classified
 
 
 def measure_depths(
     trained: TrainedRun, data: EvaluationSet, settings: EvaluationConfig
-) -> dict[str, Any]:
-    """What is found where only the nearest photos by the edited feature are scored: row -> number
-    of candidates -> T@k and P@10."""
-    chance, found = (settings.resamples, settings.seed), {}
-    wanted = {f"{name}+posteriors" for name in OF_DEPTH}
-    cut_offs = [k for k in settings.ks if k in (1, 10, 50)] or [max(settings.ks)]
-    for row in trained.rows():
-        if row.name not in wanted:
-            continue
-        counts = [count for count in DEPTHS if count < len(data.labels) - 1]
-        if not counts:  # the gallery is smaller than the fewest candidates
-            continue
+) -> dict[str, ByGroup]:
+    """Row -> number of candidates -> T@k and P@10; empty where the gallery is smaller."""
+    draws, found = (settings.resamples, settings.seed), {}
+    wanted = {f"{name}+posteriors" for name, of in registered().items() if of.by_candidates}
+    ks = [k for k in settings.ks if k in (1, 10, 50)] or [max(settings.ks)]
+    counts = [count for count in DEPTHS if count < len(data.labels) - 1]
+    for row in (row for row in trained.rows() if counts and row.name in wanted):
         precisions = {count: Precision(data, [10]) for count in counts}
-        results = evaluate_candidates(row, data, cut_offs, {c: [p] for c, p in precisions.items()})
-        of_row = {
-            str(count): results[count].figures(*chance)["all"]
-            | {
-                name: figure
-                for name, figure in precisions[count].figures(*chance)["all"].items()
-                if name == "P@10" and 10 in cut_offs
-            }
-            for count in counts
-        }
-        found[row.name] = as_dicts(of_row)
+        results = evaluate_candidates(row, data, ks, {c: [p] for c, p in precisions.items()})
+        of_row = {str(count): results[count].estimates(*draws)["all"] for count in counts}
+        if 10 in ks:
+            for count in counts:
+                of_row[str(count)]["P@10"] = precisions[count].estimates(*draws)["all"]["P@10"]
+        found[row.name] = of_row
     return found
 
 
 def measure_counterfactuals(
-    trained: TrainedRun, data: EvaluationSet, settings: EvaluationConfig
-) -> dict[str, Any]:
-    """CF@k of every row and of a search that knows the labels, and CF@k of every row minus that of
-    the best; both empty where no photo has a counterfactual."""
-    edits = CounterfactualEdits.of(data)
+    trained: TrainedRun, photos: EvaluationSet, settings: EvaluationConfig
+) -> tuple[ByGroup, ByGroup]:
+    """CF@k of every row and of the oracle ranking, and CF@k of every other row minus that of the
+    best; both empty where no photo has a counterfactual."""
+    edits = counterfactual_edits(photos)
     if not len(edits):
-        return {"counterfactual": {}, "counterfactual_change": {}}
-    depth, chance = max(settings.ks), (settings.resamples, settings.seed)
-    rows = {row.name: Searcher(row, data, depth) for row in trained.rows()}
-    rows[NEAREST] = OracleRanking(data, depth)
+        return {}, {}
+    ks, depth = settings.ks, max(settings.ks)
+    rows: dict[str, Searcher] = {row.name: Searcher(row, photos, depth) for row in trained.rows()}
+    rows[ORACLE] = OracleRanking(photos, depth)
     found = {
-        name: evaluate_counterfactuals(search, data, edits, depth) for name, search in rows.items()
+        name: evaluate_counterfactuals(search, photos, edits, depth)
+        for name, search in rows.items()
     }
     best = trained.scoring.best
-    paired = PairedShares(
-        {name: of.hits(settings.ks) for name, of in found.items()},
+    changes = PairedShares(
+        {name: of.hits(ks) for name, of in found.items() if name != ORACLE},
         np.ones(len(edits)),
-        [f"CF@{k}" for k in settings.ks],
+        [f"CF@{k}" for k in ks],
         items=found[best].items,
         resamples=settings.resamples,
         seed=settings.seed,
-    )
-    return {
-        "counterfactual": as_dicts(
-            {name: of.figures(settings.ks, *chance) for name, of in found.items()}
-        ),
-        "counterfactual_change": {best: as_dicts(paired.minus(best))},
-    }
+    ).minus(best)
+    changes.pop(best)
+    draws = (settings.resamples, settings.seed)
+    return {name: of.estimates(ks, *draws) for name, of in found.items()}, changes
 
 
-def measure_comparison(
+def compare(
     by_method: Mapping[str, EditResults],
     precisions: Mapping[str, Precision],
     best: str,
     resamples: int,
     seed: int,
-) -> dict[str, dict[str, Any]]:
-    """T@k divided by that of the paper's upper bound, each reference that was trained -> method ->
-    figures; and every figure minus that of the row that searches."""
+) -> tuple[dict[str, ByGroup], ByGroup]:
+    """Method -> concatenation -> T@k divided by that of the concatenation; and method -> every
+    value minus that of the best row. Both are paired by item."""
     first, of_best = by_method[best], precisions[best]
     hits = {name: of.sums()[0] for name, of in by_method.items()}
     every = {name: np.hstack([hits[name], of.all_sums()]) for name, of in precisions.items()}
-    counts, chance = first.sums()[1], {"resamples": resamples, "seed": seed}
-    names = [f"T@{k}" for k in first.ks]
-    divided = PairedShares(hits, counts, names, items=first.items, **chance)
-    minus = PairedShares(every, counts, names + of_best.names, items=first.items, **chance)
-    return {
-        "fam_ratio": {
-            name: as_dicts(divided.divided_by(name)) for name in CONCAT if name in by_method
-        },
-        "fam_change": {best: as_dicts(minus.minus(best))},
-    }
+    counts, names = first.sums()[1], [f"T@{k}" for k in first.ks]
+    paired = partial(PairedShares, items=first.items, resamples=resamples, seed=seed)
+    divided = paired(hits, counts, names)
+    upper_bounds = [name for name, of in registered().items() if of.own_vectors and of.in_table_3]
+    references = {name: divided.divided_by(name) for name in upper_bounds if name in by_method}
+    ratios = {m: {reference: of[m] for reference, of in references.items()} for m in by_method}
+    changes = paired(every, counts, names + of_best.names).minus(best)
+    changes.pop(best)
+    return ratios, changes
 
 
-def measure_calibration(
-    trained: TrainedRun, data: EvaluationSet, settings: EvaluationConfig
-) -> dict[str, Any]:
-    """Whether what is said of the searches comes true; empty where nothing is said."""
-    if trained.sureness is None:
-        return {}
-    progress = partial(tqdm, desc="edits: how sure", leave=False)
-    outcomes = Outcomes.of(trained.best, trained.posteriors, data, progress)
-    return measure_confidence(trained.sureness, outcomes, settings.resamples, settings.seed)
-
-
-def measure_instances(
-    run: Run, trained: TrainedRun, device: torch.device
-) -> tuple[dict[str, Any], int, dict[str, int]]:
+def measure_instances(run: Run, trained: TrainedRun) -> tuple[ByGroup, int, dict[str, int]]:
     """R@k of every method in the vectors that it searches: those of FLAM are the stored features.
 
     Returns:
@@ -238,7 +239,7 @@ def measure_instances(
     """
     catalog, settings = run.catalog, run.config.evaluation
     rows = catalog.instance_rows()
-    features = run.data.features.rows(rows).to(device)
+    features = run.data.features.rows(rows).to(trained.embedders.device)
     measure_in = partial(
         evaluate_instances,
         items=catalog.items[rows],
@@ -248,19 +249,18 @@ def measure_instances(
         seed=settings.seed,
     )
     stored, unfindable = measure_in(features)
-    figures, dimensions = {}, {}
+    found, dimensions = {}, {}
     for row in trained.rows():
         # without an edit the tail of a query is zero: the head alone is searched
         vectors = row.editor.represent(features)
-        figures[row.name] = stored if vectors is features else measure_in(vectors)[0]
+        found[row.name] = stored if vectors is features else measure_in(vectors)[0]
         tail = sum(row.posteriors.schema.sizes) if row.posteriors else 0
         dimensions[row.name] = vectors.shape[1] + tail
-    return as_dicts(figures), unfindable, dimensions
+    return found, unfindable, dimensions
 
 
-def as_dicts(figures: Mapping[str, Mapping[str, Estimate]]) -> dict[str, dict[str, Any]]:
-    """Figures as JSON takes them."""
-    return {
-        group: {name: figure.to_dict() for name, figure in of.items()}
-        for group, of in figures.items()
-    }
+def to_plain(node: Any) -> Any:
+    """Estimates at any depth, for JSON."""
+    if isinstance(node, Estimate):
+        return node.to_dict()
+    return {key: to_plain(of) for key, of in node.items()} if isinstance(node, dict) else node

@@ -9,25 +9,27 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
-from omegaconf import OmegaConf
 
 from flam_pl.config.data import WardrobeData
-from flam_pl.config.loading import load_run_config
+from flam_pl.config.loading import load_run_config, saved_settings
 from flam_pl.config.root import Config, to_plain
 from flam_pl.data.datamodule import FlamDataModule
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.inspection import check_usable, edits_cannot_be_evaluated
 from flam_pl.datasets.labels import extra_attribute_codes
 from flam_pl.datasets.sources import open_catalog
-from flam_pl.errors import ConfigError
+from flam_pl.distributed import is_first_process, log
+from flam_pl.errors import ConfigError, FlamError
 from flam_pl.evaluation.searches import EvaluationSet
-from flam_pl.experiments.compute_metrics import NO_EDITS, measure_edits, measure_instances
-from flam_pl.experiments.pipeline import Run, extract, usable
-from flam_pl.experiments.trained import TrainedRun
-from flam_pl.reports.report import METRICS, Report
+from flam_pl.experiments.compute_metrics import compute_metrics
+from flam_pl.experiments.pipeline import extract, usable
+from flam_pl.experiments.trained_run import TrainedRun
+from flam_pl.progress import show_progress
+from flam_pl.reports.report import Report
 from flam_pl.reports.wandb_report import log_report
 from flam_pl.training.records import inputs_hash, versions
-from flam_pl.training.stage import evaluation_device, is_first_process, say
+from flam_pl.training.run import Run
+from flam_pl.training.stage import evaluation_device
 
 
 def evaluate(config: Config, own: bool) -> Report | None:
@@ -48,23 +50,27 @@ def evaluate(config: Config, own: bool) -> Report | None:
 def open_folder(folder: Path) -> tuple[Run, TrainedRun]:
     """A finished run with its own data, from its folder alone: ``runs/wardrobe``.
 
+    Nothing is written.
+
     Raises:
         FlamError: as ``reopen``, or there is no run.
     """
     config, own = load_run_config([f"run={folder.name}", f"runs_dir={folder.parent}"])
-    return reopen(config, own)
+    return reopen(config, own, write=False)
 
 
-def reopen(config: Config, own: bool) -> tuple[Run, TrainedRun]:
+def reopen(config: Config, own: bool, write: bool = True) -> tuple[Run, TrainedRun]:
     """A finished run with its catalog, its features and its networks.
 
     Args:
         own: whether ``config.data`` is what the run was trained on.
+        write: whether missing features are extracted and written; without, they are an error.
 
     Raises:
         FlamError: the run is not finished, or other data is given without ``report=``.
     """
-    trained = TrainedRun.open(config.folder)
+    show_progress(config.trainer.progress)
+    trained = TrainedRun.open(config.folder, names=config.methods)
     if not own and config.report is None:
         raise ConfigError(
             f"the run {config.folder} was trained on other data than {config.data.root}. Evaluate "
@@ -73,7 +79,7 @@ def reopen(config: Config, own: bool) -> tuple[Run, TrainedRun]:
     if not own and isinstance(config.data, WardrobeData):
         require_other_place(config)
     catalog = open_catalog(config.data, None if own else trained.schema)
-    catalog = usable(catalog, config)
+    catalog = usable(catalog, config, write)
     trained.schema.require_same(catalog.schema, "the data set")
     if own and trained.records["embedder"].data != catalog.label_fingerprint():
         raise ConfigError(
@@ -86,7 +92,11 @@ def reopen(config: Config, own: bool) -> tuple[Run, TrainedRun]:
         say_overlap(config, catalog)
     run = Run(config, catalog, FlamDataModule(catalog, config, trained.preprocess))
     suffix = "" if own else f"-{config.report}"
-    extract(run, trained.records["backbone"], config.folder / f"features{suffix}")
+    features, backbone = config.folder / f"features{suffix}", trained.records["backbone"]
+    if write:
+        extract(run, backbone, features)
+    else:
+        run.data.open_features(features, backbone.checkpoint)
     return run, trained
 
 
@@ -98,16 +108,14 @@ def measured(run: Run) -> Report | None:
     """
     if not is_first_process():
         return None
-    trained = TrainedRun.open(run.folder, run.backbone_folder)
+    trained = TrainedRun.open(run.folder, run.backbone_folder, run.config.methods)
     folder = report_folder(run.config)
-    report = Report.open(folder) if (folder / METRICS).is_file() else None
-    if (
-        report
-        and not run.config.retrain
-        and NO_EDITS.keys() <= report.metrics.keys()  # not by a version that measured less
-        and report.metrics.get("inputs") == measured_from(run, trained)
-    ):
-        say(f"evaluation: up to date, nothing to measure ({folder})")
+    try:
+        report = None if run.config.retrain else Report.open(folder)
+    except FlamError:  # none yet, or of another format
+        report = None
+    if report and report.metrics.get("inputs") == measured_from(run, trained):
+        log(f"evaluation: up to date, nothing to measure ({folder})")
         return report
     return measure(run, trained)
 
@@ -121,44 +129,18 @@ def measure(run: Run, trained: TrainedRun | None = None) -> Report | None:
     if not is_first_process():
         return None
     config, catalog = run.config, run.catalog
-    trained = trained or TrainedRun.open(run.folder, run.backbone_folder)
+    trained = trained or TrainedRun.open(run.folder, run.backbone_folder, run.config.methods)
     settings = config.evaluation
     started = time.monotonic()
     device = evaluation_device(config)
     trained.to(device)
     without_edits = edits_cannot_be_evaluated(catalog)
     if without_edits:
-        say(f"{catalog.name}: {without_edits}. Only the instance search is measured.")
+        log(f"{catalog.name}: {without_edits}. Only the instance search is measured.")
     rows = catalog.rows(split="evaluation", dense=True)
     data = EvaluationSet.of(catalog, run.data.features, rows).to(device)
     photos = EvaluationSet.of_photos(catalog, run.data.features, "evaluation").to(device)
-    fir, unfindable, dimensions = measure_instances(run, trained, device)
-    manipulator = trained.records["manipulator"].metrics
-    metrics = {
-        "dataset": catalog.name,
-        "notes": [*catalog.notes, *([without_edits] if without_edits else [])],
-        "fir": fir["no_edit"],
-        "fir_by_method": fir,
-        "best": trained.best.name,
-        "scoring": asdict(trained.scoring),
-        **({**NO_EDITS} if without_edits else measure_edits(trained, data, photos, settings)),
-        "dimensions": dimensions,
-        "queries": {
-            "edited": len(data.queries),
-            "gallery": len(rows),
-            "instance": next(iter(fir["no_edit"].values()))["n"] if fir["no_edit"] else 0,
-            "instance_without_match": unfindable,
-            "instance_on_distorted_views": bool((catalog.table["view"] > 0).any()),
-        },
-        "training": {
-            "cosine_recovered": manipulator.get("val/cosine_recovered"),
-            "cosine_edited": manipulator.get("val/cosine_edited"),
-            **{
-                f"{stage}/{name}": value if value == value else None  # JSON knows no nan
-                for stage, record in trained.records.items()
-                for name, value in record.metrics.items()
-            },
-        },
+    metrics = compute_metrics(run, trained, data, photos) | {
         "seconds": {n: r.seconds for n, r in trained.records.items()}
         | run.seconds
         | {"evaluation": round(time.monotonic() - started, 1)},
@@ -183,7 +165,7 @@ def measured_from(run: Run, trained: TrainedRun) -> str:
         traits={name: codes.tolist() for name, codes in extra_attribute_codes(run.catalog).items()},
         gallery=run.catalog.gallery,
         evaluation=to_plain(run.config.evaluation),
-        **({"sureness": asdict(trained.sureness)} if trained.sureness else {}),
+        **({"sureness": asdict(trained.calibration)} if trained.calibration else {}),
     )
 
 
@@ -193,14 +175,14 @@ def report_folder(config: Config) -> Path:
 
 def say_overlap(config: Config, catalog: Catalog) -> None:
     """Say how many of another catalogue's images the run was trained on: they flatter it."""
-    saved = OmegaConf.load(config.folder / "config.yaml").data
-    root = Path(saved.root).expanduser()
+    saved = saved_settings(config.folder)["data"]
+    root = Path(saved["root"]).expanduser()
     root = Path(saved.get("images") or (root if root.is_dir() else root.parent)).expanduser()
     split = pd.read_csv(config.folder / "split.csv", dtype=str)
     seen = {(root / path).resolve() for path in split.loc[split["split"] == "train", "path"]}
     count = sum(path.resolve() in seen for path in catalog.paths)
     if count:
-        say(f"{count} of these {len(catalog)} images were trained on: the figures flatter the run")
+        log(f"{count} of these {len(catalog)} images were trained on: the figures flatter the run")
 
 
 def require_other_place(config: Config) -> None:
@@ -209,7 +191,7 @@ def require_other_place(config: Config) -> None:
     Raises:
         ConfigError: the same ``data.root``.
     """
-    own = OmegaConf.load(config.folder / "config.yaml").data.root
+    own = saved_settings(config.folder)["data"]["root"]
     if own and config.data.root and Path(own).resolve() == Path(config.data.root).resolve():
         raise ConfigError(
             f"data.root={own} holds the wardrobe that the run was trained on, and other settings "

@@ -2,36 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from flam_pl.config.loading import load_config
-from flam_pl.config.methods import IN_TABLE_3, METHODS
 from flam_pl.config.root import Config
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.inspection import class_counts
 from flam_pl.datasets.sources import open_catalog
+from flam_pl.distributed import is_first_process, log
 from flam_pl.experiments.evaluate import measured
-from flam_pl.experiments.methods import train_methods
-from flam_pl.experiments.pipeline import Run, has_items_to_learn, train, train_beside
-from flam_pl.reports.paper.tables import Measured
-from flam_pl.training.stage import is_first_process, say
+from flam_pl.experiments.pipeline import has_items_to_learn, train, train_beside
+from flam_pl.methods.registry import registered
+from flam_pl.methods.registry import trainable as trainable_methods
+from flam_pl.reports.paper.tables import PaperTables, write
+from flam_pl.training.run import Run
 
 CUTOFFS = (1, 5, 20, 50, 100)
 """Those of the paper's tables."""
 
 CONCAT = ("cls_concat", "emb_concat")
-NEEDED: dict[int, tuple[str, ...]] = {3: IN_TABLE_3, 4: CONCAT, 5: CONCAT[:1]}
+NEEDED: dict[int, tuple[str, ...]] = {
+    3: tuple(name for name in trainable_methods() if registered()[name].in_table_3),
+    4: CONCAT,
+    5: CONCAT[:1],
+}
 """Table -> what must be trained for it beside FLAM; Table 1 needs no training at all."""
 
 
 def make_tables(config: Config) -> str | None:
     """Write ``runs/<run>/tables/table<N>.{md,tex,json}`` for every N of ``tables.which``.
 
-    What is trained and measured already, with the same settings on the same data, is used as it is.
+    What is trained and measured with the same settings on the same data is used as it is.
 
     Returns:
         The tables in Markdown; None in the further processes of a DDP run.
@@ -41,19 +46,13 @@ def make_tables(config: Config) -> str | None:
     """
     settings = config.tables
     needed = {name for number in settings.which for name in NEEDED.get(number, ())}
-    cutoffs = sorted({*config.evaluation.ks, *CUTOFFS})
-    config = replace(
-        config,
-        methods=[name for name in METHODS if name in {*config.methods, *needed}],
-        evaluation=replace(config.evaluation, ks=cutoffs),
-    )
+    config = extended(config, needed, CUTOFFS)
     others = backbone_settings(config) if 5 in settings.which else {}
     if settings.which == [1]:
         catalog = open_catalog(config.data)
-        filled = Measured(catalog.name, frequent_classes(catalog), note=settings.note)
+        filled = PaperTables(catalog.name, frequent_classes(catalog), note=settings.note)
     else:
         run = train(config)
-        train_methods(run)
         # Table 2 is of stage 1 alone
         seeds = further_seeds(config.seed, config.tables.seeds) if needed else []
         by_seed = [run, *(with_seed(run, seed) for seed in seeds)]
@@ -65,12 +64,22 @@ def make_tables(config: Config) -> str | None:
         if not is_first_process():
             return None
         filled = fill(by_seed, by_backbone)
-    tables = [filled.table(number) for number in settings.which]
-    folder = config.folder / "tables"
-    for table in tables:
-        table.write(folder)
-    say(f"tables: {folder}")
-    return "\n".join(table.markdown() for table in tables)
+    folder, texts = config.folder / "tables", []
+    for number in settings.which:
+        tables = filled.table(number)
+        write(folder, number, tables, filled.seeds)
+        texts += [table.markdown() for table in tables]
+    log(f"tables: {folder}")
+    return "\n\n".join(texts)
+
+
+def extended(config: Config, methods: Collection[str], cut_offs: Sequence[int]) -> Config:
+    """The settings with further methods and cut-offs."""
+    return replace(
+        config,
+        methods=[name for name in trainable_methods() if name in {*config.methods, *methods}],
+        evaluation=replace(config.evaluation, ks=sorted({*config.evaluation.ks, *cut_offs})),
+    )
 
 
 def further_seeds(own: int, seeds: Sequence[int]) -> list[int]:
@@ -85,15 +94,13 @@ def with_seed(run: Run, seed: int) -> Run:
         other = train(replace(config, run=f"{run.config.name}/{place}"), run.catalog)
     else:
         other = train_beside(run, place, config)
-    train_methods(other)
     return other
 
 
 def backbone_settings(config: Config) -> dict[str, Config]:
-    """Choice of ``conf/backbone/`` -> settings of its run.
+    """Choice of ``conf/backbone/`` -> settings of its run, without the run's own backbone.
 
-    A choice that is the run's own backbone is left out: it needs no second run. None is trained for
-    longer than the run's own, if that is trained: they are to be compared.
+    None is trained for longer than the run's own, if that is trained.
     """
     kept = [o for o in config.overrides if not o.startswith(("backbone=", "backbone.", "run="))]
     most = config.backbone.max_epochs
@@ -117,27 +124,21 @@ def backbone_settings(config: Config) -> dict[str, Config]:
 
 
 def trainable(run: Run, config: Config) -> bool:
-    """Whether the data set has what this backbone needs; says so where it has not."""
+    """Whether the data set can train this backbone; prints a line where it cannot."""
     if not config.backbone.max_epochs or has_items_to_learn(run):
         return True
-    say(f"{config.name}: left out, {run.catalog.name} has no photos of two items to train it on")
+    log(f"{config.name}: left out, {run.catalog.name} has no photos of two items to train it on")
     return False
 
 
-def fill(by_seed: Sequence[Run], by_backbone: Mapping[str, Run]) -> Measured:
-    """Measure whatever is not measured yet.
-
-    Args:
-        by_seed: the run, then its further seeds.
-        by_backbone: runs on other backbones.
-    """
+def fill(by_seed: Sequence[Run], by_backbone: Mapping[str, Run]) -> PaperTables:
+    """Measure whatever is not measured yet; the run's own seed is the first."""
     run = by_seed[0]
     metrics = [metrics_of(of_seed) for of_seed in by_seed]
     own_backbone = f"{run.config.backbone.model} (this run)"
-    return Measured(
+    return PaperTables(
         run.catalog.name,
         frequent_classes(run.catalog),
-        [of_seed.config.seed for of_seed in by_seed],
         metrics,
         {own_backbone: metrics[0]} | {name: metrics_of(of) for name, of in by_backbone.items()},
         run.config.tables.note,

@@ -4,80 +4,80 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 
 from flam_pl.atomic_io import write_text
-from flam_pl.config.methods import METHODS
 from flam_pl.config.root import Config
 from flam_pl.datasets.inspection import edits_cannot_be_evaluated
-from flam_pl.editing.generator import Flam
+from flam_pl.distributed import is_first_process, log
 from flam_pl.evaluation.searches import EvaluationSet
 from flam_pl.experiments import label_shares
-from flam_pl.experiments.methods import train_methods
-from flam_pl.experiments.pipeline import Run, train
-from flam_pl.experiments.trained import TrainedRun
-from flam_pl.reports.paper import convergence, searches, spaces
-from flam_pl.reports.pictures import save
-from flam_pl.training.stage import is_first_process, say
+from flam_pl.experiments.paper import extended
+from flam_pl.experiments.pipeline import train
+from flam_pl.experiments.trained_run import TrainedRun
+from flam_pl.reports import charts
+from flam_pl.reports.examples import Search, choose_examples, classes_of
+from flam_pl.reports.paper import convergence, spaces
+from flam_pl.reports.pictures import draw, draw_searches
+from flam_pl.retrieval.retriever import Retriever
+from flam_pl.training.run import Run
 
-Drawn = tuple[Figure, Mapping[str, Any]]
-"""A picture, and the numbers that it shows."""
+COLORS = ("#1a9850", "#d73027")
+"""Frames of Figure 2 as in the paper: queries green, hits red."""
+SHOWN = 3
+"""Results of each search in Figure 2."""
+
+Drawn = tuple[Mapping[str, Any], Callable[[], Figure | None]]
+"""The numbers of a figure, and what draws it."""
 
 
 def make_figures(config: Config) -> list[Path]:
     """Write ``runs/<run>/figures/<name>.{png,json}`` for every name in ``figures.which``.
 
-    What is trained already, with the same settings on the same data, is used as it is.
+    What is trained with the same settings on the same data is used as it is.
 
     Returns:
         The pictures; none in the further processes of a DDP run.
     """
     which = config.figures.which
-    run = train(with_baselines(config) if "labels" in which else config)
+    if "labels" in which:
+        config = extended(config, label_shares.BASELINES, label_shares.CUTOFFS)
+    run = train(config)
     impossible = edits_cannot_be_evaluated(run.catalog)
     if impossible:
-        say(f"{run.catalog.name}: {impossible}. There are no edits to draw.")
+        log(f"{run.catalog.name}: {impossible}. There are no edits to draw.")
         return []
     by_share = {}
     if "labels" in which:
-        train_methods(run)
         by_share = label_shares.train_shares(run)
     if not is_first_process():
         return []
-    drawing: dict[str, tuple[str, Callable[[], Drawn | None]]] = {
-        "2": ("figure2", lambda: draw_searches(run)),
-        "3": ("figure3", lambda: draw_spaces(run)),
-        "convergence": ("convergence", lambda: draw_convergence(run)),
-        "labels": ("label_share", lambda: draw_label_share(by_share)),
+    figures: dict[str, tuple[str, Callable[[Run], Drawn | str]]] = {
+        "2": ("figure2", searches),
+        "3": ("figure3", embedding_spaces),
+        "convergence": ("convergence", convergence_of),
+        "labels": ("label_share", partial(shares, by_share)),
     }
     written = []
-    for name, draw in (drawing[key] for key in dict.fromkeys(which)):
-        drawn = draw()
-        if drawn is not None:
-            written.append(write(run.folder / "figures" / f"{name}.png", *drawn))
+    for name, prepare in (figures[key] for key in dict.fromkeys(which)):
+        found = prepare(run)
+        if isinstance(found, str):
+            log(f"{name}: left out, {found}")
+        else:
+            written += write(run.folder / "figures" / f"{name}.png", *found)
     return written
 
 
-def with_baselines(config: Config) -> Config:
-    """The settings with what ``labels`` measures beside FLAM: methods and cut-offs."""
-    needed = {*config.methods, *label_shares.BASELINES}
-    cutoffs = sorted({*config.evaluation.ks, *label_shares.CUTOFFS})
-    return replace(
-        config,
-        methods=[name for name in METHODS if name in needed],
-        evaluation=replace(config.evaluation, ks=cutoffs),
-    )
-
-
-def write(picture: Path, figure: Figure, numbers: Mapping[str, Any]) -> Path:
-    """The picture, and its numbers in a JSON file beside it."""
-    save(figure, picture, dpi=150)
+def write(
+    picture: Path, numbers: Mapping[str, Any], make: Callable[[], Figure | None]
+) -> list[Path]:
+    """The numbers in a JSON file, then the picture; empty where the picture fails."""
     write_text(picture.with_suffix(".json"), json.dumps(numbers, indent=1, allow_nan=False))
-    return picture
+    return [picture] if draw(picture, make, dpi=150) else []
 
 
 def evaluation_set(run: Run) -> tuple[EvaluationSet, list[Path]]:
@@ -87,46 +87,47 @@ def evaluation_set(run: Run) -> tuple[EvaluationSet, list[Path]]:
     return EvaluationSet.of(run.catalog, run.data.features, rows), [paths[row] for row in rows]
 
 
-def draw_searches(run: Run) -> Drawn | None:
-    """Figure 2; None where the gallery answers no edit."""
-    trained = TrainedRun.open(run.folder, run.backbone_folder)
-    data, paths = evaluation_set(run)
+def searches(run: Run) -> Drawn | str:
+    """Figure 2: the first results of edits drawn at random; or why there is none."""
+    flam = TrainedRun.open(run.folder, run.backbone_folder).methods["flam"].editor
     settings = run.config
-    flam = Flam(trained.embedders, trained.manipulator)
-    found = searches.find(flam, data, settings.figures.examples, settings.evaluation.seed)
-    if not found:
-        say("figure 2: left out, the gallery has no image that an edit asks for")
-        return None
-    return searches.draw(found, data, paths), searches.numbers(found, data, paths)
+    data, paths = evaluation_set(run)
+    chosen = choose_examples(data, settings.figures.examples, settings.evaluation.seed)
+    if not chosen:
+        return "the gallery has no image that an edit wants"
+    index = Retriever.of(flam, data.features)
+
+    def image(position: int) -> dict[str, Any]:
+        return {"image": paths[position].name, "classes": classes_of(data, position)}
+
+    found = [Search.run(example, data, index, SHOWN).to_plain(image) for example in chosen]
+    make = partial(draw_searches, paths, data, [("FLAM", index)], chosen, COLORS, SHOWN)
+    return {"searches": found}, make
 
 
-def draw_spaces(run: Run) -> Drawn | None:
-    """Figure 3; None where there are too few images to speak of their spread."""
+def embedding_spaces(run: Run) -> Drawn | str:
+    """Figure 3: maps of the embedding spaces; or why there is none."""
     trained = TrainedRun.open(run.folder, run.backbone_folder)
-    data, _ = evaluation_set(run)
-    seed = run.config.evaluation.seed
-    flam = Flam(trained.embedders, trained.manipulator)
-    found = spaces.edit_to_one_class(flam, trained.embedders, data, run.config.figures, seed)
+    (data, _), seed = evaluation_set(run), run.config.evaluation.seed
+    found = spaces.edit_to_one_class(
+        trained.methods["flam"].editor, trained.embedders, data, run.config.figures, seed
+    )
     if len(found.edited) < 2:
-        say(
-            f"figure 3: left out, {len(found.labels)} images leave {len(found.edited)} to be edited"
-        )
-        return None
-    by_type = spaces.maps(found, seed)
-    return spaces.draw(found, by_type), spaces.numbers(found) | spaces.points_of(found, by_type)
+        return f"{len(found.labels)} images leave {len(found.edited)} to be edited"
+    return spaces.numbers(found), lambda: spaces.draw(found, spaces.maps(found, seed))
 
 
-def draw_convergence(run: Run) -> Drawn | None:
-    """T@k against cosine(x, x-hat); None where stage 3 had no validation."""
+def convergence_of(run: Run) -> Drawn | str:
+    """T@k against cosine(x, x^); or why there is none."""
     log = run.folder / "manipulator" / "logs" / "metrics.csv"
     found = convergence.numbers(log, label_shares.CUTOFFS)
-    if found is None:
-        say(f"convergence: left out, {log} has no validation of T@k")
-        return None
-    return convergence.draw(found), found
+    return (found, partial(convergence.draw, found)) if found else f"{log} has no validation of T@k"
 
 
-def draw_label_share(by_share: Mapping[float, Run]) -> Drawn:
-    """T@k against the share of labels, measuring what is not measured yet."""
-    found = label_shares.numbers(by_share)
-    return label_shares.draw([found]), found
+def shares(by_share: Mapping[float, Run], _: Run) -> Drawn:
+    """T@k against the share of labels; what is not measured yet is measured."""
+    found = label_shares.measure_shares([by_share])
+    rows = found.part("labels").drop(columns=["dataset", "part", "std", "text"])
+    counts = {share: label_shares.label_counts(of.catalog) for share, of in by_share.items()}
+    numbers = {"labels": counts, "rows": rows.to_dict("records")}
+    return numbers, partial(charts.label_shares, found)

@@ -1,143 +1,100 @@
-"""One's own photo, searched among a run's images: "this one, but in red"."""
+"""Searches the photos of a trained run with a photo and edits: "this one, but in red"."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from tabulate import tabulate
 from torch import Tensor
 
 from flam_pl.attributes import UNLABELLED
 from flam_pl.config.root import Config
 from flam_pl.datasets.catalog import Catalog
-from flam_pl.editing.applicability import Applicability, Refusal
-from flam_pl.editing.edits import Edit, wanted_probabilities
+from flam_pl.editing.edits import Edit, EditError, wanted_probabilities
 from flam_pl.editing.parsing import parse_edits
 from flam_pl.errors import ConfigError, FlamError
 from flam_pl.experiments.evaluate import reopen
-from flam_pl.experiments.pipeline import Run
-from flam_pl.experiments.trained import TrainedRun
+from flam_pl.experiments.results import Hit, Results
+from flam_pl.experiments.trained_run import TrainedRun
+from flam_pl.galleries.faiss import FaissGallery
 from flam_pl.images import read_image
+from flam_pl.methods.registry import looks
+from flam_pl.reports.measurements import display_name
 from flam_pl.reports.pictures import draw_results
-from flam_pl.reports.tables import called
+from flam_pl.retrieval.applicability import Applicability
 from flam_pl.retrieval.confidence import ConfidenceEstimator
-from flam_pl.retrieval.retriever import GalleryIndex
+from flam_pl.retrieval.retriever import Retriever
+from flam_pl.training.run import Run
 
 
-@dataclass(frozen=True)
-class Result:
-    """An image that was found.
-
-    Attributes:
-        row: of the catalog.
-        path: the file.
-        item: None where it has none.
-        labels: attribute type -> class, of the types that are labelled.
-        score: inner product with the edited query.
-        attribute, combination: how likely it has what was wished for, and that with the query's
-            own classes in every other type; None by a method that does not know.
-    """
-
-    row: int
-    path: Path
-    item: str | None
-    labels: dict[str, str]
-    score: float
-    attribute: float | None = None
-    combination: float | None = None
-
-
-@dataclass(frozen=True)
-class Found:
-    """Results, best first, and what else there is to say of the search.
-
-    Attributes:
-        remarks: e.g. that the query is already what is asked for.
-        sure: a line that says how likely the gallery has what is wanted, or that nothing seems to
-            fit; None without an edit, or by a method that does not know.
-    """
-
-    results: tuple[Result, ...]
-    remarks: tuple[str, ...]
-    sure: str | None = None
-
-
-class Search:
-    """The evaluation images of a finished run, searched by the row that is best on validation."""
+class OpenRun:
+    """A finished run. It searches every usable photo, by the row that is best on validation."""
 
     def __init__(self, run: Run, trained: TrainedRun) -> None:
         """Args:
         run: with its features, as ``reopen`` gives it.
 
         Raises:
-            FlamError: the run has no evaluation image.
+            FlamError: the catalog has no photo.
         """
         self.run, self.trained = run, trained
         self.catalog: Catalog = run.catalog
-        # a distorted view is no photo to be shown
-        is_photo = (self.catalog.table["view"] == 0).to_numpy(bool)
-        self.rows = np.intersect1d(self.catalog.rows("evaluation"), np.flatnonzero(is_photo))
+        self.rows = np.flatnonzero((self.catalog.table["view"] == 0).to_numpy(bool))
         if not len(self.rows):
-            raise FlamError(f"{self.catalog.name} has no evaluation image to search among")
+            raise FlamError(f"{self.catalog.name} has no photo to search among")
         self.vectors, self.posteriors = trained.best, trained.posteriors
         features = run.data.features.rows(self.rows)
-        self.index = GalleryIndex(self.vectors, features)
-        self.sure: ConfidenceEstimator | None = None
-        if trained.sureness:
-            self.sure = ConfidenceEstimator(trained.sureness, self.posteriors, features)
+        self.retriever = Retriever.of(self.vectors, features, FaissGallery)
+        self.confidence: ConfidenceEstimator | None = None
+        if trained.calibration:
+            self.confidence = ConfidenceEstimator(trained.calibration, self.posteriors, features)
         self.applicability = Applicability.of(self.catalog)
 
-    @classmethod
-    def open(cls, config: Config, own: bool) -> Search:
-        """As ``reopen``.
-
-        Raises:
-            FlamError: the run is not finished, or was trained on other data.
-        """
-        return cls(*reopen(config, own))
+    @property
+    def folder(self) -> Path:
+        """Folder of the run."""
+        return self.run.folder
 
     @cached_property
     def row_of(self) -> dict[str, int]:
-        """Catalog row of each photo, by its path in the catalog and by its whole path."""
-        rows = np.flatnonzero((self.catalog.table["view"] == 0).to_numpy(bool))
+        """Catalog row of each photo, by its path in the catalog and by its full path."""
         paths, names = self.catalog.paths, self.catalog.table["path"].to_numpy()
-        found = {str(paths[row].resolve()): int(row) for row in rows}
-        return found | {str(names[row]): int(row) for row in rows}
+        found = {str(paths[row].resolve()): int(row) for row in self.rows}
+        return found | {str(names[row]): int(row) for row in self.rows}
 
-    def row(self, image: str) -> int | None:
-        """Of an image of the catalog; None: it is none."""
-        row = self.row_of.get(image)
-        return self.row_of.get(str(Path(image).expanduser().resolve())) if row is None else row
+    def row(self, photo: str) -> int | None:
+        """Catalog row of a photo; None: the catalog does not have the photo."""
+        row = self.row_of.get(photo)
+        return self.row_of.get(str(Path(photo).expanduser().resolve())) if row is None else row
 
-    def path(self, image: str) -> Path:
-        """The file of an image that is named by its path or by that of the catalog."""
-        row = self.row(image)
+    def path(self, photo: str) -> Path:
+        """File of a photo, named by a path on disk or by its path in the catalog."""
+        row = self.row(photo)
         if row is None:
-            return Path(image).expanduser()
+            return Path(photo).expanduser()
         return self.catalog.root / self.catalog.table["path"].iloc[row]
 
     @torch.inference_mode()
-    def feature(self, image: str) -> Tensor:
-        """``(D,)``: as it is stored, or computed where the image is not of the catalog.
+    def feature(self, photo: str | Path) -> Tensor:
+        """Feature ``(D,)`` of a photo: stored, or extracted where the catalog does not have it.
 
         Raises:
             UnreadableImage: there is no such file, or it is no image.
         """
-        row = self.row(image)
+        row = self.row(str(photo))
         if row is not None:
             return self.run.data.features.rows(np.array([row]))[0]
-        pixels = self.trained.preprocess(read_image(self.path(image)))
+        pixels = self.trained.preprocess(read_image(self.path(str(photo))))
         return self.trained.backbone(pixels[None])[0].float()
 
     def parse(self, edits: Sequence[str]) -> list[Edit]:
-        """Edits as they are typed; an example (``color=@other.jpg``) is named as an image is.
+        """Edits as they are typed, e.g. ``color=red`` or ``color=@other.jpg``.
 
         Raises:
             EditError: as ``parse_edits``.
@@ -146,49 +103,60 @@ class Search:
         return parse_edits(edits, self.catalog.schema, self.feature)
 
     @torch.inference_mode()
-    def find(self, image: str | Tensor, edits: Sequence[Edit], k: int) -> Found | Refusal:
-        """The k images that come first after the edit; never the query itself.
+    def search(
+        self, photo: str | Path | Tensor, edits: Sequence[Edit | str] = (), k: int = 10
+    ) -> Results:
+        """The k best photos after the edits, never the query itself.
 
         Args:
-            image: a file, a path of the catalog, or a stored feature ``(D,)``.
-
-        Returns:
-            Fewer than k where there are no more; a ``Refusal`` where an edit cannot apply.
+            photo: a file, a path of the catalog, or a stored feature ``(D,)``.
+            edits: e.g. ``[Edit("color", "red")]`` or ``["color=red"]``.
 
         Raises:
-            SchemaError, EditError: as ``Editor.edit``.
+            SchemaError: an attribute type or class that the run does not know.
+            EditError: an edit that cannot be read, or that cannot apply to this photo.
             UnreadableImage: as ``feature``.
         """
-        query = (self.feature(image) if isinstance(image, str) else image)[None]
+        asked = [edit if isinstance(edit, Edit) else self.parse([edit])[0] for edit in edits]
+        name = None if isinstance(photo, Tensor) else str(photo)
+        query = (photo if isinstance(photo, Tensor) else self.feature(photo))[None]
         own = self.posteriors.read(query)
-        wanted = wanted_probabilities(own, edits, self.posteriors)
-        judged = self.applicability.judge(edits, [p[0] for p in own], [p[0] for p in wanted])
+        wanted = wanted_probabilities(own, asked, self.posteriors)
+        judged = self.applicability.judge(asked, [p[0] for p in own], [p[0] for p in wanted])
         if judged.refusal:
-            return judged.refusal
-        row = self.row(image) if isinstance(image, str) else None
+            raise EditError(judged.refusal.reason)
+        row = self.row(name) if name else None
         place = [*np.flatnonzero(self.rows == row), -1][0]
-        itself = [place] if place >= 0 else None
-        scores, positions = self.index.search(query, k, edits, exclude=itself)
-        results = [
-            self.result(int(row), float(score))
-            for row, score in zip(self.rows[positions[0]], scores[0], strict=True)
+        exclude = torch.tensor([place])
+        scores, ids = self.retriever.search(query, asked, k, exclude)
+        hits = [
+            self.hit(int(self.rows[number]), float(score))
+            for number, score in zip(ids[0].tolist(), scores[0], strict=True)
         ]
-        if self.sure is None or not any(edit.strength > 0 for edit in edits):
-            return Found(tuple(results), judged.remarks)
-        said = self.sure.of(query, edits, positions, exclude=torch.tensor([place]))
-        results = [
-            replace(result, attribute=float(attribute), combination=float(combination))
-            for result, attribute, combination in zip(
-                results, said.attribute[0], said.combination[0], strict=True
+        results = Results(
+            self.path(name) if name else None,
+            " ".join(map(str, asked)),
+            tuple(hits),
+            judged.remarks,
+            searched=len(self.rows) - (place >= 0),
+            total=len(self.rows),
+        )
+        if self.confidence is None or not any(edit.strength > 0 for edit in asked):
+            return results
+        found = self.confidence.of(query, asked, ids, exclude=exclude)
+        hits = [
+            replace(hit, edited=float(edited), combination=float(combination))
+            for hit, edited, combination in zip(
+                hits, found.attribute[0], found.combination[0], strict=True
             )
         ]
-        return Found(tuple(results), judged.remarks, said.texts()[0])
+        return replace(results, hits=tuple(hits), confidence=found.texts[0])
 
-    def result(self, row: int, score: float) -> Result:
-        """What the catalog knows of a row."""
+    def hit(self, row: int, score: float) -> Hit:
+        """What the catalog knows about the photo of a row."""
         record, labels = self.catalog.table.iloc[row], self.catalog.labels[row]
         item = record["item"]
-        return Result(
+        return Hit(
             row,
             self.catalog.root / record["path"],
             None if pd.isna(item) else str(item),
@@ -202,55 +170,26 @@ class Search:
 
 
 def answer(config: Config, own: bool) -> str:
-    """The ``search`` command: a table of the results, which it also draws.
+    """The ``search`` command: the results as text; a picture of them is drawn as well.
 
     Raises:
-        FlamError: as ``Search.open``; no image, an edit that cannot be meant or cannot apply.
+        FlamError: as ``reopen`` and ``OpenRun.search``.
     """
     if not config.image:
-        raise ConfigError(
-            "name the photo to search with: image=photo.jpg, and what should be different: "
-            "edits=[color=red]"
-        )
-    search = Search.open(config, own)
-    edits = search.parse(config.edits)
-    found = search.find(config.image, edits, config.k)
-    if isinstance(found, Refusal):
-        raise FlamError(found.reason)
-    asked = " ".join(map(str, edits))
-    picture = config.folder / "searches" / f"{file_name(config.image, asked)}.png"
-    shown = [(r.path, " ".join([f"{r.score:.3f}", *r.labels.values()])) for r in found.results]
-    draw_results(picture, (search.path(config.image), asked), shown)
-    table = results_table(found.results, search.catalog.schema.types)
-    said = [found.sure] if found.sure else []
-    lines = [
-        *found.remarks,
-        *said,
-        table,
-        f"by {called(search.vectors.name)}",
-        f"picture: {picture}",
-    ]
+        raise ConfigError("image= is missing; expected the photo to search with")
+    run = OpenRun(*reopen(config, own))
+    results = run.search(config.image, run.parse(config.edits), config.k)
+    picture = config.folder / "searches" / f"{file_name(config.image, results.edits)}.png"
+    shown = [(hit.path, " ".join([f"{hit.score:.3f}", *hit.labels.values()])) for hit in results]
+    lines = [str(results), f"by {display_name(run.vectors.name, looks())}"]
+    try:
+        draw_results(picture, (run.path(config.image), results.edits), shown)
+        lines.append(f"picture: {picture}")
+    except OSError as error:  # the run may be read-only
+        lines.append(f"no picture: {picture} cannot be written ({error.strerror})")
     return "\n".join(lines)
 
 
-def file_name(image: str, asked: str) -> str:
-    """The photo's name and the edits, of letters and digits that every disk takes."""
-    return re.sub(r"[^\w.+-]+", "_", f"{Path(image).stem} {asked}".strip())[:120]
-
-
-def results_table(results: Sequence[Result], types: Sequence[str]) -> str:
-    """A row an image, the best first."""
-    body = [
-        [
-            str(rank),
-            f"{result.score:.3f}",
-            *([f"{100 * result.combination:.0f} %"] if result.combination is not None else []),
-            str(result.path),
-            result.item or "",
-            *(result.labels.get(name, "") for name in types),
-        ]
-        for rank, result in enumerate(results, start=1)
-    ]
-    sure = ["sure"] if results and results[0].combination is not None else []
-    head = ["", "score", *sure, "path", "item", *types]
-    return str(tabulate(body, headers=head, tablefmt="simple", disable_numparse=True))
+def file_name(image: str, edits: str) -> str:
+    """A file name of letters and digits, made of the photo's name and the edits."""
+    return re.sub(r"[^\w.+-]+", "_", f"{Path(image).stem} {edits}".strip())[:120]

@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from tqdm import tqdm
-
-from flam_pl.config.methods import OWN_VECTORS
 from flam_pl.config.root import to_plain
+from flam_pl.distributed import log
 from flam_pl.evaluation.outcomes import Outcomes
 from flam_pl.evaluation.searches import EvaluationSet
 from flam_pl.evaluation.weight_search import Trial, choose, grid, try_weights
-from flam_pl.experiments.pipeline import Run
-from flam_pl.experiments.trained import TrainedRun
+from flam_pl.experiments.trained_run import TrainedRun
+from flam_pl.methods.registry import registered
+from flam_pl.progress import progress
 from flam_pl.retrieval.confidence import Calibration
+from flam_pl.retrieval.posteriors import Posteriors
 from flam_pl.retrieval.scoring import FILTER, Scoring, filter_weights
-from flam_pl.retrieval.vectors import Posteriors, ScoreWeights
+from flam_pl.retrieval.vectors import ScoreWeights
 from flam_pl.training.records import inputs_hash
-from flam_pl.training.stage import evaluation_device, say
+from flam_pl.training.run import Run
+from flam_pl.training.stage import evaluation_device
 
 VERSION = 3
 """Of how it is chosen: another one chooses anew."""
@@ -31,7 +32,7 @@ def keep_scoring(run: Run) -> Scoring:
         The choice; nothing but the paper's search where the settings want no posteriors, or where
         no validation search can be made.
     """
-    trained = TrainedRun.open(run.folder, run.backbone_folder)
+    trained = TrainedRun.open(run.folder, run.backbone_folder, run.config.methods)
     key = inputs_hash(
         version=VERSION,
         checkpoints=trained.checkpoints,
@@ -40,7 +41,7 @@ def keep_scoring(run: Run) -> Scoring:
         scoring=to_plain(run.config.scoring),
     )
     same = trained.scoring.key == key and not run.config.retrain
-    if same and trained.sureness:
+    if same and trained.calibration:
         return trained.scoring
     trained.to(evaluation_device(run.config))
     if not same:
@@ -61,12 +62,7 @@ def choice(run: Run, trained: TrainedRun) -> Scoring:
         none = [ScoreWeights()]
         found[editor.name] = choose(try_weights(editor, unscored, dense, counterfactual, none))
     rows = trained.scorers()
-    for name, (editor, posteriors) in tqdm(
-        rows.items(),
-        desc="choosing the scoring",
-        leave=False,
-        disable=not run.config.trainer.progress,
-    ):
+    for name, (editor, posteriors) in progress(rows.items(), "choosing the scoring"):
         tried = (
             [filter_weights(len(posteriors.schema.types))]
             if name == FILTER
@@ -74,10 +70,16 @@ def choice(run: Run, trained: TrainedRun) -> Scoring:
         )
         found[name] = choose(try_weights(editor, posteriors, dense, counterfactual, tried))
     objective = {name: round(trial.objective, 6) for name, trial in found.items()}
-    one_vector = [name for name in found if not name.startswith(OWN_VECTORS)]
+    one_vector = [name for name in found if stores_one_vector(name)]
     best = max(one_vector, key=lambda name: objective[name])
-    say(f"scoring: {best} is best on validation ({objective[best]:.3f})")
+    log(f"scoring: {best} is best on validation ({objective[best]:.3f})")
     return Scoring({name: found[name].weights for name in rows}, objective, best)
+
+
+def stores_one_vector(row: str) -> bool:
+    """Whether the method of a row searches with the stored features, and needs no second vector."""
+    method = registered().get(row.partition("+")[0])
+    return method is None or not method.own_vectors
 
 
 def weights_of(run: Run, posteriors: Posteriors) -> list[ScoreWeights]:
@@ -108,4 +110,4 @@ def keep_calibration(run: Run, trained: TrainedRun) -> None:
         return
     dense, _ = validation_sets(run, trained)
     outcomes = Outcomes.of(trained.best, trained.posteriors, dense)
-    Calibration.fit(outcomes, trained.scoring.key).save(run.folder)
+    Calibration.fit(outcomes.raw, outcomes.true, trained.scoring.key).save(run.folder)

@@ -1,48 +1,46 @@
-"""Exact search by inner product: the head of the ranking, in chunks, where the vectors are."""
+"""Exact search with torch: the oracle of every other gallery."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
+from flam_pl.galleries.base import result_count
+
+
+class ExactGallery:
+    """Vectors ``(G, V)`` in memory, on their own device.
+
+    Example:
+        >>> ExactGallery(torch.eye(3)).search(torch.tensor([[0.1, 0.9, 0.5]]), k=2)
+        (tensor([[0.9000, 0.5000]]), tensor([[1, 2]]))
+    """
+
+    def __init__(self, vectors: Tensor) -> None:
+        self.vectors = vectors
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    def search(
+        self, vectors: Tensor, k: int, exclude: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        return top_k(vectors.to(self.vectors.device), self.vectors, k, exclude=exclude)
+
 
 def top_k(
-    queries: Tensor,
-    gallery: Tensor,
-    k: int,
-    *,
-    exclude: Tensor | None = None,
-    chunk: int = 1024,
+    queries: Tensor, gallery: Tensor, k: int, *, exclude: Tensor | None = None, chunk: int = 1024
 ) -> tuple[Tensor, Tensor]:
-    """The k gallery vectors with the largest inner product with each query.
-
-    Args:
-        queries: ``(Q, R)``.
-        gallery: ``(G, R)``. Where both are of unit length the inner product is the cosine.
-        k: how many; at most G - 1 when ``exclude`` is given, else G.
-        exclude: for each query the gallery position that it must not find (itself), -1 for none,
-            ``(Q,)``.
-        chunk: queries scored at once: memory is ``chunk * G`` floats, whatever Q is.
-
-    Returns:
-        Inner products and gallery positions, both ``(Q, k)``, best first.
-
-    Raises:
-        ValueError: k is larger than the gallery allows.
-    """
-    most = len(gallery) - (exclude is not None)
-    if not 1 <= k <= most:
-        raise ValueError(f"k is {k}, but {len(gallery)} gallery vectors allow 1 to {most}")
-    scores, positions = [], []
+    """``Gallery.search`` of queries ``(Q, V)`` in a gallery ``(G, V)``, so many at once."""
+    count = result_count(len(gallery), k, exclude)
+    scores, ids = [queries.new_empty((0, count))], [queries.new_empty((0, count)).long()]
     for start in range(0, len(queries), chunk):
         part = queries[start : start + chunk] @ gallery.T
         if exclude is not None:
-            own = exclude[start : start + chunk]
+            own = exclude[start : start + chunk].to(part.device)
             rows = (own >= 0).nonzero(as_tuple=True)[0]
             part[rows, own[rows]] = -torch.inf
-        best = part.topk(k, dim=1)
+        best = part.topk(count, dim=1)
         scores.append(best.values)
-        positions.append(best.indices)
-    if not scores:
-        return queries.new_empty((0, k)), queries.new_empty((0, k), dtype=torch.long)
-    return torch.cat(scores), torch.cat(positions)
+        ids.append(best.indices)
+    return torch.cat(scores), torch.cat(ids)

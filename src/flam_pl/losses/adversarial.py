@@ -1,4 +1,4 @@
-"""Equation (3): the adversarial loss, on logits of D."""
+"""Equation (3) of FLAM: the adversarial loss, from logits of the discriminator D."""
 
 from __future__ import annotations
 
@@ -7,16 +7,22 @@ from torch.nn import functional as F
 
 
 def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
-    """-(E[log D(x)] + E[log(1 - D(x-tilde))]) from the logits ``(B, 1)`` of each -> scalar.
+    """-E[log D(x)] - E[log(1 - D(x~))], from logits ``(B, 1)`` -> scalar.
 
-    The text prints log(1 - G(x, e)); it means log(1 - D(G(x, e))).
+    >>> import torch
+    >>> discriminator_loss(torch.zeros(4, 1), torch.zeros(4, 1))  # 2 log 2
+    tensor(1.3863)
     """
     return F.softplus(-real).mean() + F.softplus(fake).mean()
 
 
 def generator_loss(fake: Tensor) -> Tensor:
-    """-E[log D(x-tilde)], the non-saturating form, from logits ``(B, 1)`` -> scalar.
+    """-E[log D(x~)], from logits ``(B, 1)`` -> scalar.
 
-    The printed form, E[log(1 - D(x-tilde))], has no gradient left while D wins.
+    The paper's E[log(1 - D(x~))] has almost no gradient while D recognizes every x~.
+
+    >>> import torch
+    >>> generator_loss(torch.zeros(4, 1))  # log 2
+    tensor(0.6931)
     """
     return F.softplus(-fake).mean()

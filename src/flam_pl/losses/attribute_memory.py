@@ -1,26 +1,22 @@
-"""What the memory of ADDE-M learns by (Hou et al., ICCV 2021, section 3.3), for one type."""
+"""The losses of the memory of ADDE-M (Hou et al., ICCV 2021, section 3.3), for one type."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from flam_pl.losses.triplet import embedding_loss, triplet
+from flam_pl.losses.triplet import embedding_loss, triplet_loss
 
 
 def memory_loss(blocks: Tensor, labels: Tensor, prototypes: Tensor, margin: float) -> Tensor:
-    """Sum of the consistency, the label triplets and the compositional triplets -> scalar.
+    """Consistency + label triplets + compositional triplets -> scalar.
 
-    - consistency: a photo's part lies at the prototype of its class;
-    - label triplets: nearer to it than to another class's, by the margin;
-    - compositional triplets: the part, less the prototype of its class, plus that of another
-      photo's, lies nearer to that photo's part than to what it was.
+    A block ``(B, width)`` lies at the prototype ``(classes, width)`` of its label ``(B,)``, and
+    nearer to it than to the others. With the prototype of a random photo in place of its own, it
+    lies nearer to that photo's block than to itself. All vectors have length 1.
 
-    Args:
-        blocks: the type's part of each row, of unit length, ``(B, width)``.
-        labels: its class, ``(B,)``.
-        prototypes: of unit length, ``(classes, width)``.
-        margin: of both triplets.
+    >>> memory_loss(torch.eye(2), torch.tensor([0, 1]), torch.eye(2), margin=0.5)
+    tensor(0.)
     """
     own = prototypes[labels]
     consistency = (blocks - own).pow(2).sum(dim=1)
@@ -28,7 +24,6 @@ def memory_loss(blocks: Tensor, labels: Tensor, prototypes: Tensor, margin: floa
     other = torch.randperm(len(blocks), device=blocks.device)
     changed = labels[other] != labels
     composed = (blocks - own + own[other])[changed]
-    of_edits = triplet(composed, blocks[other][changed], blocks[changed], margin)
-    return (
-        consistency.sum() / max(1, len(blocks)) + of_labels + of_edits.sum() / max(1, len(of_edits))
-    )
+    of_edits = triplet_loss(composed, blocks[other][changed], blocks[changed], margin)
+    means = [losses.sum() / max(1, len(losses)) for losses in (consistency, of_edits)]
+    return means[0] + of_labels + means[1]

@@ -1,5 +1,4 @@
-"""The batch-wise softmax of TIRG (Vo et al., CVPR 2019, equation 4): each edited feature finds its
-own answer among those of the whole batch."""
+"""The batch-wise softmax loss of TIRG (Vo et al., CVPR 2019, equation 4)."""
 
 from __future__ import annotations
 
@@ -9,13 +8,12 @@ from torch.nn import functional as F
 
 
 def composition_loss(edited: Tensor, answers: Tensor, temperature: float) -> Tensor:
-    """Cross-entropy of each row's own answer under the softmax over all answers -> scalar; zero
-    without rows.
+    """Cross-entropy of each row's own answer among all answers -> scalar; 0 without rows.
 
-    Args:
-        edited: x-tilde as it will be searched with, ``(B, D)``.
-        answers: of each row a real feature that has what the edit asks for, ``(B, D)``.
-        temperature: of the cosines.
+    The logits are cosine / temperature of x~ ``(B, D)`` and real features that fit, ``(B, D)``.
+
+    >>> composition_loss(torch.eye(2), torch.eye(2), temperature=1.0)
+    tensor(0.3133)
     """
     cosines = F.normalize(edited, dim=1) @ F.normalize(answers, dim=1).T
     own = torch.arange(len(cosines), device=cosines.device)

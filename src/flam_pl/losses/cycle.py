@@ -1,4 +1,4 @@
-"""Equation (5): editing there and back again must return the feature that one started from."""
+"""Equation (5) of FLAM: editing a feature and editing it back must return the feature."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from torch import Tensor
 
 
 def cycle_loss(features: Tensor, recovered: Tensor) -> Tensor:
-    """E ||x - x-hat||, divided by sqrt(D) -> scalar.
+    """E ||x - x^|| / sqrt(D) of x ``(B, D)`` and x^ = G(G(x, e-), e) ``(B, D)`` -> scalar.
 
-    The paper leaves the norm open. The Euclidean norm over sqrt(D) is the root mean square of the
-    difference, so that one weight means the same at every feature dimension.
+    The paper leaves the norm open; a root mean square does not depend on D.
 
-    Args:
-        features: x, in the working space, ``(B, D)``.
-        recovered: x-hat = G(G(x, e^-), e), ``(B, D)``.
+    >>> import torch
+    >>> cycle_loss(torch.zeros(2, 9), torch.full((2, 9), 3.0))
+    tensor(3.)
     """
+    # the constant gives the root a finite gradient at 0
     return ((features - recovered).pow(2).mean(dim=1) + 1e-12).sqrt().mean()

@@ -1,7 +1,6 @@
-"""A softmax over the dictionary: what the embedders can learn by in place of equation (2).
+"""A softmax over the dictionary, which trains the embedders of FLAM+ in place of equation (2).
 
-Not in the paper. The triplets of equation (2) stop teaching once a margin is kept; the softmax goes
-on, and its probabilities say how sure a class is.
+Not in the paper. Unlike a triplet, it still teaches beyond the margin, and it gives probabilities.
 """
 
 from __future__ import annotations
@@ -10,29 +9,17 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def class_log_probabilities(embeddings: Tensor, dictionary: Tensor, temperature: Tensor) -> Tensor:
-    """log softmax of cosine / temperature over the classes: ``(B, k)``, ``(classes, k)`` ->
-    ``(B, classes)``.
-
-    Args:
-        embeddings: unit vectors.
-        dictionary: unit vectors, one a class.
-        temperature: a positive scalar.
-    """
-    return ((embeddings @ dictionary.T) / temperature).log_softmax(dim=-1)
-
-
 def dictionary_loss(
     embeddings: Tensor, labels: Tensor, dictionary: Tensor, temperature: Tensor
 ) -> Tensor:
-    """Cross-entropy of the classes ``(B,)`` under the softmax -> scalar; zero without rows."""
-    logs = class_log_probabilities(embeddings, dictionary, temperature)
-    return F.nll_loss(logs, labels, reduction="sum") / max(1, len(labels))
+    """Cross-entropy of the labels under softmax(cosine / temperature) -> scalar; 0 without rows.
 
+    Unit embeddings ``(B, k)``, unit dictionary ``(classes, k)``. Labels are classes ``(B,)``, or
+    probabilities of a teacher ``(B, classes)``.
 
-def taught_loss(
-    embeddings: Tensor, taught: Tensor, dictionary: Tensor, temperature: Tensor
-) -> Tensor:
-    """Cross-entropy under the softmax of classes that a teacher holds likely, ``(B, classes)`` ->
-    scalar."""
-    return F.cross_entropy((embeddings @ dictionary.T) / temperature, taught)
+    >>> import torch
+    >>> dictionary_loss(torch.eye(2), torch.tensor([0, 1]), torch.eye(2), torch.tensor(1.0))
+    tensor(0.3133)
+    """
+    logits = (embeddings @ dictionary.T) / temperature
+    return F.cross_entropy(logits, labels, reduction="sum") / max(1, len(labels))

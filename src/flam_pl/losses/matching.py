@@ -1,4 +1,4 @@
-"""Equation (4): what D reads off a feature must be the embeddings that the feature should have."""
+"""Equation (4) of FLAM: the embeddings that D predicts match those that a feature should have."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from torch import Tensor
 
 
 def wanted_embeddings(own: Tensor, other: Tensor, target: Tensor) -> Tensor:
-    """[phi_a(x^-) + phi_abar(x)]: the target type's embedding from x^-, the remaining from x.
+    """[phi_a(x-) + phi_abar(x)], the embeddings that x~ should have -> ``(B, types, k)``.
 
-    Args:
-        own: embeddings of x, ``(B, types, k)``.
-        other: the target embedding that is asked for, ``(B, k)``.
-        target: index of the type that each row changes, ``(B,)``.
+    The embedding of the target type ``(B,)`` comes from x- ``(B, k)``, the others from x.
+
+    >>> wanted_embeddings(torch.zeros(1, 2, 2), torch.ones(1, 2), target=torch.tensor([1])).tolist()
+    [[[0.0, 0.0], [1.0, 1.0]]]
     """
     wanted = own.clone()
     wanted[torch.arange(len(target), device=target.device), target] = other
@@ -22,18 +22,15 @@ def wanted_embeddings(own: Tensor, other: Tensor, target: Tensor) -> Tensor:
 def matching_loss(
     predicted: Tensor, wanted: Tensor, target: Tensor, with_remaining: bool = True
 ) -> Tensor:
-    """E ||f(x) - wanted||, either term of equation (4) -> scalar.
+    """E ||f(x) - wanted|| of embeddings ``(B, types, k)``, either term of equation (4) -> scalar.
 
-    The norm is the Euclidean norm of each type's difference, summed over the types: a mean over
-    components is sqrt(k) and more times weaker and is lost beside the cycle loss.
+    The paper leaves the norm open; here Euclidean norms of all types are summed ("M" in Table 3).
+    Without ``with_remaining`` ("S") only that of the target type ``(B,)`` counts.
 
-    Args:
-        predicted: f, the embedding branch of D, ``(B, types, k)``.
-        wanted: the embeddings to be matched, ``(B, types, k)``.
-        target: index of the target type, ``(B,)``.
-        with_remaining: True is "M" of the paper's Table 3; False ("S") keeps the target type only.
+    >>> matching_loss(torch.ones(1, 3, 4), torch.zeros(1, 3, 4), target=torch.tensor([0]))
+    tensor(6.)
     """
-    # the small constant keeps the gradient of the norm finite where the two are equal
+    # the constant gives the root a finite gradient at 0
     distances = ((predicted - wanted).pow(2).sum(dim=-1) + 1e-12).sqrt()  # (B, types)
     if with_remaining:
         return distances.sum(dim=1).mean()

@@ -1,4 +1,4 @@
-"""Equations (1) and (2): the triplet loss, and its use on embeddings and dictionary vectors."""
+"""Equations (1) and (2) of FLAM: the triplet loss, and the embedding loss made of it."""
 
 from __future__ import annotations
 
@@ -8,48 +8,47 @@ from torch.nn import functional as F
 
 
 def cosine_distance(a: Tensor, b: Tensor) -> Tensor:
-    """1 - cosine similarity of ``a (..., k)`` and ``b (..., k)`` -> ``(...)``, in [0, 2]."""
+    """1 - cosine similarity of vectors ``(..., k)`` -> ``(...)``, in [0, 2].
+
+    >>> cosine_distance(torch.tensor([1.0, 0.0]), torch.tensor([-3.0, 0.0]))
+    tensor(2.)
+    """
     return 1 - F.cosine_similarity(a, b, dim=-1)
 
 
-def triplet(anchor: Tensor, positive: Tensor, negative: Tensor, margin: float) -> Tensor:
-    """Equation (1): max(0, dist(f, f+) - dist(f, f-) + margin) for each row, ``(...)``."""
+def triplet_loss(anchor: Tensor, positive: Tensor, negative: Tensor, margin: float) -> Tensor:
+    """Equation (1): max(0, dist(f, f+) - dist(f, f-) + margin) of ``(..., k)`` -> ``(...)``.
+
+    >>> x, y = torch.eye(2)
+    >>> triplet_loss(x, y, x, margin=0.5), triplet_loss(x, x, y, margin=0.5)
+    (tensor(1.5000), tensor(0.))
+    """
     return F.relu(cosine_distance(anchor, positive) - cosine_distance(anchor, negative) + margin)
 
 
 def embedding_loss(
     embeddings: Tensor, labels: Tensor, dictionary: Tensor, margin: float
 ) -> tuple[Tensor, Tensor]:
-    """Equation (2): the dictionary vectors and the embeddings each stand as anchors.
+    """Equation (2): its terms l(d, e+, e-) and l(e, d+, d-), over every triplet of the batch.
 
-    Every triplet that the batch holds is formed. The paper does not say how the triplets are
-    averaged; we average over those that are violated, so that the many easy ones of a late batch
-    do not drown the few that still teach.
+    Embeddings ``(B, k)``, known labels ``(B,)``, dictionary ``(classes, k)`` -> two scalars. The
+    paper leaves the average open; here easy triplets, which have no loss, do not count.
 
-    Args:
-        embeddings: e_a, ``(B, k)``.
-        labels: class of each row, ``(B,)``, all of them known (no -1).
-        dictionary: d_a, ``(classes, k)``.
-        margin: mu of equation (1).
-
-    Returns:
-        The two terms, l(d, e+, e-) and l(e, d+, d-), each a scalar; zero where no triplet exists.
+    >>> d = torch.eye(2)
+    >>> embedding_loss(d, torch.tensor([1, 0]), d, margin=0.5)  # both at the wrong vector
+    (tensor(1.5000), tensor(1.5000))
     """
-    with torch.autocast(embeddings.device.type, enabled=False):  # cosines want all their digits
-        digits = torch.promote_types(embeddings.dtype, torch.float32)
-        unit, known = (F.normalize(v.to(digits), dim=-1) for v in (embeddings, dictionary))
-        similarity = unit @ known.T  # (B, C)
-    own = similarity.gather(1, labels[:, None])  # (B, 1): each row with the vector of its class
-    # l(e, d+, d-): row b against the vector of every other class
-    other_class = torch.arange(dictionary.shape[0], device=labels.device) != labels[:, None]
-    to_dictionary = F.relu(similarity - own + margin) * other_class
-    # l(d, e+, e-): the vector of row p's class, row p as e+, every row n of another class as e-
-    to_rows = similarity[:, labels].T  # (B, B): [p, n] = cosine(d of p's class, e_n)
-    different = labels[:, None] != labels[None, :]
-    to_embeddings = F.relu(to_rows - own + margin) * different
-    return mean_of_violated(to_embeddings), mean_of_violated(to_dictionary)
+    with torch.autocast(embeddings.device.type, enabled=False):  # cosines need full precision
+        dtype = torch.promote_types(embeddings.dtype, torch.float32)
+        e, d = (F.normalize(v.to(dtype), dim=-1) for v in (embeddings, dictionary))
+        similarity = e @ d.T  # (B, classes)
+    own = similarity.gather(1, labels[:, None])  # (B, 1): e_b and the vector of its class
+    other_class = torch.arange(len(dictionary), device=labels.device) != labels[:, None]
+    from_embeddings = F.relu(similarity - own + margin) * other_class
+    of_pairs = similarity[:, labels].T  # (B, B): [p, n] is e_n and the vector of p's class
+    from_dictionary = F.relu(of_pairs - own + margin) * (labels[:, None] != labels)
+    return _mean_of_violated(from_dictionary), _mean_of_violated(from_embeddings)
 
 
-def mean_of_violated(losses: Tensor) -> Tensor:
-    """Mean over the entries above zero; zero (with a gradient path) where there is none."""
+def _mean_of_violated(losses: Tensor) -> Tensor:
     return losses.sum() / (losses > 0).sum().clamp_min(1)

@@ -1,20 +1,25 @@
-"""Bootstrap intervals: how much a figure would move if other queries had been drawn."""
+"""Bootstrap intervals (Efron, Annals of Statistics 1979): how far an estimate moves by chance.
+
+Draws are of whole items, ``items (Q,)`` (None: each query image is one): photos of an item and
+edits of a query succeed together, so draws of single edits would give far too narrow intervals.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 
 import numpy as np
 from scipy.sparse import csr_matrix
 
 BLOCK = 50
-"""Resamples drawn at once: all thousand of 50,000 queries would take 400 MB, twice."""
+"""Draws per step, which bounds the memory."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A measured share with its 95 % interval; ``n`` counts what it was averaged over."""
+    """A number with its 95 % interval, averaged over ``n`` cases; nan and n = 0 without any."""
 
     value: float
     low: float
@@ -22,12 +27,11 @@ class Estimate:
     n: int
 
     def to_dict(self) -> dict[str, float | int | None]:
-        """Fit for JSON: None where nothing was counted."""
+        """The fields for JSON, nan as None."""
         return {name: v if v == v else None for name, v in asdict(self).items()}
 
 
 NO_ESTIMATE = Estimate(float("nan"), float("nan"), float("nan"), 0)
-"""Where nothing was counted."""
 
 
 def bootstrap(
@@ -38,21 +42,10 @@ def bootstrap(
     seed: int = 0,
     items: np.ndarray | None = None,
 ) -> Estimate:
-    """Share of hits with a percentile interval, resampled **by item**.
+    """sum(hits) / sum(counts) of the hits ``(Q,)`` and edits ``(Q,)`` of each query image.
 
-    The edits of one query, and the photos of one item, succeed or fail together: resampling single
-    edits or single photos would give an interval that is far too narrow.
-
-    Args:
-        hits: hits of each query image, ``(Q,)``.
-        counts: edits (or searches) of each query image, ``(Q,)``; the figure is
-            sum(hits) / sum(counts).
-        resamples: how many times the items are drawn with replacement.
-        seed: of the draw: the same figure twice gives the same interval.
-        items: item code of each query image, ``(Q,)``; None: each is an item of its own.
-
-    Returns:
-        The share; nan with n = 0 where nothing was counted.
+    >>> bootstrap(np.array([1, 0, 1, 1]), np.ones(4))
+    Estimate(value=0.75, low=0.25, high=1.0, n=4)
     """
     found = bootstraps(hits[:, None], counts, ("",), resamples=resamples, seed=seed, items=items)
     return found[""]
@@ -67,11 +60,11 @@ def bootstraps(
     seed: int = 0,
     items: np.ndarray | None = None,
 ) -> dict[str, Estimate]:
-    """``bootstrap`` of several figures that are averaged over the same edits, with one draw.
+    """``bootstrap`` of F estimates by the same draws, from hits ``(Q, F)``.
 
-    Args:
-        hits: of each query image, a column a figure, ``(Q, F)``.
-        names: of the figures.
+    >>> found = bootstraps(np.array([[1, 1], [0, 1]]), np.ones(2), ["T@1", "T@10"])
+    >>> found["T@1"].value, found["T@10"].value
+    (0.5, 1.0)
     """
     if counts.sum() == 0:
         return dict.fromkeys(names, NO_ESTIMATE)
@@ -82,23 +75,12 @@ def bootstraps(
 
 
 def resampled(
-    sums: np.ndarray,
-    *,
-    resamples: int = 1000,
-    seed: int = 0,
-    items: np.ndarray | None = None,
+    sums: np.ndarray, *, resamples: int = 1000, seed: int = 0, items: np.ndarray | None = None
 ) -> np.ndarray:
-    """Totals over the query images, and over each resample of their items: many figures, one draw.
+    """Totals of ``sums (Q, C)`` over Q: as measured, then in each draw, ``(1 + resamples, C)``.
 
-    Figures that are computed from columns of one call are resampled together, so that a ratio of
-    two methods is paired: both of them meet the same queries.
-
-    Args:
-        sums: what was summed for each query image, ``(Q, columns)``; Q is at least 1.
-        items: item code of each query image, ``(Q,)``; None: each is an item of its own.
-
-    Returns:
-        ``(1 + resamples, columns)`` float64, the totals as measured first.
+    >>> resampled(np.ones((3, 2)), resamples=1).tolist()
+    [[3.0, 3.0], [3.0, 3.0]]
     """
     sums = np.asarray(sums, dtype=np.float64)
     if items is not None:
@@ -106,13 +88,15 @@ def resampled(
         of_items = np.zeros((len(codes), sums.shape[1]))
         np.add.at(of_items, position.reshape(-1), sums)
         sums = of_items
-    rng = np.random.default_rng(seed)
-    equal = np.full(len(sums), 1 / len(sums))
-    totals = [sums.sum(axis=0, keepdims=True)]
+    drawn = [times @ sums for times in _draws(len(sums), resamples, seed)]
+    return np.concatenate([sums.sum(axis=0, keepdims=True), *drawn])
+
+
+def _draws(items: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
+    """How often each draw takes each item, in blocks of ``(at most BLOCK, items)``."""
+    rng, equal = np.random.default_rng(seed), np.full(items, 1 / items)
     for start in range(0, resamples, BLOCK):
-        drawn = rng.multinomial(len(sums), equal, size=min(BLOCK, resamples - start))
-        totals.append(drawn.astype(np.float64) @ sums)
-    return np.concatenate(totals)
+        yield rng.multinomial(items, equal, size=min(BLOCK, resamples - start)).astype(np.float64)
 
 
 def macro_bootstraps(
@@ -124,47 +108,44 @@ def macro_bootstraps(
     resamples: int = 1000,
     seed: int = 0,
 ) -> dict[str, Estimate]:
-    """Mean over groups of each group's share of hits: rare groups count as much as frequent ones.
+    """Mean over groups of the share of hits: a rare group counts as much as the others.
 
-    Args:
-        hits: of each edit, a column per figure, ``(E, F)``.
-        groups: what is averaged over, e.g. the wanted combination of each edit, ``(E,)``.
-        items: what is resampled as one, ``(E,)``. A resample that misses a group leaves it out.
-        names: of the figures.
+    Hits ``(E, F)``, groups and items ``(E,)`` of E edits. A draw without a group leaves it out.
+
+    >>> hits, groups = np.array([[1], [1], [1], [0]]), np.array([0, 0, 0, 1])
+    >>> macro_bootstraps(hits, groups, np.arange(4), ["T@1"])["T@1"].value
+    0.5
     """
     if not len(hits):
         return dict.fromkeys(names, NO_ESTIMATE)
     _, group = np.unique(groups, return_inverse=True)
     codes, item = np.unique(items, return_inverse=True)
     shape = (len(codes), int(group.max()) + 1)
-    counts = csr_matrix((np.ones(len(group)), (item, group)), shape)
-    sums = [csr_matrix((hits[:, f].astype(float), (item, group)), shape) for f in range(len(names))]
-    rng = np.random.default_rng(seed)
-    equal = np.full(len(codes), 1 / len(codes))
-    blocks = [np.ones((1, len(codes)))]  # as measured
-    for start in range(0, resamples, BLOCK):
-        number = min(BLOCK, resamples - start)
-        blocks.append(rng.multinomial(len(codes), equal, number).astype(float))
+    columns = (np.ones(len(group)), *hits.astype(float).T)
+    counts, *sums = (csr_matrix((column, (item, group)), shape) for column in columns)
     means = []
-    for drawn in blocks:
-        below = drawn @ counts
-        means.append(np.stack([np.nanmean(ratio(drawn @ of, below), axis=1) for of in sums], 1))
+    for times in chain([np.ones((1, len(codes)))], _draws(len(codes), resamples, seed)):
+        edits = times @ counts
+        means.append(np.stack([np.nanmean(ratio(times @ of, edits), axis=1) for of in sums], 1))
     values = np.concatenate(means)
     return {name: estimate_of(values[:, f], len(hits)) for f, name in enumerate(names)}
 
 
 def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """above / below, nan where below is 0."""
+    """above / below, of any shapes that broadcast; nan where below is 0.
+
+    >>> ratio(np.array([1.0, 2.0]), np.array([0.0, 4.0]))
+    array([nan, 0.5])
+    """
     nothing = np.full(np.broadcast_shapes(above.shape, below.shape), np.nan)
     return np.divide(above, below, out=nothing, where=below > 0)
 
 
 def estimate_of(values: np.ndarray, n: int) -> Estimate:
-    """A figure and its percentile interval.
+    """The estimate from its value as measured, then in each draw, ``(1 + draws,)``; nan is ignored.
 
-    Args:
-        values: as measured, then of each resample, ``(1 + resamples,)``; resamples of nan, in
-            which nothing was counted, are left out.
+    >>> estimate_of(np.array([0.5, 0.4, 0.6, np.nan]), n=10)
+    Estimate(value=0.5, low=0.405, high=0.595, n=10)
     """
     value, drawn = float(values[0]), values[1:]
     if value != value or n == 0:

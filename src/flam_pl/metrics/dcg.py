@@ -1,8 +1,6 @@
-"""NDCG@k of graded relevance, in float64.
+"""Discounted cumulated gain, in float64; NDCG@k is ``dcg_at`` / ``ideal_dcg_at``.
 
-K. Järvelin and J. Kekäläinen, "Cumulated gain-based evaluation of IR techniques", ACM TOIS 20(4),
-2002; the exponential gain is that of C. Burges et al., "Learning to rank using gradient descent",
-ICML 2005.
+Järvelin and Kekäläinen, ACM TOIS 2002; the exponential gain is from Burges et al., ICML 2005.
 """
 
 from __future__ import annotations
@@ -14,19 +12,19 @@ from torch import Tensor
 
 
 def gain(relevance: Tensor) -> Tensor:
-    """2^relevance - 1, the exponential gain, of any shape."""
+    """2^relevance - 1, of any shape.
+
+    >>> gain(torch.tensor([0, 1, 2]))
+    tensor([0., 1., 3.], dtype=torch.float64)
+    """
     return torch.exp2(relevance.double()) - 1
 
 
 def dcg_at(gains: Tensor, ks: Sequence[int]) -> Tensor:
-    """Sum over the first k of gain / log2(rank + 1).
+    """Sum of gain / log2(rank + 1) over the first k of gains ``(Q, K)`` -> ``(Q, len(ks))``.
 
-    Args:
-        gains: of each result, best first, ``(Q, K)``.
-        ks: cut-offs; one larger than K asks for all K.
-
-    Returns:
-        ``(Q, len(ks))`` float64.
+    >>> dcg_at(torch.tensor([[1.0, 0.0, 3.0]]), ks=(1, 3))
+    tensor([[1.0000, 2.5000]], dtype=torch.float64)
     """
     ranks = torch.arange(1, gains.shape[1] + 1, device=gains.device)
     first = ranks[:, None] <= torch.tensor(ks, device=gains.device)
@@ -34,24 +32,16 @@ def dcg_at(gains: Tensor, ks: Sequence[int]) -> Tensor:
 
 
 def ideal_dcg_at(counts: Tensor, gains: Tensor, ks: Sequence[int]) -> Tensor:
-    """DCG@k of the best order there is, from how many images have each gain: nothing is sorted.
+    """DCG@k of the best possible order -> ``(Q, len(ks))``.
 
-    Args:
-        counts: images of each gain, ``(Q, levels)`` integers.
-        gains: of each level, ascending, ``(levels,)``.
+    ``counts (Q, levels)`` are the images with each of the ascending ``gains (levels,)``.
 
-    Returns:
-        ``(Q, len(ks))`` float64; 0 where no image has any gain.
+    >>> ideal_dcg_at(torch.tensor([[5, 2]]), torch.tensor([0.0, 1.0]), ks=(1, 3))
+    tensor([[1.0000, 1.6309]], dtype=torch.float64)
     """
     ranks = torch.arange(1, max(ks) + 1, device=counts.device).double()
     discounts = torch.cat([ranks.new_zeros(1), (1 / torch.log2(ranks + 1)).cumsum(0)])
-    last = counts.flip(1).cumsum(dim=1)  # rank of the last image of each gain, the best first
-    levels = gains.double().flip(0)
-    return torch.stack(
-        [
-            discounts[last.clamp(0, k)].diff(dim=1, prepend=ranks.new_zeros(len(counts), 1))
-            @ levels
-            for k in ks
-        ],
-        dim=1,
-    )
+    last = counts.flip(1).cumsum(dim=1)  # rank of the last image of each gain, best first
+    best_first, zero = gains.double().flip(0), ranks.new_zeros(len(counts), 1)
+    sums = [discounts[last.clamp(0, k)].diff(dim=1, prepend=zero) @ best_first for k in ks]
+    return torch.stack(sums, dim=1)

@@ -1,4 +1,5 @@
-"""R@k, T@k and CF@k: all three ask whether a wanted code stands among the first k results."""
+"""Hit rates: R@k compares items, T@k (FLAM, section 4) attributes after the edit, CF@k the
+counterfactual item."""
 
 from __future__ import annotations
 
@@ -9,18 +10,10 @@ from torch import Tensor
 
 
 def hits_at(retrieved: Tensor, wanted: Tensor, ks: Sequence[int]) -> Tensor:
-    """Is a relevant result among the first k?
+    """Is the wanted code ``(Q,)`` among the first k of ``retrieved (Q, K)``? -> ``(Q, len(ks))``
 
-    What the code is makes the metric: the item (R@k), the combination of the attributes after the
-    edit (T@k), the counterfactual item (CF@k).
-
-    Args:
-        retrieved: code of each result, best first, ``(Q, K)``.
-        wanted: code that counts as a hit, ``(Q,)``.
-        ks: cut-offs. One larger than K asks for all K: a gallery of 40 has no 50th result.
-
-    Returns:
-        ``(Q, len(ks))`` bool.
+    >>> hits_at(torch.tensor([[4, 5, 6]]), torch.tensor([5]), ks=(1, 2))
+    tensor([[False,  True]])
     """
     found = (retrieved == wanted[:, None]).cummax(dim=1).values
     columns = torch.tensor([min(k, retrieved.shape[1]) - 1 for k in ks], device=found.device)

@@ -1,4 +1,4 @@
-"""Two methods set beside each other on the same searches: ratios and differences of figures."""
+"""Paired comparison of methods: ratios and differences of shares over the same searches."""
 
 from __future__ import annotations
 
@@ -10,11 +10,16 @@ from flam_pl.metrics.bootstrap import Estimate, estimate_of, ratio, resampled
 
 
 class PairedShares:
-    """Figures of several methods, averaged over the same edits and resampled together.
+    """F named shares of several methods; a draw (``metrics.bootstrap``) gives all the same queries.
 
-    A query that is hard is hard for all: the interval of a ratio or of a difference is far
-    narrower when each resample gives both methods the same queries than when it is guessed from
-    the two methods' own intervals.
+    A hard query is hard for all methods, so differences vary less than shares. ``sums`` are per
+    method the hits of each query image, ``(Q, F)``, ``counts`` its edits, ``(Q,)``.
+
+    >>> sums = {"weak": np.array([[1], [0]]), "strong": np.array([[2], [0]])}
+    >>> draws = {"items": np.arange(2), "resamples": 9, "seed": 0}
+    >>> paired = PairedShares(sums, np.array([2, 2]), ["T@1"], **draws)
+    >>> paired.divided_by("weak")["strong"]["T@1"].value
+    2.0
     """
 
     def __init__(
@@ -27,36 +32,27 @@ class PairedShares:
         resamples: int,
         seed: int,
     ) -> None:
-        """Args:
-        sums: of each method, what each query image adds to each figure, ``(Q, F)``; one method at
-            least.
-        counts: edits of each query image, the same for all methods, ``(Q,)``.
-        names: of the F figures, e.g. "T@10".
-        items: item code of each query image, ``(Q,)``: what is resampled as one.
-        """
         self.methods, self.names, self.count = tuple(sums), tuple(names), int(counts.sum())
         columns = np.concatenate([*sums.values(), counts[:, None]], axis=1)
         totals = resampled(columns, resamples=resamples, seed=seed, items=items)
         shares = ratio(totals[:, :-1], totals[:, -1:])
         self.shares = shares.reshape(len(totals), len(self.methods), len(self.names))
-        """As measured, then of each resample, ``(1 + resamples, methods, F)``."""
 
     def divided_by(self, reference: str) -> dict[str, dict[str, Estimate]]:
-        """Method -> its figures divided by those of ``reference``; n = 0 where that is 0."""
+        """Method -> name -> share / that of the method ``reference``; n = 0 where that is 0."""
         return self._against(reference, ratio)
 
     def minus(self, reference: str) -> dict[str, dict[str, Estimate]]:
-        """Method -> its figures minus those of ``reference``."""
+        """Method -> name -> share - that of the method ``reference``."""
         return self._against(reference, np.subtract)
 
     def _against(
-        self, reference: str, how: Callable[[np.ndarray, np.ndarray], np.ndarray]
+        self, reference: str, compare: Callable[[np.ndarray, np.ndarray], np.ndarray]
     ) -> dict[str, dict[str, Estimate]]:
-        other = self.shares[:, self.methods.index(reference)]
+        values = compare(self.shares, self.shares[:, [self.methods.index(reference)]])
         return {
             method: {
-                name: estimate_of(how(self.shares[:, m, f], other[:, f]), self.count)
-                for f, name in enumerate(self.names)
+                name: estimate_of(values[:, m, f], self.count) for f, name in enumerate(self.names)
             }
             for m, method in enumerate(self.methods)
         }

@@ -1,17 +1,17 @@
-"""Attribute-specific embeddings phi_a and their dictionaries d_a (section 3.2 of the paper)."""
+"""Attribute embeddings phi_a and their dictionaries d_a (FLAM, section 3.2)."""
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from flam_pl.attributes import AttributeSchema
-from flam_pl.losses.dictionary_softmax import class_log_probabilities
 from flam_pl.models.feature_space import FeatureSpace
-from flam_pl.models.temperatures import set_temperatures
+from flam_pl.models.temperatures import fit_temperatures
 
 
 class EnsembleMember(nn.Module):
@@ -21,17 +21,13 @@ class EnsembleMember(nn.Module):
         self, dimension: int, classes: int, embedding_dim: int, hidden: int, dropout: float
     ) -> None:
         super().__init__()
-        self.layers = nn.Sequential(
-            nn.Linear(dimension, hidden),
-            nn.ReLU(),
-            nn.Dropout(dropout),
-            nn.Linear(hidden, embedding_dim),
-        )
+        first, last = nn.Linear(dimension, hidden), nn.Linear(hidden, embedding_dim)
+        self.layers = nn.Sequential(first, nn.ReLU(), nn.Dropout(dropout), last)
         self.raw_dictionary = nn.Parameter(torch.randn(classes, embedding_dim))
 
     @property
     def dictionary(self) -> Tensor:
-        """d_a as unit vectors ``(classes, k)``: one place a class, "a centroid of a cluster"."""
+        """d_a, a unit vector per class, ``(classes, k)``."""
         return F.normalize(self.raw_dictionary, dim=-1)
 
     def forward(self, features: Tensor) -> Tensor:
@@ -39,58 +35,40 @@ class EnsembleMember(nn.Module):
 
 
 class AttributeEmbedder(nn.Module):
-    """phi_a: feature ``(B, d)`` -> unit embedding, with a dictionary of unit vectors.
+    """phi_a of one type: feature ``(B, d)`` -> unit embedding ``(B, members * k)``.
 
-    In the paper one network with k = 32. Several, each trained by itself, are an ensemble: their
-    embeddings stand one after the other, so that the cosine to a dictionary vector is the mean of
-    their cosines, and everything after it sees one embedding of members x k dimensions.
-
-    ``class_means (classes, D)`` are the mean stored features of the labelled training images: what
-    the arithmetic baseline edits with.
+    Members are concatenated, so cosines to the dictionary are means of the members' cosines. The
+    paper has one, with k = 32. ``class_means (classes, D)`` are of stored features.
     """
 
     class_means: Tensor
     temperature: Tensor
+    members: Any
 
-    def __init__(
-        self,
-        feature_dim: int,
-        dimension: int,
-        classes: int,
-        embedding_dim: int,
-        hidden: int,
-        dropout: float,
-        members: int,
-    ) -> None:
+    def __init__(self, members: Sequence[EnsembleMember], class_means: Tensor) -> None:
         super().__init__()
-        self.register_buffer("class_means", torch.zeros(classes, feature_dim))
-        # of the probabilities: measured on validation images, so that they mean what they say
+        self.register_buffer("class_means", class_means)
         self.register_buffer("temperature", torch.tensor(0.2))
-        self.members = nn.ModuleList(
-            EnsembleMember(dimension, classes, embedding_dim, hidden, dropout)
-            for _ in range(members)
-        )
+        self.members = nn.ModuleList(members)
 
     @property
     def dictionary(self) -> Tensor:
-        """Unit vectors ``(classes, members x k)``."""
-        return joined([self.member(m).dictionary for m in range(len(self.members))])
-
-    def member(self, number: int) -> EnsembleMember:
-        """One of the networks."""
-        return cast(EnsembleMember, self.members[number])
+        """d_a, a unit vector per class, ``(classes, members * k)``."""
+        return concatenated([member.dictionary for member in self.members])
 
     def forward(self, features: Tensor) -> Tensor:
-        return joined([member(features) for member in self.members])
+        return concatenated([member(features) for member in self.members])
 
 
-def joined(parts: list[Tensor]) -> Tensor:
-    """Unit vectors ``(N, k)`` as one unit vector ``(N, len(parts) x k)``."""
+def concatenated(parts: list[Tensor]) -> Tensor:
+    """n unit vectors ``(B, k)`` -> one unit vector ``(B, n * k)``."""
     return torch.cat(parts, dim=-1) / len(parts) ** 0.5
 
 
 class AttributeEmbedders(nn.Module):
-    """One ``AttributeEmbedder`` a type, in the working space that stages 2 and 3 share."""
+    """An ``AttributeEmbedder`` per type, in the feature space that stages 2 and 3 share."""
+
+    by_type: Any
 
     def __init__(
         self,
@@ -103,95 +81,62 @@ class AttributeEmbedders(nn.Module):
         dropout: float = 0.3,
         members: int = 1,
     ) -> None:
-        """Args:
-        dimension: D of the stored features.
-        embedding_dim: k of each member.
-        members: networks a type; more than one is not in the paper.
-        working_dim: dimension of the working space; None keeps all of D.
-        """
         super().__init__()
         self.schema = schema
         self.members, self.embedding_dim = members, members * embedding_dim
         self.space = FeatureSpace(dimension, working_dim)
-        # by position: a user's column may have a name that a module cannot have
-        self.by_type = nn.ModuleList(
-            AttributeEmbedder(
-                dimension, self.space.dimension, classes, embedding_dim, hidden, dropout, members
-            )
-            for classes in schema.sizes
-        )
+        self.by_type = nn.ModuleList()  # a type may have a name that a module cannot have
+        for classes in schema.sizes:
+            size = (self.space.dimension, classes, embedding_dim, hidden, dropout)
+            networks = [EnsembleMember(*size) for _ in range(members)]
+            self.by_type.append(AttributeEmbedder(networks, torch.zeros(classes, dimension)))
 
     @property
     def device(self) -> torch.device:
-        """Where they are."""
         return self.space.mean.device
 
     def fit(self, features: Tensor, labels: Tensor) -> None:
-        """Measure the working space and the class means on the training features.
-
-        Args:
-            features: ``(N, D)``.
-            labels: ``(N, types)``, -1 where unlabelled. A class without a label has the mean of
-                all.
-        """
+        """Fit the feature space and the class means to features ``(N, D)``, labels ``(N, types)``.
+        A class without labels gets the mean of all features."""
         self.space.fit(features)
-        for t, name in enumerate(self.schema.types):
-            means = self.of(name).class_means
-            for c in range(len(means)):
-                rows = labels[:, t] == c
-                means[c] = features[rows].mean(dim=0) if rows.any() else self.space.mean
+        for embedder, classes in zip(self.by_type, labels.T, strict=True):
+            for c, mean in enumerate(embedder.class_means):
+                rows = classes == c
+                mean.copy_(features[rows].mean(dim=0) if rows.any() else self.space.mean)
 
     def of(self, attribute_type: str) -> AttributeEmbedder:
-        """The embedder of one type; raises ``SchemaError`` for an unknown one."""
+        """The embedder of a type; ``SchemaError`` if it is unknown."""
         self.schema.of(attribute_type)
-        embedder = self.by_type[self.schema.types.index(attribute_type)]
-        assert isinstance(embedder, AttributeEmbedder)
-        return embedder
+        return self.by_type[self.schema.types.index(attribute_type)]
 
     def forward(self, features: Tensor) -> Tensor:
-        """Stored features ``(B, D)`` -> embeddings ``(B, types, k)``, each of unit length."""
+        """Stored features ``(B, D)`` -> unit embeddings ``(B, types, members * k)``."""
         return self.embed(self.space(features))
 
     def embed(self, z: Tensor) -> Tensor:
-        """The same from features ``(B, d)`` that are in the working space already."""
-        return torch.stack([self.of(name)(z) for name in self.schema.types], dim=1)
+        """``forward`` from features ``(B, d)`` of the feature space."""
+        return torch.stack([embedder(z) for embedder in self.by_type], dim=1)
 
-    def log_probabilities(self, embeddings: Tensor) -> list[Tensor]:
-        """Embeddings ``(B, types, k)`` -> of each type the log-probability of each class,
-        ``(B, classes)``."""
-        embedders = [self.of(name) for name in self.schema.types]
-        return [
-            class_log_probabilities(embeddings[:, t], of.dictionary, of.temperature)
-            for t, of in enumerate(embedders)
-        ]
+    def cosines(self, embeddings: Tensor) -> list[Tensor]:
+        """Embeddings -> per type the cosine to each dictionary vector, ``(B, classes)``."""
+        pairs = zip(embeddings.unbind(dim=1), self.by_type, strict=True)
+        return [e @ embedder.dictionary.T for e, embedder in pairs]
 
-    def probabilities(self, embeddings: Tensor) -> list[Tensor]:
-        """The same as probabilities, which sum to 1."""
-        return [of_type.exp() for of_type in self.log_probabilities(embeddings)]
+    def classify(self, embeddings: Tensor) -> Tensor:
+        """Embeddings -> the nearest dictionary vector of each type, ``(B, types)``."""
+        return torch.stack([c.argmax(dim=1) for c in self.cosines(embeddings)], dim=1)
+
+    def probabilities(self, embeddings: Tensor, temperature: Tensor | None = None) -> list[Tensor]:
+        """Embeddings -> per type the probability of each class, ``(B, classes)``."""
+        cosines = zip(self.cosines(embeddings), self.by_type, strict=True)
+        scaled = [c / (of.temperature if temperature is None else temperature) for c, of in cosines]
+        return [logits.log_softmax(dim=-1).exp() for logits in scaled]
 
     def read(self, features: Tensor) -> list[Tensor]:
-        """Stored features ``(N, D)`` -> per type the probability of each class,
-        ``(N, classes)``."""
+        """Stored features ``(B, D)`` -> per type the probability of each class."""
         return self.probabilities(self(features))
 
     def calibrate(self, features: Tensor, labels: Tensor) -> None:
-        """Set the temperatures by labelled photos that were not trained on (``nets.calibration``).
-
-        Args:
-            features: ``(N, D)``; labels: ``(N, types)``, -1 where unlabelled.
-        """
-        embeddings, embedders = self(features), [self.of(name) for name in self.schema.types]
-        types = [
-            (embeddings[:, t] @ of.dictionary.T, of.temperature) for t, of in enumerate(embedders)
-        ]
-        set_temperatures(types, labels)
-
-    def classify(self, embeddings: Tensor) -> Tensor:
-        """Pseudo-labels ``(B, types)``: the nearest dictionary vector of each type."""
-        return torch.stack(
-            [
-                (embeddings[:, t] @ self.of(name).dictionary.T).argmax(dim=1)
-                for t, name in enumerate(self.schema.types)
-            ],
-            dim=1,
-        )
+        """Fit the temperatures to held-out features ``(N, D)`` and labels ``(N, types)``."""
+        temperatures = [embedder.temperature for embedder in self.by_type]
+        fit_temperatures(self.cosines(self(features)), temperatures, labels)

@@ -1,8 +1,8 @@
-"""The paper's baselines: a vector a type, concatenated; an edit replaces one of them."""
+"""FLAM's baseline Cls-Concat: a vector per type, concatenated. An edit replaces one of them."""
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -10,15 +10,14 @@ from torch.nn import functional as F
 
 from flam_pl.attributes import AttributeSchema
 from flam_pl.models.feature_space import FeatureSpace
-from flam_pl.models.temperatures import set_temperatures
+from flam_pl.models.temperatures import fit_temperatures
 
 
 class TypeClassifier(nn.Module):
-    """Fully connected layers with ReLU and dropout; the last before the classes is the type's part.
+    """Feature ``(B, d)`` -> logits ``(B, classes)`` of one type.
 
-    The paper: "two fully connected layers followed by a ReLU and a dropout", the "intermediate
-    layer" of 341. With ``hidden`` there are two before the classes, without it one; two gather each
-    class far more closely (docs/paper.md), so the upper bound that FLAM is measured by is higher.
+    The paper: "two fully connected layers followed by a ReLU and a dropout", with an "intermediate
+    layer" of 341 (``width``). ``hidden`` adds a layer before it: a stronger baseline.
     """
 
     prototypes: Tensor
@@ -48,17 +47,17 @@ class TypeClassifier(nn.Module):
         self.register_buffer("temperature", torch.tensor(1.0))
 
     def block(self, z: Tensor) -> Tensor:
-        """``(B, d)`` -> ``(B, width)``, of unit length, so that every type weighs the same."""
+        """The intermediate layer as unit vectors ``(B, width)``."""
         return F.normalize(self.layers(z), dim=-1)
 
     def forward(self, z: Tensor) -> Tensor:
-        """``(B, d)`` -> logits ``(B, classes)``."""
-        logits: Tensor = self.head(self.dropout(self.layers(z)))
-        return logits
+        return self.head(self.dropout(self.layers(z)))
 
 
 class ConcatClassifiers(nn.Module):
-    """Cls-Concat: a classifier a type on the stored features; 341 x 3 = 1023 dimensions."""
+    """A ``TypeClassifier`` per type, on stored features ``(B, D)``."""
+
+    by_type: Any
 
     def __init__(
         self,
@@ -71,13 +70,6 @@ class ConcatClassifiers(nn.Module):
         dropout: float = 0.5,
         learned: bool = False,
     ) -> None:
-        """Args:
-        dimension: D of the stored features.
-        width: of each type's part.
-        hidden: width of a layer before it; None for none.
-        working_dim: principal directions of the features that are used; None for all.
-        learned: whether the prototypes are parameters, else ``fit_prototypes`` measures them.
-        """
         super().__init__()
         self.schema = schema
         self.space = FeatureSpace(dimension, working_dim)
@@ -87,54 +79,42 @@ class ConcatClassifiers(nn.Module):
         )
 
     def forward(self, features: Tensor) -> list[Tensor]:
-        """Stored features ``(B, D)`` -> logits of each type, ``(B, classes)``."""
+        """Per type the logits ``(B, classes)``."""
         z = self.space(features)
         return [classifier(z) for classifier in self.by_type]
 
-    def read(self, features: Tensor) -> list[Tensor]:
-        """Stored features ``(N, D)`` -> per type the probability of each class,
-        ``(N, classes)``."""
-        return [
-            (logits / cast(TypeClassifier, classifier).temperature).softmax(dim=-1)
-            for logits, classifier in zip(self(features), self.by_type, strict=True)
-        ]
-
     def classify(self, features: Tensor) -> Tensor:
-        """Stored features ``(B, D)`` -> the likeliest class of each type, ``(B, types)``."""
+        """The most likely class of each type, ``(B, types)``."""
         return torch.stack([logits.argmax(dim=1) for logits in self(features)], dim=1)
 
-    def calibrate(self, features: Tensor, labels: Tensor) -> None:
-        """Set the temperatures by labelled photos that were not trained on (``nets.calibration``).
+    def read(self, features: Tensor) -> list[Tensor]:
+        """Per type the probability of each class, ``(B, classes)``."""
+        pairs = zip(self(features), self.by_type, strict=True)
+        return [(logits / of.temperature).softmax(dim=-1) for logits, of in pairs]
 
-        Args:
-            features: ``(N, D)``; labels: ``(N, types)``, -1 where unlabelled.
-        """
-        temperatures = [cast(TypeClassifier, of).temperature for of in self.by_type]
-        set_temperatures(zip(self(features), temperatures, strict=True), labels)
+    def calibrate(self, features: Tensor, labels: Tensor) -> None:
+        """Fit the temperatures to held-out features ``(N, D)`` and labels ``(N, types)``."""
+        fit_temperatures(self(features), [of.temperature for of in self.by_type], labels)
 
     def blocks(self, features: Tensor) -> Tensor:
-        """Stored features ``(B, D)`` -> ``(B, types, width)``."""
+        """The block of each type, ``(B, types, width)``."""
         z = self.space(features)
-        return torch.stack([cast(TypeClassifier, c).block(z) for c in self.by_type], dim=1)
+        return torch.stack([classifier.block(z) for classifier in self.by_type], dim=1)
 
     def prototypes(self, attribute_type: str) -> Tensor:
-        """Unit vectors ``(classes, width)``: what an edit puts in. The direction of each class's
-        mean block, or a parameter."""
+        """Unit vectors ``(classes, width)`` that replace the block of an edited type."""
         classifier = self.by_type[self.schema.types.index(attribute_type)]
-        return F.normalize(cast(TypeClassifier, classifier).prototypes, dim=-1)
+        return F.normalize(classifier.prototypes, dim=-1)
 
     @torch.no_grad()
     def fit_prototypes(self, features: Tensor, labels: Tensor) -> None:
-        """Measure the prototypes on labelled features ``(N, D)``, labels ``(N, types)``; nothing is
-        dropped out, whatever the mode."""
+        """Set each prototype to the direction of the mean block of its class, without dropout,
+        from features ``(N, D)`` and labels ``(N, types)``."""
         training = self.training
-        self.eval()
-        blocks = self.blocks(features)
+        blocks = self.eval().blocks(features)
         self.train(training)
         for t, classifier in enumerate(self.by_type):
-            assert isinstance(classifier, TypeClassifier)
-            for c in range(len(classifier.prototypes)):
+            for c, prototype in enumerate(classifier.prototypes):
                 rows = labels[:, t] == c
                 if rows.any():
-                    mean = blocks[rows, t].mean(dim=0)
-                    classifier.prototypes[c] = F.normalize(mean, dim=0)
+                    prototype.copy_(F.normalize(blocks[rows, t].mean(dim=0), dim=0))

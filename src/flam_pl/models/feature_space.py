@@ -1,4 +1,4 @@
-"""The space that stages 2 and 3 work in: stored features, centred, turned and scaled."""
+"""The feature space of stages 2 and 3: stored features, centred, rotated and scaled."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ from flam_pl.errors import FlamError
 
 
 class FeatureSpace(nn.Module):
-    """z = P^T (x - mean) / scale, and back.
+    """z = P^T (x - mean) / scale of stored features x ``(B, D)`` -> ``(B, d)``, and back.
 
-    ``mean`` and ``scale`` (one scalar: cosine geometry about the mean is kept) give networks inputs
-    of unit size whatever the backbone. With a dimension below D, P holds the leading principal
-    directions of the training features: what is cut off is too small to change a ranking, and both
-    networks and their training become several times cheaper.
+    One scale keeps cosines about the mean. P holds the d leading principal directions: fewer make
+    the networks cheaper and hardly change a ranking. d = None means D, without P.
     """
 
     mean: Tensor
@@ -22,14 +20,9 @@ class FeatureSpace(nn.Module):
     scale: Tensor
 
     def __init__(self, feature_dim: int, dimension: int | None = None) -> None:
-        """Args:
-        feature_dim: D of the stored features.
-        dimension: d of the working space; None or anything from D up keeps all of D.
-        """
         super().__init__()
-        self.feature_dim = feature_dim
-        self.reduced = dimension is not None and dimension < feature_dim
-        self.dimension = dimension if dimension is not None and self.reduced else feature_dim
+        self.dimension = min(dimension or feature_dim, feature_dim)
+        self.reduced = self.dimension < feature_dim
         self.register_buffer("mean", torch.zeros(feature_dim))
         self.register_buffer("scale", torch.ones(()))
         basis = torch.eye(feature_dim, self.dimension) if self.reduced else torch.zeros(0)
@@ -37,18 +30,14 @@ class FeatureSpace(nn.Module):
 
     @torch.no_grad()
     def fit(self, features: Tensor) -> None:
-        """Measure mean, basis and scale on training features ``(N, D)``.
-
-        Raises:
-            FlamError: fewer features than dimensions to be found.
-        """
+        """Measure mean, P and scale on features ``(N, D)``; ``FlamError`` where N is below d."""
         self.mean.copy_(features.mean(dim=0))
         centred = features - self.mean
         if self.reduced:
             if len(features) < self.dimension:
                 raise FlamError(
                     f"embedder.working_dim is {self.dimension}, but there are only {len(features)} "
-                    "training features to find so many directions in; lower it"
+                    "training features; lower it to at most that number"
                 )
             _, directions = torch.linalg.eigh(centred.T @ centred)  # ascending
             self.basis.copy_(directions[:, -self.dimension :].flip(1))
@@ -56,8 +45,7 @@ class FeatureSpace(nn.Module):
         self.scale.copy_(centred.pow(2).mean().sqrt().clamp_min(1e-8))
 
     def forward(self, features: Tensor) -> Tensor:
-        """Stored features ``(B, D)`` -> z ``(B, d)``, root mean square about 1."""
-        with torch.autocast(features.device.type, enabled=False):  # rankings want all their digits
+        with torch.autocast(features.device.type, enabled=False):  # rankings need full precision
             z = features - self.mean
             return (z @ self.basis if self.reduced else z) / self.scale
 

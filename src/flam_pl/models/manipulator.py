@@ -1,30 +1,27 @@
-"""Generator G and discriminator D of the query-feature manipulator (section 3.3 of the paper).
+"""Generator G and discriminator D of the query-feature manipulator (FLAM, section 3.3).
 
-Both live in the working space of the embedders (mean 0, root mean square 1). The paper
-leaves their layers open; each choice is an option of ``conf/manipulator``.
+Both work in the feature space of the embedders. The paper leaves their layers open.
 """
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from flam_pl.attributes import AttributeSchema
 
 
 def _mlp(width_in: int, hidden: int, depth: int, activation: nn.Module) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for _ in range(depth):
-        layers += [nn.Linear(width_in, hidden), activation]
-        width_in = hidden
-    return nn.Sequential(*layers)
+    widths = [width_in] + [hidden] * depth
+    layers = [nn.Linear(before, after) for before, after in zip(widths, widths[1:], strict=False)]
+    return nn.Sequential(*(part for layer in layers for part in (layer, activation)))
 
 
 class Generator(nn.Module):
-    """G: a feature ``(B, D)`` and a condition ``(B, c)``, concatenated -> feature ``(B, D)``.
+    """G: feature x ``(B, D)`` and condition c ``(B, c)`` -> edited feature ``(B, D)``.
 
-    Gated, it is the composition of TIRG (Vo et al., CVPR 2019): a second network says of each
-    dimension how much of x is kept, and the first one makes what is added.
+    Gated, it is that of TIRG (Vo et al., CVPR 2019): gate(x, c) * x + head(trunk(x, c)).
     """
 
     def __init__(
@@ -40,8 +37,7 @@ class Generator(nn.Module):
 
     def forward(self, features: Tensor, condition: Tensor) -> Tensor:
         both = torch.cat([features, condition], dim=1)
-        # float: under autocast a small change would be lost in half precision
-        made: Tensor = self.head(self.trunk(both)).float()
+        made = self.head(self.trunk(both)).float()  # half precision would lose small changes
         if self.gate is None:
             return made
         return torch.sigmoid(self.gate(both).float()) * features + made
@@ -50,9 +46,8 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """D: feature ``(B, D)`` -> real/fake logit ``(B, 1)``, predicted embeddings ``(B, types, k)``.
 
-    ``noise`` is the standard deviation, in units of a feature's root mean square, of the Gaussian
-    noise laid on everything D sees while it trains. Without it the embedding branch is satisfied
-    by changes too small for the gallery to notice (adversarial examples).
+    ``noise`` is the standard deviation of Gaussian noise in training mode. Without it G fools D by
+    changes too small to move a search (adversarial examples).
     """
 
     def __init__(
@@ -73,7 +68,7 @@ class Discriminator(nn.Module):
 
 
 class Manipulator(nn.Module):
-    """One pair (G, D) a target type, or one pair for all types, told apart by a one-hot code."""
+    """One pair (G, D) per type, or one shared pair whose G gets the type as a one-hot code."""
 
     def __init__(
         self,
@@ -90,54 +85,39 @@ class Manipulator(nn.Module):
         noise: float = 0.5,
     ) -> None:
         super().__init__()
-        self.schema, self.shared = schema, shared
-        types = len(schema.types)
-        pairs = 1 if shared else types
-        condition = embedding_dim + (types if shared else 0)
-        self.generators = nn.ModuleList(
-            Generator(dimension, condition, hidden, depth, gated) for _ in range(pairs)
-        )
-        self.discriminators = nn.ModuleList(
-            Discriminator(
-                dimension, types, embedding_dim, discriminator_hidden, discriminator_depth, noise
-            )
-            for _ in range(pairs)
-        )
+        self.types, self.shared = len(schema.types), shared
+        pairs = range(1 if shared else self.types)
+        condition = embedding_dim + (self.types if shared else 0)
+        of_g = (dimension, condition, hidden, depth, gated)
+        self.generators = nn.ModuleList(Generator(*of_g) for _ in pairs)
+        sizes = (dimension, self.types, embedding_dim, discriminator_hidden, discriminator_depth)
+        self.discriminators = nn.ModuleList(Discriminator(*sizes, noise) for _ in pairs)
 
     def set_noise(self, noise: float) -> None:
-        """Change the noise of every D, while it trains."""
-        for discriminator in self.discriminators:
-            assert isinstance(discriminator, Discriminator)
-            discriminator.noise = noise
+        """Set the noise of every D."""
+        for module in self.modules():
+            if isinstance(module, Discriminator):
+                module.noise = noise
 
     def edit(self, features: Tensor, embedding: Tensor, target: Tensor) -> Tensor:
-        """x-tilde = G(x, e): features of the working space ``(B, D)``, wanted embedding ``(B, k)``.
-
-        ``target (B,)`` holds the index of the type that each row changes.
-        """
+        """x~ = G(x, e), from features ``(B, D)``, embeddings ``(B, k)``, target types ``(B,)``."""
         if self.shared:
-            code = torch.nn.functional.one_hot(target, len(self.schema.types)).to(embedding.dtype)
-            edited: Tensor = self.generators[0](features, torch.cat([embedding, code], dim=1))
-            return edited
-        edited = torch.empty_like(features)
-        for t, generator in enumerate(self.generators):
-            rows = (target == t).nonzero(as_tuple=True)[0]
-            part = generator(features[rows], embedding[rows])
-            edited = edited.index_put((rows,), part.to(edited.dtype))
-        return edited
+            code = F.one_hot(target, self.types).to(embedding.dtype)
+            return self.generators[0](features, torch.cat([embedding, code], dim=1))
+        rows, order = self._by_target(target)
+        parts = [g(features[r], embedding[r]) for g, r in zip(self.generators, rows, strict=True)]
+        return torch.cat(parts)[order]
 
     def discriminate(self, features: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Logits ``(B, 1)`` and embeddings ``(B, types, k)`` by the D of each row's target type."""
         if self.shared:
-            logits, embeddings = self.discriminators[0](features)
-            return logits, embeddings
-        parts = [
-            (rows, *discriminator(features[rows]))
-            for t, discriminator in enumerate(self.discriminators)
-            for rows in [(target == t).nonzero(as_tuple=True)[0]]
-        ]
-        order = torch.cat([rows for rows, _, _ in parts]).argsort()
-        return (
-            torch.cat([logits for _, logits, _ in parts])[order],
-            torch.cat([embeddings for _, _, embeddings in parts])[order],
-        )
+            return self.discriminators[0](features)
+        rows, order = self._by_target(target)
+        parts = [d(features[r]) for d, r in zip(self.discriminators, rows, strict=True)]
+        logits, embeddings = (torch.cat(of)[order] for of in zip(*parts, strict=True))
+        return logits, embeddings
+
+    def _by_target(self, target: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Row numbers per target type, and the order that brings them back."""
+        rows = [(target == t).nonzero(as_tuple=True)[0] for t in range(self.types)]
+        return rows, torch.cat(rows).argsort()

@@ -1,4 +1,4 @@
-"""Temperature scaling (Guo et al., ICML 2017): probabilities that mean what they say."""
+"""Temperature scaling: Guo et al., "On calibration of modern neural networks", ICML 2017."""
 
 from __future__ import annotations
 
@@ -9,35 +9,23 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def likeliest_temperature(logits: Tensor, labels: Tensor) -> Tensor:
-    """The temperature under which the softmax of ``logits / temperature`` holds the labels of
-    photos that were not trained on most likely -> positive scalar.
-
-    Args:
-        logits: ``(N, classes)``, N at least 1.
-        labels: ``(N,)``, each a class.
-
-    Example:
-        Two photos in three have the class that the logits favor, so they should favor it by log 2:
-
-        >>> logits = torch.tensor([[1.0, 0.0]] * 3)
-        >>> round(float(1 / likeliest_temperature(logits, torch.tensor([0, 0, 1]))), 1)
-        0.7
-    """
-    tried = torch.logspace(-2, 1.5, 176, device=logits.device)
-    losses = [F.cross_entropy(logits / temperature, labels) for temperature in tried]
-    return tried[torch.stack(losses).argmin()]
-
-
 @torch.no_grad()
-def set_temperatures(types: Iterable[tuple[Tensor, Tensor]], labels: Tensor) -> None:
-    """Set the temperature of each attribute type, in place.
+def fit_temperatures(
+    logits: Iterable[Tensor], temperatures: Iterable[Tensor], labels: Tensor
+) -> None:
+    """Set each type's t, in place, so that softmax(logits / t) makes held-out labels most likely.
 
-    Args:
-        types: per type the logits of the photos, ``(N, classes)``, and the temperature, a scalar.
-        labels: ``(N, types)``, -1 where unlabelled; a type without any keeps its temperature.
+    Logits ``(N, classes)`` per type, labels ``(N, types)``, -1 where unlabelled. A type without
+    labels keeps its t. Two of three photos have the class that the logits favour: the odds are 2.
+
+    >>> t = torch.tensor(1.0)
+    >>> fit_temperatures([torch.tensor([[1.0, 0.0]] * 3)], [t], torch.tensor([[0], [0], [1]]))
+    >>> (1 / t).exp().round(decimals=1)
+    tensor(2.)
     """
-    for t, (logits, temperature) in enumerate(types):
-        known = labels[:, t] >= 0
-        if known.any():
-            temperature.copy_(likeliest_temperature(logits[known], labels[known, t]))
+    for of_type, temperature, classes in zip(logits, temperatures, labels.T, strict=True):
+        rows = classes >= 0
+        if rows.any():
+            candidates = torch.logspace(-2, 1.5, 176, device=of_type.device)
+            losses = [F.cross_entropy(of_type[rows] / t, classes[rows]) for t in candidates]
+            temperature.copy_(candidates[torch.stack(losses).argmin()])

@@ -1,25 +1,23 @@
-"""Centred, turned and scaled features: what SPoC does after pooling, measured and not learned."""
+"""Whitening of pooled features, measured on training photos instead of learned."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-LEAST = 1e-3
-"""Directions with less deviation than this share of the largest are scaled as if they had it: what
-hardly varies in the sample is noise, and must not be blown up."""
+MIN_DEVIATION = 1e-3
+"""Smallest deviation to divide by, as a share of the largest. Less is noise."""
 
 
 class Whitening(nn.Module):
-    """y = P^T (x - mean) / sigma^power, the leading principal directions of a sample.
+    """y = P^T (x - mean) / sigma^power, ``(B, C)`` -> ``(B, D)``; P: principal directions.
 
-    Power 1 is the whitening of Babenko and Lempitsky (ICCV 2015); 1/2 goes half the way, which
-    keeps more of what the strong directions know. Cosine among features that are all positive,
-    as pooled maps are, is mostly cosine with their common mean: centred features tell more.
-    Until it is measured, features pass as they are.
+    Power 1 is the whitening of SPoC (Babenko and Lempitsky, ICCV 2015), 0 only centres. Pooled
+    features are positive, so uncentred cosines are mostly those of their mean. Until measured,
+    features pass unchanged.
     """
 
     mean: Tensor
@@ -27,7 +25,6 @@ class Whitening(nn.Module):
     measured: Tensor
 
     def __init__(self, width: int, dimension: int, power: float) -> None:
-        """Args: width: of the pooled maps, C; dimension: D, at most C; power: 0 does not scale."""
         super().__init__()
         self.dimension, self.power = dimension, power
         self.register_buffer("mean", torch.zeros(width))
@@ -36,35 +33,33 @@ class Whitening(nn.Module):
 
     @torch.no_grad()
     def measure(self, features: Tensor) -> None:
-        """Args: features: of training images, ``(N, C)``; with fewer than D the last directions
-        are arbitrary ones in which nothing varies."""
+        """Fit to training features ``(N, C)``."""
         sample = features.double()
         mean = sample.mean(dim=0)
         centred = sample - mean
         variance, directions = torch.linalg.eigh(centred.T @ centred / len(sample))  # ascending
         deviation = variance.clamp_min(0).sqrt().flip(0)
-        deviation = deviation.clamp_min(float(LEAST * deviation[0]) or 1.0)
-        kept = directions.flip(1)[:, : self.dimension]
+        deviation = deviation.clamp_min(float(MIN_DEVIATION * deviation[0]) or 1.0)
+        leading = directions.flip(1)[:, : self.dimension]
         self.mean.copy_(mean)
-        self.matrix.copy_(kept / deviation[: self.dimension] ** self.power)
+        self.matrix.copy_(leading / deviation[: self.dimension] ** self.power)
         self.measured.fill_(True)
 
     def forward(self, features: Tensor) -> Tensor:
-        """``(B, C)`` -> ``(B, D)``, or as they are while nothing is measured."""
         if not self.measured:
             return features
-        # in float: the mean is far larger than what is left of it
+        # float32: the mean is far larger than the deviations
         with torch.autocast(features.device.type, enabled=False):
             return (features.float() - self.mean.float()) @ self.matrix.float()
 
 
 class PartsWhitening(nn.Module):
-    """Several parts of a vector, each whitened, brought to the same length and weighted.
+    """Whitens each part of a vector and scales its root mean square length to a weight.
 
-    The length of a part is its root mean square over the training photos. The cosine between two
-    such vectors is then a weighted mean of what the parts say.
+    The cosine of two such vectors is a weighted mean of the cosines of their parts.
     """
 
+    parts: Any
     scales: Tensor
 
     def __init__(
@@ -74,45 +69,28 @@ class PartsWhitening(nn.Module):
         power: float,
         weights: Sequence[float],
     ) -> None:
-        """Args:
-        widths: of the parts, which stand one after the other.
-        dimensions: of each part after its whitening.
-        power: of every whitening.
-        weights: of the parts.
-        """
         super().__init__()
         self.widths, self.weights = list(widths), list(weights)
-        self.parts = nn.ModuleList(
-            Whitening(width, dimension, power)
-            for width, dimension in zip(widths, dimensions, strict=True)
-        )
         self.dimension = sum(dimensions)
+        sizes = zip(widths, dimensions, strict=True)
+        self.parts = nn.ModuleList(Whitening(width, dimension, power) for width, dimension in sizes)
         self.register_buffer("scales", torch.ones(len(self.widths)))
 
     @property
     def measured(self) -> Tensor:
-        """Whether every part is, ``()`` bool."""
-        return torch.stack([cast(Whitening, part).measured for part in self.parts]).all()
+        return torch.stack([part.measured for part in self.parts]).all()
 
     @torch.no_grad()
     def measure(self, features: Tensor) -> None:
-        """Args: features: of training images, ``(N, sum of the widths)``."""
-        for n, (part, of_part) in enumerate(zip(self.parts, self.split(features), strict=True)):
-            cast(Whitening, part).measure(of_part)
-            length = float(part(of_part.to(self.scales.device)).pow(2).sum(dim=1).mean().sqrt())
-            # a part that is the same in every photo must not be blown up in another one
-            self.scales[n] = self.weights[n] / (length or 1.0)
+        """Fit to training features ``(N, sum of widths)``."""
+        samples = torch.split(features, self.widths, dim=1)
+        for n, (part, sample) in enumerate(zip(self.parts, samples, strict=True)):
+            part.measure(sample)
+            length = float(part(sample.to(self.scales.device)).pow(2).sum(dim=1).mean().sqrt())
+            self.scales[n] = self.weights[n] / (length or 1.0)  # a constant part has length 0
 
     def forward(self, features: Tensor) -> Tensor:
-        """``(B, sum of the widths)`` -> ``(B, D)``."""
-        parts = self.split(features)
+        split = torch.split(features, self.widths, dim=1)
+        parts = zip(self.parts, split, self.scales, strict=True)
         with torch.autocast(features.device.type, enabled=False):
-            whitened = [
-                scale * part(of_part)
-                for part, of_part, scale in zip(self.parts, parts, self.scales, strict=True)
-            ]
-            return torch.cat(whitened, dim=1)
-
-    def split(self, features: Tensor) -> tuple[Tensor, ...]:
-        """The parts, ``(B, width)`` each."""
-        return torch.split(features, self.widths, dim=1)
+            return torch.cat([scale * part(x) for part, x, scale in parts], dim=1)

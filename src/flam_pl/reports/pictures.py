@@ -1,202 +1,143 @@
-"""Pictures of a run: edited searches with their hits framed, and the curves of the training."""
+"""Pictures: images in rows with frames, curves of a training, and how a picture is written."""
 
 from __future__ import annotations
 
+import os
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
-from flam_pl.datasets.catalog import Catalog
-from flam_pl.editing.edits import Edit
+from flam_pl.distributed import log
 from flam_pl.evaluation.searches import EvaluationSet
 from flam_pl.images import read_image
-from flam_pl.reports.tables import called
-from flam_pl.retrieval.retriever import GalleryIndex
+from flam_pl.reports.examples import SHOWN, Example, Search
+from flam_pl.retrieval.retriever import Retriever
 
 HIT, QUERY = "#1a9850", "#2166ac"
-SHOWN = 5
-"""Results drawn of each search."""
+"""Frames: green and blue."""
 CAPTION = 26
 """Letters of a line above a result."""
 
 
-@dataclass(frozen=True)
-class Example:
-    """One edit: a query image and the class that it should have instead."""
-
-    query: int
-    """Position in the evaluation set."""
-    target_type: str
-    target_class: str
-
-    def wanted(self, data: EvaluationSet) -> np.ndarray:
-        """The labels asked for, ``(types,)``."""
-        labels: np.ndarray = data.labels[self.query].copy()
-        position = data.schema.types.index(self.target_type)
-        labels[position] = data.schema.index(self.target_type, self.target_class)
-        return labels
-
-    def title(self, data: EvaluationSet) -> str:
-        """E.g. ``dress blue stripes``, and below it ``→ red``."""
-        schema, labels = data.schema, data.labels[self.query]
-        names = [schema.of(name)[labels[t]] for t, name in enumerate(schema.types)]
-        return f"{' '.join(names)}\n→ {self.target_class}"
+def attempt(name: str, make: Callable[[], bool | None]) -> bool:
+    """Whether ``make`` worked; its failure costs a message with the name, and nothing else."""
+    try:
+        return make() is not False
+    except Exception as error:
+        log(f"{name}: left out ({type(error).__name__}: {error})")
+        return False
 
 
-def choose_examples(data: EvaluationSet, count: int, seed: int) -> list[Example]:
-    """``count`` edits of each type, drawn at random among those that the gallery can answer.
+def draw(path: Path, make: Callable[[], Figure | None], dpi: int = 110) -> bool:
+    """Draw a picture into a file and return whether it worked; else an older file is removed."""
 
-    Drawn, not picked: pictures of the best cases would say nothing about the method.
-    """
-    rng = np.random.default_rng(seed)
-    combinations = data.schema.combinations(data.labels)
-    have = set(combinations.tolist())
-    examples = []
-    for t, name in enumerate(data.schema.types):
-        found: list[Example] = []
-        for query in rng.permutation(data.queries):
-            if len(found) == count:
-                break
-            labels = np.repeat(data.labels[query][None], data.schema.sizes[t], axis=0)
-            labels[:, t] = np.arange(data.schema.sizes[t])
-            codes = data.schema.combinations(labels)
-            possible = [c for c in range(len(codes)) if codes[c] in have]
-            possible = [c for c in possible if c != data.labels[query, t]]
-            if possible:
-                wanted = data.schema.of(name)[int(rng.choice(possible))]
-                found.append(Example(int(query), name, wanted))
-        examples += found
-    return examples
+    def write() -> bool:
+        figure = make()
+        if figure is not None:
+            save(figure, path, dpi)
+        return figure is not None
+
+    drawn = attempt(path.name, write)
+    if not drawn:
+        path.unlink(missing_ok=True)
+    return drawn
+
+
+def save(figure: Figure, path: Path, dpi: int = 110) -> None:
+    """Write a figure as a PNG. No text in it is read as mathematics: a class may be named $0_$."""
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.png")
+    figure.savefig(temporary, dpi=dpi)
+    temporary.replace(path)
+
+
+def panels(rows: int, columns: int, width: float, height: float) -> tuple[Figure, np.ndarray]:
+    """A figure of this size in inches and its axes, ``(rows, columns)``."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False)
 
 
 @dataclass(frozen=True)
-class Search:
-    """What an edited search found: gallery positions, best first, and which of them are hits."""
+class Tile:
+    """An image with a title above it; ``frame`` is a color, None a thin grey one."""
 
-    example: Example
-    results: list[int]
-    hits: list[bool]
+    path: Path
+    frame: str | None = None
+    title: str = ""
 
-    @classmethod
-    def run(cls, example: Example, data: EvaluationSet, index: GalleryIndex, shown: int) -> Search:
-        """The first ``shown`` results beside the query itself; ``index`` is of all of ``data``."""
-        edits = [Edit(example.target_type, example.target_class)]
-        query = data.features[[example.query]]
-        _, found = index.search(query, shown, edits, exclude=[example.query])
-        results = [int(p) for p in found[0]]
-        wanted = example.wanted(data)
-        return cls(example, results, [bool((data.labels[p] == wanted).all()) for p in results])
+
+def draw_tiles(lines: Sequence[Sequence[Tile | None]], size: float = 1.3) -> Figure:
+    """Images of ``size`` inches line by line; None is an empty place, a column of them narrow."""
+    widths = [1.0 if any(column) else 0.25 for column in zip_longest(*lines)]
+    titles = [tile.title for line in lines for tile in line if tile]
+    high = size + 0.13 * (1 + max(title.count("\n") for title in titles))
+    figure = Figure(figsize=(size * sum(widths), high * len(lines)), layout="constrained")
+    axes = figure.subplots(
+        len(lines), len(widths), squeeze=False, gridspec_kw={"width_ratios": widths}
+    )
+    for axis in axes.flat:
+        axis.axis("off")
+    for line, places in zip(lines, axes, strict=True):
+        for tile, axis in zip(line, places, strict=False):
+            if tile:
+                show_image(axis, tile.path, tile.frame)
+                axis.set_title(tile.title, fontsize=7, pad=3, loc="left")
+    return figure
 
 
 def draw_searches(
-    path: Path,
-    catalog: Catalog,
-    rows: np.ndarray,
+    paths: Sequence[Path],
     data: EvaluationSet,
-    sides: Sequence[tuple[str, GalleryIndex]],
+    sides: Sequence[tuple[str, Retriever]],
     examples: Sequence[Example],
-) -> None:
-    """A row an example: the query, then for each side its method's first results.
+    colors: tuple[str, str] = (QUERY, HIT),
+    shown: int = SHOWN,
+) -> Figure:
+    """A line per example: the query, then the first results by each side (title, index).
 
     Args:
-        rows: catalog row of each position of ``data``, ``(N,)``.
-        sides: a method and the index of ``data`` by it.
+        paths: of the images of ``data``, ``(N,)``.
+        colors: frames of queries and of hits.
     """
-    paths = catalog.paths
-    columns = 1 + len(sides) * (SHOWN + 1)  # the query, and a gap before each side
-    widths = [1.0, *([0.25, *[1.0] * SHOWN] * len(sides))]
-    figure, axes = plt.subplots(
-        len(examples),
-        columns,
-        figsize=(1.3 * sum(widths), 1.6 * len(examples)),
-        squeeze=False,
-        gridspec_kw={"width_ratios": widths},
-    )
-    for axis in axes.flat:
-        axis.axis("off")
-    for row, (example, line) in enumerate(zip(examples, axes, strict=True)):
-        show_image(line[0], paths[rows[example.query]], QUERY)
-        line[0].set_title(example.title(data), fontsize=7, pad=3, loc="left")
-        for number, (name, index) in enumerate(sides):
-            search = Search.run(example, data, index, SHOWN)
-            start = 2 + number * (SHOWN + 1)
-            found = zip(line[start:], search.results, search.hits, strict=False)
-            for axis, position, hit in found:
-                show_image(axis, paths[rows[position]], HIT if hit else None)
-            if row == 0:
-                line[start].set_title(called(name), fontsize=9, pad=3, loc="left", weight="bold")
-    figure.tight_layout(pad=0.3, w_pad=0.3, h_pad=0.3)
-    save(figure, path)
+    lines: list[list[Tile | None]] = []
+    for example in examples:
+        line: list[Tile | None] = [Tile(paths[example.query], colors[0], example.title(data))]
+        for title, index in sides:
+            search = Search.run(example, data, index, shown)
+            tiles = [
+                Tile(paths[position], colors[1] if hit else None, "" if lines or rank else title)
+                for rank, (position, hit) in enumerate(
+                    zip(search.results, search.hits, strict=True)
+                )
+            ]
+            line += [None, *tiles, *[None] * (shown - len(tiles))]
+        lines.append(line)
+    return draw_tiles(lines)
 
 
-def draw_methods(
-    path: Path,
-    catalog: Catalog,
-    rows: np.ndarray,
-    data: EvaluationSet,
-    methods: Sequence[tuple[str, GalleryIndex]],
-    example: Example,
-) -> None:
-    """One edit by every method, a row each; the last row, in bold, is the run's best.
+def draw_results(path: Path, query: tuple[Path, str], results: Sequence[tuple[Path, str]]) -> bool:
+    """Write a photo and what a search for it found, each with its caption; as ``draw``."""
 
-    Args:
-        rows: catalog row of each position of ``data``, ``(N,)``.
-        methods: each with the index of ``data`` by it.
-    """
-    paths = catalog.paths
-    widths = [1.0, 1.1, *[1.0] * SHOWN]
-    figure, axes = plt.subplots(
-        len(methods),
-        len(widths),
-        figsize=(1.3 * sum(widths), 1.4 * len(methods) + 0.3),
-        squeeze=False,
-        gridspec_kw={"width_ratios": widths},
-    )
-    for axis in axes.flat:
-        axis.axis("off")
-    show_image(axes[0, 0], paths[rows[example.query]], QUERY)
-    axes[0, 0].set_title(example.title(data), fontsize=8, pad=3, loc="left")
-    for line, (name, index) in zip(axes, methods, strict=True):
-        weight = "bold" if name == methods[-1][0] else "normal"
-        line[1].text(0.95, 0.5, called(name), ha="right", va="center", weight=weight)
-        search = Search.run(example, data, index, SHOWN)
-        for axis, position, hit in zip(line[2:], search.results, search.hits, strict=False):
-            show_image(axis, paths[rows[position]], HIT if hit else None)
-    figure.tight_layout(pad=0.3, w_pad=0.3, h_pad=0.3)
-    save(figure, path)
+    def tile(image: tuple[Path, str], frame: str | None = None) -> Tile:
+        return Tile(image[0], frame, textwrap.fill(image[1], CAPTION, break_on_hyphens=False))
 
+    def make() -> Figure:
+        found = [tile(result) for result in results]
+        starts = range(0, max(1, len(found)), SHOWN)
+        lines = [[None if s else tile(query, QUERY), *found[s : s + SHOWN]] for s in starts]
+        return draw_tiles(lines, 1.5)
 
-def draw_results(path: Path, query: tuple[Path, str], results: Sequence[tuple[Path, str]]) -> None:
-    """A photo and what a search for it found, five a line; each with what is written above it."""
-    captions = [textwrap.fill(title, CAPTION, break_on_hyphens=False) for _, title in results]
-    captions = [textwrap.fill(query[1], CAPTION, break_on_hyphens=False), *captions]
-    high = 1.5 + 0.11 * max(caption.count("\n") + 1 for caption in captions)
-    lines = max(1, -(-len(results) // SHOWN))
-    figure, axes = plt.subplots(
-        lines,
-        SHOWN + 1,
-        figsize=(1.5 * (SHOWN + 1), high * lines),
-        squeeze=False,
-        layout="constrained",
-    )
-    for axis in axes.flat:
-        axis.axis("off")
-    places = [axes[0, 0], *axes[:, 1:].flat]
-    paths = [query[0], *(path for path, _ in results)]
-    for axis, image, caption in zip(places, paths, captions, strict=False):
-        show_image(axis, image, QUERY if axis is axes[0, 0] else None)
-        axis.set_title(caption, fontsize=7, pad=3, loc="left", parse_math=False)
-    save(figure, path)
+    return draw(path, make)
 
 
 def show_image(axis: Axes, path: Path, frame: str | None) -> None:
@@ -210,15 +151,9 @@ def show_image(axis: Axes, path: Path, frame: str | None) -> None:
         spine.set_linewidth(3.5 if frame else 0.8)
 
 
-def draw_curves(path: Path, log: Path, title: str) -> bool:
-    """Every figure that a stage logged, a panel each; False where nothing was logged.
-
-    Args:
-        log: ``metrics.csv`` of Lightning's CSV logger.
-    """
-    if not log.is_file():
-        return False
-    table = pd.read_csv(log)
+def draw_curves(log: Path, title: str) -> Figure | None:
+    """A panel per value in ``metrics.csv`` of Lightning's CSV logger; None for an empty log."""
+    table = pd.read_csv(log) if log.is_file() else pd.DataFrame()
     names = [
         c
         for c in table.columns
@@ -227,10 +162,9 @@ def draw_curves(path: Path, log: Path, title: str) -> bool:
         and table[c].notna().sum() > 1
     ]
     if not names:
-        return False
-    columns = 4
-    lines = -(-len(names) // columns)
-    figure, axes = plt.subplots(lines, columns, figsize=(12, 2.2 * lines), squeeze=False)
+        return None
+    lines = -(-len(names) // 4)
+    figure, axes = panels(lines, 4, 12, 2.2 * lines)
     for axis in axes.flat[len(names) :]:
         axis.axis("off")
     for axis, name in zip(axes.flat, names, strict=False):
@@ -242,13 +176,4 @@ def draw_curves(path: Path, log: Path, title: str) -> bool:
         axis.set_title(name, fontsize=8)
         axis.tick_params(labelsize=7)
     figure.suptitle(f"{title} (by epoch; dotted: no edit)", fontsize=10)
-    figure.tight_layout()
-    save(figure, path)
-    return True
-
-
-def save(figure: Figure, path: Path, dpi: int = 110) -> None:
-    """Write the figure as a file and free its memory."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=dpi)
-    plt.close(figure)
+    return figure

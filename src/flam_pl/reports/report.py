@@ -1,4 +1,4 @@
-"""One report: ``metrics.json``, ``tables.md``, ``figures/`` and a page that shows them."""
+"""One report: ``metrics.json``, ``tables.md``, pictures, and a page that shows them."""
 
 from __future__ import annotations
 
@@ -6,45 +6,52 @@ import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import jinja2
 import numpy as np
+from torchvision.io import write_jpeg
 
-from flam_pl.atomic_io import replace_folder
+from flam_pl.atomic_io import replace_folder, write_text
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.errors import FlamError
 from flam_pl.evaluation.searches import EvaluationSet
-from flam_pl.reports import candidates, tables
-from flam_pl.reports.pictures import choose_examples, draw_curves, draw_methods, draw_searches, save
-from flam_pl.reports.precision_and_hits import draw as draw_precision_and_hits
-from flam_pl.reports.reliability import draw_reliability
-from flam_pl.retrieval.retriever import GalleryIndex
+from flam_pl.images import fit, read_image
+from flam_pl.reports.charts import CHARTS, reliability
+from flam_pl.reports.examples import Search, choose_examples, classes_of
+from flam_pl.reports.measurements import Measurements, require_format
+from flam_pl.reports.pictures import attempt, draw, draw_curves, draw_searches
+from flam_pl.reports.tables import short_table, tables_of
+from flam_pl.reports.wording import how_instances
+from flam_pl.retrieval.retriever import Retriever
 from flam_pl.retrieval.vectors import SearchVectors
 from flam_pl.training.records import STAGES
 
-COMPARED = ("no_edit", "arithmetic", "cls_concat", "emb_concat", "flam")
-"""Methods whose searches stand below each other in a picture, where the run has them."""
-
 METRICS = "metrics.json"
-"""Every figure of a report; its tables and its page are made from it."""
+"""Every value of a report; its tables and its page are made from this file."""
+SEARCHES = "searches.json"
+"""The edited searches that the page shows."""
+THUMBNAIL = 128
+"""Pixels per side of an image on the page."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """What was measured, and where it is written.
-
-    Attributes:
-        folder: of this report.
-        run: folder of the run, whose logs the curves are drawn from.
-        metrics: every figure; a share is {"value", "low", "high", "n"}, null where nothing counted.
-    """
+    """What was measured, and where it is written."""
 
     folder: Path
     run: Path
+    """Folder of the run, with the logs of its stages."""
     metrics: Mapping[str, Any]
+    """``metrics.json``, format 2. A value is {"value", "low", "high", "n"}; where nothing counted,
+    n is 0 and the others are null."""
+
+    @cached_property
+    def found(self) -> Measurements:
+        return Measurements.of([self.metrics])
 
     def write(
         self,
@@ -54,86 +61,116 @@ class Report:
         methods: Sequence[SearchVectors],
         examples: int,
     ) -> None:
-        """Draw and write everything into a new folder, then put it in the old one's place.
+        """Replace the folder by one with numbers and tables, then draw into it.
 
         Args:
             rows: catalog row of each position of ``data``.
-            methods: the pictures show the first (before) and the last (after), and one edit of
-                each type by all of ``COMPARED`` and the last.
-            examples: edited searches drawn of each attribute type.
+            methods: all rows of the tables, the one that searches last.
+            examples: edited searches of each attribute type on the page.
         """
         new = self.folder.with_name(f".{self.folder.name}.new")
         shutil.rmtree(new, ignore_errors=True)
-        (new / "figures").mkdir(parents=True)
-        seed = int(self.metrics["config"]["evaluation"]["seed"])
-        chosen = choose_examples(data, examples, seed)
-        shown = [m for m in methods if m.name in COMPARED or m is methods[-1]] if chosen else []
-        sides = [(row.name, GalleryIndex(row, data.features)) for row in shown]
-        for name in data.schema.types:
-            of_type = [e for e in chosen if e.target_type == name]
-            if of_type:
-                picture = new / "figures" / f"edits-{name}.png"
-                draw_searches(picture, catalog, rows, data, [sides[0], sides[-1]], of_type)
-                picture = new / "figures" / f"methods-{name}.png"
-                draw_methods(picture, catalog, rows, data, sides, of_type[0])
-        if self.metrics.get("calibration"):
-            draw_reliability(new / "figures" / "reliability.png", self.metrics["calibration"])
-        by_strength = self.metrics.get("by_strength")
-        if by_strength and self.metrics["edits"]["evaluated"]:
-            save(draw_precision_and_hits([by_strength]), new / "figures" / "precision-and-hits.png")
-        if self.metrics.get("by_depth"):
-            save(candidates.draw([self.metrics["by_depth"]]), new / "figures" / "candidates.png")
+        new.mkdir(parents=True)
+        (new / METRICS).write_text(json.dumps(self.metrics, indent=1, allow_nan=False))
+        self.write_pages(new)
+        replace_folder(new, self.folder)
+        self.draw_charts()
+        paths, shown = catalog.paths, [m for m in methods if not m.posteriors or m is methods[-1]]
+        searches = partial(self.show_searches, [paths[row] for row in rows], data, shown, examples)
+        attempt("edited searches", searches)
+        self.write_pages(self.folder)
+
+    def draw_charts(self) -> None:
+        """Every picture that needs no image."""
+        folder, calibration = self.folder / "figures", self.metrics["calibration"]
+        for name, chart in CHARTS.items():
+            draw(folder / f"{name}.png", partial(chart, self.found))
+        if calibration:
+            draw(folder / "reliability.png", partial(reliability, calibration))
         for stage in STAGES:
             log = self.run / stage / "logs" / "metrics.csv"
-            draw_curves(new / "figures" / f"training-{stage}.png", log, stage)
-        (new / METRICS).write_text(json.dumps(self.metrics, indent=1, allow_nan=False))
-        write_pages(new, self.metrics)
-        replace_folder(new, self.folder)
+            draw(folder / f"training-{stage}.png", partial(draw_curves, log, stage))
+
+    def show_searches(
+        self,
+        paths: Sequence[Path],
+        data: EvaluationSet,
+        methods: Sequence[SearchVectors],
+        examples: int,
+    ) -> None:
+        """Edited searches for the page, and a picture per attribute type.
+
+        The first example of each type is searched by every method, the others by the last one.
+        """
+        chosen = choose_examples(data, examples, int(self.metrics["config"]["evaluation"]["seed"]))
+        titles = [self.found.title(method.name) for method in methods]
+        sides = [(t, Retriever.of(m, data.features)) for t, m in zip(titles, methods, strict=True)]
+        searches = []
+        (self.folder / "images").mkdir()
+
+        def image(position: int) -> dict[str, Any]:
+            file = self.folder / "images" / f"{position}.jpg"
+            if not file.is_file():
+                write_jpeg(fit(read_image(paths[position]), THUMBNAIL), str(file), quality=85)
+            classes = " ".join(classes_of(data, position).values())
+            return {"file": f"images/{file.name}", "classes": classes}
+
+        for name in data.schema.types:
+            of_type = [example for example in chosen if example.target_type == name]
+            for number, example in enumerate(of_type):
+                for title, index in reversed(sides[-1:] if number else sides):
+                    search = Search.run(example, data, index).to_plain(image)
+                    of = {"method": title, "first": title == titles[-1], "number": number}
+                    searches.append(search | of)
+            if of_type:
+                make = partial(draw_searches, paths, data, [sides[0], sides[-1]], of_type)
+                draw(self.folder / "figures" / f"edits-{name}.png", make)
+        write_text(self.folder / SEARCHES, json.dumps(searches, indent=1))
+
+    def write_pages(self, folder: Path) -> None:
+        """``tables.md`` and ``index.html`` from the metrics and the pictures in ``folder``."""
+        metrics, found = self.metrics, self.found
+        about = [*found.about, *([how_instances(metrics)] if metrics["instance"] else [])]
+        tables, short = tables_of(found), short_table(found)
+        seconds = ", ".join(f"{name} {value:.0f} s" for name, value in metrics["seconds"].items())
+        cost = f"Time: {seconds}. Peak memory: {metrics['peak_memory_mb']} MB."
+        notes = "\n".join(f"- {note}" for note in [*about, cost])
+        text = [f"# {metrics['dataset']}", notes, *(table.markdown() for table in [short, *tables])]
+        write_text(folder / "tables.md", "\n\n".join(text) + "\n")
+        searches = folder / SEARCHES
+        template = files("flam_pl.reports").joinpath("page.html").read_text(encoding="utf-8")
+        engine = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+        page = engine.from_string(template).render(
+            metrics=metrics,
+            best=found.title(found.best),
+            about=about,
+            cost=cost,
+            short=short,
+            tables=tables,
+            searches=json.loads(searches.read_text()) if searches.is_file() else [],
+            pictures={path.stem for path in folder.glob("figures/*.png")},
+        )
+        write_text(folder / "index.html", page)
 
     @classmethod
     def open(cls, folder: Path) -> Report:
-        """A report that was written before.
-
-        Raises:
-            FlamError: there is no ``metrics.json``.
-        """
+        """Raises: FlamError: there is no ``metrics.json``, or it has another format."""
         path = folder / METRICS
         if not path.is_file():
-            raise FlamError(
-                f"there is no report at {folder}: {path} is missing. make evaluate first"
-            )
-        return cls(folder, folder.parent, json.loads(path.read_text()))
+            raise FlamError(f"{path} is missing: there is no report. Run make evaluate first.")
+        metrics = json.loads(path.read_text())
+        require_format(metrics, path, "make evaluate")
+        return cls(folder, folder.parent, metrics)
 
     def summary(self) -> str:
-        """The main tables and where the page is, to be printed."""
-        return f"{tables.summary(self.metrics)}\n\nreport: {self.folder / 'index.html'}"
-
-
-def write_pages(folder: Path, metrics: Mapping[str, Any]) -> None:
-    """``tables.md`` and ``index.html`` from the metrics and the figures that are there."""
-    (folder / "tables.md").write_text(tables.markdown(metrics), encoding="utf-8")
-    template = jinja2.Environment(autoescape=True).from_string(
-        files("flam_pl.reports").joinpath("index.html").read_text(encoding="utf-8")
-    )
-    page = template.render(
-        metrics=metrics,
-        sections=tables.sections(metrics, style="html"),
-        searches=sorted(p.name for p in folder.glob("figures/edits-*.png")),
-        methods=sorted(p.name for p in folder.glob("figures/methods-*.png")),
-        precision_and_hits=sorted(p.name for p in folder.glob("figures/precision-and-hits*.png")),
-        candidates=sorted(p.name for p in folder.glob("figures/candidates*.png")),
-        reliability=sorted(p.name for p in folder.glob("figures/reliability*.png")),
-        curves=sorted(p.name for p in folder.glob("figures/training-*.png")),
-    )
-    (folder / "index.html").write_text(page, encoding="utf-8")
+        """The short table and where the page is, for the command line."""
+        table = short_table(self.found)
+        page = f"report: {self.folder / 'index.html'}"
+        return "\n".join([table.text("simple"), *table.notes, page])
 
 
 def rewrite(folder: Path) -> Report:
-    """Write the tables and the page of a report again from its metrics.
-
-    Raises:
-        FlamError: there is no ``metrics.json``.
-    """
+    """Write the tables and the page of a report again from its metrics; raises as ``open``."""
     report = Report.open(folder)
-    write_pages(folder, report.metrics)
+    report.write_pages(folder)
     return report

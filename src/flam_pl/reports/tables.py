@@ -1,297 +1,190 @@
-"""Figures as tables: Markdown for the report, plain text for the end of a command."""
+"""Tables: rows and columns chosen from the long table, and written in any form."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-from tabulate import tabulate
+import pandas as pd
+from tabulate import LATEX_ESCAPE_RULES, tabulate
 
-from flam_pl.evaluation.oracle import NEAREST
-from flam_pl.evaluation.preservation import MEAN
-from flam_pl.retrieval.scoring import FILTER
+from flam_pl.reports.measurements import Measurements
+from flam_pl.reports.wording import text_of
 
-TITLES = {
-    "no_edit": "no edit",
-    "arithmetic": "arithmetic",
-    "slerp": "slerp",
-    "cls_concat": "Cls-Concat",
-    "emb_concat": "Emb-Concat",
-    "adde_m": "ADDE-M",
-    "flam_s_adv": "FLAM (S, adv)",
-    "flam_m": "FLAM (M)",
-    "flam_m_adv": "FLAM (M, adv)",
-    "flam": "FLAM",
-    "tirg": "TIRG",
-    "flam_plus": "FLAM+",
-    FILTER: "filter, then similarity",
-    NEAREST: "labels known, nearest first",
-}
-"""What the methods are called in tables, in their order there."""
+BRIEF = "10"
+"""Cut-off k of a measure that stands in a table at one cut-off only."""
 
-STRENGTH = {
-    "wanted_first": "first result has the wanted class",
-    "cosine_to_query": "cosine to the unedited query",
-}
-"""What two of the figures of each strength are called in tables."""
+REFERENCE = "cls_concat"
+"""The paper's upper bound, which T@k is divided by."""
 
-
-def called(method: str) -> str:
-    """Its title, e.g. ``FLAM+ + posteriors``; a method that has none keeps its own name."""
-    name, plus, scored_by = method.partition("+")
-    return f"{TITLES[name]} + {scored_by}" if plus and name in TITLES else TITLES.get(name, method)
-
-
-def cell(figure: Mapping[str, float]) -> str:
-    """``.642 [.631, .655]``: the value and its 95 % interval."""
-    return f"{short(figure['value'])} {interval(figure)}" if figure["n"] else "-"
-
-
-def interval(figure: Mapping[str, float]) -> str:
-    return f"[{short(figure['low'])}, {short(figure['high'])}]"
-
-
-def short(value: float) -> str:
-    """``.642``, ``-.012``, ``1.00``."""
-    if abs(value) >= 0.9995:
-        return f"{value:.2f}"
-    return f"{round(value, 3) + 0.0:.3f}".replace("0.", ".", 1)  # -0.0 + 0.0 is 0.0
-
-
-def methods_table(by_method: Mapping[str, Mapping[str, Any]], style: str = "github") -> str:
-    """A row a method, a column a cut-off."""
-    columns = list(next(iter(by_method.values())))
-    body = [
-        [called(name), *(cell(figures[c]) for c in columns)] for name, figures in by_method.items()
-    ]
-    return str(tabulate(body, headers=["method", *columns], tablefmt=style, disable_numparse=True))
-
-
-def main_columns(by_method: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """T@k at every cut-off, the other figures at 10 alone (or, without it, at the last)."""
-    columns = list(next(iter(by_method.values())))
-    cut_offs = [name.partition("@")[2] for name in columns]
-    k = str(BY_TRAIT) if str(BY_TRAIT) in cut_offs else cut_offs[-1]
-    kept = [name for name in columns if name.startswith("T@") or name.endswith(f"@{k}")]
-    return {m: {name: of[name] for name in kept} for m, of in by_method.items()}
-
-
-def instances_table(fir: Mapping[str, Any], style: str = "github") -> str:
-    """One row, a column a cut-off."""
-    body = [[cell(figure) for figure in fir.values()]]
-    return str(tabulate(body, headers=list(fir), tablefmt=style, disable_numparse=True))
-
-
-def sections(metrics: Mapping[str, Any], style: str = "github") -> list[tuple[str, str, str]]:
-    """Title, explanation and table of each part of the report, in reading order."""
-    parts = _edit_sections(metrics, style) if metrics["fam"] else []
-    if metrics.get("calibration"):
-        parts.append(_sureness_section(metrics["calibration"], style))
-    queries = metrics["queries"]
-    if metrics["fir"]:
-        how = (
-            "distorted views of the gallery's own photos, since this data set has one photo an "
-            "item: easier than a second photo would be"
-            if queries["instance_on_distorted_views"]
-            else "consumer photos, searched among the shop photos"
-        )
-        parts.append(
-            (
-                "Instance search",
-                f"R@k: the item itself is among the first k. {queries['instance']} queries: {how}. "
-                "The manipulator does not touch the stored features, so this is FLAM's figure too. "
-                f"Queries without any image to be found: {queries['instance_without_match']}.",
-                instances_table(metrics["fir"], style),
-            )
-        )
-    return parts
-
-
-def _edit_sections(metrics: Mapping[str, Any], style: str) -> list[tuple[str, str, str]]:
-    """The same for the edits; a data set without images that carry all labels has none."""
-    queries, edits = metrics["queries"], metrics["edits"]
-    groups = list(next(iter(metrics["fam"].values())))
-    parts = [
-        (
-            "Edited search, all edits",
-            f"T@k: the first k results hold an image with exactly the wanted combination of "
-            f"{', '.join(groups[1:])}. {queries['edited']} query images, {queries['gallery']} "
-            f"gallery images (the query itself left out), {edits['evaluated']} edits; "
-            f"{edits['impossible']} more ask for a combination that no gallery image has and do "
-            "not count. P@10: share of the first 10 results with the wanted class; as_it_was@10: "
-            "share with exactly the query's own combination; worth@10: discounted worth of the "
-            "results, none without the wanted class. In brackets the 95 % interval, resampled by "
-            "item.",
-            methods_table(main_columns({m: of["all"] for m, of in metrics["fam"].items()}), style),
-        )
-    ]
-    if metrics.get("macro"):
-        how = (
-            "T@k as a mean over the wanted combinations: rare ones count as much as frequent ones."
-        )
-        table = methods_table(metrics["macro"], style)
-        parts.append(("Edited search, mean over combinations", how, table))
-    for group in groups[1:]:
-        of_group = {m: of[group] for m, of in metrics["fam"].items()}
-        table = methods_table(main_columns(of_group), style)
-        parts.append((f"Edits of {group}", "", table))
-    if metrics.get("fam_pairs"):
-        parts.append(_pairs_section(metrics["fam_pairs"], style))
-    if metrics.get("by_strength"):
-        *_, (method, strengths) = metrics["by_strength"].items()
-        parts.append(_strength_section(strengths, method, style))
-    if metrics.get("by_depth"):
-        parts.append(_depth_section(metrics["by_depth"], style))
-    if metrics["counterfactual"]:
-        parts.append(
-            (
-                "Counterfactuals",
-                "CF@k: the first k results hold the same item with just this attribute changed. "
-                f"{called(NEAREST)}: of the images with exactly the wanted combination those "
-                "nearest to the query first.",
-                methods_table(metrics["counterfactual"], style),
-            )
-        )
-    return parts + _kept_sections(metrics, style) + _ndcg_sections(metrics, style)
-
-
-BY_TRAIT = 10
-"""The cut-off at which the traits are told apart, where it was measured."""
-
-
-def _kept_sections(metrics: Mapping[str, Any], style: str) -> list[tuple[str, str, str]]:
-    """What the edits keep, mean and by trait; a data set without traits has none."""
-    kept = {m: of for m, of in (metrics.get("kept") or {}).items() if of}
-    if not kept:
-        return []
-    of_traits = next(iter(kept.values()))
-    traits = [name for name in of_traits if name != MEAN]
-    cut_offs = [name.partition("@")[2] for name in of_traits[MEAN]]
-    k = str(BY_TRAIT) if str(BY_TRAIT) in cut_offs else cut_offs[-1]
-    name = f"kept_of_wanted@{k}"
-    at_k = {m: {t: of[t][name] for t in (MEAN, *traits)} for m, of in kept.items()}
-    how = (
-        f"{name}: of the first {k} results that have the wanted class, the share that agrees with "
-        f"the query in a trait ({', '.join(traits)}), which nobody trains on and no edit asks for."
-    )
-    return [("Kept traits", how, methods_table(at_k, style))]
-
-
-def _depth_section(by_depth: Mapping[str, Any], style: str) -> tuple[str, str, str]:
-    """A row per method and depth."""
-    rows = {
-        f"{called(method)}, {depth}": figures
-        for method, of in by_depth.items()
-        for depth, figures in of.items()
-    }
-    return (
-        "Candidates",
-        "Only so many photos, the nearest by the feature alone, are scored by the whole vectors.",
-        methods_table(rows, style),
-    )
-
-
-NDCG = {
-    "all": "2^r - 1 is gained at each rank, discounted by log2(rank + 1), with r the share of all "
-    "attributes that are as wanted; 1 is the gallery without the query in the order of r.",
-    "target": "r is 1 where the edited attribute has the wanted class, else 0.",
-    "other": "r is the share of the attributes that were not edited and that are the query's.",
-}
-"""What the relevance r of a result is, by kind."""
-
-
-def _ndcg_sections(metrics: Mapping[str, Any], style: str) -> list[tuple[str, str, str]]:
-    """NDCG@k by kind of relevance, in the order of ``NDCG``."""
-    by_method = metrics.get("ndcg") or {}
-    parts = []
-    for kind, how in NDCG.items():
-        of_kind = {m: of[kind] for m, of in by_method.items() if kind in of}
-        if of_kind:
-            title = f"NDCG, {kind} attribute{'' if kind == 'target' else 's'}"
-            parts.append((title, how, methods_table(of_kind, style)))
-    return parts
-
-
-CALIBRATION = {
+EVENTS = {
     "attribute": "a result has the wanted attribute",
     "combination": "a result has the whole combination",
     "answer": "the gallery has the combination",
 }
-"""What an edited search says the probability of."""
+"""What an edited search gives the probability of."""
+
+NOTES = {
+    "edits": f"P@{BRIEF}: share of the first {BRIEF} results with the wanted class. as_it_was: "
+    "share with the own combination of the query. utility: discounted over results, 0 without "
+    "the wanted class, else four times as much for each other attribute that is the query's. "
+    "kept_of_wanted and NDCG: see their own tables.",
+    "macro": "Averaged over the wanted combinations: rare ones count as much as frequent ones.",
+    "change": "Each method minus the one that searches, paired by item.",
+    "counterfactual": "CF@k: share of the edits with the same item, with only this attribute "
+    "changed, among the first k results.",
+    "instance": "R@k, in the vectors in which each method searches edits.",
+    "double_edits": "Two edits of different attributes, drawn at random among the possible ones.",
+    "by_strength": "From 0, the plain search, to 1, the whole edit. wanted_first: share of first "
+    "results with the wanted class. cosine_to_query: cosine of the edited to the unedited query.",
+    "depth": "Only so many images, the nearest by the edited feature, are scored with posteriors.",
+    "ndcg": "A result gains 2^r - 1, discounted by log2(rank + 1), where r is the share of its "
+    "attributes that are as wanted: of all, of the edited one (target) or of the other attributes. "
+    "1 is the best order of the gallery.",
+    "preservation": "Of the results with the wanted class, the share with the query's value of an "
+    "attribute that no training and no edit uses.",
+    "calibration": "Probabilities of the embedders (raw), and after Platt scaling on validation "
+    "searches. ECE: expected calibration error. observed: share of the events that came true. The "
+    "search warns where the probability of an answer is below a threshold chosen on validation. "
+    "detection_rate: share of the edits without an answer that get a warning. false_alarm_rate: "
+    "share of the edits with an answer that get one. Edits without an answer count here.",
+    "labels": "In brackets: the number of labels. Each seed keeps other labels.",
+}
+"""Name of a table -> how its values are read."""
 
 
-def _sureness_section(calibration: Mapping[str, Any], style: str) -> tuple[str, str, str]:
-    """How far the probabilities of edited searches can be believed."""
-    answer = calibration["answer"]
-    auroc = answer["AUROC"]
-    body = [
-        [
-            CALIBRATION[kind],
-            *(short(of["raw"][name]["value"]) for name in ("ECE", "Brier")),
-            short(of["ECE"]["value"]),
-            cell(of["Brier"]),
-            cell(of["observed"]),
-        ]
-        for kind, of in calibration.items()
+@dataclass(frozen=True)
+class Table:
+    """A table in every form."""
+
+    name: str
+    title: str
+    cells: pd.DataFrame
+    """One row per cell, with at least "row", "column" and "text"."""
+    notes: tuple[str, ...] = ()
+    head: str = "method"
+    """Heads the names of the rows."""
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """Texts by row and column, in the order of the cells; "-" where there is no cell."""
+        rows, columns = self.cells["row"].unique(), self.cells["column"].unique()
+        grid = self.cells.pivot(index="row", columns="column", values="text")
+        grid = grid.reindex(index=rows, columns=columns).fillna("-")
+        return grid.rename_axis(index=self.head, columns=None).reset_index()
+
+    def text(self, style: str) -> str:
+        """In a style of tabulate: github, latex_booktabs, simple."""
+        rows, head = self.frame.to_numpy().tolist(), list(self.frame)
+        return str(tabulate(rows, head, tablefmt=style, disable_numparse=True))
+
+    def markdown(self, level: int = 2, picture: str = "") -> str:
+        """Title, a picture of the same values (in Markdown), notes and rows."""
+        notes = "\n".join(f"- {note}" for note in self.notes)
+        grid = self.text("github") if len(self.cells) else ""
+        return "\n\n".join(filter(None, [f"{'#' * level} {self.title}", picture, notes, grid]))
+
+    def latex(self) -> str:
+        """A ``table`` environment, its notes in the caption; needs the package booktabs."""
+        caption = " ".join([f"{self.title}.", *self.notes])
+        escaped = "".join(LATEX_ESCAPE_RULES.get(letter, letter) for letter in caption)
+        start = "\\begin{table}\n\\centering\n" + self.text("latex_booktabs")
+        return f"{start}\n\\caption{{{escaped}}}\n\\label{{tab:{self.name}}}\n\\end{{table}}"
+
+    def to_plain(self) -> dict[str, Any]:
+        """For JSON: every cell with all that is known of it."""
+        cells = self.cells.astype(object).where(self.cells.notna(), None)
+        return {"title": self.title, "notes": list(self.notes), "cells": cells.to_dict("records")}
+
+
+def tables_of(found: Measurements) -> list[Table]:
+    """Every table that the long table fills, in reading order."""
+    edits, types = found.part("edits"), edited_types(found)
+    t_at_k, ndcg, kept = (at_cut_off(found, name) for name in ("T", "NDCG", "kept_of_wanted"))
+    overall = edits[edits["group"] == "all"]
+    by_type = edits[(edits["measure"] == t_at_k) & edits["group"].isin(["all", *types])]
+    by_kind = pd.concat([overall, found.part("ndcg")]).query("measure == @ndcg")
+    by_trait = pd.concat([overall, found.part("preservation")]).query("measure == @kept")
+    share = f"T@k divided by that of {found.title(REFERENCE)}"
+    labels = found.part("labels")
+    tables = [
+        table("edits", "Edited search, all edits", overall),
+        table("macro", "Mean over the wanted combinations", edits[edits["group"] == "macro"]),
+        table("by_type", f"{t_at_k} by the edited attribute", by_type, columns="group"),
+        *(table(f"edits_{t}", f"Edits of {t}", edits[edits["group"] == t]) for t in types),
+        table("change", "Difference to the method that searches", found.part("change")),
+        table("ratio", share, found.part("ratio", group=REFERENCE)),
+        table("counterfactual", "Counterfactuals", found.part("counterfactual")),
+        table("instance", "Instance search", found.part("instance_by_method")),
+        table("double_edits", "Two edits at once", found.part("double_edits", group="all")),
+        table("by_strength", "Strength of the edit", with_group(found.part("by_strength"))),
+        table("depth", "Number of candidates", with_group(found.part("depth"))),
+        table("ndcg", f"{ndcg} by attribute", by_kind, columns="group"),
+        table("preservation", f"Attribute preservation, {kept}", by_trait, columns="group"),
+        calibration(found.part("calibration")),
+        *(
+            table(f"labels_{name}", f"{name} by the share of the labels", of_k, columns="group")
+            for name, of_k in labels.groupby("measure", sort=False)
+        ),
     ]
-    headers = ["said", "ECE, raw", "Brier, raw", "ECE", "Brier", "true"]
-    return (
-        "How sure the search is",
-        "The embedders' probabilities (raw) set right on the validation split's own edited "
-        f"searches. ECE: expected calibration error, {len(answer['bins'])} bins of equal width. "
-        f"Of the edits without an answer in the gallery {cell(answer['told_rightly'])} are told "
-        f"so, and of those with one {cell(answer['told_wrongly'])}: where the probability of an "
-        f"answer is below {short(answer['threshold'])}, as chosen on validation. AUROC of the two: "
-        f"{short(auroc['value']) if auroc['n'] else '-'}. Here edits count that no photo answers.",
-        str(tabulate(body, headers=headers, tablefmt=style, disable_numparse=True)),
-    )
+    return [table for table in tables if len(table.cells)]
 
 
-def _pairs_section(fam_pairs: Mapping[str, Any], style: str) -> tuple[str, str, str]:
-    """Two edits at once, over all pairs of types; metrics.json has each pair."""
-    pairs = next(iter(fam_pairs.values()))
-    names = list(pairs)[1:]
-    count = next(iter(pairs["all"].values()))["n"]
-    return (
-        "Two edits at once",
-        f"T@k after two edits for different attributes ({', '.join(names)}), {count} drawn at "
-        "random among those that some gallery image answers.",
-        methods_table({m: of["all"] for m, of in fam_pairs.items()}, style),
-    )
+def table(name: str, title: str, rows: pd.DataFrame, columns: str = "measure") -> Table:
+    """A row per method, a column per measure or group."""
+    if columns == "measure":
+        rows = rows[in_tables(rows["measure"])]
+    note = NOTES.get(name.partition("_T@")[0])
+    cells = rows.assign(row=rows["title"], column=rows[columns])
+    return Table(name, title, cells, (note,) if note else ())
 
 
-def _strength_section(strength: Mapping[str, Any], method: str, style: str) -> tuple[str, str, str]:
-    """A row a strength."""
-    first = next(iter(strength.values()))
-    body = [[name, *(cell(of[figure]) for figure in first)] for name, of in strength.items()]
-    head = ["strength", *(STRENGTH.get(figure, figure) for figure in first)]
-    count = first["wanted_first"]["n"]
-    return (
-        f"Strength of an edit, {called(method)}",
-        f"From 0, the plain search, to 1, all that was asked for: {count} edits each, of query "
-        "images drawn at random.",
-        str(tabulate(body, headers=head, tablefmt=style, disable_numparse=True)),
-    )
+def with_group(rows: pd.DataFrame) -> pd.DataFrame:
+    """With the group behind the title, for a row per method and group."""
+    return rows.assign(title=rows["title"] + ", " + rows["group"])
 
 
-def markdown(metrics: Mapping[str, Any]) -> str:
-    """The whole of ``tables.md``."""
-    lines = [f"# {metrics['dataset']}", ""]
-    for title, explanation, table in sections(metrics):
-        lines += [f"## {title}", ""]
-        lines += [explanation, ""] if explanation else []
-        lines += [table, ""]
-    lines += [f"- {note}" for note in metrics.get("notes", [])] + [""]
-    seconds = ", ".join(f"{name} {value:.0f} s" for name, value in metrics["seconds"].items())
-    lines += [f"Time: {seconds}. Peak memory: {metrics['peak_memory_mb']} MB.", ""]
-    return "\n".join(lines)
+def calibration(rows: pd.DataFrame) -> Table:
+    """Calibration of each probability, before and after it was fitted."""
+    raw = rows["group"] == "raw"
+    column = rows["measure"].where(~raw, rows["measure"] + ", raw")
+    cells = rows.assign(row=rows["method"].map(EVENTS), column=column)
+    cells = cells[column != "observed, raw"]
+    return Table("calibration", "Calibration", cells, (NOTES["calibration"],), head="event")
 
 
-def summary(metrics: Mapping[str, Any]) -> str:
-    """What is printed at the end of a command."""
-    wanted = ("Edited search, all edits", "Counterfactuals", "Instance search")
-    return "\n\n".join(
-        f"{title}\n{table}"
-        for title, _, table in sections(metrics, style="simple")
-        if title in wanted
-    )
+def short_table(found: Measurements) -> Table:
+    """The main values of the methods without posteriors and of the one that searches."""
+    rows = found.summary[found.summary["group"] == "all"]
+    columns = ["T@1", at_cut_off(found, "T"), at_cut_off(found, "P"), "CF@1", "R@1"]
+    parts = ["edits", "counterfactual", "instance_by_method"]
+    plain = ~rows["method"].str.contains("+", regex=False) | (rows["method"] == found.best)
+    rows = rows[plain & rows["measure"].isin(columns) & rows["part"].isin(parts)]
+    text = [text_of(value) for value in rows["value"]]
+    cells = rows.assign(row=rows["title"], column=rows["measure"], text=text)
+    note = f"The search uses {found.title(found.best)}, as chosen on validation images."
+    return Table("short", "The main numbers", cells, (note,))
+
+
+def edited_types(found: Measurements) -> list[str]:
+    """Attribute types that are edited."""
+    groups = found.part("edits")["group"].unique()
+    return [group for group in groups if group not in ("all", "macro")]
+
+
+def at_cut_off(found: Measurements, measure: str) -> str:
+    """E.g. ``NDCG@10``, or at the largest cut-off where 10 was not measured."""
+    return f"{measure}@{cut_off(found.part('edits', group='all')['measure'])}"
+
+
+def cut_off(measures: pd.Series) -> str:
+    known = [name.partition("@")[2] for name in measures if "@" in name]
+    return BRIEF if BRIEF in known or not known else known[-1]
+
+
+def in_tables(measures: pd.Series) -> pd.Series:
+    """Whether a measure has a column: T@k, R@k and CF@k do at every k, others at one."""
+    every, once = ("T", "R", "CF"), ("", cut_off(measures))
+    parts = [name.partition("@") for name in measures]
+    return pd.Series([of in every or k in once for of, _, k in parts], measures.index, dtype=bool)

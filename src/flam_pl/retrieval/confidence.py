@@ -1,19 +1,7 @@
-"""How sure an edited search is of its results, and whether anything in the gallery fits.
+"""How likely an edited search found what was wanted, calibrated on the validation split.
 
-The embedders' probabilities are calibrated for a photo drawn at random. The photos at the head of a
-ranking were chosen by these probabilities, so there they may promise too much (the winner's curse).
-Platt scaling (Platt, 1999), two numbers, sets them right by the edited searches of the validation
-split, whose answers are known.
-
-Why Platt scaling, compared (with one embedder a type) on the 299 validation photos of
-fashion_products, fitted on one half,
-judged on the other, whose photos are neither its queries nor its gallery (ten such fits; the mean
-logarithmic loss). Results: raw .257, Platt .258, Platt with the rank's logarithm .258, isotonic
-.267; an isotonic step learns single photos, and in a cross-validation by query alone, which leaves
-these in the gallery, it looks best. Answer: raw and Platt both .366, isotonic .377; from
-1 - prod(1 - p_g) with the query's doubt inside of each p_g .379, from the likeliest photo .394,
-from these and four more numbers .371. So the embedders are nearly right there by themselves, and
-the two numbers are for data on which they are not.
+Posteriors are calibrated for photos drawn at random. The first results were selected by them, so
+there they are too high (the winner's curse). Platt scaling (Platt, 1999) corrects them.
 """
 
 from __future__ import annotations
@@ -22,7 +10,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -33,38 +20,31 @@ from torch import Tensor
 from flam_pl.atomic_io import write_text
 from flam_pl.editing.edits import Edit, in_order, wanted_probabilities
 from flam_pl.errors import FlamError
-from flam_pl.evaluation.outcomes import KINDS, Outcomes, raw_probabilities
-from flam_pl.retrieval.posteriors import LEAST
-from flam_pl.retrieval.vectors import Posteriors
+from flam_pl.retrieval.posteriors import KINDS, LEAST, Posteriors, raw_probabilities
 
-FILE = "calibration.json"
-"""Beside the checkpoint that it was measured with."""
-
-WRONGLY_TOLD = 0.1
-"""Share of the validation edits with an answer that may be told that there is none."""
+FILE = "calibration.json"  # in the run's folder
+FALSE_ALARMS = 0.1  # share of validation searches with an answer that fall below the threshold
 
 
 @dataclass(frozen=True)
 class Platt:
-    """logit(p) = slope * logit(raw) + intercept."""
+    """logit(p) = slope * logit(raw) + intercept.
+
+    Example:
+        >>> Platt(slope=1.0, intercept=0.0)(np.array([0.25])).round(6)
+        array([0.25])
+    """
 
     slope: float
     intercept: float
 
     def __call__(self, raw: np.ndarray) -> np.ndarray:
-        """Probabilities -> probabilities, of any shape."""
-        found: np.ndarray = expit(self.slope * bounded_logit(raw) + self.intercept)
-        return found
+        """Raw probabilities -> calibrated ones, of any shape."""
+        return expit(self.slope * bounded_logit(raw) + self.intercept)
 
     @classmethod
     def fit(cls, raw: np.ndarray, true: np.ndarray) -> Platt:
-        """The likeliest one, with scikit-learn's usual weight of the penalty.
-
-        Args:
-            raw: of any shape.
-            true: of the same, bool. Where all are alike there is nothing to learn from, and the raw
-                probabilities are believed.
-        """
+        """Fit to events, bool, of any shape. If all or none happened, ``raw`` stays as it is."""
         if true.all() or not true.any():
             return cls(1.0, 0.0)
         model = LogisticRegression().fit(bounded_logit(raw).reshape(-1, 1), true.ravel())
@@ -73,57 +53,44 @@ class Platt:
 
 def bounded_logit(p: np.ndarray) -> np.ndarray:
     """log(p / (1 - p)), finite also for 0 and 1."""
-    bounded: np.ndarray = logit(np.clip(np.asarray(p, dtype=np.float64), LEAST, 1 - LEAST))
-    return bounded
+    return logit(np.clip(np.asarray(p, dtype=np.float64), LEAST, 1 - LEAST))
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What sets the embedders' probabilities right.
-
-    Attributes:
-        attribute, combination: of a result.
-        answer: of a search: some photo of the gallery has the wanted combination.
-        threshold: of the last; a search below it says that nothing fits.
-        checkpoint: SHA-256 of the method's checkpoint, which this was measured with.
-    """
+    """Platt scaling of each of ``KINDS``."""
 
     attribute: Platt
     combination: Platt
     answer: Platt
-    threshold: float
-    checkpoint: str
+    threshold: float  # an answer less likely than this counts as none
+    checkpoint: str  # SHA-256 of what the probabilities were measured with
 
     @classmethod
-    def fit(cls, outcomes: Outcomes, checkpoint: str) -> Calibration:
-        """Args:
-        outcomes: of the validation split.
-        """
-        fitted = {k: Platt.fit(outcomes.raw[k], outcomes.true[k]) for k in KINDS}
-        answered = fitted["answer"](outcomes.raw["answer"])[outcomes.true["answer"]]
-        threshold = np.quantile(answered, WRONGLY_TOLD) if len(answered) else 0.0
+    def fit(
+        cls, raw: Mapping[str, np.ndarray], true: Mapping[str, np.ndarray], checkpoint: str
+    ) -> Calibration:
+        """Fit to validation searches: per kind raw probabilities and bool events of one shape."""
+        fitted = {kind: Platt.fit(raw[kind], true[kind]) for kind in KINDS}
+        answered = fitted["answer"](raw["answer"])[true["answer"]]
+        threshold = np.quantile(answered, FALSE_ALARMS) if len(answered) else 0.0
         return cls(**fitted, threshold=float(threshold), checkpoint=checkpoint)
 
     def probabilities(self, raw: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Of each of ``KINDS``, from what the embedders say: ``(Q, N)`` twice and ``(Q,)``."""
+        """Per kind, raw probabilities -> calibrated ones."""
         return {kind: getattr(self, kind)(raw[kind]) for kind in KINDS}
 
     def save(self, folder: Path) -> None:
-        """As ``calibration.json`` beside the method's checkpoint."""
         write_text(folder / FILE, json.dumps(asdict(self), indent=1))
 
     @classmethod
     def load(cls, folder: Path, checkpoint: str) -> Calibration | None:
-        """That of this checkpoint; None where none was measured, or only with another checkpoint.
-
-        Raises:
-            FlamError: the file cannot be read.
-        """
+        """None without a file or for another checkpoint. Raises FlamError for a damaged file."""
         path = folder / FILE
         if not path.is_file():
             return None
         try:
-            plain: dict[str, Any] = json.loads(path.read_text())
+            plain = json.loads(path.read_text())
             for kind in KINDS:
                 plain[kind] = Platt(**{name: float(v) for name, v in plain[kind].items()})
             found = cls(**plain)
@@ -137,79 +104,56 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Confidence:
-    """What is said of the searches of one edit.
-
-    Attributes:
-        attribute: how likely each result has the wanted classes, ``(Q, N)``.
-        combination: how likely it has them and the query's own in every other type, ``(Q, N)``.
-        answer: how likely some photo of the gallery has that combination, ``(Q,)``.
-        wanted: the likeliest class of each type, e.g. ``("dress", "red", "striped")``, a query.
-        threshold: below it nothing seems to fit.
-    """
+    """Calibrated probabilities of ``KINDS``: of each result ``(Q, N)``, of each answer ``(Q,)``;
+    and ``texts``, a line above the results of each query."""
 
     attribute: np.ndarray
     combination: np.ndarray
     answer: np.ndarray
-    wanted: list[tuple[str, ...]]
-    threshold: float
-
-    def texts(self) -> list[str]:
-        """A line above the results of each query."""
-        return [
-            sentence(" ".join(names), float(p), self.threshold)
-            for names, p in zip(self.wanted, self.answer, strict=True)
-        ]
+    texts: list[str]
 
 
 def sentence(wanted: str, answer: float, threshold: float) -> str:
-    """E.g. ``No photo of the gallery seems to be "dress red striped" (12 % sure that there is
-    one); the nearest:``."""
-    sure = f"{100 * min(max(answer, 0.01), 0.99):.0f} % sure that there is one"
+    """The line above the results of a search.
+
+    Example:
+        >>> sentence("dress red", 0.93, threshold=0.3)
+        '"dress red" (there is one with probability 93 %):'
+    """
+    percent = f"there is one with probability {100 * min(max(answer, 0.01), 0.99):.0f} %"
     if answer < threshold:
-        return f'No photo of the gallery seems to be "{wanted}" ({sure}); the nearest:'
-    return f'"{wanted}" ({sure}):'
+        return f'No photo of the gallery seems to be "{wanted}" ({percent}); the nearest:'
+    return f'"{wanted}" ({percent}):'
 
 
 class ConfidenceEstimator:
-    """A gallery of which a search says how sure it is; its classes are measured once."""
+    """Estimates the confidence of searches in one gallery, which it classifies once."""
 
-    def __init__(self, sureness: Calibration, posteriors: Posteriors, features: Tensor) -> None:
-        """Args:
-        posteriors: those that ``sureness`` belongs to.
-        features: of the gallery, as stored, ``(G, D)``.
-        """
-        self.sureness, self.posteriors = sureness, posteriors
+    def __init__(self, calibration: Calibration, posteriors: Posteriors, features: Tensor) -> None:
+        """Stored features of the gallery ``(G, D)``; ``calibration`` is that of ``posteriors``."""
+        self.calibration, self.posteriors = calibration, posteriors
         with torch.inference_mode():
-            self._have = posteriors.read(features)
+            self._gallery = posteriors.read(features)
 
     @torch.inference_mode()
     def of(
-        self,
-        features: Tensor,
-        edits: Sequence[Edit],
-        found: np.ndarray | Tensor,
-        exclude: Tensor | None = None,
+        self, features: Tensor, edits: Sequence[Edit], found: Tensor, exclude: Tensor | None = None
     ) -> Confidence:
-        """How sure searches are that all have the same edit.
+        """The confidence of searches with the same edits.
 
         Args:
-            features: of the queries, as stored, ``(Q, D)``.
-            found: gallery positions of the results, best first, ``(Q, N)``.
-            exclude: of each query its own gallery position, -1 for none, ``(Q,)``.
-
-        Raises:
-            SchemaError, EditError: as ``in_order``.
+            features: stored features of the queries, ``(Q, D)``.
+            found: positions of the results, ``(Q, N)``.
+            exclude: per query its own position, -1 for none, ``(Q,)``.
         """
-        schema, device = self.posteriors.schema, self._have[0].device
-        own = self.posteriors.read(features)
-        asked = wanted_probabilities(own, edits, self.posteriors)
+        schema, device = self.posteriors.schema, self._gallery[0].device
+        target = wanted_probabilities(self.posteriors.read(features), edits, self.posteriors)
         types = [schema.types.index(edit.attribute_type) for edit in in_order(edits, schema)]
-        results = torch.as_tensor(found, device=device)
-        seen = raw_probabilities(asked, self._have, results, types, exclude)
-        said = self.sureness.probabilities({k: p.cpu().numpy() for k, p in seen.items()})
-        best: Sequence[list[int]] = torch.stack([of.argmax(dim=1) for of in asked], dim=1).tolist()
-        wanted = [
-            tuple(schema.of(name)[c] for name, c in zip(schema.types, row, strict=True))
-            for row in best
-        ]
-        return Confidence(**said, wanted=wanted, threshold=self.sureness.threshold)
+        raw = raw_probabilities(target, self._gallery, found.to(device), types, exclude)
+        calibrated = self.calibration.probabilities({k: p.cpu().numpy() for k, p in raw.items()})
+        classes = [schema.of(name) for name in schema.types]
+        best = torch.stack([of.argmax(dim=1) for of in target], dim=1).tolist()
+        wanted = [" ".join(of[c] for of, c in zip(classes, row, strict=True)) for row in best]
+        likely = zip(wanted, calibrated["answer"].tolist(), strict=True)
+        texts = [sentence(*each, self.calibration.threshold) for each in likely]
+        return Confidence(**calibrated, texts=texts)

@@ -1,14 +1,10 @@
-"""One inner product that says how well a photo answers an edited search. Not in the paper.
+"""One inner product scores a photo for an edited search. Not in the paper.
 
-Per photo ``v = [unit x ; l(x)]``: the unit feature and, beside it, the log-posteriors of the
-classes of every attribute type. Per query ``q = [head ; w_t p]``: a unit feature and, beside it,
-the wanted probability of each class times the weight of its type. Then ``q . v`` is the cosine of
-the features plus, per type, ``-w_t`` times the cross-entropy of the photo's posteriors under the
-wanted ones:
+A gallery vector is ``v = [unit x ; l(x)]``: the unit feature and the log-posteriors of all classes
+of all types. A query vector is ``q = [head ; w_t p]``: a feature and, per type t, the wanted
+probability of each class times a weight. So ``q . v`` is a cosine minus weighted cross-entropies:
 
-    q . v = cos(head, x) + sum_t w_t sum_c p_t(c) log p_t(c | x)
-
-It scores every photo of a gallery at once, and any index of inner products can search by it.
+    q . v = head . unit x + sum_t w_t sum_c p_t(c) log p_t(c | x)
 """
 
 from __future__ import annotations
@@ -19,36 +15,22 @@ import torch
 from torch import Tensor
 
 FLOOR = 1e-3
-"""Posteriors below this count as this: one photo that a classifier is wrongly sure of must not lie
-infinitely far from a query."""
+"""Least posterior. Without it one confident mistake of a classifier would hide a photo."""
 
 
 def log_posteriors(posteriors: Sequence[Tensor], floor: float = FLOOR) -> Tensor:
-    """The tail of gallery vectors.
-
-    Args:
-        posteriors: per type the probability of each class, ``(N, classes)``; rows sum to 1.
-        floor: the least probability that counts.
-
-    Returns:
-        ``(N, C)``, C being the number of classes of all types together.
+    """Tails of gallery vectors: per type ``(N, classes)`` -> ``(N, C)`` for all C classes.
 
     Example:
-        >>> log_posteriors([torch.tensor([[1.0, 0.0]])]).exp()
-        tensor([[1.0000, 0.0010]])
+        >>> log_posteriors([torch.tensor([[1.0, 0.0]])], floor=0.25).exp()
+        tensor([[1.0000, 0.2500]])
     """
     return torch.cat([of_type.clamp_min(floor).log() for of_type in posteriors], dim=-1)
 
 
 def weighted_posteriors(wanted: Sequence[Tensor], weights: Sequence[float] | Tensor) -> Tensor:
-    """The tail of query vectors.
-
-    Args:
-        wanted: per type the wanted probability of each class, ``(B, classes)``.
-        weights: of each type, one number for all queries or ``(B, types)``.
-
-    Returns:
-        ``(B, C)``.
+    """Tails of query vectors: per type ``(B, classes)`` -> ``(B, C)``, by one weight per type, for
+    all queries or ``(B, types)``.
 
     Example:
         >>> weighted_posteriors([torch.tensor([[0.0, 1.0]])], [0.5])
@@ -61,15 +43,13 @@ def weighted_posteriors(wanted: Sequence[Tensor], weights: Sequence[float] | Ten
 def moved_features(
     features: Tensor, own: Sequence[Tensor], wanted: Sequence[Tensor], means: Sequence[Tensor]
 ) -> Tensor:
-    """The features less the mean of the classes that they have, plus that of the wanted classes.
+    """Features ``(B, D)`` minus the mean feature of their classes, plus that of the wanted ones;
+    per type probabilities ``(B, classes)`` and mean features ``(classes, D)``.
 
-    Args:
-        features: ``(B, D)``.
-        own, wanted: per type the probability of each class, ``(B, classes)``.
-        means: per type the mean feature of each class, ``(classes, D)``.
-
-    Returns:
-        ``(B, D)``.
+    Example:
+        >>> red, blue = [torch.tensor([[1.0, 0.0]])], [torch.tensor([[0.0, 1.0]])]
+        >>> moved_features(torch.tensor([[5.0]]), red, blue, [torch.tensor([[1.0], [3.0]])])
+        tensor([[7.]])
     """
     for before, after, of_class in zip(own, wanted, means, strict=True):
         features = features + (after - before) @ of_class

@@ -1,100 +1,138 @@
-"""What the embedders' probabilities say of an edited search, before validation sets them right.
+"""Attribute posteriors: how likely photos have each class, and what that says of a search.
 
-A photo fits where it has the wanted classes and, in every other type, the query's. The query's
-own classes are not known either: its probabilities are kept, so a doubtful color asks for either.
+A result **fits** an edited search if it has the wanted classes and, in every other type, the
+query's. A search has an **answer** if some photo of the gallery fits. The query's own classes are
+uncertain, so all of its posteriors count.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-LEAST = 1e-6
-"""Nothing is surer than this, nor less sure: single precision has no more."""
+from flam_pl.attributes import AttributeSchema
+from flam_pl.models.attribute_embedder import AttributeEmbedders
+from flam_pl.models.concat import ConcatClassifiers
 
-MEANT = 128
-"""Combinations that a query may mean: beyond them there is hardly any probability left."""
+KINDS = ("attribute", "combination", "answer")
+"""Events: a result has the wanted classes; a result fits; the search has an answer."""
 
-CHUNK = 64
-"""Combinations whose probabilities for the whole gallery are held at once."""
+LEAST = 1e-6  # probabilities keep this distance from 0 and 1: single precision has no more
+COMBINATIONS = 128  # that a query may stand for; others have hardly any probability
+CHUNK = 64  # combinations compared with the whole gallery at once
+
+
+@dataclass(frozen=True)
+class Posteriors:
+    """A classifier of stored features."""
+
+    schema: AttributeSchema
+    read: Callable[[Tensor], list[Tensor]]
+    """Stored features ``(N, D)`` -> per type class probabilities ``(N, classes)``."""
+    means: Callable[[], list[Tensor]] | None = None
+    """Per type the mean feature of each class ``(classes, D)``, if it has any."""
+
+    @classmethod
+    def of_embedders(cls, embedders: AttributeEmbedders) -> Posteriors:
+        """The softmax over each dictionary."""
+        by_type = [embedders.of(name) for name in embedders.schema.types]
+        return cls(embedders.schema, embedders.read, lambda: [of.class_means for of in by_type])
+
+    @classmethod
+    def of_classifiers(cls, classifiers: ConcatClassifiers) -> Posteriors:
+        """The softmax of each classifier of Cls-Concat."""
+        return cls(classifiers.schema, classifiers.read)
+
+    def hardened(self) -> Posteriors:
+        """The same with all probability on the likeliest class."""
+
+        def read(features: Tensor) -> list[Tensor]:
+            soft = self.read(features)
+            return [F.one_hot(of.argmax(dim=1), of.shape[1]).to(of.dtype) for of in soft]
+
+        return Posteriors(self.schema, read, self.means)
+
+
+def raw_probabilities(
+    target: Sequence[Tensor],
+    gallery: Sequence[Tensor],
+    found: Tensor,
+    types: Sequence[int],
+    exclude: Tensor | None = None,
+) -> dict[str, Tensor]:
+    """The uncalibrated probability of each of ``KINDS``: ``(Q, N)`` twice and ``(Q,)``.
+
+    Args:
+        target: per type how likely a query wants each class, ``(Q, classes)``.
+        gallery: per type how likely a photo has each class, ``(G, classes)``.
+        found: positions of the results, ``(Q, N)``.
+        types: the edited types.
+        exclude: per query the position that does not count, -1 for none, ``(Q,)``.
+
+    Example:
+        >>> target, gallery = [torch.tensor([[0.0, 1.0]])], [torch.tensor([[0.2, 0.8], [0.5, 0.5]])]
+        >>> raw_probabilities(target, gallery, torch.tensor([[0, 1]]), types=[0])["attribute"]
+        tensor([[0.8000, 0.5000]])
+    """
+    return {
+        "attribute": result_probabilities(target, gallery, found, types),
+        "combination": result_probabilities(target, gallery, found, range(len(gallery))),
+        "answer": answer_probabilities(target, gallery, exclude),
+    }
 
 
 def result_probabilities(
-    asked: Sequence[Tensor], have: Sequence[Tensor], found: Tensor, types: Iterable[int]
+    target: Sequence[Tensor], gallery: Sequence[Tensor], found: Tensor, types: Iterable[int]
 ) -> Tensor:
-    """How likely each result has what its query asks for, ``(Q, N)``.
-
-    Args:
-        asked: of each type how likely each class is asked for, ``(Q, classes)``.
-        have: of each type how likely each photo of the gallery has each class, ``(G, classes)``.
-        found: gallery positions of the results, ``(Q, N)``.
-        types: positions of the types that must fit.
-    """
+    """How likely each result has the wanted class of all these types, ``(Q, N)``."""
     fits = torch.ones(found.shape, device=found.device)
     for t in types:
-        fits *= torch.einsum("qc,qnc->qn", asked[t], have[t][found])
+        fits *= torch.einsum("qc,qnc->qn", target[t], gallery[t][found])
     return fits
 
 
 def answer_probabilities(
-    asked: Sequence[Tensor], have: Sequence[Tensor], exclude: Tensor | None = None
+    target: Sequence[Tensor], gallery: Sequence[Tensor], exclude: Tensor | None = None
 ) -> Tensor:
-    """How likely some photo of the gallery has what each query asks for, ``(Q,)``.
+    """How likely some photo of the gallery fits each query, ``(Q,)``.
 
-    Were the combination known, it would be 1 - prod over photos of (1 - p_g), photos being right or
-    wrong apart from each other: every photo adds its own share, a gallery twice as large is rightly
-    surer, and nothing has to be known of its size. What is asked for is doubtful, and that doubt is
-    the same for all photos: so this is averaged over the combinations that the query may mean.
-
-    Args:
-        asked, have: as for ``result_probabilities``.
-        exclude: of each query the gallery position that does not count (itself), -1 for none,
-            ``(Q,)``.
+    For one combination it is 1 - prod_g (1 - p_g). All photos share the uncertainty of what a query
+    stands for, so this is averaged over combinations.
     """
-    meant, weights = likely_combinations(asked)
+    meant, weights = likely_combinations(target)
     distinct, position = torch.unique(meant.flatten(0, 1), dim=0, return_inverse=True)
-    missing = torch.cat(
-        [
-            torch.log1p(-fits_of(have, part).clamp(max=1 - LEAST)).sum(dim=1)
-            for part in distinct.split(CHUNK)
-        ]
-    )[position].view(weights.shape)
+    by_chunk = (fits_of(gallery, part) for part in distinct.split(CHUNK))
+    none = torch.cat([torch.log1p(-fits.clamp(max=1 - LEAST)).sum(dim=1) for fits in by_chunk])
+    missing = none[position].view(weights.shape)
     if exclude is not None:
-        own = torch.stack(
-            [
-                of_photo[exclude.clamp(min=0)].gather(1, meant[..., t])
-                for t, of_photo in enumerate(have)
-            ]
-        ).prod(dim=0)
+        photos = [of_photo[exclude.clamp(min=0)] for of_photo in gallery]
+        own = torch.stack([p.gather(1, meant[..., t]) for t, p in enumerate(photos)]).prod(dim=0)
         own[exclude < 0] = 0
         missing = missing - torch.log1p(-own.clamp(max=1 - LEAST))
-    found: Tensor = (weights * -torch.expm1(missing.clamp(max=0))).sum(dim=1)
-    return found.clamp(0, 1)
+    return (weights * -torch.expm1(missing.clamp(max=0))).sum(dim=1).clamp(0, 1)
 
 
-def likely_combinations(asked: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """The combinations that each query most likely means, ``(Q, M, types)``, and how likely, which
-    sums to 1, ``(Q, M)``; M is ``MEANT`` or, where there are fewer, all.
-
-    Found type by type, keeping the likeliest beginnings: a likeliest combination has no other.
-    """
-    queries = len(asked[0])
-    meant = asked[0].new_zeros(queries, 1, 0, dtype=torch.long)
-    weights = asked[0].new_ones(queries, 1)
-    for of_type in asked:
+def likely_combinations(target: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """The likeliest combinations of each query ``(Q, M, types)``, and their probabilities, scaled
+    to sum to 1 ``(Q, M)``."""
+    meant = target[0].new_zeros(len(target[0]), 1, 0, dtype=torch.long)
+    weights = target[0].new_ones(len(target[0]), 1)
+    for of_type in target:  # the likeliest combinations have the likeliest beginnings
         longer = (weights[:, :, None] * of_type[:, None]).flatten(start_dim=1)
-        weights, chosen = longer.topk(min(MEANT, longer.shape[1]), dim=1)
+        weights, chosen = longer.topk(min(COMBINATIONS, longer.shape[1]), dim=1)
         classes = of_type.shape[1]
         beginning = (chosen // classes)[..., None].expand(-1, -1, meant.shape[2])
         meant = torch.cat([meant.gather(1, beginning), (chosen % classes)[..., None]], dim=2)
     return meant, weights / weights.sum(dim=1, keepdim=True)
 
 
-def fits_of(have: Sequence[Tensor], combinations: Tensor) -> Tensor:
+def fits_of(gallery: Sequence[Tensor], combinations: Tensor) -> Tensor:
     """How likely each photo has each combination: ``(C, types)`` -> ``(C, G)``."""
-    fits = have[0][:, combinations[:, 0]]
-    for t in range(1, len(have)):
-        fits = fits * have[t][:, combinations[:, t]]
+    fits = gallery[0][:, combinations[:, 0]]
+    for t in range(1, len(gallery)):
+        fits = fits * gallery[t][:, combinations[:, t]]
     return fits.T

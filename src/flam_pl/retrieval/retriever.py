@@ -1,85 +1,61 @@
-"""The index of a catalogue: exact inner products with FAISS over what a method stores per photo."""
+"""The one search, of evaluation, pictures, notebooks and the command line."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from flam_pl.editing.editor import Editor
 from flam_pl.editing.edits import Edit
-from flam_pl.errors import FlamError
-from flam_pl.retrieval.vectors import SearchVectors, search_vectors
+from flam_pl.galleries.base import Gallery
+from flam_pl.galleries.exact import ExactGallery
+from flam_pl.retrieval.vectors import SearchVectors
 
 
-class GalleryIndex:
-    """Stored features, indexed once; plain and edited searches ask the same index."""
+class Retriever:
+    """Searches a gallery with stored features and edits.
 
-    def __init__(self, editor: Editor | SearchVectors, features: Tensor) -> None:
-        """Args:
-        features: stored features of the gallery, ``(G, D)``.
+    Example:
+        >>> from flam_pl.editing.editor import NoEdit
+        >>> retriever = Retriever.of(NoEdit(), torch.tensor([[1.0, 0.0], [0.6, 0.8]]))
+        >>> retriever.search(torch.tensor([[1.0, 0.0]]), edits=[], k=2)
+        (tensor([[1.0000, 0.6000]]), tensor([[0, 1]]))
+    """
 
-        Raises:
-            FlamError: FAISS is not installed.
-        """
-        try:
-            import faiss
-        except ImportError as error:
-            raise FlamError(
-                'searching needs FAISS: pip install "flam-pl[cpu]" (or "[gpu]"; not both)'
-            ) from error
-        self.vectors = search_vectors(editor)
-        vectors = self.vectors.gallery(features).cpu().numpy()
-        self._index: faiss.Index = faiss.IndexFlatIP(vectors.shape[1])
-        if getattr(faiss, "get_num_gpus", int)() > 0:
-            self._index = faiss.index_cpu_to_all_gpus(self._index)
-        self._index.add(np.ascontiguousarray(vectors, dtype=np.float32))
+    def __init__(self, vectors: SearchVectors, gallery: Gallery) -> None:
+        self.vectors, self.gallery = vectors, gallery
+
+    @classmethod
+    @torch.inference_mode()
+    def of(
+        cls,
+        editor: Editor | SearchVectors,
+        features: Tensor,
+        gallery: Callable[[Tensor], Gallery] = ExactGallery,
+    ) -> Retriever:
+        """A new gallery of stored features ``(G, D)``; an editor is searched by the cosine."""
+        vectors = editor if isinstance(editor, SearchVectors) else SearchVectors(editor)
+        return cls(vectors, gallery(vectors.gallery(features)))
 
     def __len__(self) -> int:
-        return int(self._index.ntotal)
+        return len(self.gallery)
 
     @torch.inference_mode()
     def search(
         self,
         features: Tensor,
+        edits: Sequence[Edit],
         k: int,
-        edits: Sequence[Edit] = (),
-        exclude: Sequence[int] | None = None,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """The k nearest gallery images of each query.
+        exclude: Sequence[int] | Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Scores and ids ``(Q, n)`` of the k best photos per query; n as in ``Gallery.search``.
 
         Args:
             features: stored features of the queries, ``(Q, D)``.
-            edits: what should be different, e.g. ``[Edit("color", "red")]``; without any it
-                searches for the item itself.
-            exclude: of each query its own gallery position, which it is not to find; -1 for none.
-
-        Returns:
-            Inner products and gallery positions, ``(Q, n)``, best first; n is k, or all there are.
+            edits: what should be different, e.g. ``[Edit("color", "red")]``; may be empty.
+            exclude: per query the id that must not be found, e.g. its own, -1 for none.
         """
-        queries = self.vectors.queries(features, edits).cpu().numpy().astype(np.float32)
-        depth = min(k + (exclude is not None), len(self))
-        scores, positions = self._index.search(np.ascontiguousarray(queries), depth)
-        if exclude is not None:
-            scores, positions = without(np.asarray(exclude), scores, positions)
-        return scores[:, :k], positions[:, :k]
-
-
-def without(
-    exclude: np.ndarray, scores: np.ndarray, positions: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Results less the excluded position, or less the last one where it is not among them.
-
-    Args:
-        exclude: of each query a gallery position, ``(Q,)``.
-        scores, positions: ``(Q, n)``.
-
-    Returns:
-        Both ``(Q, n - 1)``.
-    """
-    keep = positions != exclude[:, None]
-    keep[keep.all(axis=1), -1] = False
-    shape = (len(positions), positions.shape[1] - 1)
-    return scores[keep].reshape(shape), positions[keep].reshape(shape)
+        ids = None if exclude is None else torch.as_tensor(exclude)
+        return self.gallery.search(self.vectors.queries(features, edits), k, ids)

@@ -1,9 +1,8 @@
-"""Stage 1: learn features in which images of one item lie together (section 4.2, FIR)."""
+"""Stage 1: learn features in which images of one item lie together (section 4.2 of the paper)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
@@ -15,6 +14,7 @@ from pytorch_metric_learning.miners import TripletMarginMiner
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from flam_pl.config.stages import BackboneConfig
 from flam_pl.galleries.exact import top_k
 from flam_pl.metrics.hit_rate import hits_at
 from flam_pl.models.backbone import Backbone
@@ -22,12 +22,12 @@ from flam_pl.training.by_row import ByRow
 
 
 class BackboneModule(pl.LightningModule):
-    """Cross-entropy over the items with most images + triplet over all items.
+    """Cross-entropy over the items with most images, and triplets over all items.
 
-    Both see the feature; with a CGD (arXiv 1903.10663) the triplet loss sees the combination and
-    the cross-entropy its first global descriptor, with their temperature and label smoothing.
+    With a CGD (arXiv 1903.10663) the triplets see the combination of descriptors, the
+    cross-entropy the first one.
 
-    Validation: R@k of consumer photos among the shop photos of items that are never trained on.
+    Validation: R@k of consumer photos among the shop photos of validation items.
     ``predict_step`` gives features by catalog row.
     """
 
@@ -38,27 +38,25 @@ class BackboneModule(pl.LightningModule):
         net: Backbone,
         classified: Sequence[int],
         validation: tuple[np.ndarray, np.ndarray],
-        settings: dict[str, Any],
+        settings: BackboneConfig,
         ks: Sequence[int] = (1, 5, 10, 20, 50),
     ) -> None:
         """Args:
-        classified: item codes that the cross-entropy tells apart (those with most images).
-        validation: of each validation position its item code ``(V,)`` and whether it is a
-            consumer photo ``(V,)`` bool; both may be empty.
-        settings: lr, weight_decay, margin, triplet_weight, classification_weight, temperature,
-            label_smoothing.
+        classified: codes of the items that the cross-entropy tells apart.
+        validation: per validation position its item code ``(V,)`` and whether it is a consumer
+            photo, bool ``(V,)``; both may be empty.
         """
         super().__init__()
         self.net, self.settings, self.ks = net, settings, tuple(ks)
         self.register_buffer("classified", torch.tensor(list(classified), dtype=torch.long))
         # a batch norm between feature and classifier: the triplet loss shapes the cosine, the
-        # classifier wants room; without it the two pull against each other
-        width = net.described_dimension
-        self.neck = nn.BatchNorm1d(width)
-        self.classifier = nn.Linear(width, max(1, len(classified)), bias=False)
-        self.triplet = TripletMarginLoss(margin=settings["margin"], distance=CosineSimilarity())
+        # classifier needs room; without it the two pull against each other
+        self.neck = nn.BatchNorm1d(net.described_dimension)
+        self.classifier = nn.Linear(net.described_dimension, max(1, len(classified)), bias=False)
+        margin, distance = settings.margin, CosineSimilarity()
+        self.triplet = TripletMarginLoss(margin=margin, distance=distance)
         self.miner = TripletMarginMiner(
-            margin=settings["margin"], type_of_triplets="semihard", distance=CosineSimilarity()
+            margin=margin, type_of_triplets="semihard", distance=distance
         )
         self.validation_items = torch.from_numpy(validation[0])
         self.is_query = torch.from_numpy(validation[1])
@@ -72,29 +70,32 @@ class BackboneModule(pl.LightningModule):
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
         features, described = self.net.describe(batch["image"])
-        with torch.autocast(self.device.type, enabled=False):  # distances want all their digits
+        with torch.autocast(self.device.type, enabled=False):  # distances need all their digits
             return self.loss(features.float(), described.float(), batch["item"])
 
     def loss(self, features: Tensor, described: Tensor, items: Tensor) -> Tensor:
-        """Args: features: ``(B, D)`` float32; described: ``(B, E)`` float32, what the items are
-        classified by; items: codes ``(B,)``."""
+        """The weighted sum of both losses.
+
+        Args:
+            features: ``(B, D)`` float32.
+            described: what the items are classified by, ``(B, E)`` float32.
+            items: codes ``(B,)``.
+        """
+        s = self.settings
         triplet = self.triplet(features, items, self.miner(features, items))
         matches = items[:, None] == self.classified[None, :]  # (B, classified)
         known = matches.any(dim=1)
-        logits = self.classifier(self.neck(described)) / self.settings["temperature"]
+        logits = self.classifier(self.neck(described)) / s.temperature
         classification = F.cross_entropy(
             logits[known],
             matches[known].float().argmax(dim=1),
-            label_smoothing=self.settings["label_smoothing"],
+            label_smoothing=s.label_smoothing,
         )
         if not known.any():
             classification = logits.sum() * 0
         self.log("train/triplet", triplet)
         self.log("train/classification", classification)
-        return (
-            self.settings["triplet_weight"] * triplet
-            + self.settings["classification_weight"] * classification
-        )
+        return s.triplet_weight * triplet + s.classification_weight * classification
 
     def on_validation_epoch_start(self) -> None:
         rows = len(self.validation_items)  # the dimension changes when a whitening is measured
@@ -122,23 +123,24 @@ class BackboneModule(pl.LightningModule):
         return {"index": batch["index"], "features": features}
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        optimizer = torch.optim.AdamW(
-            self.parameters(), lr=self.settings["lr"], weight_decay=self.settings["weight_decay"]
-        )
+        lr, weight_decay = self.settings.lr, self.settings.weight_decay
+        optimizer = torch.optim.AdamW(self.parameters(), lr=lr, weight_decay=weight_decay)
+        steps = max(2, int(self.trainer.estimated_stepping_batches))
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer,
-            max_lr=self.settings["lr"],
-            total_steps=max(2, int(self.trainer.estimated_stepping_batches)),
-            pct_start=0.2,
+            optimizer, max_lr=lr, total_steps=steps, pct_start=0.2
         )
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
-        }
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
 def most_photographed(items: np.ndarray, count: int) -> list[int]:
-    """Codes of the items with most images, ties by code."""
+    """Codes of the items with most images, ties by code.
+
+    Args:
+        items: item code per image ``(N,)``; -1: no item.
+
+    >>> most_photographed(np.array([7, 3, 3, -1, 5, 5]), 2)
+    [3, 5]
+    """
     codes, times = np.unique(items[items >= 0], return_counts=True)
     order = np.lexsort((codes, -times))
     return [int(code) for code in codes[order][:count]]

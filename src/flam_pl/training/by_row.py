@@ -8,10 +8,10 @@ from torchmetrics import Metric
 
 
 class ByRow(Metric):
-    """Collects one vector for each row; torchmetrics adds the ranks' parts up.
+    """One vector per row.
 
-    Under DDP the sampler repeats rows to fill the last batches: the sum is divided by how often a
-    row came, so that a duplicate counts once.
+    Under DDP the sampler repeats rows to fill the last batches. The mean over the repetitions
+    counts each row once.
     """
 
     full_state_update = False
@@ -24,10 +24,10 @@ class ByRow(Metric):
         self.add_state("times", torch.zeros(rows), dist_reduce_fx="sum")
 
     def update(self, row: Tensor, values: Tensor) -> None:
-        """Args: row: ``(B,)``, positions; values: ``(B, dimension)``."""
+        """Args: row: positions ``(B,)``; values: ``(B, dimension)``."""
         self.total.index_add_(0, row, values.to(self.total.dtype))
         self.times.index_add_(0, row, torch.ones_like(row, dtype=self.times.dtype))
 
     def compute(self) -> Tensor:
-        """``(rows, dimension)``; a row that never came is zero."""
+        """``(rows, dimension)``; a row without a value is zero."""
         return self.total / self.times.clamp_min(1)[:, None]

@@ -1,9 +1,9 @@
-"""Trains the classifiers of Cls-Concat by cross-entropy on sparse labels, and those of ADDE-M."""
+"""Trains Cls-Concat and ADDE-M: one classifier per attribute type, on sparse labels."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import cast
 
 import pytorch_lightning as pl
 import torch
@@ -11,24 +11,24 @@ from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torch.nn import functional as F
 
+from flam_pl.config.methods import ConcatConfig
 from flam_pl.losses.attribute_memory import memory_loss
 from flam_pl.models.concat import ConcatClassifiers, TypeClassifier
 from flam_pl.training.optimizers import adamw_to_zero
 
 
 class ClassifierModule(pl.LightningModule):
-    """Each classifier trains on whatever rows of the batch carry its label."""
+    """Cls-Concat: each classifier trains by cross-entropy on the rows that carry its label."""
 
     def __init__(
         self,
         net: ConcatClassifiers,
-        settings: dict[str, Any],
+        settings: ConcatConfig,
         labelled: Callable[[], tuple[Tensor, Tensor]],
     ) -> None:
         """Args:
-        settings: noise, lr, weight_decay.
-        labelled: gives the labelled training features ``(N, D)`` and labels ``(N, types)``, whose
-            class means are the prototypes; they are measured anew in each epoch.
+        labelled: gives the labelled training features ``(N, D)`` and labels ``(N, types)``. Their
+            class means are the prototypes, measured in each epoch.
         """
         super().__init__()
         self.net, self.settings, self.labelled = net, settings, labelled
@@ -36,7 +36,7 @@ class ClassifierModule(pl.LightningModule):
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
         features, labels = batch["features"], batch["labels"]
         z = self.net.space(features)
-        z = z + self.settings["noise"] * torch.randn_like(z)
+        z = z + self.settings.noise * torch.randn_like(z)
         loss = z.new_zeros(())
         for t in range(labels.shape[1]):
             known = labels[:, t] >= 0
@@ -45,7 +45,7 @@ class ClassifierModule(pl.LightningModule):
         return loss
 
     def type_loss(self, t: int, z: Tensor, classes: Tensor) -> Tensor:
-        """Of one type, on features ``(B, d)`` that carry the label ``(B,)`` -> scalar."""
+        """The loss of one type on features ``(B, d)`` and their classes ``(B,)`` -> scalar."""
         # a sum over nothing is zero, where a mean would be nan
         total = F.cross_entropy(self.net.by_type[t](z), classes, reduction="sum")
         return total / max(1, len(classes))
@@ -58,7 +58,7 @@ class ClassifierModule(pl.LightningModule):
             self.measure_prototypes()
 
     def measure_prototypes(self) -> None:
-        """The class means under the present weights."""
+        """Set the prototypes to the class means under the present weights."""
         features, labels = self.labelled()
         self.net.fit_prototypes(features.to(self.device), labels.to(self.device))
 
@@ -75,24 +75,24 @@ class ClassifierModule(pl.LightningModule):
             self.log("val/accuracy", torch.stack(shares).mean(), prog_bar=True)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        return adamw_to_zero(self, self.settings)
+        return adamw_to_zero(self, self.settings.lr, self.settings.weight_decay)
 
 
 class MemoryModule(ClassifierModule):
     """ADDE-M (Hou et al., ICCV 2021) on frozen features: the prototypes are a learned memory."""
 
-    def __init__(self, net: ConcatClassifiers, settings: dict[str, Any]) -> None:
+    def __init__(self, net: ConcatClassifiers, settings: ConcatConfig, margin: float) -> None:
         """Args:
-        settings: those of ClassifierModule, and the margin of the triplets.
+        margin: of the triplets.
         """
         super().__init__(net, settings, lambda: (torch.empty(0), torch.empty(0)))
+        self.margin = margin
 
     def type_loss(self, t: int, z: Tensor, classes: Tensor) -> Tensor:
         classifier = cast(TypeClassifier, self.net.by_type[t])
         prototypes = self.net.prototypes(self.net.schema.types[t])
-        margin = self.settings["margin"]
-        loss = memory_loss(classifier.block(z), classes, prototypes, margin)
+        loss = memory_loss(classifier.block(z), classes, prototypes, self.margin)
         return super().type_loss(t, z, classes) + loss
 
     def measure_prototypes(self) -> None:
-        """Nothing to measure: the prototypes are parameters."""
+        """Do nothing: the prototypes are parameters."""

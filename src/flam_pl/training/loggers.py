@@ -1,8 +1,6 @@
-"""Where figures go: CSV always, and Weights & Biases where it can be had without asking.
+"""Loggers: CSV always, Weights & Biases (W&B) where it asks no question.
 
-A run of this project is a group in W&B, and each stage and each evaluation a W&B run in it. All of
-them lie in ``runs/<run>/wandb/``, from where offline ones are synced later:
-``wandb sync runs/<run>/wandb/offline-run-*``.
+A run is a group in W&B. Each stage and each evaluation is a W&B run in ``runs/<run>/wandb/``.
 """
 
 from __future__ import annotations
@@ -25,20 +23,17 @@ from flam_pl.training.records import CHECKPOINT, STAGES, StageRecord
 
 
 def make_loggers(config: Config, stage: str, folder: Path) -> list[Logger]:
-    """Of one stage: CSV in its folder, and W&B's if there is to be one."""
+    """CSV in the stage's folder, and W&B if it is on."""
     wandb = make_wandb_logger(config, stage, "train")
     return [CSVLogger(str(folder), name="", version="logs"), *([wandb] if wandb else [])]
 
 
 def make_wandb_logger(config: Config, name: str, job_type: str) -> WandbLogger | None:
-    """A W&B run in the group of ``config``'s run; None where ``wandb_mode`` says so.
-
-    It is opened only when something is logged.
-    """
+    """A W&B run in the group of ``config``'s run, opened at the first log; None without W&B."""
     mode = wandb_mode(config.logger.wandb)
     if mode is None:
         return None
-    run = PurePath(config.name).parts[0]  # the others of its name are further seeds and the like
+    run = PurePath(config.name).parts[0]  # <run>/seeds/1 belongs to the group <run>
     folder = Path(config.runs_dir) / run
     folder.mkdir(parents=True, exist_ok=True)
     return WandbLogger(
@@ -61,11 +56,7 @@ def wandb_of(loggers: Sequence[Logger]) -> WandbLogger | None:
 def log_checkpoint(
     loggers: Sequence[Logger], config: Config, folder: Path, record: StageRecord
 ) -> None:
-    """A finished stage's checkpoint as a W&B artifact, and the one that it was trained on.
-
-    Args:
-        folder: of the stage.
-    """
+    """Log the checkpoint in a stage's folder as a W&B artifact, made from its parent's."""
     logger = wandb_of(loggers)
     if logger is not None and config.logger.artifacts:
         artifact = checkpoint_artifact(config.name, folder, record)
@@ -76,15 +67,7 @@ def log_checkpoint(
 def use_checkpoints(
     logger: WandbLogger, config: Config, checkpoints: Collection[str | None]
 ) -> None:
-    """Note that the W&B run was made from these checkpoints of the run's stages.
-
-    A checkpoint is named by its content: W&B finds the version that its own stage has logged.
-    ``Run.use_artifact`` does the same, but it refuses to offline (wandb 0.31), and online
-    it waits for the server; what it calls inside is recorded offline too, and synced later.
-
-    Args:
-        checkpoints: SHA-256 of each.
-    """
+    """Record that a W&B run was made from these checkpoints (SHA-256) of the run's stages."""
     if not config.logger.artifacts:
         return
     # a further seed, <run>/seeds/1, is made from the backbone of the run above it
@@ -93,22 +76,33 @@ def use_checkpoints(
             folder = Path(config.runs_dir) / name / stage
             record = StageRecord.load(folder)
             if record and record.checkpoint in checkpoints:
-                made = checkpoint_artifact(name, folder, record, copied=False)
-                logger.experiment._log_artifact(made, is_user_created=True, use_after_commit=True)
+                # W&B finds the logged version by its content
+                _use(logger.experiment, checkpoint_artifact(name, folder, record, copied=False))
+
+
+def _use(run: Any, artifact: Any) -> None:
+    # the public use_artifact refuses offline and waits for the server online (wandb 0.31);
+    # setup.cfg bounds wandb to versions that have the private method
+    try:
+        run._log_artifact(artifact, is_user_created=True, use_after_commit=True)
+    except (AttributeError, TypeError) as error:
+        warnings.warn(
+            f"W&B: {artifact.name} is not recorded as what the run was made from ({error}): that "
+            "needs wandb<0.32. All else is logged.",
+            stacklevel=2,
+        )
 
 
 def checkpoint_artifact(run: str, folder: Path, record: StageRecord, copied: bool = True) -> Any:
     """``<run>-<stage>`` of type "model": best.ckpt, with the stage's record as metadata.
 
     Args:
-        folder: of the stage.
-        copied: W&B keeps a copy until the upload, since a later training replaces the file; there
-            is no need where the checkpoint's own stage has logged it.
+        copied: keep a copy until the upload, since a later training replaces the file.
     """
     from wandb import Artifact
 
     numbers = {key: value for key, value in record.metrics.items() if value == value}
-    metadata = asdict(record) | {"metrics": numbers}  # JSON knows no nan
+    metadata = asdict(record) | {"metrics": numbers}  # JSON has no nan
     artifact = Artifact(plain(f"{run}-{record.stage}"), "model", metadata=metadata)
     file = str((folder / CHECKPOINT).resolve())  # synced from anywhere
     artifact.add_file(file, name=CHECKPOINT, policy="mutable" if copied else "immutable")
@@ -116,12 +110,12 @@ def checkpoint_artifact(run: str, folder: Path, record: StageRecord, copied: boo
 
 
 def plain(name: str) -> str:
-    """With a dash for whatever W&B takes in no name of an artifact."""
+    """A name with a dash for each character that W&B refuses."""
     return re.sub(r"[^A-Za-z0-9_.-]", "-", name)
 
 
 def finish(loggers: Sequence[Logger]) -> None:
-    """Each stage is a W&B run of its own: the next one must not write into it."""
+    """Close the loggers, and the W&B run: the next stage has its own."""
     for logger in loggers:
         logger.finalize("success")
     if "wandb" in sys.modules and wandb_of(loggers):
@@ -129,10 +123,10 @@ def finish(loggers: Sequence[Logger]) -> None:
 
 
 def wandb_mode(wanted: str) -> str | None:
-    """online, offline or None (no W&B), decided without asking or waiting.
+    """online, offline or None (no W&B), such that W&B asks no question and never waits.
 
-    "auto" is online for somebody who is logged in, offline where the server cannot be reached
-    within three seconds (W&B's own attempt takes two minutes), and nothing for everybody else.
+    "auto" is online where somebody is logged in, else None. Online becomes offline where the server
+    does not answer within three seconds (W&B itself waits for two minutes).
     """
     forced = os.environ.get("WANDB_MODE")
     if wanted == "off" or forced == "disabled":

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 
 
-def adamw_to_zero(module: pl.LightningModule, settings: dict[str, Any]) -> OptimizerLRScheduler:
-    """AdamW whose rate falls to zero along a cosine over the whole training.
-
-    Args:
-        settings: lr, weight_decay.
-    """
-    optimizer = torch.optim.AdamW(
-        module.parameters(), lr=settings["lr"], weight_decay=settings["weight_decay"]
-    )
+def adamw_to_zero(
+    module: pl.LightningModule, lr: float, weight_decay: float
+) -> OptimizerLRScheduler:
+    """AdamW whose rate falls to zero along a cosine over the whole training."""
+    optimizer = torch.optim.AdamW(module.parameters(), lr=lr, weight_decay=weight_decay)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
         optimizer, T_max=max(1, int(module.trainer.estimated_stepping_batches))
     )

@@ -1,4 +1,4 @@
-"""What a stage leaves for the next: ``best.ckpt`` and ``stage.json``, and whether they fit."""
+"""A finished stage on disk: ``best.ckpt`` and ``stage.json``."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from flam_pl.errors import FlamError
 CHECKPOINT = "best.ckpt"
 RECORD = "stage.json"
 STAGES = ("backbone", "embedder", "manipulator")
-"""In their order: each is the parent of the next."""
+"""Each is the parent of the next."""
 PACKAGES = ("flam-pl", "torch", "torchvision", "pytorch-lightning", "timm", "numpy")
 
 
 class RecordError(FlamError):
-    """A trained stage that is missing, damaged, or does not fit what is asked of it."""
+    """A trained stage that is missing, damaged, or does not fit."""
 
 
 @dataclass(frozen=True)
 class StageRecord:
-    """Written last, by rank 0: a folder with a record is a finished stage."""
+    """What is known of a finished stage. It is written last: a folder with a record is finished."""
 
     stage: str
     inputs: str
-    """SHA-256 over all that the training depended on; equal inputs need no second training."""
+    """SHA-256 over all that the training depends on; equal inputs are not trained again."""
     data: str
     """Fingerprint of the catalog's labels and split."""
     parent: str | None
@@ -44,19 +44,19 @@ class StageRecord:
     schema: dict[str, list[str]]
     settings: dict[str, Any]
     architecture: dict[str, Any]
-    """What the networks must be built with to take the checkpoint."""
+    """Arguments of the networks that the checkpoint fits."""
     seed: int
     metrics: dict[str, float]
     seconds: float
     versions: dict[str, str]
 
     def save(self, folder: Path) -> None:
-        """Write the record to ``folder``; the last thing that a stage does."""
+        """Write the record to ``folder``."""
         write_text(folder / RECORD, json.dumps(asdict(self), indent=1))
 
     @classmethod
     def load(cls, folder: Path) -> StageRecord | None:
-        """The record, or None where the stage was never finished.
+        """The record of a stage's folder, or None where the stage is not finished.
 
         Raises:
             RecordError: a record that cannot be read.
@@ -73,7 +73,7 @@ class StageRecord:
 
 
 def sha256(path: Path) -> str:
-    """Of a file's content."""
+    """SHA-256 of a file's content."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         while block := file.read(1 << 20):
@@ -82,7 +82,7 @@ def sha256(path: Path) -> str:
 
 
 def inputs_hash(**inputs: Any) -> str:
-    """SHA-256 over plain values, whatever their order of keys."""
+    """SHA-256 over plain values, whatever the order of the keys."""
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
 
 
@@ -98,10 +98,10 @@ def versions() -> dict[str, str]:
 
 
 def require(folder: Path, stage: str) -> StageRecord:
-    """The record of a finished stage whose checkpoint is the one that it names.
+    """The record of a finished stage, after a check of its checkpoint.
 
     Raises:
-        RecordError: the stage is missing, or its checkpoint was changed since.
+        RecordError: the stage is missing, or its checkpoint has changed.
     """
     record = StageRecord.load(folder)
     checkpoint = folder / CHECKPOINT
@@ -122,7 +122,7 @@ def require(folder: Path, stage: str) -> StageRecord:
 
 
 def require_child(record: StageRecord, parent: str, schema: AttributeSchema) -> None:
-    """A stage that was trained on this parent and these classes.
+    """Refuse a stage that was trained on another parent or other classes.
 
     Raises:
         RecordError: naming what differs.
@@ -139,7 +139,7 @@ def require_child(record: StageRecord, parent: str, schema: AttributeSchema) -> 
 
 
 def load_into(net: nn.Module, folder: Path, prefix: str) -> None:
-    """Fill ``net`` with the tensors of ``best.ckpt`` whose names start with ``prefix``.
+    """Load the tensors of ``best.ckpt`` whose names start with ``prefix`` into ``net``.
 
     Raises:
         RecordError: the checkpoint cannot be opened or is of another size.
@@ -152,17 +152,10 @@ def load_into(net: nn.Module, folder: Path, prefix: str) -> None:
     except Exception as error:  # torch raises pickle, zip, key and runtime errors alike
         raise RecordError(f"{path} cannot be opened as a checkpoint: {error}") from error
     own = {n[len(prefix) :]: v for n, v in state.items() if n.startswith(prefix)}
-    for name, tensor in net.state_dict().items():
-        got = tuple(own[name].shape) if name in own else "nothing"
-        if got != tuple(tensor.shape):
-            raise RecordError(
-                f"{path} does not fit: {name} is {got}, expected {tuple(tensor.shape)}. It was "
-                "trained with other settings; train again, or use the run's own settings."
-            )
-    unknown = sorted(own.keys() - net.state_dict().keys())
-    if unknown:
+    try:
+        net.load_state_dict(own)
+    except RuntimeError as error:  # torch names the tensors that are missing or of another size
         raise RecordError(
-            f"{path} does not fit: it holds {unknown[0]}, which these settings have no place for. "
-            "It was trained with other settings; train again, or use the run's own settings."
-        )
-    net.load_state_dict(own)
+            f"{path} does not fit: {error}. It was trained with other settings; train again, or "
+            "use the run's own settings."
+        ) from error

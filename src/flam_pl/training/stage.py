@@ -1,4 +1,4 @@
-"""Runs one stage under a Lightning Trainer and leaves its hand-off behind."""
+"""Trains one stage under a Lightning Trainer and writes its checkpoint and record."""
 
 from __future__ import annotations
 
@@ -9,66 +9,90 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint, TQDMProgressBar
-from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import (  # type: ignore[attr-defined]
     MisconfigurationException,
 )
+from torch import Tensor
 
 from flam_pl.attributes import AttributeSchema
-from flam_pl.config.root import Config
-from flam_pl.distributed import by_first_process
+from flam_pl.config.root import Config, to_plain
+from flam_pl.distributed import by_first_process, log
 from flam_pl.errors import FlamError
 from flam_pl.training.loggers import finish, log_checkpoint, make_loggers
 from flam_pl.training.records import CHECKPOINT, StageRecord, inputs_hash, sha256, versions
 
-# Lightning sets its own level when it is imported; what it says at INFO is about itself
+# Lightning sets its own level when it is imported; its INFO messages are about itself
 logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
 
 
-class OwnChance(Callback):
-    """Gives each rank its own random numbers: all start from one seed, to draw equal weights."""
+class SeedPerRank(Callback):
+    """Gives each rank its own random numbers. All start from one seed, for equal weights."""
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.world_size > 1:
             torch.manual_seed(torch.initial_seed() + trainer.global_rank)
 
 
-@rank_zero_only
-def say(text: str) -> None:
-    """Print, once and not once a rank."""
-    print(text, flush=True)
+class BestEpoch(ModelCheckpoint):
+    """Keeps the epoch with the highest value of a metric, the latest of equal ones.
 
+    On a small validation split a metric such as T@10 may be equal after all epochs. Without a
+    metric the last epoch is kept.
+    """
 
-def is_first_process() -> bool:
-    """True but in the further processes of a DDP run."""
-    return int(getattr(rank_zero_only, "rank", 0)) == 0
+    def __init__(self, folder: Path, monitor: str | None) -> None:
+        super().__init__(
+            dirpath=str(folder),
+            filename="best",
+            monitor=monitor,
+            mode="max",
+            save_weights_only=True,
+            enable_version_counter=False,
+        )
+        self.equal = 1
+
+    def check_monitor_top_k(self, trainer: pl.Trainer, current: Tensor | None = None) -> bool:
+        better = super().check_monitor_top_k(trainer, current)
+        best = self.best_k_models.get(self.kth_best_model_path)
+        if better or current is None or best is None:
+            self.equal = 1 if better else self.equal
+            return better
+        equal: bool = trainer.strategy.reduce_boolean_decision(bool(current == best))
+        self.equal += equal
+        return equal
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        super().on_train_end(trainer, pl_module)
+        if self.equal > 1 and self.best_model_score is not None:
+            score = f"{self.monitor} = {float(self.best_model_score):.4f}"
+            log(f"{self.equal} epochs have the highest {score}: the latest of them is kept")
 
 
 def require_finished(trainer: pl.Trainer, what: str) -> None:
-    """Lightning ends quietly on a termination signal: what is half done must not count as done.
+    """Refuse a half-finished training: Lightning ends quietly on a termination signal.
 
     Raises:
         FlamError: the Trainer was interrupted.
     """
     if trainer.interrupted or not trainer.state.finished:
-        raise FlamError(
-            f"{what}: interrupted. What was finished before is kept; run the command again."
-        )
+        raise FlamError(f"{what}: interrupted. Finished stages stay; run the command again.")
 
 
 def make_trainer(
     config: Config, epochs: int, callbacks: list[Callback] | None = None, **more: Any
 ) -> pl.Trainer:
-    """The Trainer of one stage; every stage and the extraction get theirs here.
+    """The Trainer of one stage or of the extraction.
 
     Args:
-        epochs: of this stage, unless ``trainer.max_epochs`` says otherwise for all.
+        epochs: of this stage; ``trainer.max_epochs`` wins.
+        more: further arguments of the Trainer.
     """
     settings = config.trainer
     gpus = torch.cuda.device_count() if settings.accelerator in ("auto", "gpu", "cuda") else 0
@@ -90,7 +114,7 @@ def make_trainer(
             strategy=strategy,
             precision=settings.precision,  # type: ignore[arg-type]  # a word that check() knows
             max_epochs=settings.max_epochs if settings.max_epochs is not None else epochs,
-            callbacks=[OwnChance(), *(callbacks or [])],
+            callbacks=[SeedPerRank(), *(callbacks or [])],
             enable_progress_bar=settings.progress,
             enable_model_summary=False,
             use_distributed_sampler=False,  # the samplers of the data module know their rank
@@ -106,59 +130,60 @@ def make_trainer(
 
 
 def evaluation_device(config: Config) -> torch.device:
-    """Where what was trained is measured: the first GPU of the trainer settings, else the CPU."""
+    """The device of the evaluation: the first GPU of the trainer settings, else the CPU."""
     device = make_trainer(config, 1, logger=False).strategy.root_device
     return device if device.type == "cuda" else torch.device("cpu")
 
 
-def train_stage(
-    stage: str,
-    module: pl.LightningModule,
-    datamodule: pl.LightningDataModule,
-    config: Config,
-    *,
-    epochs: int,
-    monitor: str | None,
-    folder: Path,
-    inputs: Mapping[str, Any],
-    parent: str | None,
-    schema: AttributeSchema,
-    settings: dict[str, Any],
-    architecture: dict[str, Any],
-    complete: Callable[[pl.Trainer], None] | None = None,
-    callbacks: Sequence[Callback] = (),
-) -> StageRecord:
-    """Train one stage and keep its best epoch, or find that it is trained already.
+@dataclass(frozen=True)
+class StageSpec:
+    """One stage: what is trained, from what, and what it leaves behind.
 
-    Args:
-        epochs: 0 keeps the weights as they are and only measures them.
-        monitor: figure of the validation whose highest value marks the best epoch; None where
-            there is no validation, and the last epoch is kept.
-        folder: gets best.ckpt, stage.json and the logs.
-        inputs: plain values that the result depends on; unchanged inputs are not trained again.
+    Attributes:
+        folder: for best.ckpt, stage.json and the logs.
+        epochs: 0: the weights stay as they are and are only measured.
+        settings: dataclass of the stage's settings; others train again.
+        architecture: arguments that build the networks; others train again.
+        inputs: further plain values that the result depends on; others train again.
         parent: SHA-256 of the parent stage's checkpoint.
-        architecture: plain values that the networks are built with; another is trained anew.
-        complete: measures what the best weights still need before they are kept.
-        callbacks: look on at each validation.
+        monitor: validation metric whose highest value marks the best epoch; None: the last one.
+        complete: called on the best weights before they are saved.
     """
+
+    name: str
+    module: pl.LightningModule
+    folder: Path
+    epochs: int
+    settings: Any
+    architecture: dict[str, Any]
+    schema: AttributeSchema
+    inputs: Mapping[str, Any]
+    parent: str | None = None
+    monitor: str | None = None
+    complete: Callable[[pl.Trainer], None] | None = None
+    callbacks: Sequence[Callback] = ()
+
+
+def train_stage(spec: StageSpec, data: pl.LightningDataModule, config: Config) -> StageRecord:
+    """Train one stage and save its best epoch; a stage that is up to date is not trained again.
+
+    Raises:
+        FlamError: the training was interrupted.
+    """
+    stage, module, folder, monitor = spec.name, spec.module, spec.folder, spec.monitor
     limit = config.trainer.max_epochs
-    epochs = epochs if limit is None or epochs == 0 else limit
-    wanted = inputs_hash(**inputs, parent=parent, settings=settings, epochs=epochs)
+    epochs = spec.epochs if limit is None or spec.epochs == 0 else limit
+    settings = to_plain(spec.settings)
+    wanted = inputs_hash(**spec.inputs, parent=spec.parent, settings=settings, epochs=epochs)
     trainer_folder = folder / ".training"
-    keep = ModelCheckpoint(
-        dirpath=str(trainer_folder),
-        filename="best",
-        monitor=monitor,
-        mode="max",
-        save_weights_only=True,
-        enable_version_counter=False,
-    )
+    keep = BestEpoch(trainer_folder, monitor)
     loggers = make_loggers(config, stage, folder)
-    trainer = make_trainer(config, epochs, [keep, *callbacks], logger=loggers, log_every_n_steps=10)
+    callbacks = [keep, *spec.callbacks]
+    trainer = make_trainer(config, epochs, callbacks, logger=loggers, log_every_n_steps=10)
     record = None if config.retrain else StageRecord.load(folder)
-    same = record and (record.inputs, record.architecture) == (wanted, architecture)
+    same = record and (record.inputs, record.architecture) == (wanted, spec.architecture)
     if record and same and is_whole(folder, record):
-        say(f"{stage}: up to date, nothing to train (retrain=true trains again)")
+        log(f"{stage}: up to date, nothing to train (retrain=true trains again)")
         return record
 
     if trainer.is_global_zero:
@@ -166,24 +191,24 @@ def train_stage(
         folder.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     if epochs:
-        say(f"{stage}: training for {epochs} epochs")
-        trainer.fit(module, datamodule=datamodule)
+        log(f"{stage}: training for {epochs} epochs")
+        trainer.fit(module, datamodule=data)
         require_finished(trainer, stage)
         best = Path(keep.best_model_path)
         state = torch.load(best, map_location="cpu", weights_only=True)["state_dict"]
         module.load_state_dict(state)
         metrics = plain_metrics(trainer)
-        if complete:
-            complete(trainer)
+        if spec.complete:
+            spec.complete(trainer)
             trainer.save_checkpoint(best, weights_only=True)
         if monitor:  # the figures of the weights that are kept, not of the last epoch
-            trainer.validate(module, datamodule=datamodule, verbose=False)
+            trainer.validate(module, datamodule=data, verbose=False)
             metrics |= plain_metrics(trainer)
     else:
-        say(f"{stage}: frozen, its weights are used as they are")
-        if complete:
-            complete(trainer)
-        trainer.validate(module, datamodule=datamodule, verbose=False)
+        log(f"{stage}: frozen, its weights are used as they are")
+        if spec.complete:
+            spec.complete(trainer)
+        trainer.validate(module, datamodule=data, verbose=False)
         best = trainer_folder / "best.ckpt"
         trainer.save_checkpoint(best, weights_only=True)
         metrics = plain_metrics(trainer)
@@ -191,12 +216,12 @@ def train_stage(
     record = StageRecord(
         stage=stage,
         inputs=wanted,
-        data=str(inputs.get("data", "")),
-        parent=parent,
+        data=str(spec.inputs.get("data", "")),
+        parent=spec.parent,
         checkpoint=sha256(best) if best.is_file() else "",
-        schema=schema.to_dict(),
+        schema=spec.schema.to_dict(),
         settings=settings,
-        architecture=architecture,
+        architecture=spec.architecture,
         seed=config.seed,
         metrics=metrics,
         seconds=round(time.monotonic() - started, 1),
@@ -222,5 +247,5 @@ def is_whole(folder: Path, record: StageRecord) -> bool:
 
 
 def plain_metrics(trainer: pl.Trainer) -> dict[str, float]:
-    """What the Trainer measured last, as plain numbers."""
+    """The Trainer's last figures as plain numbers."""
     return {name: round(float(v), 6) for name, v in trainer.callback_metrics.items()}

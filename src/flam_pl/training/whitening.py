@@ -1,4 +1,4 @@
-"""What stage 1 measures when its weights are trained: the centre and the scale of its features."""
+"""Measures the whitening of a trained backbone: centre and scale of its features."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from flam_pl.training.by_row import ByRow
 from flam_pl.training.stage import require_finished
 
 SAMPLE = 4096
-"""Training photos that a whitening is measured on at most, drawn by ``config.seed``."""
+"""Training photos that a whitening is measured on, at most; drawn by ``config.seed``."""
 
 
 def measure_whitening(stage: BackboneModule, data: FlamDataModule, trainer: pl.Trainer) -> None:
-    """Centre and scale the features by those of training photos; the same on every rank.
+    """Fit the backbone's whitening to the features of training photos, alike on every rank.
 
     Raises:
         FlamError: the Trainer was interrupted.
@@ -28,9 +28,8 @@ def measure_whitening(stage: BackboneModule, data: FlamDataModule, trainer: pl.T
     data.trainer = trainer
     found = trainer.predict(stage, data.image_loader(rows))
     require_finished(trainer, "whitening")
-    # every rank saw its share; the sum over the ranks is the same for all of them
     features = ByRow(len(rows), net.pooled_dimension).to(trainer.strategy.root_device)
-    for batch in found or []:
+    for batch in found or []:  # of this rank; ``compute`` adds the other ranks'
         assert isinstance(batch, dict)
         features.update(batch["index"].to(features.device), batch["features"].to(features.device))
     net.whitening.measure(features.compute().cpu())

@@ -1,4 +1,4 @@
-"""The numbers of the figures against slow loops and files that were written by hand."""
+"""The numbers of the paper's figures against slow loops and files that were written by hand."""
 
 from __future__ import annotations
 
@@ -10,18 +10,17 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from matplotlib import pyplot as plt
 from torch.nn import functional as F
 
 from attribute_world import SCHEMA, make_world
 from flam_pl.attributes import SchemaError
-from flam_pl.config.figures import FiguresConfig
 from flam_pl.config.loading import load_config, method_config
+from flam_pl.config.outputs import FiguresConfig
 from flam_pl.datasets.catalog import Catalog
-from flam_pl.editing.baselines import NoEdit
+from flam_pl.editing.editor import NoEdit
 from flam_pl.editing.edits import Edit
 from flam_pl.evaluation.searches import EvaluationSet
-from flam_pl.experiments.label_shares import spread, with_as_many_steps
+from flam_pl.experiments.label_shares import with_as_many_steps
 from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.reports.paper import convergence, spaces
 
@@ -134,6 +133,21 @@ def test_a_data_set_without_colors_edits_its_first_type() -> None:
     assert found.target_type == "shape"
 
 
+def test_a_map_has_a_point_per_image_and_a_cross_per_edit() -> None:
+    data, embedders, editor = invented()
+    settings = FiguresConfig(features=40, manipulated=9, target_class="red")
+    found = spaces.edit_to_one_class(editor, embedders, data, settings, seed=3)
+    maps = spaces.maps(found, seed=0)
+    assert {name: points.shape for name, points in maps.items()} == dict.fromkeys(
+        SCHEMA.types, (49, 2)
+    )
+    figure = spaces.draw(found, maps)
+    for axis in figure.axes:
+        counts = [len(dots.get_offsets()) for dots in axis.collections]
+        assert sum(counts[:-1]) == 40 and counts[-1] == 9
+    assert "to color red" in figure.get_suptitle()
+
+
 def test_classes_that_are_colors_are_drawn_in_their_own() -> None:
     assert spaces.class_colors(("red", "Navy Blue", "grey")) != ["red", "navyblue", "grey"]
     assert spaces.class_colors(("red", "Sky-Blue", "black")) == ["red", "skyblue", "black"]
@@ -153,7 +167,10 @@ def test_convergence_is_what_the_log_says_and_the_weights_kept_are_not_counted_t
     assert [e["T@50"] for e in found["epochs"]] == [0.3, 0.5, 0.4]
     assert [e["cosine_recovered"] for e in found["epochs"]] == [0.95, 0.97, 0.96]
     assert [e["cosine_edited"] for e in found["epochs"]] == [0.9, 0.8, 0.7]
-    plt.close(convergence.draw(found))
+    figure = convergence.draw(found)
+    points = [axis.collections[0].get_offsets().tolist() for axis in figure.axes]
+    assert points[0] == [[0.95, 0.1], [0.97, 0.2], [0.96, 0.15]]
+    assert [axis.get_ylabel() for axis in figure.axes] == ["T@10", "T@50"]
 
 
 def test_without_validation_there_is_no_convergence(tmp_path: Path) -> None:
@@ -182,16 +199,3 @@ def test_fewer_labels_are_trained_on_for_as_many_steps() -> None:
     same = with_as_many_steps(config, labelled(2000), labelled(2000))
     assert same.embedder == config.embedder and same.concat == config.concat
     assert method_config(same, "flam_plus").embedder == method_config(config, "flam_plus").embedder
-
-
-def test_label_shares_of_several_seeds_show_their_range_and_of_one_its_interval() -> None:
-    of_seeds = [
-        [{"value": 0.2, "low": 0.1, "high": 0.6}, {"value": 0.5, "low": 0.4, "high": 0.6}],
-        [{"value": 0.3, "low": 0.2, "high": 0.4}, {"value": 0.1, "low": 0.0, "high": 0.2}],
-        [{"value": 0.7, "low": 0.6, "high": 0.8}, {"value": 0.9, "low": 0.8, "high": 1.0}],
-    ]
-    values, low, high = spread(of_seeds)
-    assert values == pytest.approx([0.4, 0.5])
-    assert low.tolist() == [0.2, 0.1] and high.tolist() == [0.7, 0.9]
-    values, low, high = spread(of_seeds[:1])
-    assert [values.tolist(), low.tolist(), high.tolist()] == [[0.2, 0.5], [0.1, 0.4], [0.6, 0.6]]

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-Tint = tuple[float, float, float]
-"""Where inside its class a color lies: lightness, chroma and hue, each in [0, 1]."""
-
+Tint = tuple[float, float, float]  # place in a region: lightness, chroma, hue, each in [0, 1]
 Range = tuple[float, float]
 
-# Lightness (0..100), chroma, hue in degrees (CIE LCh of D65). The regions leave gaps between one
-# another: a person must be able to name the class of every color drawn, also under a lamp that is
-# a little warm or cold.
+# Lightness (0..100), chroma, hue in degrees (CIE LCh of D65). There are gaps between the regions:
+# a person can name the class of every color drawn, also in light that is a little warm or cold.
 REGIONS: dict[str, tuple[Range, Range, Range]] = {
     "black": ((9, 17), (0, 4), (0, 360)),
     "white": ((93, 97), (0, 3), (60, 300)),
@@ -24,7 +21,6 @@ REGIONS: dict[str, tuple[Range, Range, Range]] = {
     "pink": ((68, 77), (34, 44), (348, 365)),
     "brown": ((26, 37), (24, 34), (52, 66)),
 }
-
 D65_WHITE = np.array([0.95047, 1.0, 1.08883])
 XYZ_TO_RGB = np.array(
     [[3.2406, -1.5372, -0.4986], [-0.9689, 1.8758, 0.0415], [0.0557, -0.2040, 1.0570]]
@@ -33,10 +29,8 @@ XYZ_TO_RGB = np.array(
 
 def color_of(name: str, tint: Tint) -> np.ndarray:
     """The color at ``tint`` inside the region of ``name``: sRGB ``(3,)`` float in [0, 255]."""
-    lightness, chroma, hue = (
-        low + (high - low) * t for (low, high), t in zip(REGIONS[name], tint, strict=True)
-    )
-    return lch_to_rgb(lightness, chroma, hue)
+    lch = (low + (high - low) * t for (low, high), t in zip(REGIONS[name], tint, strict=True))
+    return lch_to_rgb(*lch)
 
 
 def lch_to_rgb(lightness: float, chroma: float, hue: float) -> np.ndarray:

@@ -1,289 +1,230 @@
-"""What makes a person say "a shirt": cuffs, plackets, pockets, bands, belts, buttons."""
+"""What lies on a garment: collars and hoods, hems and fronts, pockets and belts, logos, folds."""
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from flam_pl.datasets.wardrobe.collars import Measures, edge
-from flam_pl.datasets.wardrobe.garment import Garment
-from flam_pl.datasets.wardrobe.outlines import (
-    Point,
-    Sketch,
-    between,
-    bow,
-    closed,
-    path,
-    ribs,
-    sided,
-)
+from flam_pl.datasets.wardrobe.sketch import Sketch, path, rectangle, symmetric
+from flam_pl.datasets.wardrobe.torso import NECKLINES, Torso
 
 
-def hem_stitch(sketch: Sketch, half: float, end: float, sway: float, bulge: float) -> None:
-    """The stitched line just above a hem."""
-    sketch.stroke(
-        bow((-half + sway, end - 0.022), (half + sway, end - 0.022), bulge), "seam", 0.004
-    )
+def neckband(sketch: Sketch, neck: float) -> None:
+    material = sketch.edge("neck")
+    if sketch.garment.trait("neckline") == "turtle":
+        high, low = (neck - 0.006, -0.09, 0.03), (neck + 0.006, -0.01, 0.05)
+        sketch.panel(symmetric((0, -0.085), high, low, (0, 0.03, 0.12)), material, lift=0.5)
+        for x, y in path((-neck, 0.0), (neck, 0.0, -0.1))[1:-1]:
+            sketch.line([(x, y), (x * 0.95, -0.085)], 0.005, "rib")
+        return
+    _, depth, bulge = NECKLINES[sketch.garment.trait("neckline")]
+    wide = 0.024 if sketch.garment.shape == "sweater" else 0.016
+    inner = path((0, depth), (neck, -0.03, bulge))
+    outer = path((0, depth + 1.25 * wide), (neck + wide, -0.024, bulge))
+    for side in sketch.sides():
+        side.panel(np.concatenate([inner, outer[::-1]]), material)
+        side.line(outer, 0.005)
+        side.line(inner, 0.005)
 
 
-def hem_band(sketch: Sketch, garment: Garment, half: float, end: float, sway: float) -> None:
-    """The ribbed band at the bottom of a sweater or hoodie."""
-    top = half + 0.012
-    band = closed(
-        path(
-            (0, end - 0.055),
-            ((top, end - 0.055), 0),
-            ((half - 0.004, end + 0.006), 0.05),
-            ((0, end + 0.012), 0),
-        )
-    )
-    sketch.panel(band + np.array([sway, 0]), edge(garment, "cuffs"))
-    line = np.array([[-half + sway, end - 0.053], [half + sway, end - 0.053]])
-    sketch.stroke(line, "seam", 0.006)
-    ribs(sketch, line, line + np.array([0, 0.058]), 16)
+def shirt_collar(sketch: Sketch, neck: float, gap: float = 0.0) -> None:
+    """A collar of two leaves, or the low band of a shirt without one."""
+    back = symmetric((0, -0.05), (neck - 0.004, -0.042, 0.05), (neck + 0.004, -0.01), (0, -0.012))
+    sketch.panel(back, "inner")
+    if sketch.garment.trait("collar") == "stand":
+        outer, inner = (neck + 0.006, -0.03, -0.1), (neck - 0.012, -0.045)
+        band = path((0.004, 0.07), outer, inner, (0.004, 0.03, 0.12))
+        for side in sketch.sides():
+            side.panel(band, sketch.edge("neck"), lift=0.4)
+            side.line(band[:9])
+        return
+    low, grow = (0.06, 1.0) if sketch.garment.shape == "shirt" else (0.055, 1.35)
+    leaf = path(
+        (0.004 + gap, low), (neck - 0.01, -0.052, -0.06), (neck + 0.022 * grow, -0.022, 0.08),
+        (neck + 0.028 * grow, 0.055 * grow), (0.045 * grow + gap, 0.1 * grow), (0.004 + gap, low),
+    )  # fmt: skip
+    for side in sketch.sides():
+        side.panel(leaf, sketch.edge("neck"), lift=0.6, seam=0.006)
 
 
-def hem_band_open(sketch: Sketch, garment: Garment, t: Measures, gap: float, sway: float) -> None:
+def stand_collar(sketch: Sketch, neck: float) -> None:
+    """The knitted collar of a bomber jacket."""
+    sketch.panel(symmetric((0, -0.06), (neck, -0.05), (neck, -0.01), (0, 0.0)), "inner")
+    outer, inner = (neck + 0.014, -0.025, -0.12), (neck - 0.006, -0.06)
+    band = path((0.03, 0.09), outer, inner, (0.02, 0.035, 0.14))
+    for side in sketch.sides():
+        side.panel(band, sketch.edge("neck"), lift=0.5)
+        for i in range(1, 8, 2):
+            side.line(band[[i, -1 - i]], 0.004, "rib")
+
+
+def lapels(sketch: Sketch, neck: float, bottom: float, gap: float, wide: float) -> None:
+    """Notched lapels that meet at height ``bottom``, and their collar."""
+    material = "trim" if sketch.edge("neck") == "trim" else "ground"
+    lapel = path(
+        (gap, bottom), (neck - 0.012, -0.01, 0.02), (neck + 0.04 * wide, 0.055),
+        (neck + 0.022 * wide, 0.075), (neck + 0.058 * wide, 0.095), (gap, bottom, 0.09),
+    )  # fmt: skip
+    collar = path(
+        (neck - 0.03, 0.03), (neck - 0.02, -0.055), (neck + 0.014, -0.04),
+        (neck + 0.045 * wide, 0.05, 0.05), (neck - 0.03, 0.03),
+    )  # fmt: skip
+    for side in sketch.sides():
+        side.panel(lapel, material, lift=0.7, seam=0.006, turn=(-0.35, neck, 0.1))
+        side.panel(collar, material, lift=0.5, seam=0.006, turn=(0.5, neck, 0.0))
+
+
+def hoodie_front(sketch: Sketch, end: float) -> None:
+    y, side_line = end - 0.075, (0.13, end - 0.12, -0.08)
+    pocket = symmetric((0, y - 0.14), (0.075, y - 0.14), side_line, (0.13, y), (0, y))
+    sketch.panel(pocket, lift=0.6, seam=0.007)
+    edge = path(
+        (0.076, -0.09), (0.1, -0.11), (0.148, 0.03, 0.08), (-0.012, 0.135, 0.12), (-0.006, 0.095),
+        (0.076, -0.09, -0.16),
+    )  # fmt: skip
+    for side in sketch.sides():
+        side.panel(edge, sketch.edge("neck"), lift=0.6, seam=0.006)
+    for side in sketch.sides():
+        low = 0.26 + 0.03 * side.flip * (sketch.garment.traits.cut - 0.5)
+        side.disc((0.028, 0.105), 0.009, "metal")
+        side.line(path((0.028, 0.105), (0.036, low, 0.04)), 0.011, "cord")
+        side.disc((0.036, low), 0.01, "cord")
+
+
+def hem_stitch(sketch: Sketch, half: float, end: float, bulge: float) -> None:
+    sway, y = sketch.pose.sway, end - 0.022
+    sketch.line(path((-half + sway, y), (half + sway, y, bulge)), 0.004)
+
+
+def hem_band(sketch: Sketch, half: float, end: float) -> None:
+    """The ribbed band of a sweater or hoodie."""
+    high, sway = end - 0.055, np.array([sketch.pose.sway, 0])
+    low_corner = (half - 0.004, end + 0.006, 0.05)
+    band = symmetric((0, high), (half + 0.012, high), low_corner, (0, end + 0.012))
+    sketch.panel(band + sway, sketch.edge("cuffs"))
+    line = np.array([[-half, end - 0.053], [half, end - 0.053]]) + sway
+    sketch.line(line)
+    sketch.ribs(line, line + np.array([0, 0.058]), 16)
+
+
+def hem_band_open(sketch: Sketch, body: Torso, gap: float) -> None:
     """The ribbed band of an open jacket, in two halves."""
-    for side in (-1, 1):
-        start, end = gap, t.hem + side * sway
-        band = path(
-            (start, t.end - 0.05),
-            ((end, t.end - 0.05), 0),
-            ((end - 0.008, t.end + 0.005), 0.05),
-            ((start, t.end + 0.005), 0),
-        )
-        sketch.panel(sided(band, side), edge(garment, "cuffs"))
-        line = sided(np.array([[start, t.end - 0.05], [end, t.end - 0.05]]), side)
-        sketch.stroke(line, "seam")
-        ribs(sketch, line, line + np.array([0, 0.052]), 7)
+    high, low = body.end - 0.05, body.end + 0.005
+    for side in sketch.sides():
+        end = body.hem + side.flip * sketch.pose.sway
+        band = path((gap, high), (end, high), (end - 0.008, low, 0.05), (gap, low))
+        side.panel(band, sketch.edge("cuffs"))
+        line = np.array([[gap, high], [end, high]])
+        side.line(line)
+        side.ribs(line, line + np.array([0, 0.052]), 7)
 
 
-def cuff(
-    sketch: Sketch,
-    garment: Garment,
-    side: int,
-    outer: np.ndarray,
-    inner: np.ndarray,
-    along: np.ndarray,
-    length: float,
-) -> None:
-    """The end of a sleeve: a stitched line, a buttoned cuff, or a ribbed band.
-
-    Args:
-        sketch: drawn into.
-        garment: decides which.
-        side: -1 or 1; points are those of the right side.
-        outer: corner of the sleeve's end ``(2,)``.
-        inner: the other corner ``(2,)``.
-        along: direction of the forearm ``(2,)``.
-        length: of the sleeve.
-    """
-    ribbed = garment.shape in ("sweater", "hoodie") or (
-        garment.shape == "jacket" and garment.trait("collar") != "lapel"
-    )
-    deep = 0.05 if ribbed else 0.042
-    if length < 0.3:
-        deep = 0.026
-    narrow = (outer - inner) * (0.08 if ribbed else 0.0)
-    a, b = outer - along * deep, inner - along * deep
-    if edge(garment, "cuffs") == "trim" or (
-        length > 0.3 and garment.shape in ("shirt", "sweater", "hoodie", "jacket")
-    ):
-        band = np.stack([a + 0.3 * narrow, outer - narrow, inner + narrow, b - 0.3 * narrow])
-        sketch.panel(sided(band, side), edge(garment, "cuffs"))
-    sketch.stroke(sided(np.stack([a, b]), side), "seam", 0.006)
-    if ribbed:
-        ribs(
-            sketch,
-            sided(np.stack([a, b]), side),
-            sided(np.stack([outer - narrow, inner + narrow]), side),
-            6,
-        )
-    elif garment.shape == "shirt" and length > 0.3:
-        spot = between(a, inner, 0.5)
-        sketch.spot((side * spot[0], spot[1]), 0.009, garment.traits.button_tone)
-    elif garment.shape in ("coat", "jacket"):
-        for i in range(2):
-            spot = between(a - along * 0.02 * i, b - along * 0.02 * i, 0.25)
-            sketch.spot((side * spot[0], spot[1]), 0.008, garment.traits.button_tone)
+def waistband(sketch: Sketch, half: float) -> None:
+    band = symmetric((0, -0.035), (half, -0.04, -0.02), (half + 0.003, 0.008), (0, 0.016, 0.02))
+    sketch.panel(band, "plain", lift=0.3)
+    sketch.line(path((-half, 0.008), (half, 0.008, -0.03)), 0.007)
 
 
-def placket(sketch: Sketch, garment: Garment, t: Measures, sway: float) -> None:
-    """The buttoned front of a shirt."""
-    strip = np.array(
-        [[-0.02, 0.06], [0.02, 0.06], [0.02 + sway, t.end + 0.024], [-0.02 + sway, t.end + 0.024]]
-    )
-    if garment.trait("trim") == "both":
+def placket(sketch: Sketch, end: float) -> None:
+    sway, low, count = sketch.pose.sway, end + 0.024, sketch.garment.traits.buttons
+    strip = np.array([[-0.02, 0.06], [0.02, 0.06], [0.02 + sway, low], [-0.02 + sway, low]])
+    if sketch.garment.trait("trim") == "both":
         sketch.panel(strip, "trim")
-    for i in (0, 1):
-        sketch.stroke(strip[[i, 3 - i]], "seam", 0.0065)
-    count = garment.traits.buttons
+    for edge in (strip[[0, 3]], strip[[1, 2]]):
+        sketch.line(edge, 0.0065)
     for i in range(count):
-        y = 0.1 + (t.end - 0.14) * i / (count - 1)
-        sketch.spot((sway * (y / t.end) ** 2, y), 0.0115, garment.traits.button_tone)
+        y = 0.1 + (end - 0.14) * i / (count - 1)
+        sketch.disc((sway * (y / end) ** 2, y), 0.0115)
 
 
-def zip_fronts(sketch: Sketch, t: Measures, gap: float) -> None:
-    """The two halves of an open zip."""
-    for side in (-1, 1):
-        line = path((gap + 0.004, 0.06), ((gap + 0.004, 0.3), 0), ((gap + 0.036, t.end), -0.03))
-        sketch.stroke(sided(line, side), "metal", 0.013)
-        sketch.stroke(sided(line + np.array([0.016, 0]), side), "seam", 0.005)
-
-
-def jacket_pockets(sketch: Sketch, garment: Garment, t: Measures) -> None:
-    """Chest flaps, slanted side pockets, or flaps below the waist."""
-    kind = garment.trait("pockets")
-    for side in (-1, 1):
-        if kind == "chest":
-            flap(sketch, garment, (side * 0.11, 0.19), 0.05)
-        if kind in ("chest", "side"):
-            sketch.stroke(sided(np.array([[0.095, 0.41], [0.135, 0.31]]), side), "seam", 0.013)
-        else:
-            flap(sketch, garment, (side * 0.125, 0.36), 0.045)
-
-
-def flap(sketch: Sketch, garment: Garment, center: Point, half: float) -> None:
-    """A pocket flap with a button."""
-    x, y = center
-    outline = np.array(
-        [
-            [x - half, y - 0.018],
-            [x + half, y - 0.018],
-            [x + half, y + 0.012],
-            [x, y + 0.026],
-            [x - half, y + 0.012],
-        ]
-    )
-    sketch.panel(outline, "ground", lift=0.6)
-    sketch.stroke(np.concatenate([outline, outline[:1]]), "seam", 0.006)
-    sketch.spot((x, y + 0.01), 0.008, garment.traits.button_tone)
-
-
-def coat_front(sketch: Sketch, garment: Garment, t: Measures, sway: float) -> None:
-    """The overlap of a coat, its buttons, belt and pockets."""
-    lapel = garment.trait("collar") == "lapel"
-    x = 0.06 if lapel else 0.0
-    top = 0.26 if lapel else 0.09
-    overlap = path(
-        (0.0 if lapel else 0.0, top),
-        ((x, top + 0.03), 0),
-        ((x + 0.5 * sway, 0.6), 0),
-        ((x + sway, t.end + 0.008), 0),
-    )
-    sketch.stroke(overlap, "seam", 0.009)
+def coat_front(sketch: Sketch, body: Torso) -> None:
+    garment, sway = sketch.garment, sketch.pose.sway
+    x, top, low, columns = 0.0, 0.09, 0.72, [-0.03]
+    if garment.trait("collar") == "lapel":
+        x, top, low, columns = 0.06, 0.26, 0.5, [-0.045, 0.042]
+    overlap = path((0.0, top), (x, top + 0.03), (x + 0.5 * sway, 0.6), (x + sway, body.end + 0.008))
+    sketch.line(overlap, 0.009)
     rows = garment.traits.buttons // 2
-    low = 0.5 if lapel else 0.72
     for i in range(rows):
         y = top + 0.07 + (low - top - 0.07) * i / max(1, rows - 1)
-        for column in (-0.045, x - 0.018) if lapel else (-0.03,):
-            sketch.spot((column, y), 0.0165, garment.traits.button_tone)
+        for column in columns:
+            sketch.disc((column, y), 0.0165)
     if garment.traits.fit < 0.35:
-        belt(sketch, garment, t.waist + 0.004, 0.41)
-    for side in (-1, 1):
-        if garment.trait("pockets") == "flap":
-            flap(sketch, garment, (side * 0.125, 0.54), 0.048)
-        elif garment.trait("pockets") == "side":
-            sketch.stroke(sided(np.array([[0.11, 0.56], [0.14, 0.46]]), side), "seam", 0.013)
+        half = body.waist + 0.004
+        belt = symmetric((0, 0.39), (half, 0.388), (half, 0.428), (0, 0.432))
+        sketch.panel(belt, sketch.edge("cuffs"), lift=0.5)
+        sketch.line(belt[:4], 0.005)
+        sketch.line(belt[4:], 0.005)
+        sketch.line(rectangle(-0.026, 0.384, 0.026, 0.438)[[0, 1, 2, 3, 0]], 0.01, "metal")
+    if garment.trait("pockets") == "flap":
+        flaps(sketch, 0.125, 0.54, 0.048)
+    elif garment.trait("pockets") == "side":
+        slits(sketch, [(0.11, 0.56), (0.14, 0.46)])
 
 
-def belt(sketch: Sketch, garment: Garment, half: float, y: float) -> None:
-    """A belt with a buckle at height ``y``."""
-    outline = closed(
-        path((0, y - 0.02), ((half, y - 0.022), 0), ((half, y + 0.018), 0), ((0, y + 0.022), 0))
-    )
-    sketch.panel(outline, edge(garment, "cuffs"), lift=0.5)
-    for line in (outline[:4], outline[4:]):
-        sketch.stroke(line, "seam", 0.005)
-    buckle = np.array(
-        [
-            [-0.026, y - 0.026],
-            [0.026, y - 0.026],
-            [0.026, y + 0.028],
-            [-0.026, y + 0.028],
-            [-0.026, y - 0.026],
-        ]
-    )
-    sketch.stroke(buckle, "metal", 0.01)
-
-
-def kangaroo_pocket(sketch: Sketch, end: float) -> None:
-    """The wide pocket on the belly of a hoodie."""
-    y = end - 0.075
-    half = path(
-        (0, y - 0.14),
-        ((0.075, y - 0.14), 0),
-        ((0.13, y - 0.045), -0.08),
-        ((0.13, y), 0),
-        ((0, y), 0),
-    )
-    sketch.panel(closed(half), "ground", lift=0.6)
-    sketch.stroke(closed(half), "seam", 0.007)
-
-
-def chest_pocket(sketch: Sketch, side: int) -> None:
-    """A patch pocket on the chest."""
-    x, y = side * 0.085, 0.2
-    outline = np.array(
-        [
-            [x - 0.035, y - 0.035],
-            [x + 0.035, y - 0.035],
-            [x + 0.035, y + 0.03],
-            [x, y + 0.045],
-            [x - 0.035, y + 0.03],
-        ]
-    )
-    sketch.panel(outline, "ground", lift=0.3)
-    sketch.stroke(np.concatenate([outline, outline[:1]]), "seam", 0.006)
-
-
-def logo(sketch: Sketch, garment: Garment) -> None:
-    """A small mark on the left of the chest."""
-    kind, (x, y) = garment.trait("logo"), (-0.09, 0.16)
-    if kind == "disc":
-        sketch.spot((x, y), 0.02, "second")
-    elif kind == "bar":
-        sketch.stroke([(x - 0.03, y), (x + 0.03, y)], "second", 0.016)
-    elif kind == "square":
-        sketch.stroke([(x, y - 0.016), (x, y + 0.016)], "second", 0.034)
-    elif kind == "triangle":
-        for i in range(3):
-            sketch.stroke(
-                [(x - 0.009 * i, y - 0.012 + 0.012 * i), (x + 0.009 * i, y - 0.012 + 0.012 * i)],
-                "second",
-                0.013,
-            )
-
-
-def waist(sketch: Sketch, garment: Garment, t: Measures) -> None:
-    """The waist of a dress: a seam, or a sash if it is trimmed."""
-    if garment.trait("trim") in ("cuffs", "both"):
-        half = t.waist + 0.003
-        sash = closed(
-            path(
-                (0, t.end - 0.022),
-                ((half, t.end - 0.024), 0),
-                ((half, t.end + 0.014), 0),
-                ((0, t.end + 0.018), 0),
-            )
-        )
-        sketch.panel(sash, "trim", lift=0.3)
+def jacket_pockets(sketch: Sketch) -> None:
+    kind = sketch.garment.trait("pockets")
+    if kind == "chest":
+        flaps(sketch, 0.11, 0.19, 0.05)
+    if kind == "flap":
+        flaps(sketch, 0.125, 0.36, 0.045)
     else:
-        sketch.stroke(bow((-t.waist, t.end - 0.01), (t.waist, t.end - 0.01), -0.02), "seam", 0.009)
+        slits(sketch, [(0.095, 0.41), (0.135, 0.31)])
 
 
-def skirt_folds(
-    sketch: Sketch, garment: Garment, top: float, start: float, hem: float, end: float, sway: float
-) -> None:
-    """Folds that fall from the waist; the more the skirt flares, the more and the deeper."""
-    count = 3 + round(4 * garment.traits.cut)
+def flaps(sketch: Sketch, x: float, y: float, half: float) -> None:
+    """Buttoned pocket flaps, ``half`` is half their width."""
+    for at in (-x, x):
+        left, right, high, low = at - half, at + half, y - 0.018, y + 0.012
+        corners = [[left, high], [right, high], [right, low], [at, y + 0.026], [left, low]]
+        sketch.panel(np.array(corners), lift=0.6, seam=0.006)
+        sketch.disc((at, y + 0.01), 0.008)
+
+
+def slits(sketch: Sketch, points: ArrayLike, width: float = 0.013) -> None:
+    """The edges ``(N, 2)`` of pockets."""
+    for side in sketch.sides():
+        side.line(points, width)
+
+
+def leg_pockets(sketch: Sketch, hip: float, y: float) -> None:
+    """Pockets at the hip, and those of cargo trousers at height ``y``."""
+    kind, x = sketch.garment.trait("pockets"), hip - 0.045
+    if kind != "none":
+        slits(sketch, path((0.08, 0.01), (hip - 0.008, 0.13, -0.1)), 0.008)
+    if kind == "flap":
+        for side in sketch.sides():
+            side.panel(rectangle(x - 0.045, y, x + 0.03, y + 0.08), lift=0.4, seam=0.006)
+        flaps(sketch, x - 0.007, y + 0.005, 0.04)
+
+
+def logo(sketch: Sketch) -> None:
+    kind, (x, y) = sketch.garment.trait("logo"), (-0.09, 0.16)
+    if kind == "disc":
+        sketch.disc((x, y), 0.02, "trim")
+    elif kind == "bar":
+        sketch.line([(x - 0.03, y), (x + 0.03, y)], 0.016, "trim")
+    elif kind == "square":
+        sketch.line([(x, y - 0.016), (x, y + 0.016)], 0.034, "trim")
+    elif kind == "triangle":
+        for half, down in ((0.0, -0.012), (0.009, 0.0), (0.018, 0.012)):
+            sketch.line([(x - half, y + down), (x + half, y + down)], 0.013, "trim")
+
+
+def skirt_folds(sketch: Sketch, top: float, start: float, hem: float, end: float) -> None:
+    """Folds of a skirt of half width ``top`` at the height ``start``, ``hem`` at ``end``."""
+    cut = sketch.garment.traits.cut
+    count, depth = 3 + round(4 * cut), 0.5 + 0.6 * cut
     for i in range(count):
         t = (i + 0.5) / count * 2 - 1
-        high, low = (t * top * 0.9, start + 0.02), (t * hem * 0.92 + sway, end)
-        strength = 0.5 + 0.6 * garment.traits.cut
-        sketch.fold(bow(high, low, 0.03 * t), 0.022, strength)
-        sketch.fold(
-            bow((high[0] + 0.02, high[1] + 0.08), (low[0] + hem / count, low[1]), 0.03 * t),
-            0.022,
-            -strength,
-        )
+        x, y, foot = t * top * 0.9, start + 0.02, t * hem * 0.92 + sketch.pose.sway
+        sketch.fold(path((x, y), (foot, end, 0.03 * t)), 0.022, depth)
+        sketch.fold(path((x + 0.02, y + 0.08), (foot + hem / count, end, 0.03 * t)), 0.022, -depth)
+
+
+def torso_folds(sketch: Sketch, body: Torso) -> None:
+    chest, waist = body.armpit[0], body.waist
+    for side in sketch.sides():
+        side.fold(path((chest - 0.01, 0.2), (chest * 0.45, 0.28, 0.12)), 0.02, -0.6)
+        side.fold(path((chest - 0.02, 0.24), (chest * 0.5, 0.34, 0.1)), 0.018, 0.55)
+        side.fold(path((waist - 0.01, 0.37), (waist * 0.4, 0.42, 0.1)), 0.018, -0.5)

@@ -1,10 +1,11 @@
-"""How often shape, color and pattern go together: seeded and far from independent, as in shops."""
+"""How often shape, color and pattern go together: far from independent, as in shops."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 
 import numpy as np
+from numpy.random import Generator
 
 from flam_pl.datasets.wardrobe.garment import COLORS, PATTERNS, SCHEMA, SHAPES, Garment, draw_traits
 
@@ -12,8 +13,9 @@ SHAPE_WEIGHTS = (1.4, 1.1, 1.0, 1.0, 1.0, 0.8, 1.3, 0.8, 1.0, 0.8)
 COLOR_WEIGHTS = (1.7, 1.4, 1.1, 0.9, 1.4, 0.8, 0.75, 0.8, 0.8, 0.7)
 PATTERN_WEIGHTS = (2.2, 1.1, 0.9, 1.0, 0.8, 1.0, 0.7, 0.8, 0.65, 0.9)
 
-# Factors on top of the weights above; what is not named counts 1. 0.02 means "hardly ever seen".
-SHAPE_PATTERN: dict[str, dict[str, float]] = {
+Factors = dict[str, dict[str, float]]
+# Factors on top of the weights above; a pair that is not named has 1.
+SHAPE_PATTERN: Factors = {
     "t-shirt": {"horizontal-stripes": 2, "graphic-print": 4, "check": 0.05, "leopard": 0.3},
     "shirt": {"check": 4, "vertical-stripes": 4, "graphic-print": 0.02, "zigzag": 0.1},
     "sweater": {"zigzag": 5, "horizontal-stripes": 2.5, "floral": 0.1, "vertical-stripes": 0.1},
@@ -25,7 +27,7 @@ SHAPE_PATTERN: dict[str, dict[str, float]] = {
     "trousers": {"solid": 2, "vertical-stripes": 2, "camouflage": 2.5, "graphic-print": 0.02},
     "shorts": {"camouflage": 3, "floral": 1.5, "check": 1.5, "zigzag": 0.3, "leopard": 0.3},
 }
-SHAPE_COLOR: dict[str, dict[str, float]] = {
+SHAPE_COLOR: Factors = {
     "t-shirt": {"white": 2.5, "brown": 0.3, "black": 1.3},
     "shirt": {"white": 3, "blue": 2.5, "black": 0.5, "orange": 0.1, "brown": 0.3},
     "sweater": {"grey": 2, "brown": 1.5, "red": 1.5, "white": 0.5},
@@ -37,7 +39,7 @@ SHAPE_COLOR: dict[str, dict[str, float]] = {
     "trousers": {"blue": 3, "black": 2, "brown": 2, "pink": 0.1, "orange": 0.05, "yellow": 0.1},
     "shorts": {"blue": 2, "brown": 1.5, "green": 1.5, "pink": 0.5, "white": 0.6},
 }
-COLOR_PATTERN: dict[str, dict[str, float]] = {
+COLOR_PATTERN: Factors = {
     "black": {"floral": 0.5, "camouflage": 0.2},
     "white": {"camouflage": 0.05, "floral": 1.5, "leopard": 0.3},
     "grey": {"floral": 0.1, "leopard": 0.3, "camouflage": 0.7},
@@ -49,8 +51,7 @@ COLOR_PATTERN: dict[str, dict[str, float]] = {
     "pink": {"floral": 2.5, "dots": 2.5, "camouflage": 0.05, "vertical-stripes": 0.4},
     "brown": {"camouflage": 3, "leopard": 5, "floral": 0.3, "dots": 0.2},
 }
-TASTE = 0.5
-"""Standard deviation of the logarithm of each combination's own seeded factor."""
+TASTE = 0.5  # standard deviation of the logarithm of each combination's own seeded factor
 
 
 @lru_cache(maxsize=4)
@@ -62,34 +63,28 @@ def joint_distribution(seed: int) -> np.ndarray:
     table = table * factors(COLORS, PATTERNS, COLOR_PATTERN)[None, :, :]
     table = table * np.random.default_rng([seed, 101]).lognormal(0.0, TASTE, table.shape)
     table = table / table.sum()
-    table.setflags(write=False)  # it is cached: whoever writes into it would change it for all
+    table.setflags(write=False)  # it is cached
     return table
 
 
-def factors(
-    rows: tuple[str, ...], columns: tuple[str, ...], named: dict[str, dict[str, float]]
-) -> np.ndarray:
+def factors(rows: tuple[str, ...], columns: tuple[str, ...], named: Factors) -> np.ndarray:
     """Factors ``(rows, columns)``: 1 where none is named."""
     return np.array([[named[row].get(column, 1.0) for column in columns] for row in rows])
 
 
-def draw_garment(seed: int, rng: np.random.Generator) -> Garment:
-    """A garment of wardrobe ``seed``: attributes from the joint distribution, traits at random."""
+def draw_garment(seed: int, rng: Generator) -> Garment:
+    """A garment of wardrobe ``seed``."""
     table = joint_distribution(seed)
     s, c, p = np.unravel_index(rng.choice(table.size, p=table.ravel()), table.shape)
     return Garment(SHAPES[s], COLORS[c], PATTERNS[p], draw_traits(SHAPES[s], COLORS[c], rng))
 
 
-def draw_change(
-    seed: int, garment: Garment, attribute_type: str, rng: np.random.Generator
-) -> Garment:
-    """Another class of ``attribute_type``, from the joint distribution given the other two."""
-    table = joint_distribution(seed)
-    place: list[int | slice] = [SCHEMA.index(t, garment.attribute(t)) for t in SCHEMA.types]
-    axis = SCHEMA.types.index(attribute_type)
-    present = place[axis]
-    place[axis] = slice(None)
-    chance = table[tuple(place)].copy()
-    chance[present] = 0.0
-    name = SCHEMA.of(attribute_type)[int(rng.choice(chance.size, p=chance / chance.sum()))]
-    return garment.changed(attribute_type, name)
+def draw_change(seed: int, garment: Garment, kind: str, rng: Generator) -> Garment:
+    """Another class of type ``kind``, by its probability given the other two."""
+    own = [SCHEMA.index(name, garment.attribute(name)) for name in SCHEMA.types]
+    axis = SCHEMA.types.index(kind)
+    table = np.moveaxis(joint_distribution(seed), axis, -1)
+    probability = table[tuple(own[:axis] + own[axis + 1 :])].copy()
+    probability[own[axis]] = 0.0
+    picked = int(rng.choice(probability.size, p=probability / probability.sum()))
+    return garment.changed(kind, SCHEMA.of(kind)[picked])

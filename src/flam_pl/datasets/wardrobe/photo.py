@@ -1,4 +1,4 @@
-"""One photo of a garment: how it lies, in what light, before and behind what, by which camera."""
+"""One photo of a garment."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.random import Generator
 
 from flam_pl.datasets.wardrobe import scenery
-from flam_pl.datasets.wardrobe.canvas import Layer, Painter, relief, sketch_of
+from flam_pl.datasets.wardrobe.canvas import Canvas
+from flam_pl.datasets.wardrobe.clothes import sketch_of
 from flam_pl.datasets.wardrobe.garment import Garment
-from flam_pl.datasets.wardrobe.outlines import Pose, Sketch
+from flam_pl.datasets.wardrobe.sketch import Panel, Pose, Sketch
 
-DOMAINS = ("shop", "consumer")
 SUPERSAMPLING = 2
-SHADE_UNIT = 180
-"""How full light is written in 8 bits; the rest up to 255 is for cloth that faces the lamp."""
+SHADE_UNIT = 180  # full light in 8 bits; up to 255 is for cloth that faces the lamp
 
 
 @dataclass(frozen=True)
@@ -24,47 +24,32 @@ class Photo:
 
     domain: str
     pose: Pose
-    rotation: float
-    """Degrees."""
-    scale: float
-    """The garment's longer side."""
+    rotation: float  # degrees
+    scale: float  # the garment's longer side
     shift: tuple[float, float]
-    warp: float
-    """Size of the non-rigid bending."""
-    light: tuple[float, float]
-    """Where the light comes from: (x, y), y positive from below."""
-    creases: float
-    """How strongly folds are seen."""
+    warp: float  # size of the non-rigid bending
+    light: tuple[float, float]  # where it comes from: (x, y), y positive from below
+    creases: float  # how strongly folds are seen
     exposure: float
-    balance: tuple[float, float, float]
-    """White balance: gains of red, green, blue."""
-    shadow: float
-    """Darkness of the shadow that the garment casts, 0..1."""
-    stripe: float
-    """Darkness of a shadow that falls over the garment, 0 for none."""
+    balance: tuple[float, float, float]  # white balance: gains of red, green, blue
+    shadow: float  # darkness of the shadow that the garment casts, 0..1
+    stripe: float  # darkness of a shadow that falls over the garment, 0 for none
     background: str
     occluder: str
     worn: bool
-    blur: float
-    """Standard deviation of the lens blur, in pixels of a picture of 128."""
-    grain: float
-    """Standard deviation of the sensor noise, of 255."""
-    jpeg: int
-    """Quality of the camera's own JPEG, 0 for none."""
-    seed: int
-    """Places of everything scattered: bending, clutter, grain."""
+    blur: float  # standard deviation of the lens blur, in pixels of a picture of 128
+    grain: float  # standard deviation of the sensor noise, of 255
+    jpeg: int  # quality of the camera's own JPEG, 0 for none
+    seed: int  # of everything scattered: bending, clutter, grain
 
 
-def draw_photo(rng: np.random.Generator, domain: str) -> Photo:
-    """Circumstances at random: mild and clean in a "shop", hard at a "consumer"'s."""
+def draw_photo(rng: Generator, domain: str) -> Photo:
+    """Circumstances at random: mild and clean for "shop", hard for "consumer"."""
     hard = domain == "consumer"
     spread = 1.0 if hard else 0.4
 
     def about(middle: float, reach: float) -> float:
         return float(middle + spread * rng.uniform(-reach, reach))
-
-    def chance(probability: float) -> bool:
-        return bool(rng.random() < probability)
 
     pose = Pose(
         arms=(about(0.36, 0.26), about(0.36, 0.26)),
@@ -77,33 +62,39 @@ def draw_photo(rng: np.random.Generator, domain: str) -> Photo:
         domain=domain,
         pose=pose,
         rotation=about(0, 22),
-        scale=about(0.87, 0.03) if not hard else float(rng.uniform(0.68, 1.0)),
+        scale=float(rng.uniform(0.68, 1.0)) if hard else about(0.87, 0.03),
         shift=(about(0, 0.07), about(0, 0.06)),
         warp=about(0.018, 0.012),
         light=(float(rng.choice((-1, 1)) * rng.uniform(0.4, 1.0)), float(rng.uniform(-1, -0.2))),
         creases=about(0.85, 0.35),
         exposure=about(1.0, 0.17),
         balance=(1 + warmth, 1 + about(0.0, 0.025), 1 - warmth),
-        shadow=float(rng.uniform(0.15, 0.4) if not hard else rng.uniform(0.25, 0.65)),
-        stripe=float(rng.uniform(0.18, 0.35)) if hard and chance(0.35) else 0.0,
+        shadow=float(rng.uniform(0.25, 0.65) if hard else rng.uniform(0.15, 0.4)),
+        stripe=float(rng.uniform(0.18, 0.35)) if hard and rng.random() < 0.35 else 0.0,
         background=str(rng.choice(scenery.BACKGROUNDS)) if hard else "studio",
-        occluder=str(rng.choice(scenery.OCCLUDERS)) if hard and chance(0.45) else "none",
-        worn=chance(0.55 if hard else 0.25),
+        occluder=str(rng.choice(scenery.OCCLUDERS)) if hard and rng.random() < 0.45 else "none",
+        worn=bool(rng.random() < (0.55 if hard else 0.25)),
         blur=float(rng.uniform(0.2, 0.9)) if hard else 0.0,
-        grain=float(rng.uniform(2, 8)) if hard else float(rng.uniform(0.5, 1.5)),
+        grain=float(rng.uniform(2, 8) if hard else rng.uniform(0.5, 1.5)),
         jpeg=int(rng.integers(35, 75)) if hard else 0,
         seed=int(rng.integers(2**31)),
     )
 
 
 def photograph(garment: Garment, photo: Photo, size: int = 128) -> np.ndarray:
-    """Draws the picture: uint8 RGB ``(size, size, 3)``. Equal arguments give equal pixels."""
+    """The picture: uint8 RGB ``(size, size, 3)``. Equal arguments give equal pixels.
+
+    >>> from flam_pl.datasets.wardrobe.joint import draw_garment
+    >>> rng = np.random.default_rng(0)
+    >>> photograph(draw_garment(0, rng), draw_photo(rng, "shop"), size=64).shape
+    (64, 64, 3)
+    """
     large = size * SUPERSAMPLING
     rng = np.random.default_rng(photo.seed)
     picture, mask = lit_garment(garment, photo, large, rng)
     scene = scenery.background(photo.background, large, rng)
     scene = scenery.cast_shadow(scene, mask, photo.shadow, photo.light)
-    scenery.blend(scene, picture, mask)
+    scene = scenery.blend(scene, picture, mask)
     if photo.occluder != "none":
         scenery.occlude(scene, photo.occluder, mask, rng)
     if photo.stripe:
@@ -111,62 +102,55 @@ def photograph(garment: Garment, photo: Photo, size: int = 128) -> np.ndarray:
     return developed(scene, photo, size, rng)
 
 
-def lit_garment(
-    garment: Garment, photo: Photo, size: int, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """The garment in its light, bent: RGB ``(size, size, 3)``, coverage ``(size, size)``; uint8."""
+def lit_garment(garment: Garment, photo: Photo, size: int, rng: Generator) -> list[np.ndarray]:
+    """The garment in its light, bent: RGB ``(S, S, 3)`` and coverage ``(S, S)``, uint8."""
     sketch = sketch_of(garment, photo.pose)
-    matrix = framing(sketch, photo, size)
-    layer = Painter(garment, matrix, size).paint(sketch)
+    canvas = Canvas(sketch, framing(sketch, photo, size), size)
     if photo.worn:
-        scenery.wear(layer, sketch.bones, matrix, rng)
-    lit = light_up(layer, sketch, photo, matrix, rng)
+        scenery.wear(canvas, rng)
+    lit = light_up(canvas, photo, rng)
     across, down = bending(size, photo.warp, rng)
-    # Replicated at the border: a sleeve that is cut off by the frame stays cut off.
-    picture, mask = (
+    # replicated at the border: a sleeve that is cut off by the frame stays cut off
+    return [
         cv2.remap(image, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        for image in (lit, layer.mask)
-    )
-    return picture, mask
+        for image in (lit, canvas.mask)
+    ]
 
 
 def framing(sketch: Sketch, photo: Photo, size: int) -> np.ndarray:
     """Body units -> pixels ``(2, 3)``: the garment fills ``photo.scale`` of the picture."""
-    low, high = sketch.box()
+    points = np.concatenate([part.points for part in sketch.parts if isinstance(part, Panel)])
+    low, high = points.min(axis=0), points.max(axis=0)
     scale = size * photo.scale / float((high - low).max())
-    angle = np.radians(photo.rotation)
-    linear = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    c, s = np.cos(np.radians(photo.rotation)), np.sin(np.radians(photo.rotation))
+    linear = scale * np.array([[c, -s], [s, c]])
     middle = size * (0.5 + np.array(photo.shift)) - linear @ ((low + high) / 2)
     return np.column_stack([linear, middle])
 
 
-def light_up(
-    layer: Layer, sketch: Sketch, photo: Photo, matrix: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
-    """Colors under the photo's light ``(S, S, 3)`` uint8: round bodies, creases, darker edges."""
-    size = layer.mask.shape[0]
-    half = size // 2
-    height = relief(sketch.folds, matrix / 2, half)
-    # Cloth is never quite smooth: long soft bumps, more down than across.
-    bumps = rng.standard_normal((7, 12)).astype(np.float32)
-    height += 0.5 * cv2.resize(bumps, (half, half), interpolation=cv2.INTER_CUBIC)
-    small = cv2.resize(layer.mask, (half, half), interpolation=cv2.INTER_AREA)
+def light_up(canvas: Canvas, photo: Photo, rng: Generator) -> np.ndarray:
+    """The garment's colors in the photo's light, uint8 ``(S, S, 3)``."""
+    size, half = len(canvas.mask), len(canvas.mask) // 2
+    # cloth is never quite smooth: long soft bumps, more down than across
+    coarse = rng.standard_normal((7, 12)).astype(np.float32)
+    bumps = cv2.resize(coarse, (half, half), interpolation=cv2.INTER_CUBIC)
+    small = cv2.resize(canvas.mask, (half, half), interpolation=cv2.INTER_AREA)
     body = cv2.blur(small, (half // 6 | 1, half // 6 | 1)).astype(np.float32) / 255
-    height = height * photo.creases + 3.0 * body
+    height = (canvas.relief() + 0.5 * bumps) * photo.creases + 3.0 * body
     slope_x = cv2.Sobel(height, cv2.CV_32F, 1, 0, ksize=3)
     slope_y = cv2.Sobel(height, cv2.CV_32F, 0, 1, ksize=3)
-    # The cloth's normal is (-slope_x, -slope_y, 1): what faces the light is bright.
+    # the cloth's normal is (-slope_x, -slope_y, 1): what faces the light is bright
     light = np.clip(-0.16 * (photo.light[0] * slope_x + photo.light[1] * slope_y), -0.42, 0.24)
     factor = cv2.resize((SHADE_UNIT * (1.0 + light)).astype(np.uint8), (size, size))
-    panels = cv2.addWeighted(layer.shade, 0.5, layer.shade, 0.0, 127.5)  # never darker than half
+    panels = cv2.addWeighted(canvas.shade, 0.5, canvas.shade, 0.0, 127.5)  # never darker than half
     factor = cv2.multiply(factor, panels, scale=1 / 255)
-    lit = cv2.multiply(layer.color, cv2.merge([factor] * 3), scale=1 / SHADE_UNIT)
+    lit = cv2.multiply(canvas.color, cv2.merge([factor] * 3), scale=1 / SHADE_UNIT)
     gleam = cv2.resize(np.clip(26.0 * light, 0, 255).astype(np.uint8), (size, size))
     return cv2.add(lit, cv2.merge([gleam] * 3))  # black cloth shows its folds by what it reflects
 
 
-def bending(size: int, amount: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Maps for ``cv2.remap``, ``(size, size)`` float32: smooth shifts of about ``amount``."""
+def bending(size: int, amount: float, rng: Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Maps for ``cv2.remap``, float32 ``(S, S)``: smooth shifts of about ``amount``."""
     coarse = rng.standard_normal((4, 4, 2)).astype(np.float32) * np.float32(amount * size * 0.6)
     smooth = cv2.resize(coarse, (size // 8, size // 8), interpolation=cv2.INTER_CUBIC)
     shift = cv2.resize(smooth, (size, size), interpolation=cv2.INTER_LINEAR)
@@ -174,8 +158,8 @@ def bending(size: int, amount: float, rng: np.random.Generator) -> tuple[np.ndar
     return shift[..., 0] + line[None, :], shift[..., 1] + line[:, None]
 
 
-def developed(scene: np.ndarray, photo: Photo, size: int, rng: np.random.Generator) -> np.ndarray:
-    """The scene through the camera: white balance, blur, grain, JPEG; uint8 ``(size, size, 3)``."""
+def developed(scene: np.ndarray, photo: Photo, size: int, rng: Generator) -> np.ndarray:
+    """The scene as the camera stores it, uint8 ``(S, S, 3)``."""
     small = cv2.resize(scene, (size, size), interpolation=cv2.INTER_AREA)
     if photo.blur > 0.25:
         small = cv2.GaussianBlur(small, (0, 0), photo.blur * size / 128)

@@ -1,4 +1,4 @@
-"""An item: its pictures on disk and its rows of the catalogue, each from seeds of its own."""
+"""An item: its pictures on disk and its rows of the catalog."""
 
 from __future__ import annotations
 
@@ -9,27 +9,17 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.random import Generator
 
 from flam_pl.config.data import WardrobeSettings
-from flam_pl.datasets.wardrobe.garment import SCHEMA, TRAIT_COLUMNS, Garment
+from flam_pl.datasets.wardrobe.garment import SCHEMA, Garment
 from flam_pl.datasets.wardrobe.joint import draw_change, draw_garment
 from flam_pl.datasets.wardrobe.photo import draw_photo, photograph
 
 SPLITS = ("train", "val", "evaluation")
-COLUMNS = (
-    "path",
-    "item",
-    "domain",
-    "split",
-    *SCHEMA.types,
-    *(f"true_{name}" for name in SCHEMA.types),
-    "counterfactual_of",
-    *TRAIT_COLUMNS,
-)
-JPEG_QUALITY = 90
 
-# Streams of random numbers: what is drawn from one does not move what is drawn from another, so
-# that, for example, another label rate leaves every picture as it was.
+# Streams of random numbers. Draws from one do not move another: a new label rate, for example,
+# leaves every picture as it was.
 GARMENT, PHOTO, LABELS, CHANGE = range(4)
 
 Row = dict[str, str | int | float]
@@ -45,97 +35,82 @@ class Item:
 
     @property
     def name(self) -> str:
-        """What the catalogue calls it."""
         stem = f"{self.split}-{self.number:05d}"
         return f"{stem}-changed-{self.change}" if self.change else stem
 
 
 def items_of(settings: WardrobeSettings) -> Iterator[Item]:
-    """All items as the catalogue orders them: counterfactuals follow their original."""
+    """All items; counterfactuals follow their original."""
     for split in SPLITS:
         for number in range(settings.items(split)):
             for change in range(settings.changes(split) + 1):
                 yield Item(split, number, change)
 
 
-def random(
-    settings: WardrobeSettings, item: Item, stream: int, number: int = 0
-) -> np.random.Generator:
-    """One generator for each (item, stream, number): the order of drawing does not matter."""
+def random(settings: WardrobeSettings, item: Item, stream: int, number: int = 0) -> Generator:
+    """A generator of its own for each (item, stream, number)."""
     place = [settings.seed, SPLITS.index(item.split), item.number, item.change, stream, number]
     return np.random.default_rng(place)
 
 
 @lru_cache(maxsize=16)
 def garment_of(settings: WardrobeSettings, item: Item) -> Garment:
-    """The garment of an item; a counterfactual's differs from the original's in one attribute."""
-    if item.change == 0:
-        return draw_garment(settings.seed, random(settings, item, GARMENT))
-    original = Item(item.split, item.number)
-    order = random(settings, original, CHANGE).permutation(len(SCHEMA.types))
-    kind = SCHEMA.types[order[(item.change - 1) % len(order)]]
-    before = [
-        garment_of(settings, Item(item.split, item.number, change)) for change in range(item.change)
-    ]
+    """The garment of an item or counterfactual."""
     rng = random(settings, item, GARMENT)
-    garment = before[0]
-    for _ in range(
-        50
-    ):  # a fourth counterfactual changes a type again, if possible into a new class
-        garment = draw_change(settings.seed, before[0], kind, rng)
-        if garment not in before:
+    if item.change == 0:
+        return draw_garment(settings.seed, rng)
+    original, *others = (
+        garment_of(settings, Item(item.split, item.number, change)) for change in range(item.change)
+    )
+    order = random(settings, Item(item.split, item.number), CHANGE).permutation(len(SCHEMA.types))
+    kind = SCHEMA.types[order[(item.change - 1) % len(order)]]
+    for _ in range(50):  # from the fourth on, types repeat: try to find a class that is new
+        garment = draw_change(settings.seed, original, kind, rng)
+        if garment not in others:
             break
     return garment
 
 
-def domains(photos: int) -> tuple[str, ...]:
-    """Domain of each of an item's photos: half of them (rounded up) shop, then consumer."""
-    shop = (photos + 1) // 2
-    return ("shop",) * shop + ("consumer",) * (photos - shop)
-
-
 def draw_item(folder: Path, settings: WardrobeSettings, item: Item) -> list[Row]:
-    """Writes the pictures of one item below ``folder`` and returns their rows.
+    """Write the pictures of one item below ``folder`` and return their rows.
 
     Raises:
         OSError: a picture could not be written.
     """
-    garment = garment_of(settings, item)
-    told = garment.describe()
-    rows = []
-    for number, domain in enumerate(domains(1 if item.change else settings.photos(item.split))):
+    garment, rows = garment_of(settings, item), []
+    photos = 1 if item.change else settings.photos(item.split)
+    constant: Row = {f"true_{name}": garment.attribute(name) for name in SCHEMA.types}
+    constant["counterfactual_of"] = Item(item.split, item.number).name if item.change else ""
+    constant |= garment.describe()
+    for number in range(photos):
+        domain = "shop" if number < photos / 2 else "consumer"  # half of them, rounded up
         photo = draw_photo(random(settings, item, PHOTO, number), domain)
-        picture = photograph(garment, photo, settings.image_size)
         path = f"images/{item.split}/{item.name}-{number}.jpg"
-        write_jpeg(folder / path, picture)
+        write_jpeg(folder / path, photograph(garment, photo, settings.image_size))
         row: Row = {"path": path, "item": item.name, "domain": domain, "split": item.split}
-        row |= labels(settings, item, number, garment)
-        row |= {f"true_{name}": garment.attribute(name) for name in SCHEMA.types}
-        row["counterfactual_of"] = Item(item.split, item.number).name if item.change else ""
-        rows.append(row | told)
+        rows.append(row | labels(settings, item, number, garment) | constant)
     return rows
 
 
 def labels(settings: WardrobeSettings, item: Item, number: int, garment: Garment) -> Row:
     """Labels of one image: sparse and partly wrong in training, else exact."""
-    true = {name: garment.attribute(name) for name in SCHEMA.types}
+    true: Row = {name: garment.attribute(name) for name in SCHEMA.types}
     if item.split != "train":
-        return dict(true)
+        return true
     rng = random(settings, item, LABELS, number)
     labelled = rng.random() < settings.labelled_share
     given: Row = {}
     for name, word in true.items():
-        kept, wrong = rng.random() < settings.label_rate, rng.random() < settings.wrong_rate
+        written, wrong = rng.random() < settings.label_rate, rng.random() < settings.wrong_rate
         other = str(rng.choice([known for known in SCHEMA.of(name) if known != word]))
-        given[name] = (other if wrong else word) if labelled and kept else ""
+        given[name] = (other if wrong else word) if labelled and written else ""
     return given
 
 
 def write_jpeg(path: Path, picture: np.ndarray) -> None:
-    """Writes RGB uint8 ``(S, S, 3)``. Not by ``cv2.imwrite``: that one hides a full disk."""
-    done, code = cv2.imencode(
-        ".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
-    )
+    """Write RGB uint8 ``(S, S, 3)``. Not by ``cv2.imwrite``: that one hides a full disk."""
+    bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+    done, code = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, 90])
     if not done:
         raise OSError(f"the picture could not be encoded: {path}")
     path.write_bytes(code.tobytes())

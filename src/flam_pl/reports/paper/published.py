@@ -1,27 +1,19 @@
-"""What the paper prints, to stand beside what is measured on the same data set."""
+"""The values that the paper prints, to stand beside those measured on the same data set."""
 
 from __future__ import annotations
 
-from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from omegaconf import OmegaConf
 
 
-@cache
-def _all() -> dict[str, Any]:
-    text = files("flam_pl.reports").joinpath("published.yaml").read_text(encoding="utf-8")
-    content = OmegaConf.to_container(OmegaConf.create(text))
-    assert isinstance(content, dict)
-    return {str(part): of for part, of in content.items()}
-
-
 def published(part: str, dataset: str) -> dict[str, Any]:
-    """Row -> column -> the paper's value, of one part of its tables on one data set.
+    """Row -> column -> the paper's value on this data set, empty where it has none.
 
     Args:
         part: classes, instances, edits, both_tasks, backbones or classification.
-        dataset: a catalog's name; empty where the paper has no such figures on it.
     """
-    return dict(_all()[part].get(dataset, {}))
+    text = files("flam_pl.reports.paper").joinpath("published.yaml").read_text(encoding="utf-8")
+    content: Any = OmegaConf.to_container(OmegaConf.create(text))
+    return dict(content[part].get(dataset, {}))

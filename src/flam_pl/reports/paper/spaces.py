@@ -1,6 +1,7 @@
 """Figure 3: maps of the embedding spaces, with features that were edited to one class.
 
-In the space of the edited type they gather at that class; in the others they keep their spread.
+In the space of the edited type the edited features gather at that class. In the other spaces they
+keep their spread.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from typing import Any
 import numpy as np
 import torch
 from matplotlib import colormaps
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.colors import is_color_like
 from matplotlib.figure import Figure
@@ -20,36 +20,34 @@ from sklearn.manifold import TSNE
 from torch import Tensor
 
 from flam_pl.attributes import AttributeSchema, SchemaError
-from flam_pl.config.figures import FiguresConfig
+from flam_pl.config.outputs import FiguresConfig
 from flam_pl.editing.editor import Editor
 from flam_pl.editing.edits import Edit
 from flam_pl.evaluation.searches import EvaluationSet
 from flam_pl.models.attribute_embedder import AttributeEmbedders
+from flam_pl.reports.pictures import panels
 
 EDITED = "#111111"
 
 
 @dataclass(frozen=True)
 class Spaces:
-    """Embeddings of images and of those of them that were edited, in every space.
-
-    Attributes:
-        labels: of the images, ``(N, types)``.
-        edited: which of them were edited, ``(M,)`` positions among the N.
-        before: embeddings of the images, ``(N, types, k)``.
-        after: of the edited ones, ``(M, types, k)``.
-        wanted: dictionary vectors that those should be at: the wanted class's in the target's
-            space, the image's own class's in the others, ``(M, types, k)``.
-    """
+    """Embeddings of images in every space, some of them before and after an edit."""
 
     schema: AttributeSchema
     target_type: str
     target_class: str
     labels: np.ndarray
+    """Of the images, ``(N, types)``."""
     edited: np.ndarray
+    """Positions of the edited images among the N, ``(M,)``."""
     before: Tensor
+    """Embeddings of the images, ``(N, types, k)``."""
     after: Tensor
+    """Embeddings of the edited features, ``(M, types, k)``."""
     wanted: Tensor
+    """Dictionary vectors where those belong, ``(M, types, k)``: of the wanted class in the target's
+    space, of the image's own class in the others."""
 
 
 @torch.inference_mode()
@@ -60,13 +58,7 @@ def edit_to_one_class(
     settings: FiguresConfig,
     seed: int,
 ) -> Spaces:
-    """Embed images drawn at random, and edit some of them to one class of one type.
-
-    Those to be edited are drawn among the ones that have another class.
-
-    Args:
-        editor: of features as they are stored, e.g. FLAM.
-        seed: of the draw.
+    """Embed images drawn at random, and edit some of those that have another class.
 
     Raises:
         SchemaError: ``figures.target_class`` is no class of the type.
@@ -81,25 +73,18 @@ def edit_to_one_class(
     others = np.flatnonzero(labels[:, t] != c)
     edited = others[: min(settings.manipulated, len(shown) // 3)]
     features = data.features[torch.from_numpy(shown)]
-    asked = labels[edited].copy()
-    asked[:, t] = c
+    goals = labels[edited].copy()
+    goals[:, t] = c
     dictionaries = [embedders.of(name).dictionary for name in schema.types]
-    return Spaces(
-        schema,
-        kind,
-        schema.of(kind)[c],
-        labels,
-        edited,
-        embedders(features),
-        embedders(
-            editor.edit(features[torch.from_numpy(edited)], [Edit(kind, schema.of(kind)[c])])
-        ),
-        torch.stack([d[torch.from_numpy(asked[:, i])] for i, d in enumerate(dictionaries)], dim=1),
-    )
+    wanted = [d[torch.from_numpy(goals[:, i])] for i, d in enumerate(dictionaries)]
+    name = schema.of(kind)[c]
+    after = embedders(editor.edit(features[torch.from_numpy(edited)], [Edit(kind, name)]))
+    before = embedders(features)
+    return Spaces(schema, kind, name, labels, edited, before, after, torch.stack(wanted, dim=1))
 
 
 def _wanted_class(name: str | None, schema: AttributeSchema, kind: str, labels: np.ndarray) -> int:
-    """The class that is named, else the most frequent one; ties by order of the schema."""
+    """The named class, else the most frequent one; ties by order of the schema."""
     if name is None:
         return int(np.bincount(labels, minlength=len(schema.of(kind))).argmax())
     try:
@@ -109,15 +94,11 @@ def _wanted_class(name: str | None, schema: AttributeSchema, kind: str, labels: 
 
 
 def statistics(embeddings: Tensor, wanted: Tensor) -> dict[str, float]:
-    """How far embeddings are from where they should be, and how far apart.
+    """ "distance_to_wanted": mean cosine distance; "spread": trace of the covariance.
 
     Args:
         embeddings: of unit length, ``(M, k)``.
         wanted: dictionary vector of each, of unit length, ``(M, k)``.
-
-    Returns:
-        ``distance_to_wanted``: mean cosine distance. ``spread``: trace of the covariance, that is
-        the mean squared distance from the mean; 1 is the most that unit vectors can have.
     """
     return {
         "distance_to_wanted": float(1 - (embeddings * wanted).sum(dim=1).mean()),
@@ -126,7 +107,7 @@ def statistics(embeddings: Tensor, wanted: Tensor) -> dict[str, float]:
 
 
 def numbers(spaces: Spaces) -> dict[str, Any]:
-    """The claim as figures: for each space, the edited images before and after the edit."""
+    """Of each space: the ``statistics`` of the edited images before and after the edit."""
     before, after = spaces.before[torch.from_numpy(spaces.edited)], spaces.after
     return {
         "target_type": spaces.target_type,
@@ -159,82 +140,41 @@ def place(vectors: Tensor, seed: int) -> np.ndarray:
     return points
 
 
-def points_of(spaces: Spaces, by_type: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """The maps as JSON takes them: places to two digits, and the class of each image."""
-    return {
-        "maps": {name: np.round(points, 2).tolist() for name, points in by_type.items()},
-        "classes": {
-            name: [spaces.schema.of(name)[c] for c in spaces.labels[:, t]]
-            for t, name in enumerate(spaces.schema.types)
-        },
-        "edited_positions": spaces.edited.tolist(),
-    }
-
-
 def draw(spaces: Spaces, by_type: Mapping[str, np.ndarray]) -> Figure:
-    """A map a space, side by side; a color a class, the edited ones as black crosses.
-
-    t-SNE draws dense places as large as sparse ones: how far a map collapsed is in its title.
-    """
+    """A map per space, side by side, with the ``statistics`` before and after the edit."""
     types = spaces.schema.types
-    figure, axes = plt.subplots(1, len(types), figsize=(4.3 * len(types), 5.6), squeeze=False)
+    figure, axes = panels(1, len(types), 4.3 * len(types), 5.6)
     found = numbers(spaces)["spaces"]
     for t, (axis, name) in enumerate(zip(axes[0], types, strict=True)):
         draw_map(axis, by_type[name], spaces.labels[:, t], spaces.schema.of(name))
         before, after = found[name]["before"], found[name]["after"]
-        change = ", ".join(
-            f"{what} {before[key]:.2f} → {after[key]:.2f}"
-            for what, key in (("spread", "spread"), ("distance to wanted", "distance_to_wanted"))
-        )
-        axis.set_title(f"embeddings of {name}\n", fontsize=11)
-        axis.text(0.5, 1.02, change, fontsize=8, ha="center", transform=axis.transAxes)
-    edit = f"edited to {spaces.target_type} {spaces.target_class}"
-    figure.suptitle(
-        f"{len(spaces.labels)} images; crosses: {len(spaces.edited)} of them, {edit}", fontsize=11
-    )
-    figure.tight_layout()
+        changes = [f"{key} {before[key]:.2f} → {after[key]:.2f}" for key in before]
+        axis.set_title("\n".join([f"embeddings of {name}", *changes]), fontsize=9)
+    count, edit = len(spaces.edited), f"{spaces.target_type} {spaces.target_class}"
+    figure.suptitle(f"{len(spaces.labels)} images; crosses: {count} of them, edited to {edit}")
     return figure
 
 
 def draw_map(axis: Axes, points: np.ndarray, labels: np.ndarray, classes: tuple[str, ...]) -> None:
-    """Dots in the color of their class, and crosses for images that were edited.
+    """Dots in the color of their class, and crosses for edited features.
 
     Args:
-        points: of images and then of edited ones, if there are any, ``(N + M, 2)``.
-        labels: of the images, ``(N,)``.
+        points: of images with labels ``(N,)``, then of edited features, ``(N + M, 2)``.
     """
     own, edited = points[: len(labels)], points[len(labels) :]
     for c, (name, color) in enumerate(zip(classes, class_colors(classes), strict=True)):
-        of_class = own[labels == c]
-        axis.scatter(
-            of_class[:, 0],
-            of_class[:, 1],
-            s=11,
-            color=color,
-            edgecolors="#00000055",
-            lw=0.3,
-            label=name,
-        )
+        x, y = own[labels == c].T
+        axis.scatter(x, y, s=11, color=color, edgecolors="#00000055", lw=0.3, label=name)
     if len(edited):
-        axis.scatter(
-            edited[:, 0], edited[:, 1], s=9, color=EDITED, marker="x", lw=0.7, label="edited"
-        )
+        x, y = edited.T
+        axis.scatter(x, y, s=9, color=EDITED, marker="x", lw=0.7, label="edited")
     axis.set_xticks([])
     axis.set_yticks([])
-    axis.legend(
-        loc="upper center",
-        bbox_to_anchor=(0.5, -0.02),
-        ncols=3,
-        fontsize=8,
-        frameon=False,
-        markerscale=1.8,
-        handletextpad=0.2,
-        columnspacing=1.0,
-    )
+    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.02), ncols=3, fontsize=8, frameon=False)
 
 
 def class_colors(classes: tuple[str, ...]) -> list[Any]:
-    """Their own where all classes are colors with a name, else twenty that differ."""
+    """The named colors where all classes are color names, else colors that differ."""
     names = [name.lower().replace(" ", "").replace("-", "") for name in classes]
     if all(map(is_color_like, names)):
         return list(names)

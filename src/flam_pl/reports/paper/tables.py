@@ -1,279 +1,221 @@
-"""Fills the paper's Tables 1 to 5 from the metrics of runs."""
+"""The paper's Tables 1 to 5, filled from the long table."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
-import numpy as np
+import pandas as pd
 
+from flam_pl.atomic_io import write_text
+from flam_pl.reports.measurements import Measurements, Metrics
 from flam_pl.reports.paper.published import published
-from flam_pl.reports.table_formats import Cell, PaperTable, Part
-from flam_pl.reports.tables import TITLES, called
+from flam_pl.reports.tables import Table
+from flam_pl.reports.wording import (
+    NAN,
+    describe_backbone,
+    how_edits,
+    how_instances,
+    how_intervals,
+    text_of,
+)
 
-Metrics = Mapping[str, Any]
 ABLATED = "FLAM (M, OS, adv)"
 """What Table 3 calls FLAM as the paper proposes it."""
 
+Cell = dict[str, Any]
+"""With "row", "column" and "text"."""
+
 
 @dataclass(frozen=True)
-class Measured:
-    """What the tables are filled from.
-
-    Attributes:
-        dataset: the catalog's name, which the paper's figures are looked up by.
-        classes: attribute type -> class -> number of images, the most frequent first.
-        seeds: the run's own, then the further ones.
-        by_seed: ``metrics.json`` of each seed; empty where only Table 1 is asked for.
-        by_backbone: choice of ``conf/backbone/`` -> metrics of its run; the run's own first.
-        note: said below every table.
-    """
+class PaperTables:
+    """What the tables are filled from."""
 
     dataset: str
+    """The catalog's name, by which the paper's values are looked up."""
     classes: Mapping[str, Mapping[str, int]]
-    seeds: Sequence[int] = ()
+    """Attribute type -> class -> number of images, the most frequent first."""
     by_seed: Sequence[Metrics] = ()
+    """``metrics.json`` of each seed; Table 1 needs none."""
     by_backbone: Mapping[str, Metrics] | None = None
+    """Choice of ``conf/backbone/`` -> metrics of its run; the run's own first."""
     note: str = ""
+    """Stands below every table."""
 
-    def table(self, number: int) -> PaperTable:
-        """Table ``number`` of the paper, 1 to 5."""
-        builders = {1: [classes], 2: [instances], 3: [edits], 4: [both_tasks]}
-        parts = builders.get(number, [backbones, classification])
-        return PaperTable(number, self.dataset, [build(self) for build in parts], self.seeds)
-
-    def notes(self, *own: str, paper: Mapping[str, Any], all_seeds: bool = True) -> list[str]:
-        """A part's own notes, then what holds for all that is measured.
-
-        Args:
-            paper: the paper's figures beside it, if any.
-        """
-        intervals = "In brackets the 95 % interval, resampled by item."
-        if all_seeds and len(self.seeds) > 1:
-            listed = ", ".join(map(str, self.seeds))
-            intervals = (
-                f"Mean ± standard deviation over the seeds {listed} of every stage that is trained "
-                "(a figure without ± does not depend on them); in brackets the 95 % interval of "
-                "the mean, for other items and other seeds."
-            )
-        beside = "(paper ...): what the paper prints for the same data set." if paper else ""
-        return [note for note in (self.note, *own, intervals, beside) if note]
-
-    def cell(self, *keys: str, paper: float | None = None) -> Cell:
-        """The figure that every seed's metrics have under ``keys``."""
-        return Cell.measured([_find(m, keys) for m in self.by_seed], paper)
-
-
-def _find(metrics: Metrics, keys: Sequence[str]) -> Any:
-    """The value under nested ``keys``, None where one is missing."""
-    found: Any = metrics
-    for key in keys:
-        found = (found or {}).get(key)
-    return found
-
-
-def classes(measured: Measured) -> Part:
-    """Table 1: the classes of each attribute type."""
-    paper = published("classes", measured.dataset)
-    rows = []
-    for name, counts in measured.classes.items():
-        text = ", ".join(f"{label} {count}" for label, count in counts.items())
-        cells = [Cell(text, {"counts": dict(counts)})]
-        if paper:
-            cells.append(Cell(paper.get(name, "-"), {"published": paper.get(name)}))
-        rows.append((name, cells))
-    return Part(
-        "attribute classes used for the experiments",
-        ["attribute type", "classes (images)", *(["classes in the paper"] if paper else [])],
-        rows,
-        [n for n in (measured.note, "Images of all splits that carry the label.") if n],
-    )
-
-
-def instances(measured: Measured) -> Part:
-    """Table 2: instance retrieval, beside what the paper quotes from others."""
-    columns = ["R@1", "R@5", "R@20", "R@50"]
-    paper = published("instances", measured.dataset)
-    own = paper.pop("flam", {})
-    cells = [measured.cell("fir", c, paper=own.get(c)) for c in columns]
-    queries = measured.by_seed[0]["queries"]
-    how = (
-        "distorted views of the gallery's own photos: easier than a second photo would be"
-        if queries["instance_on_distorted_views"]
-        else "consumer photos, searched among the shop photos"
-    )
-    return Part(
-        "instance retrieval, R@k",
-        ["method", *columns],
-        [*_quoted(paper, columns), ("FLAM (features of stage 1)", cells)],
-        measured.notes(
-            f"R@k: the item itself is among the first k. {queries['instance']} queries: {how}; "
-            f"{queries['instance_without_match']} more have no match in the gallery. "
-            f"Features: {describe_backbone(measured.by_seed[0])}.",
-            paper=own,
-        ),
-    )
-
-
-def edits(measured: Measured) -> Part:
-    """Table 3: T@50 of every method, by the type that is changed."""
-    metrics = measured.by_seed[0]
-    paper = published("edits", measured.dataset)
-    groups = [*measured.classes, "all"]
-    rows = _quoted({n: of for n, of in paper.items() if n not in TITLES}, groups, dimension=True)
-    order = list(TITLES)
-    for name in sorted(metrics["fam"], key=lambda n: order.index(n) if n in order else len(order)):
-        own = paper.get(name, {})
-        cells = [measured.cell("fam", name, g, "T@50", paper=own.get(g)) for g in groups]
-        rows.append((_called(name, metrics), [_dimension(metrics, name), *cells]))
-    return Part(
-        "T@50 of edited searches, by the attribute type that is changed",
-        ["method", "dim", *groups],
-        rows,
-        measured.notes(
-            how_edits(metrics),
-            "M / S: the remaining types are matched too / only the target; adv: adversarial loss; "
-            "OS: online sampling. Cls-Concat and Emb-Concat search a second vector that is stored "
-            "for edits alone; all others search the features as they are stored.",
-            paper=paper,
-        ),
-    )
-
-
-def both_tasks(measured: Measured) -> Part:
-    """Table 4: one vector for both tasks."""
-    recalls, shares = [[f"{letter}@{k}" for k in (1, 5, 20, 100)] for letter in "RT"]
-    paper = published("both_tasks", measured.dataset)
-    metrics = measured.by_seed[0]
-    rows = []
-    for name in ("cls_concat", "emb_concat", "flam"):
-        own = paper.get(name, {})
-        cells = [measured.cell("fir_by_method", name, c, paper=own.get(c)) for c in recalls] + [
-            measured.cell("fam", name, "all", c, paper=own.get(c)) for c in shares
+    def table(self, number: int) -> list[Table]:
+        """The parts of Table ``number``, 1 to 5."""
+        builders = {
+            1: [self.class_table],
+            2: [self.instance_table],
+            3: [self.edit_table],
+            4: [self.both_tasks],
+            5: [self.backbones, self.classification],
+        }
+        parts, place = [build() for build in builders[number]], self.dataset.replace("_", "-")
+        title = f"Table {number} on {self.dataset}"
+        return [
+            replace(part, name=f"{number}-{position}-{place}", title=f"{title}: {part.title}")
+            for position, part in enumerate(parts)
         ]
-        rows.append((_called(name, metrics), [_dimension(metrics, name), *cells]))
-    return Part(
-        "instance retrieval (R@k) and edited search (T@k) in one and the same vector",
-        ["method", "dim", *recalls, *shares],
-        rows,
-        measured.notes(
-            "R@k: photos of an item are searched in the vectors that the method searches edits in.",
-            how_edits(metrics),
-            paper=paper,
-        ),
-    )
 
+    @property
+    def seeds(self) -> list[int]:
+        return [int(metrics["config"]["seed"]) for metrics in self.by_seed]
 
-def backbones(measured: Measured) -> Part:
-    """Table 5, left: R@20 and T@20 by backbone."""
-    seed = measured.seeds[0]
-    paper = published("backbones", measured.dataset)
-    rows = []
-    for name, metrics in (measured.by_backbone or {}).items():
-        settings = metrics["config"]["backbone"]
-        own = paper.get(settings["model"], {}) if settings["max_epochs"] else {}
-        recall = Cell.measured([_find(metrics, ("fir", "R@20"))], own.get("R@20"))
-        share = Cell.measured([_find(metrics, ("fam", "flam", "all", "T@20"))], own.get("T@20"))
-        rows.append((name, [Cell(describe_backbone(metrics)), recall, share]))
-    return Part(
-        "FLAM on different backbones",
-        ["backbone", "what it is", "R@20", "T@20"],
-        rows,
-        measured.notes(
-            f"Every stage is trained anew on each backbone's features, with seed {seed}.",
-            how_edits(measured.by_seed[0]),
-            paper=paper,
-            all_seeds=False,
-        ),
-    )
+    @cached_property
+    def found(self) -> Measurements:
+        return Measurements.of(self.by_seed)
 
+    def class_table(self) -> Table:
+        """Table 1: the classes of each attribute type."""
+        paper, cells = published("classes", self.dataset), []
+        for name, counts in self.classes.items():
+            text = ", ".join(f"{label} {count}" for label, count in counts.items())
+            column = "classes (images)"
+            cells.append({"row": name, "column": column, "text": text, "counts": {**counts}})
+            if paper:
+                shown = paper.get(name, "-")
+                cells.append({"row": name, "column": "classes in the paper", "text": shown})
+        title = "attribute classes used for the experiments"
+        notes = filter(None, (self.note, "Images of all splits that carry the label."))
+        return Table("", title, pd.DataFrame(cells), tuple(notes), head="attribute type")
 
-def classification(measured: Measured) -> Part:
-    """Table 5, right: what classifiers of original features see in manipulated ones."""
-    paper = published("classification", measured.dataset)
-    types = list(measured.classes)
-    rows = []
-    for kind in ("original", "manipulated"):
-        own = paper.get(kind, {})
-        cells = [measured.cell("classification", kind, t, paper=own.get(t)) for t in types]
-        rows.append((kind, cells))
-    rows[0][1].append(Cell())
-    rows[1][1].append(_mean_change(measured, types, own.get("mean change")))
-    return Part(
-        "accuracy of classifiers on original and on manipulated features",
-        ["query", *types, "mean change"],
-        rows,
-        measured.notes(
+    def instance_table(self) -> Table:
+        """Table 2: instance retrieval, beside what the paper quotes from others."""
+        columns = ["R@1", "R@5", "R@20", "R@50"]
+        paper = published("instances", self.dataset)
+        own, key = paper.pop("flam", {}), ("instance_by_method", "no_edit", "all")
+        cells = self.quoted(paper, columns)
+        row = "FLAM (features of stage 1)"
+        cells += [self.cell(row, c, own.get(c), *key, c) for c in columns]
+        features = f"Features: {describe_backbone(self.by_seed[0])}."
+        notes = how_instances(self.by_seed[0]), features
+        return self.filled("instance retrieval, R@k", cells, own, notes)
+
+    def edit_table(self) -> Table:
+        """Table 3: T@50 of every method, by the edited type."""
+        paper, groups = published("edits", self.dataset), [*self.classes, "all"]
+        others = {name: of for name, of in paper.items() if name not in self.found.methods}
+        cells = self.quoted(others, groups)
+        for method in self.found.part("edits")["method"].unique():
+            own, row = paper.get(method, {}), self.row_of(method)
+            cells.append(self.dimension(row, method))
+            cells += [self.cell(row, g, own.get(g), "edits", method, g, "T@50") for g in groups]
+        legend = (
+            "M / S: the remaining types are matched too / only the target. adv: adversarial loss. "
+            "OS: online sampling. Cls-Concat and Emb-Concat search a second vector that is stored "
+            "for edits alone; all others search the features as they are stored."
+        )
+        title = "T@50 of edited searches, by the edited attribute type"
+        return self.filled(title, cells, paper, (how_edits(self.by_seed[0]), legend))
+
+    def both_tasks(self) -> Table:
+        """Table 4: one vector for both tasks."""
+        paper, cells = published("both_tasks", self.dataset), []
+        for method in ("cls_concat", "emb_concat", "flam"):
+            own, row = paper.get(method, {}), self.row_of(method)
+            cells.append(self.dimension(row, method))
+            for part, letter in (("instance_by_method", "R"), ("edits", "T")):
+                columns, key = [f"{letter}@{k}" for k in (1, 5, 20, 100)], (part, method, "all")
+                cells += [self.cell(row, c, own.get(c), *key, c) for c in columns]
+        how = "R@k: searched in the vectors in which the method searches edits."
+        title = "instance retrieval (R@k) and edited search (T@k) in the same vector"
+        return self.filled(title, cells, paper, (how, how_edits(self.by_seed[0])))
+
+    def backbones(self) -> Table:
+        """Table 5, left: R@20 and T@20 by backbone."""
+        paper, cells = published("backbones", self.dataset), []
+        for row, metrics in (self.by_backbone or {}).items():
+            settings = metrics["config"]["backbone"]
+            own = paper.get(settings["model"], {}) if settings["max_epochs"] else {}
+            of_run = PaperTables(self.dataset, self.classes, [metrics])
+            cells.append({"row": row, "column": "what it is", "text": describe_backbone(metrics)})
+            for key in (
+                ("instance_by_method", "no_edit", "all", "R@20"),
+                ("edits", "flam", "all", "T@20"),
+            ):
+                cells.append(of_run.cell(row, key[-1], own.get(key[-1]), *key))
+        how = f"Each backbone trains every stage anew, with seed {self.seeds[0]}."
+        notes = how, how_edits(self.by_seed[0])
+        title = "FLAM on different backbones"
+        return self.filled(title, cells, paper, notes, "backbone", self.seeds[:1])
+
+    def classification(self) -> Table:
+        """Table 5, right: what classifiers of original features see in manipulated ones."""
+        paper = published("classification", self.dataset)
+        cells = [
+            self.cell(kind, c, paper.get(kind, {}).get(c), "classification", kind, "all", c)
+            for kind in ("original", "manipulated")
+            for c in (*self.classes, "mean change")
+        ]
+        how = (
             "The classifiers are those of Cls-Concat, trained on original features of labelled "
-            "training images. Original: the share of query images whose class they tell. "
-            "Manipulated: the share of FLAM's edits of that type, those that count in Table 3, "
-            "whose wanted class they tell.",
-            paper=paper,
-        ),
-    )
+            "training images. Original: share of the query images whose class they recognise. "
+            "Manipulated: share of FLAM's edits of that type, those that count in Table 3, whose "
+            "wanted class they recognise."
+        )
+        title = "accuracy of classifiers on original and on manipulated features"
+        return self.filled(title, cells, paper, (how,), "query")
+
+    def cell(self, row: str, column: str, paper: float | None, *key: str) -> Cell:
+        """The value under part, method, group and measure, with the paper's beside it."""
+        known = self.values.get(key, {})
+        shown = {name: known.get(name, NAN) for name in ("value", "std", "low", "high")}
+        text = text_of(**shown, published=paper)
+        return {"row": row, "column": column, "text": text, **known, "published": paper}
+
+    @cached_property
+    def values(self) -> dict[Any, Cell]:
+        index = self.found.summary.set_index(["part", "method", "group", "measure"])
+        return dict(index[["value", "std", "low", "high", "n"]].to_dict("index"))  # type: ignore
+
+    def quoted(self, paper: Mapping[str, Mapping[str, float]], columns: list[str]) -> list[Cell]:
+        """Rows that the paper quotes from others, which are not measured here."""
+        return [self.cell(row, c, of.get(c)) for row, of in paper.items() for c in columns]
+
+    def row_of(self, method: str) -> str:
+        """A method's name in Table 3."""
+        settings = self.by_seed[0]["config"]["manipulator"]
+        proposed = settings["with_remaining"] and settings["online_sampling"]
+        proposed = proposed and settings["adversarial_weight"] > 0
+        return ABLATED if method == "flam" and proposed else self.found.title(method)
+
+    def dimension(self, row: str, method: str) -> Cell:
+        known = self.by_seed[0]["dimensions"].get(method, "-")
+        return {"row": row, "column": "dim", "text": str(known)}
+
+    def filled(
+        self,
+        title: str,
+        cells: list[Cell],
+        paper: Mapping[str, Any],
+        notes: Sequence[str],
+        head: str = "method",
+        seeds: Sequence[int] | None = None,
+    ) -> Table:
+        """With the note of all tables, and what brackets and the paper's values mean."""
+        beside = "(paper ...): what the paper prints for the same data set." if paper else ""
+        intervals = how_intervals(self.seeds if seeds is None else seeds)
+        shown = tuple(filter(None, (self.note, *notes, intervals, beside)))
+        return Table(
+            "", title, pd.DataFrame(cells, columns=None if cells else COLUMNS), shown, head
+        )
 
 
-def _mean_change(measured: Measured, types: Sequence[str], paper: float | None) -> Cell:
-    """Mean over the types of accuracy after minus accuracy before."""
-    changes = []
-    for metrics in measured.by_seed:
-        found = metrics["classification"]
-        pairs = [(found["manipulated"][t], found["original"][t]) for t in types] if found else []
-        if pairs and all(after["n"] and before["n"] for after, before in pairs):
-            changes.append(float(np.mean([a["value"] - b["value"] for a, b in pairs])))
-    return Cell.changed(changes, paper)
+COLUMNS = ["row", "column", "text"]
 
 
-def _quoted(
-    paper: Mapping[str, Mapping[str, float]], columns: Sequence[str], dimension: bool = False
-) -> list[tuple[str, list[Cell]]]:
-    """Rows that the paper has from elsewhere and that nobody measures here."""
-    first = [Cell()] if dimension else []
-    return [
-        (name, first + [Cell.measured([], values.get(column)) for column in columns])
-        for name, values in paper.items()
-    ]
-
-
-def _called(name: str, metrics: Metrics) -> str:
-    """A method's name in Table 3."""
-    settings = metrics["config"]["manipulator"]
-    proposed = (
-        settings["with_remaining"]
-        and settings["online_sampling"]
-        and settings["adversarial_weight"] > 0
-    )
-    return ABLATED if name == "flam" and proposed else called(name)
-
-
-def _dimension(metrics: Metrics, name: str) -> Cell:
-    known = metrics["dimensions"].get(name)
-    return Cell(str(known), {"value": known}) if known else Cell()
-
-
-def how_edits(metrics: Metrics) -> str:
-    """What T@k says, and over how many edits."""
-    queries, counted = metrics["queries"], metrics["edits"]
-    if not counted["evaluated"]:
-        return "No edit could be evaluated: " + ("; ".join(metrics["notes"]) or "none is possible")
-    return (
-        f"T@k: the first k results hold an image with exactly the wanted combination. "
-        f"{queries['edited']} query images, {queries['gallery']} gallery images (the query itself "
-        f"left out), {counted['evaluated']} edits; {counted['impossible']} more ask for what no "
-        "gallery image has."
-    )
-
-
-def describe_backbone(metrics: Metrics) -> str:
-    """E.g. ``resnet50, 20 epochs from timm, 224 px, 1024 dimensions``, and how it is whitened."""
-    settings, most = metrics["config"]["backbone"], metrics["config"]["trainer"]["max_epochs"]
-    epochs = settings["max_epochs"] and (most or settings["max_epochs"])
-    start = settings["weights"]
-    trained = f"{epochs} epoch{'s' * (epochs > 1)} from {start}" if epochs else f"{start}, frozen"
-    power = settings.get("whitening")
-    whitened = f", whitened (power {power:g})" if power is not None else ""
-    return (
-        f"{settings['model']}, {trained}, {settings['image_size']} px, "
-        f"{metrics['dimensions']['flam']} dimensions{whitened}"
-    )
+def write(folder: Path, number: int, tables: Sequence[Table], seeds: Sequence[int]) -> None:
+    """``table<N>.md``, ``.tex`` and ``.json``."""
+    plain = {"seeds": list(seeds), "parts": [table.to_plain() for table in tables]}
+    forms = {
+        "md": "\n\n".join(table.markdown() for table in tables) + "\n",
+        "tex": "\n\n".join(table.latex() for table in tables) + "\n",
+        "json": json.dumps(plain, indent=1, allow_nan=False),
+    }
+    for ending, text in forms.items():
+        write_text(folder / f"table{number}.{ending}", text)

@@ -1,0 +1,55 @@
+"""What is found where only some photos are scored: those nearest by the edited feature alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from flam_pl.editing.edits import Edit
+from flam_pl.evaluation.hits import EditResults, Hits, Measure
+from flam_pl.evaluation.searches import EditedSearch, EvaluationSet, edit_to
+from flam_pl.galleries.exact import top_k
+from flam_pl.retrieval.vectors import SearchVectors
+
+
+class CandidateSearcher:
+    """Takes candidates by the edited feature, then sorts them by the whole score."""
+
+    @torch.inference_mode()
+    def __init__(self, vectors: SearchVectors, data: EvaluationSet, depth: int) -> None:
+        self.vectors, self.data, self.depth = vectors, data, depth
+        self.heads, self.gallery = vectors.heads(data.features), vectors.gallery(data.features)
+
+    @torch.inference_mode()
+    def __call__(
+        self, numbers: np.ndarray, edits: Sequence[Edit], counts: Sequence[int], chunk: int = 1024
+    ) -> dict[int, Tensor]:
+        """Number of candidates -> gallery positions of the results, ``(E, depth)``."""
+        positions = torch.from_numpy(self.data.queries[numbers]).to(self.gallery.device)
+        features = self.data.features[positions]
+        near, queries = self.vectors.edited(features, edits), self.vectors.queries(features, edits)
+        _, candidates = top_k(near, self.heads, max(counts), exclude=positions)
+        chunks = zip(torch.split(queries, chunk), torch.split(candidates, chunk), strict=True)
+        scores = torch.cat([(q @ self.gallery.T).gather(1, of) for q, of in chunks])
+        best = {n: scores[:, :n].topk(min(self.depth, n, scores.shape[1])).indices for n in counts}
+        return {n: candidates.gather(1, positions) for n, positions in best.items()}
+
+
+@torch.inference_mode()
+def evaluate_candidates(
+    vectors: SearchVectors,
+    data: EvaluationSet,
+    ks: Sequence[int],
+    also: Mapping[int, Sequence[Measure]],
+) -> dict[int, EditResults]:
+    """``evaluate_edits`` for each number of candidates in ``also``."""
+    search, hits = CandidateSearcher(vectors, data, max(ks)), {n: Hits(data, ks) for n in also}
+    for (t, c), edited in data.possible.items():
+        for n, found in search(edited[0], [edit_to(data.schema, t, c)], list(also)).items():
+            result = EditedSearch(data, t, c, *edited, found)
+            for measure in (hits[n], *also[n]):
+                measure.add(result)
+    return {n: of.results() for n, of in hits.items()}

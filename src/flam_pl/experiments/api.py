@@ -1,0 +1,59 @@
+"""The public API of the package: four functions and ``Edit``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flam_pl.config import loading
+from flam_pl.config.root import Config
+from flam_pl.errors import FlamError
+from flam_pl.experiments import evaluate as evaluation
+from flam_pl.experiments import pipeline
+from flam_pl.experiments.search import OpenRun
+from flam_pl.reports.report import Report
+
+
+def load_config(*overrides: str) -> Config:
+    """Settings of ``conf/`` with overrides, e.g. ``load_config("data=table", "seed=1")``.
+
+    Raises:
+        ConfigError: an unknown key, group or value, named.
+
+    >>> load_config("data=wardrobe_small", "seed=1").seed
+    1
+    """
+    return loading.load_config(overrides)
+
+
+def train(config: Config) -> OpenRun:
+    """Train every stage and method that is not up to date.
+
+    Returns:
+        The run, opened for searching.
+
+    Raises:
+        FlamError: unusable data, or an interrupted training.
+    """
+    run = pipeline.train(config)
+    return open_run(run.folder)
+
+
+def open_run(folder: str | Path) -> OpenRun:
+    """A finished run, e.g. ``open_run("runs/wardrobe")``, opened for searching.
+
+    Raises:
+        FlamError: there is no such run, it is not finished, or its data set has changed.
+    """
+    return OpenRun(*evaluation.open_folder(Path(folder)))
+
+
+def evaluate(run: OpenRun) -> Report:
+    """Measure the run on its evaluation photos and write its report.
+
+    Raises:
+        FlamError: only the first process of a DDP run evaluates.
+    """
+    report = evaluation.measure(run.run, run.trained)
+    if report is None:
+        raise FlamError("evaluate was called in a further process of a DDP run")
+    return report

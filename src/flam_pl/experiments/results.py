@@ -1,0 +1,125 @@
+"""What a search of a run returns: photos, their attributes and how likely each meets the edits."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+from tabulate import tabulate
+from torchvision.io import encode_jpeg
+
+from flam_pl.images import fit, read_image
+
+THUMBNAIL = 128
+"""Side of the pictures that a notebook shows, in pixels."""
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One photo that was found.
+
+    Attributes:
+        row: in the catalog.
+        path: of the file.
+        item: name of its item; None: it has none.
+        labels: attribute type -> class, of the labelled types.
+        score: inner product with the query vector.
+        edited: probability that it has the wanted classes; None without an edit.
+        combination: probability that it also keeps the query's class of every other type.
+    """
+
+    row: int
+    path: Path
+    item: str | None
+    labels: dict[str, str]
+    score: float
+    edited: float | None = None
+    combination: float | None = None
+
+
+@dataclass(frozen=True)
+class Results(Sequence[Hit]):
+    """The hits of one search, best first.
+
+    Attributes:
+        query: file of the query photo; None where a feature was searched with.
+        edits: as they are written, e.g. ``color=red``.
+        hits: the photos.
+        notes: what the user may want to know, e.g. that the query is red already.
+        confidence: a sentence on how likely the gallery holds the wanted combination.
+        searched, total: number of photos that were searched, and of all photos of the catalog.
+    """
+
+    query: Path | None
+    edits: str
+    hits: tuple[Hit, ...]
+    notes: tuple[str, ...] = ()
+    confidence: str | None = None
+    searched: int = 0
+    total: int = 0
+
+    def __len__(self) -> int:
+        return len(self.hits)
+
+    def __iter__(self) -> Iterator[Hit]:
+        return iter(self.hits)
+
+    def __getitem__(self, number):  # type: ignore[no-untyped-def]
+        return self.hits[number]
+
+    @property
+    def scope(self) -> str:
+        """Sentence that says how many photos were searched."""
+        return f"searching {self.searched} of {self.total} photos"
+
+    def table(self) -> str:
+        """One row per hit."""
+        types = list(dict.fromkeys(name for hit in self.hits for name in hit.labels))
+        likely = any(hit.combination is not None for hit in self.hits)
+        body = [
+            [
+                rank,
+                f"{hit.score:.3f}",
+                *([percent(hit.combination)] if likely else []),
+                str(hit.path),
+                hit.item or "",
+                *(hit.labels.get(name, "") for name in types),
+            ]
+            for rank, hit in enumerate(self.hits, start=1)
+        ]
+        head = ["", "score", *(["likely"] if likely else []), "path", "item", *types]
+        return str(tabulate(body, headers=head, tablefmt="simple", disable_numparse=True))
+
+    def __str__(self) -> str:
+        lines = [self.scope, *self.notes, *([self.confidence] if self.confidence else [])]
+        return "\n".join([*lines, self.table()])
+
+    def _repr_html_(self) -> str:
+        """A notebook shows the query and the hits as pictures."""
+        query = [figure(self.query, f"query {self.edits}".strip())] if self.query else []
+        shown = [
+            figure(hit.path, " ".join([f"{hit.score:.3f}", *hit.labels.values()]))
+            for hit in self.hits
+        ]
+        lines = [*self.notes, *([self.confidence] if self.confidence else [])]
+        text = "".join(f"<p>{escape(line)}</p>" for line in lines)
+        return f"{text}<div style='display:flex;flex-wrap:wrap'>{''.join([*query, *shown])}</div>"
+
+
+def percent(probability: float | None) -> str:
+    """``73 %``; empty for an unknown probability."""
+    return "" if probability is None else f"{100 * probability:.0f} %"
+
+
+def figure(path: Path, caption: str) -> str:
+    """A small picture with its caption, as HTML that needs no file."""
+    jpeg = encode_jpeg(fit(read_image(path), THUMBNAIL)).numpy().tobytes()
+    source = f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
+    return (
+        f"<figure style='width:{THUMBNAIL}px;margin:4px'>"
+        f"<img src='{source}' alt='{escape(path.name)}'>"
+        f"<figcaption>{escape(caption)}</figcaption></figure>"
+    )

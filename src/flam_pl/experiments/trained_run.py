@@ -1,0 +1,188 @@
+"""A finished run: its networks, its methods, and which rows of the tables can search."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+
+from flam_pl.attributes import AttributeSchema
+from flam_pl.distributed import log
+from flam_pl.editing.editor import Editor, NoEdit
+from flam_pl.images import Preprocess
+from flam_pl.methods.registry import FOLDER, Method, OpenMethod, Place, registered
+from flam_pl.models.attribute_embedder import AttributeEmbedders
+from flam_pl.models.backbone import Backbone
+from flam_pl.models.concat import ConcatClassifiers
+from flam_pl.retrieval.confidence import Calibration
+from flam_pl.retrieval.posteriors import Posteriors
+from flam_pl.retrieval.scoring import FILTER, Scoring
+from flam_pl.retrieval.vectors import SearchVectors
+from flam_pl.training.records import StageRecord, require, require_child
+from flam_pl.training.restore import restore_backbone, restore_embedders, schema_of
+
+
+@dataclass
+class TrainedRun:
+    """Every stage and method of a finished run, checked to fit each other.
+
+    Attributes:
+        records: of the three stages and of every further method, by name.
+        methods: every method that can search, by name, in the order of the tables.
+        scoring: score weights and best row, as chosen on the validation split.
+        calibration: of the confidence of the best row; None: it was not measured.
+    """
+
+    backbone: Backbone
+    preprocess: Preprocess
+    embedders: AttributeEmbedders
+    records: dict[str, StageRecord]
+    methods: dict[str, OpenMethod]
+    scoring: Scoring = field(default_factory=Scoring)
+    calibration: Calibration | None = None
+
+    @classmethod
+    def open(
+        cls, folder: Path, backbone_folder: Path | None = None, names: Collection[str] | None = None
+    ) -> TrainedRun:
+        """Open a run from its folder, e.g. ``runs/wardrobe``.
+
+        Args:
+            backbone_folder: of stage 1, where another run owns it.
+            names: methods to open beside those of every run; None: every trained one.
+
+        Raises:
+            RecordError: a stage is missing, or does not fit its parent.
+        """
+        backbone_folder = backbone_folder or folder / "backbone"
+        stages = {
+            "backbone": require(backbone_folder, "backbone"),
+            "embedder": require(folder / "embedder", "embedder"),
+            "manipulator": require(folder / "manipulator", "manipulator"),
+        }
+        schema = schema_of(stages["embedder"])
+        require_child(stages["embedder"], stages["backbone"].checkpoint, schema)
+        require_child(stages["manipulator"], stages["embedder"].checkpoint, schema)
+        backbone, preprocess = restore_backbone(backbone_folder, stages["backbone"])
+        embedders = restore_embedders(folder / "embedder", stages["embedder"])
+        trained = method_records(folder / FOLDER, stages, names)
+        found = {}
+        for name, method in registered().items():
+            place, record = folder / method.place, trained.get(name)
+            if name == "flam":
+                place, record = folder / "manipulator", stages["manipulator"]
+            if record or not method.training:
+                found[name] = method.open(Place(name, place, record, embedders))
+        run = cls(backbone, preprocess, embedders, stages | trained, found)
+        run._open_scoring(folder)
+        return run
+
+    def _open_scoring(self, folder: Path) -> None:
+        """Take the choice that was made for exactly these methods; others are chosen anew."""
+        scoring, rows = Scoring.load(folder), {*self.methods, *self.scorers()}
+        if scoring.checkpoints == self.checkpoints and scoring.best in rows:
+            self.scoring = scoring
+            self.calibration = Calibration.load(folder, scoring.key)
+
+    @property
+    def schema(self) -> AttributeSchema:
+        """Attribute types and classes of the run."""
+        return self.embedders.schema
+
+    @property
+    def classifiers(self) -> ConcatClassifiers | None:
+        """The networks of Cls-Concat; None where it is not trained."""
+        found = self.methods.get("cls_concat")
+        return found.nets if found and isinstance(found.nets, ConcatClassifiers) else None
+
+    @property
+    def posteriors(self) -> Posteriors:
+        """The classifiers that score photos: those of FLAM+ where it is trained, else of FLAM."""
+        plus = self.methods.get("flam_plus")
+        return (plus and plus.classifiers) or Posteriors.of_embedders(self.embedders)
+
+    @property
+    def checkpoints(self) -> dict[str, str]:
+        """SHA-256 of every stage and method."""
+        return {name: record.checkpoint for name, record in self.records.items()}
+
+    def to(self, device: torch.device) -> None:
+        """Move every network, in place."""
+        nets = [method.nets for method in self.methods.values() if method.nets]
+        for net in (self.backbone, self.embedders, *nets):
+            net.to(device)
+
+    def editors(self) -> list[Editor]:
+        """The editor of every method."""
+        return [method.editor for method in self.methods.values()]
+
+    def scorers(self) -> dict[str, tuple[Editor, Posteriors]]:
+        """Every pair of an editor and the classifiers that score its results, by row name.
+
+        ``<method>+own`` is scored by the method's own classifiers, ``<method>+posteriors`` by the
+        shared ones (``posteriors``), ``filter`` by the predicted classes alone.
+        """
+        found: dict[str, tuple[Editor, Posteriors]] = {}
+        specs, shared = registered(), self.posteriors
+        for name, method in self.methods.items():
+            has_own = method.classifiers and not specs[name].own_embedders
+            if has_own and "flam_plus" in self.methods:
+                assert method.classifiers
+                found[f"{name}+own"] = method.editor, method.classifiers
+            found[f"{name}+posteriors"] = method.editor, shared
+        found[FILTER] = NoEdit(), shared.hardened()
+        return found
+
+    def rows(self) -> list[SearchVectors]:
+        """Every row of the tables: the methods by cosine alone, then the scored ones; the best
+        last."""
+        rows = [SearchVectors(editor) for editor in self.editors()]
+        rows += [
+            SearchVectors(editor, posteriors, self.scoring.weights[name], name)
+            for name, (editor, posteriors) in self.scorers().items()
+            if name in self.scoring.weights
+        ]
+        return sorted(rows, key=lambda row: row.name == self.scoring.best)
+
+    @property
+    def best(self) -> SearchVectors:
+        """The row that searches: the best on validation, or the paper's FLAM."""
+        return self.rows()[-1]
+
+
+def method_records(
+    folder: Path, stages: Mapping[str, StageRecord], names: Collection[str] | None = None
+) -> dict[str, StageRecord]:
+    """Records of the methods that were trained on these stages; the others are left out.
+
+    Args:
+        folder: of all methods.
+        stages: records of the run's own stages.
+        names: the methods to look for; None: all.
+    """
+    found = {}
+    for name, method in registered().items():
+        if StageRecord.load(folder / name) is None or (names is not None and name not in names):
+            continue
+        record = require(folder / name, name)
+        parent, needed = parent_of(method, stages)
+        if method.own_embedders:
+            own = require(folder / name / "embedder", "embedder")
+            record = replace(record, parent=own.parent if record.parent == own.checkpoint else None)
+        if record.parent != needed:
+            log(f"{name}: trained on another {parent}, left out; train it again")
+            continue
+        if record.data != stages["embedder"].data:  # a frozen backbone stays the same
+            log(f"{name}: trained on other labels or another split, left out; train it again")
+            continue
+        found[name] = record
+    return found
+
+
+def parent_of(method: Method, stages: Mapping[str, StageRecord]) -> tuple[str, str]:
+    """The stage that a method is trained on, and the checkpoint that it must have."""
+    on_features = method.own_vectors or method.own_embedders
+    parent = "backbone" if on_features else "embedder"
+    return parent, stages[parent].checkpoint

@@ -1,0 +1,52 @@
+"""Attribute arithmetic: x - mean(own class) + mean(wanted class), as with word vectors.
+
+Mikolov et al., "Linguistic regularities in continuous space word representations", NAACL 2013.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from flam_pl.editing.editor import Editor
+from flam_pl.editing.edits import Edit, in_order, wanted_shares
+from flam_pl.methods.registry import Method, OpenMethod, Place
+from flam_pl.models.attribute_embedder import AttributeEmbedders
+from flam_pl.retrieval.posteriors import Posteriors
+
+
+class Arithmetic(Editor):
+    """Adds the difference between the mean features of two classes.
+
+    The embedders predict the query's own class: a shop does not know the labels of an uploaded
+    photo.
+    """
+
+    name = "arithmetic"
+
+    def __init__(self, embedders: AttributeEmbedders, times: float = 2.0) -> None:
+        """Args:
+        times: factor of the difference. Of 1, 1.5, 2, 2.5 and 3, a factor of 2 has the largest
+            mean T@10 on the validation photos of both data sets (.542 photos, .778 wardrobe; a
+            factor of 1 has .467 and .695).
+        """
+        self.embedders, self.schema, self.times = embedders, embedders.schema, times
+
+    def edit(self, features: Tensor, edits: Sequence[Edit]) -> Tensor:
+        """Add the difference of each edit, times its strength; of a mix the weighted mean."""
+        edited, own = features, self.embedders.classify(self.embedders(features))
+        for edit in in_order(edits, self.schema):
+            t = self.schema.types.index(edit.attribute_type)
+            means = self.embedders.of(edit.attribute_type).class_means
+            wanted = wanted_shares(edit, self.embedders, means) @ means
+            edited = edited + self.times * edit.strength * (wanted - means[own[:, t]])
+        return edited
+
+
+def open_arithmetic(place: Place) -> OpenMethod:
+    """With the run's own embedders."""
+    return OpenMethod(Arithmetic(place.embedders), Posteriors.of_embedders(place.embedders))
+
+
+METHODS = [Method("arithmetic", "arithmetic", "#bcbd22", 1, open_arithmetic)]

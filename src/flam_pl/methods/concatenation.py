@@ -1,0 +1,77 @@
+"""Editing a concatenation of one vector part per attribute type: Cls-Concat, Emb-Concat, ADDE-M."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from torch import Tensor
+
+from flam_pl.attributes import AttributeSchema
+from flam_pl.editing.editor import Editor
+from flam_pl.editing.edits import Edit, blend, in_order, wanted_vector
+from flam_pl.methods.registry import OpenMethod, Place
+from flam_pl.retrieval.posteriors import Posteriors
+from flam_pl.training.restore import restore_classifiers, restore_embedders
+
+
+class ConcatEditor(Editor):
+    """Searches by a concatenation of one part per attribute type; an edit changes some parts.
+
+    It stores a second vector per photo, which instance search cannot use.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        schema: AttributeSchema,
+        blocks: Callable[[Tensor], Tensor],
+        prototypes: Callable[[str], Tensor],
+        classes: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
+        """Args:
+        blocks: stored features ``(B, D)`` -> ``(B, types, width)``, each of unit length.
+        prototypes: attribute type -> the vector of each of its classes, ``(classes, width)``: the
+            class mean (Cls-Concat), the dictionary vector (Emb-Concat) or the memory (ADDE-M).
+        classes: stored features ``(B, D)`` -> predicted class of each type, ``(B, types)``. With
+            it (ADDE-M) an edit subtracts the prototype of the predicted class from the query's
+            part and adds that of the wanted class; without it the wanted one replaces the part.
+        """
+        self.name, self.schema = name, schema
+        self.blocks, self.prototypes, self.classes = blocks, prototypes, classes
+
+    def represent(self, features: Tensor) -> Tensor:
+        return self.blocks(features).flatten(start_dim=1)
+
+    def edit(self, features: Tensor, edits: Sequence[Edit]) -> Tensor:
+        parts = self.blocks(features).clone()
+        for edit in in_order(edits, self.schema):
+            name = edit.attribute_type
+            t = self.schema.types.index(name)
+
+            def block(example: Tensor, t: int = t) -> Tensor:
+                return self.blocks(example)[:, t]
+
+            asked = wanted_vector(edit, self.schema, self.prototypes(name), block)
+            changed = asked.expand_as(parts[:, t])
+            if self.classes:
+                own = self.prototypes(name)[self.classes(features)[:, t]]
+                changed = parts[:, t] - own + asked
+            parts[:, t] = blend(parts[:, t], changed, edit.strength)
+        return parts.flatten(start_dim=1)
+
+
+def open_classifiers(place: Place) -> OpenMethod:
+    """Cls-Concat or ADDE-M."""
+    assert place.record is not None, "a concatenation is trained"
+    net = restore_classifiers(place.folder, place.record)
+    classes = net.classify if place.name == "adde_m" else None
+    editor = ConcatEditor(place.name, net.schema, net.blocks, net.prototypes, classes)
+    return OpenMethod(editor, Posteriors.of_classifiers(net), net)
+
+
+def open_wide_embedders(place: Place) -> OpenMethod:
+    """Emb-Concat."""
+    assert place.record is not None, "a concatenation is trained"
+    net = restore_embedders(place.folder, place.record)
+    editor = ConcatEditor(place.name, net.schema, net, lambda kind: net.of(kind).dictionary)
+    return OpenMethod(editor, Posteriors.of_embedders(net), net)

@@ -1,0 +1,19 @@
+"""Emb-Concat, a baseline of the paper: an embedder per attribute type, wide, side by side."""
+
+from __future__ import annotations
+
+from flam_pl.methods.concatenation import open_wide_embedders
+from flam_pl.methods.registry import Method
+
+METHODS = [
+    Method(
+        "emb_concat",
+        "Emb-Concat",
+        "#17becf",
+        11,
+        open_wide_embedders,
+        "concat_training:train_wide_embedders",
+        own_vectors=True,
+        in_table_3=True,
+    )
+]

@@ -1,0 +1,8 @@
+"""FLAM (Shin et al., BMVC 2019): x-tilde = G(x, d_{a,i}) searches among the stored features."""
+
+from __future__ import annotations
+
+from flam_pl.methods.generator import open_generator
+from flam_pl.methods.registry import Method
+
+METHODS = [Method("flam", "FLAM", "#d62728", 40, open_generator, "two_stages:train_flam")]

@@ -1,0 +1,72 @@
+"""Editing by a generator: x-tilde = G(x, d_{a,i}), the query time of FLAM and its rivals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from flam_pl.editing.editor import Editor
+from flam_pl.editing.edits import Edit, blend, in_order, wanted_vector
+from flam_pl.methods.registry import OpenMethod, Place
+from flam_pl.models.attribute_embedder import AttributeEmbedder, AttributeEmbedders
+from flam_pl.models.manipulator import Manipulator
+from flam_pl.retrieval.posteriors import Posteriors
+from flam_pl.training.records import require
+from flam_pl.training.restore import restore_embedders, restore_manipulator
+
+
+class Flam(Editor):
+    """Query time of section 3.3: the gallery is the stored features themselves."""
+
+    def __init__(
+        self, embedders: AttributeEmbedders, manipulator: Manipulator, name: str = "flam"
+    ) -> None:
+        self.embedders, self.manipulator, self.name = embedders, manipulator, name
+        self.schema = embedders.schema
+
+    def edit(self, features: Tensor, edits: Sequence[Edit]) -> Tensor:
+        """Apply G once per edit, in the order of the schema.
+
+        The wanted embedding is the dictionary vector of a class, the direction of the weighted sum
+        of a mix, or phi_a(example) of an example. Between two edits the feature gets the length of
+        the query again: G is trained by cosines, so the length of its output means nothing.
+        """
+        space = self.embedders.space
+        length = features.norm(dim=1, keepdim=True)
+        for number, edit in enumerate(in_order(edits, self.schema)):
+            if number:
+                features = F.normalize(features, dim=1) * length
+            embedder = self.embedders.of(edit.attribute_type)
+
+            def embed(example: Tensor, embedder: AttributeEmbedder = embedder) -> Tensor:
+                return embedder(space(example))
+
+            asked = wanted_vector(edit, self.schema, embedder.dictionary, embed)
+            t = self.schema.types.index(edit.attribute_type)
+            target = torch.full((len(features),), t, device=features.device)
+            edited = self.manipulator.edit(space(features), asked.expand(len(features), -1), target)
+            features = blend(features, space.inverse(edited), edit.strength)
+        return features
+
+
+def open_generator(place: Place) -> OpenMethod:
+    """A generator with the embedders of the run."""
+    return open_with(place, place.embedders)
+
+
+def open_both_stages(place: Place) -> OpenMethod:
+    """A generator with embedders of its own."""
+    folder = place.folder / "embedder"
+    return open_with(place, restore_embedders(folder, require(folder, "embedder")))
+
+
+def open_with(place: Place, embedders: AttributeEmbedders) -> OpenMethod:
+    """The generator of a trained stage 3, and the embedders that classify for it."""
+    assert place.record is not None, "a generator is trained"
+    manipulator = restore_manipulator(place.folder, place.record)
+    editor = Flam(embedders, manipulator, place.name)
+    nets = nn.ModuleList([embedders, manipulator])
+    return OpenMethod(editor, Posteriors.of_embedders(embedders), nets)

@@ -1,0 +1,160 @@
+"""The registry of methods: one file of this room is one method, or one family of methods.
+
+A method file defines ``METHODS``, a list of ``Method``. ``registered`` finds the files by
+themselves; no other file must name a new method.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from torch import nn
+
+from flam_pl.config.root import Config
+from flam_pl.editing.editor import Editor
+from flam_pl.errors import ConfigError
+from flam_pl.models.attribute_embedder import AttributeEmbedders
+from flam_pl.retrieval.posteriors import Posteriors
+from flam_pl.training.records import StageRecord
+
+if TYPE_CHECKING:
+    from flam_pl.training.run import Run
+
+FOLDER = "methods"
+"""Folder of a run that holds one folder per trained method."""
+
+OTHER_ROWS: dict[str, dict[str, str]] = {
+    "filter": {"title": "filter, then similarity", "color": "#333333"},
+    "oracle": {"title": "oracle: true labels, then similarity", "color": "#000000"},
+}
+"""Rows of the tables that are no method of their own."""
+
+
+@dataclass(frozen=True)
+class OpenMethod:
+    """A method that can search.
+
+    Attributes:
+        editor: makes the query vectors.
+        classifiers: the method's own classifiers, which can score its results; None: it has none.
+        nets: its networks.
+    """
+
+    editor: Editor
+    classifiers: Posteriors | None = None
+    nets: nn.Module | None = None
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a trained method lies, and the embedders of its run.
+
+    Attributes:
+        name: of the method.
+        folder: of the method.
+        record: of the method's last stage; None for a method that trains nothing.
+        embedders: of the run, frozen.
+    """
+
+    name: str
+    folder: Path
+    record: StageRecord | None
+    embedders: AttributeEmbedders
+
+
+@dataclass(frozen=True)
+class Method:
+    """What the rest of the program knows about a method.
+
+    Attributes:
+        name: in settings, in ``metrics.json`` and of its folder.
+        title: in tables and pictures.
+        color: of its line in every chart, ``#rrggbb``.
+        row: position among the methods in tables.
+        open: a method that was trained (or needs no training) -> ready to search.
+        training: ``module:function`` of this room that trains it, imported when it is needed;
+            None: it trains nothing and every run has it.
+        overrides: config groups that the method chooses; a value that the user writes wins.
+        own_embedders: it trains stage 2 by its own recipe.
+        own_vectors: it stores a second vector per photo, which instance search cannot use.
+        in_table_3: the paper's Table 3 has it.
+        by_candidates: its scored row is also measured with few candidates.
+    """
+
+    name: str
+    title: str
+    color: str
+    row: int
+    open: Callable[[Place], OpenMethod]
+    training: str | None = None
+    overrides: tuple[str, ...] = ()
+    own_embedders: bool = False
+    own_vectors: bool = False
+    in_table_3: bool = False
+    by_candidates: bool = True
+
+    def train(self, run: Run) -> StageRecord:
+        """Train the method on a run; a method that is up to date is not trained again."""
+        assert self.training is not None, f"{self.name} trains nothing"
+        module, _, function = self.training.partition(":")
+        record: StageRecord = getattr(import_module(f"{__package__}.{module}"), function)(run, self)
+        return record
+
+    @property
+    def place(self) -> str:
+        """Folder of the method under that of its run."""
+        return f"{FOLDER}/{self.name}"
+
+
+@cache
+def registered() -> Mapping[str, Method]:
+    """Every method by name, in the order of the tables."""
+    import flam_pl.methods as room
+
+    found: list[Method] = []
+    for module in pkgutil.iter_modules(room.__path__):
+        found += getattr(import_module(f"{room.__name__}.{module.name}"), "METHODS", [])
+    return {method.name: method for method in sorted(found, key=lambda method: method.row)}
+
+
+def trainable() -> list[str]:
+    """Names that ``methods=[...]`` can hold."""
+    return [name for name, method in registered().items() if method.training and name != "flam"]
+
+
+def chosen(config: Config) -> list[Method]:
+    """The methods that the settings name, in the order of the tables.
+
+    Raises:
+        ConfigError: a name that is not registered or that trains nothing; a setting that no
+            method uses.
+    """
+    require_known(config.methods, "methods")
+    found = [method for name, method in registered().items() if name in config.methods]
+    embedder = config.embedder
+    softmax = embedder.loss == "softmax" or any(method.own_embedders for method in found)
+    if embedder.self_training and not softmax:
+        raise ConfigError(
+            f"embedder.self_training is {embedder.self_training}, but no method uses it: it needs "
+            "the probabilities of embedder.loss=softmax. Add methods=[flam_plus]."
+        )
+    return found
+
+
+def require_known(names: Sequence[str], setting: str) -> None:
+    """Raises: ConfigError: a name that no trainable method has."""
+    for name in names:
+        if name not in trainable():
+            raise ConfigError(f"{setting} has {name!r}; expected some of {', '.join(trainable())}")
+
+
+def looks() -> dict[str, dict[str, str]]:
+    """Title and colour of every method and further row, in the order of the tables."""
+    found = {name: {"title": of.title, "color": of.color} for name, of in registered().items()}
+    return found | OTHER_ROWS

@@ -1,0 +1,23 @@
+"""TIRG (Vo et al., "Composing text and image for image retrieval", CVPR 2019), on our features.
+
+Its gated composition edits the feature, and its batch-wise softmax trains it. The embedders are
+those of FLAM+, so that the two generators are compared on equal terms.
+"""
+
+from __future__ import annotations
+
+from flam_pl.methods.generator import open_both_stages
+from flam_pl.methods.registry import Method
+
+METHODS = [
+    Method(
+        "tirg",
+        "TIRG",
+        "#2ca02c",
+        50,
+        open_both_stages,
+        "two_stages:train_both_stages",
+        ("embedder=flam_plus", "manipulator=tirg"),
+        own_embedders=True,
+    )
+]

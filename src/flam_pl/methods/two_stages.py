@@ -1,0 +1,154 @@
+"""Trains stages 2 and 3, the attribute embedders and the generator, of FLAM and its rivals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from flam_pl.config.loading import method_config
+from flam_pl.config.stages import EmbedderConfig, ManipulatorConfig
+from flam_pl.evaluation.validation import MONITOR, calibration, validation_figures
+from flam_pl.methods.generator import Flam
+from flam_pl.methods.registry import Method
+from flam_pl.models.attribute_embedder import AttributeEmbedders
+from flam_pl.models.manipulator import Manipulator
+from flam_pl.reports.wandb_report import SearchTable
+from flam_pl.training.embedder_module import EmbedderModule
+from flam_pl.training.manipulator_module import ManipulatorModule
+from flam_pl.training.records import StageRecord, require
+from flam_pl.training.restore import restore_embedders
+from flam_pl.training.run import Run
+from flam_pl.training.stage import StageSpec, train_stage
+
+EMBEDDER_RECIPE, MANIPULATOR_RECIPE = 1, 1
+"""Version of the training code of each stage: a change that alters results raises it, so that
+existing runs train again."""
+
+
+def train_embedders(
+    run: Run,
+    backbone: StageRecord,
+    place: str = "embedder",
+    settings: EmbedderConfig | None = None,
+) -> StageRecord:
+    """Stage 2: phi_a and d_a of every type, on whatever labels there are.
+
+    The working space is measured on the labelled rows and a sample of the others
+    (``FlamDataModule.fitting_rows``), which fits into memory whatever the number of photos.
+
+    Args:
+        place: folder under the run's.
+        settings: of another recipe; None: the run's.
+    """
+    run.reseed()
+    settings, catalog = settings or run.config.embedder, run.catalog
+    data = run.data.serve("labelled", settings.batch_size)
+    rows = data.fitting_rows
+    architecture: dict[str, Any] = {
+        "dimension": data.features.dimension,
+        "embedding_dim": settings.embedding_dim,
+        # so many features span no more directions
+        "working_dim": min(settings.working_dim, len(rows)) if settings.working_dim else None,
+        "hidden": settings.hidden,
+        "dropout": settings.dropout,
+        "members": settings.members,
+    }
+    embedders = AttributeEmbedders(catalog.schema, **architecture)
+    embedders.fit(data.features.rows(rows), data.labels(rows))
+    taught = settings.self_training and settings.loss == "softmax"
+    bank = run.data.bank(settings.bank) if taught else None
+    complete = calibration(data, embedders)
+    spec = StageSpec(
+        "embedder",
+        EmbedderModule(embedders, settings, bank),
+        run.folder / place,
+        epochs=settings.max_epochs,
+        settings=settings,
+        architecture=architecture,
+        schema=catalog.schema,
+        inputs=run.feature_inputs | {"recipe": EMBEDDER_RECIPE},
+        parent=backbone.checkpoint,
+        # a softmax keeps its last epoch: the epoch of the best accuracy is a lucky one, and its
+        # probabilities are worse
+        monitor="val/accuracy" if complete and settings.loss == "triplet" else None,
+        complete=complete,
+    )
+    record = train_stage(spec, data, run.config)
+    run.seconds[place.replace("/", "-")] = record.seconds
+    return record
+
+
+def train_manipulator(
+    run: Run,
+    parent: StageRecord,
+    place: str = "manipulator",
+    settings: ManipulatorConfig | None = None,
+    teacher: str = "embedder",
+) -> StageRecord:
+    """Stage 3: the generator that edits features, against a discriminator.
+
+    Args:
+        place: folder under the run's; its last part names the stage.
+        settings: of another recipe; None: the run's.
+        teacher: folder under the run's with the embedders, whose record is ``parent``.
+    """
+    run.reseed()
+    settings = settings or run.config.manipulator
+    data = run.data.serve("unlabelled", settings.batch_size, settings.steps_per_epoch)
+    embedders = restore_embedders(run.folder / teacher, parent)
+    architecture: dict[str, Any] = {
+        "dimension": embedders.space.dimension,
+        "embedding_dim": embedders.embedding_dim,
+        "shared": settings.shared,
+        "hidden": settings.hidden,
+        "depth": settings.depth,
+        "gated": settings.gated,
+        "discriminator_hidden": settings.discriminator_hidden,
+        "discriminator_depth": settings.discriminator_depth,
+        "noise": settings.noise,
+    }
+    manipulator = Manipulator(run.catalog.schema, **architecture)
+    held_out = data.feature_rows[1]
+    editor = Flam(embedders, manipulator)
+    evaluate = validation_figures(data, editor, manipulator) if len(held_out) > 1 else None
+    name = Path(place).name
+    looks_for_photos = settings.distillation_weight or settings.composition_weight
+    bank = run.data.bank(settings.bank) if looks_for_photos else None
+    spec = StageSpec(
+        name,
+        ManipulatorModule(manipulator, embedders, settings, evaluate, bank),
+        run.folder / place,
+        epochs=settings.max_epochs,
+        settings=settings,
+        architecture=architecture,
+        schema=run.catalog.schema,
+        inputs=run.feature_inputs | {"recipe": MANIPULATOR_RECIPE},
+        parent=parent.checkpoint,
+        monitor=f"val/{MONITOR}" if evaluate else None,
+        callbacks=[SearchTable(editor, run.catalog, data.features, held_out, run.config.seed)],
+    )
+    record = train_stage(spec, data, run.config)
+    run.seconds[name] = record.seconds
+    return record
+
+
+def train_both_stages(run: Run, method: Method) -> StageRecord:
+    """Stages 2 and 3 by the method's own settings, on the run's own features."""
+    settings = method_config(run.config, method.overrides)
+    backbone = require(run.backbone_folder, "backbone")
+    own = f"{method.place}/embedder"
+    teacher = train_embedders(run, backbone, own, settings.embedder)
+    return train_manipulator(run, teacher, method.place, settings.manipulator, own)
+
+
+def train_flam(run: Run, method: Method) -> StageRecord:
+    """Stages 2 and 3, in the folders ``embedder`` and ``manipulator`` of the run."""
+    backbone = require(run.backbone_folder, "backbone")
+    return train_manipulator(run, train_embedders(run, backbone))
+
+
+def train_ablation(run: Run, method: Method) -> StageRecord:
+    """Stage 3 by the settings of the method, on the embedders of the run."""
+    settings = method_config(run.config, method.overrides).manipulator
+    embedder = require(run.folder / "embedder", "embedder")
+    return train_manipulator(run, embedder, method.place, settings)

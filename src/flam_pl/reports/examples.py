@@ -1,0 +1,114 @@
+"""Edited searches to be looked at: which are drawn, what they find, and which fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from flam_pl.editing.edits import Edit
+from flam_pl.evaluation.searches import EvaluationSet
+from flam_pl.retrieval.retriever import Retriever
+
+SHOWN = 5
+"""Results shown of each search."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """One edit: a query image and the class that it should have instead."""
+
+    query: int
+    """Position in the evaluation set."""
+    target_type: str
+    target_class: str
+
+    def wanted(self, data: EvaluationSet) -> np.ndarray:
+        """Labels of a hit, ``(types,)``."""
+        labels: np.ndarray = data.labels[self.query].copy()
+        position = data.schema.types.index(self.target_type)
+        labels[position] = data.schema.index(self.target_type, self.target_class)
+        return labels
+
+    def title(self, data: EvaluationSet) -> str:
+        """E.g. ``dress blue stripes``, and below it ``→ red``."""
+        return f"{' '.join(classes_of(data, self.query).values())}\n→ {self.target_class}"
+
+
+def classes_of(data: EvaluationSet, position: int) -> dict[str, str]:
+    """Attribute type -> class of one image."""
+    labels = data.labels[position]
+    return {name: data.schema.of(name)[labels[t]] for t, name in enumerate(data.schema.types)}
+
+
+def choose_examples(data: EvaluationSet, count: int, seed: int) -> list[Example]:
+    """``count`` edits of each type, drawn at random among those that the gallery can answer."""
+    rng = np.random.default_rng(seed)
+    have = set(data.schema.combinations(data.labels).tolist())
+    examples = []
+    for t, name in enumerate(data.schema.types):
+        found: list[Example] = []
+        for query in rng.permutation(data.queries):
+            if len(found) == count:
+                break
+            labels = np.repeat(data.labels[query][None], data.schema.sizes[t], axis=0)
+            labels[:, t] = np.arange(data.schema.sizes[t])
+            codes = data.schema.combinations(labels)
+            own = data.labels[query, t]
+            possible = [c for c, code in enumerate(codes) if code in have and c != own]
+            if possible:
+                wanted = data.schema.of(name)[int(rng.choice(possible))]
+                found.append(Example(int(query), name, wanted))
+        examples += found
+    return examples
+
+
+@dataclass(frozen=True)
+class Search:
+    """What an edited search found."""
+
+    example: Example
+    results: list[int]
+    """Gallery positions, best first."""
+    hits: list[bool]
+    """Whether each result has exactly the wanted combination."""
+    edited: list[bool]
+    """Whether each result has the wanted class; else it ignores the edit."""
+
+    @classmethod
+    def run(
+        cls, example: Example, data: EvaluationSet, index: Retriever, shown: int = SHOWN
+    ) -> Search:
+        """The first results without the query itself; ``index`` is of all of ``data``."""
+        edits = [Edit(example.target_type, example.target_class)]
+        query = data.features[[example.query]]
+        _, found = index.search(query, edits, shown, exclude=[example.query])
+        wanted, t = example.wanted(data), data.schema.types.index(example.target_type)
+        hits = data.hits(found, wanted[None])[0]
+        edited = data.labels[found[0].cpu().numpy(), t] == wanted[t]
+        return cls(example, found[0].tolist(), hits.tolist(), edited.tolist())
+
+    def to_plain(self, image: Callable[[int], dict[str, Any]]) -> dict[str, Any]:
+        """For JSON; ``image`` tells what is known of the image at a position."""
+        marks = zip(self.results, self.hits, self.edited, strict=True)
+        return {
+            "query": image(self.example.query),
+            "type": self.example.target_type,
+            "edit": self.example.target_class,
+            "results": [image(p) | {"hit": hit, "edited": edited} for p, hit, edited in marks],
+        }
+
+
+def worst_first(
+    data: EvaluationSet, index: Retriever, examples: Sequence[Example]
+) -> list[tuple[int, Example]]:
+    """The examples with the ranks of their first hits, from 1, the deepest first.
+
+    Raises:
+        ValueError: no image of the gallery is a hit of an example.
+    """
+    searches = [Search.run(example, data, index, len(index)) for example in examples]
+    ranked = [(search.hits.index(True) + 1, search.example) for search in searches]
+    return sorted(ranked, key=lambda pair: -pair[0])

@@ -1,0 +1,168 @@
+"""The long table: one row per measured value. Every table and chart selects rows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t
+
+from flam_pl.errors import FlamError
+from flam_pl.reports.wording import describe_backbone, how_edits, how_intervals, text_of
+
+FORMAT = 2
+"""Of ``metrics.json`` and ``results.json``; another format is refused."""
+
+PARTS = (
+    *("edits", "instance_by_method", "counterfactual", "double_edits", "preservation", "ndcg"),
+    *("by_strength", "depth", "ratio", "change", "classification", "calibration"),
+)
+"""Keys of ``metrics.json`` that hold values per method."""
+
+KEYS = ["dataset", "part", "method", "group", "measure"]
+"""Columns that name a value. Beside them stand "seed" and ``VALUES``."""
+VALUES = ["value", "low", "high", "n"]
+
+Metrics = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """What was measured of one run, with one seed or several."""
+
+    dataset: str
+    best: str
+    """The method that searches, of the first seed."""
+    methods: Mapping[str, Mapping[str, str]]
+    """Method -> "title" and "color", in the order of the tables."""
+    about: Sequence[str]
+    """Sentences that hold for all tables."""
+    table: pd.DataFrame
+    """The long table, with the run's own seed first."""
+
+    @classmethod
+    def of(cls, by_seed: Sequence[Metrics]) -> Measurements:
+        """From ``metrics.json`` of each seed, the run's own first."""
+        own, order = by_seed[0], list(by_seed[0]["methods"])
+
+        def place(row: Mapping[str, Any]) -> tuple[int, str]:
+            head, _, scorer = row["method"].partition("+")
+            return (order.index(head), scorer) if head in order else (len(order), "")
+
+        rows = sorted((row for metrics in by_seed for row in _rows(metrics)), key=place)
+        seeds = [int(metrics["config"]["seed"]) for metrics in by_seed]
+        features = f"Features: {describe_backbone(own)}."
+        about = [how_edits(own), features, how_intervals(seeds), *own["notes"]]
+        table = _typed(pd.DataFrame(rows, columns=["seed", *KEYS, *VALUES]))
+        return cls(own["dataset"], own["best"], own["methods"], about, table)
+
+    def plus(self, table: pd.DataFrame) -> Measurements:
+        return replace(self, table=pd.concat([self.table, table], ignore_index=True))
+
+    @cached_property
+    def summary(self) -> pd.DataFrame:
+        """``summarise`` of the table, and the "title" of each method."""
+        found = summarise(self.table)
+        return found.assign(title=found["method"].map(self.title))
+
+    def part(self, name: str, **equal: str) -> pd.DataFrame:
+        """Rows of the summary: one part, and e.g. ``group="all"``."""
+        found = self.summary
+        for column, value in {"part": name, **equal}.items():
+            found = found[found[column] == value]
+        return found
+
+    def title(self, method: str) -> str:
+        return display_name(method, self.methods)
+
+    def to_plain(self) -> dict[str, Any]:
+        """For JSON."""
+        rows = self.table.astype(object).where(self.table.notna(), None)
+        plain = {name: getattr(self, name) for name in ("dataset", "best", "methods", "about")}
+        return {"format": FORMAT, **plain, "table": rows.to_dict("split", index=False)}
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any], source: object) -> Measurements:
+        """Raises: FlamError: another format; ``source`` is named."""
+        require_format(plain, source, "make results")
+        fields = {name: plain[name] for name in ("dataset", "best", "methods", "about")}
+        return cls(**fields, table=_typed(pd.DataFrame(**plain["table"])))
+
+
+def require_format(plain: Mapping[str, Any], source: object, remedy: str) -> None:
+    """Raises: FlamError: another format than ``FORMAT``; the remedy is a command."""
+    if (found := plain.get("format", 1)) != FORMAT:
+        raise FlamError(
+            f"{source} has format {found}, expected {FORMAT}: another version of flam-pl wrote it. "
+            f"Evaluate again: {remedy}"
+        )
+
+
+def _typed(table: pd.DataFrame) -> pd.DataFrame:
+    return table.astype(dict.fromkeys(VALUES[:3], float))
+
+
+def _rows(metrics: Metrics) -> Iterator[dict[str, Any]]:
+    """Rows of the long table, in the order of one ``metrics.json``."""
+    fixed = {"seed": int(metrics["config"]["seed"]), "dataset": metrics["dataset"]}
+    for part in PARTS:
+        for (method, *groups, measure), estimate in _estimates(metrics[part]):
+            group = groups[0] if groups else "all"
+            names = {"part": part, "method": method, "group": group, "measure": measure}
+            yield {**fixed, **names, **estimate}
+
+
+def _estimates(node: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[Any, Any]]:
+    """Every {"value", "low", "high", "n"} below a node, with the keys that lead to it."""
+    for name, below in node.items():
+        if isinstance(below, Mapping) and isinstance(below.get("n"), int):
+            yield (*path, name), below
+        elif isinstance(below, Mapping):
+            yield from _estimates(below, (*path, name))
+
+
+def display_name(method: str, methods: Mapping[str, Mapping[str, str]]) -> str:
+    """The title of a method; one without a title keeps its name.
+
+    >>> display_name("flam+posteriors", {"flam": {"title": "FLAM"}})
+    'FLAM + posteriors'
+    """
+    head, plus, scorer = method.partition("+")
+    if head not in methods:
+        return method
+    return methods[head]["title"] + (f" + {scorer}" if plus else "")
+
+
+def summarise(table: pd.DataFrame) -> pd.DataFrame:
+    """Mean over the seeds, with a 95 % interval for other items and other seeds.
+
+    All seeds are measured on the same items, so the half-widths of their intervals are averaged.
+    The seeds add the half-width of Student's interval of their mean; half-widths of independent
+    causes add up as squares (Zou and Donner, Statistics in Medicine 2008). A value that all seeds
+    share is shown as that of one seed.
+
+    Returns:
+        One row per ``KEYS`` of the first seed: "value", "std" (ddof=1, nan for a single value),
+        "low", "high", "n" and "text".
+    """
+    known = table[table["value"].notna() & (table["n"] > 0)]
+    known = known.assign(below=known["value"] - known["low"], above=known["high"] - known["value"])
+    groups = known.groupby(KEYS, sort=False)
+    found, seeds, half = groups[VALUES].first(), groups.size(), groups[["below", "above"]].mean()
+    several = (groups[VALUES].nunique(dropna=False) > 1).any(axis=1)
+    # by NumPy: the sums of pandas differ in the last digit, which decides how .8005 is rounded
+    mean = groups["value"].agg(lambda v: np.mean(v.to_numpy())).where(several)
+    std = groups["value"].agg(lambda v: np.std(v.to_numpy(), ddof=len(v) > 1)).where(several)
+    of_seeds = t.ppf(0.975, seeds - 1) * std / np.sqrt(seeds)
+    found["value"] = mean.fillna(found["value"])
+    found["low"] = (mean - np.hypot(half["below"], of_seeds)).fillna(found["low"])
+    found["high"] = (mean + np.hypot(half["above"], of_seeds)).fillna(found["high"])
+    found["std"] = std
+    own = table.loc[table["seed"] == table["seed"].iloc[0], KEYS] if len(table) else table[KEYS]
+    found = found.reindex(pd.MultiIndex.from_frame(own.drop_duplicates())).reset_index()
+    columns = (found[name] for name in ("value", "std", "low", "high"))
+    return found.assign(text=[text_of(*row) for row in zip(*columns, strict=True)])

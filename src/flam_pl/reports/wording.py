@@ -1,0 +1,89 @@
+"""Values and settings in words: what stands in a cell, and the sentences around tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+NAN = float("nan")
+
+
+def text_of(
+    value: float,
+    std: float = NAN,
+    low: float = NAN,
+    high: float = NAN,
+    published: float | None = None,
+) -> str:
+    """A cell of a table; what is nan or None is left out.
+
+    >>> text_of(0.748, 0.007, 0.729, 0.766), text_of(NAN)
+    ('.748 ± .007 [.729, .766]', '-')
+    """
+    words = [
+        short(value) if value == value else "",
+        f"± {short(std)}" if std == std else "",
+        f"[{short(low)}, {short(high)}]" if low == low else "",
+        f"(paper {short(published)})" if published is not None else "",
+    ]
+    return " ".join(filter(None, words)) or "-"
+
+
+def short(value: float) -> str:
+    """``.642``, ``-.012``, ``1.00``."""
+    if abs(value) >= 0.9995:
+        return f"{value:.2f}"
+    return f"{round(value, 3) + 0.0:.3f}".replace("0.", ".", 1)  # -0.0 + 0.0 is 0.0
+
+
+def how_intervals(seeds: Sequence[int]) -> str:
+    """What stands in brackets."""
+    if len(seeds) < 2:
+        return "In brackets: the 95 % interval, resampled by item."
+    return (
+        f"Mean ± standard deviation over the seeds {', '.join(map(str, seeds))} of every trained "
+        "stage (a value without ± does not depend on the seed). In brackets: the 95 % interval of "
+        "the mean, for other items and other seeds."
+    )
+
+
+def how_edits(metrics: Mapping[str, Any]) -> str:
+    """What T@k means, and over how many edits."""
+    counts = metrics["counts"]
+    if not counts["edits"]:
+        return "No edit was evaluated: " + ("; ".join(metrics["notes"]) or "none is possible")
+    return (
+        "T@k: share of the edits with an image of exactly the wanted combination among the first "
+        f"k results. {counts['edit_queries']} query images, {counts['gallery']} gallery images "
+        f"(without the query itself), {counts['edits']} edits. {counts['impossible_edits']} more "
+        "edits want a combination that no gallery image has, and do not count."
+    )
+
+
+def how_instances(metrics: Mapping[str, Any]) -> str:
+    """What R@k means, and over how many queries."""
+    counts = metrics["counts"]
+    how = (
+        "distorted views of the gallery's own photos, which is easier than a second photo"
+        if counts["instance_on_distorted_views"]
+        else "consumer photos, searched among the shop photos"
+    )
+    return (
+        "R@k: share of the queries with an image of the same item among the first k results, "
+        f"without an edit. {counts['instance_queries']} queries: {how}. "
+        f"{counts['instance_without_match']} more have no match in the gallery."
+    )
+
+
+def describe_backbone(metrics: Mapping[str, Any]) -> str:
+    """E.g. ``resnet50, 20 epochs from timm, 224 px, 1024 dimensions``, and how it is whitened."""
+    settings, most = metrics["config"]["backbone"], metrics["config"]["trainer"]["max_epochs"]
+    epochs = settings["max_epochs"] and (most or settings["max_epochs"])
+    start = settings["weights"]
+    trained = f"{epochs} epoch{'s' * (epochs > 1)} from {start}" if epochs else f"{start}, frozen"
+    power = settings.get("whitening")
+    whitened = f", whitened (power {power:g})" if power is not None else ""
+    return (
+        f"{settings['model']}, {trained}, {settings['image_size']} px, "
+        f"{metrics['dimensions']['flam']} dimensions{whitened}"
+    )

@@ -1,0 +1,112 @@
+"""Edits that cannot apply, such as a sleeve length for shoes, learned from the training labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+from flam_pl.attributes import UNLABELLED, AttributeSchema
+from flam_pl.datasets.catalog import Catalog
+from flam_pl.editing.edits import Edit
+
+ENOUGH = 30
+"""Training images of a class needed to judge it. With a fair share of labels, 30 images lack all of
+them by accident once in 800 times (0.8 to the power of 30)."""
+NEARLY_NONE = 0.02
+"""Largest share of labelled images at which a type does not apply: a few labels are wrong."""
+FAIR_SHARE = 0.2
+"""Least share of labelled images in the other classes: else the type is rarely labelled at all."""
+SURE = 0.5
+"""Least probability of the query's class for a refusal; below it there is only a remark."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """The reason why a search is not made."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What there is to say about edits before a search."""
+
+    refusal: Refusal | None
+    remarks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Applicability:
+    """Counts of training images, per type."""
+
+    schema: AttributeSchema
+    images: Sequence[np.ndarray]  # of each class, (classes,)
+    labelled: Sequence[np.ndarray]  # of these, with a label of each type, (classes, types)
+
+    @classmethod
+    def of(cls, catalog: Catalog) -> Applicability:
+        """Counted on the training split."""
+        labels = catalog.labels[catalog.rows(split="train")]
+        has_label = (labels != UNLABELLED).astype(np.int64)
+        classes = [labels[:, t, None] == np.arange(s) for t, s in enumerate(catalog.schema.sizes)]
+        labelled = [of.T.astype(np.int64) @ has_label for of in classes]
+        return cls(catalog.schema, [of.sum(axis=0) for of in classes], labelled)
+
+    def why_not(self, attribute_type: str, other_type: str, class_name: str) -> str | None:
+        """Why a type does not apply to images of a class of another type; None: it does, or there
+        are too few labels to tell. Raises SchemaError for unknown words."""
+        self.schema.of(attribute_type)
+        c = self.schema.index(other_type, class_name)
+        edited = self.schema.types.index(attribute_type)
+        other = self.schema.types.index(other_type)
+        images, labelled = self.images[other], self.labelled[other][:, edited]
+        elsewhere = images.sum() - images[c]
+        if (
+            edited == other
+            or images[c] < ENOUGH
+            or labelled[c] > NEARLY_NONE * images[c]
+            or labelled.sum() - labelled[c] < FAIR_SHARE * max(1, elsewhere)
+        ):
+            return None
+        count = f"only {labelled[c]} labelled" if labelled[c] else "none is labelled"
+        return (
+            f"{attribute_type} does not apply to {class_name}: of {images[c]} training images of "
+            f"{class_name} {count} with it"
+        )
+
+    def judge(
+        self, edits: Sequence[Edit], own: Sequence[Tensor], wanted: Sequence[Tensor]
+    ) -> Judgement:
+        """Judge edits for one query.
+
+        Args:
+            own: per type the query's class probabilities, ``(classes,)``.
+            wanted: the same of the wanted photo: an edit of the shape may turn a shoe into a dress.
+        """
+        remarks: list[str] = []
+        refusal: Refusal | None = None
+        for edit in (edit for edit in edits if edit.strength > 0):
+            for other, before, after in zip(self.schema.types, own, wanted, strict=True):
+                likely = self.schema.of(other)[int(after.argmax())]
+                why = self.why_not(edit.attribute_type, other, likely)
+                if why is None:
+                    continue
+                if int(before.argmax()) == int(after.argmax()):
+                    why += f"; the query is {likely} with probability {float(after.max()):.2f}"
+                else:
+                    why += f", which is the wanted {other}"
+                if float(after.max()) < SURE:
+                    remarks.append(why)
+                elif refusal is None:
+                    refusal = Refusal(why)
+            t = self.schema.types.index(edit.attribute_type)
+            likely = self.schema.of(edit.attribute_type)[int(own[t].argmax())]
+            if edit.mix == {likely: 1.0}:
+                remarks.append(
+                    f"the query's {edit.attribute_type} is {likely} already, with probability "
+                    f"{float(own[t].max()):.2f}"
+                )
+        return Judgement(refusal, tuple(remarks))

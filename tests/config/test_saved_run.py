@@ -1,0 +1,192 @@
+"""Settings of a saved run: they open it from anywhere, and no other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from flam_pl.config.data import TableData
+from flam_pl.config.loading import (
+    SETTINGS,
+    load_config,
+    load_run_config,
+    method_config,
+    save_config,
+    saved_settings,
+)
+from flam_pl.config.root import Config
+from flam_pl.errors import ConfigError, FlamError
+from flam_pl.methods.registry import registered
+
+
+def trained(folder: Path, *overrides: str) -> list[str]:
+    """A run at ``folder``, as the training command leaves it; what names it again."""
+    where = ["run=mine", f"runs_dir={folder}"]
+    given = [*overrides, *where]
+    save_config(load_config(given))
+    return where
+
+
+def test_a_run_keeps_its_settings_and_new_ones_win(tmp_path: Path) -> None:
+    where = trained(tmp_path, "backbone.image_size=32", "seed=7", "data.train_items=50")
+    config, own = load_run_config([*where, "evaluation.resamples=99"])
+    assert own
+    assert (config.backbone.image_size, config.seed, config.data.train_items) == (32, 7, 50)
+    assert config.evaluation.resamples == 99
+    config, _ = load_run_config([*where, "seed=8"])
+    assert config.seed == 8 and config.backbone.image_size == 32
+
+
+def test_the_written_settings_are_the_run_s(tmp_path: Path) -> None:
+    trained(tmp_path, "seed=7")
+    written = saved_settings(tmp_path / "mine")
+    assert written["seed"] == 7 and written["data"]["name"] == "wardrobe"
+    assert written["overrides"][0] == "seed=7"
+
+
+def test_a_run_opens_from_another_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its paths, written or by default, are those of the folder where it was trained."""
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    there.mkdir()
+    monkeypatch.chdir(here)
+    save_config(load_config(["data.unlabelled=../more"]))
+    save_config(load_config(["data=table", "data.root=list.csv", "data.images=photos"]))
+    for name in ("wardrobe", "table"):
+        assert saved_settings(here / "runs" / name)["runs_dir"] == str(here / "runs")
+    monkeypatch.chdir(there)
+    config, own = load_run_config([f"runs_dir={here}/runs"])
+    assert own and config.folder == here / "runs" / "wardrobe"
+    assert config.data.root == str(here / "data" / "wardrobe")
+    assert config.data.unlabelled == str(tmp_path / "more")
+    config, own = load_run_config([f"runs_dir={here}/runs", "run=table"])
+    assert own and isinstance(config.data, TableData) and config.name == "table"
+    assert (config.data.root, config.data.images) == (f"{here}/list.csv", f"{here}/photos")
+    # the same place by another name is the same data
+    assert load_run_config([f"runs_dir={here}/runs", "data.root=../here/data/wardrobe"])[1]
+    assert not load_run_config([f"runs_dir={here}/runs", "data.root=data/wardrobe"])[1]
+
+
+def test_a_run_in_a_renamed_folder_keeps_the_place_where_it_is(tmp_path: Path) -> None:
+    trained(tmp_path, "seed=7", "data=table", "data.root=/photos.csv")
+    (tmp_path / "mine").rename(tmp_path / "wardrobe")
+    config, own = load_run_config([f"runs_dir={tmp_path}"])
+    assert own and config.folder == tmp_path / "wardrobe" and config.data.name == "table"
+
+
+def test_the_settings_of_one_call_are_not_read_back(tmp_path: Path) -> None:
+    one_call = ["k=3", "image=a.jpg", "edits=[color=red]", "report=other", "retrain=true"]
+    where = trained(tmp_path, *one_call, "tables.which=[1]", "seed=7")
+    config, _ = load_run_config(where)
+    plain = Config()
+    for name in ("k", "image", "edits", "report", "retrain", "tables"):
+        assert getattr(config, name) == getattr(plain, name)
+    assert config.seed == 7
+    config, _ = load_run_config([*where, "k=4", "report=now"])
+    assert (config.k, config.report) == (4, "now")
+    assert not any(o.startswith(("image", "edits")) for o in config.overrides)
+
+
+def test_an_expression_is_saved_as_its_value(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PHOTOS", str(tmp_path / "photos"))
+    given = ["data.root=${oc.env:PHOTOS}", "tables.note=${seed}", "logger.project=p-${seed}"]
+    where = trained(tmp_path, *given, "seed=5", "k=2")
+    text = (tmp_path / "mine" / SETTINGS).read_text()
+    assert "${" not in text and str(tmp_path / "photos") in text
+    monkeypatch.delenv("PHOTOS")
+    config, own = load_run_config(where)
+    assert own and config.data.root == str(tmp_path / "photos")
+    assert config.logger.project == "p-5"
+
+
+@pytest.mark.parametrize("key", ["data.root", "logger.project"])
+def test_an_expression_in_a_saved_file_is_never_evaluated(
+    key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET", "the secret")
+    where = trained(tmp_path)
+    path = tmp_path / "mine" / SETTINGS
+    saved = saved_settings(path.parent)
+    section, name = key.split(".")
+    saved[section][name] = "${oc.env:SECRET}"
+    saved["overrides"] = [key + "=${oc.env:SECRET}"]
+    path.write_text(OmegaConf.to_yaml(OmegaConf.create(saved)))
+    assert saved_settings(path.parent)[section][name] == "${oc.env:SECRET}"
+    with pytest.raises(ConfigError) as error:
+        load_run_config(where)
+    assert key in str(error.value) and "the secret" not in str(error.value)
+
+
+@pytest.mark.parametrize("content", ["{", "a: [", "- 1", "overrides: 3", ""])
+def test_a_damaged_file_is_refused_by_name(content: str, tmp_path: Path) -> None:
+    where = trained(tmp_path)
+    (tmp_path / "mine" / SETTINGS).write_text(content)
+    with pytest.raises(ConfigError, match=rf"{SETTINGS} .*train the run again"):
+        load_run_config(where)
+
+
+def test_a_run_s_settings_reach_its_methods_again(tmp_path: Path) -> None:
+    where = trained(tmp_path, "embedder.members=5", "seed=7")
+    config, _ = load_run_config([*where, "manipulator.max_epochs=9"])
+    found = method_config(config, registered()["flam_plus"].overrides)
+    assert (found.embedder.members, found.manipulator.max_epochs, found.seed) == (5, 9, 7)
+    assert found.embedder.loss == "softmax" and found.folder == config.folder
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        ["data.root=/other/photos"],
+        ["data.seed=5"],
+        ["data=table", "data.root=/photos.csv"],
+    ],
+)
+def test_other_data_is_noticed(other: list[str], tmp_path: Path) -> None:
+    where = trained(tmp_path, "data.train_items=50", "manipulator.lr=0.5")
+    config, own = load_run_config([*where, *other])
+    assert not own
+    assert config.manipulator.lr == 0.5
+    if other[0] == "data=table":
+        assert isinstance(config.data, TableData) and config.data.root == "/photos.csv"
+
+
+def test_other_data_does_not_change_the_run_s_backbone(tmp_path: Path) -> None:
+    """The settings go into the report, which would name a network that was never used."""
+    where = trained(tmp_path, "data.train_items=50")
+    config, _ = load_run_config([*where, "data=table", "data.root=/photos.csv"])
+    assert config.backbone.max_epochs > 0 and config.backbone.image_size == 112
+
+
+def test_a_run_of_an_experiment_keeps_its_backbone(tmp_path: Path) -> None:
+    where = trained(tmp_path, "experiment=quick")
+    config, own = load_run_config(where)
+    assert own and config.backbone.max_epochs == 2
+    config, own = load_run_config([*where, "data=fashion_products", "data.root=/photos"])
+    assert not own and config.backbone.max_epochs == 2
+    config, _ = load_run_config([*where, "backbone.extract_batch=7"])
+    assert config.backbone.extract_batch == 7 and config.backbone.max_epochs == 2
+
+
+def test_the_number_of_workers_is_not_other_data(tmp_path: Path) -> None:
+    where = trained(tmp_path)
+    config, own = load_run_config([*where, "data.workers=0"])
+    assert own and config.data.workers == 0
+
+
+def test_a_run_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FlamError, match=r"no run at .*nobody"):
+        load_run_config(["run=nobody", f"runs_dir={tmp_path}"])
+
+
+def test_a_run_called_by_a_number_is_found_again(tmp_path: Path) -> None:
+    given = [f"runs_dir={tmp_path}", "run=2024_11_24", "data.train_items=7"]
+    save_config(load_config(given))
+    assert (tmp_path / "2024_11_24" / "config.yaml").is_file()
+    found, own = load_run_config(given[:2])
+    assert found.run == "2024_11_24" and own and found.data.train_items == 7

@@ -1,0 +1,154 @@
+"""Which types do not apply to which classes, from the labels of a made catalog."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from flam_pl.attributes import AttributeSchema, SchemaError
+from flam_pl.datasets.catalog import Catalog
+from flam_pl.editing.edits import Edit
+from flam_pl.retrieval.applicability import Applicability
+
+SCHEMA = AttributeSchema(
+    {
+        "category": ("shirt", "shoes", "hat", "glove"),
+        "sleeve": ("short", "long"),
+        "color": ("red", "blue"),
+        "lining": ("silk", "wool"),
+    }
+)
+
+
+def catalog(
+    shoes: int = 60,
+    with_sleeve: int = 0,
+    shirts: int = 100,
+    sleeved: int = 80,
+    split: str = "train",
+) -> Catalog:
+    """Shirts and hats, of which some have a sleeve length; shoes, of which ``with_sleeve`` do.
+
+    Every tenth image has a color, two have a lining.
+    """
+    category = ["shirt"] * shirts + ["shoes"] * shoes + ["hat"] * 10
+    sleeve = ["long"] * sleeved + [None] * (shirts - sleeved)
+    sleeve += ["short"] * with_sleeve + [None] * (shoes - with_sleeve) + [None] * 10
+    count = len(category)
+    table = pd.DataFrame(
+        {
+            "path": [f"{n}.jpg" for n in range(count)],
+            "split": split,
+            "category": category,
+            "sleeve": sleeve,
+            "color": ["red" if n % 10 == 0 else None for n in range(count)],
+            "lining": ["wool" if n < 2 else None for n in range(count)],
+        }
+    )
+    return Catalog.build("made", Path("/nowhere"), table, SCHEMA)
+
+
+def test_a_sleeve_does_not_apply_to_shoes_and_the_labels_say_so() -> None:
+    found = Applicability.of(catalog())
+    assert found.why_not("sleeve", "category", "shoes") == (
+        "sleeve does not apply to shoes: of 60 training images of shoes none is labelled with it"
+    )
+    assert found.why_not("sleeve", "category", "shirt") is None
+    assert found.why_not("sleeve", "sleeve", "short") is None
+    # colors are rare, but no rarer there than elsewhere; linings are rare everywhere
+    assert found.why_not("color", "category", "shoes") is None
+    assert found.why_not("lining", "category", "shoes") is None
+
+
+@pytest.mark.parametrize(
+    ("made", "applies"),
+    [
+        ({"shoes": 29}, True),  # too few to judge by
+        ({"shoes": 30}, False),
+        ({"shoes": 100, "with_sleeve": 2}, False),  # two wrong labels
+        ({"shoes": 100, "with_sleeve": 3}, True),
+        ({"sleeved": 21}, True),  # less than a fair share of the 110 others
+        ({"sleeved": 22}, False),
+        ({"split": "evaluation"}, True),  # those images must not decide anything
+    ],
+)
+def test_enough_images_nearly_none_and_a_fair_share_elsewhere(made: dict, applies: bool) -> None:
+    why = Applicability.of(catalog(**made)).why_not("sleeve", "category", "shoes")
+    assert (why is None) == applies
+    if made.get("with_sleeve") == 2:
+        assert why is not None and why.endswith("of shoes only 2 labelled with it")
+
+
+def test_counts_are_those_of_a_loop_over_images() -> None:
+    made = catalog(with_sleeve=7)
+    found = Applicability.of(made)
+    for t, name in enumerate(SCHEMA.types):
+        for c, label in enumerate(SCHEMA.of(name)):
+            rows = [r for r in range(len(made)) if made.table[name].iloc[r] is not pd.NA]
+            rows = [r for r in rows if made.table[name].iloc[r] == label]
+            assert found.images[t][c] == len(rows)
+            for other_t, other in enumerate(SCHEMA.types):
+                labelled = sum(not pd.isna(made.table[other].iloc[r]) for r in rows)
+                assert found.labelled[t][c, other_t] == labelled
+    assert found.images[0].tolist() == [100, 60, 10, 0]
+
+
+def probabilities(category: list[float], sleeve: float = 0.5) -> list[torch.Tensor]:
+    of_types = [category, [sleeve, 1 - sleeve], [0.9, 0.1], [0.5, 0.5]]
+    return [torch.tensor(p) for p in of_types]
+
+
+SHOES, PERHAPS_SHOES = [0.1, 0.8, 0.1, 0.0], [0.3, 0.4, 0.3, 0.0]
+LONG = Edit("sleeve", "long")
+
+
+def test_a_query_that_is_probably_a_shoe_is_refused_and_a_doubtful_one_remarked_upon() -> None:
+    found = Applicability.of(catalog())
+    sure, doubtful = probabilities(SHOES), probabilities(PERHAPS_SHOES)
+    judged = found.judge([LONG], sure, sure)
+    assert judged.refusal is not None
+    assert judged.refusal.reason == (
+        "sleeve does not apply to shoes: of 60 training images of shoes none is labelled with it; "
+        "the query is shoes with probability 0.80"
+    )
+    judged = found.judge([LONG], doubtful, doubtful)
+    assert judged.refusal is None and "sleeve does not apply" in judged.remarks[0]
+    assert "0.40" in judged.remarks[0]
+    shirt = probabilities([0.9, 0.1, 0.0, 0.0])
+    assert found.judge([LONG], shirt, shirt).refusal is None
+    assert found.judge([Edit("color", "blue")], sure, sure).refusal is None
+    assert found.judge([Edit("sleeve", "long", 0)], sure, sure).refusal is None
+
+
+def test_the_wanted_class_decides_where_the_other_type_changes_too() -> None:
+    found = Applicability.of(catalog())
+    shoes, shirt = probabilities(SHOES), probabilities([1.0, 0.0, 0.0, 0.0])
+    assert found.judge([Edit("category", "shirt"), LONG], shoes, shirt).refusal is None
+    to_shoes = probabilities([0.0, 1.0, 0.0, 0.0])
+    judged = found.judge([Edit("category", "shoes"), LONG], shirt, to_shoes)
+    assert judged.refusal is not None
+    assert judged.refusal.reason.endswith("which is the wanted category")
+
+
+def test_a_query_that_has_the_wanted_class_already_is_remarked_upon() -> None:
+    found = Applicability.of(catalog())
+    shirt = probabilities([0.9, 0.1, 0.0, 0.0], sleeve=0.25)
+    judged = found.judge([LONG, Edit("color", "red")], shirt, shirt)
+    assert judged.refusal is None
+    assert judged.remarks == (
+        "the query's sleeve is long already, with probability 0.75",
+        "the query's color is red already, with probability 0.90",
+    )
+    others = [Edit("sleeve", "short"), Edit("color", {"red": 1, "blue": 1})]
+    assert found.judge(others, shirt, shirt).remarks == ()
+
+
+def test_unknown_words_are_refused() -> None:
+    found = Applicability.of(catalog())
+    with pytest.raises(SchemaError, match="heel"):
+        found.why_not("heel", "category", "shoes")
+    with pytest.raises(SchemaError, match="boots"):
+        found.why_not("sleeve", "category", "boots")
