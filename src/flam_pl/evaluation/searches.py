@@ -15,7 +15,7 @@ from torch import Tensor
 from flam_pl.attributes import UNLABELLED, AttributeSchema
 from flam_pl.data.feature_store import FeatureStore
 from flam_pl.datasets.catalog import Catalog
-from flam_pl.datasets.traits import extra_attribute_codes
+from flam_pl.datasets.labels import extra_attribute_codes
 from flam_pl.editing.editor import Editor
 from flam_pl.editing.edits import Edit
 from flam_pl.retrieval.retriever import Retriever

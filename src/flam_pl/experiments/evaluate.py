@@ -16,8 +16,8 @@ from flam_pl.config.root import Config, to_plain
 from flam_pl.data.datamodule import FlamDataModule
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.inspection import check_usable, edits_cannot_be_evaluated
+from flam_pl.datasets.labels import extra_attribute_codes
 from flam_pl.datasets.sources import open_catalog
-from flam_pl.datasets.traits import extra_attribute_codes
 from flam_pl.distributed import is_first_process, log
 from flam_pl.errors import ConfigError, FlamError
 from flam_pl.evaluation.searches import EvaluationSet
