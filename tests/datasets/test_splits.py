@@ -27,6 +27,11 @@ from flam_pl.datasets.splits import (
 SCHEMA = AttributeSchema({"shape": ("shirt", "jeans"), "color": ("red", "green", "blue")})
 
 
+def dense_of(rows: pd.DataFrame, types: list[str]) -> np.ndarray:
+    """Which rows have a label of every type."""
+    return rows[types].notna().all(axis=1).to_numpy(bool)
+
+
 def is_partition_of(codes: np.ndarray, together: list[list[bool]]) -> None:
     """Codes are equal exactly where ``together`` says so, and counted in order of the rows."""
     assert [[bool(a == b) for b in codes] for a in codes] == together
@@ -136,8 +141,8 @@ def test_split_dense_keeps_groups_whole_and_its_numbers(
         "groups": leak_groups(rows, ["name"], np.arange(len(rows))),
         "held_out": held_out,
     }
-    split = split_dense(rows, ["shape", "color"], **options)  # type: ignore[arg-type]
-    again = split_dense(rows, ["shape", "color"], **options)  # type: ignore[arg-type]
+    split = split_dense(rows, dense_of(rows, ["shape", "color"]), **options)  # type: ignore[arg-type]
+    again = split_dense(rows, dense_of(rows, ["shape", "color"]), **options)  # type: ignore[arg-type]
     assert split.tolist() == again.tolist()
 
     dense = [first and second for first, second, _ in labels]
@@ -183,15 +188,23 @@ def test_split_dense_meets_the_numbers_and_says_where_it_cannot(
     rows = pd.DataFrame({"shape": ["shirt"] * 100})
     groups = np.array([0] * 50 + [*range(1, 51)])
     with caplog.at_level(logging.WARNING):
-        split = split_dense(rows, ["shape"], evaluation=30, validation=10, seed=1, groups=groups)
+        split = split_dense(
+            rows, dense_of(rows, ["shape"]), evaluation=30, validation=10, seed=1, groups=groups
+        )
         assert split.value_counts().to_dict() == {"train": 60, "evaluation": 30, "val": 10}
         assert not caplog.messages
-        split = split_dense(rows, ["shape"], evaluation=90, validation=50, seed=1, groups=None)
+        split = split_dense(
+            rows, dense_of(rows, ["shape"]), evaluation=90, validation=50, seed=1, groups=None
+        )
     assert split.value_counts().to_dict() == {"evaluation": 60, "train": 25, "val": 15}
     assert "60 photos instead of 90" in caplog.messages[0] and "60 %" in caplog.messages[0]
-    other = split_dense(rows, ["shape"], evaluation=30, validation=10, seed=2, groups=None)
+    other = split_dense(
+        rows, dense_of(rows, ["shape"]), evaluation=30, validation=10, seed=2, groups=None
+    )
     assert other.tolist() != split.tolist()
-    none = split_dense(rows, ["shape"], evaluation=0, validation=0, seed=1, groups=None)
+    none = split_dense(
+        rows, dense_of(rows, ["shape"]), evaluation=0, validation=0, seed=1, groups=None
+    )
     assert set(none) == {"train"}
 
 
@@ -207,7 +220,7 @@ def test_a_third_of_what_is_held_out_validates_however_many_they_are(
     def counts(evaluation: int, validation: int, seed: int = 0) -> tuple[list[int], pd.Series]:
         split = split_dense(
             rows,
-            ["shape"],
+            dense_of(rows, ["shape"]),
             evaluation=evaluation,
             validation=validation,
             seed=seed,

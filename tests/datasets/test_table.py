@@ -15,6 +15,7 @@ from flam_pl.datasets import table as table_reader
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.inspection import describe
 from flam_pl.datasets.sources import open_catalog
+from flam_pl.datasets.splits import split_csv
 from flam_pl.errors import FlamError
 
 TYPES = ("shape", "color")
@@ -390,3 +391,32 @@ def test_numbers_of_items_that_a_column_with_gaps_turned_into_floats(tmp_path: P
     lost = table.assign(counterfactual_of=[None] * 6 + ["02", "3"])
     notes = read(write(tmp_path, lost)).notes
     assert "1 counterfactuals of no item here, such as '02'" in notes
+
+
+def test_photos_with_some_labels_are_evaluated_where_few_have_all(tmp_path: Path) -> None:
+    """Shoes have no pattern: they are split and evaluated like the rest."""
+    labels = frame(80).assign(size=["s", "m"] * 40, pattern=["plain", "dots"] + [None] * 78)
+    path = write(tmp_path, labels, images=80)
+    types = ["shape", "color", "size", "pattern"]
+    mini = read(path, types=types, evaluation=40, validation=10)
+    assert len(mini.rows(dense=True)) == 2
+    assert len(mini.edit_rows("evaluation")) == 40 and len(mini.edit_rows("val")) == 10
+    # where most have all labels, the others are left out
+    full = labels.assign(pattern=["plain", "dots"] * 39 + [None, None])
+    full = read(write(tmp_path, full, images=80), types=types, evaluation=40, validation=10)
+    assert len(full.edit_rows("evaluation")) == 40
+    assert (full.labels[full.edit_rows("evaluation")] >= 0).all()
+
+
+def test_a_recorded_split_holds_and_new_photos_are_evaluated(tmp_path: Path) -> None:
+    before = read(write(tmp_path, frame(8)))
+    record = tmp_path / "split.csv"
+    record.write_text(split_csv(before))
+    after = read(write(tmp_path, frame(12), images=12), recorded_split=str(record))
+    photos = after.table[after.table["view"] == 0].set_index("path")["split"]
+    old = before.table[before.table["view"] == 0].set_index("path")["split"]
+    assert photos[old.index].tolist() == old.tolist()
+    assert (photos.drop(old.index) == "evaluation").all() and len(photos) == 12
+    record.write_text("nothing")
+    with pytest.raises(FlamError, match=r"split\.csv cannot be read as a split"):
+        read(tmp_path / "shop.csv", recorded_split=str(record))

@@ -135,6 +135,9 @@ class TableData(SplitData):
     label_separator: str | None = None
     """Separates several labels in one cell, e.g. ``;`` for ``Red;Blue``. A photo has one class per
     attribute type: the first label of the cell."""
+    recorded_split: str | None = None
+    """File ``split.csv`` of a run. Its photos keep their split, other photos are evaluated; unused
+    if the table has a column ``split``."""
 
 
 @dataclass

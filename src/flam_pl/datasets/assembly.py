@@ -45,6 +45,8 @@ class Found:
     """Columns whose equal values stay on one side, as identical files do."""
     one_photo_per_item: bool = False
     """Identical files are one item, and garments in several classes never train."""
+    partial_labels: bool = False
+    """Photos with some labels are evaluated too where few have all labels."""
     draws_validation: bool = False
     """Validation photos are drawn from the training photos of a given split."""
 
@@ -97,6 +99,14 @@ def assemble(found: Found, data: LabelledData, schema: AttributeSchema | None) -
     )
 
 
+def _complete(table: pd.DataFrame, found: Found) -> np.ndarray:
+    """Which rows may be evaluated, ``(N,)`` bool: those with all labels or, where these are few and
+    the data set allows it, those with two labels or more."""
+    labels = table[list(found.types)].notna().sum(axis=1).to_numpy()
+    dense, several = labels == len(found.types), labels > 1
+    return several if found.partial_labels and 2 * dense.sum() < several.sum() else dense
+
+
 def _training(table: pd.DataFrame) -> np.ndarray | None:
     """Positions of the training photos, ``(M,)``; None where there are none yet."""
     if "split" not in table or not (table["split"] == "train").any():
@@ -118,7 +128,7 @@ def _split(
     together = [column for column in found.together if column in table]
     split = split_dense(
         part,
-        found.types,
+        _complete(part, found),
         evaluation=evaluation,
         validation=data.validation,
         seed=data.split_seed,

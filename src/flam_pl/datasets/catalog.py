@@ -136,6 +136,18 @@ class Catalog:
             chosen &= has_label.any(axis=1) == labelled
         return np.flatnonzero(chosen)
 
+    def edit_rows(self, split: str) -> np.ndarray:
+        """Rows ``(M,)`` of a split whose edits are evaluated.
+
+        They are the photos with a label of every type if these are at least half of the photos
+        with two labels or more, else all of the latter.
+        """
+        dense = self.rows(split, dense=True)
+        several = (self.labels != UNLABELLED).sum(axis=1) > 1
+        rows = self.rows(split)
+        some = rows[several[rows]]
+        return dense if 2 * len(dense) >= len(some) else some
+
     def instance_rows(self) -> np.ndarray:
         """Rows ``(M,)`` of the instance search, all with an item: queries are the evaluation's
         consumer photos; the shop photos of ``gallery`` are searched."""

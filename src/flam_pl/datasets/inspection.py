@@ -60,11 +60,13 @@ def check_usable(catalog: Catalog, *, training: bool = True) -> None:
 
 def edits_cannot_be_evaluated(catalog: Catalog) -> str | None:
     """Why no edit can be evaluated on the catalog; None where edits can be."""
-    if len(catalog.rows("evaluation", dense=True)):
+    if len(catalog.edit_rows("evaluation")):
         return None
+    types = ", ".join(catalog.schema.types)
+    several = sum(len(catalog.edit_rows(split)) for split in SPLITS)
     return (
-        f"no evaluation photo carries all labels ({', '.join(catalog.schema.types)}), so no edit "
-        f"can be evaluated; {len(catalog.rows(dense=True))} photo(s) of all splits do"
+        f"no evaluation photo has labels of two types ({types}), so no edit can be evaluated; "
+        f"{several} photo(s) of all splits do"
     )
 
 

@@ -71,7 +71,7 @@ def identical_on_two_sides(table: pd.DataFrame, contents: np.ndarray) -> list[st
 
 def split_dense(
     table: pd.DataFrame,
-    types: Sequence[str],
+    dense: np.ndarray,
     *,
     evaluation: int,
     validation: int,
@@ -81,14 +81,14 @@ def split_dense(
 ) -> pd.Series:
     """Split name of every row, ``(N,)``: random dense rows are evaluated, the others train.
 
-    This is the paper's protocol. A dense row carries every label.
+    This is the paper's protocol.
 
     Args:
+        dense: rows with labels enough to be evaluated, ``(N,)`` bool.
         evaluation: number of dense rows, or ``EVERY_DENSE_ROW``.
         groups: codes ``(N,)`` of rows that stay together.
         held_out: rows whose groups never train, ``(N,)`` bool; a third of them validates.
     """
-    dense = table[list(types)].notna().all(axis=1).to_numpy(dtype=bool)
     groups = np.arange(len(table)) if groups is None else groups
     sizes = np.bincount(groups, weights=dense).astype(np.int64)
     free = np.random.default_rng(seed).permutation(np.flatnonzero(sizes))
@@ -115,7 +115,7 @@ def split_dense(
         free = free[~np.isin(free, taken)]
         if (got := int(sizes[side == split].sum())) != number:
             log.warning(
-                "%s gets %d photos instead of %d: %d carry all labels, of which it may take "
+                "%s gets %d photos instead of %d: %d have labels enough, of which it may take "
                 "%.0f %%, and photos that belong together stay on one side",
                 *(split, got, number, total, 100 * share),
             )

@@ -51,9 +51,24 @@ def read(root: Path, data: TableData, schema: AttributeSchema | None = None) -> 
     images = Path(data.images).expanduser() if data.images else root.parent
     advice = f"Set data.images to the folder that the column 'path' starts from (now {images})."
     table, dropped = keep_photos(table, images, advice=advice)
-    table, together = _with_words(table.copy()), ("item", "garment")
-    found = Found(root.stem, images, table, types, extra, dropped, notes, together=together)
+    table = _with_words(table.copy())
+    if data.recorded_split and "split" not in table:
+        table["split"] = _recorded(table["path"], Path(data.recorded_split))
+    found = Found(
+        *(root.stem, images, table, types, extra, dropped, notes),
+        together=("item", "garment"),
+        partial_labels=True,
+    )
     return assemble(found, data, schema)
+
+
+def _recorded(paths: pd.Series, file: Path) -> pd.Series:
+    """The split of each path in a file with the columns ``path`` and ``split``."""
+    try:
+        recorded = pd.read_csv(file, dtype="string").set_index("path")["split"]
+    except (OSError, ValueError, KeyError) as error:
+        raise FlamError(f"{file} cannot be read as a split ({error}); train again") from error
+    return paths.map(recorded[~recorded.index.duplicated()]).fillna("evaluation").astype("string")
 
 
 def _load(path: Path) -> pd.DataFrame:
