@@ -1,4 +1,4 @@
-"""The LightningDataModule of all stages: images for stage 1, stored features for the others."""
+"""The data of all stages: images for stage 1, stored features for the others."""
 
 from __future__ import annotations
 
@@ -28,11 +28,9 @@ from flam_pl.errors import FlamError
 from flam_pl.images import ImageDataset, Preprocess, training_transform
 from flam_pl.progress import progress
 
-Source = Literal["images", "labelled", "unlabelled"]
-"""What a stage trains on: images of items, features with their labels, or features alone."""
+Source = Literal["images", "labelled", "unlabelled"]  # items, labelled features, or all features
 
-FIT_SAMPLE = 100_000
-"""Unlabelled rows that the feature space is fitted to, at most: all are in memory at once."""
+FIT_SAMPLE = 100_000  # unlabelled rows that the feature space is fitted to, at most
 
 
 class FlamDataModule(pl.LightningDataModule):
@@ -50,12 +48,7 @@ class FlamDataModule(pl.LightningDataModule):
     def serve(
         self, source: Source, batch_size: int = 1, batches: int | None = None
     ) -> FlamDataModule:
-        """Choose what the loaders give.
-
-        Args:
-            batch_size: of features.
-            batches: of features in an epoch; None: one pass over the rows.
-        """
+        """Choose what the loaders give: ``batches`` of features in an epoch; None: one pass."""
         self.source, self._batch_size, self._batches = source, batch_size, batches
         return self
 
@@ -63,13 +56,13 @@ class FlamDataModule(pl.LightningDataModule):
 
     @property
     def item_rows(self) -> np.ndarray:
-        """Training rows of the backbone: those with an item."""
+        """Training rows with an item."""
         rows = self.catalog.rows(split="train")
         return rows[self.catalog.items[rows] >= 0]
 
     @property
     def validation_rows(self) -> np.ndarray:
-        """Validation rows of the backbone: those with an item."""
+        """Validation rows with an item."""
         rows = self.catalog.rows(split="val")
         return rows[self.catalog.items[rows] >= 0]
 
@@ -83,7 +76,7 @@ class FlamDataModule(pl.LightningDataModule):
 
     @property
     def fitting_rows(self) -> np.ndarray:
-        """Training rows that the feature space is fitted to: all labelled ones, some others."""
+        """Rows that the feature space is fitted to: all labelled ones, some others."""
         labelled = self.catalog.rows(split="train", labelled=True)
         others = self.catalog.rows(split="train", labelled=False)
         if len(others) > FIT_SAMPLE:
@@ -179,30 +172,23 @@ class FlamDataModule(pl.LightningDataModule):
 
     @property
     def features(self) -> FeatureStore:
-        """The stored features; raises ``FlamError`` before they are there."""
+        """Raises FlamError before there are stored features."""
         if self._store is None:
             raise FlamError("there are no features yet: call cache_features first")
         return self._store
 
     def bank(self, count: int) -> Tensor:
-        """Features ``(count, D)`` of training photos, labelled or not, drawn by ``config.seed``."""
+        """Features ``(count, D)`` of random training photos, labelled or not."""
         rows = self.catalog.rows(split="train")
         drawn = np.random.default_rng(self.config.seed).permutation(rows)[:count]
         return self.features.rows(np.sort(drawn))
 
     def labels(self, rows: np.ndarray) -> Tensor:
-        """Labels of these catalog rows, ``(len(rows), types)``, -1 where unlabelled."""
+        """``(len(rows), types)``, -1 where unlabelled."""
         return torch.from_numpy(self.catalog.labels[rows])
 
     def open_features(self, folder: Path, checkpoint: str) -> None:
-        """Use the features at ``folder``; nothing is written.
-
-        Args:
-            checkpoint: SHA-256 of the backbone's checkpoint.
-
-        Raises:
-            FlamError: a photo has no feature there.
-        """
+        """Use the features at ``folder``. Raises FlamError if a photo has no feature there."""
         store = FeatureStore.open(folder)
         manifest = self._manifest(checkpoint, store.dimension)
         positions = store.find(manifest, self.catalog.photo_keys)
@@ -222,16 +208,10 @@ class FlamDataModule(pl.LightningDataModule):
         checkpoint: str,
         dimension: int,
     ) -> str:
-        """Use the features at ``folder``, after the extraction of those that are missing.
+        """Use the features at ``folder``, after the extraction of the missing ones.
 
-        Args:
-            backbone: its ``predict_step`` gives ``index`` and ``features``.
-            make_trainer: makes the Trainer with the given callback.
-            checkpoint: SHA-256 of the backbone's checkpoint.
-            dimension: D.
-
-        Returns:
-            What was done and why, as one line.
+        ``make_trainer`` makes the Trainer with a callback, ``checkpoint`` is the SHA-256 of the
+        backbone's checkpoint. Returns a line that says what was done and why.
         """
         manifest, photos = self._manifest(checkpoint, dimension), self.catalog.photo_keys
         old, positions = None, np.full(len(photos), -1)
@@ -271,12 +251,9 @@ class FlamDataModule(pl.LightningDataModule):
 
 
 class FeatureWriter(Callback):
-    """Writes the features to the shard of this rank."""
+    """Writes the features to the shard of this rank; image i is row ``rows[i % len(rows)]``."""
 
     def __init__(self, shards: Path, manifest: Manifest, rows: np.ndarray) -> None:
-        """Args:
-        rows: catalog rows to extract; image i is of ``rows[i % len(rows)]``.
-        """
         self.shards, self.manifest, self.rows = shards, manifest, rows
 
     def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -11,27 +11,25 @@ from flam_pl.editing.edits import Edit
 
 
 class Editor(Protocol):
-    """Makes gallery features and query features of dimension R, to be compared by their cosine."""
+    """Makes gallery features and query features of dimension R, compared by their cosine."""
 
     name: str
 
     def represent(self, features: Tensor) -> Tensor:
-        """Stored features ``(B, D)`` -> gallery features ``(B, R)``; by default they stay."""
+        """Stored features ``(B, D)`` -> gallery features ``(B, R)``."""
         return features
 
     def edit(self, features: Tensor, edits: Sequence[Edit]) -> Tensor:
-        """Stored features ``(B, D)`` -> edited query features ``(B, R)``, in any order of edits.
+        """Stored features ``(B, D)`` -> query features ``(B, R)``, whatever the order of the edits.
 
-        Without edits, or with strength 0, the result is ``represent(features)``.
-
-        Raises:
-            SchemaError, EditError: as ``in_order``.
+        Without edits, or with strength 0, the result is ``represent(features)``. Raises SchemaError
+        or EditError as ``in_order`` does.
         """
         ...
 
 
 class NoEdit(Editor):
-    """The plain search: the edits are ignored."""
+    """The plain search: it ignores the edits."""
 
     name = "no_edit"
 

@@ -1,4 +1,4 @@
-"""An edit: one attribute of the query, and what it should be instead."""
+"""Edits: what should be different in the results."""
 
 from __future__ import annotations
 
@@ -16,22 +16,19 @@ from flam_pl.errors import FlamError
 
 
 class EditError(FlamError):
-    """An edit without a meaning. The message says what an edit may be."""
+    """An edit without a meaning."""
 
 
 @dataclass(frozen=True)
 class Edit:
     """One attribute of the query, and what it should be instead.
 
-    Attributes:
-        attribute_type: e.g. "color".
-        wanted: a class; or a mix of classes with weights of any sum; or an example: the stored
-            feature ``(D,)`` of a photo that has the wanted attribute.
-        strength: from 0, the query as it is, to 1, the whole edit.
+    ``wanted`` is a class, a mix of classes with weights, or an example: the stored feature ``(D,)``
+    of a photo that has the wanted attribute. Strength 0 is the query as it is, 1 the whole edit.
 
     Raises:
         EditError: a strength outside [0, 1], an empty mix, a weight that is not positive and
-            finite, an example that is not one feature.
+            finite, an example of another shape.
 
     Example:
         >>> print(Edit("color", "red"), Edit("pattern", {"striped": 1, "dotted": 1}, strength=0.5))
@@ -82,7 +79,7 @@ def in_order(edits: Sequence[Edit], schema: AttributeSchema) -> list[Edit]:
     """The edits with a strength above 0, in the order of the schema's types.
 
     Raises:
-        SchemaError: a type or class that the schema does not know.
+        SchemaError: an unknown type or class.
         EditError: two edits for one type.
 
     Example:
@@ -108,8 +105,7 @@ def wanted_vector(
     edit: Edit, schema: AttributeSchema, classes: Tensor, of_example: Callable[[Tensor], Tensor]
 ) -> Tensor:
     """The unit vector of what is wanted ``(k,)``; of a mix, the direction of the weighted sum.
-
-    ``classes (classes, k)`` are unit vectors, as is what ``of_example`` makes of features.
+    ``classes`` ``(classes, k)`` and the vectors of ``of_example`` are unit vectors.
     """
     if isinstance(edit.wanted, Tensor):
         return of_example(edit.wanted[None].to(classes.device))[0]
@@ -121,8 +117,6 @@ def wanted_vector(
 
 
 class Classifier(Protocol):
-    """Classifies stored features: ``read`` gives per type class probabilities."""
-
     @property
     def schema(self) -> AttributeSchema: ...
 
@@ -131,8 +125,9 @@ class Classifier(Protocol):
 
 
 def wanted_shares(edit: Edit, classifier: Classifier, like: Tensor) -> Tensor:
-    """The share of each class in what is wanted ``(classes,)``, with the dtype and on the device
-    of ``like``; of an example, the classifier's probabilities."""
+    """The share of each class in what is wanted, ``(classes,)``; dtype and device are those of
+    ``like``. An example has the probabilities of the classifier.
+    """
     if isinstance(edit.wanted, Tensor):
         t = classifier.schema.types.index(edit.attribute_type)
         return classifier.read(edit.wanted[None].to(like.device))[t][0]
@@ -142,8 +137,7 @@ def wanted_shares(edit: Edit, classifier: Classifier, like: Tensor) -> Tensor:
 def wanted_probabilities(
     own: Sequence[Tensor], edits: Sequence[Edit], classifier: Classifier
 ) -> list[Tensor]:
-    """Per type ``(1 - strength) own + strength wanted``, from the query's probabilities ``own``,
-    ``(B, classes)``."""
+    """Per type ``(1 - strength) own + strength wanted``, ``(B, classes)``."""
     wanted = list(own)
     for edit in in_order(edits, classifier.schema):
         t = classifier.schema.types.index(edit.attribute_type)
@@ -153,8 +147,7 @@ def wanted_probabilities(
 
 
 def blend(before: Tensor, after: Tensor, strength: float) -> Tensor:
-    """Part of the way between vectors ``(B, R)``, directions and lengths apart; exactly ``after``
-    at strength 1.
+    """Interpolates the directions and the lengths of vectors ``(B, R)`` separately.
 
     Example:
         >>> blend(torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 4.0]]), 0.5)

@@ -18,11 +18,11 @@ def parse_edits(
     schema: AttributeSchema,
     feature_of: Callable[[str], Tensor] | None = None,
 ) -> list[Edit]:
-    """``type=class``, an even mix ``type=class+class`` or an example ``type=@photo``; behind it
-    ``:strength``, if that is not 1.
+    """Read ``type=class``, an even mix ``type=class+class`` or an example ``type=@photo``, each
+    with an optional ``:strength``.
 
-    Case matters only where two names differ by nothing else. A class whose own name is ``a+b`` or
-    ``a:1`` is read as that class. ``feature_of`` gives an example's stored feature ``(D,)``.
+    Case counts only where two names differ in nothing else. A class named ``a+b`` or ``a:1`` is
+    read as that class. ``feature_of`` gives the stored feature ``(D,)`` of an example.
 
     Raises:
         EditError: names the edit, the known words, and the nearest of them.
@@ -74,7 +74,7 @@ def _parse(text: str, schema: AttributeSchema, feature_of: Callable[[str], Tenso
 
 
 def _known(word: str, known: Sequence[str]) -> str | None:
-    """The word as the schema has it, else the only name that differs in case alone."""
+    """The name in the schema: the same word, or the only one that differs in case alone."""
     if word in known:
         return word
     alike = [name for name in known if name.casefold() == word.casefold()]
@@ -82,7 +82,7 @@ def _known(word: str, known: Sequence[str]) -> str | None:
 
 
 def _split_strength(value: str) -> tuple[str, float]:
-    """``striped:0.5`` -> ``striped``, 0.5; without a number behind the last colon it is 1."""
+    """``striped:0.5`` -> ``striped``, 0.5. Without a number at the end, the strength is 1."""
     head, colon, tail = value.rpartition(":")
     try:
         return (head.strip(), float(tail)) if colon else (value, 1.0)

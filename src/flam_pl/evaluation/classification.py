@@ -1,4 +1,4 @@
-"""What a classifier of real features sees in edited ones (right part of the paper's Table 5)."""
+"""How a classifier of real features classifies edited features (right part of Table 5)."""
 
 from __future__ import annotations
 
@@ -21,14 +21,10 @@ def evaluate_classification(
     resamples: int,
     seed: int,
 ) -> dict[str, dict[str, Estimate]]:
-    """Accuracy on x, where the photo's own class is right, and on x-tilde, where the wanted one is.
+    """Accuracy per type of "original" and "manipulated" features.
 
-    Args:
-        classify: features ``(B, D)`` -> logits per type, ``(B, classes)``.
-        editor: must edit within the space of the features.
-
-    Returns:
-        "original" and "manipulated" -> accuracy per type, with intervals resampled by item.
+    Right is the photo's own class for x, the wanted class for x-tilde. ``classify`` gives logits
+    per type ``(B, classes)`` of features ``(B, D)``; the editor must edit within their space.
     """
     queries = data.features[torch.from_numpy(data.queries).to(data.features.device)]
     types = data.schema.types

@@ -1,7 +1,6 @@
-"""CF@k: a photo of the very same garment with the wanted class is among the first k results.
+"""CF@k: a photo of the same garment with the wanted class is among the first k results.
 
-In the wardrobe and in the Fashion Product Images, photos of one garment differ in one attribute
-only. A table of one's own names garments in the column ``garment``.
+A garment has photos that differ in one attribute only. The column ``garment`` names it.
 """
 
 from __future__ import annotations
@@ -18,7 +17,8 @@ from flam_pl.metrics.bootstrap import Estimate, bootstraps
 
 def counterfactual_edits(data: EvaluationSet) -> np.ndarray:
     """Edits of a query to the class of another photo of its garment: number of the query, type,
-    class, ``(E, 3)``, sorted."""
+    class, ``(E, 3)``, sorted.
+    """
     edits: set[tuple[int, int, int]] = set()
     of_garment: dict[int, list[int]] = {}
     for row in np.flatnonzero(data.garments >= 0):
@@ -34,8 +34,9 @@ def counterfactual_edits(data: EvaluationSet) -> np.ndarray:
 
 @dataclass(frozen=True)
 class CounterfactualResults:
-    """Ranks of the counterfactuals from 1, infinite where they are not among the results ``(E,)``,
-    and the garments, which are resampled as one ``(E,)``."""
+    """Ranks of the counterfactuals from 1, infinite where they are not found, and the garments
+    that are resampled, ``(E,)`` each.
+    """
 
     ranks: np.ndarray
     items: np.ndarray
@@ -45,7 +46,6 @@ class CounterfactualResults:
         return float((1 / self.ranks).mean()) if len(self.ranks) else 0.0
 
     def hits(self, ks: Sequence[int]) -> np.ndarray:
-        """Whether the rank is k or less, ``(E, len(ks))`` bool."""
         return self.ranks[:, None] <= np.array(ks)
 
     def estimates(self, ks: Sequence[int], resamples: int, seed: int) -> dict[str, Estimate]:
@@ -58,7 +58,7 @@ class CounterfactualResults:
 def evaluate_counterfactuals(
     method: Method, data: EvaluationSet, edits: np.ndarray, depth: int
 ) -> CounterfactualResults:
-    """Search with every edit of ``counterfactual_edits`` and look at so many results."""
+    """Search with every edit of ``counterfactual_edits``, ``depth`` results each."""
     search = searcher_of(method, data, depth)
     ranks = np.full(len(edits), np.inf)
     for t, c in np.unique(edits[:, 1:], axis=0):

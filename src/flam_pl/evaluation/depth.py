@@ -1,4 +1,4 @@
-"""What is found where only some photos are scored: those nearest by the edited feature alone."""
+"""T@k where the score sorts only some candidates: those nearest by the edited feature."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from flam_pl.retrieval.vectors import SearchVectors
 
 
 class CandidateSearcher:
-    """Takes candidates by the edited feature, then sorts them by the whole score."""
+    """Takes candidates by the edited feature and sorts them by the score."""
 
     @torch.inference_mode()
     def __init__(self, vectors: SearchVectors, data: EvaluationSet, depth: int) -> None:

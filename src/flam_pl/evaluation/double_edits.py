@@ -16,8 +16,9 @@ BLOCK = 256  # queries compared with all combinations at once
 
 
 def draw_double_edits(data: EvaluationSet, most: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """At most so many of all edits of two types that have a hit: numbers of the queries, sorted,
-    and wanted labels (see ``Edits``)."""
+    """Draw ``most`` of all edits of two types that have a hit: sorted numbers of the queries, and
+    wanted labels (see ``Edits``).
+    """
     own = data.labels[data.queries]
     labelled, parts = own != UNLABELLED, [(np.zeros(0, np.int64), own[:0])]
     for types in np.unique(labelled, axis=0):

@@ -1,4 +1,4 @@
-"""T@k: is a hit among the first k results of an edit? R@k is the same for the plain search."""
+"""T@k: a hit is among the first k results of an edit. R@k: the same without an edit."""
 
 from __future__ import annotations
 
@@ -25,14 +25,12 @@ from flam_pl.metrics.hit_rate import hits_at
 
 
 class Measure(Protocol):
-    """Whatever is measured of edited searches."""
-
     def add(self, search: EditedSearch) -> None: ...
 
 
 @dataclass(frozen=True)
 class EditResults:
-    """T@k of one method, edit by edit (see ``Edits``)."""
+    """T@k of one method per edit (see ``Edits``)."""
 
     ks: tuple[int, ...]
     numbers: np.ndarray
@@ -44,12 +42,10 @@ class EditResults:
 
     @property
     def evaluated(self) -> int:
-        """Number of edits."""
         return len(self.numbers)
 
     @property
     def names(self) -> list[str]:
-        """Of the figures."""
         return [f"T@{k}" for k in self.ks]
 
     def shares(self) -> dict[str, float]:
@@ -58,7 +54,7 @@ class EditResults:
         return dict(zip(self.names, shares.tolist(), strict=True))
 
     def sums(self, rows: np.ndarray | slice = slice(None)) -> tuple[np.ndarray, np.ndarray]:
-        """Per query the hits of its edits ``(Q, len(ks))`` and their number ``(Q,)``."""
+        """Per query the hits of its edits ``(Q, len(ks))`` and the number of edits ``(Q,)``."""
         sums, numbers = np.zeros((len(self.items), len(self.ks))), self.numbers[rows]
         np.add.at(sums, numbers, self.hits[rows])
         return sums, np.bincount(numbers, minlength=len(sums))
@@ -94,7 +90,6 @@ class Hits:
         self.parts.append((search.numbers, types, search.wanted, hits.cpu().numpy()))
 
     def results(self) -> EditResults:
-        """Of "all" edits and of each type's."""
         numbers, types, wanted, hits = map(np.concatenate, zip(*self.parts, strict=True))
         by_type = {name: types == t for t, name in enumerate(self.data.schema.types)}
         groups = {"all": types >= 0, **by_type}
@@ -110,8 +105,7 @@ def evaluate_edits(
     also: Sequence[Measure] = (),
     strength: float = 1.0,
 ) -> EditResults:
-    """T@k of every edit that has a hit; ``also`` is measured of the same searches. A cut-off beyond
-    the gallery takes all of it."""
+    """T@k of every edit that has a hit. ``also`` measures the same searches."""
     hits = Hits(data, ks)
     for search in edited_searches(method, data, max(ks), progress=progress, strength=strength):
         for measure in (hits, *also):
@@ -128,14 +122,11 @@ def evaluate_instances(
     resamples: int,
     seed: int,
 ) -> tuple[dict[str, Estimate], int]:
-    """R@k: is a shop photo of the same item among the first k results of a consumer photo?
+    """R@k of consumer photos, and the number of queries that are left out: no shop photo has
+    their item. A hit is a shop photo with the item code of the query.
 
-    Args:
-        features: ``(N, D)``, with item codes ``(N,)``.
-        is_query: consumer photos, ``(N,)`` bool; the others are the gallery.
-
-    Returns:
-        R@k with intervals resampled by item; how many queries without a shop photo are left out.
+    ``features`` are ``(N, D)``, ``items`` codes ``(N,)``, ``is_query`` tells consumer photos from
+    the shop photos of the gallery, ``(N,)`` bool. Intervals are resampled by item.
     """
     query, shop = np.flatnonzero(is_query), np.flatnonzero(~is_query)
     findable = query[np.isin(items[query], items[shop])]

@@ -1,8 +1,7 @@
-"""The oracle ranking: the search that knows the labels.
+"""The oracle ranking: a search that knows the labels.
 
-An edit leaves the neighbourhood of the query, and with it some of what it should preserve. This
-ranking shows how much it must leave, by the cosine of the stored features. It is no upper bound:
-one hit followed by the query's neighbours would preserve more.
+It shows how far an edit must leave the neighbourhood of the query, and so how much it can
+preserve. It is no upper bound: one hit followed by neighbours of the query would preserve more.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ class OracleRanking(Searcher):
 
     @torch.inference_mode()
     def __call__(self, numbers: np.ndarray, edits: Sequence[Edit]) -> Tensor:
-        """As a ``Searcher``. Raises ValueError for anything but one edit to one class."""
+        """Raises ValueError for anything but one edit to one class."""
         if len(edits) != 1 or not isinstance(edits[0].wanted, str):
             raise ValueError(f"got the edits {list(map(str, edits))}; expected one to one class")
         name, schema = edits[0].attribute_type, self.data.schema

@@ -1,4 +1,4 @@
-"""What edited searches predicted and what was true, to fit a calibration and to judge it."""
+"""Predicted and true events of edited searches, to fit and judge a calibration."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ DEPTH = 20  # results of each search that are looked at
 
 @dataclass(frozen=True)
 class Outcomes:
-    """Edited searches, a row each: per kind (``KINDS``) ``(E, K)`` for results, ``(E,)`` for
-    "answer"."""
+    """A row per edited search, for each of ``KINDS``: ``(E, K)``, or ``(E,)`` for "answer"."""
 
     raw: Mapping[str, np.ndarray]  # uncalibrated probabilities
     true: Mapping[str, np.ndarray]  # whether the events happened, bool
@@ -34,8 +33,9 @@ class Outcomes:
         data: EvaluationSet,
         progress: Progress = lambda edits: edits,
     ) -> Outcomes:
-        """Search with every edit, with and without a hit, among the photos with all labels: a
-        missing label does not say that an event did not happen."""
+        """Search with every edit, with or without a hit, among the fully labelled photos: a missing
+        label does not say that an event did not happen.
+        """
         data = data.fully_labelled()
         gallery = posteriors.read(data.features)
         _, items = np.unique(data.query_items, return_inverse=True)

@@ -1,4 +1,4 @@
-"""P@k, as_it_was@k and utility@k: does a result do what the edit wants, and what does it keep?"""
+"""P@k, as_it_was@k and utility@k: what results change and what they preserve."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ from flam_pl.evaluation.sums import QuerySums
 from flam_pl.metrics.bootstrap import Estimate
 from flam_pl.metrics.dcg import dcg_at, ideal_dcg_at
 
-PER_KEPT = 4.0
-"""Factor by which each other label that a result shares with the query raises its utility."""
+PER_KEPT = 4.0  # factor of the utility for each other label that a result shares with the query
 
 
 def utility(right: Tensor, kept: Tensor) -> Tensor:
-    """0 without the wanted class, else ``PER_KEPT ** kept``, for ``kept`` other labels.
+    """0 without the wanted class, else ``PER_KEPT ** kept`` for the number of preserved labels.
 
     Example:
         >>> utility(torch.tensor([True, True, False]), kept=torch.tensor([0, 2, 2])).tolist()
@@ -28,18 +27,16 @@ def utility(right: Tensor, kept: Tensor) -> Tensor:
 
 
 class Precision(QuerySums):
-    """Figures of the first k results, over "all" edits and per type:
+    """Figures of the first k results, over "all" edits and per type.
 
-    - P@k: share with the wanted class;
-    - as_it_was@k: share with all of the query's own labels, as if there were no edit;
-    - utility@k: discounted ``utility``, divided by that of the ideal order. The weights of the
-      score are chosen by it.
+    P@k is the share with the wanted class, as_it_was@k the share with all of the query's own
+    labels, utility@k the discounted ``utility`` divided by that of the ideal order.
     """
 
     def __init__(
         self, data: EvaluationSet, ks: Sequence[int], like: Precision | None = None
     ) -> None:
-        """The ideal orders of ``like``, of another method on the same data, are used again."""
+        """``like`` lends its ideal orders, which depend on the data alone."""
         names = [f"{name}@{k}" for name in ("P", "as_it_was", "utility") for k in ks]
         super().__init__(data, data.schema.types, names)
         self.ks = tuple(ks)
@@ -58,7 +55,6 @@ class Precision(QuerySums):
         self.count(data.schema.types[t], search.numbers, figures)
 
     def share(self, is_so: Tensor) -> Tensor:
-        """Of the first k, ``(E, K)`` bool -> ``(E, len(ks))``."""
         ks = [min(k, is_so.shape[1]) for k in self.ks]
         so_far = is_so.double().cumsum(dim=1)[:, [k - 1 for k in ks]]
         return so_far / torch.tensor(ks, device=is_so.device)
@@ -76,17 +72,15 @@ class Precision(QuerySums):
         return ideal[torch.from_numpy(place.reshape(-1)).to(device)]
 
     def mean(self, name: str) -> float:
-        """One figure over all edits, without an interval; 0 without edits."""
+        """One figure over all edits; 0 without edits."""
         at = self.names.index(name)
         total = sum(float(of[:, at].sum()) for of in self.sums.values())
         return total / max(1.0, sum(float(of.sum()) for of in self.counts.values()))
 
     def all_sums(self) -> np.ndarray:
-        """Sums over all edits, ``(Q, figures)``."""
         return np.sum(list(self.sums.values()), axis=0)
 
     def estimates(self, resamples: int, seed: int) -> dict[str, dict[str, Estimate]]:
-        """As ``QuerySums``, with the group "all" in front."""
         every = QuerySums(self.data, ["all"], self.names)
         every.sums["all"] = self.all_sums()
         every.counts["all"] = np.sum(list(self.counts.values()), axis=0)

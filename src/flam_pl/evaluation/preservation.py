@@ -1,4 +1,4 @@
-"""kept_of_wanted@k: which extra attributes of the query the results with the wanted class keep."""
+"""kept_of_wanted@k: how many results with the wanted class preserve an extra attribute."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ import torch
 from flam_pl.evaluation.searches import EditedSearch, EvaluationSet
 from flam_pl.metrics.bootstrap import Estimate, estimate_of, ratio, resampled
 
-MEAN = "mean"
-"""Beside the attributes: the plain mean of their shares."""
+MEAN = "mean"  # of the shares of all attributes
 
 
 class Preservation:
     """The share of results with the query's value, per extra attribute.
 
-    Counted are results with the wanted class among the first k, where query and result both have a
-    value. Others do not count: a search that ignores the edit would keep the most.
+    It counts results with the wanted class among the first k where query and result both have a
+    value. A search that ignores the edit would preserve the most, so other results do not count.
     """
 
     def __init__(self, data: EvaluationSet, ks: Sequence[int]) -> None:

@@ -1,4 +1,4 @@
-"""The searches of an evaluation: every query, every type, every class that the query lacks."""
+"""The searches of an evaluation: every query with every class that it lacks."""
 
 from __future__ import annotations
 
@@ -23,24 +23,23 @@ from flam_pl.retrieval.vectors import SearchVectors
 
 Progress = Callable[[Sequence[Any]], Iterable[Any]]  # e.g. a progress bar around a list
 Edits = dict[tuple[int, int], tuple[np.ndarray, np.ndarray]]
-"""(Type, class) -> numbers of the queries that are edited to it ``(E,)``, and the labels that each
-then wants, -1 for "not compared" ``(E, types)``."""
+"""(Type, class) -> numbers of the edited queries ``(E,)``, and the labels that each of them wants,
+-1 where nothing is compared ``(E, types)``.
+"""
 
 
 @dataclass(frozen=True)
 class EvaluationSet:
     """Photos with labels. All are the gallery, some are queries.
 
-    The rules for missing labels (with all labels they change nothing):
+    An edit wants the query's labels with one replaced. A photo with all of these labels is a
+    **hit**. Missing labels need rules:
 
-    - A query is edited in types that it has a label of: else nobody knows whether the edit changes
-      it. It also needs another label, or labels of all types: else nothing says what must be
-      preserved, and every photo of the wanted class would do.
-    - An edit wants the query's labels with the edited one replaced. A photo with all of these
-      labels is a **hit**. Types without a label of the query are not compared.
-    - A photo that lacks one of these labels is no hit. It may be right, but nobody knows; if it
-      counted, the photos with the fewest labels would be hits most often. So T@k and P@k on
-      missing labels are lower bounds, for all methods alike.
+    - The edited type must have a label, and so must another type, unless there is none: else no
+      label says what the edit changes and what it must preserve.
+    - Types without a label of the query are not compared.
+    - A photo that lacks one of the wanted labels is no hit, although it may be right. So T@k and
+      P@k are lower bounds.
     - An edit is evaluated if the gallery has a hit. ``left_out`` counts the others.
     """
 
@@ -50,12 +49,11 @@ class EvaluationSet:
     queries: np.ndarray  # positions, (Q,); a query never finds itself
     items: np.ndarray  # item codes, -1 for none, (N,)
     garments: np.ndarray  # garment codes, -1 for none, (N,); see counterfactuals.py
-    extra_attributes: Mapping[str, np.ndarray] = field(default_factory=dict)
-    """Attributes that no network trains on: name -> codes, -1 for no value, ``(N,)``."""
+    extra_attributes: Mapping[str, np.ndarray] = field(default_factory=dict)  # name -> codes, (N,)
 
     @classmethod
     def of(cls, catalog: Catalog, store: FeatureStore, rows: np.ndarray) -> EvaluationSet:
-        """These catalog rows. Counterfactuals that were made of another photo are no queries."""
+        """These catalog rows. Counterfactuals made of another photo are no queries."""
         made_from = catalog.table["counterfactual_of"].iloc[rows].fillna("")
         garments, _ = pd.factorize(catalog.table["garment"].iloc[rows])
         return cls(
@@ -75,7 +73,6 @@ class EvaluationSet:
         return cls.of(catalog, store, np.intersect1d(catalog.rows(split=split), photos))
 
     def to(self, device: torch.device) -> EvaluationSet:
-        """The same with its features on another device."""
         return replace(self, features=self.features.to(device))
 
     def fully_labelled(self) -> EvaluationSet:
@@ -100,17 +97,16 @@ class EvaluationSet:
 
     @cached_property
     def label_tensor(self) -> Tensor:
-        """``labels`` on the device of the features."""
         return torch.from_numpy(np.ascontiguousarray(self.labels)).to(self.features.device)
 
     def editable(self, count: int = 1) -> np.ndarray:
-        """Whether each query has labels enough to change so many of them, ``(Q,)`` bool."""
+        """Whether each query has enough labels to change ``count`` of them, ``(Q,)`` bool."""
         labelled = (self.labels[self.queries] != UNLABELLED).sum(axis=1)
         return (labelled > count) | (labelled == len(self.schema.types))
 
     @cached_property
     def every_edit(self) -> Edits:
-        """The edits of all queries, with and without a hit."""
+        """The edits of all queries, with or without a hit."""
         own, editable, found = self.labels[self.queries], self.editable(), {}
         for t, size in enumerate(self.schema.sizes):
             for c in range(size):
@@ -144,8 +140,9 @@ class EvaluationSet:
 
     @cached_property
     def left_out(self) -> dict[str, int]:
-        """Edits that are not evaluated: without a hit; of types that the query has no label of; of
-        the query's only label."""
+        """Numbers of edits that are not evaluated: without a hit, of an unlabelled type, or of the
+        query's only label.
+        """
         others = np.array(self.schema.sizes) - 1
         labelled = self.labels[self.queries] != UNLABELLED
         every, known = len(labelled) * int(others.sum()), int((labelled @ others).sum())
@@ -166,7 +163,7 @@ class EvaluationSet:
 
     @cached_property
     def combinations(self) -> tuple[Tensor, Tensor]:
-        """The distinct rows of labels ``(V, types)``, and how many photos have each ``(V,)``."""
+        """The distinct rows of labels ``(V, types)`` and their numbers of photos ``(V,)``."""
         labels, photos = np.unique(self.labels, axis=0, return_counts=True)
         device = self.features.device
         return torch.from_numpy(labels).to(device), torch.from_numpy(photos).to(device)
@@ -174,8 +171,9 @@ class EvaluationSet:
     def count_matches(
         self, wanted: Tensor, types: Sequence[int], photos: Tensor, chunk: int = 1024
     ) -> Tensor:
-        """Of ``photos`` per row of ``combinations`` ``(V,)``, those with 0, 1, ... wanted labels
-        of these types: ``(U, all types)`` -> ``(U, all types + 1)``."""
+        """Of ``photos`` per combination ``(V,)``, the number with 0, 1, ... wanted labels of these
+        types: ``(U, all types)`` -> ``(U, all types + 1)``.
+        """
         labels, rows = self.combinations[0], []
         for part in torch.split(wanted, chunk):
             matches = torch.zeros(len(part), len(labels), dtype=torch.uint8, device=part.device)
@@ -205,7 +203,7 @@ class EditedSearch:
 
 
 class Searcher:
-    """One method that searches an evaluation set, ``depth`` results per query."""
+    """Searches an evaluation set with one method, ``depth`` results per query."""
 
     def __init__(self, editor: Editor | SearchVectors, data: EvaluationSet, depth: int) -> None:
         self.data, self.depth = data, depth
@@ -222,12 +220,10 @@ Method = Editor | SearchVectors | Searcher
 
 
 def searcher_of(method: Method, data: EvaluationSet, depth: int) -> Searcher:
-    """A new Searcher of a method; a Searcher as it is."""
     return method if isinstance(method, Searcher) else Searcher(method, data, depth)
 
 
 def edit_to(schema: AttributeSchema, t: int, c: int, strength: float = 1.0) -> Edit:
-    """The edit to class c of type t."""
     return Edit(schema.types[t], schema.of(schema.types[t])[c], strength)
 
 
@@ -240,7 +236,7 @@ def edited_searches(
     progress: Progress = lambda edits: edits,
     strength: float = 1.0,
 ) -> Iterator[EditedSearch]:
-    """Search with every edit that has a hit, or also with the ``impossible`` ones."""
+    """Search with every edit that has a hit; ``impossible`` adds the other edits."""
     search, edits = searcher_of(method, data, depth), data.possible
     if impossible:
         edits = {edit: of for edit, of in data.every_edit.items() if len(of[0])}
@@ -250,8 +246,7 @@ def edited_searches(
 
 
 def meaningful_cutoffs(ks: Sequence[int], gallery_size: int) -> tuple[int, ...]:
-    """The cut-offs up to half of the photos that a query can find: with a larger one nearly every
-    search has a hit.
+    """The cut-offs up to half of the gallery: beyond, nearly every search has a hit.
 
     Example:
         >>> meaningful_cutoffs([1, 5, 10], gallery_size=12)

@@ -1,7 +1,6 @@
-"""What the strength of an edit changes: what is found, what is kept, how far the query moves.
+"""How the strength of an edit changes the results, and how far the query moves.
 
-At full strength, methods cannot be compared by what they keep: one that stays at the query keeps
-the most. At equal T@k they can.
+A method that stays at the query preserves the most, so methods are compared at equal T@k.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ QUERIES = 300  # drawn at random, at most: enough for intervals of a few hundred
 
 
 class Moves(QuerySums):
-    """First results with the wanted class; cosines of query vectors with the unedited queries."""
+    """First results with the wanted class; cosines of edited with unedited query vectors."""
 
     @torch.inference_mode()
     def __init__(self, data: EvaluationSet, vectors: SearchVectors, strength: float) -> None:
@@ -54,8 +53,9 @@ def evaluate_strengths(
     seed: int,
     strengths: Sequence[float] = STRENGTHS,
 ) -> dict[str, dict[str, Estimate]]:
-    """Strength, e.g. "0.25" -> ``Moves``, T@10 and ``Precision`` of ``QUERIES`` queries, with
-    intervals resampled by item."""
+    """Strength, e.g. "0.25" -> ``Moves``, T@10 and ``Precision`` of ``QUERIES`` random queries,
+    with intervals resampled by item.
+    """
     rng, drawn = np.random.default_rng(seed), (resamples, seed)
     data = replace(data, queries=np.sort(rng.permutation(data.queries)[:QUERIES]))
     search, found = Searcher(editor, data, K), {}

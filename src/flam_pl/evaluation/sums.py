@@ -13,8 +13,9 @@ from flam_pl.metrics.bootstrap import Estimate, bootstraps
 
 
 class QuerySums:
-    """Per group, e.g. attribute type: ``sums`` over each query's edits ``(Q, figures)``, and
-    ``counts`` of them ``(Q,)``."""
+    """Per group, e.g. attribute type: ``sums`` over the edits of a query ``(Q, figures)``, and
+    ``counts`` of the edits ``(Q,)``.
+    """
 
     def __init__(self, data: EvaluationSet, groups: Iterable[str], figures: Iterable[str]) -> None:
         self.data, self.names = data, list(figures)

@@ -1,4 +1,4 @@
-"""What is measured and set on the validation split, never on evaluation images."""
+"""What is measured and calibrated on the validation split."""
 
 from __future__ import annotations
 
@@ -20,8 +20,7 @@ MONITOR = "T@10"  # the manipulator's best epoch is the one with the largest val
 def calibration(
     data: FlamDataModule, net: AttributeEmbedders | ConcatClassifiers
 ) -> Callable[[pl.Trainer], None] | None:
-    """A callback that sets the temperatures of trained classifiers on the validation labels; None
-    without any. ``data`` serves labelled features."""
+    """A callback that calibrates classifiers on the validation labels; None without any."""
     rows = data.feature_rows[1]
     if not len(rows):
         return None
@@ -37,8 +36,9 @@ def calibration(
 def validation_figures(
     data: FlamDataModule, editor: Editor, net: nn.Module
 ) -> Callable[[], dict[str, float]]:
-    """A function that measures T@k on the validation split, and beside it T@k of the plain search:
-    a generator that does nothing has that one."""
+    """A function that measures T@k on the validation split; ``no_edit/T@k`` is that of the plain
+    search.
+    """
     held_out = EvaluationSet.of(data.catalog, data.features, data.feature_rows[1])
     ks = sorted({*data.config.evaluation.ks, int(MONITOR.removeprefix("T@"))})
     plain = evaluate_edits(NoEdit(), held_out, ks).shares()

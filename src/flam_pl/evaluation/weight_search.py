@@ -1,7 +1,7 @@
 """Searches the weights of the score on validation photos.
 
-The objective is the mean of utility@5 over all edits. If there are counterfactuals, their mean
-reciprocal rank is a quarter of it: it tells what is preserved beside the labels.
+The objective is the mean of utility@5 over all edits. If there are counterfactuals, a quarter of
+it is their mean reciprocal rank, which shows what is preserved beside the labels.
 """
 
 from __future__ import annotations
@@ -22,9 +22,7 @@ from flam_pl.retrieval.inner_product import log_posteriors
 from flam_pl.retrieval.posteriors import Posteriors
 from flam_pl.retrieval.vectors import ScoreWeights, SearchVectors
 
-K = 5
-"""Results that the objective looks at. A small validation gallery has few photos that are right in
-everything: counting ten results would reward weights that forget the other attributes."""
+K = 5  # results per search: a small gallery has few photos that are right in everything
 
 QUERIES = 600  # drawn at random, at most
 COUNTERFACTUAL_SHARE = 0.25  # of the objective
@@ -35,8 +33,9 @@ MOVED = (0.0, 0.5, 1.5)
 
 @dataclass(frozen=True)
 class Trial:
-    """What some weights reach: mean utility@5 over all edits, and mean reciprocal rank of the
-    counterfactuals, if there are any."""
+    """What some weights reach: the mean utility@5 of all edits, and the mean reciprocal rank of the
+    counterfactuals, if there are any.
+    """
 
     weights: ScoreWeights
     utility: float
@@ -44,18 +43,17 @@ class Trial:
 
     @property
     def objective(self) -> float:
-        """What is maximized."""
         share = 0.0 if self.counterfactual is None else COUNTERFACTUAL_SHARE
         return (1 - share) * self.utility + share * (self.counterfactual or 0.0)
 
 
 def choose(trials: Sequence[Trial]) -> Trial:
-    """The trial with the largest objective, the first of equals."""
+    """The first of the trials with the largest objective."""
     return max(trials, key=lambda trial: trial.objective)
 
 
 def grid(moved: bool) -> Iterator[ScoreWeights]:
-    """The weights that are tried; ``moved`` says whether the classifier has class means."""
+    """The weights that are tried; ``moved``: the classifier has class means."""
     for target, share, of_moved in product(TARGET, OTHERS, MOVED if moved else MOVED[:1]):
         yield ScoreWeights(target, target * share, of_moved)
 
@@ -69,8 +67,9 @@ def try_weights(
     weights: Iterable[ScoreWeights] | None = None,
     seed: int = 0,
 ) -> list[Trial]:
-    """A trial per combination of weights (default: the ``grid``): utility in ``data``, and
-    counterfactuals in ``counterfactual``."""
+    """A trial for each of the weights (default: the ``grid``): its utility in ``data``, and the
+    counterfactuals in ``counterfactual``.
+    """
     tried = list(grid(posteriors.means is not None) if weights is None else weights)
     rng = np.random.default_rng(seed)
     data = replace(data, queries=np.sort(rng.permutation(data.queries)[:QUERIES]))
@@ -107,7 +106,7 @@ def try_counterfactuals(
 
 
 class Scorer:
-    """Scores of one method on one data set, for many weights without a new search each."""
+    """Scores of one method for many weights, without a new search for each."""
 
     def __init__(self, editor: Editor, posteriors: Posteriors, data: EvaluationSet) -> None:
         self.data, self.vectors = data, SearchVectors(editor, posteriors)
@@ -117,7 +116,7 @@ class Scorer:
     def scores(
         self, t: int, c: int, numbers: np.ndarray, tried: Sequence[ScoreWeights]
     ) -> Iterator[Tensor]:
-        """Scores of every photo ``(E, N)`` per weights; minus infinity of the query itself."""
+        """Scores of every photo ``(E, N)`` per weights; minus infinity for the query itself."""
         positions = torch.from_numpy(self.data.queries[numbers]).to(self.heads.device)
         edit = edit_to(self.data.schema, t, c)
         parts = self.vectors.parts(self.data.features[positions], [edit])

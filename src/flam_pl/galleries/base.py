@@ -15,18 +15,15 @@ class Gallery(Protocol):
     def search(
         self, vectors: Tensor, k: int, exclude: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Scores and ids of the best stored vectors per query, ``(Q, n)`` each; n is
-        ``result_count``.
+        """Scores and ids of the best stored vectors ``(Q, n)`` for queries ``(Q, V)``.
 
-        Args:
-            vectors: query vectors, ``(Q, V)``.
-            exclude: per query the id that must not be found, -1 for none, ``(Q,)``.
+        n is ``result_count``. No query finds its id in ``exclude`` ``(Q,)``, -1 for none.
         """
         ...
 
 
 def result_count(size: int, k: int, exclude: Tensor | None) -> int:
-    """Results per query: k, or as many as every query of the batch can get.
+    """Results per query: k, or as many as every query can get.
 
     Example:
         >>> import torch

@@ -31,7 +31,7 @@ class ExactGallery:
 def top_k(
     queries: Tensor, gallery: Tensor, k: int, *, exclude: Tensor | None = None, chunk: int = 1024
 ) -> tuple[Tensor, Tensor]:
-    """``Gallery.search`` of queries ``(Q, V)`` in a gallery ``(G, V)``, so many at once."""
+    """``Gallery.search`` of queries ``(Q, V)`` in a gallery ``(G, V)``, in chunks."""
     count = result_count(len(gallery), k, exclude)
     scores, ids = [queries.new_empty((0, count))], [queries.new_empty((0, count)).long()]
     for start in range(0, len(queries), chunk):

@@ -12,15 +12,10 @@ from flam_pl.attributes import UNLABELLED, AttributeSchema
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.editing.edits import Edit
 
-ENOUGH = 30
-"""Training images of a class needed to judge it. With a fair share of labels, 30 images lack all of
-them by accident once in 800 times (0.8 to the power of 30)."""
-NEARLY_NONE = 0.02
-"""Largest share of labelled images at which a type does not apply: a few labels are wrong."""
-FAIR_SHARE = 0.2
-"""Least share of labelled images in the other classes: else the type is rarely labelled at all."""
-SURE = 0.5
-"""Least probability of the query's class for a refusal; below it there is only a remark."""
+ENOUGH = 30  # training images of a class needed to judge it
+NEARLY_NONE = 0.02  # largest labelled share where a type does not apply: a few labels are wrong
+FAIR_SHARE = 0.2  # least labelled share elsewhere: else the type is rarely labelled at all
+SURE = 0.5  # least probability of the class for a refusal; below it, a remark
 
 
 @dataclass(frozen=True)
@@ -48,7 +43,6 @@ class Applicability:
 
     @classmethod
     def of(cls, catalog: Catalog) -> Applicability:
-        """Counted on the training split."""
         labels = catalog.labels[catalog.rows(split="train")]
         has_label = (labels != UNLABELLED).astype(np.int64)
         classes = [labels[:, t, None] == np.arange(s) for t, s in enumerate(catalog.schema.sizes)]
@@ -56,8 +50,7 @@ class Applicability:
         return cls(catalog.schema, [of.sum(axis=0) for of in classes], labelled)
 
     def why_not(self, attribute_type: str, other_type: str, class_name: str) -> str | None:
-        """Why a type does not apply to images of a class of another type; None: it does, or there
-        are too few labels to tell. Raises SchemaError for unknown words."""
+        """Why a type does not apply to a class of another type; None: it does, or it is unknown."""
         self.schema.of(attribute_type)
         c = self.schema.index(other_type, class_name)
         edited = self.schema.types.index(attribute_type)
@@ -80,11 +73,8 @@ class Applicability:
     def judge(
         self, edits: Sequence[Edit], own: Sequence[Tensor], wanted: Sequence[Tensor]
     ) -> Judgement:
-        """Judge edits for one query.
-
-        Args:
-            own: per type the query's class probabilities, ``(classes,)``.
-            wanted: the same of the wanted photo: an edit of the shape may turn a shoe into a dress.
+        """Judge the edits of one query by the class probabilities of the query and of the wanted
+        photo, per type ``(classes,)``: an edit of the shape may turn a shoe into a dress.
         """
         remarks: list[str] = []
         refusal: Refusal | None = None

@@ -1,7 +1,7 @@
-"""How likely an edited search found what was wanted, calibrated on the validation split.
+"""The probability that an edited search found what was wanted.
 
-Posteriors are calibrated for photos drawn at random. The first results were selected by them, so
-there they are too high (the winner's curse). Platt scaling (Platt, 1999) corrects them.
+The posteriors of the first results are too high, since they decided which results come first.
+Platt scaling (Platt, 1999), fitted on the validation split, corrects them.
 """
 
 from __future__ import annotations
@@ -39,12 +39,11 @@ class Platt:
     intercept: float
 
     def __call__(self, raw: np.ndarray) -> np.ndarray:
-        """Raw probabilities -> calibrated ones, of any shape."""
         return expit(self.slope * bounded_logit(raw) + self.intercept)
 
     @classmethod
     def fit(cls, raw: np.ndarray, true: np.ndarray) -> Platt:
-        """Fit to events, bool, of any shape. If all or none happened, ``raw`` stays as it is."""
+        """Fit to bool events of the same shape; no change if all or none happened."""
         if true.all() or not true.any():
             return cls(1.0, 0.0)
         model = LogisticRegression().fit(bounded_logit(raw).reshape(-1, 1), true.ravel())
@@ -52,7 +51,6 @@ class Platt:
 
 
 def bounded_logit(p: np.ndarray) -> np.ndarray:
-    """log(p / (1 - p)), finite also for 0 and 1."""
     return logit(np.clip(np.asarray(p, dtype=np.float64), LEAST, 1 - LEAST))
 
 
@@ -70,14 +68,13 @@ class Calibration:
     def fit(
         cls, raw: Mapping[str, np.ndarray], true: Mapping[str, np.ndarray], checkpoint: str
     ) -> Calibration:
-        """Fit to validation searches: per kind raw probabilities and bool events of one shape."""
+        """Fit to validation searches: raw probabilities and bool events per kind."""
         fitted = {kind: Platt.fit(raw[kind], true[kind]) for kind in KINDS}
         answered = fitted["answer"](raw["answer"])[true["answer"]]
         threshold = np.quantile(answered, FALSE_ALARMS) if len(answered) else 0.0
         return cls(**fitted, threshold=float(threshold), checkpoint=checkpoint)
 
     def probabilities(self, raw: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Per kind, raw probabilities -> calibrated ones."""
         return {kind: getattr(self, kind)(raw[kind]) for kind in KINDS}
 
     def save(self, folder: Path) -> None:
@@ -104,8 +101,9 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Confidence:
-    """Calibrated probabilities of ``KINDS``: of each result ``(Q, N)``, of each answer ``(Q,)``;
-    and ``texts``, a line above the results of each query."""
+    """Calibrated probabilities of ``KINDS``, ``(Q, N)`` per result and ``(Q,)`` per answer, and
+    a line of text per query.
+    """
 
     attribute: np.ndarray
     combination: np.ndarray
@@ -127,10 +125,9 @@ def sentence(wanted: str, answer: float, threshold: float) -> str:
 
 
 class ConfidenceEstimator:
-    """Estimates the confidence of searches in one gallery, which it classifies once."""
+    """Estimates the confidence of searches in a gallery of stored features ``(G, D)``."""
 
     def __init__(self, calibration: Calibration, posteriors: Posteriors, features: Tensor) -> None:
-        """Stored features of the gallery ``(G, D)``; ``calibration`` is that of ``posteriors``."""
         self.calibration, self.posteriors = calibration, posteriors
         with torch.inference_mode():
             self._gallery = posteriors.read(features)
@@ -139,12 +136,8 @@ class ConfidenceEstimator:
     def of(
         self, features: Tensor, edits: Sequence[Edit], found: Tensor, exclude: Tensor | None = None
     ) -> Confidence:
-        """The confidence of searches with the same edits.
-
-        Args:
-            features: stored features of the queries, ``(Q, D)``.
-            found: positions of the results, ``(Q, N)``.
-            exclude: per query its own position, -1 for none, ``(Q,)``.
+        """Stored query features ``(Q, D)``, result positions ``(Q, N)``, and per query the position
+        that must not count, -1 for none, ``(Q,)``.
         """
         schema, device = self.posteriors.schema, self._gallery[0].device
         target = wanted_probabilities(self.posteriors.read(features), edits, self.posteriors)

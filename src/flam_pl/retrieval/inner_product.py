@@ -1,8 +1,7 @@
-"""One inner product scores a photo for an edited search. Not in the paper.
+"""The score of an edited search as one inner product. Not in the paper.
 
-A gallery vector is ``v = [unit x ; l(x)]``: the unit feature and the log-posteriors of all classes
-of all types. A query vector is ``q = [head ; w_t p]``: a feature and, per type t, the wanted
-probability of each class times a weight. So ``q . v`` is a cosine minus weighted cross-entropies:
+A gallery vector is ``v = [unit x ; l(x)]``: the unit feature and the log-posteriors of all classes.
+A query vector is ``q = [head ; w_t p]``: a feature and, per type t, weighted wanted probabilities.
 
     q . v = head . unit x + sum_t w_t sum_c p_t(c) log p_t(c | x)
 """
@@ -14,12 +13,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-FLOOR = 1e-3
-"""Least posterior. Without it one confident mistake of a classifier would hide a photo."""
+FLOOR = 1e-3  # least posterior: one confident mistake of a classifier must not hide a photo
 
 
 def log_posteriors(posteriors: Sequence[Tensor], floor: float = FLOOR) -> Tensor:
-    """Tails of gallery vectors: per type ``(N, classes)`` -> ``(N, C)`` for all C classes.
+    """Tails of gallery vectors: per type ``(N, classes)`` -> ``(N, C)``.
 
     Example:
         >>> log_posteriors([torch.tensor([[1.0, 0.0]])], floor=0.25).exp()
@@ -29,8 +27,8 @@ def log_posteriors(posteriors: Sequence[Tensor], floor: float = FLOOR) -> Tensor
 
 
 def weighted_posteriors(wanted: Sequence[Tensor], weights: Sequence[float] | Tensor) -> Tensor:
-    """Tails of query vectors: per type ``(B, classes)`` -> ``(B, C)``, by one weight per type, for
-    all queries or ``(B, types)``.
+    """Tails of query vectors: per type ``(B, classes)`` -> ``(B, C)``. Weights are ``(types,)``
+    or ``(B, types)``.
 
     Example:
         >>> weighted_posteriors([torch.tensor([[0.0, 1.0]])], [0.5])
@@ -43,8 +41,9 @@ def weighted_posteriors(wanted: Sequence[Tensor], weights: Sequence[float] | Ten
 def moved_features(
     features: Tensor, own: Sequence[Tensor], wanted: Sequence[Tensor], means: Sequence[Tensor]
 ) -> Tensor:
-    """Features ``(B, D)`` minus the mean feature of their classes, plus that of the wanted ones;
-    per type probabilities ``(B, classes)`` and mean features ``(classes, D)``.
+    """Features ``(B, D)`` minus the mean feature of their classes, plus that of the wanted classes.
+
+    Per type, probabilities are ``(B, classes)`` and mean features ``(classes, D)``.
 
     Example:
         >>> red, blue = [torch.tensor([[1.0, 0.0]])], [torch.tensor([[0.0, 1.0]])]

@@ -1,4 +1,4 @@
-"""The one search, of evaluation, pictures, notebooks and the command line."""
+"""The search of evaluation, pictures, notebooks and the command line."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Retriever:
         features: Tensor,
         gallery: Callable[[Tensor], Gallery] = ExactGallery,
     ) -> Retriever:
-        """A new gallery of stored features ``(G, D)``; an editor is searched by the cosine."""
+        """A new gallery of stored features ``(G, D)``. The score of an editor is the cosine."""
         vectors = editor if isinstance(editor, SearchVectors) else SearchVectors(editor)
         return cls(vectors, gallery(vectors.gallery(features)))
 
@@ -50,12 +50,12 @@ class Retriever:
         k: int,
         exclude: Sequence[int] | Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Scores and ids ``(Q, n)`` of the k best photos per query; n as in ``Gallery.search``.
+        """Scores and ids of the k best photos per query; see ``Gallery.search``.
 
         Args:
             features: stored features of the queries, ``(Q, D)``.
-            edits: what should be different, e.g. ``[Edit("color", "red")]``; may be empty.
-            exclude: per query the id that must not be found, e.g. its own, -1 for none.
+            edits: e.g. ``[Edit("color", "red")]``; may be empty.
+            exclude: per query the id that must not be found, -1 for none, ``(Q,)``.
         """
         ids = None if exclude is None else torch.as_tensor(exclude)
         return self.gallery.search(self.vectors.queries(features, edits), k, ids)

@@ -1,4 +1,4 @@
-"""What was chosen on validation: weights of each scored method, and the method that searches."""
+"""What was chosen on validation: the weights of each scored method, and the best method."""
 
 from __future__ import annotations
 
@@ -13,13 +13,11 @@ from flam_pl.retrieval.vectors import ScoreWeights
 
 FILE = "scoring.json"  # in the run's folder
 
-FILTER = "filter"
-"""The method that takes photos of the wanted classes (its posteriors are 0 or 1), nearest first."""
+FILTER = "filter"  # the method whose posteriors are 0 or 1
 
 
 def filter_weights(types: int) -> ScoreWeights:
-    """Of ``FILTER``: one wrong class of an edited type costs more than wrong classes of all other
-    types, and one of those more than any cosine."""
+    """Photos of the wanted classes first, then those with most of the other classes."""
     return ScoreWeights(target=10.0, others=9.0 / max(1, types - 1))
 
 
@@ -38,8 +36,7 @@ class Scoring:
 
     @classmethod
     def load(cls, folder: Path) -> Scoring:
-        """Without a file the default: FLAM, by the cosine alone. Raises FlamError for a damaged
-        one."""
+        """Without a file: FLAM by the cosine alone. Raises FlamError for a damaged file."""
         path = folder / FILE
         if not path.is_file():
             return cls()
