@@ -39,30 +39,27 @@ class FlamDataModule(pl.LightningDataModule):
     def __init__(self, catalog: Catalog, config: Config, preprocess: Preprocess) -> None:
         super().__init__()
         self.catalog, self.config, self.preprocess = catalog, config, preprocess
-        self.source: Source = "images"
-        self._batch_size = 1
-        self._batches: int | None = None
+        self.serve("images")
         self._store: FeatureStore | None = None
         self._extracted = np.arange(len(catalog))
 
     def serve(
         self, source: Source, batch_size: int = 1, batches: int | None = None
     ) -> FlamDataModule:
-        """Choose what the loaders give: ``batches`` of features in an epoch; None: one pass."""
-        self.source, self._batch_size, self._batches = source, batch_size, batches
+        """Choose what the loaders give; without ``batches``, an epoch is one pass."""
+        self.source: Source = source
+        self._batch_size, self._batches = batch_size, batches
         return self
 
     # --- rows
 
     @property
     def item_rows(self) -> np.ndarray:
-        """Training rows with an item."""
         rows = self.catalog.rows(split="train")
         return rows[self.catalog.items[rows] >= 0]
 
     @property
     def validation_rows(self) -> np.ndarray:
-        """Validation rows with an item."""
         rows = self.catalog.rows(split="val")
         return rows[self.catalog.items[rows] >= 0]
 
@@ -89,14 +86,8 @@ class FlamDataModule(pl.LightningDataModule):
     def train_dataloader(self) -> DataLoader[Any]:
         if self.source == "images":
             return self._item_loader()
-        batches = FeatureBatches(
-            self.features,
-            self.feature_rows[0],
-            self.catalog.labels,
-            self._batch_size,
-            batches=self._batches,
-            **self._share,
-        )
+        source = self.features, self.feature_rows[0], self.catalog.labels
+        batches = FeatureBatches(*source, self._batch_size, batches=self._batches, **self._share)
         return DataLoader(batches, batch_size=None)
 
     def val_dataloader(self) -> DataLoader[Any] | list[Any]:
@@ -123,16 +114,12 @@ class FlamDataModule(pl.LightningDataModule):
             erase=settings.erase,
         )
         sampler = ItemBatchSampler(
-            items,
-            settings.items,
-            settings.images,
-            passes=passes(items, settings),
-            **self._share,
+            items, settings.items, settings.images, passes=passes(items, settings), **self._share
         )
         return self._loader(rows, transform, self._workers, batch_sampler=sampler)
 
     def image_loader(self, rows: np.ndarray) -> DataLoader[Any]:
-        """Images of these catalog rows, not augmented."""
+        """Images that are not augmented."""
         # none on a CPU: a worker takes seconds to start, 0.6 GB, and the cores of the network
         on_cpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cpu"
         workers = 0 if on_cpu and self.config.data.workers < 0 else self._workers
@@ -188,7 +175,7 @@ class FlamDataModule(pl.LightningDataModule):
         return torch.from_numpy(self.catalog.labels[rows])
 
     def open_features(self, folder: Path, checkpoint: str) -> None:
-        """Use the features at ``folder``. Raises FlamError if a photo has no feature there."""
+        """Raises FlamError if a photo has no feature at ``folder``."""
         store = FeatureStore.open(folder)
         manifest = self._manifest(checkpoint, store.dimension)
         positions = store.find(manifest, self.catalog.photo_keys)
@@ -208,10 +195,8 @@ class FlamDataModule(pl.LightningDataModule):
         checkpoint: str,
         dimension: int,
     ) -> str:
-        """Use the features at ``folder``, after the extraction of the missing ones.
-
-        ``make_trainer`` makes the Trainer with a callback, ``checkpoint`` is the SHA-256 of the
-        backbone's checkpoint. Returns a line that says what was done and why.
+        """Use the features at ``folder``, after the extraction of the missing ones. Returns what
+        was done and why. ``checkpoint`` is the SHA-256 of the backbone's checkpoint.
         """
         manifest, photos = self._manifest(checkpoint, dimension), self.catalog.photo_keys
         old, positions = None, np.full(len(photos), -1)

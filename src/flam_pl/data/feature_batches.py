@@ -14,10 +14,10 @@ from flam_pl.data.feature_store import FeatureStore
 
 
 class FeatureBatches(IterableDataset[dict[str, Tensor]]):
-    """Endless passes over catalog rows ``(M,)``, each in a new order, cut into full batches.
+    """Endless passes over catalog rows, each in a new order, cut into full batches.
 
     A batch may span two passes. Under DDP all ranks draw the same order, and each takes its part.
-    ``labels`` are those of the whole catalog ``(N, types)``; ``batches`` is per rank and epoch.
+    An epoch has ``batches`` per rank; None: one pass.
     """
 
     def __init__(

@@ -49,10 +49,7 @@ class Manifest:
 
 
 class FeatureStore:
-    """Features by catalog row: row i is at ``positions[i]`` of ``array`` ``(S, D)``.
-
-    ``content`` is the SHA-256 of the rows.
-    """
+    """Features by catalog row: row i is at ``positions[i]`` of ``array`` ``(S, D)``."""
 
     def __init__(
         self,
@@ -162,10 +159,8 @@ def publish(
 ) -> None:
     """Put a store at ``folder`` in the place of any other, and remove the shards.
 
-    ``photos`` are ``Catalog.photo_keys``, ``reused`` the rows that are in no shard.
-
-    Raises:
-        FlamError: a row is missing, or the disk is full; ``folder`` is as it was.
+    ``reused`` are the rows that are in no shard. Raises FlamError for a missing row or a full disk;
+    ``folder`` is then as it was.
     """
     new = folder.with_name(f".{folder.name}.new")
     with disk_errors(folder):

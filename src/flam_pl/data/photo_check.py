@@ -33,9 +33,8 @@ def check_photos(
 ) -> tuple[Catalog, dict[int, str]]:
     """The catalog with content hashes, and row -> reason of photos that cannot be used.
 
-    Photos that are new or have changed are decoded. ``memory`` is a JSON file with earlier
-    findings; a damaged one counts as empty. With ``write`` it gets the new findings. One process of
-    a DDP run then reads the photos, and the others wait for its findings.
+    ``memory`` is a JSON file with earlier findings. One process of a DDP run adds to it (``write``)
+    while the others wait.
     """
     paths = {str(path): os.path.abspath(catalog.root / path) for path in catalog.table["path"]}
     store = memory if write else None
@@ -65,7 +64,7 @@ def _recall(memory: Path | None) -> dict[str, Photo]:
 
 
 def _read_changed(files: Collection[str], known: Mapping[str, Photo]) -> dict[str, Photo]:
-    """Every file; one whose size and time are known is not read."""
+    """Files whose size and time are known are not read."""
 
     def same(file: str) -> bool:
         try:

@@ -9,13 +9,11 @@ from torch.utils.data import Sampler
 
 
 class ItemBatchSampler(Sampler[list[int]]):
-    """P x K: each batch holds K images of each of P items, given item codes ``(N,)``, -1 for none.
+    """P x K: each batch holds K images of each of P items, by item codes ``(N,)``, -1 for none.
 
     An item with fewer than K images gives some of them again. An epoch has ``passes`` over all
     items. Under DDP all ranks draw the same order, and each takes every ``world``-th batch.
-
-    Raises:
-        ValueError: fewer than two items.
+    Raises ValueError for fewer than two items.
     """
 
     def __init__(
@@ -40,7 +38,7 @@ class ItemBatchSampler(Sampler[list[int]]):
         return max(1, batches // self.world)
 
     def _chosen(self, rng: np.random.Generator) -> Iterator[np.ndarray]:
-        """P items at a time; a pass leaves out what does not fill a batch."""
+        """P items at a time; the rest of a pass is left out."""
         while True:
             order = rng.permutation(len(self.of_item))
             yield from order[: len(order) // self.p * self.p].reshape(-1, self.p)

@@ -20,10 +20,8 @@ class Editor(Protocol):
         return features
 
     def edit(self, features: Tensor, edits: Sequence[Edit]) -> Tensor:
-        """Stored features ``(B, D)`` -> query features ``(B, R)``, whatever the order of the edits.
-
-        Without edits, or with strength 0, the result is ``represent(features)``. Raises SchemaError
-        or EditError as ``in_order`` does.
+        """Stored features ``(B, D)`` -> query features ``(B, R)``, whatever the order of the edits;
+        ``represent(features)`` without edits or with strength 0. Raises as ``in_order``.
         """
         ...
 

@@ -25,14 +25,10 @@ class Edit:
 
     ``wanted`` is a class, a mix of classes with weights, or an example: the stored feature ``(D,)``
     of a photo that has the wanted attribute. Strength 0 is the query as it is, 1 the whole edit.
+    Raises EditError.
 
-    Raises:
-        EditError: a strength outside [0, 1], an empty mix, a weight that is not positive and
-            finite, an example of another shape.
-
-    Example:
-        >>> print(Edit("color", "red"), Edit("pattern", {"striped": 1, "dotted": 1}, strength=0.5))
-        color=red pattern=striped+dotted:0.5
+    >>> print(Edit("color", "red"), Edit("pattern", {"striped": 1, "dotted": 1}, strength=0.5))
+    color=red pattern=striped+dotted:0.5
     """
 
     attribute_type: str
@@ -78,14 +74,11 @@ class Edit:
 def in_order(edits: Sequence[Edit], schema: AttributeSchema) -> list[Edit]:
     """The edits with a strength above 0, in the order of the schema's types.
 
-    Raises:
-        SchemaError: an unknown type or class.
-        EditError: two edits for one type.
+    Raises SchemaError for an unknown type or class, EditError for two edits for one type.
 
-    Example:
-        >>> schema = AttributeSchema({"color": ("red", "blue"), "sleeve": ("short", "long")})
-        >>> [str(e) for e in in_order([Edit("sleeve", "long"), Edit("color", "red")], schema)]
-        ['color=red', 'sleeve=long']
+    >>> schema = AttributeSchema({"color": ("red", "blue"), "sleeve": ("short", "long")})
+    >>> [str(e) for e in in_order([Edit("sleeve", "long"), Edit("color", "red")], schema)]
+    ['color=red', 'sleeve=long']
     """
     of_type: dict[str, Edit] = {}
     for edit in edits:
@@ -105,7 +98,7 @@ def wanted_vector(
     edit: Edit, schema: AttributeSchema, classes: Tensor, of_example: Callable[[Tensor], Tensor]
 ) -> Tensor:
     """The unit vector of what is wanted ``(k,)``; of a mix, the direction of the weighted sum.
-    ``classes`` ``(classes, k)`` and the vectors of ``of_example`` are unit vectors.
+    ``classes`` ``(classes, k)`` are unit vectors.
     """
     if isinstance(edit.wanted, Tensor):
         return of_example(edit.wanted[None].to(classes.device))[0]
@@ -125,9 +118,7 @@ class Classifier(Protocol):
 
 
 def wanted_shares(edit: Edit, classifier: Classifier, like: Tensor) -> Tensor:
-    """The share of each class in what is wanted, ``(classes,)``; dtype and device are those of
-    ``like``. An example has the probabilities of the classifier.
-    """
+    """Shares of the classes ``(classes,)``, typed as ``like``; the classifier's for an example."""
     if isinstance(edit.wanted, Tensor):
         t = classifier.schema.types.index(edit.attribute_type)
         return classifier.read(edit.wanted[None].to(like.device))[t][0]
@@ -149,9 +140,8 @@ def wanted_probabilities(
 def blend(before: Tensor, after: Tensor, strength: float) -> Tensor:
     """Interpolates the directions and the lengths of vectors ``(B, R)`` separately.
 
-    Example:
-        >>> blend(torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 4.0]]), 0.5)
-        tensor([[2.1213, 2.1213]])
+    >>> blend(torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 4.0]]), 0.5)
+    tensor([[2.1213, 2.1213]])
     """
     if strength == 1:
         return after

@@ -14,23 +14,17 @@ EXAMPLE = "@"  # stands before the name of an example photo
 
 
 def parse_edits(
-    texts: Sequence[str],
-    schema: AttributeSchema,
-    feature_of: Callable[[str], Tensor] | None = None,
+    texts: Sequence[str], schema: AttributeSchema, feature_of: Callable[[str], Tensor] | None = None
 ) -> list[Edit]:
     """Read ``type=class``, an even mix ``type=class+class`` or an example ``type=@photo``, each
-    with an optional ``:strength``.
+    with an optional ``:strength``. ``feature_of`` gives the stored feature ``(D,)`` of an example.
 
-    Case counts only where two names differ in nothing else. A class named ``a+b`` or ``a:1`` is
-    read as that class. ``feature_of`` gives the stored feature ``(D,)`` of an example.
+    Case counts only where two names differ in nothing else. Classes may be named ``a+b`` or
+    ``a:1``. Raises EditError, which names the nearest known words.
 
-    Raises:
-        EditError: names the edit, the known words, and the nearest of them.
-
-    Example:
-        >>> schema = AttributeSchema({"color": ("red", "blue"), "sleeve": ("short", "long")})
-        >>> [str(edit) for edit in parse_edits(["Color=RED+blue", "sleeve=long:0.5"], schema)]
-        ['color=red+blue', 'sleeve=long:0.5']
+    >>> schema = AttributeSchema({"color": ("red", "blue"), "sleeve": ("short", "long")})
+    >>> [str(edit) for edit in parse_edits(["Color=RED+blue", "sleeve=long:0.5"], schema)]
+    ['color=red+blue', 'sleeve=long:0.5']
     """
     edits = [_parse(text, schema, feature_of) for text in texts]
     in_order(edits, schema)  # raises for two edits of one type
@@ -74,7 +68,7 @@ def _parse(text: str, schema: AttributeSchema, feature_of: Callable[[str], Tenso
 
 
 def _known(word: str, known: Sequence[str]) -> str | None:
-    """The name in the schema: the same word, or the only one that differs in case alone."""
+    """The same word, or the only name that differs in case alone."""
     if word in known:
         return word
     alike = [name for name in known if name.casefold() == word.casefold()]
@@ -82,7 +76,7 @@ def _known(word: str, known: Sequence[str]) -> str | None:
 
 
 def _split_strength(value: str) -> tuple[str, float]:
-    """``striped:0.5`` -> ``striped``, 0.5. Without a number at the end, the strength is 1."""
+    """``striped:0.5`` -> ``striped``, 0.5; without a number, the strength is 1."""
     head, colon, tail = value.rpartition(":")
     try:
         return (head.strip(), float(tail)) if colon else (value, 1.0)

@@ -18,9 +18,9 @@ from flam_pl.metrics.dcg import dcg_at, gain, ideal_dcg_at
 class AttributeNDCG(QuerySums):
     """NDCG@k over "all" types, the "target" type and the "other" types.
 
-    As in ADDE (Hou et al., ICCV 2021): the relevance of a result is the share of these types with
-    the wanted class, the gain 2^relevance - 1, the discount log2(rank + 1). Here, the ideal order
-    is that of the gallery without the query; the code of ADDE assumes k perfect results.
+    As in ADDE (Hou et al., ICCV 2021), the relevance of a result is the share of these types with
+    the wanted class. The ideal order is that of the gallery without the query; the code of ADDE
+    assumes k perfect results.
     """
 
     def __init__(self, data: EvaluationSet, ks: Sequence[int]) -> None:
@@ -47,10 +47,8 @@ class AttributeNDCG(QuerySums):
             self.count(group, search.numbers, dcg / ideal[row])
 
     def ideal(self, wanted: Tensor, types: Sequence[int], compared: Tensor, own: Tensor) -> Tensor:
-        """DCG@k of the best order for wanted labels ``(U, types)``, ``(U, len(ks))``.
-
-        ``compared`` counts the labels of these types ``(U,)``, ``own`` those that the query has, which
-        is not in its own gallery ``(U,)``.
+        """DCG@k of the best order ``(U, len(ks))`` for wanted labels ``(U, types)``. ``compared``
+        counts the labels of these types, ``own`` those that the query itself has, ``(U,)``.
         """
         counts = self.data.count_matches(wanted, types, self.data.combinations[1])
         counts[torch.arange(len(counts)), own] -= 1

@@ -1,4 +1,4 @@
-"""How a classifier of real features classifies edited features (right part of Table 5)."""
+"""Accuracy of a classifier of real features on edited features (right part of Table 5)."""
 
 from __future__ import annotations
 
@@ -21,10 +21,8 @@ def evaluate_classification(
     resamples: int,
     seed: int,
 ) -> dict[str, dict[str, Estimate]]:
-    """Accuracy per type of "original" and "manipulated" features.
-
-    Right is the photo's own class for x, the wanted class for x-tilde. ``classify`` gives logits
-    per type ``(B, classes)`` of features ``(B, D)``; the editor must edit within their space.
+    """Accuracy per type on "original" features, where the photo's class is right, and on
+    "manipulated" ones, where the wanted class is. ``classify`` gives logits per type.
     """
     queries = data.features[torch.from_numpy(data.queries).to(data.features.device)]
     types = data.schema.types

@@ -1,6 +1,6 @@
 """CF@k: a photo of the same garment with the wanted class is among the first k results.
 
-A garment has photos that differ in one attribute only. The column ``garment`` names it.
+The photos of a garment, the column ``garment``, differ in one attribute only.
 """
 
 from __future__ import annotations
@@ -16,9 +16,7 @@ from flam_pl.metrics.bootstrap import Estimate, bootstraps
 
 
 def counterfactual_edits(data: EvaluationSet) -> np.ndarray:
-    """Edits of a query to the class of another photo of its garment: number of the query, type,
-    class, ``(E, 3)``, sorted.
-    """
+    """Edits of a query to another photo of its garment: query, type, class ``(E, 3)``, sorted."""
     edits: set[tuple[int, int, int]] = set()
     of_garment: dict[int, list[int]] = {}
     for row in np.flatnonzero(data.garments >= 0):
@@ -34,9 +32,7 @@ def counterfactual_edits(data: EvaluationSet) -> np.ndarray:
 
 @dataclass(frozen=True)
 class CounterfactualResults:
-    """Ranks of the counterfactuals from 1, infinite where they are not found, and the garments
-    that are resampled, ``(E,)`` each.
-    """
+    """Ranks from 1, infinite if not found ``(E,)``, and garments ``(E,)``."""
 
     ranks: np.ndarray
     items: np.ndarray

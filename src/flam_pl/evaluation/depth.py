@@ -27,7 +27,7 @@ class CandidateSearcher:
     def __call__(
         self, numbers: np.ndarray, edits: Sequence[Edit], counts: Sequence[int], chunk: int = 1024
     ) -> dict[int, Tensor]:
-        """Number of candidates -> gallery positions of the results, ``(E, depth)``."""
+        """Number of candidates -> positions of the results, ``(E, depth)``."""
         positions = torch.from_numpy(self.data.queries[numbers]).to(self.gallery.device)
         features = self.data.features[positions]
         near, queries = self.vectors.edited(features, edits), self.vectors.queries(features, edits)

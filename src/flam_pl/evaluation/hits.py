@@ -54,7 +54,7 @@ class EditResults:
         return dict(zip(self.names, shares.tolist(), strict=True))
 
     def sums(self, rows: np.ndarray | slice = slice(None)) -> tuple[np.ndarray, np.ndarray]:
-        """Per query the hits of its edits ``(Q, len(ks))`` and the number of edits ``(Q,)``."""
+        """Per query the number of hits ``(Q, len(ks))`` and of edits ``(Q,)``."""
         sums, numbers = np.zeros((len(self.items), len(self.ks))), self.numbers[rows]
         np.add.at(sums, numbers, self.hits[rows])
         return sums, np.bincount(numbers, minlength=len(sums))
@@ -69,7 +69,7 @@ class EditResults:
         return found
 
     def macro_estimates(self, resamples: int, seed: int) -> dict[str, Estimate]:
-        """Mean of T@k over the wanted combinations, with intervals resampled by item."""
+        """Mean of T@k over the wanted combinations."""
         combinations = np.unique(self.wanted, axis=0, return_inverse=True)[1].reshape(-1)
         each = self.hits, combinations, self.items[self.numbers], self.names
         return macro_bootstraps(*each, resamples=resamples, seed=seed)
@@ -122,11 +122,8 @@ def evaluate_instances(
     resamples: int,
     seed: int,
 ) -> tuple[dict[str, Estimate], int]:
-    """R@k of consumer photos, and the number of queries that are left out: no shop photo has
-    their item. A hit is a shop photo with the item code of the query.
-
-    ``features`` are ``(N, D)``, ``items`` codes ``(N,)``, ``is_query`` tells consumer photos from
-    the shop photos of the gallery, ``(N,)`` bool. Intervals are resampled by item.
+    """R@k of consumer photos by item code among shop photos, with intervals resampled by item;
+    and the number of queries without a shop photo of their item, which are left out.
     """
     query, shop = np.flatnonzero(is_query), np.flatnonzero(~is_query)
     findable = query[np.isin(items[query], items[shop])]

@@ -1,7 +1,7 @@
 """The oracle ranking: a search that knows the labels.
 
-It shows how far an edit must leave the neighbourhood of the query, and so how much it can
-preserve. It is no upper bound: one hit followed by neighbours of the query would preserve more.
+It shows how much an edit can preserve, but it is no upper bound: one hit followed by neighbours
+of the query would preserve more.
 """
 
 from __future__ import annotations

@@ -27,16 +27,16 @@ def utility(right: Tensor, kept: Tensor) -> Tensor:
 
 
 class Precision(QuerySums):
-    """Figures of the first k results, over "all" edits and per type.
+    """P@k, as_it_was@k and utility@k over "all" edits and per type.
 
-    P@k is the share with the wanted class, as_it_was@k the share with all of the query's own
-    labels, utility@k the discounted ``utility`` divided by that of the ideal order.
+    as_it_was@k is the share of results with all of the query's own labels. utility@k is the
+    discounted ``utility``, divided by that of the ideal order.
     """
 
     def __init__(
         self, data: EvaluationSet, ks: Sequence[int], like: Precision | None = None
     ) -> None:
-        """``like`` lends its ideal orders, which depend on the data alone."""
+        """``like`` lends its ideal orders."""
         names = [f"{name}@{k}" for name in ("P", "as_it_was", "utility") for k in ks]
         super().__init__(data, data.schema.types, names)
         self.ks = tuple(ks)

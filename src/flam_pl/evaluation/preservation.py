@@ -1,4 +1,4 @@
-"""kept_of_wanted@k: how many results with the wanted class preserve an extra attribute."""
+"""kept_of_wanted@k: how many results preserve an extra attribute."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ MEAN = "mean"  # of the shares of all attributes
 class Preservation:
     """The share of results with the query's value, per extra attribute.
 
-    It counts results with the wanted class among the first k where query and result both have a
-    value. A search that ignores the edit would preserve the most, so other results do not count.
+    Only results with the wanted class count, if query and result have a value: a search that
+    ignores the edit would preserve the most.
     """
 
     def __init__(self, data: EvaluationSet, ks: Sequence[int]) -> None:
@@ -42,10 +42,7 @@ class Preservation:
             self.sums[search.numbers, position] += counted.transpose(0, 1).cpu().numpy()
 
     def estimates(self, resamples: int, seed: int) -> dict[str, dict[str, Estimate]]:
-        """Attribute or "mean" -> "kept_of_wanted@k", with intervals resampled by item.
-
-        Empty without extra attributes or without queries.
-        """
+        """Attribute or "mean" -> "kept_of_wanted@k"; empty without attributes or queries."""
         if not self.sums.size:
             return {}
         flat = self.sums.reshape(len(self.sums), -1)

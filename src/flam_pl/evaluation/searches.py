@@ -23,9 +23,7 @@ from flam_pl.retrieval.vectors import SearchVectors
 
 Progress = Callable[[Sequence[Any]], Iterable[Any]]  # e.g. a progress bar around a list
 Edits = dict[tuple[int, int], tuple[np.ndarray, np.ndarray]]
-"""(Type, class) -> numbers of the edited queries ``(E,)``, and the labels that each of them wants,
--1 where nothing is compared ``(E, types)``.
-"""
+"""(Type, class) -> numbers of queries ``(E,)``, wanted labels, -1 for any ``(E, types)``."""
 
 
 @dataclass(frozen=True)
@@ -33,14 +31,12 @@ class EvaluationSet:
     """Photos with labels. All are the gallery, some are queries.
 
     An edit wants the query's labels with one replaced. A photo with all of these labels is a
-    **hit**. Missing labels need rules:
+    **hit**, and an edit is evaluated if there is a hit. The rules for missing labels:
 
-    - The edited type must have a label, and so must another type, unless there is none: else no
-      label says what the edit changes and what it must preserve.
+    - The edited type needs a label, and so does another type, if there is one: else nothing says
+      what the edit changes and what it must preserve.
     - Types without a label of the query are not compared.
-    - A photo that lacks one of the wanted labels is no hit, although it may be right. So T@k and
-      P@k are lower bounds.
-    - An edit is evaluated if the gallery has a hit. ``left_out`` counts the others.
+    - A photo that lacks a wanted label is no hit, so T@k and P@k are lower bounds.
     """
 
     schema: AttributeSchema
@@ -53,7 +49,7 @@ class EvaluationSet:
 
     @classmethod
     def of(cls, catalog: Catalog, store: FeatureStore, rows: np.ndarray) -> EvaluationSet:
-        """These catalog rows. Counterfactuals made of another photo are no queries."""
+        """Some catalog rows. Counterfactuals made of another photo are no queries."""
         made_from = catalog.table["counterfactual_of"].iloc[rows].fillna("")
         garments, _ = pd.factorize(catalog.table["garment"].iloc[rows])
         return cls(
@@ -68,7 +64,7 @@ class EvaluationSet:
 
     @classmethod
     def of_photos(cls, catalog: Catalog, store: FeatureStore, split: str) -> EvaluationSet:
-        """All photos of a split, labelled or not, without distorted views."""
+        """A split without distorted views."""
         photos = np.flatnonzero((catalog.table["view"] == 0).to_numpy(bool))
         return cls.of(catalog, store, np.intersect1d(catalog.rows(split=split), photos))
 
@@ -76,7 +72,6 @@ class EvaluationSet:
         return replace(self, features=self.features.to(device))
 
     def fully_labelled(self) -> EvaluationSet:
-        """The photos with a label of every type."""
         keep = (self.labels != UNLABELLED).all(axis=1)
         return replace(
             self,
@@ -90,7 +85,7 @@ class EvaluationSet:
 
     @cached_property
     def query_items(self) -> np.ndarray:
-        """What is resampled as one: the query's garment, else its item, else itself, ``(Q,)``."""
+        """What is resampled as one: a query's garment, else its item, else itself, ``(Q,)``."""
         alone = np.arange(len(self.items)) + 1 + max(self.items.max(initial=0), 0)
         of_item = np.where(self.items >= 0, self.items, alone)
         return np.where(self.garments >= 0, -2 - self.garments, of_item)[self.queries]
@@ -100,13 +95,12 @@ class EvaluationSet:
         return torch.from_numpy(np.ascontiguousarray(self.labels)).to(self.features.device)
 
     def editable(self, count: int = 1) -> np.ndarray:
-        """Whether each query has enough labels to change ``count`` of them, ``(Q,)`` bool."""
+        """Whether each query has enough labels to change ``count``, ``(Q,)`` bool."""
         labelled = (self.labels[self.queries] != UNLABELLED).sum(axis=1)
         return (labelled > count) | (labelled == len(self.schema.types))
 
     @cached_property
     def every_edit(self) -> Edits:
-        """The edits of all queries, with or without a hit."""
         own, editable, found = self.labels[self.queries], self.editable(), {}
         for t, size in enumerate(self.schema.sizes):
             for c in range(size):
@@ -119,7 +113,6 @@ class EvaluationSet:
 
     @cached_property
     def possible(self) -> Edits:
-        """The edits that have a hit."""
         found = {}
         for edit, (numbers, wanted) in self.every_edit.items():
             hit = self.has_hit(wanted)
@@ -140,9 +133,7 @@ class EvaluationSet:
 
     @cached_property
     def left_out(self) -> dict[str, int]:
-        """Numbers of edits that are not evaluated: without a hit, of an unlabelled type, or of the
-        query's only label.
-        """
+        """Edits without a hit, of an unlabelled type, or of the query's only label."""
         others = np.array(self.schema.sizes) - 1
         labelled = self.labels[self.queries] != UNLABELLED
         every, known = len(labelled) * int(others.sum()), int((labelled @ others).sum())
@@ -171,8 +162,8 @@ class EvaluationSet:
     def count_matches(
         self, wanted: Tensor, types: Sequence[int], photos: Tensor, chunk: int = 1024
     ) -> Tensor:
-        """Of ``photos`` per combination ``(V,)``, the number with 0, 1, ... wanted labels of these
-        types: ``(U, all types)`` -> ``(U, all types + 1)``.
+        """The number of ``photos`` ``(V,)`` with 0, 1, ... wanted labels of these types, for wanted
+        labels ``(U, types)``: ``(U, types + 1)``.
         """
         labels, rows = self.combinations[0], []
         for part in torch.split(wanted, chunk):
@@ -203,7 +194,7 @@ class EditedSearch:
 
 
 class Searcher:
-    """Searches an evaluation set with one method, ``depth`` results per query."""
+    """Searches an evaluation set with one method."""
 
     def __init__(self, editor: Editor | SearchVectors, data: EvaluationSet, depth: int) -> None:
         self.data, self.depth = data, depth
@@ -246,10 +237,9 @@ def edited_searches(
 
 
 def meaningful_cutoffs(ks: Sequence[int], gallery_size: int) -> tuple[int, ...]:
-    """The cut-offs up to half of the gallery: beyond, nearly every search has a hit.
+    """The cut-offs up to half of the gallery: others find a hit in nearly every search.
 
-    Example:
-        >>> meaningful_cutoffs([1, 5, 10], gallery_size=12)
-        (1, 5)
+    >>> meaningful_cutoffs([1, 5, 10], gallery_size=12)
+    (1, 5)
     """
     return tuple(k for k in ks if 2 * k <= gallery_size)

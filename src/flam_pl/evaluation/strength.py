@@ -1,4 +1,4 @@
-"""How the strength of an edit changes the results, and how far the query moves.
+"""How the strength of an edit changes the results and moves the query.
 
 A method that stays at the query preserves the most, so methods are compared at equal T@k.
 """
@@ -53,9 +53,7 @@ def evaluate_strengths(
     seed: int,
     strengths: Sequence[float] = STRENGTHS,
 ) -> dict[str, dict[str, Estimate]]:
-    """Strength, e.g. "0.25" -> ``Moves``, T@10 and ``Precision`` of ``QUERIES`` random queries,
-    with intervals resampled by item.
-    """
+    """Strength, e.g. "0.25" -> figures of ``QUERIES`` random queries."""
     rng, drawn = np.random.default_rng(seed), (resamples, seed)
     data = replace(data, queries=np.sort(rng.permutation(data.queries)[:QUERIES]))
     search, found = Searcher(editor, data, K), {}

@@ -36,9 +36,7 @@ def calibration(
 def validation_figures(
     data: FlamDataModule, editor: Editor, net: nn.Module
 ) -> Callable[[], dict[str, float]]:
-    """A function that measures T@k on the validation split; ``no_edit/T@k`` is that of the plain
-    search.
-    """
+    """A function that measures T@k, and ``no_edit/T@k`` of the plain search."""
     held_out = EvaluationSet.of(data.catalog, data.features, data.feature_rows[1])
     ks = sorted({*data.config.evaluation.ks, int(MONITOR.removeprefix("T@"))})
     plain = evaluate_edits(NoEdit(), held_out, ks).shares()

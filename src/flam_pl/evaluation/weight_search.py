@@ -1,7 +1,7 @@
 """Searches the weights of the score on validation photos.
 
-The objective is the mean of utility@5 over all edits. If there are counterfactuals, a quarter of
-it is their mean reciprocal rank, which shows what is preserved beside the labels.
+The objective is the mean utility@5 of all edits. If there are counterfactuals, a quarter of it is
+their mean reciprocal rank, which shows what is preserved beside the labels.
 """
 
 from __future__ import annotations
@@ -33,9 +33,7 @@ MOVED = (0.0, 0.5, 1.5)
 
 @dataclass(frozen=True)
 class Trial:
-    """What some weights reach: the mean utility@5 of all edits, and the mean reciprocal rank of the
-    counterfactuals, if there are any.
-    """
+    """The mean utility@5 and the mean reciprocal rank of counterfactuals of some weights."""
 
     weights: ScoreWeights
     utility: float
@@ -53,7 +51,7 @@ def choose(trials: Sequence[Trial]) -> Trial:
 
 
 def grid(moved: bool) -> Iterator[ScoreWeights]:
-    """The weights that are tried; ``moved``: the classifier has class means."""
+    """``moved``: the classifier has class means."""
     for target, share, of_moved in product(TARGET, OTHERS, MOVED if moved else MOVED[:1]):
         yield ScoreWeights(target, target * share, of_moved)
 
@@ -67,9 +65,7 @@ def try_weights(
     weights: Iterable[ScoreWeights] | None = None,
     seed: int = 0,
 ) -> list[Trial]:
-    """A trial for each of the weights (default: the ``grid``): its utility in ``data``, and the
-    counterfactuals in ``counterfactual``.
-    """
+    """A trial for each of the weights, by default of the ``grid``."""
     tried = list(grid(posteriors.means is not None) if weights is None else weights)
     rng = np.random.default_rng(seed)
     data = replace(data, queries=np.sort(rng.permutation(data.queries)[:QUERIES]))
@@ -88,7 +84,6 @@ def try_weights(
 def try_counterfactuals(
     editor: Editor, posteriors: Posteriors, data: EvaluationSet, tried: Sequence[ScoreWeights]
 ) -> list[float | None]:
-    """Mean reciprocal rank of the counterfactuals per weights."""
     edits = counterfactual_edits(data)
     if not len(edits):
         return [None] * len(tried)
@@ -106,7 +101,7 @@ def try_counterfactuals(
 
 
 class Scorer:
-    """Scores of one method for many weights, without a new search for each."""
+    """Scores of one method for many weights."""
 
     def __init__(self, editor: Editor, posteriors: Posteriors, data: EvaluationSet) -> None:
         self.data, self.vectors = data, SearchVectors(editor, posteriors)
@@ -116,7 +111,7 @@ class Scorer:
     def scores(
         self, t: int, c: int, numbers: np.ndarray, tried: Sequence[ScoreWeights]
     ) -> Iterator[Tensor]:
-        """Scores of every photo ``(E, N)`` per weights; minus infinity for the query itself."""
+        """Scores ``(E, N)`` per weights; minus infinity for the query itself."""
         positions = torch.from_numpy(self.data.queries[numbers]).to(self.heads.device)
         edit = edit_to(self.data.schema, t, c)
         parts = self.vectors.parts(self.data.features[positions], [edit])

@@ -17,7 +17,7 @@ class Gallery(Protocol):
     ) -> tuple[Tensor, Tensor]:
         """Scores and ids of the best stored vectors ``(Q, n)`` for queries ``(Q, V)``.
 
-        n is ``result_count``. No query finds its id in ``exclude`` ``(Q,)``, -1 for none.
+        n is ``result_count``. No query finds its id in ``exclude`` ``(Q,)``; -1 is no id.
         """
         ...
 
@@ -25,10 +25,9 @@ class Gallery(Protocol):
 def result_count(size: int, k: int, exclude: Tensor | None) -> int:
     """Results per query: k, or as many as every query can get.
 
-    Example:
-        >>> import torch
-        >>> result_count(5, 10, torch.tensor([-1, -1])), result_count(5, 10, torch.tensor([-1, 3]))
-        (5, 4)
+    >>> import torch
+    >>> result_count(5, 10, torch.tensor([-1, -1])), result_count(5, 10, torch.tensor([-1, 3]))
+    (5, 4)
     """
     if k < 1:
         raise ValueError(f"k is {k}; expected 1 or more results of {size} gallery vectors")

@@ -11,9 +11,8 @@ from flam_pl.galleries.base import result_count
 class ExactGallery:
     """Vectors ``(G, V)`` in memory, on their own device.
 
-    Example:
-        >>> ExactGallery(torch.eye(3)).search(torch.tensor([[0.1, 0.9, 0.5]]), k=2)
-        (tensor([[0.9000, 0.5000]]), tensor([[1, 2]]))
+    >>> ExactGallery(torch.eye(3)).search(torch.tensor([[0.1, 0.9, 0.5]]), k=2)
+    (tensor([[0.9000, 0.5000]]), tensor([[1, 2]]))
     """
 
     def __init__(self, vectors: Tensor) -> None:

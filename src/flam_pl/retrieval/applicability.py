@@ -27,7 +27,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What there is to say about edits before a search."""
+    """Why edits are refused, and other remarks."""
 
     refusal: Refusal | None
     remarks: tuple[str, ...]
@@ -50,7 +50,7 @@ class Applicability:
         return cls(catalog.schema, [of.sum(axis=0) for of in classes], labelled)
 
     def why_not(self, attribute_type: str, other_type: str, class_name: str) -> str | None:
-        """Why a type does not apply to a class of another type; None: it does, or it is unknown."""
+        """Why a type does not apply to a class of another type; None if it may apply."""
         self.schema.of(attribute_type)
         c = self.schema.index(other_type, class_name)
         edited = self.schema.types.index(attribute_type)
@@ -73,8 +73,8 @@ class Applicability:
     def judge(
         self, edits: Sequence[Edit], own: Sequence[Tensor], wanted: Sequence[Tensor]
     ) -> Judgement:
-        """Judge the edits of one query by the class probabilities of the query and of the wanted
-        photo, per type ``(classes,)``: an edit of the shape may turn a shoe into a dress.
+        """Judge the edits of one query by its class probabilities and those of the wanted photo,
+        per type ``(classes,)``.
         """
         remarks: list[str] = []
         refusal: Refusal | None = None

@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,8 +20,8 @@ from torch import Tensor
 
 from flam_pl.atomic_io import write_text
 from flam_pl.editing.edits import Edit, in_order, wanted_probabilities
-from flam_pl.errors import FlamError
 from flam_pl.retrieval.posteriors import KINDS, LEAST, Posteriors, raw_probabilities
+from flam_pl.retrieval.scoring import read_choice
 
 FILE = "calibration.json"  # in the run's folder
 FALSE_ALARMS = 0.1  # share of validation searches with an answer that fall below the threshold
@@ -30,9 +31,8 @@ FALSE_ALARMS = 0.1  # share of validation searches with an answer that fall belo
 class Platt:
     """logit(p) = slope * logit(raw) + intercept.
 
-    Example:
-        >>> Platt(slope=1.0, intercept=0.0)(np.array([0.25])).round(6)
-        array([0.25])
+    >>> Platt(slope=1.0, intercept=0.0)(np.array([0.25])).round(6)
+    array([0.25])
     """
 
     slope: float
@@ -68,7 +68,7 @@ class Calibration:
     def fit(
         cls, raw: Mapping[str, np.ndarray], true: Mapping[str, np.ndarray], checkpoint: str
     ) -> Calibration:
-        """Fit to validation searches: raw probabilities and bool events per kind."""
+        """Fit to raw probabilities and bool events per kind."""
         fitted = {kind: Platt.fit(raw[kind], true[kind]) for kind in KINDS}
         answered = fitted["answer"](raw["answer"])[true["answer"]]
         threshold = np.quantile(answered, FALSE_ALARMS) if len(answered) else 0.0
@@ -82,28 +82,19 @@ class Calibration:
 
     @classmethod
     def load(cls, folder: Path, checkpoint: str) -> Calibration | None:
-        """None without a file or for another checkpoint. Raises FlamError for a damaged file."""
-        path = folder / FILE
-        if not path.is_file():
-            return None
-        try:
-            plain = json.loads(path.read_text())
-            for kind in KINDS:
-                plain[kind] = Platt(**{name: float(v) for name, v in plain[kind].items()})
-            found = cls(**plain)
-        except (ValueError, TypeError, KeyError) as error:
-            raise FlamError(
-                f"{path} cannot be read ({error!r}), expected what was measured on the validation "
-                "split. Delete it and run make train-flam again: it is measured anew."
-            ) from error
-        return found if found.checkpoint == checkpoint else None
+        """None without a file or for another checkpoint. Raises FlamError."""
+
+        def parse(plain: dict[str, Any]) -> Calibration:
+            platts = {k: Platt(**{of: float(v) for of, v in plain[k].items()}) for k in KINDS}
+            return cls(**plain | platts)
+
+        found = read_choice(folder / FILE, parse)
+        return found if found and found.checkpoint == checkpoint else None
 
 
 @dataclass(frozen=True)
 class Confidence:
-    """Calibrated probabilities of ``KINDS``, ``(Q, N)`` per result and ``(Q,)`` per answer, and
-    a line of text per query.
-    """
+    """Calibrated ``KINDS``, ``(Q, N)`` or ``(Q,)``, and a line of text per query."""
 
     attribute: np.ndarray
     combination: np.ndarray
@@ -114,9 +105,8 @@ class Confidence:
 def sentence(wanted: str, answer: float, threshold: float) -> str:
     """The line above the results of a search.
 
-    Example:
-        >>> sentence("dress red", 0.93, threshold=0.3)
-        '"dress red" (there is one with probability 93 %):'
+    >>> sentence("dress red", 0.93, threshold=0.3)
+    '"dress red" (there is one with probability 93 %):'
     """
     percent = f"there is one with probability {100 * min(max(answer, 0.01), 0.99):.0f} %"
     if answer < threshold:
@@ -136,9 +126,7 @@ class ConfidenceEstimator:
     def of(
         self, features: Tensor, edits: Sequence[Edit], found: Tensor, exclude: Tensor | None = None
     ) -> Confidence:
-        """Stored query features ``(Q, D)``, result positions ``(Q, N)``, and per query the position
-        that must not count, -1 for none, ``(Q,)``.
-        """
+        """Of queries ``(Q, D)`` with results ``(Q, N)``; ``exclude``: see ``Gallery.search``."""
         schema, device = self.posteriors.schema, self._gallery[0].device
         target = wanted_probabilities(self.posteriors.read(features), edits, self.posteriors)
         types = [schema.types.index(edit.attribute_type) for edit in in_order(edits, schema)]

@@ -1,9 +1,9 @@
 """The score of an edited search as one inner product. Not in the paper.
 
-A gallery vector is ``v = [unit x ; l(x)]``: the unit feature and the log-posteriors of all classes.
-A query vector is ``q = [head ; w_t p]``: a feature and, per type t, weighted wanted probabilities.
+A gallery vector is ``[unit x ; l(x)]``: the unit feature and the log-posteriors of all classes.
+A query vector is ``[head ; w_t p]``: a feature and, per type t, weighted wanted probabilities.
 
-    q . v = head . unit x + sum_t w_t sum_c p_t(c) log p_t(c | x)
+    score = head . unit x + sum_t w_t sum_c p_t(c) log p_t(c | x)
 """
 
 from __future__ import annotations
@@ -19,20 +19,17 @@ FLOOR = 1e-3  # least posterior: one confident mistake of a classifier must not 
 def log_posteriors(posteriors: Sequence[Tensor], floor: float = FLOOR) -> Tensor:
     """Tails of gallery vectors: per type ``(N, classes)`` -> ``(N, C)``.
 
-    Example:
-        >>> log_posteriors([torch.tensor([[1.0, 0.0]])], floor=0.25).exp()
-        tensor([[1.0000, 0.2500]])
+    >>> log_posteriors([torch.tensor([[1.0, 0.0]])], floor=0.25).exp()
+    tensor([[1.0000, 0.2500]])
     """
     return torch.cat([of_type.clamp_min(floor).log() for of_type in posteriors], dim=-1)
 
 
 def weighted_posteriors(wanted: Sequence[Tensor], weights: Sequence[float] | Tensor) -> Tensor:
-    """Tails of query vectors: per type ``(B, classes)`` -> ``(B, C)``. Weights are ``(types,)``
-    or ``(B, types)``.
+    """Tails of query vectors ``(B, C)``, for weights ``(types,)`` or ``(B, types)``.
 
-    Example:
-        >>> weighted_posteriors([torch.tensor([[0.0, 1.0]])], [0.5])
-        tensor([[0.0000, 0.5000]])
+    >>> weighted_posteriors([torch.tensor([[0.0, 1.0]])], [0.5])
+    tensor([[0.0000, 0.5000]])
     """
     per_type = torch.as_tensor(weights, dtype=wanted[0].dtype, device=wanted[0].device)
     return torch.cat([per_type[..., t, None] * of for t, of in enumerate(wanted)], dim=-1)
@@ -45,10 +42,9 @@ def moved_features(
 
     Per type, probabilities are ``(B, classes)`` and mean features ``(classes, D)``.
 
-    Example:
-        >>> red, blue = [torch.tensor([[1.0, 0.0]])], [torch.tensor([[0.0, 1.0]])]
-        >>> moved_features(torch.tensor([[5.0]]), red, blue, [torch.tensor([[1.0], [3.0]])])
-        tensor([[7.]])
+    >>> red, blue = [torch.tensor([[1.0, 0.0]])], [torch.tensor([[0.0, 1.0]])]
+    >>> moved_features(torch.tensor([[5.0]]), red, blue, [torch.tensor([[1.0], [3.0]])])
+    tensor([[7.]])
     """
     for before, after, of_class in zip(own, wanted, means, strict=True):
         features = features + (after - before) @ of_class

@@ -1,4 +1,4 @@
-"""Attribute posteriors, the class probabilities of photos, and what they say about a search.
+"""Class probabilities of photos, and what they say about a search.
 
 A result **fits** an edited search if it has the wanted classes and, in every other type, the
 query's class. A search has an **answer** if some photo of the gallery fits.
@@ -61,17 +61,12 @@ def raw_probabilities(
 ) -> dict[str, Tensor]:
     """Uncalibrated probabilities of ``KINDS``: ``(Q, N)`` twice and ``(Q,)``.
 
-    Args:
-        target: wanted class probabilities per type, ``(Q, classes)``.
-        gallery: class probabilities per type, ``(G, classes)``.
-        found: positions of the results, ``(Q, N)``.
-        types: the edited types.
-        exclude: per query the position that must not count, -1 for none, ``(Q,)``.
+    ``target`` ``(Q, classes)`` and ``gallery`` ``(G, classes)`` are class probabilities per type,
+    ``types`` the edited types. ``found`` ``(Q, N)`` and ``exclude`` ``(Q,)`` are positions.
 
-    Example:
-        >>> target, gallery = [torch.tensor([[0.0, 1.0]])], [torch.tensor([[0.2, 0.8], [0.5, 0.5]])]
-        >>> raw_probabilities(target, gallery, torch.tensor([[0, 1]]), types=[0])["attribute"]
-        tensor([[0.8000, 0.5000]])
+    >>> target, gallery = [torch.tensor([[0.0, 1.0]])], [torch.tensor([[0.2, 0.8], [0.5, 0.5]])]
+    >>> raw_probabilities(target, gallery, torch.tensor([[0, 1]]), types=[0])["attribute"]
+    tensor([[0.8000, 0.5000]])
     """
     return {
         "attribute": result_probabilities(target, gallery, found, types),
@@ -93,9 +88,8 @@ def result_probabilities(
 def answer_probabilities(
     target: Sequence[Tensor], gallery: Sequence[Tensor], exclude: Tensor | None = None
 ) -> Tensor:
-    """The probability that some photo of the gallery fits, ``(Q,)``.
-
-    It is the mean of 1 - prod_g (1 - p_g) over the combinations of classes that a query may want.
+    """The probability that some photo fits, ``(Q,)``: the mean of 1 - prod_g (1 - p_g) over the
+    combinations of classes that a query may want.
     """
     meant, weights = likely_combinations(target)
     distinct, position = torch.unique(meant.flatten(0, 1), dim=0, return_inverse=True)
@@ -111,7 +105,7 @@ def answer_probabilities(
 
 
 def likely_combinations(target: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """The likeliest combinations ``(Q, M, types)`` and their shares, which sum to 1, ``(Q, M)``."""
+    """The likeliest combinations ``(Q, M, types)``, with shares that sum to 1 ``(Q, M)``."""
     meant = target[0].new_zeros(len(target[0]), 1, 0, dtype=torch.long)
     weights = target[0].new_ones(len(target[0]), 1)
     for of_type in target:  # the likeliest combinations have the likeliest beginnings

@@ -17,11 +17,10 @@ from flam_pl.retrieval.vectors import SearchVectors
 class Retriever:
     """Searches a gallery with stored features and edits.
 
-    Example:
-        >>> from flam_pl.editing.editor import NoEdit
-        >>> retriever = Retriever.of(NoEdit(), torch.tensor([[1.0, 0.0], [0.6, 0.8]]))
-        >>> retriever.search(torch.tensor([[1.0, 0.0]]), edits=[], k=2)
-        (tensor([[1.0000, 0.6000]]), tensor([[0, 1]]))
+    >>> from flam_pl.editing.editor import NoEdit
+    >>> retriever = Retriever.of(NoEdit(), torch.tensor([[1.0, 0.0], [0.6, 0.8]]))
+    >>> retriever.search(torch.tensor([[1.0, 0.0]]), edits=[], k=2)
+    (tensor([[1.0000, 0.6000]]), tensor([[0, 1]]))
     """
 
     def __init__(self, vectors: SearchVectors, gallery: Gallery) -> None:
@@ -50,12 +49,9 @@ class Retriever:
         k: int,
         exclude: Sequence[int] | Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Scores and ids of the k best photos per query; see ``Gallery.search``.
+        """Scores and ids of the k best photos per query of stored features ``(Q, D)``.
 
-        Args:
-            features: stored features of the queries, ``(Q, D)``.
-            edits: e.g. ``[Edit("color", "red")]``; may be empty.
-            exclude: per query the id that must not be found, -1 for none, ``(Q,)``.
+        ``exclude`` is the id that a query must not find, -1 for none, ``(Q,)``.
         """
         ids = None if exclude is None else torch.as_tensor(exclude)
         return self.gallery.search(self.vectors.queries(features, edits), k, ids)

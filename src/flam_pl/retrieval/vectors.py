@@ -17,8 +17,8 @@ from flam_pl.retrieval.posteriors import Posteriors
 
 @dataclass(frozen=True)
 class ScoreWeights:
-    """Weights beside the cosine to the edited feature: of the log-posteriors of the wanted classes
-    and of the query's other classes, and of the cosine to the query moved by class means.
+    """Weights of the log-posteriors of the wanted classes and of the query's other classes, and of
+    the cosine to the query moved by class means. The cosine to the edited feature has weight 1.
     """
 
     target: float = 0.0
@@ -40,12 +40,11 @@ class SearchVectors:
     """Makes the gallery and query vectors of one method.
 
     R is the dimension of the method's features, C the number of classes of all types. Without
-    posteriors C is 0, and the score is the cosine. Without an edit, the tail of a query is zero.
+    posteriors C is 0, and the score is the cosine.
 
-    Example:
-        >>> from flam_pl.editing.editor import NoEdit
-        >>> SearchVectors(NoEdit()).gallery(torch.tensor([[3.0, 4.0]]))
-        tensor([[0.6000, 0.8000]])
+    >>> from flam_pl.editing.editor import NoEdit
+    >>> SearchVectors(NoEdit()).gallery(torch.tensor([[3.0, 4.0]]))
+    tensor([[0.6000, 0.8000]])
     """
 
     def __init__(
