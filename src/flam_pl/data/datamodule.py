@@ -86,8 +86,10 @@ class FlamDataModule(pl.LightningDataModule):
     def train_dataloader(self) -> DataLoader[Any]:
         if self.source == "images":
             return self._item_loader()
-        source = self.features, self.feature_rows[0], self.catalog.labels
-        batches = FeatureBatches(*source, self._batch_size, batches=self._batches, **self._share)
+        rows, labels, size = self.feature_rows[0], self.catalog.labels, self._batch_size
+        batches = FeatureBatches(
+            self.features, rows, labels, size, batches=self._batches, **self._share
+        )
         return DataLoader(batches, batch_size=None)
 
     def val_dataloader(self) -> DataLoader[Any] | list[Any]:
@@ -195,9 +197,7 @@ class FlamDataModule(pl.LightningDataModule):
         checkpoint: str,
         dimension: int,
     ) -> str:
-        """Use the features at ``folder``, after the extraction of the missing ones. Returns what
-        was done and why. ``checkpoint`` is the SHA-256 of the backbone's checkpoint.
-        """
+        """Use the features at ``folder``, extract missing ones, and return what was done."""
         manifest, photos = self._manifest(checkpoint, dimension), self.catalog.photo_keys
         old, positions = None, np.full(len(photos), -1)
         try:

@@ -48,9 +48,8 @@ class FeatureBatches(IterableDataset[dict[str, Tensor]]):
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         for _ in range(self.batches):
             index = self._next(self.batch_size * self.world)
-            yield _batch(
-                self.store, index[self.rank * self.batch_size :][: self.batch_size], self.labels
-            )
+            mine = index[self.rank * self.batch_size :][: self.batch_size]
+            yield _batch(self.store, mine, self.labels)
 
     def _next(self, count: int) -> np.ndarray:
         while len(self._left) < count:

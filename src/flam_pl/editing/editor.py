@@ -20,8 +20,9 @@ class Editor(Protocol):
         return features
 
     def edit(self, features: Tensor, edits: Sequence[Edit]) -> Tensor:
-        """Stored features ``(B, D)`` -> query features ``(B, R)``, whatever the order of the edits;
-        ``represent(features)`` without edits or with strength 0. Raises as ``in_order``.
+        """Stored features ``(B, D)`` -> query features ``(B, R)``, in any order of the edits.
+
+        Without edits, or with strength 0, they are ``represent(features)``.
         """
         ...
 

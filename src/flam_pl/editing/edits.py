@@ -97,9 +97,7 @@ def in_order(edits: Sequence[Edit], schema: AttributeSchema) -> list[Edit]:
 def wanted_vector(
     edit: Edit, schema: AttributeSchema, classes: Tensor, of_example: Callable[[Tensor], Tensor]
 ) -> Tensor:
-    """The unit vector of what is wanted ``(k,)``; of a mix, the direction of the weighted sum.
-    ``classes`` ``(classes, k)`` are unit vectors.
-    """
+    """The unit vector of what is wanted ``(k,)``; ``classes (classes, k)`` are unit vectors."""
     if isinstance(edit.wanted, Tensor):
         return of_example(edit.wanted[None].to(classes.device))[0]
     weights = _weights(edit, schema, classes)

@@ -47,9 +47,7 @@ class AttributeNDCG(QuerySums):
             self.count(group, search.numbers, dcg / ideal[row])
 
     def ideal(self, wanted: Tensor, types: Sequence[int], compared: Tensor, own: Tensor) -> Tensor:
-        """DCG@k of the best order ``(U, len(ks))`` for wanted labels ``(U, types)``. ``compared``
-        counts the labels of these types, ``own`` those that the query itself has, ``(U,)``.
-        """
+        """DCG@k of the best order ``(U, len(ks))``; ``own`` labels are those of the query."""
         counts = self.data.count_matches(wanted, types, self.data.combinations[1])
         counts[torch.arange(len(counts)), own] -= 1
         found = torch.empty(len(wanted), len(self.ks), dtype=torch.double, device=wanted.device)

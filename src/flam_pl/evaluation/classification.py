@@ -21,8 +21,8 @@ def evaluate_classification(
     resamples: int,
     seed: int,
 ) -> dict[str, dict[str, Estimate]]:
-    """Accuracy per type on "original" features, where the photo's class is right, and on
-    "manipulated" ones, where the wanted class is. ``classify`` gives logits per type.
+    """Accuracy on "original" features, where the photo's own class is right, and on "manipulated"
+    ones, where the wanted class is. ``classify`` gives logits per type, ``(B, classes)``.
     """
     queries = data.features[torch.from_numpy(data.queries).to(data.features.device)]
     types = data.schema.types

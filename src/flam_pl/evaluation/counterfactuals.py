@@ -1,7 +1,4 @@
-"""CF@k: a photo of the same garment with the wanted class is among the first k results.
-
-The photos of a garment, the column ``garment``, differ in one attribute only.
-"""
+"""CF@k: a photo of the same garment with the wanted class is among the first k results."""
 
 from __future__ import annotations
 

@@ -122,8 +122,8 @@ def evaluate_instances(
     resamples: int,
     seed: int,
 ) -> tuple[dict[str, Estimate], int]:
-    """R@k of consumer photos by item code among shop photos, with intervals resampled by item;
-    and the number of queries without a shop photo of their item, which are left out.
+    """R@k of consumer photos in the gallery of shop photos, and the number of consumer photos that
+    are left out, since no shop photo has their item.
     """
     query, shop = np.flatnonzero(is_query), np.flatnonzero(~is_query)
     findable = query[np.isin(items[query], items[shop])]

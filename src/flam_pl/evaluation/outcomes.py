@@ -33,8 +33,8 @@ class Outcomes:
         data: EvaluationSet,
         progress: Progress = lambda edits: edits,
     ) -> Outcomes:
-        """Search with every edit among the fully labelled photos: a missing label does not say that
-        an event did not happen.
+        """Search with every edit among the fully labelled photos: a missing label does not say
+        whether an event happened.
         """
         data = data.fully_labelled()
         gallery = posteriors.read(data.features)

@@ -19,9 +19,8 @@ PER_KEPT = 4.0  # factor of the utility for each other label that a result share
 def utility(right: Tensor, kept: Tensor) -> Tensor:
     """0 without the wanted class, else ``PER_KEPT ** kept`` for the number of preserved labels.
 
-    Example:
-        >>> utility(torch.tensor([True, True, False]), kept=torch.tensor([0, 2, 2])).tolist()
-        [1.0, 16.0, 0.0]
+    >>> utility(torch.tensor([True, True, False]), kept=torch.tensor([0, 2, 2])).tolist()
+    [1.0, 16.0, 0.0]
     """
     return right * PER_KEPT ** kept.double()
 

@@ -162,9 +162,7 @@ class EvaluationSet:
     def count_matches(
         self, wanted: Tensor, types: Sequence[int], photos: Tensor, chunk: int = 1024
     ) -> Tensor:
-        """The number of ``photos`` ``(V,)`` with 0, 1, ... wanted labels of these types, for wanted
-        labels ``(U, types)``: ``(U, types + 1)``.
-        """
+        """The number of ``photos`` ``(V,)`` with 0, 1, ... wanted labels, ``(U, types + 1)``."""
         labels, rows = self.combinations[0], []
         for part in torch.split(wanted, chunk):
             matches = torch.zeros(len(part), len(labels), dtype=torch.uint8, device=part.device)

@@ -1,7 +1,4 @@
-"""How the strength of an edit changes the results and moves the query.
-
-A method that stays at the query preserves the most, so methods are compared at equal T@k.
-"""
+"""How the strength of an edit changes the results and moves the query."""
 
 from __future__ import annotations
 

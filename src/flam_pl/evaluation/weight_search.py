@@ -23,7 +23,6 @@ from flam_pl.retrieval.posteriors import Posteriors
 from flam_pl.retrieval.vectors import ScoreWeights, SearchVectors
 
 K = 5  # results per search: a small gallery has few photos that are right in everything
-
 QUERIES = 600  # drawn at random, at most
 COUNTERFACTUAL_SHARE = 0.25  # of the objective
 TARGET = (0.3, 0.5, 0.8, 1.2, 2.0)

@@ -73,9 +73,7 @@ class Applicability:
     def judge(
         self, edits: Sequence[Edit], own: Sequence[Tensor], wanted: Sequence[Tensor]
     ) -> Judgement:
-        """Judge the edits of one query by its class probabilities and those of the wanted photo,
-        per type ``(classes,)``.
-        """
+        """Judge edits by class probabilities ``(classes,)`` of the query and the wanted photo."""
         remarks: list[str] = []
         refusal: Refusal | None = None
         for edit in (edit for edit in edits if edit.strength > 0):
