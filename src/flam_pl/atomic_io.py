@@ -1,4 +1,4 @@
-"""Writes files and folders that a reader finds whole or not at all."""
+"""Writes files and folders that a reader finds complete or not at all."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from filelock import FileLock, Timeout
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write under a temporary name, then rename."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary.write_text(text, encoding="utf-8")
@@ -20,7 +19,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def replace_folder(new: Path, folder: Path) -> None:
-    """Put ``new`` in the place of ``folder``, which is deleted when ``new`` is there.
+    """Put ``new`` in the place of ``folder``, which is then deleted.
 
     Raises:
         OSError: a rename failed; the old folder is back in its place.
@@ -52,7 +51,7 @@ def _retired(folder: Path) -> Path:
 def only_writer(folder: Path) -> Iterator[None]:
     """Hold the lock beside a folder or file; wait while another process holds it.
 
-    The lock of a process that was killed is free.
+    A process that is killed releases its lock.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder.with_name(f".{folder.name}.lock"))

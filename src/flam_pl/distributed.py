@@ -11,22 +11,18 @@ from flam_pl.errors import FlamError
 
 
 def is_first_process() -> bool:
-    """Whether this is the first process of a DDP run, or the only one."""
     return int(getattr(rank_zero_only, "rank", 0)) == 0
 
 
 @rank_zero_only
 def log(text: str) -> None:
-    """Print a line, on the first process only."""
     print(text, flush=True)
 
 
 def by_first_process(strategy: Strategy, action: Callable[[], None]) -> None:
     """Run ``action`` in the first process, while the others wait.
 
-    Raises:
-        Exception: in the first process, whatever ``action`` raises.
-        FlamError: in the others, with the same message.
+    What ``action`` raises, the others raise as FlamError with the same message.
     """
     strategy.barrier()
     failure: Exception | None = None

@@ -1,4 +1,4 @@
-"""From a file to a tensor: decode, fit into a square, distort, transform."""
+"""Decodes photos and turns them into the input of a backbone."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _TRANSPARENT_MODES = ("RGBA", "RGBa", "LA", "La", "PA")
 
 
 class UnreadableImage(FlamError):
-    """A file that cannot be decoded: which one, and why."""
+    """A file that cannot be decoded."""
 
     # a DataLoader worker sends the error as its one message: the second argument is optional
     def __init__(self, path: Path | str, reason: str = "") -> None:
@@ -42,11 +42,7 @@ class UnreadableImage(FlamError):
 
 
 def read_image(path: Path) -> Tensor:
-    """The photo as uint8 RGB ``(3, H, W)``.
-
-    Raises:
-        UnreadableImage: a file that is missing, empty, truncated, or no image.
-    """
+    """The photo as uint8 RGB ``(3, H, W)``. Raises UnreadableImage."""
     try:
         data = Path(path).read_bytes()
     except OSError as error:
@@ -57,8 +53,7 @@ def read_image(path: Path) -> Tensor:
 def decode(data: bytes, path: Path) -> Tensor:
     """The content of a file as uint8 RGB ``(3, H, W)``, turned as its EXIF tag says, over white.
 
-    Raises:
-        UnreadableImage: naming ``path``.
+    Raises UnreadableImage, which names ``path``.
     """
     if not data:
         raise UnreadableImage(path, "the file is empty")
@@ -86,12 +81,8 @@ def decode(data: bytes, path: Path) -> Tensor:
 def fit(image: Tensor, size: int, mode: str = "pad") -> Tensor:
     """The image as a square: uint8 ``(3, H, W)`` -> uint8 ``(3, size, size)``.
 
-    Args:
-        mode: "pad" fills up with white, "crop" takes the middle square, "stretch" changes the
-            proportions.
-
-    Raises:
-        FlamError: another mode.
+    "pad" fills up with white, "crop" takes the middle square, "stretch" changes the proportions.
+    Raises FlamError for another mode.
     """
     if mode not in FITS:
         raise FlamError(f"backbone.fit is {mode!r}; expected one of {', '.join(FITS)}")
@@ -111,8 +102,7 @@ def fit(image: Tensor, size: int, mode: str = "pad") -> Tensor:
 def distort(image: Tensor, seed: int) -> Tensor:
     """A hard second view of a photo, uint8 ``(3, H, W)``: the query of a search for its item.
 
-    Cropped to 60 to 90 % of the area, flipped for half of the seeds, turned by at most 10 degrees,
-    with other brightness and contrast, blurred, with JPEG artefacts. One seed gives one view.
+    It is cropped, mirrored, turned, brightened, blurred and compressed at random, by ``seed``.
     """
     # Pillow uses one thread: on busy cores, the threads of torch were thirty times slower
     rng = np.random.default_rng(seed)
@@ -147,11 +137,9 @@ class Preprocess:
     fit: str = "pad"
 
     def __call__(self, image: Tensor) -> Tensor:
-        """uint8 ``(3, H, W)`` -> uint8 ``(3, size, size)``."""
         return fit(image, self.size, self.fit)
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields."""
         return asdict(self)
 
 
@@ -166,13 +154,9 @@ def training_transform(
 ) -> Callable[[Tensor], Tensor]:
     """Random transform of stage 1: uint8 ``(3, H, W)`` -> uint8 ``(3, size, size)``.
 
-    Hue and saturation stay: color is an attribute.
-
-    Args:
-        flip: whether half of the images are mirrored.
-        scale_min: least share of the area that a crop has.
-        brightness: greatest change of brightness and of contrast, as a share.
-        erase: probability that a rectangle becomes grey.
+    ``scale_min`` is the least share of the area that a crop has, ``brightness`` the greatest change
+    of brightness and contrast, ``erase`` the probability of a grey rectangle. Hue and saturation
+    stay: color is an attribute.
     """
     # so large that the smallest crop is not enlarged
     steps: list[Callable[..., Tensor]] = [Preprocess(math.ceil(size / math.sqrt(scale_min)), fit)]
@@ -189,12 +173,9 @@ def training_transform(
 
 
 class ImageDataset(Dataset[dict[str, Any]]):
-    """Decoded and transformed images, each with its index and its item.
+    """Transformed images, each with its index and its item code, -1 for none.
 
-    Args:
-        views: 0 is the file itself, v > 0 its v-th distortion.
-        items: item codes, -1 for none.
-        transform: uint8 ``(3, H, W)`` -> uint8 ``(3, size, size)``.
+    View 0 is the file itself, view v > 0 its v-th distortion.
     """
 
     def __init__(
@@ -226,14 +207,13 @@ class ImageDataset(Dataset[dict[str, Any]]):
 
 
 def plane_by_plane(image: Tensor) -> Tensor:
-    """The same ``(3, H, W)``, contiguous in memory."""
     # by NumPy, on one thread: where all cores are busy, torch waits for them a hundred times as
     # long as the copy takes
     return torch.from_numpy(np.ascontiguousarray(image.numpy()))
 
 
 def view_seed(path: Path, view: int) -> int:
-    """Seed of the v-th distortion of a file: its name and its folder's name count."""
+    """Seed of the v-th distortion of a file, by its name and the name of its folder."""
     return zlib.crc32(f"{path.parent.name}/{path.name}?{view}".encode())
 
 

@@ -8,14 +8,12 @@ from typing import Any
 
 from tqdm import tqdm
 
-DELAY = 1.0
-"""Seconds before a bar appears."""
+DELAY = 1.0  # seconds before a bar appears
 
 _shown = True
 
 
 def show_progress(shown: bool) -> None:
-    """Turn all bars on or off."""
     global _shown
     _shown = shown
 
@@ -23,9 +21,7 @@ def show_progress(shown: bool) -> None:
 def progress(items: Iterable[Any] | None, name: str, total: int | None = None) -> Any:
     """The same items, with a bar on stderr.
 
-    Args:
-        items: None: the caller moves the bar by ``update``.
-        total: number of items, where they have no length.
+    Without items, the caller moves the bar by ``update``. ``total`` is for items without a length.
     """
     # a line per 10 seconds where stderr is a file
     interval = 0.1 if sys.stderr.isatty() else 10

@@ -1,4 +1,4 @@
-"""The LightningDataModule of all stages: images for stage 1, stored features for the others."""
+"""The data of all stages: images for stage 1, stored features for the others."""
 
 from __future__ import annotations
 
@@ -28,11 +28,9 @@ from flam_pl.errors import FlamError
 from flam_pl.images import ImageDataset, Preprocess, training_transform
 from flam_pl.progress import progress
 
-Source = Literal["images", "labelled", "unlabelled"]
-"""What a stage trains on: images of items, features with their labels, or features alone."""
+Source = Literal["images", "labelled", "unlabelled"]  # items, labelled features, or all features
 
-FIT_SAMPLE = 100_000
-"""Unlabelled rows that the feature space is fitted to, at most: all are in memory at once."""
+FIT_SAMPLE = 100_000  # unlabelled rows that the feature space is fitted to, at most
 
 
 class FlamDataModule(pl.LightningDataModule):
@@ -41,35 +39,27 @@ class FlamDataModule(pl.LightningDataModule):
     def __init__(self, catalog: Catalog, config: Config, preprocess: Preprocess) -> None:
         super().__init__()
         self.catalog, self.config, self.preprocess = catalog, config, preprocess
-        self.source: Source = "images"
-        self._batch_size = 1
-        self._batches: int | None = None
+        self.serve("images")
         self._store: FeatureStore | None = None
         self._extracted = np.arange(len(catalog))
 
     def serve(
         self, source: Source, batch_size: int = 1, batches: int | None = None
     ) -> FlamDataModule:
-        """Choose what the loaders give.
-
-        Args:
-            batch_size: of features.
-            batches: of features in an epoch; None: one pass over the rows.
-        """
-        self.source, self._batch_size, self._batches = source, batch_size, batches
+        """Choose what the loaders give; without ``batches``, an epoch is one pass."""
+        self.source: Source = source
+        self._batch_size, self._batches = batch_size, batches
         return self
 
     # --- rows
 
     @property
     def item_rows(self) -> np.ndarray:
-        """Training rows of the backbone: those with an item."""
         rows = self.catalog.rows(split="train")
         return rows[self.catalog.items[rows] >= 0]
 
     @property
     def validation_rows(self) -> np.ndarray:
-        """Validation rows of the backbone: those with an item."""
         rows = self.catalog.rows(split="val")
         return rows[self.catalog.items[rows] >= 0]
 
@@ -83,7 +73,7 @@ class FlamDataModule(pl.LightningDataModule):
 
     @property
     def fitting_rows(self) -> np.ndarray:
-        """Training rows that the feature space is fitted to: all labelled ones, some others."""
+        """Rows that the feature space is fitted to: all labelled ones, some others."""
         labelled = self.catalog.rows(split="train", labelled=True)
         others = self.catalog.rows(split="train", labelled=False)
         if len(others) > FIT_SAMPLE:
@@ -96,13 +86,9 @@ class FlamDataModule(pl.LightningDataModule):
     def train_dataloader(self) -> DataLoader[Any]:
         if self.source == "images":
             return self._item_loader()
+        rows, labels, size = self.feature_rows[0], self.catalog.labels, self._batch_size
         batches = FeatureBatches(
-            self.features,
-            self.feature_rows[0],
-            self.catalog.labels,
-            self._batch_size,
-            batches=self._batches,
-            **self._share,
+            self.features, rows, labels, size, batches=self._batches, **self._share
         )
         return DataLoader(batches, batch_size=None)
 
@@ -130,16 +116,12 @@ class FlamDataModule(pl.LightningDataModule):
             erase=settings.erase,
         )
         sampler = ItemBatchSampler(
-            items,
-            settings.items,
-            settings.images,
-            passes=passes(items, settings),
-            **self._share,
+            items, settings.items, settings.images, passes=passes(items, settings), **self._share
         )
         return self._loader(rows, transform, self._workers, batch_sampler=sampler)
 
     def image_loader(self, rows: np.ndarray) -> DataLoader[Any]:
-        """Images of these catalog rows, not augmented."""
+        """Images that are not augmented."""
         # none on a CPU: a worker takes seconds to start, 0.6 GB, and the cores of the network
         on_cpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cpu"
         workers = 0 if on_cpu and self.config.data.workers < 0 else self._workers
@@ -179,30 +161,23 @@ class FlamDataModule(pl.LightningDataModule):
 
     @property
     def features(self) -> FeatureStore:
-        """The stored features; raises ``FlamError`` before they are there."""
+        """Raises FlamError before there are stored features."""
         if self._store is None:
             raise FlamError("there are no features yet: call cache_features first")
         return self._store
 
     def bank(self, count: int) -> Tensor:
-        """Features ``(count, D)`` of training photos, labelled or not, drawn by ``config.seed``."""
+        """Features ``(count, D)`` of random training photos, labelled or not."""
         rows = self.catalog.rows(split="train")
         drawn = np.random.default_rng(self.config.seed).permutation(rows)[:count]
         return self.features.rows(np.sort(drawn))
 
     def labels(self, rows: np.ndarray) -> Tensor:
-        """Labels of these catalog rows, ``(len(rows), types)``, -1 where unlabelled."""
+        """``(len(rows), types)``, -1 where unlabelled."""
         return torch.from_numpy(self.catalog.labels[rows])
 
     def open_features(self, folder: Path, checkpoint: str) -> None:
-        """Use the features at ``folder``; nothing is written.
-
-        Args:
-            checkpoint: SHA-256 of the backbone's checkpoint.
-
-        Raises:
-            FlamError: a photo has no feature there.
-        """
+        """Raises FlamError if a photo has no feature at ``folder``."""
         store = FeatureStore.open(folder)
         manifest = self._manifest(checkpoint, store.dimension)
         positions = store.find(manifest, self.catalog.photo_keys)
@@ -222,17 +197,7 @@ class FlamDataModule(pl.LightningDataModule):
         checkpoint: str,
         dimension: int,
     ) -> str:
-        """Use the features at ``folder``, after the extraction of those that are missing.
-
-        Args:
-            backbone: its ``predict_step`` gives ``index`` and ``features``.
-            make_trainer: makes the Trainer with the given callback.
-            checkpoint: SHA-256 of the backbone's checkpoint.
-            dimension: D.
-
-        Returns:
-            What was done and why, as one line.
-        """
+        """Use the features at ``folder``, extract missing ones, and return what was done."""
         manifest, photos = self._manifest(checkpoint, dimension), self.catalog.photo_keys
         old, positions = None, np.full(len(photos), -1)
         try:
@@ -271,12 +236,9 @@ class FlamDataModule(pl.LightningDataModule):
 
 
 class FeatureWriter(Callback):
-    """Writes the features to the shard of this rank."""
+    """Writes the features to the shard of this rank; image i is row ``rows[i % len(rows)]``."""
 
     def __init__(self, shards: Path, manifest: Manifest, rows: np.ndarray) -> None:
-        """Args:
-        rows: catalog rows to extract; image i is of ``rows[i % len(rows)]``.
-        """
         self.shards, self.manifest, self.rows = shards, manifest, rows
 
     def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -1,4 +1,4 @@
-"""Batches of stored features for stages 2 and 3."""
+"""Batches of stored features."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from flam_pl.data.feature_store import FeatureStore
 
 
 class FeatureBatches(IterableDataset[dict[str, Tensor]]):
-    """Endless passes over chosen rows, each in a new order, cut into full batches.
+    """Endless passes over catalog rows, each in a new order, cut into full batches.
 
     A batch may span two passes. Under DDP all ranks draw the same order, and each takes its part.
+    An epoch has ``batches`` per rank; None: one pass.
     """
 
     def __init__(
@@ -31,11 +32,6 @@ class FeatureBatches(IterableDataset[dict[str, Tensor]]):
         rank: int = 0,
         world: int = 1,
     ) -> None:
-        """Args:
-        rows: of the catalog, ``(M,)``.
-        labels: of the whole catalog, ``(N, types)``.
-        batches: of each rank in an epoch; None: one pass.
-        """
         super().__init__()
         if not len(rows):
             raise ValueError("no rows to draw batches from")
@@ -52,9 +48,8 @@ class FeatureBatches(IterableDataset[dict[str, Tensor]]):
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         for _ in range(self.batches):
             index = self._next(self.batch_size * self.world)
-            yield _batch(
-                self.store, index[self.rank * self.batch_size :][: self.batch_size], self.labels
-            )
+            mine = index[self.rank * self.batch_size :][: self.batch_size]
+            yield _batch(self.store, mine, self.labels)
 
     def _next(self, count: int) -> np.ndarray:
         while len(self._left) < count:
@@ -64,12 +59,12 @@ class FeatureBatches(IterableDataset[dict[str, Tensor]]):
 
 
 def batches_in_pass(rows: int, batch_size: int, world: int = 1) -> int:
-    """Batches of each of ``world`` ranks in one pass; at least 1."""
+    """Batches of each rank in one pass; at least 1."""
     return max(1, rows // (min(batch_size, rows) * world))
 
 
 def whole_batch(store: FeatureStore, rows: np.ndarray, labels: np.ndarray) -> DataLoader[Any]:
-    """Gives all chosen rows as one batch, for validation; the same on every rank."""
+    """All rows as one batch, for validation; the same on every rank."""
     only: list[Any] = [_batch(store, rows, labels)]
     return DataLoader(only, batch_size=None)  # type: ignore[arg-type]  # a list is enough
 

@@ -1,6 +1,6 @@
-"""Features on disk: a folder with a memory map, ``photos.npy`` and ``manifest.json``.
+"""Features on disk: a folder with ``features.npy``, ``photos.npy`` and ``manifest.json``.
 
-Each rank writes a shard. The merged shards appear by one rename: a store is whole or not there.
+Each rank writes a shard. The merged shards appear by one rename, so a store is always complete.
 """
 
 from __future__ import annotations
@@ -22,19 +22,16 @@ from flam_pl.atomic_io import replace_folder
 from flam_pl.errors import FlamError
 
 FORMAT = 3
-CHUNK = 8192
-"""Rows that are copied at a time."""
+CHUNK = 8192  # rows that are copied at a time
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What the features of a store are of."""
+    """What the features of a store were made of."""
 
-    checkpoint: str
-    """SHA-256 of the checkpoint of the backbone."""
+    checkpoint: str  # SHA-256
     preprocessing: str
-    images: str
-    """``Catalog.fingerprint()``."""
+    images: str  # Catalog.fingerprint()
     rows: int
     dimension: int
     dtype: str
@@ -52,7 +49,7 @@ class Manifest:
 
 
 class FeatureStore:
-    """Features by catalog row."""
+    """Features by catalog row: row i is at ``positions[i]`` of ``array`` ``(S, D)``."""
 
     def __init__(
         self,
@@ -62,11 +59,6 @@ class FeatureStore:
         content: str,
         positions: np.ndarray | None = None,
     ) -> None:
-        """Args:
-        array: features as stored, ``(S, D)``.
-        content: SHA-256 of the rows.
-        positions: of the catalog rows in the array, ``(N,)``; None: all, in this order.
-        """
         self.folder, self.array, self.manifest, self.content = folder, array, manifest, content
         self._positions = np.arange(len(array)) if positions is None else positions
 
@@ -75,16 +67,15 @@ class FeatureStore:
 
     @property
     def dimension(self) -> int:
-        """D."""
         return int(self.array.shape[1])
 
     def rows(self, index: np.ndarray) -> Tensor:
-        """Features of these catalog rows, ``(len(index), D)`` float32."""
+        """Features of catalog rows, ``(len(index), D)`` float32."""
         return torch.from_numpy(self.array[self._positions[np.asarray(index)]].astype(np.float32))
 
     @classmethod
     def open(cls, folder: Path) -> FeatureStore:
-        """Raises: FlamError: there is no store, or a damaged one."""
+        """Raises FlamError where there is no store, or a damaged one."""
         try:
             stored = json.loads((folder / "manifest.json").read_text())
             content = stored.pop("content", "")
@@ -100,11 +91,7 @@ class FeatureStore:
         return cls(folder, array, manifest, content)
 
     def find(self, wanted: Manifest, photos: np.ndarray) -> np.ndarray:
-        """Position in ``array`` of each photo, ``(N,)``; -1 where it must be extracted.
-
-        Args:
-            photos: ``Catalog.photo_keys``, ``(N,)``.
-        """
+        """Positions in ``array`` of ``Catalog.photo_keys`` ``(N,)``; -1 must be extracted."""
         mine, position_of = self.manifest, {}
         if wanted == mine:
             return np.arange(len(self.array))
@@ -126,7 +113,7 @@ class FeatureStore:
 
 @contextmanager
 def disk_errors(folder: Path) -> Iterator[None]:
-    """Turn an OSError while writing, mostly a full disk, into one clear message."""
+    """Turn an OSError while writing, mostly a full disk, into a clear message."""
     try:
         yield
     except OSError as error:
@@ -137,7 +124,6 @@ def disk_errors(folder: Path) -> Iterator[None]:
 
 
 def _record(manifest: Manifest) -> np.dtype:
-    """What a shard holds per image."""
     return np.dtype([("row", np.int64), ("feature", manifest.dtype, manifest.dimension)])
 
 
@@ -154,7 +140,6 @@ class ShardWriter:
             self._file = open(folder / f"{rank}.bin", "wb", buffering=0)  # noqa: SIM115
 
     def append(self, rows: np.ndarray, features: Tensor) -> None:
-        """Args: rows: ``(B,)``; features: ``(B, D)``."""
         records = np.empty(len(rows), self.record)
         records["row"], records["feature"] = rows, features.float().cpu().numpy()
         data = memoryview(records.tobytes())
@@ -166,8 +151,7 @@ class ShardWriter:
         self._file.close()
 
 
-Part = tuple[np.ndarray, np.ndarray, np.ndarray]
-"""Catalog rows ``(M,)``, an array, and the positions of their features in it ``(M,)``."""
+Part = tuple[np.ndarray, np.ndarray, np.ndarray]  # rows (M,), array, positions in it (M,)
 
 
 def publish(
@@ -175,12 +159,8 @@ def publish(
 ) -> None:
     """Put a store at ``folder`` in the place of any other, and remove the shards.
 
-    Args:
-        photos: ``Catalog.photo_keys``, ``(N,)``.
-        reused: rows that are in no shard.
-
-    Raises:
-        FlamError: a row is missing, or the disk is full; ``folder`` is as it was.
+    ``reused`` are the rows that are in no shard. Raises FlamError for a missing row or a full disk;
+    ``folder`` is then as it was.
     """
     new = folder.with_name(f".{folder.name}.new")
     with disk_errors(folder):
@@ -212,7 +192,7 @@ def _read_shards(shards: Path, manifest: Manifest) -> Iterator[Part]:
 
 
 def _write_rows(target: Path, parts: list[Part], manifest: Manifest) -> str:
-    """Write the rows in catalog order; returns their SHA-256."""
+    """Write the rows in catalog order and return their SHA-256."""
     where = np.full((manifest.rows, 2), -1, dtype=np.int64)  # number of the part, position in it
     for number, (rows, _, positions) in enumerate(parts):
         if rows.max(initial=0) >= manifest.rows:

@@ -1,4 +1,4 @@
-"""Reads each photo once: its content hash, and whether it can be used."""
+"""The content hash of each photo, and whether it can be used."""
 
 from __future__ import annotations
 
@@ -22,29 +22,19 @@ from flam_pl.progress import progress
 class Photo(NamedTuple):
     """A file as it was when it was read."""
 
-    size: int
-    """Bytes."""
-    mtime: int
-    """Time of the last change, ns."""
-    content: str
-    """SHA-256; empty where the file cannot be opened."""
-    finding: int | str
-    """The shorter side in pixels, or why the file cannot be decoded."""
+    size: int  # bytes
+    mtime: int  # time of the last change, ns
+    content: str  # SHA-256; empty if the file cannot be opened
+    finding: int | str  # shorter side in pixels, or why it cannot be decoded
 
 
 def check_photos(
     catalog: Catalog, min_side: int = 8, memory: Path | None = None, write: bool = True
 ) -> tuple[Catalog, dict[int, str]]:
-    """Read and decode the photos that are new or have changed.
+    """The catalog with content hashes, and row -> reason of photos that cannot be used.
 
-    Args:
-        min_side: least width and height, pixels.
-        memory: JSON file with earlier findings; a damaged one counts as empty.
-        write: whether new findings go to ``memory``. One process of a DDP run then reads the
-            photos; the others wait for its findings.
-
-    Returns:
-        The catalog with content hashes, and row -> reason of those that cannot be used.
+    ``memory`` is a JSON file with earlier findings. One process of a DDP run adds to it (``write``)
+    while the others wait.
     """
     paths = {str(path): os.path.abspath(catalog.root / path) for path in catalog.table["path"]}
     store = memory if write else None
@@ -66,7 +56,6 @@ def check_photos(
 
 
 def _recall(memory: Path | None) -> dict[str, Photo]:
-    """Absolute path -> what was found there."""
     try:
         stored = json.loads(memory.read_bytes()) if memory else {}
         return {file: Photo(*entry) for file, entry in stored.items()}
@@ -75,7 +64,7 @@ def _recall(memory: Path | None) -> dict[str, Photo]:
 
 
 def _read_changed(files: Collection[str], known: Mapping[str, Photo]) -> dict[str, Photo]:
-    """Every file; one whose size and time are known is not read."""
+    """Files whose size and time are known are not read."""
 
     def same(file: str) -> bool:
         try:
@@ -93,7 +82,6 @@ def _read_changed(files: Collection[str], known: Mapping[str, Photo]) -> dict[st
 
 
 def _read(file: str, findings: Mapping[str, int | str]) -> Photo:
-    """Args: findings: of contents that are not decoded again."""
     try:
         state = os.stat(file)  # before the read: should the file change, it is read again
         data = Path(file).read_bytes()

@@ -9,9 +9,11 @@ from torch.utils.data import Sampler
 
 
 class ItemBatchSampler(Sampler[list[int]]):
-    """P x K: each batch holds K images of each of P items.
+    """P x K: each batch holds K images of each of P items, by item codes ``(N,)``, -1 for none.
 
-    Under DDP all ranks draw the same order, and each takes every ``world``-th batch.
+    An item with fewer than K images gives some of them again. An epoch has ``passes`` over all
+    items. Under DDP all ranks draw the same order, and each takes every ``world``-th batch.
+    Raises ValueError for fewer than two items.
     """
 
     def __init__(
@@ -24,14 +26,6 @@ class ItemBatchSampler(Sampler[list[int]]):
         world: int = 1,
         passes: int = 1,
     ) -> None:
-        """Args:
-        items: item code of each position, ``(N,)``; -1 is no item.
-        k: an item with fewer images gives some of them again.
-        passes: over all items in an epoch, each in a new order.
-
-        Raises:
-            ValueError: fewer than two items.
-        """
         self.of_item = [np.flatnonzero(items == code) for code in np.unique(items[items >= 0])]
         if len(self.of_item) < 2:
             raise ValueError(f"{len(self.of_item)} item(s): a triplet needs two or more")
@@ -44,7 +38,7 @@ class ItemBatchSampler(Sampler[list[int]]):
         return max(1, batches // self.world)
 
     def _chosen(self, rng: np.random.Generator) -> Iterator[np.ndarray]:
-        """P items at a time; a pass leaves out what does not fill a batch."""
+        """P items at a time; the rest of a pass is left out."""
         while True:
             order = rng.permutation(len(self.of_item))
             yield from order[: len(order) // self.p * self.p].reshape(-1, self.p)

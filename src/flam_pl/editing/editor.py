@@ -11,16 +11,16 @@ from flam_pl.editing.edits import Edit
 
 
 class Editor(Protocol):
-    """Makes gallery features and query features of dimension R, to be compared by their cosine."""
+    """Makes gallery features and query features of dimension R, compared by their cosine."""
 
     name: str
 
     def represent(self, features: Tensor) -> Tensor:
-        """Stored features ``(B, D)`` -> gallery features ``(B, R)``; by default they stay."""
+        """Stored features ``(B, D)`` -> gallery features ``(B, R)``."""
         return features
 
     def edit(self, features: Tensor, edits: Sequence[Edit]) -> Tensor:
-        """Stored features ``(B, D)`` -> edited query features ``(B, R)``, in any order of edits.
+        """Stored features ``(B, D)`` -> query features ``(B, R)``, in any order of the edits.
 
         Without edits, or with strength 0, the result is ``represent(features)``. Raises as
         ``in_order``.
@@ -29,7 +29,7 @@ class Editor(Protocol):
 
 
 class NoEdit(Editor):
-    """The plain search: the edits are ignored."""
+    """The plain search: it ignores the edits."""
 
     name = "no_edit"
 

@@ -1,4 +1,4 @@
-"""An edit: one attribute of the query, and what it should be instead."""
+"""Edits: what should be different in the results."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from flam_pl.errors import FlamError
 
 
 class EditError(FlamError):
-    """An edit without a meaning. The message says what an edit may be."""
+    """An edit without a meaning."""
 
 
 @dataclass(frozen=True)
@@ -72,10 +72,9 @@ def in_order(edits: Sequence[Edit], schema: AttributeSchema) -> list[Edit]:
 
     Raises SchemaError for an unknown type or class, EditError for two edits of one type.
 
-    Example:
-        >>> schema = AttributeSchema({"color": ("red", "blue"), "sleeve": ("short", "long")})
-        >>> [str(e) for e in in_order([Edit("sleeve", "long"), Edit("color", "red")], schema)]
-        ['color=red', 'sleeve=long']
+    >>> schema = AttributeSchema({"color": ("red", "blue"), "sleeve": ("short", "long")})
+    >>> [str(e) for e in in_order([Edit("sleeve", "long"), Edit("color", "red")], schema)]
+    ['color=red', 'sleeve=long']
     """
     of_type: dict[str, Edit] = {}
     for edit in edits:
@@ -111,8 +110,6 @@ def wanted_vector(
 
 
 class Classifier(Protocol):
-    """Classifies stored features: ``read`` gives per type class probabilities."""
-
     @property
     def schema(self) -> AttributeSchema: ...
 
@@ -121,8 +118,7 @@ class Classifier(Protocol):
 
 
 def wanted_shares(edit: Edit, classifier: Classifier, like: Tensor) -> Tensor:
-    """The share of each class in what is wanted ``(classes,)``, with the dtype and on the device
-    of ``like``; of an example, the classifier's probabilities."""
+    """Shares of the classes ``(classes,)``, typed as ``like``; the classifier's for an example."""
     if isinstance(edit.wanted, Tensor):
         t = classifier.schema.types.index(edit.attribute_type)
         return classifier.read(edit.wanted[None].to(like.device))[t][0]
@@ -132,8 +128,7 @@ def wanted_shares(edit: Edit, classifier: Classifier, like: Tensor) -> Tensor:
 def wanted_probabilities(
     own: Sequence[Tensor], edits: Sequence[Edit], classifier: Classifier
 ) -> list[Tensor]:
-    """Per type ``(1 - strength) own + strength wanted``, from the query's probabilities ``own``,
-    ``(B, classes)``."""
+    """Per type ``(1 - strength) own + strength wanted``, ``(B, classes)``."""
     wanted = list(own)
     for edit in in_order(edits, classifier.schema):
         t = classifier.schema.types.index(edit.attribute_type)
@@ -143,12 +138,10 @@ def wanted_probabilities(
 
 
 def blend(before: Tensor, after: Tensor, strength: float) -> Tensor:
-    """Part of the way between vectors ``(B, R)``, directions and lengths apart; exactly ``after``
-    at strength 1.
+    """Interpolates the directions and the lengths of vectors ``(B, R)`` separately.
 
-    Example:
-        >>> blend(torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 4.0]]), 0.5)
-        tensor([[2.1213, 2.1213]])
+    >>> blend(torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 4.0]]), 0.5)
+    tensor([[2.1213, 2.1213]])
     """
     if strength == 1:
         return after

@@ -14,12 +14,10 @@ EXAMPLE = "@"  # stands before the name of an example photo
 
 
 def parse_edits(
-    texts: Sequence[str],
-    schema: AttributeSchema,
-    feature_of: Callable[[str], Tensor] | None = None,
+    texts: Sequence[str], schema: AttributeSchema, feature_of: Callable[[str], Tensor] | None = None
 ) -> list[Edit]:
-    """``type=class``, an even mix ``type=class+class`` or an example ``type=@photo``; behind it
-    ``:strength``, if that is not 1.
+    """Read ``type=class``, an even mix ``type=class+class`` or an example ``type=@photo``, each
+    with an optional ``:strength``. ``feature_of`` gives the stored feature ``(D,)`` of an example.
 
     Case matters only where two names differ by nothing else. A class whose own name is ``a+b`` or
     ``a:1`` is read as that class. ``feature_of`` gives an example's stored feature ``(D,)``. Raises
@@ -72,7 +70,7 @@ def _parse(text: str, schema: AttributeSchema, feature_of: Callable[[str], Tenso
 
 
 def _known(word: str, known: Sequence[str]) -> str | None:
-    """The word as the schema has it, else the only name that differs in case alone."""
+    """The same word, or the only name that differs in case alone."""
     if word in known:
         return word
     alike = [name for name in known if name.casefold() == word.casefold()]
@@ -80,7 +78,7 @@ def _known(word: str, known: Sequence[str]) -> str | None:
 
 
 def _split_strength(value: str) -> tuple[str, float]:
-    """``striped:0.5`` -> ``striped``, 0.5; without a number behind the last colon it is 1."""
+    """``striped:0.5`` -> ``striped``, 0.5; without a number, the strength is 1."""
     head, colon, tail = value.rpartition(":")
     try:
         return (head.strip(), float(tail)) if colon else (value, 1.0)

@@ -1,4 +1,4 @@
-"""NDCG@k of edited searches: a result is graded by how many of the wanted labels it has."""
+"""NDCG@k of edited searches: the grade of a result is its number of wanted labels."""
 
 from __future__ import annotations
 
@@ -18,11 +18,9 @@ from flam_pl.metrics.dcg import dcg_at, gain, ideal_dcg_at
 class AttributeNDCG(QuerySums):
     """NDCG@k over "all" types, the "target" type and the "other" types.
 
-    As in ADDE (Hou et al., "Learning Attribute-driven Disentangled Representations for Interactive
-    Fashion Retrieval", ICCV 2021): the relevance of a result is the share of these types in which
-    it has the wanted class, its gain 2^relevance - 1, its discount log2(rank + 1). The ideal order
-    is that of the gallery without the query. (ADDE's code divides by k perfect results, which the
-    gallery may not have: its figures are lower.)
+    As in ADDE (Hou et al., ICCV 2021), the relevance of a result is the share of these types with
+    the wanted class. The ideal order is that of the gallery without the query; the code of ADDE
+    assumes k perfect results.
     """
 
     def __init__(self, data: EvaluationSet, ks: Sequence[int]) -> None:
@@ -60,6 +58,5 @@ class AttributeNDCG(QuerySums):
         return found
 
     def estimates(self, resamples: int, seed: int) -> dict[str, dict[str, Estimate]]:
-        """As ``QuerySums``, without groups that have no edits."""
         found = super().estimates(resamples, seed)
         return {group: of for group, of in found.items() if self.counts[group].any()}

@@ -1,4 +1,4 @@
-"""What a classifier of real features sees in edited ones (right part of the paper's Table 5)."""
+"""Accuracy of a classifier of real features on edited features (right part of Table 5)."""
 
 from __future__ import annotations
 

@@ -16,8 +16,7 @@ from flam_pl.metrics.bootstrap import Estimate, bootstraps
 
 
 def counterfactual_edits(data: EvaluationSet) -> np.ndarray:
-    """Edits of a query to the class of another photo of its garment: number of the query, type,
-    class, ``(E, 3)``, sorted."""
+    """Edits of a query to another photo of its garment: query, type, class ``(E, 3)``, sorted."""
     edits: set[tuple[int, int, int]] = set()
     of_garment: dict[int, list[int]] = {}
     for row in np.flatnonzero(data.garments >= 0):
@@ -33,14 +32,12 @@ def counterfactual_edits(data: EvaluationSet) -> np.ndarray:
 
 @dataclass(frozen=True)
 class CounterfactualResults:
-    """Ranks of the counterfactuals from 1, infinite where they are not among the results ``(E,)``,
-    and the garments, which are resampled as one ``(E,)``."""
+    """Ranks from 1, infinite if not found ``(E,)``, and garments ``(E,)``."""
 
     ranks: np.ndarray
     items: np.ndarray
 
     def hits(self, ks: Sequence[int]) -> np.ndarray:
-        """Whether the rank is k or less, ``(E, len(ks))`` bool."""
         return self.ranks[:, None] <= np.array(ks)
 
     def estimates(self, ks: Sequence[int], resamples: int, seed: int) -> dict[str, Estimate]:
@@ -53,7 +50,7 @@ class CounterfactualResults:
 def evaluate_counterfactuals(
     method: Method, data: EvaluationSet, edits: np.ndarray, depth: int
 ) -> CounterfactualResults:
-    """Search with every edit of ``counterfactual_edits`` and look at so many results."""
+    """Search with every edit of ``counterfactual_edits``, ``depth`` results each."""
     search = searcher_of(method, data, depth)
     ranks = np.full(len(edits), np.inf)
     for t, c in np.unique(edits[:, 1:], axis=0):

@@ -1,4 +1,4 @@
-"""What is found where only some photos are scored: those nearest by the edited feature alone."""
+"""T@k where the score sorts only some candidates: those nearest by the edited feature."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from flam_pl.retrieval.vectors import SearchVectors
 
 
 class CandidateSearcher:
-    """Takes candidates by the edited feature, then sorts them by the whole score."""
+    """Takes candidates by the edited feature and sorts them by the score."""
 
     @torch.inference_mode()
     def __init__(self, vectors: SearchVectors, data: EvaluationSet, depth: int) -> None:
@@ -27,7 +27,7 @@ class CandidateSearcher:
     def __call__(
         self, numbers: np.ndarray, edits: Sequence[Edit], counts: Sequence[int], chunk: int = 1024
     ) -> dict[int, Tensor]:
-        """Number of candidates -> gallery positions of the results, ``(E, depth)``."""
+        """Number of candidates -> positions of the results, ``(E, depth)``."""
         positions = torch.from_numpy(self.data.queries[numbers]).to(self.gallery.device)
         features = self.data.features[positions]
         near, queries = self.vectors.edited(features, edits), self.vectors.queries(features, edits)

@@ -1,4 +1,4 @@
-"""T@k of two edits at once, "in red and striped", per pair of attribute types."""
+"""T@k of two edits at once, e.g. "in red and striped"."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ BLOCK = 256  # queries compared with all combinations at once
 
 
 def draw_double_edits(data: EvaluationSet, most: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """At most so many of all edits of two types that have a hit: numbers of the queries, sorted,
-    and wanted labels (see ``Edits``)."""
+    """Draw ``most`` edits of two types that have a hit: numbers and wanted labels, as ``Edits``."""
     own = data.labels[data.queries]
     labelled = own != UNLABELLED
     parts = [(np.zeros(0, np.int64), own[:0])]

@@ -1,4 +1,4 @@
-"""T@k: is a hit among the first k results of an edit? R@k is the same for the plain search."""
+"""T@k: a hit is among the first k results of an edit. R@k: the same without an edit."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Measure(Protocol):
 
 @dataclass(frozen=True)
 class EditResults:
-    """T@k of one method, edit by edit (see ``Edits``)."""
+    """T@k of one method per edit (see ``Edits``)."""
 
     names: list[str]  # "T@k" for each k
     numbers: np.ndarray
@@ -57,7 +57,7 @@ class EditResults:
         return found
 
     def macro_estimates(self, resamples: int, seed: int) -> dict[str, Estimate]:
-        """Mean of T@k over the wanted combinations, with intervals resampled by item."""
+        """Mean of T@k over the wanted combinations."""
         combinations = np.unique(self.wanted, axis=0, return_inverse=True)[1].reshape(-1)
         each = self.hits, combinations, self.items[self.numbers], self.names
         return macro_bootstraps(*each, resamples=resamples, seed=seed)
@@ -78,7 +78,6 @@ class Hits:
         self.parts.append((search.numbers, types, search.wanted, hits.cpu().numpy()))
 
     def results(self) -> EditResults:
-        """Of "all" edits and of each type's."""
         numbers, types, wanted, hits = map(np.concatenate, zip(*self.parts, strict=True))
         by_type = {name: types == t for t, name in enumerate(self.data.schema.types)}
         groups, names = {"all": types >= 0, **by_type}, [f"T@{k}" for k in self.ks]
@@ -94,8 +93,7 @@ def evaluate_edits(
     also: Sequence[Measure] = (),
     strength: float = 1.0,
 ) -> EditResults:
-    """T@k of every edit that has a hit; ``also`` is measured of the same searches. A cut-off beyond
-    the gallery takes all of it."""
+    """T@k of every edit that has a hit. ``also`` measures the same searches."""
     hits = Hits(data, ks)
     for search in search_edits(method, data, max(ks), progress=progress, strength=strength):
         for measure in (hits, *also):

@@ -1,4 +1,4 @@
-"""The oracle ranking: the search that knows the labels.
+"""The oracle ranking: a search that knows the labels.
 
 It shows how much of what an edit should preserve even the nearest hits have lost. It is no upper
 bound: one hit followed by the query's neighbours would preserve more.
@@ -30,7 +30,7 @@ class OracleRanking(Searcher):
 
     @torch.inference_mode()
     def __call__(self, numbers: np.ndarray, edits: Sequence[Edit]) -> Tensor:
-        """As a ``Searcher``. Raises ValueError for anything but one edit to one class."""
+        """Raises ValueError for anything but one edit to one class."""
         if len(edits) != 1 or not isinstance(edits[0].wanted, str):
             raise ValueError(f"got the edits {list(map(str, edits))}; expected one to one class")
         name, schema = edits[0].attribute_type, self.data.schema

@@ -1,4 +1,4 @@
-"""What edited searches predicted and what was true, to fit a calibration and to judge it."""
+"""Predicted and true events of edited searches, to fit and judge a calibration."""
 
 from __future__ import annotations
 
@@ -33,8 +33,9 @@ class Outcomes:
         data: EvaluationSet,
         progress: Progress = lambda edits: edits,
     ) -> Outcomes:
-        """Search with every edit, with and without a hit, among the photos with all labels: a
-        missing label does not say that an event did not happen."""
+        """Search with every edit among the fully labelled photos: a missing label does not say
+        whether an event happened.
+        """
         data = data.fully_labelled()
         gallery = posteriors.read(data.features)
         _, items = np.unique(data.query_items, return_inverse=True)

@@ -1,4 +1,4 @@
-"""P@k, as_it_was@k and utility@k: does a result do what the edit wants, and what does it keep?"""
+"""P@k, as_it_was@k and utility@k: what results change and what they preserve."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Precision(QuerySums):
     def __init__(
         self, data: EvaluationSet, ks: Sequence[int], like: Precision | None = None
     ) -> None:
-        """The ideal orders of ``like``, of another method on the same data, are used again."""
+        """``like`` lends its ideal orders."""
         names = [f"{name}@{k}" for name in ("P", "as_it_was", "utility") for k in ks]
         super().__init__(data, data.schema.types, names)
         self.ks = tuple(ks)
@@ -51,7 +51,6 @@ class Precision(QuerySums):
         self.count(data.schema.types[t], search.numbers, figures)
 
     def share(self, is_so: Tensor) -> Tensor:
-        """Of the first k, ``(E, K)`` bool -> ``(E, len(ks))``."""
         ks = [min(k, is_so.shape[1]) for k in self.ks]
         so_far = is_so.double().cumsum(dim=1)[:, [k - 1 for k in ks]]
         return so_far / torch.tensor(ks, device=is_so.device)
@@ -69,17 +68,15 @@ class Precision(QuerySums):
         return ideal[torch.from_numpy(place.reshape(-1)).to(device)]
 
     def mean(self, name: str) -> float:
-        """One figure over all edits, without an interval; 0 without edits."""
+        """One figure over all edits; 0 without edits."""
         at = self.names.index(name)
         total = sum(float(of[:, at].sum()) for of in self.sums.values())
         return total / max(1.0, sum(float(of.sum()) for of in self.counts.values()))
 
     def all_sums(self) -> np.ndarray:
-        """Sums over all edits, ``(Q, figures)``."""
         return np.sum(list(self.sums.values()), axis=0)
 
     def estimates(self, resamples: int, seed: int) -> dict[str, dict[str, Estimate]]:
-        """As ``QuerySums``, with the group "all" in front."""
         every = QuerySums(self.data, ["all"], self.names)
         every.sums["all"] = self.all_sums()
         every.counts["all"] = np.sum(list(self.counts.values()), axis=0)

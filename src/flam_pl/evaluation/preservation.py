@@ -1,4 +1,4 @@
-"""kept_of_wanted@k: which extra attributes of the query the results with the wanted class keep."""
+"""kept_of_wanted@k: how many results preserve an extra attribute."""
 
 from __future__ import annotations
 

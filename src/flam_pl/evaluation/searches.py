@@ -1,4 +1,4 @@
-"""The searches of an evaluation: every query, every type, every class that the query lacks."""
+"""The searches of an evaluation: every query with every class that it lacks."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from flam_pl.retrieval.vectors import SearchVectors
 
 Progress = Callable[[Sequence[Any]], Iterable[Any]]  # e.g. a progress bar around a list
 Edits = dict[tuple[int, int], tuple[np.ndarray, np.ndarray]]
-"""(Type, class) -> numbers of the queries that are edited to it ``(E,)``, and the labels that each
-then wants, -1 for "not compared" ``(E, types)``."""
+"""(Type, class) -> numbers of queries ``(E,)``, wanted labels, -1 for any ``(E, types)``."""
 
 
 @dataclass(frozen=True)
 class EvaluationSet:
     """Photos with labels. All are the gallery, some are queries.
 
-    The rules for missing labels (with all labels they change nothing):
+    An edit wants the query's labels with one replaced. A photo with all of these labels is a
+    **hit**, and an edit is evaluated if there is a hit. The rules for missing labels:
 
     - A query is edited in types that it has a label of: else nobody knows whether the edit changes
       it. It also needs another label, or labels of all types: else nothing says what must be
@@ -50,12 +50,11 @@ class EvaluationSet:
     queries: np.ndarray  # positions, (Q,); a query never finds itself
     items: np.ndarray  # item codes, -1 for none, (N,)
     garments: np.ndarray  # garment codes, -1 for none, (N,); see counterfactuals.py
-    extra_attributes: Mapping[str, np.ndarray] = field(default_factory=dict)
-    """Attributes that no network trains on: name -> codes, -1 for no value, ``(N,)``."""
+    extra_attributes: Mapping[str, np.ndarray] = field(default_factory=dict)  # name -> codes, (N,)
 
     @classmethod
     def of(cls, catalog: Catalog, store: FeatureStore, rows: np.ndarray) -> EvaluationSet:
-        """These catalog rows. Counterfactuals that were made of another photo are no queries."""
+        """Some catalog rows. Counterfactuals made of another photo are no queries."""
         made_from = catalog.table["counterfactual_of"].iloc[rows].fillna("")
         queries = np.flatnonzero((made_from == "").to_numpy(bool))
         garments = pd.factorize(catalog.table["garment"].iloc[rows])[0].astype(np.int64)
@@ -65,16 +64,14 @@ class EvaluationSet:
 
     @classmethod
     def of_photos(cls, catalog: Catalog, store: FeatureStore, split: str) -> EvaluationSet:
-        """All photos of a split, labelled or not, without distorted views."""
+        """A split without distorted views."""
         photos = np.flatnonzero((catalog.table["view"] == 0).to_numpy(bool))
         return cls.of(catalog, store, np.intersect1d(catalog.rows(split=split), photos))
 
     def to(self, device: torch.device) -> EvaluationSet:
-        """The same with its features on another device."""
         return replace(self, features=self.features.to(device))
 
     def fully_labelled(self) -> EvaluationSet:
-        """The photos with a label of every type."""
         keep = (self.labels != UNLABELLED).all(axis=1)
         features = self.features[torch.from_numpy(keep).to(self.features.device)]
         queries = np.cumsum(keep)[self.queries[keep[self.queries]]] - 1
@@ -84,24 +81,22 @@ class EvaluationSet:
 
     @cached_property
     def query_items(self) -> np.ndarray:
-        """What is resampled as one: the query's garment, else its item, else itself, ``(Q,)``."""
+        """What is resampled as one: a query's garment, else its item, else itself, ``(Q,)``."""
         alone = np.arange(len(self.items)) + 1 + max(self.items.max(initial=0), 0)
         of_item = np.where(self.items >= 0, self.items, alone)
         return np.where(self.garments >= 0, -2 - self.garments, of_item)[self.queries]
 
     @cached_property
     def label_tensor(self) -> Tensor:
-        """``labels`` on the device of the features."""
         return torch.from_numpy(np.ascontiguousarray(self.labels)).to(self.features.device)
 
     def editable(self, count: int = 1) -> np.ndarray:
-        """Whether each query has labels enough to change so many of them, ``(Q,)`` bool."""
+        """Whether each query has enough labels to change ``count``, ``(Q,)`` bool."""
         labelled = (self.labels[self.queries] != UNLABELLED).sum(axis=1)
         return (labelled > count) | (labelled == len(self.schema.types))
 
     @cached_property
     def every_edit(self) -> Edits:
-        """The edits of all queries, with and without a hit."""
         own, editable, found = self.labels[self.queries], self.editable(), {}
         for t, size in enumerate(self.schema.sizes):
             for c in range(size):
@@ -114,7 +109,6 @@ class EvaluationSet:
 
     @cached_property
     def possible(self) -> Edits:
-        """The edits that have a hit."""
         found = {}
         for edit, (numbers, wanted) in self.every_edit.items():
             hit = self.has_hit(wanted)
@@ -135,8 +129,7 @@ class EvaluationSet:
 
     @cached_property
     def left_out(self) -> dict[str, int]:
-        """Edits that are not evaluated: without a hit; of types that the query has no label of; of
-        the query's only label."""
+        """Edits without a hit, of an unlabelled type, or of the query's only label."""
         others = np.array(self.schema.sizes) - 1
         labelled = self.labels[self.queries] != UNLABELLED
         every, known = len(labelled) * int(others.sum()), int((labelled @ others).sum())
@@ -152,7 +145,7 @@ class EvaluationSet:
 
     @cached_property
     def combinations(self) -> tuple[Tensor, Tensor]:
-        """The distinct rows of labels ``(V, types)``, and how many photos have each ``(V,)``."""
+        """The distinct rows of labels ``(V, types)`` and their numbers of photos ``(V,)``."""
         labels, photos = np.unique(self.labels, axis=0, return_counts=True)
         device = self.features.device
         return torch.from_numpy(labels).to(device), torch.from_numpy(photos).to(device)
@@ -160,8 +153,7 @@ class EvaluationSet:
     def count_matches(
         self, wanted: Tensor, types: Sequence[int], photos: Tensor, chunk: int = 1024
     ) -> Tensor:
-        """Of ``photos`` per row of ``combinations`` ``(V,)``, those with 0, 1, ... wanted labels
-        of these types: ``(U, all types)`` -> ``(U, all types + 1)``."""
+        """The number of ``photos`` ``(V,)`` with 0, 1, ... wanted labels, ``(U, types + 1)``."""
         labels, rows = self.combinations[0], []
         for part in torch.split(wanted, chunk):
             matches = torch.zeros(len(part), len(labels), dtype=torch.uint8, device=part.device)
@@ -191,7 +183,7 @@ class EditedSearch:
 
 
 class Searcher:
-    """One method that searches an evaluation set, ``depth`` results per query."""
+    """Searches an evaluation set with one method."""
 
     def __init__(self, editor: Editor | SearchVectors, data: EvaluationSet, depth: int) -> None:
         self.data, self.depth = data, depth
@@ -208,12 +200,10 @@ Method = Editor | SearchVectors | Searcher
 
 
 def searcher_of(method: Method, data: EvaluationSet, depth: int) -> Searcher:
-    """A new Searcher of a method; a Searcher as it is."""
     return method if isinstance(method, Searcher) else Searcher(method, data, depth)
 
 
 def edit_to(schema: AttributeSchema, t: int, c: int, strength: float = 1.0) -> Edit:
-    """The edit to class c of type t."""
     return Edit(schema.types[t], schema.of(schema.types[t])[c], strength)
 
 
@@ -226,7 +216,7 @@ def search_edits(
     progress: Progress = lambda edits: edits,
     strength: float = 1.0,
 ) -> Iterator[EditedSearch]:
-    """Search with every edit that has a hit, or also with the ``impossible`` ones."""
+    """Search with every edit that has a hit; ``impossible`` adds the other edits."""
     search, edits = searcher_of(method, data, depth), data.possible
     if impossible:
         edits = {edit: of for edit, of in data.every_edit.items() if len(of[0])}
@@ -236,11 +226,9 @@ def search_edits(
 
 
 def meaningful_cutoffs(ks: Sequence[int], gallery_size: int) -> tuple[int, ...]:
-    """The cut-offs up to half of the photos that a query can find: with a larger one nearly every
-    search has a hit.
+    """The cut-offs up to half of the gallery: others find a hit in nearly every search.
 
-    Example:
-        >>> meaningful_cutoffs([1, 5, 10], gallery_size=12)
-        (1, 5)
+    >>> meaningful_cutoffs([1, 5, 10], gallery_size=12)
+    (1, 5)
     """
     return tuple(k for k in ks if 2 * k <= gallery_size)

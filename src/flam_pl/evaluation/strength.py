@@ -23,7 +23,7 @@ QUERIES = 300  # drawn at random, at most: enough for intervals of a few hundred
 
 
 class Moves(QuerySums):
-    """First results with the wanted class; cosines of query vectors with the unedited queries."""
+    """First results with the wanted class; cosines of edited with unedited query vectors."""
 
     @torch.inference_mode()
     def __init__(self, data: EvaluationSet, vectors: SearchVectors, strength: float) -> None:
@@ -49,8 +49,7 @@ def evaluate_strengths(
     seed: int,
     strengths: Sequence[float] = STRENGTHS,
 ) -> dict[str, dict[str, Estimate]]:
-    """Strength, e.g. "0.25" -> ``Moves``, T@10 and ``Precision`` of ``QUERIES`` queries, with
-    intervals resampled by item."""
+    """Strength, e.g. "0.25" -> figures of ``QUERIES`` random queries."""
     rng, drawn = np.random.default_rng(seed), (resamples, seed)
     data = replace(data, queries=np.sort(rng.permutation(data.queries)[:QUERIES]))
     search, found = Searcher(editor, data, K), {}

@@ -13,8 +13,7 @@ from flam_pl.metrics.bootstrap import Estimate, bootstraps
 
 
 class QuerySums:
-    """Per group, e.g. attribute type: ``sums`` over each query's edits ``(Q, figures)``, and
-    ``counts`` of them ``(Q,)``."""
+    """Per group: ``sums`` over a query's edits ``(Q, figures)``, ``counts`` of edits ``(Q,)``."""
 
     def __init__(self, data: EvaluationSet, groups: Iterable[str], figures: Iterable[str]) -> None:
         self.data, self.names = data, list(figures)
@@ -23,7 +22,7 @@ class QuerySums:
         self.counts = {group: np.zeros(shape[0]) for group in self.sums}
 
     def count(self, group: str, numbers: np.ndarray, figures: Tensor) -> None:
-        """Add the figures ``(E, figures)`` of one edit of each of these queries."""
+        """Add figures ``(E, figures)``, one edit per query."""
         self.sums[group][numbers] += figures.cpu().numpy()
         self.counts[group][numbers] += 1
 

@@ -1,4 +1,4 @@
-"""What is measured and set on the validation split, never on evaluation images."""
+"""What is measured and calibrated on the validation split."""
 
 from __future__ import annotations
 
@@ -36,8 +36,7 @@ def calibration(
 def validation_figures(
     data: FlamDataModule, editor: Editor, net: nn.Module
 ) -> Callable[[], dict[str, float]]:
-    """A function that measures T@k on the validation split, and beside it T@k of the plain search:
-    a generator that does nothing has that one."""
+    """A function that measures T@k, and ``no_edit/T@k`` of the plain search."""
     held_out = EvaluationSet.of(data.catalog, data.features, data.feature_rows[1])
     ks = sorted({*data.config.evaluation.ks, int(MONITOR.removeprefix("T@"))})
     plain = evaluate_edits(NoEdit(), held_out, ks).shares()

@@ -32,8 +32,7 @@ MOVED = (0.0, 0.5, 1.5)
 
 @dataclass(frozen=True)
 class Trial:
-    """What some weights reach: mean utility@5 over all edits, and mean reciprocal rank of the
-    counterfactuals, if there are any."""
+    """The mean utility@5 and the mean reciprocal rank of counterfactuals of some weights."""
 
     weights: ScoreWeights
     utility: float
@@ -41,18 +40,17 @@ class Trial:
 
     @property
     def objective(self) -> float:
-        """What is maximized."""
         share = 0.0 if self.counterfactual is None else COUNTERFACTUAL_SHARE
         return (1 - share) * self.utility + share * (self.counterfactual or 0.0)
 
 
 def choose(trials: Sequence[Trial]) -> Trial:
-    """The trial with the largest objective, the first of equals."""
+    """The first of the trials with the largest objective."""
     return max(trials, key=lambda trial: trial.objective)
 
 
 def grid(moved: bool) -> Iterator[ScoreWeights]:
-    """The weights that are tried; ``moved`` says whether the classifier has class means."""
+    """``moved``: the classifier has class means."""
     for target, share, of_moved in product(TARGET, OTHERS, MOVED if moved else MOVED[:1]):
         yield ScoreWeights(target, target * share, of_moved)
 
@@ -66,8 +64,7 @@ def try_weights(
     weights: Iterable[ScoreWeights] | None = None,
     seed: int = 0,
 ) -> list[Trial]:
-    """A trial per combination of weights (default: the ``grid``): utility in ``data``, and
-    counterfactuals in ``counterfactual``."""
+    """A trial for each of the weights, by default of the ``grid``."""
     tried = list(grid(posteriors.means is not None) if weights is None else weights)
     rng = np.random.default_rng(seed)
     data = replace(data, queries=np.sort(rng.permutation(data.queries)[:QUERIES]))
@@ -86,7 +83,6 @@ def try_weights(
 def try_counterfactuals(
     editor: Editor, posteriors: Posteriors, data: EvaluationSet, tried: Sequence[ScoreWeights]
 ) -> list[float | None]:
-    """Mean reciprocal rank of the counterfactuals per weights."""
     edits = counterfactual_edits(data)
     if not len(edits):
         return [None] * len(tried)
@@ -105,7 +101,7 @@ def try_counterfactuals(
 
 
 class Scorer:
-    """Scores of one method on one data set, for many weights without a new search each."""
+    """Scores of one method for many weights."""
 
     def __init__(self, editor: Editor, posteriors: Posteriors, data: EvaluationSet) -> None:
         self.data, self.vectors = data, SearchVectors(editor, posteriors)
@@ -115,7 +111,7 @@ class Scorer:
     def scores(
         self, t: int, c: int, numbers: np.ndarray, tried: Sequence[ScoreWeights]
     ) -> Iterator[Tensor]:
-        """Scores of every photo ``(E, N)`` per weights; minus infinity of the query itself."""
+        """Scores ``(E, N)`` per weights; minus infinity for the query itself."""
         positions = torch.from_numpy(self.data.queries[numbers]).to(self.heads.device)
         edit = edit_to(self.data.schema, t, c)
         parts = self.vectors.parts(self.data.features[positions], [edit])

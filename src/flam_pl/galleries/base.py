@@ -17,9 +17,7 @@ class Gallery(Protocol):
     ) -> tuple[Tensor, Tensor]:
         """Scores and ids of the ``result_count`` best vectors per query, ``(Q, n)`` each.
 
-        Args:
-            vectors: query vectors, ``(Q, V)``.
-            exclude: per query the id that must not be found, -1 for none, ``(Q,)``.
+        n is ``result_count``. No query finds its id in ``exclude`` ``(Q,)``; -1 is no id.
         """
         ...
 

@@ -11,9 +11,8 @@ from flam_pl.galleries.base import result_count
 class ExactGallery:
     """Vectors ``(G, V)`` in memory, on their own device.
 
-    Example:
-        >>> ExactGallery(torch.eye(3)).search(torch.tensor([[0.1, 0.9, 0.5]]), k=2)
-        (tensor([[0.9000, 0.5000]]), tensor([[1, 2]]))
+    >>> ExactGallery(torch.eye(3)).search(torch.tensor([[0.1, 0.9, 0.5]]), k=2)
+    (tensor([[0.9000, 0.5000]]), tensor([[1, 2]]))
     """
 
     def __init__(self, vectors: Tensor) -> None:
@@ -31,7 +30,7 @@ class ExactGallery:
 def top_k(
     queries: Tensor, gallery: Tensor, k: int, *, exclude: Tensor | None = None, chunk: int = 1024
 ) -> tuple[Tensor, Tensor]:
-    """``Gallery.search`` of queries ``(Q, V)`` in a gallery ``(G, V)``, so many at once."""
+    """``Gallery.search`` of queries ``(Q, V)`` in a gallery ``(G, V)``, in chunks."""
     count = result_count(len(gallery), k, exclude)
     scores, ids = [queries.new_empty((0, count))], [queries.new_empty((0, count)).long()]
     for start in range(0, len(queries), chunk):

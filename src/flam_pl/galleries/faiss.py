@@ -11,10 +11,10 @@ from flam_pl.galleries.base import result_count
 
 
 class FaissGallery:
-    """Finds what ``ExactGallery`` finds. Scores and ids come back on the CPU."""
+    """Finds what ``ExactGallery`` finds. Scores and ids are on the CPU."""
 
     def __init__(self, vectors: Tensor) -> None:
-        """Raises: FlamError: FAISS is not installed."""
+        """Raises FlamError where FAISS is not installed."""
         try:
             import faiss
         except ImportError as error:
@@ -46,5 +46,4 @@ class FaissGallery:
 
 
 def as_array(vectors: Tensor) -> np.ndarray:
-    """As FAISS takes them: contiguous, single precision, on the CPU."""
     return np.ascontiguousarray(vectors.detach().cpu().numpy(), dtype=np.float32)

@@ -27,7 +27,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What there is to say about edits before a search."""
+    """Why edits are refused, and other remarks."""
 
     refusal: Refusal | None
     remarks: tuple[str, ...]
@@ -43,7 +43,6 @@ class Applicability:
 
     @classmethod
     def of(cls, catalog: Catalog) -> Applicability:
-        """Counted on the training split."""
         labels = catalog.labels[catalog.rows(split="train")]
         has_label = (labels != UNLABELLED).astype(np.int64)
         classes = [labels[:, t, None] == np.arange(s) for t, s in enumerate(catalog.schema.sizes)]
@@ -51,8 +50,7 @@ class Applicability:
         return cls(catalog.schema, [of.sum(axis=0) for of in classes], labelled)
 
     def why_not(self, attribute_type: str, other_type: str, class_name: str) -> str | None:
-        """Why a type does not apply to images of a class of another type; None: it does, or there
-        are too few labels to tell. Raises SchemaError for unknown words."""
+        """Why a type does not apply to a class of another type; None if it may apply."""
         self.schema.of(attribute_type)
         c = self.schema.index(other_type, class_name)
         edited = self.schema.types.index(attribute_type)

@@ -1,7 +1,7 @@
-"""How likely an edited search found what was wanted, calibrated on the validation split.
+"""The probability that an edited search found what was wanted.
 
-Posteriors are calibrated for photos drawn at random. The first results were selected by them, so
-there they are too high (the winner's curse). Platt scaling (Platt, 1999) corrects them.
+The posteriors of the first results are too high, since they decided which results come first.
+Platt scaling (Platt, 1999), fitted on the validation split, corrects them.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,8 +20,8 @@ from torch import Tensor
 
 from flam_pl.atomic_io import write_text
 from flam_pl.editing.edits import Edit, in_order, wanted_probabilities
-from flam_pl.errors import FlamError
 from flam_pl.retrieval.posteriors import KINDS, LEAST, Posteriors, raw_probabilities
+from flam_pl.retrieval.scoring import read_choice
 
 FILE = "calibration.json"  # in the run's folder
 FALSE_ALARMS = 0.1  # share of validation searches with an answer that fall below the threshold
@@ -30,21 +31,19 @@ FALSE_ALARMS = 0.1  # share of validation searches with an answer that fall belo
 class Platt:
     """logit(p) = slope * logit(raw) + intercept.
 
-    Example:
-        >>> Platt(slope=1.0, intercept=0.0)(np.array([0.25])).round(6)
-        array([0.25])
+    >>> Platt(slope=1.0, intercept=0.0)(np.array([0.25])).round(6)
+    array([0.25])
     """
 
     slope: float
     intercept: float
 
     def __call__(self, raw: np.ndarray) -> np.ndarray:
-        """Raw probabilities -> calibrated ones, of any shape."""
         return expit(self.slope * bounded_logit(raw) + self.intercept)
 
     @classmethod
     def fit(cls, raw: np.ndarray, true: np.ndarray) -> Platt:
-        """Fit to events, bool, of any shape. If all or none happened, ``raw`` stays as it is."""
+        """Fit to bool events of the same shape; no change if all or none happened."""
         if true.all() or not true.any():
             return cls(1.0, 0.0)
         model = LogisticRegression().fit(bounded_logit(raw).reshape(-1, 1), true.ravel())
@@ -52,7 +51,6 @@ class Platt:
 
 
 def bounded_logit(p: np.ndarray) -> np.ndarray:
-    """log(p / (1 - p)), finite also for 0 and 1."""
     return logit(np.clip(np.asarray(p, dtype=np.float64), LEAST, 1 - LEAST))
 
 
@@ -70,14 +68,13 @@ class Calibration:
     def fit(
         cls, raw: Mapping[str, np.ndarray], true: Mapping[str, np.ndarray], checkpoint: str
     ) -> Calibration:
-        """Fit to validation searches: per kind raw probabilities and bool events of one shape."""
+        """Fit to raw probabilities and bool events per kind."""
         fitted = {kind: Platt.fit(raw[kind], true[kind]) for kind in KINDS}
         answered = fitted["answer"](raw["answer"])[true["answer"]]
         threshold = np.quantile(answered, FALSE_ALARMS) if len(answered) else 0.0
         return cls(**fitted, threshold=float(threshold), checkpoint=checkpoint)
 
     def probabilities(self, raw: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Per kind, raw probabilities -> calibrated ones."""
         return {kind: getattr(self, kind)(raw[kind]) for kind in KINDS}
 
     def save(self, folder: Path) -> None:
@@ -85,27 +82,19 @@ class Calibration:
 
     @classmethod
     def load(cls, folder: Path, checkpoint: str) -> Calibration | None:
-        """None without a file or for another checkpoint. Raises FlamError for a damaged file."""
-        path = folder / FILE
-        if not path.is_file():
-            return None
-        try:
-            plain = json.loads(path.read_text())
-            for kind in KINDS:
-                plain[kind] = Platt(**{name: float(v) for name, v in plain[kind].items()})
-            found = cls(**plain)
-        except (ValueError, TypeError, KeyError) as error:
-            raise FlamError(
-                f"{path} cannot be read ({error!r}), expected what was measured on the validation "
-                "split. Delete it and run make train-flam again: it is measured anew."
-            ) from error
-        return found if found.checkpoint == checkpoint else None
+        """None without a file or for another checkpoint. Raises FlamError."""
+
+        def parse(plain: dict[str, Any]) -> Calibration:
+            platts = {k: Platt(**{of: float(v) for of, v in plain[k].items()}) for k in KINDS}
+            return cls(**plain | platts)
+
+        found = read_choice(folder / FILE, parse)
+        return found if found and found.checkpoint == checkpoint else None
 
 
 @dataclass(frozen=True)
 class Confidence:
-    """Calibrated probabilities of ``KINDS``: of each result ``(Q, N)``, of each answer ``(Q,)``;
-    and ``texts``, a line above the results of each query."""
+    """Calibrated ``KINDS``, ``(Q, N)`` or ``(Q,)``, and a line of text per query."""
 
     attribute: np.ndarray
     combination: np.ndarray
@@ -116,9 +105,8 @@ class Confidence:
 def sentence(wanted: str, answer: float, threshold: float) -> str:
     """The line above the results of a search.
 
-    Example:
-        >>> sentence("dress red", 0.93, threshold=0.3)
-        '"dress red" (there is one with probability 93 %):'
+    >>> sentence("dress red", 0.93, threshold=0.3)
+    '"dress red" (there is one with probability 93 %):'
     """
     percent = f"there is one with probability {100 * min(max(answer, 0.01), 0.99):.0f} %"
     if answer < threshold:
@@ -127,10 +115,9 @@ def sentence(wanted: str, answer: float, threshold: float) -> str:
 
 
 class ConfidenceEstimator:
-    """Estimates the confidence of searches in one gallery, which it classifies once."""
+    """Estimates the confidence of searches in a gallery of stored features ``(G, D)``."""
 
     def __init__(self, calibration: Calibration, posteriors: Posteriors, features: Tensor) -> None:
-        """Stored features of the gallery ``(G, D)``; ``calibration`` is that of ``posteriors``."""
         self.calibration, self.posteriors = calibration, posteriors
         with torch.inference_mode():
             self._gallery = posteriors.read(features)

@@ -1,4 +1,4 @@
-"""Attribute posteriors: how likely photos have each class, and what that says of a search.
+"""Class probabilities of photos, and what they say about a search.
 
 A result **fits** an edited search if it has the wanted classes and, in every other type, the
 query's. A search has an **answer** if some photo of the gallery fits.
@@ -31,24 +31,20 @@ class Posteriors:
     """A classifier of stored features."""
 
     schema: AttributeSchema
-    read: Callable[[Tensor], list[Tensor]]
-    """Stored features ``(N, D)`` -> per type class probabilities ``(N, classes)``."""
-    means: Callable[[], list[Tensor]] | None = None
-    """Per type the mean feature of each class ``(classes, D)``, if it has any."""
+    read: Callable[[Tensor], list[Tensor]]  # features (N, D) -> per type (N, classes)
+    means: Callable[[], list[Tensor]] | None = None  # per type (classes, D)
 
     @classmethod
     def of_embedders(cls, embedders: AttributeEmbedders) -> Posteriors:
-        """The softmax over each dictionary."""
         by_type = [embedders.of(name) for name in embedders.schema.types]
         return cls(embedders.schema, embedders.read, lambda: [of.class_means for of in by_type])
 
     @classmethod
     def of_classifiers(cls, classifiers: ConcatClassifiers) -> Posteriors:
-        """The softmax of each classifier of Cls-Concat."""
         return cls(classifiers.schema, classifiers.read)
 
     def hardened(self) -> Posteriors:
-        """The same with all probability on the likeliest class."""
+        """All probability goes to the likeliest class."""
 
         def read(features: Tensor) -> list[Tensor]:
             soft = self.read(features)
@@ -64,7 +60,7 @@ def raw_probabilities(
     types: Sequence[int],
     exclude: Tensor | None = None,
 ) -> dict[str, Tensor]:
-    """The uncalibrated probability of each of ``KINDS``: ``(Q, N)`` twice and ``(Q,)``.
+    """Uncalibrated probabilities of ``KINDS``: ``(Q, N)`` twice and ``(Q,)``.
 
     Args:
         target, gallery: per type how likely a query wants each class ``(Q, classes)``, and how
@@ -73,10 +69,9 @@ def raw_probabilities(
         types: the edited types.
         exclude: per query the position that does not count, -1 for none, ``(Q,)``.
 
-    Example:
-        >>> target, gallery = [torch.tensor([[0.0, 1.0]])], [torch.tensor([[0.2, 0.8], [0.5, 0.5]])]
-        >>> raw_probabilities(target, gallery, torch.tensor([[0, 1]]), types=[0])["attribute"]
-        tensor([[0.8000, 0.5000]])
+    >>> target, gallery = [torch.tensor([[0.0, 1.0]])], [torch.tensor([[0.2, 0.8], [0.5, 0.5]])]
+    >>> raw_probabilities(target, gallery, torch.tensor([[0, 1]]), types=[0])["attribute"]
+    tensor([[0.8000, 0.5000]])
     """
     return {
         "attribute": result_probabilities(target, gallery, found, types),
@@ -88,7 +83,7 @@ def raw_probabilities(
 def result_probabilities(
     target: Sequence[Tensor], gallery: Sequence[Tensor], found: Tensor, types: Iterable[int]
 ) -> Tensor:
-    """How likely each result has the wanted class of all these types, ``(Q, N)``."""
+    """The probability that a result has the wanted class of all these types, ``(Q, N)``."""
     fits = torch.ones(found.shape, device=found.device)
     for t in types:
         fits *= torch.einsum("qc,qnc->qn", target[t], gallery[t][found])
@@ -98,10 +93,8 @@ def result_probabilities(
 def answer_probabilities(
     target: Sequence[Tensor], gallery: Sequence[Tensor], exclude: Tensor | None = None
 ) -> Tensor:
-    """How likely some photo of the gallery fits each query, ``(Q,)``.
-
-    For one combination it is 1 - prod_g (1 - p_g). All photos share the uncertainty of what a query
-    stands for, so this is averaged over combinations.
+    """The probability that some photo fits, ``(Q,)``: the mean of 1 - prod_g (1 - p_g) over the
+    combinations of classes that a query may want.
     """
     meant, weights = likely_combinations(target)
     distinct, position = torch.unique(meant.flatten(0, 1), dim=0, return_inverse=True)
@@ -117,8 +110,7 @@ def answer_probabilities(
 
 
 def likely_combinations(target: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """The likeliest combinations of each query ``(Q, M, types)``, and their probabilities, scaled
-    to sum to 1 ``(Q, M)``."""
+    """The likeliest combinations ``(Q, M, types)``, with shares that sum to 1 ``(Q, M)``."""
     meant = target[0].new_zeros(len(target[0]), 1, 0, dtype=torch.long)
     weights = target[0].new_ones(len(target[0]), 1)
     for of_type in target:  # the likeliest combinations have the likeliest beginnings

@@ -1,4 +1,4 @@
-"""The one search, of evaluation, pictures, notebooks and the command line."""
+"""The search of evaluation, pictures, notebooks and the command line."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ from flam_pl.retrieval.vectors import SearchVectors
 class Retriever:
     """Searches a gallery with stored features and edits.
 
-    Example:
-        >>> from flam_pl.editing.editor import NoEdit
-        >>> retriever = Retriever.of(NoEdit(), torch.tensor([[1.0, 0.0], [0.6, 0.8]]))
-        >>> retriever.search(torch.tensor([[1.0, 0.0]]), edits=[], k=2)
-        (tensor([[1.0000, 0.6000]]), tensor([[0, 1]]))
+    >>> from flam_pl.editing.editor import NoEdit
+    >>> retriever = Retriever.of(NoEdit(), torch.tensor([[1.0, 0.0], [0.6, 0.8]]))
+    >>> retriever.search(torch.tensor([[1.0, 0.0]]), edits=[], k=2)
+    (tensor([[1.0000, 0.6000]]), tensor([[0, 1]]))
     """
 
     def __init__(self, vectors: SearchVectors, gallery: Gallery) -> None:
@@ -35,7 +34,7 @@ class Retriever:
         features: Tensor,
         gallery: Callable[[Tensor], Gallery] = ExactGallery,
     ) -> Retriever:
-        """A new gallery of stored features ``(G, D)``; an editor is searched by the cosine."""
+        """A new gallery of stored features ``(G, D)``. The score of an editor is the cosine."""
         vectors = editor if isinstance(editor, SearchVectors) else SearchVectors(editor)
         return cls(vectors, gallery(vectors.gallery(features)))
 
@@ -50,12 +49,9 @@ class Retriever:
         k: int,
         exclude: Sequence[int] | Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Scores and ids ``(Q, n)`` of the k best photos per query; n as in ``Gallery.search``.
+        """Scores and ids of the k best photos per query of stored features ``(Q, D)``.
 
-        Args:
-            features: stored features of the queries, ``(Q, D)``.
-            edits: what should be different, e.g. ``[Edit("color", "red")]``; may be empty.
-            exclude: per query the id that must not be found, e.g. its own, -1 for none.
+        ``exclude`` is the id that a query must not find, -1 for none, ``(Q,)``.
         """
         ids = None if exclude is None else torch.as_tensor(exclude)
         return self.gallery.search(self.vectors.queries(features, edits), k, ids)

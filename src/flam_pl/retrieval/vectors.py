@@ -17,9 +17,9 @@ from flam_pl.retrieval.posteriors import Posteriors
 
 @dataclass(frozen=True)
 class ScoreWeights:
-    """What counts beside the cosine to the edited feature: the log-posteriors of the wanted classes
-    (``target``) and of the query's classes in the other types (``others``), and the cosine to the
-    query moved by class means (``moved``)."""
+    """Weights of the log-posteriors of the wanted classes and of the query's other classes, and of
+    the cosine to the query moved by class means. The cosine to the edited feature has weight 1.
+    """
 
     target: float = 0.0
     others: float = 0.0
@@ -28,7 +28,7 @@ class ScoreWeights:
 
 @dataclass(frozen=True)
 class QueryParts:
-    """What query vectors are weighted sums of. All but ``edited`` are times the edit's strength."""
+    """Query vectors are weighted sums of these. All but ``edited`` are times the strength."""
 
     edited: Tensor  # unit edited features, (Q, R)
     moved: Tensor | None  # unit features moved by class means, (Q, R)
@@ -41,10 +41,9 @@ class SearchVectors:
 
     Without an edit the tail of a query is zero: that is the plain search.
 
-    Example:
-        >>> from flam_pl.editing.editor import NoEdit
-        >>> SearchVectors(NoEdit()).gallery(torch.tensor([[3.0, 4.0]]))
-        tensor([[0.6000, 0.8000]])
+    >>> from flam_pl.editing.editor import NoEdit
+    >>> SearchVectors(NoEdit()).gallery(torch.tensor([[3.0, 4.0]]))
+    tensor([[0.6000, 0.8000]])
     """
 
     def __init__(
@@ -54,17 +53,16 @@ class SearchVectors:
         weights: ScoreWeights | None = None,
         name: str | None = None,
     ) -> None:
-        """Without posteriors there are no tails, and the score is the cosine."""
         self.editor, self.posteriors = editor, posteriors
         self.weights = weights or ScoreWeights()
         self.name = name or editor.name
 
     def heads(self, features: Tensor) -> Tensor:
-        """Stored features ``(N, D)`` -> unit features of the method ``(N, R)``."""
+        """Stored features ``(N, D)`` -> unit features ``(N, R)``."""
         return F.normalize(self.editor.represent(features), dim=-1)
 
     def gallery(self, features: Tensor) -> Tensor:
-        """Stored features ``(N, D)`` -> gallery vectors ``(N, R + C)``; C is 0 without tails."""
+        """Stored features ``(N, D)`` -> gallery vectors ``(N, R + C)``."""
         heads = self.heads(features)
         if self.posteriors is None:
             return heads
@@ -75,7 +73,7 @@ class SearchVectors:
         return F.normalize(self.editor.edit(features, edits), dim=-1)
 
     def queries(self, features: Tensor, edits: Sequence[Edit]) -> Tensor:
-        """Stored features ``(Q, D)`` -> query vectors, as long as gallery vectors."""
+        """Stored features ``(Q, D)`` -> query vectors ``(Q, R + C)``."""
         if self.posteriors is None:
             return self.edited(features, edits)
         parts, w = self.parts(features, edits), self.weights
