@@ -110,8 +110,6 @@ class ManipulatorConfig:
     depth: int = number(2, least=1)
     gated: bool = False
     """G changes a part of the feature that a gate chooses (TIRG); false: G makes all of it."""
-    shared: bool = True
-    """One G for all attribute types; false: one per type."""
     input_noise: float = number(0.0, least=0)
     """Gaussian noise on G's input in training, in units of a feature's root mean square."""
     discriminator_hidden: int = number(512, least=1)
