@@ -36,9 +36,7 @@ def teacher(world: World, steps: int = 0) -> AttributeEmbedders:
     return embedders
 
 
-def stage(
-    embedders: AttributeEmbedders, noise: float = 0.5, **settings: Any
-) -> ManipulatorModule:
+def stage(embedders: AttributeEmbedders, noise: float = 0.5, **settings: Any) -> ManipulatorModule:
     chosen = ManipulatorConfig(
         **{"steps_per_epoch": 2, "lr": 1e-3, "discriminator_lr": 2e-3, **settings}
     )

@@ -32,7 +32,7 @@ def dcg_at(gains: Tensor, ks: Sequence[int]) -> Tensor:
 
 
 def ideal_dcg_at(counts: Tensor, gains: Tensor, ks: Sequence[int]) -> Tensor:
-    """DCG@k of the best order of ``counts (Q, levels)`` images of each ascending gain ``(levels,)``.
+    """DCG@k of the best order: ``counts (Q, levels)`` images of each ascending ``gains (levels,)``.
 
     >>> ideal_dcg_at(torch.tensor([[5, 2]]), torch.tensor([0.0, 1.0]), ks=(1, 3))
     tensor([[1.0000, 1.6309]], dtype=torch.float64)
