@@ -258,14 +258,14 @@ def test_overrides_arrive_with_their_types() -> None:
         [
             "backbone.lr=0.01",
             "backbone.feature_dim=null",
-            "manipulator.shared=false",
+            "manipulator.gated=true",
             "evaluation.ks=[1,7]",
             "run=trial",
             "runs_dir=/tmp/x",
         ]
     )
     assert config.backbone.lr == 0.01 and config.backbone.feature_dim is None
-    assert config.manipulator.shared is False and config.evaluation.ks == [1, 7]
+    assert config.manipulator.gated is True and config.evaluation.ks == [1, 7]
     assert config.folder == Path("/tmp/x/trial")
 
 
@@ -301,7 +301,7 @@ def test_a_table_has_its_columns() -> None:
         ("backbone.lr=fast", "backbone.lr is 'fast'; expected a number, more than 0"),
         ("backbone.lr=[", "backbone.lr is '['; expected a number"),
         ("backbone.lr={a:1}", "backbone.lr is '{a:1}'; expected a number"),
-        ("manipulator.shared=perhaps", "is 'perhaps'; expected true or false"),
+        ("manipulator.gated=perhaps", "is 'perhaps'; expected true or false"),
         ("evaluation.ks=[1,two]", "expected a list in square brackets, not empty, each a whole"),
         ("evaluation.ks=3", "evaluation.ks is '3'; expected a list in square brackets"),
         ("backbone.max_epochs=null", "backbone.max_epochs is 'null'; expected a whole number"),

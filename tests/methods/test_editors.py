@@ -25,15 +25,12 @@ def embedders_of(world: World, working_dim: int | None = None) -> AttributeEmbed
 
 def editors(world: World) -> list[Editor]:
     embedders = embedders_of(world)
-    sizes = {"hidden": 16, "discriminator_hidden": 16}
-    flams = [
-        Flam(embedders, Manipulator(SCHEMA, 12, 6, shared=shared, **sizes).eval(), name)
-        for shared, name in ((True, "flam"), (False, "one_a_type"))
-    ]
-    return [NoEdit(), Arithmetic(embedders), Slerp(embedders), *flams]
+    manipulator = Manipulator(SCHEMA, 12, 6, hidden=16, discriminator_hidden=16).eval()
+    flam = Flam(embedders, manipulator, "flam")
+    return [NoEdit(), Arithmetic(embedders), Slerp(embedders), flam]
 
 
-@pytest.mark.parametrize("number", range(5))
+@pytest.mark.parametrize("number", range(4))
 def test_query_and_gallery_vectors_have_the_same_dimension_and_leave_the_features(
     number: int,
 ) -> None:
@@ -50,7 +47,7 @@ def test_query_and_gallery_vectors_have_the_same_dimension_and_leave_the_feature
     assert len(gallery) == 30 and torch.equal(features, world.features)
 
 
-@pytest.mark.parametrize("number", range(1, 5))
+@pytest.mark.parametrize("number", range(1, 4))
 def test_a_word_that_the_schema_does_not_know_is_refused(number: int) -> None:
     editor = editors(make_world(rows=30))[number]
     x = torch.randn(2, 12)
@@ -62,7 +59,7 @@ def test_a_word_that_the_schema_does_not_know_is_refused(number: int) -> None:
 
 def test_names_are_those_of_the_report_and_differ() -> None:
     names = [editor.name for editor in editors(make_world(rows=30))]
-    assert names == ["no_edit", "arithmetic", "slerp", "flam", "one_a_type"]
+    assert names == ["no_edit", "arithmetic", "slerp", "flam"]
 
 
 def test_no_edit_ignores_the_edit() -> None:
@@ -102,29 +99,20 @@ def test_arithmetic_lands_on_the_answer_where_classes_add_up() -> None:
 
 
 @pytest.mark.parametrize("working_dim", [None, 5])
-@pytest.mark.parametrize("shared", [True, False])
 @pytest.mark.parametrize("gated", [True, False])
 def test_flam_is_g_of_the_feature_and_the_dictionary_vector(
-    working_dim: int | None, shared: bool, gated: bool
+    working_dim: int | None, gated: bool
 ) -> None:
     world = make_world(rows=40)
     embedders = embedders_of(world, working_dim)
-    net = Manipulator(
-        SCHEMA,
-        embedders.space.dimension,
-        6,
-        shared=shared,
-        hidden=16,
-        discriminator_hidden=16,
-        gated=gated,
-    ).eval()
+    sizes = {"hidden": 16, "discriminator_hidden": 16}
+    net = Manipulator(SCHEMA, embedders.space.dimension, 6, gated=gated, **sizes).eval()
     x = world.features[:4]
     got = Flam(embedders, net).edit(x, [Edit("pattern", "striped")])
     z = embedders.space(x)
     wanted = embedders.of("pattern").dictionary[1].repeat(4, 1)
     code = torch.tensor([0.0, 0.0, 1.0]).repeat(4, 1)
-    condition = torch.cat([wanted, code], dim=1) if shared else wanted
-    edited = net.generators[0 if shared else 2](z, condition)
+    edited = net.generators[0](z, torch.cat([wanted, code], dim=1))
     # nothing is kept of what the working space leaves out of x
     torch.testing.assert_close(got, embedders.space.inverse(edited))
     assert working_dim is None or (x - embedders.space.inverse(z)).norm() > 0.1

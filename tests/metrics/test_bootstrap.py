@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,13 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flam_pl.metrics.bootstrap import (
-    bootstrap,
+    Estimate,
     bootstraps,
     estimate_of,
     macro_bootstraps,
     ratio,
     resampled,
 )
+
+
+def bootstrap(hits: np.ndarray, counts: np.ndarray, **draws: Any) -> Estimate:
+    """The bootstrap of a single figure, from hits ``(Q,)``."""
+    return bootstraps(hits[:, None], counts, ["T@1"], **draws)["T@1"]
 
 
 def normal_width(share: float, n: int) -> float:

@@ -63,6 +63,23 @@ def test_a_direction_without_variance_is_not_amplified() -> None:
     assert torch.equal(few(torch.ones(2, 6)), torch.zeros(2, 6))
 
 
+def test_a_sample_that_defeats_pytorch_s_solver_is_whitened_by_numpy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    x = sample(rows=3)  # three photos in six dimensions: rank 2
+    plain, fallen_back = Whitening(6, 2, 0.5), Whitening(6, 2, 0.5)
+    plain.measure(x)
+
+    def fail(_: torch.Tensor) -> None:
+        raise torch.linalg.LinAlgError("failed to converge")
+
+    monkeypatch.setattr(torch.linalg, "eigh", fail)
+    fallen_back.measure(x)
+    assert fallen_back.measured and torch.isfinite(fallen_back.matrix).all()
+    expected, got = plain(x), fallen_back(x)
+    torch.testing.assert_close(got @ got.T, expected @ expected.T)  # signs may differ
+
+
 def test_a_backbone_passes_pooled_features_until_the_whitening_is_measured() -> None:
     pixels = torch.randint(256, (4, 3, 64, 64), dtype=torch.uint8)
     net = Backbone("test_resnet", 5, whitening=0.5).eval()

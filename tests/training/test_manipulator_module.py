@@ -36,9 +36,7 @@ def teacher(world: World, steps: int = 0) -> AttributeEmbedders:
     return embedders
 
 
-def stage(
-    embedders: AttributeEmbedders, shared: bool = True, noise: float = 0.5, **settings: Any
-) -> ManipulatorModule:
+def stage(embedders: AttributeEmbedders, noise: float = 0.5, **settings: Any) -> ManipulatorModule:
     chosen = ManipulatorConfig(
         **{"steps_per_epoch": 2, "lr": 1e-3, "discriminator_lr": 2e-3, **settings}
     )
@@ -46,7 +44,6 @@ def stage(
         SCHEMA,
         embedders.space.dimension,
         embedders.embedding_dim,
-        shared=shared,
         gated=chosen.gated,
         hidden=32,
         discriminator_hidden=32,
@@ -116,10 +113,9 @@ def test_g_edits_what_it_is_shown_with_noise_of_its_own(wanted: float) -> None:
     assert difference.std().item() == pytest.approx(wanted, rel=0.1)
 
 
-@pytest.mark.parametrize("shared", [True, False])
-def test_each_update_leaves_the_other_network_bit_identical(shared: bool) -> None:
+def test_each_update_leaves_the_other_network_bit_identical() -> None:
     world = make_world()
-    module, witness = stage(teacher(world), shared), Witness()
+    module, witness = stage(teacher(world)), Witness()
     start = snapshot(module.manipulator.generators), snapshot(module.manipulator.discriminators)
     data = FeatureModule(world, batch_size=48, batches=2)
     pl.Trainer(max_epochs=1, callbacks=[witness], limit_val_batches=0, **QUIET).fit(module, data)
@@ -166,10 +162,9 @@ def test_the_teacher_stays_as_it_is_and_in_eval_mode() -> None:
     assert not embedders.training and module.manipulator.training
 
 
-@pytest.mark.parametrize("shared", [True, False])
-def test_half_precision_trains_both_and_validates(shared: bool) -> None:
+def test_half_precision_trains_both_and_validates() -> None:
     world = make_world()
-    module = stage(teacher(world), shared)
+    module = stage(teacher(world))
     before = snapshot(module.manipulator)
     data = FeatureModule(world, batch_size=48, batches=2)
     trainer = pl.Trainer(max_epochs=1, precision="bf16-mixed", **QUIET)
@@ -274,8 +269,8 @@ def test_terms_are_the_equations_with_their_weights() -> None:
     edits = module.sample(world.features)
     x, e, wanted, target = edits.x, edits.e, edits.wanted, edits.target
     edited = net.edit(x, edits.condition, target)
-    real, real_embeddings = net.discriminate(x, target)
-    fake, fake_embeddings = net.discriminate(edited, target)
+    real, real_embeddings = net.discriminate(x)
+    fake, fake_embeddings = net.discriminate(edited)
     own = torch.stack([e[row, t] for row, t in enumerate(target.tolist())])
 
     d = module.discriminator_terms(edits, edited)

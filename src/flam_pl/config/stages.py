@@ -86,7 +86,6 @@ class ManipulatorConfig:
     hidden: int = number(512, least=1)
     depth: int = number(2, least=1)
     gated: bool = False  # G changes only the part of the feature that a gate chooses (TIRG)
-    shared: bool = True  # One G for all attribute types; false: one per type
     input_noise: float = number(0.0, least=0)  # Noise on G's training input, as ``embedder.noise``
     discriminator_hidden: int = number(512, least=1)
     discriminator_depth: int = number(2, least=1)

@@ -1,4 +1,4 @@
-"""Equation (3) of FLAM: the adversarial loss, from logits of the discriminator D."""
+"""Equation (3) of FLAM: the adversarial loss, from logits of D."""
 
 from __future__ import annotations
 

@@ -11,9 +11,9 @@ from flam_pl.losses.triplet import embedding_loss, triplet_loss
 def memory_loss(blocks: Tensor, labels: Tensor, prototypes: Tensor, margin: float) -> Tensor:
     """Consistency + label triplets + compositional triplets -> scalar.
 
-    A block ``(B, width)`` lies at the prototype ``(classes, width)`` of its label ``(B,)``, and
-    nearer to it than to the others. With the prototype of a random photo in place of its own, it
-    lies nearer to that photo's block than to itself. All vectors have length 1.
+    Unit blocks ``(B, width)``, labels ``(B,)``, unit prototypes ``(classes, width)``. A
+    compositional triplet: a block with the prototype of a random photo in place of its own lies
+    nearer to that photo's block than to itself.
 
     >>> memory_loss(torch.eye(2), torch.tensor([0, 1]), torch.eye(2), margin=0.5)
     tensor(0.)

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 def composition_loss(edited: Tensor, answers: Tensor, temperature: float) -> Tensor:
     """Cross-entropy of each row's own answer among all answers -> scalar; 0 without rows.
 
-    The logits are cosine / temperature of x~ ``(B, D)`` and real features that fit, ``(B, D)``.
+    The logits are cosine / temperature of x~ ``(B, D)`` and real features ``(B, D)``.
 
     >>> composition_loss(torch.eye(2), torch.eye(2), temperature=1.0)
     tensor(0.3133)

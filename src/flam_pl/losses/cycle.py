@@ -1,4 +1,4 @@
-"""Equation (5) of FLAM: editing a feature and editing it back must return the feature."""
+"""Equation (5) of FLAM: an edit and its inverse must return the feature."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor
 def cycle_loss(features: Tensor, recovered: Tensor) -> Tensor:
     """E ||x - x^|| / sqrt(D) of x ``(B, D)`` and x^ = G(G(x, e-), e) ``(B, D)`` -> scalar.
 
-    The paper leaves the norm open; a root mean square does not depend on D.
+    The paper leaves the norm open.
 
     >>> import torch
     >>> cycle_loss(torch.zeros(2, 9), torch.full((2, 9), 3.0))

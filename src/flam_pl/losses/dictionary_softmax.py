@@ -1,7 +1,4 @@
-"""A softmax over the dictionary, which trains the embedders of FLAM+ in place of equation (2).
-
-Not in the paper. Unlike a triplet, it still teaches beyond the margin, and it gives probabilities.
-"""
+"""The loss of the embedders of FLAM+: a softmax over the dictionary, not in the paper."""
 
 from __future__ import annotations
 
@@ -14,8 +11,8 @@ def dictionary_loss(
 ) -> Tensor:
     """Cross-entropy of the labels under softmax(cosine / temperature) -> scalar; 0 without rows.
 
-    Unit embeddings ``(B, k)``, unit dictionary ``(classes, k)``. Labels are classes ``(B,)``, or
-    probabilities of a teacher ``(B, classes)``.
+    Unit embeddings ``(B, k)``, unit dictionary ``(classes, k)``; labels are classes ``(B,)`` or
+    probabilities ``(B, classes)``.
 
     >>> import torch
     >>> dictionary_loss(torch.eye(2), torch.tensor([0, 1]), torch.eye(2), torch.tensor(1.0))

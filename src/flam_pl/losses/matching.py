@@ -1,4 +1,4 @@
-"""Equation (4) of FLAM: the embeddings that D predicts match those that a feature should have."""
+"""Equation (4) of FLAM: D must predict the embeddings that a feature should have."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 def wanted_embeddings(own: Tensor, other: Tensor, target: Tensor) -> Tensor:
     """[phi_a(x-) + phi_abar(x)], the embeddings that x~ should have -> ``(B, types, k)``.
 
-    The embedding of the target type ``(B,)`` comes from x- ``(B, k)``, the others from x.
+    That of the target type ``(B,)`` is x-'s ``(B, k)``, the others are x's ``(B, types, k)``.
 
     >>> wanted_embeddings(torch.zeros(1, 2, 2), torch.ones(1, 2), target=torch.tensor([1])).tolist()
     [[[0.0, 0.0], [1.0, 1.0]]]
@@ -24,8 +24,8 @@ def matching_loss(
 ) -> Tensor:
     """E ||f(x) - wanted|| of embeddings ``(B, types, k)``, either term of equation (4) -> scalar.
 
-    The paper leaves the norm open; here Euclidean norms of all types are summed ("M" in Table 3).
-    Without ``with_remaining`` ("S") only that of the target type ``(B,)`` counts.
+    Euclidean norms of all types are summed ("M" in Table 3); without ``with_remaining`` ("S") only
+    that of the target type ``(B,)`` counts. The paper leaves the norm open.
 
     >>> matching_loss(torch.ones(1, 3, 4), torch.zeros(1, 3, 4), target=torch.tensor([0]))
     tensor(6.)

@@ -1,7 +1,4 @@
-"""Online sampling (FLAM, section 4.1): which row of a batch is x-, the example of an edit.
-
-No miner of pytorch-metric-learning fits: here the attribute type that is compared varies by row.
-"""
+"""Online sampling (FLAM, section 4.1): which row of a batch is x-, the example of an edit."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ def nearest_of_other_class(
 ) -> Tensor:
     """For each row the position of its x-, a row of another class of the target type -> ``(B,)``.
 
-    With ``online``, x- has the most similar embeddings ``(B, types, k)`` in the other types; else
+    With ``online``, x- has the most similar embeddings ``(B, types, k)`` in the other types, else
     x- is random. A row without x- gets its own position. Labels ``(B, types)``, target ``(B,)``.
 
     >>> labels = torch.tensor([[0, 0], [1, 1], [1, 0]])

@@ -1,15 +1,11 @@
-"""Neighbour distillation, the loss of G in FLAM+: x~ alone must rank photos as the score does.
-
-Not in the paper. D judges one feature at a time, but a search needs the right photos first.
-"""
+"""Neighbour distillation, not in the paper: x~ alone must rank photos as the whole score does."""
 
 from __future__ import annotations
 
 from torch import Tensor
 from torch.nn import functional as F
 
-SAME = 1 - 1e-4
-"""Cosine above which a photo of the bank is the query itself."""
+SAME = 1 - 1e-4  # cosine above which a photo of the bank is the query itself
 
 
 def distillation_loss(
@@ -22,8 +18,8 @@ def distillation_loss(
 ) -> Tensor:
     """Cross-entropy of two softmax rankings of a bank of photos, teacher and student -> scalar.
 
-    The teacher ranks by scores ``(B, N)`` of an edited search, the student by cosine of x~ ``(B,
-    D)`` and bank ``(N, D)``, each divided by its temperature. ``itself (B, N)`` leaves photos out.
+    The teacher ranks by scores ``(B, N)``, the student by cosine of x~ ``(B, D)`` and bank
+    ``(N, D)``, each divided by its temperature. ``itself (B, N)`` leaves photos out.
 
     >>> import torch
     >>> bank, scores, itself = torch.eye(2), torch.tensor([[9.0, -9.0]]), torch.zeros(1, 2).bool()

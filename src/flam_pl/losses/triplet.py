@@ -31,8 +31,8 @@ def embedding_loss(
 ) -> tuple[Tensor, Tensor]:
     """Equation (2): its terms l(d, e+, e-) and l(e, d+, d-), over every triplet of the batch.
 
-    Embeddings ``(B, k)``, known labels ``(B,)``, dictionary ``(classes, k)`` -> two scalars. The
-    paper leaves the average open; here easy triplets, which have no loss, do not count.
+    Embeddings ``(B, k)``, labels ``(B,)``, dictionary ``(classes, k)`` -> two scalars. The paper
+    leaves the average open; here triplets without loss do not count.
 
     >>> d = torch.eye(2)
     >>> embedding_loss(d, torch.tensor([1, 0]), d, margin=0.5)  # both at the wrong vector

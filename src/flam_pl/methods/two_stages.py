@@ -99,7 +99,6 @@ def train_manipulator(
     architecture: dict[str, Any] = {
         "dimension": embedders.space.dimension,
         "embedding_dim": embedders.embedding_dim,
-        "shared": settings.shared,
         "hidden": settings.hidden,
         "depth": settings.depth,
         "gated": settings.gated,

@@ -1,7 +1,7 @@
-"""Bootstrap intervals (Efron, Annals of Statistics 1979): how far an estimate moves by chance.
+"""Bootstrap intervals (Efron, Annals of Statistics 1979).
 
-Draws are of whole items, ``items (Q,)`` (None: each query image is one): photos of an item and
-edits of a query succeed together, so draws of single edits would give far too narrow intervals.
+Draws are of whole items ``(Q,)`` (None: each query image is one), whose edits succeed together:
+draws of single edits would give far too narrow intervals.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ from itertools import chain
 import numpy as np
 from scipy.sparse import csr_matrix
 
-BLOCK = 50
-"""Draws per step, which bounds the memory."""
+BLOCK = 50  # draws per step, which bounds the memory
 
 
 @dataclass(frozen=True)
@@ -34,23 +33,6 @@ class Estimate:
 NO_ESTIMATE = Estimate(float("nan"), float("nan"), float("nan"), 0)
 
 
-def bootstrap(
-    hits: np.ndarray,
-    counts: np.ndarray,
-    *,
-    resamples: int = 1000,
-    seed: int = 0,
-    items: np.ndarray | None = None,
-) -> Estimate:
-    """sum(hits) / sum(counts) of the hits ``(Q,)`` and edits ``(Q,)`` of each query image.
-
-    >>> bootstrap(np.array([1, 0, 1, 1]), np.ones(4))
-    Estimate(value=0.75, low=0.25, high=1.0, n=4)
-    """
-    found = bootstraps(hits[:, None], counts, ("",), resamples=resamples, seed=seed, items=items)
-    return found[""]
-
-
 def bootstraps(
     hits: np.ndarray,
     counts: np.ndarray,
@@ -60,11 +42,10 @@ def bootstraps(
     seed: int = 0,
     items: np.ndarray | None = None,
 ) -> dict[str, Estimate]:
-    """``bootstrap`` of F estimates by the same draws, from hits ``(Q, F)``.
+    """Of F figures sum(hits) / sum(counts), by the same draws; hits ``(Q, F)``, counts ``(Q,)``.
 
-    >>> found = bootstraps(np.array([[1, 1], [0, 1]]), np.ones(2), ["T@1", "T@10"])
-    >>> found["T@1"].value, found["T@10"].value
-    (0.5, 1.0)
+    >>> bootstraps(np.array([[1], [0], [1], [1]]), np.ones(4), ["T@1"])
+    {'T@1': Estimate(value=0.75, low=0.25, high=1.0, n=4)}
     """
     if counts.sum() == 0:
         return dict.fromkeys(names, NO_ESTIMATE)
@@ -77,7 +58,7 @@ def bootstraps(
 def resampled(
     sums: np.ndarray, *, resamples: int = 1000, seed: int = 0, items: np.ndarray | None = None
 ) -> np.ndarray:
-    """Totals of ``sums (Q, C)`` over Q: as measured, then in each draw, ``(1 + resamples, C)``.
+    """Totals of ``sums (Q, C)``: as measured, then of each draw, ``(1 + resamples, C)``.
 
     >>> resampled(np.ones((3, 2)), resamples=1).tolist()
     [[3.0, 3.0], [3.0, 3.0]]
@@ -108,9 +89,9 @@ def macro_bootstraps(
     resamples: int = 1000,
     seed: int = 0,
 ) -> dict[str, Estimate]:
-    """Mean over groups of the share of hits: a rare group counts as much as the others.
+    """Mean over groups ``(E,)`` of the share of hits ``(E, F)``, whatever the groups' sizes.
 
-    Hits ``(E, F)``, groups and items ``(E,)`` of E edits. A draw without a group leaves it out.
+    A draw without a group leaves it out.
 
     >>> hits, groups = np.array([[1], [1], [1], [0]]), np.array([0, 0, 0, 1])
     >>> macro_bootstraps(hits, groups, np.arange(4), ["T@1"])["T@1"].value
@@ -142,7 +123,7 @@ def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
 
 
 def estimate_of(values: np.ndarray, n: int) -> Estimate:
-    """The estimate from its value as measured, then in each draw, ``(1 + draws,)``; nan is ignored.
+    """The estimate from ``values (1 + draws,)``, the measured one first; nan is ignored.
 
     >>> estimate_of(np.array([0.5, 0.4, 0.6, np.nan]), n=10)
     Estimate(value=0.5, low=0.405, high=0.595, n=10)

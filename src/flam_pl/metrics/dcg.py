@@ -1,6 +1,6 @@
-"""Discounted cumulated gain, in float64; NDCG@k is ``dcg_at`` / ``ideal_dcg_at``.
+"""Discounted cumulated gain (Järvelin and Kekäläinen, ACM TOIS 2002), in float64.
 
-Järvelin and Kekäläinen, ACM TOIS 2002; the exponential gain is from Burges et al., ICML 2005.
+NDCG@k is ``dcg_at`` / ``ideal_dcg_at``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from torch import Tensor
 
 
 def gain(relevance: Tensor) -> Tensor:
-    """2^relevance - 1, of any shape.
+    """2^relevance - 1 (Burges et al., ICML 2005).
 
     >>> gain(torch.tensor([0, 1, 2]))
     tensor([0., 1., 3.], dtype=torch.float64)
@@ -32,9 +32,7 @@ def dcg_at(gains: Tensor, ks: Sequence[int]) -> Tensor:
 
 
 def ideal_dcg_at(counts: Tensor, gains: Tensor, ks: Sequence[int]) -> Tensor:
-    """DCG@k of the best possible order -> ``(Q, len(ks))``.
-
-    ``counts (Q, levels)`` are the images with each of the ascending ``gains (levels,)``.
+    """DCG@k of the best order: ``counts (Q, levels)`` images of each ascending ``gains (levels,)``.
 
     >>> ideal_dcg_at(torch.tensor([[5, 2]]), torch.tensor([0.0, 1.0]), ks=(1, 3))
     tensor([[1.0000, 1.6309]], dtype=torch.float64)

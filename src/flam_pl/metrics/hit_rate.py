@@ -1,5 +1,4 @@
-"""Hit rates: R@k compares items, T@k (FLAM, section 4) attributes after the edit, CF@k the
-counterfactual item."""
+"""Hit rates: R@k of items, T@k (FLAM, section 4) of attributes, CF@k of counterfactuals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Paired comparison of methods: ratios and differences of shares over the same searches."""
+"""Paired comparison of methods over the same searches."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from flam_pl.metrics.bootstrap import Estimate, estimate_of, ratio, resampled
 
 
 class PairedShares:
-    """F named shares of several methods; a draw (``metrics.bootstrap``) gives all the same queries.
+    """F named shares per method, all by the same draws (``metrics.bootstrap``).
 
-    A hard query is hard for all methods, so differences vary less than shares. ``sums`` are per
-    method the hits of each query image, ``(Q, F)``, ``counts`` its edits, ``(Q,)``.
+    ``sums`` are per method the hits of each query image, ``(Q, F)``; ``counts`` its edits ``(Q,)``.
 
     >>> sums = {"weak": np.array([[1], [0]]), "strong": np.array([[2], [0]])}
     >>> draws = {"items": np.arange(2), "resamples": 9, "seed": 0}
@@ -39,11 +38,11 @@ class PairedShares:
         self.shares = shares.reshape(len(totals), len(self.methods), len(self.names))
 
     def divided_by(self, reference: str) -> dict[str, dict[str, Estimate]]:
-        """Method -> name -> share / that of the method ``reference``; n = 0 where that is 0."""
+        """Method -> name -> share / the share of ``reference``; n = 0 where that is 0."""
         return self._against(reference, ratio)
 
     def minus(self, reference: str) -> dict[str, dict[str, Estimate]]:
-        """Method -> name -> share - that of the method ``reference``."""
+        """Method -> name -> share - the share of ``reference``."""
         return self._against(reference, np.subtract)
 
     def _against(

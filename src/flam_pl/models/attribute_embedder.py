@@ -37,8 +37,8 @@ class EnsembleMember(nn.Module):
 class AttributeEmbedder(nn.Module):
     """phi_a of one type: feature ``(B, d)`` -> unit embedding ``(B, members * k)``.
 
-    Members are concatenated, so cosines to the dictionary are means of the members' cosines. The
-    paper has one, with k = 32. ``class_means (classes, D)`` are of stored features.
+    Members are concatenated: cosines to the dictionary are means of the members' cosines. The
+    paper has one. ``class_means (classes, D)`` are of stored features.
     """
 
     class_means: Tensor
@@ -53,7 +53,7 @@ class AttributeEmbedder(nn.Module):
 
     @property
     def dictionary(self) -> Tensor:
-        """d_a, a unit vector per class, ``(classes, members * k)``."""
+        """d_a, ``(classes, members * k)``."""
         return concatenated([member.dictionary for member in self.members])
 
     def forward(self, features: Tensor) -> Tensor:
@@ -96,8 +96,8 @@ class AttributeEmbedders(nn.Module):
         return self.space.mean.device
 
     def fit(self, features: Tensor, labels: Tensor) -> None:
-        """Fit the feature space and the class means to features ``(N, D)``, labels ``(N, types)``.
-        A class without labels gets the mean of all features."""
+        """Fit space and class means to features ``(N, D)``, labels ``(N, types)``; a class without
+        labels gets the mean of all features."""
         self.space.fit(features)
         for embedder, classes in zip(self.by_type, labels.T, strict=True):
             for c, mean in enumerate(embedder.class_means):
@@ -105,7 +105,7 @@ class AttributeEmbedders(nn.Module):
                 mean.copy_(features[rows].mean(dim=0) if rows.any() else self.space.mean)
 
     def of(self, attribute_type: str) -> AttributeEmbedder:
-        """The embedder of a type; ``SchemaError`` if it is unknown."""
+        """The embedder of a type; raises ``SchemaError``."""
         self.schema.of(attribute_type)
         return self.by_type[self.schema.types.index(attribute_type)]
 
@@ -118,25 +118,25 @@ class AttributeEmbedders(nn.Module):
         return torch.stack([embedder(z) for embedder in self.by_type], dim=1)
 
     def cosines(self, embeddings: Tensor) -> list[Tensor]:
-        """Embeddings -> per type the cosine to each dictionary vector, ``(B, classes)``."""
+        """Per type the cosines to the dictionary, ``(B, classes)``."""
         pairs = zip(embeddings.unbind(dim=1), self.by_type, strict=True)
         return [e @ embedder.dictionary.T for e, embedder in pairs]
 
     def classify(self, embeddings: Tensor) -> Tensor:
-        """Embeddings -> the nearest dictionary vector of each type, ``(B, types)``."""
+        """The class of the nearest dictionary vector, ``(B, types)``."""
         return torch.stack([c.argmax(dim=1) for c in self.cosines(embeddings)], dim=1)
 
     def probabilities(self, embeddings: Tensor, temperature: Tensor | None = None) -> list[Tensor]:
-        """Embeddings -> per type the probability of each class, ``(B, classes)``."""
+        """Per type the probabilities ``(B, classes)``."""
         cosines = zip(self.cosines(embeddings), self.by_type, strict=True)
         scaled = [c / (of.temperature if temperature is None else temperature) for c, of in cosines]
         return [logits.log_softmax(dim=-1).exp() for logits in scaled]
 
     def read(self, features: Tensor) -> list[Tensor]:
-        """Stored features ``(B, D)`` -> per type the probability of each class."""
+        """``probabilities`` of stored features ``(B, D)``."""
         return self.probabilities(self(features))
 
     def calibrate(self, features: Tensor, labels: Tensor) -> None:
-        """Fit the temperatures to held-out features ``(N, D)`` and labels ``(N, types)``."""
+        """Fit the temperatures to held-out features and labels ``(N, types)``."""
         temperatures = [embedder.temperature for embedder in self.by_type]
         fit_temperatures(self.cosines(self(features)), temperatures, labels)

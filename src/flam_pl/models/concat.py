@@ -1,4 +1,4 @@
-"""FLAM's baseline Cls-Concat: a vector per type, concatenated. An edit replaces one of them."""
+"""FLAM's baseline Cls-Concat: a vector per type; an edit replaces one of them."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from flam_pl.models.temperatures import fit_temperatures
 class TypeClassifier(nn.Module):
     """Feature ``(B, d)`` -> logits ``(B, classes)`` of one type.
 
-    The paper: "two fully connected layers followed by a ReLU and a dropout", with an "intermediate
-    layer" of 341 (``width``). ``hidden`` adds a layer before it: a stronger baseline.
+    ``width`` is that of the paper's "intermediate layer". ``hidden`` adds a layer before it: a
+    stronger baseline.
     """
 
     prototypes: Tensor
@@ -84,16 +84,16 @@ class ConcatClassifiers(nn.Module):
         return [classifier(z) for classifier in self.by_type]
 
     def classify(self, features: Tensor) -> Tensor:
-        """The most likely class of each type, ``(B, types)``."""
+        """Most likely classes ``(B, types)``."""
         return torch.stack([logits.argmax(dim=1) for logits in self(features)], dim=1)
 
     def read(self, features: Tensor) -> list[Tensor]:
-        """Per type the probability of each class, ``(B, classes)``."""
+        """Per type the probabilities ``(B, classes)``."""
         pairs = zip(self(features), self.by_type, strict=True)
         return [(logits / of.temperature).softmax(dim=-1) for logits, of in pairs]
 
     def calibrate(self, features: Tensor, labels: Tensor) -> None:
-        """Fit the temperatures to held-out features ``(N, D)`` and labels ``(N, types)``."""
+        """Fit the temperatures to held-out features and labels ``(N, types)``."""
         fit_temperatures(self(features), [of.temperature for of in self.by_type], labels)
 
     def blocks(self, features: Tensor) -> Tensor:
@@ -108,8 +108,7 @@ class ConcatClassifiers(nn.Module):
 
     @torch.no_grad()
     def fit_prototypes(self, features: Tensor, labels: Tensor) -> None:
-        """Set each prototype to the direction of the mean block of its class, without dropout,
-        from features ``(N, D)`` and labels ``(N, types)``."""
+        """Set each prototype to the direction of the mean block of its class, without dropout."""
         training = self.training
         blocks = self.eval().blocks(features)
         self.train(training)

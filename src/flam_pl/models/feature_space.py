@@ -11,8 +11,7 @@ from flam_pl.errors import FlamError
 class FeatureSpace(nn.Module):
     """z = P^T (x - mean) / scale of stored features x ``(B, D)`` -> ``(B, d)``, and back.
 
-    One scale keeps cosines about the mean. P holds the d leading principal directions: fewer make
-    the networks cheaper and hardly change a ranking. d = None means D, without P.
+    P holds the d leading principal directions; d = None means D, without P.
     """
 
     mean: Tensor

@@ -1,9 +1,8 @@
-"""Generator G and discriminator D of the query-feature manipulator (FLAM, section 3.3).
-
-Both work in the feature space of the embedders. The paper leaves their layers open.
-"""
+"""Generator G and discriminator D, in the embedders' feature space (FLAM, section 3.3)."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,9 +18,9 @@ def _mlp(width_in: int, hidden: int, depth: int, activation: nn.Module) -> nn.Se
 
 
 class Generator(nn.Module):
-    """G: feature x ``(B, D)`` and condition c ``(B, c)`` -> edited feature ``(B, D)``.
+    """G: feature x ``(B, D)``, condition c ``(B, c)`` -> edited feature ``(B, D)``.
 
-    Gated, it is that of TIRG (Vo et al., CVPR 2019): gate(x, c) * x + head(trunk(x, c)).
+    Gated, as in TIRG (Vo et al., CVPR 2019): gate(x, c) * x + head(trunk(x, c)).
     """
 
     def __init__(
@@ -46,8 +45,7 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """D: feature ``(B, D)`` -> real/fake logit ``(B, 1)``, predicted embeddings ``(B, types, k)``.
 
-    ``noise`` is the standard deviation of Gaussian noise in training mode. Without it G fools D by
-    changes too small to move a search (adversarial examples).
+    In training mode its input gets Gaussian noise, without which adversarial examples fool it.
     """
 
     def __init__(
@@ -68,7 +66,10 @@ class Discriminator(nn.Module):
 
 
 class Manipulator(nn.Module):
-    """One pair (G, D) per type, or one shared pair whose G gets the type as a one-hot code."""
+    """G and D for all attribute types: the condition of G ends with a one-hot code of the type."""
+
+    generators: Any
+    discriminators: Any
 
     def __init__(
         self,
@@ -76,7 +77,6 @@ class Manipulator(nn.Module):
         dimension: int,
         embedding_dim: int = 32,
         *,
-        shared: bool = True,
         hidden: int = 512,
         depth: int = 2,
         gated: bool = False,
@@ -85,39 +85,19 @@ class Manipulator(nn.Module):
         noise: float = 0.5,
     ) -> None:
         super().__init__()
-        self.types, self.shared = len(schema.types), shared
-        pairs = range(1 if shared else self.types)
-        condition = embedding_dim + (self.types if shared else 0)
-        of_g = (dimension, condition, hidden, depth, gated)
-        self.generators = nn.ModuleList(Generator(*of_g) for _ in pairs)
-        sizes = (dimension, self.types, embedding_dim, discriminator_hidden, discriminator_depth)
-        self.discriminators = nn.ModuleList(Discriminator(*sizes, noise) for _ in pairs)
-
-    def set_noise(self, noise: float) -> None:
-        """Set the noise of every D."""
-        for module in self.modules():
-            if isinstance(module, Discriminator):
-                module.noise = noise
+        self.types = types = len(schema.types)
+        # a list of one each, for the names in stored checkpoints
+        self.generators = nn.ModuleList(
+            [Generator(dimension, embedding_dim + types, hidden, depth, gated)]
+        )
+        sizes = (dimension, types, embedding_dim, discriminator_hidden, discriminator_depth)
+        self.discriminators = nn.ModuleList([Discriminator(*sizes, noise)])
 
     def edit(self, features: Tensor, embedding: Tensor, target: Tensor) -> Tensor:
         """x~ = G(x, e), from features ``(B, D)``, embeddings ``(B, k)``, target types ``(B,)``."""
-        if self.shared:
-            code = F.one_hot(target, self.types).to(embedding.dtype)
-            return self.generators[0](features, torch.cat([embedding, code], dim=1))
-        rows, order = self._by_target(target)
-        parts = [g(features[r], embedding[r]) for g, r in zip(self.generators, rows, strict=True)]
-        return torch.cat(parts)[order]
+        code = F.one_hot(target, self.types).to(embedding.dtype)
+        return self.generators[0](features, torch.cat([embedding, code], dim=1))
 
-    def discriminate(self, features: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits ``(B, 1)`` and embeddings ``(B, types, k)`` by the D of each row's target type."""
-        if self.shared:
-            return self.discriminators[0](features)
-        rows, order = self._by_target(target)
-        parts = [d(features[r]) for d, r in zip(self.discriminators, rows, strict=True)]
-        logits, embeddings = (torch.cat(of)[order] for of in zip(*parts, strict=True))
-        return logits, embeddings
-
-    def _by_target(self, target: Tensor) -> tuple[list[Tensor], Tensor]:
-        """Row numbers per target type, and the order that brings them back."""
-        rows = [(target == t).nonzero(as_tuple=True)[0] for t in range(self.types)]
-        return rows, torch.cat(rows).argsort()
+    def discriminate(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """What D says of features ``(B, D)``."""
+        return self.discriminators[0](features)

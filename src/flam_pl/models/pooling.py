@@ -1,4 +1,4 @@
-"""Pooling of feature maps ``(B, C, H, W)`` into vectors, and combinations of poolings."""
+"""Pooling of feature maps ``(B, C, H, W)`` into vectors."""
 
 from __future__ import annotations
 
@@ -8,14 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-MIN_VARIANCE = torch.finfo(torch.float32).tiny
-"""Less counts as 0."""
+MIN_VARIANCE = torch.finfo(torch.float32).tiny  # less counts as 0
 
 
 class SPoC(nn.Module):
-    """Sum-pooled convolutional features (Babenko and Lempitsky, ICCV 2015) -> ``(B, C)``.
-
-    The mean has the cosines of the sum, and fits half precision.
+    """Sum-pooled convolutional features (Babenko and Lempitsky, ICCV 2015), as a mean ``(B, C)``.
 
     >>> SPoC()(torch.tensor([[[[1.0, 3.0]]]]))
     tensor([[2.]])
@@ -54,10 +51,8 @@ DESCRIPTORS: dict[str, type[nn.Module]] = {"spoc": SPoC, "mac": MAC, "gem": GeM}
 
 
 class EarlyLevels(nn.Module):
-    """Means and standard deviations of early maps, which show color better than the last map.
-
-    Maps ``(B, C_i, h_i, w_i)`` -> ``(B, sum of 2 C_i)`` float32.
-    """
+    """Means and standard deviations of early maps, which show color better than the last map:
+    maps ``(B, C_i, h_i, w_i)`` -> ``(B, sum of 2 C_i)`` float32."""
 
     def __init__(self, window: float) -> None:
         super().__init__()
@@ -84,8 +79,7 @@ class CGD(nn.Module):
     """Combination of multiple global descriptors (Jun et al. 2019, arXiv 1903.10663).
 
     n poolings, each with a linear layer to D / n dimensions and an L2 norm, are concatenated and
-    normalized: ``(B, D)``. The first pooling ``(B, C)`` is for the classification loss. The last
-    stage of their backbone has a higher resolution than timm's.
+    normalized: ``(B, D)``. The first pooling ``(B, C)`` is for the classification loss.
     """
 
     def __init__(self, descriptors: Sequence[str], width: int, dimension: int) -> None:

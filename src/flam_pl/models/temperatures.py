@@ -15,8 +15,8 @@ def fit_temperatures(
 ) -> None:
     """Set each type's t, in place, so that softmax(logits / t) makes held-out labels most likely.
 
-    Logits ``(N, classes)`` per type, labels ``(N, types)``, -1 where unlabelled. A type without
-    labels keeps its t. Two of three photos have the class that the logits favour: the odds are 2.
+    Logits ``(N, classes)`` per type; labels ``(N, types)``, -1 where unlabelled. A type without
+    labels keeps its t.
 
     >>> t = torch.tensor(1.0)
     >>> fit_temperatures([torch.tensor([[1.0, 0.0]] * 3)], [t], torch.tensor([[0], [0], [1]]))

@@ -1,23 +1,24 @@
-"""Whitening of pooled features, measured on training photos instead of learned."""
+"""Whitening of pooled features, measured on training photos."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+Ints = Sequence[int]
 MIN_DEVIATION = 1e-3
-"""Smallest deviation to divide by, as a share of the largest. Less is noise."""
+"""Smallest deviation to divide by, as a share of the largest."""
 
 
 class Whitening(nn.Module):
     """y = P^T (x - mean) / sigma^power, ``(B, C)`` -> ``(B, D)``; P: principal directions.
 
-    Power 1 is the whitening of SPoC (Babenko and Lempitsky, ICCV 2015), 0 only centres. Pooled
-    features are positive, so uncentred cosines are mostly those of their mean. Until measured,
-    features pass unchanged.
+    Power 1 is the whitening of SPoC (Babenko and Lempitsky, ICCV 2015), 0 only centres. Until
+    measured, features pass unchanged.
     """
 
     mean: Tensor
@@ -37,7 +38,7 @@ class Whitening(nn.Module):
         sample = features.double()
         mean = sample.mean(dim=0)
         centred = sample - mean
-        variance, directions = torch.linalg.eigh(centred.T @ centred / len(sample))  # ascending
+        variance, directions = eigenvectors(centred.T @ centred / len(sample))
         deviation = variance.clamp_min(0).sqrt().flip(0)
         deviation = deviation.clamp_min(float(MIN_DEVIATION * deviation[0]) or 1.0)
         leading = directions.flip(1)[:, : self.dimension]
@@ -53,21 +54,23 @@ class Whitening(nn.Module):
             return (features.float() - self.mean.float()) @ self.matrix.float()
 
 
-class PartsWhitening(nn.Module):
-    """Whitens each part of a vector and scales its root mean square length to a weight.
+def eigenvectors(covariance: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenvalues ``(C,)``, ascending, and eigenvectors ``(C, C)`` of a float64 covariance."""
+    try:
+        return tuple(torch.linalg.eigh(covariance))
+    except torch.linalg.LinAlgError:  # PyTorch's solver may fail where few photos span the sample
+        found = np.linalg.eigh(covariance.cpu().numpy())
+        return tuple(torch.from_numpy(part).to(covariance.device) for part in found)
 
-    The cosine of two such vectors is a weighted mean of the cosines of their parts.
-    """
+
+class PartsWhitening(nn.Module):
+    """Whitens each part of a vector and scales its root mean square length to a weight."""
 
     parts: Any
     scales: Tensor
 
     def __init__(
-        self,
-        widths: Sequence[int],
-        dimensions: Sequence[int],
-        power: float,
-        weights: Sequence[float],
+        self, widths: Ints, dimensions: Ints, power: float, weights: Sequence[float]
     ) -> None:
         super().__init__()
         self.widths, self.weights = list(widths), list(weights)

@@ -9,7 +9,7 @@ import torch
 from torchmetrics.functional.classification import binary_auroc, binary_calibration_error
 
 from flam_pl.evaluation.outcomes import Outcomes
-from flam_pl.metrics.bootstrap import Estimate, bootstrap
+from flam_pl.metrics.bootstrap import Estimate, bootstraps
 from flam_pl.retrieval.confidence import Calibration
 from flam_pl.retrieval.posteriors import KINDS
 
@@ -77,7 +77,8 @@ def share(
 ) -> dict[str, Any]:
     """Mean of the hits that are counted, with its interval by item; all ``(M,)``."""
     sums, counts = (np.bincount(item, weights=of) for of in (hits * counted, counted))
-    return bootstrap(sums, counts, resamples=resamples, seed=seed).to_dict()
+    found = bootstraps(sums[:, None], counts, ["share"], resamples=resamples, seed=seed)
+    return found["share"].to_dict()
 
 
 def alone(value: float, n: int) -> dict[str, Any]:

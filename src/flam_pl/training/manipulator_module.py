@@ -101,7 +101,8 @@ class ManipulatorModule(pl.LightningModule):
         s = self.settings
         # global_step counts the steps of both optimizers, where D has one
         done = self.global_step / (2 if self.judged else 1) / self._steps()
-        self.manipulator.set_noise(s.noise + (s.noise_end - s.noise) * min(1.0, done))
+        noise = s.noise + (s.noise_end - s.noise) * min(1.0, done)
+        self.manipulator.discriminators[0].noise = noise
         optimizer_g, optimizer_d = cast(list[LightningOptimizer], self.optimizers())
         edits = self.sample(batch["features"])
         x = edits.x
@@ -161,8 +162,8 @@ class ManipulatorModule(pl.LightningModule):
         Args:
             edited: x-tilde ``(B, d)``, detached.
         """
-        real, predicted = self.manipulator.discriminate(edits.x, edits.target)
-        fake, _ = self.manipulator.discriminate(edited, edits.target)
+        real, predicted = self.manipulator.discriminate(edits.x)
+        fake, _ = self.manipulator.discriminate(edited)
         return {
             "d_adversarial": self.settings.adversarial_weight * discriminator_loss(real, fake),
             "d_matching": matching_loss(predicted, edits.e, edits.target),
@@ -173,7 +174,7 @@ class ManipulatorModule(pl.LightningModule):
         s, target = self.settings, edits.target
         terms = {}
         if self.judged:
-            fake, predicted = self.manipulator.discriminate(edited, target)
+            fake, predicted = self.manipulator.discriminate(edited)
             matching = matching_loss(predicted, edits.wanted, target, s.with_remaining)
             terms["g_adversarial"] = s.adversarial_weight * generator_loss(fake)
             terms["g_matching"] = s.matching_weight * matching
@@ -264,8 +265,8 @@ class ManipulatorModule(pl.LightningModule):
         }
         if self.judged:
             self.manipulator.discriminators.train()  # with noise, as D has learned it
-            real, _ = self.manipulator.discriminate(x, target)
-            fake, _ = self.manipulator.discriminate(edited, target)
+            real, _ = self.manipulator.discriminate(x)
+            fake, _ = self.manipulator.discriminate(edited)
             self.manipulator.discriminators.eval()
             figures["val/d_real"] = (real > 0).float().mean()
             figures["val/d_fake"] = (fake < 0).float().mean()

@@ -34,7 +34,9 @@ def restore_embedders(folder: Path, record: StageRecord) -> AttributeEmbedders:
 
 def restore_manipulator(folder: Path, record: StageRecord) -> Manipulator:
     """Generator and discriminator."""
-    return frozen(Manipulator(schema_of(record), **record.architecture), folder, "manipulator.")
+    # older records say whether all types share G; one that does not has other tensors: refused
+    shape = {name: of for name, of in record.architecture.items() if name != "shared"}
+    return frozen(Manipulator(schema_of(record), **shape), folder, "manipulator.")
 
 
 def restore_classifiers(folder: Path, record: StageRecord) -> ConcatClassifiers:

@@ -1,5 +1,4 @@
-"""The wardrobe: an embedded data set of drawn garments, with everything known about each of them.
+"""The wardrobe: a data set of drawn garments.
 
-Published data sets do not know how an item would look with one attribute changed. Here
-``Garment.changed`` draws this counterfactual, so that a search by edit can be judged exactly.
+``Garment.changed`` is the counterfactual of an item, by which a search by edit is judged exactly.
 """

@@ -12,10 +12,7 @@ from flam_pl.datasets.wardrobe.sketch import Mark, Panel, Sketch
 
 
 class Canvas:
-    """A garment without surroundings.
-
-    ``matrix`` ``(2, 3)`` maps body units to pixels, ``size`` is pixels of a side.
-    """
+    """A garment without surroundings; ``matrix`` ``(2, 3)`` maps body units to pixels."""
 
     def __init__(self, sketch: Sketch, matrix: np.ndarray, size: int) -> None:
         self.sketch, self.matrix, self.tones = sketch, matrix, tones_of(sketch.garment)
@@ -33,7 +30,6 @@ class Canvas:
                 self.print(part)
 
     def panel(self, panel: Panel) -> None:
-        """A piece of cloth and its shadow."""
         points, margin = to_pixels(self.matrix, panel.points), 6  # its shadow reaches 4 pixels
         low = np.maximum(np.floor(points.min(axis=0)).astype(int) - margin, 0)
         high = np.minimum(np.ceil(points.max(axis=0)).astype(int) + margin, len(self.mask))
@@ -60,7 +56,7 @@ class Canvas:
             front[mask > 0] = 0
 
     def cloth(self, panel: Panel, corner: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-        """The cloth of a panel from the pixel ``corner`` on, uint8 ``(*shape, 3)``."""
+        """The panel's cloth from the pixel ``corner`` on, ``(*shape, 3)``."""
         to_body = np.linalg.inv(np.vstack([self.matrix, [0, 0, 1]]))[:2]
         angle, *center = panel.turn
         c, s = np.cos(angle), np.sin(angle)
@@ -76,18 +72,16 @@ class Canvas:
         )
 
     def mark(self, mark: Mark) -> None:
-        """A line or a disc; a hard disc has a dark rim."""
         points, width = to_pixels(self.matrix, mark.points), mark.width * self.scale
         if len(points) > 1:
             ink.line(self.color, points, self.tones[mark.tone], max(1, round(width)))
             return
         radius = max(1.6, width)
-        if mark.tone in ("light", "dark", "gold", "metal"):
+        if mark.tone in ("light", "dark", "gold", "metal"):  # a dark rim
             ink.disc(self.color, points[0], radius + 0.9, self.tones["seam"])
         ink.disc(self.color, points[0], radius, self.tones[mark.tone])
 
     def print(self, place: Mark) -> None:
-        """The graphic, cut to the front panels painted so far."""
         corner = to_pixels(self.matrix, place.points[0] - place.width / 2)
         scale = place.width / patterns.PRINT_PIXELS
         matrix = np.column_stack([scale * self.matrix[:, :2], corner])
@@ -96,7 +90,7 @@ class Canvas:
         self.color[seen] = picture[seen, :3]
 
     def relief(self) -> np.ndarray:
-        """Height of the creases, float32 ``(S/2, S/2)`` from about -1 to 1."""
+        """Height of the creases ``(S/2, S/2)``, about -1 to 1."""
         half, scale = len(self.mask) // 2, self.scale / 2
         height = np.zeros((half, half), np.float32)
         for points, width, depth in self.sketch.folds:
@@ -106,22 +100,21 @@ class Canvas:
 
 
 def to_pixels(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Points ``(..., 2)`` mapped by an affine matrix ``(2, 3)``."""
     return np.asarray(points @ matrix[:, :2].T + matrix[:, 2])
 
 
 def rounded(soft: np.ndarray) -> np.ndarray:
-    """Shade of a piece with the softened mask ``soft``: darker at the edge."""
+    """Shade of a piece by its softened mask: darker at the edge."""
     return cv2.addWeighted(soft, 0.75, soft, 0.0, 64.0)
 
 
 def tones_of(garment: Garment) -> dict[str, np.ndarray]:
-    """RGB ``(3,)`` of all that is not patterned cloth: whole numbers from 0 to 255."""
-    palette = garment.palette()
-    ground, light = palette.ground, luminance(palette.ground)
+    """RGB ``(3,)`` of all that is not patterned cloth."""
+    ground, second, _ = garment.palette()
+    light = luminance(ground)
     colors = {
         "plain": ground,
-        "trim": palette.second,
+        "trim": second,
         "inner": ground * 0.5 if light > 60 else ground + 28,
         "lining": (72, 70, 74) if light > 60 else (112, 110, 112),
         "seam": ground + 52 if light < 70 else ground * (0.55 if light < 200 else 0.68),

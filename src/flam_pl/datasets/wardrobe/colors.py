@@ -1,4 +1,4 @@
-"""The ten colors as regions of LCh space, and the exact color of an item inside its region."""
+"""The ten colors as regions of LCh space."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import numpy as np
 Tint = tuple[float, float, float]  # place in a region: lightness, chroma, hue, each in [0, 1]
 Range = tuple[float, float]
 
-# Lightness (0..100), chroma, hue in degrees (CIE LCh of D65). There are gaps between the regions:
-# a person can name the class of every color drawn, also in light that is a little warm or cold.
+# Lightness (0..100), chroma, hue in degrees (CIE LCh of D65), with gaps between the regions
 REGIONS: dict[str, tuple[Range, Range, Range]] = {
     "black": ((9, 17), (0, 4), (0, 360)),
     "white": ((93, 97), (0, 3), (60, 300)),
@@ -28,13 +27,13 @@ XYZ_TO_RGB = np.array(
 
 
 def color_of(name: str, tint: Tint) -> np.ndarray:
-    """The color at ``tint`` inside the region of ``name``: sRGB ``(3,)`` float in [0, 255]."""
+    """sRGB ``(3,)`` in [0, 255] of a place in a region."""
     lch = (low + (high - low) * t for (low, high), t in zip(REGIONS[name], tint, strict=True))
     return lch_to_rgb(*lch)
 
 
 def lch_to_rgb(lightness: float, chroma: float, hue: float) -> np.ndarray:
-    """CIE LCh (hue in degrees) -> sRGB ``(3,)`` float in [0, 255], clipped into the gamut."""
+    """CIE LCh -> sRGB ``(3,)`` in [0, 255], clipped into the gamut."""
     a, b = chroma * np.cos(np.radians(hue)), chroma * np.sin(np.radians(hue))
     y = (lightness + 16) / 116
     f = np.array([y + a / 500, y, y - b / 200])
@@ -45,12 +44,12 @@ def lch_to_rgb(lightness: float, chroma: float, hue: float) -> np.ndarray:
 
 
 def luminance(rgb: np.ndarray) -> float:
-    """Perceived brightness of an sRGB color ``(3,)``, in [0, 255]."""
+    """Perceived brightness in [0, 255]."""
     return float(rgb @ np.array([0.299, 0.587, 0.114]))
 
 
 def distance(first: np.ndarray, second: np.ndarray) -> float:
-    """How differently two sRGB colors ``(3,)`` look: the "redmean" weighted distance, 0..765."""
+    """The "redmean" distance of two sRGB colors, 0..765."""
     red = (first[0] + second[0]) / 2
     weights = np.array([2 + red / 256, 4, 2 + (255 - red) / 256])
     return float(np.sqrt(weights @ (first - second) ** 2))

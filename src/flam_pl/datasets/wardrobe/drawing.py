@@ -1,4 +1,4 @@
-"""Draws the wardrobe into a folder: by several processes, whole or not at all."""
+"""Draws the wardrobe into a folder, whole or not at all."""
 
 from __future__ import annotations
 
@@ -28,20 +28,13 @@ from flam_pl.progress import progress
 CATALOG, SETTINGS = "catalog.csv", "settings.json"
 ITEMS_PER_TASK = 8
 
-DRAWING_VERSION = 3
-"""Raised whenever the same settings would give other pictures or labels than before."""
+DRAWING_VERSION = 3  # to be raised when the same settings give other pictures or labels
 
 
 def draw_wardrobe(folder: Path, settings: WardrobeSettings, processes: int | None = None) -> None:
-    """Draw the data set, unless it is there already with the same settings.
+    """Draw ``images/``, ``catalog.csv`` and ``settings.json``, unless they are there already.
 
-    It is drawn beside ``folder`` and renamed when it is whole. Another command that draws into the
-    same folder waits. The number of processes does not change the result.
-
-    Args:
-        folder: gets ``images/``, ``catalog.csv`` and ``settings.json``.
-        settings: size, labels and seed.
-        processes: at least 1; None is one per core.
+    ``processes`` is at least 1, or None for one per core; it does not change the result.
 
     Raises:
         FlamError: the folder holds something else, the disk is full, or a process died.
@@ -71,7 +64,6 @@ def draw_wardrobe(folder: Path, settings: WardrobeSettings, processes: int | Non
 
 
 def is_drawn(folder: Path, settings: WardrobeSettings) -> bool:
-    """Whether ``folder`` holds the wardrobe of these settings."""
     try:
         found = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -84,10 +76,9 @@ def record(settings: WardrobeSettings) -> dict[str, int | float]:
 
 
 def require_ours(folder: Path) -> None:
-    """Raises ``FlamError`` if the folder holds something that is no wardrobe."""
-    empty = folder.is_dir() and not any(folder.iterdir())
-    ours = (folder / SETTINGS).is_file() or (folder / CATALOG).is_file()
-    if folder.exists() and not empty and not ours:
+    """Raise ``FlamError`` if the folder holds something else."""
+    names = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    if names and not names & {SETTINGS, CATALOG}:
         raise FlamError(
             f"{folder} holds no wardrobe ({SETTINGS} is missing) and is no empty folder, so it is "
             "not replaced. Name another folder, or empty this one yourself."
@@ -95,7 +86,7 @@ def require_ours(folder: Path) -> None:
 
 
 def draw_anew(folder: Path, settings: WardrobeSettings, processes: int) -> None:
-    """Draw into a folder beside ``folder``, then put it in its place."""
+    """Draw into another folder, then put it in place."""
     growing = Path(tempfile.mkdtemp(prefix=f".{folder.name}.drawing-", dir=folder.parent))
     try:
         draw_all(growing, settings, processes)
@@ -106,7 +97,6 @@ def draw_anew(folder: Path, settings: WardrobeSettings, processes: int) -> None:
 
 
 def draw_all(folder: Path, settings: WardrobeSettings, processes: int) -> None:
-    """Draw pictures, catalog and settings into an empty folder."""
     for split in SPLITS:
         (folder / "images" / split).mkdir(parents=True)
     items = list(items_of(settings))
@@ -117,20 +107,16 @@ def draw_all(folder: Path, settings: WardrobeSettings, processes: int) -> None:
             rows += drawn
             bar.update(len(drawn))
     pd.DataFrame(rows).to_csv(folder / CATALOG, index=False, encoding="utf-8")
-    text = json.dumps(record(settings), indent=2) + "\n"
-    (folder / SETTINGS).write_text(text, encoding="utf-8")
+    (folder / SETTINGS).write_text(json.dumps(record(settings), indent=2) + "\n", encoding="utf-8")
 
 
 def run(draw: partial[list[Row]], items: list[Item], processes: int) -> Iterator[list[Row]]:
-    """The rows of each item, in the order of the items.
-
-    Processes are spawned, not forked: the fork of a process with threads (PyTorch's) may hang.
-    """
+    """The rows of each item, in the order of the items."""
     processes = min(processes, -(-len(items) // ITEMS_PER_TASK))
     if processes == 1:
         yield from map(draw, items)
         return
-    spawn = get_context("spawn")
+    spawn = get_context("spawn")  # the fork of a process with threads (PyTorch's) may hang
     pool = ProcessPoolExecutor(processes, mp_context=spawn, initializer=settle_worker)
     try:
         yield from pool.map(draw, items, chunksize=ITEMS_PER_TASK)
@@ -139,12 +125,12 @@ def run(draw: partial[list[Row]], items: list[Item], processes: int) -> Iterator
 
 
 def cores() -> int:
-    """Cores that this process may use, in a container often fewer than there are."""
+    """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def settle_worker() -> None:
-    """Set up a drawing process: one thread, deaf to Ctrl-C, gone when its parent is gone."""
+    """Set up a drawing process."""
 
     def end_with_parent() -> None:
         parent = parent_process()

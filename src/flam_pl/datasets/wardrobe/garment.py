@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from flam_pl.attributes import AttributeSchema
 from flam_pl.datasets.wardrobe.colors import REGIONS, Tint, color_of, distance, luminance
 
-# Every value of a trait, neighbours alike: after a change of shape, a value that the new shape
-# cannot have becomes the nearest one it can have.
+# Neighbours are alike: a value that a shape cannot have becomes the nearest that it can have.
 ORDER: dict[str, tuple[str, ...]] = {
     "sleeve": ("none", "short", "half", "long"),
     "neckline": ("boat", "scoop", "crew", "v", "turtle"),
@@ -24,6 +23,7 @@ TRIM = {"trim": ORDER["trim"]}
 TRIM_LOGO = {**TRIM, "logo": ORDER["logo"]}
 BOTTOM = {"pockets": ("none", "side", "flap"), "trim": ("none", "cuffs")}
 # fmt: off
+# The values of each trait that each shape can have
 APPLIES: dict[str, dict[str, tuple[str, ...]]] = {
     "t-shirt": {"sleeve": ("none", "short", "half"), "neckline": ("boat", "scoop", "crew", "v"),
                 "pockets": ("none", "chest"), **TRIM_LOGO},
@@ -40,7 +40,6 @@ APPLIES: dict[str, dict[str, tuple[str, ...]]] = {
     "trousers": BOTTOM,
     "shorts": BOTTOM,
 }
-"""The values of each trait that each shape can have."""
 PATTERNS = ("solid", "horizontal-stripes", "vertical-stripes", "check", "dots",
             "floral", "camouflage", "leopard", "zigzag", "graphic-print")
 # fmt: on
@@ -49,8 +48,7 @@ SCHEMA = AttributeSchema({"shape": SHAPES, "color": COLORS, "pattern": PATTERNS}
 
 BUTTONED = ("shirt", "jacket", "coat", "trousers", "shorts")
 KEPT_TRAITS = (*ORDER, "fit", "length", "second_color")
-"""The traits that an edit should preserve. The other columns are also filled where the garment
-shows nothing of them: the pattern scale of a solid one, the cut of a T-shirt."""
+"""The traits that an edit should preserve: the columns that are empty where nothing shows them."""
 
 # Least ``colors.distance`` of a second color from the ground, and the weights of ``COLORS`` as such
 CONTRAST = 220.0
@@ -59,7 +57,7 @@ SECOND_COLORS = (0.22, 0.32, 0.06, 0.08, 0.10, 0.05, 0.06, 0.04, 0.05, 0.02)
 
 @dataclass(frozen=True)
 class Traits:
-    """What nobody labels; ``Garment.trait`` fits it to the shape."""
+    """What no label tells; ``Garment.trait`` fits it to the shape."""
 
     sleeve: str
     neckline: str
@@ -81,9 +79,8 @@ class Traits:
     pattern_seed: int  # of the places of flowers, blots and spots
 
 
-@dataclass(frozen=True)
-class Palette:
-    """Colors as sRGB ``(3,)`` floats in [0, 255]."""
+class Palette(NamedTuple):
+    """Colors as sRGB ``(3,)`` in [0, 255]."""
 
     ground: np.ndarray
     second: np.ndarray
@@ -100,22 +97,16 @@ class Garment:
     traits: Traits
 
     def changed(self, attribute_type: str, name: str) -> Garment:
-        """The counterfactual: this garment with another class of one attribute type.
-
-        Raises:
-            SchemaError: unknown type or class.
-        """
+        """The counterfactual with another class; raises ``SchemaError``."""
         SCHEMA.index(attribute_type, name)
         change: dict[str, Any] = {attribute_type: name}
         return replace(self, **change)
 
     def attribute(self, attribute_type: str) -> str:
-        """Class of one attribute type; ``SchemaError`` if there is no such type."""
-        SCHEMA.of(attribute_type)
         return str(getattr(self, attribute_type))
 
     def trait(self, name: str) -> str:
-        """The trait, or the nearest that the shape can have; "" if it has none."""
+        """The trait, or the nearest that the shape can have, or ""."""
         if name not in APPLIES[self.shape]:
             return ""
         place = ORDER[name].index
@@ -128,14 +119,14 @@ class Garment:
         return Palette(color_of(self.color, self.traits.tint), second, third)
 
     def _visible(self, name: str) -> str:
-        """The color class ``name``; white or black where it would vanish on the ground."""
+        """The color class ``name``, or white or black where it would vanish."""
         ground = color_of(self.color, self.traits.tint)
         if distance(color_of(name, self.traits.second_tint), ground) >= CONTRAST:
             return name
         return "white" if luminance(ground) < 125 else "black"
 
     def describe(self) -> dict[str, str | int | float]:
-        """The traits as the catalog has them; "" where the shape has none."""
+        """The traits as the catalog has them."""
         traits = self.traits
         return {
             **{name: self.trait(name) for name in ORDER},
@@ -150,12 +141,11 @@ class Garment:
 
 
 def draw_traits(shape: str, color: str, rng: np.random.Generator) -> Traits:
-    """Traits at random, of those that ``shape`` can have and ``color`` shows."""
+    """Random traits that ``shape`` can have and ``color`` shows."""
 
     def value(name: str) -> str:
         return str(rng.choice(APPLIES[shape].get(name, ORDER[name])))
 
-    # Trim and logo are the exception: on every item they would compete with the pattern.
     trim = value("trim") if rng.random() < 0.45 else "none"
     logo = value("logo") if rng.random() < 0.35 else "none"
     tint: Tint = tuple(rng.random(3).tolist())

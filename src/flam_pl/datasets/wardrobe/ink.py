@@ -38,7 +38,7 @@ def bar(picture: np.ndarray, start: ArrayLike, end: ArrayLike, color: Color, wid
 def ellipse(
     picture: np.ndarray, center: ArrayLike, axes: ArrayLike, turn: float, color: Color, *arc: float
 ) -> None:
-    """A filled ellipse, turned by degrees, or an ``arc`` (start, end, line width)."""
+    """A filled ellipse, or an ``arc`` (start, end, line width); in degrees."""
     start, end, width = arc or (0, 360, -1)
     where = (_fixed(center).tolist(), _fixed(axes).tolist(), turn, start, end)
     cv2.ellipse(picture, *where, _scalar(color), int(width), cv2.LINE_AA, SHIFT)

@@ -1,4 +1,4 @@
-"""How often shape, color and pattern go together: far from independent, as in shops."""
+"""How often shape, color and pattern go together."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ COLOR_WEIGHTS = (1.7, 1.4, 1.1, 0.9, 1.4, 0.8, 0.75, 0.8, 0.8, 0.7)
 PATTERN_WEIGHTS = (2.2, 1.1, 0.9, 1.0, 0.8, 1.0, 0.7, 0.8, 0.65, 0.9)
 
 Factors = dict[str, dict[str, float]]
-# Factors on top of the weights above; a pair that is not named has 1.
+# Factors on top of the weights above, 1 for other pairs
 SHAPE_PATTERN: Factors = {
     "t-shirt": {"horizontal-stripes": 2, "graphic-print": 4, "check": 0.05, "leopard": 0.3},
     "shirt": {"check": 4, "vertical-stripes": 4, "graphic-print": 0.02, "zigzag": 0.1},
@@ -56,31 +56,29 @@ TASTE = 0.5  # standard deviation of the logarithm of each combination's own see
 
 @lru_cache(maxsize=4)
 def joint_distribution(seed: int) -> np.ndarray:
-    """Probability of each (shape, color, pattern): ``(10, 10, 10)``, sums to 1, nowhere 0."""
+    """Probability of each (shape, color, pattern), ``(10, 10, 10)``."""
     table = np.einsum("s,c,p->scp", SHAPE_WEIGHTS, COLOR_WEIGHTS, PATTERN_WEIGHTS)
-    table = table * factors(SHAPES, PATTERNS, SHAPE_PATTERN)[:, None, :]
-    table = table * factors(SHAPES, COLORS, SHAPE_COLOR)[:, :, None]
-    table = table * factors(COLORS, PATTERNS, COLOR_PATTERN)[None, :, :]
-    table = table * np.random.default_rng([seed, 101]).lognormal(0.0, TASTE, table.shape)
-    table = table / table.sum()
+    table *= factors(SHAPES, PATTERNS, SHAPE_PATTERN)[:, None, :]
+    table *= factors(SHAPES, COLORS, SHAPE_COLOR)[:, :, None]
+    table *= factors(COLORS, PATTERNS, COLOR_PATTERN)
+    table *= np.random.default_rng([seed, 101]).lognormal(0.0, TASTE, table.shape)
+    table /= table.sum()
     table.setflags(write=False)  # it is cached
     return table
 
 
 def factors(rows: tuple[str, ...], columns: tuple[str, ...], named: Factors) -> np.ndarray:
-    """Factors ``(rows, columns)``: 1 where none is named."""
     return np.array([[named[row].get(column, 1.0) for column in columns] for row in rows])
 
 
 def draw_garment(seed: int, rng: Generator) -> Garment:
-    """A garment of wardrobe ``seed``."""
     table = joint_distribution(seed)
     s, c, p = np.unravel_index(rng.choice(table.size, p=table.ravel()), table.shape)
     return Garment(SHAPES[s], COLORS[c], PATTERNS[p], draw_traits(SHAPES[s], COLORS[c], rng))
 
 
 def draw_change(seed: int, garment: Garment, kind: str, rng: Generator) -> Garment:
-    """Another class of type ``kind``, by its probability given the other two."""
+    """Another class of type ``kind``, by its probability given the others."""
     own = [SCHEMA.index(name, garment.attribute(name)) for name in SCHEMA.types]
     axis = SCHEMA.types.index(kind)
     table = np.moveaxis(joint_distribution(seed), axis, -1)

@@ -22,12 +22,10 @@ PRINT_PIXELS = 128  # height and width of a graphic
 
 @lru_cache(maxsize=8)
 def cloth(garment: Garment) -> np.ndarray:
-    """The garment's cloth, uint8 RGB ``(384, 384, 3)``, the same in every photo."""
-    traits, palette = garment.traits, garment.palette()
-    draw, rng = PATTERN_OF.get(garment.pattern), np.random.default_rng(traits.pattern_seed)
-    picture = plain(palette)
-    if draw is not None:
-        picture = draw(palette, traits.pattern_scale, traits.pattern_angle, rng)
+    """The garment's cloth, uint8 RGB ``(384, 384, 3)``."""
+    traits, rng = garment.traits, np.random.default_rng(garment.traits.pattern_seed)
+    draw = PATTERN_OF.get(garment.pattern, plain)
+    picture = draw(garment.palette(), traits.pattern_scale, traits.pattern_angle, rng)
     if garment.shape == "sweater":
         stitches = cv2.merge([knit(traits.pattern_scale)] * 3)
         picture = cv2.multiply(picture, stitches, scale=1 / KNIT_UNIT)
@@ -36,7 +34,7 @@ def cloth(garment: Garment) -> np.ndarray:
 
 
 def grid(angle: float) -> tuple[np.ndarray, np.ndarray]:
-    """Body coordinates x, y of every cloth pixel ``(384, 384)``, turned by radians."""
+    """Body coordinates x, y of every cloth pixel, turned by radians."""
     v, u = np.mgrid[0:CLOTH_PIXELS, 0:CLOTH_PIXELS].astype(np.float32)
     x, y = ((at - o) / CLOTH_SCALE for at, o in zip((u, v), CLOTH_ORIGIN, strict=True))
     c, s = np.float32(np.cos(angle)), np.float32(np.sin(angle))
@@ -50,22 +48,21 @@ def from_middle(position: np.ndarray, period: float, shift: float = 0.0) -> np.n
 
 
 def soft(depth: np.ndarray) -> np.ndarray:
-    """Coverage in [0, 1] of pixels that lie ``depth`` body units inside a mark."""
+    """Coverage in [0, 1] of pixels ``depth`` inside a mark."""
     return np.clip(depth * np.float32(CLOTH_SCALE) + np.float32(0.5), 0, 1)
 
 
 def band(position: np.ndarray, period: float, duty: float) -> np.ndarray:
-    """Coverage in [0, 1] of stripes that fill ``duty`` of each ``period``."""
+    """Coverage by stripes that fill ``duty`` of each ``period``."""
     return soft(np.float32(duty * period / 2) - np.abs(from_middle(position, period)))
 
 
-def plain(p: Palette) -> np.ndarray:
-    """Cloth of the ground color, ``(384, 384, 3)`` uint8."""
+def plain(p: Palette, *_: object) -> np.ndarray:
     return np.full((CLOTH_PIXELS, CLOTH_PIXELS, 3), np.clip(p.ground + 0.5, 0, 255), np.uint8)
 
 
 def dyed(picture: np.ndarray, color: np.ndarray, coverage: np.ndarray) -> np.ndarray:
-    """The picture mixed with ``color`` by ``coverage`` ``(H, W)`` in [0, 1]."""
+    """The picture mixed with ``color`` by ``coverage`` in [0, 1]."""
     cover = cv2.merge([(coverage * 255).astype(np.uint8)] * 3)
     ground = cv2.multiply(picture, cv2.bitwise_not(cover), scale=1 / 255)
     pixel = np.array([*np.clip(color, 0, 255), 0.0])  # four numbers, as OpenCV wants
@@ -90,7 +87,6 @@ def check(p: Palette, scale: float, angle: float, rng: Generator) -> np.ndarray:
     x, y = grid(np.pi / 4 if angle > 0.7 else 0.05 * angle)
     period = 0.085 + 0.075 * scale
     duty = rng.uniform(0.28, 0.34)
-    # one band covers less than half, two crossing ones more: the ground stays the ground
     coverage = 0.42 * (band(x, period, duty) + band(y, period, duty))
     picture = dyed(plain(p), p.second, coverage)
     if rng.random() < 0.4:
@@ -118,7 +114,6 @@ def zigzag(p: Palette, scale: float, angle: float, rng: Generator) -> np.ndarray
 
 
 def camouflage(p: Palette, scale: float, angle: float, rng: Generator) -> np.ndarray:
-    """Blots in shades of the ground color: the color class stays clear."""
     picture, bright = plain(p), luminance(p.ground) > 60
     dark = 0.45 * p.ground if bright else p.ground + 58
     middle = 0.7 * p.ground if bright else p.ground + 30
@@ -130,7 +125,7 @@ def camouflage(p: Palette, scale: float, angle: float, rng: Generator) -> np.nda
 
 
 def noise(rng: Generator, cells: int) -> np.ndarray:
-    """Smooth noise ``(384, 384)`` of so many cells, with ragged edges."""
+    """Smooth noise of so many cells, with ragged edges."""
     half = CLOTH_PIXELS // 2
     coarse, fine = (
         cv2.resize(rng.standard_normal((n, n), np.float32), (half, half), interpolation=how)
@@ -140,7 +135,7 @@ def noise(rng: Generator, cells: int) -> np.ndarray:
 
 
 def scattered(rng: Generator, spacing: float) -> np.ndarray:
-    """Points ``(N, 2)`` in cloth pixels, spread evenly but not in rows."""
+    """Cloth pixels ``(N, 2)``, spread evenly but not in rows."""
     count = int(CLOTH_PIXELS / spacing) + 2
     row, column = np.mgrid[0:count, 0:count].astype(float)
     column = column + 0.5 * (row % 2)
@@ -188,7 +183,7 @@ def leopard(p: Palette, scale: float, angle: float, rng: Generator) -> np.ndarra
 
 
 def knit(scale: float) -> np.ndarray:
-    """Light and shade of knitted stitches, uint8 ``(384, 384)``."""
+    """Light and shade of knitted stitches, uint8."""
     x, y = grid(0.0)
     column = 0.030 + 0.010 * scale
     stitch = np.sin((y + np.float32(1.2) * np.abs(from_middle(x, column))) * np.float32(262))
@@ -197,15 +192,13 @@ def knit(scale: float) -> np.ndarray:
 
 
 # each: colors, scale (0 fine .. 1 coarse), angle (-1 .. 1), rng -> cloth (384, 384, 3) uint8
-PATTERN_OF = {
-    "horizontal-stripes": horizontal_stripes, "vertical-stripes": vertical_stripes, "check": check,
-    "dots": dots, "floral": floral, "camouflage": camouflage, "leopard": leopard, "zigzag": zigzag,
-}  # fmt: skip
+DRAWN = (horizontal_stripes, vertical_stripes, check, dots, floral, camouflage, leopard, zigzag)
+PATTERN_OF = {draw.__name__.replace("_", "-"): draw for draw in DRAWN}
 
 
 @lru_cache(maxsize=8)
 def graphic(garment: Garment) -> np.ndarray:
-    """A graphic print, uint8 RGB and coverage ``(128, 128, 4)``."""
+    """A print, uint8 RGB and coverage ``(128, 128, 4)``."""
     rng, p = np.random.default_rng([garment.traits.pattern_seed, 1]), garment.palette()
     picture = np.zeros((PRINT_PIXELS, PRINT_PIXELS, 4), np.uint8)
     other = p.third if rng.random() < 0.7 else p.ground
@@ -230,7 +223,7 @@ CORNERS = 64 + np.tile([50, 21], 5)[:, None] * np.stack([np.cos(TURN), np.sin(TU
 T = np.linspace(0, 2 * np.pi, 48)
 HEART_Y = 13 * np.cos(T) - 5 * np.cos(2 * T) - 2 * np.cos(3 * T) - np.cos(4 * T)
 HEART = np.stack([64 + 3.5 * 16 * np.sin(T) ** 3, 60 - 3.5 * HEART_Y], axis=-1)
-# The parts of each graphic: how to draw it, with which of two colors, and where.
+# The parts of each graphic: how, with which of two colors, where
 STAR = ((ink.disc, 0, MIDDLE, 58), (ink.polygon, 1, CORNERS))
 FRAME, SUN = (ink.box, 0, (8, 16), (120, 112)), (ink.disc, 1, (90, 42), 15)
 MOUNTAINS = (FRAME, SUN, (ink.polygon, 1, PEAKS))

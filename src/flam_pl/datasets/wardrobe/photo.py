@@ -20,7 +20,7 @@ SHADE_UNIT = 180  # full light in 8 bits; up to 255 is for cloth that faces the 
 
 @dataclass(frozen=True)
 class Photo:
-    """All of a picture that is not the garment. Lengths are shares of the picture's side."""
+    """All that is not the garment. Lengths are shares of the picture's side."""
 
     domain: str
     pose: Pose
@@ -44,7 +44,7 @@ class Photo:
 
 
 def draw_photo(rng: Generator, domain: str) -> Photo:
-    """Circumstances at random: mild and clean for "shop", hard for "consumer"."""
+    """Random circumstances: mild for "shop", hard for "consumer"."""
     hard = domain == "consumer"
     spread = 1.0 if hard else 0.4
 
@@ -82,7 +82,7 @@ def draw_photo(rng: Generator, domain: str) -> Photo:
 
 
 def photograph(garment: Garment, photo: Photo, size: int = 128) -> np.ndarray:
-    """The picture: uint8 RGB ``(size, size, 3)``. Equal arguments give equal pixels.
+    """uint8 RGB ``(size, size, 3)``; equal arguments give equal pixels.
 
     >>> from flam_pl.datasets.wardrobe.joint import draw_garment
     >>> rng = np.random.default_rng(0)
@@ -103,14 +103,13 @@ def photograph(garment: Garment, photo: Photo, size: int = 128) -> np.ndarray:
 
 
 def lit_garment(garment: Garment, photo: Photo, size: int, rng: Generator) -> list[np.ndarray]:
-    """The garment in its light, bent: RGB ``(S, S, 3)`` and coverage ``(S, S)``, uint8."""
+    """The lit, bent garment: RGB ``(S, S, 3)`` and coverage ``(S, S)``, uint8."""
     sketch = sketch_of(garment, photo.pose)
     canvas = Canvas(sketch, framing(sketch, photo, size), size)
     if photo.worn:
         scenery.wear(canvas, rng)
     lit = light_up(canvas, photo, rng)
     across, down = bending(size, photo.warp, rng)
-    # replicated at the border: a sleeve that is cut off by the frame stays cut off
     return [
         cv2.remap(image, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         for image in (lit, canvas.mask)
@@ -118,7 +117,7 @@ def lit_garment(garment: Garment, photo: Photo, size: int, rng: Generator) -> li
 
 
 def framing(sketch: Sketch, photo: Photo, size: int) -> np.ndarray:
-    """Body units -> pixels ``(2, 3)``: the garment fills ``photo.scale`` of the picture."""
+    """The matrix ``(2, 3)`` from body units to pixels."""
     points = np.concatenate([part.points for part in sketch.parts if isinstance(part, Panel)])
     low, high = points.min(axis=0), points.max(axis=0)
     scale = size * photo.scale / float((high - low).max())
@@ -129,9 +128,8 @@ def framing(sketch: Sketch, photo: Photo, size: int) -> np.ndarray:
 
 
 def light_up(canvas: Canvas, photo: Photo, rng: Generator) -> np.ndarray:
-    """The garment's colors in the photo's light, uint8 ``(S, S, 3)``."""
+    """The colors in the photo's light, uint8 ``(S, S, 3)``."""
     size, half = len(canvas.mask), len(canvas.mask) // 2
-    # cloth is never quite smooth: long soft bumps, more down than across
     coarse = rng.standard_normal((7, 12)).astype(np.float32)
     bumps = cv2.resize(coarse, (half, half), interpolation=cv2.INTER_CUBIC)
     small = cv2.resize(canvas.mask, (half, half), interpolation=cv2.INTER_AREA)
@@ -150,7 +148,7 @@ def light_up(canvas: Canvas, photo: Photo, rng: Generator) -> np.ndarray:
 
 
 def bending(size: int, amount: float, rng: Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Maps for ``cv2.remap``, float32 ``(S, S)``: smooth shifts of about ``amount``."""
+    """Maps for ``cv2.remap``: smooth shifts of about ``amount``."""
     coarse = rng.standard_normal((4, 4, 2)).astype(np.float32) * np.float32(amount * size * 0.6)
     smooth = cv2.resize(coarse, (size // 8, size // 8), interpolation=cv2.INTER_CUBIC)
     shift = cv2.resize(smooth, (size, size), interpolation=cv2.INTER_LINEAR)
@@ -159,7 +157,7 @@ def bending(size: int, amount: float, rng: Generator) -> tuple[np.ndarray, np.nd
 
 
 def developed(scene: np.ndarray, photo: Photo, size: int, rng: Generator) -> np.ndarray:
-    """The scene as the camera stores it, uint8 ``(S, S, 3)``."""
+    """The scene as the camera stores it."""
     small = cv2.resize(scene, (size, size), interpolation=cv2.INTER_AREA)
     if photo.blur > 0.25:
         small = cv2.GaussianBlur(small, (0, 0), photo.blur * size / 128)

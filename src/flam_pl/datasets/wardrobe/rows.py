@@ -1,4 +1,4 @@
-"""An item: its pictures on disk and its rows of the catalog."""
+"""An item: its pictures and its rows of the catalog."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ from flam_pl.datasets.wardrobe.photo import draw_photo, photograph
 
 SPLITS = ("train", "val", "evaluation")
 
-# Streams of random numbers. Draws from one do not move another: a new label rate, for example,
-# leaves every picture as it was.
+# Independent streams of random numbers: a new label rate, for example, leaves every picture alone
 GARMENT, PHOTO, LABELS, CHANGE = range(4)
 
 Row = dict[str, str | int | float]
@@ -27,7 +26,7 @@ Row = dict[str, str | int | float]
 
 @dataclass(frozen=True)
 class Item:
-    """An item of a split, or its ``change``-th counterfactual (0 is the item itself)."""
+    """An item, or its ``change``-th counterfactual (0: the item itself)."""
 
     split: str
     number: int
@@ -48,14 +47,12 @@ def items_of(settings: WardrobeSettings) -> Iterator[Item]:
 
 
 def random(settings: WardrobeSettings, item: Item, stream: int, number: int = 0) -> Generator:
-    """A generator of its own for each (item, stream, number)."""
     place = [settings.seed, SPLITS.index(item.split), item.number, item.change, stream, number]
     return np.random.default_rng(place)
 
 
 @lru_cache(maxsize=16)
 def garment_of(settings: WardrobeSettings, item: Item) -> Garment:
-    """The garment of an item or counterfactual."""
     rng = random(settings, item, GARMENT)
     if item.change == 0:
         return draw_garment(settings.seed, rng)
@@ -64,7 +61,7 @@ def garment_of(settings: WardrobeSettings, item: Item) -> Garment:
     )
     order = random(settings, Item(item.split, item.number), CHANGE).permutation(len(SCHEMA.types))
     kind = SCHEMA.types[order[(item.change - 1) % len(order)]]
-    for _ in range(50):  # from the fourth on, types repeat: try to find a class that is new
+    for _ in range(50):  # from the fourth on types repeat, and so may classes
         garment = draw_change(settings.seed, original, kind, rng)
         if garment not in others:
             break
@@ -72,11 +69,7 @@ def garment_of(settings: WardrobeSettings, item: Item) -> Garment:
 
 
 def draw_item(folder: Path, settings: WardrobeSettings, item: Item) -> list[Row]:
-    """Write the pictures of one item below ``folder`` and return their rows.
-
-    Raises:
-        OSError: a picture could not be written.
-    """
+    """Write the pictures of one item below ``folder``, or raise ``OSError``; returns their rows."""
     garment, rows = garment_of(settings, item), []
     photos = 1 if item.change else settings.photos(item.split)
     constant: Row = {f"true_{name}": garment.attribute(name) for name in SCHEMA.types}
@@ -93,7 +86,7 @@ def draw_item(folder: Path, settings: WardrobeSettings, item: Item) -> list[Row]
 
 
 def labels(settings: WardrobeSettings, item: Item, number: int, garment: Garment) -> Row:
-    """Labels of one image: sparse and partly wrong in training, else exact."""
+    """Labels of one image: sparse and partly wrong in training."""
     true: Row = {name: garment.attribute(name) for name in SCHEMA.types}
     if item.split != "train":
         return true
@@ -108,7 +101,7 @@ def labels(settings: WardrobeSettings, item: Item, number: int, garment: Garment
 
 
 def write_jpeg(path: Path, picture: np.ndarray) -> None:
-    """Write RGB uint8 ``(S, S, 3)``. Not by ``cv2.imwrite``: that one hides a full disk."""
+    """Write RGB uint8. Not by ``cv2.imwrite``, which hides a full disk."""
     bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
     done, code = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, 90])
     if not done:

@@ -12,11 +12,11 @@ from flam_pl.datasets.wardrobe.sketch import Step
 
 OCCLUDERS = ("arm", "bag", "phone", "strap", "leaf")
 SKINS = ((236, 200, 176), (214, 168, 138), (176, 126, 96), (120, 82, 60), (244, 214, 196))
-SOFTNESS = 4  # backgrounds are drawn this much smaller and enlarged: cheap, and out of focus
+SOFTNESS = 4  # backgrounds are drawn this much smaller: out of focus
 
 
 def background(kind: str, size: int, rng: Generator) -> np.ndarray:
-    """A background without the garment, uint8 RGB ``(size, size, 3)``."""
+    """uint8 RGB ``(size, size, 3)``."""
     small = max(16, size // SOFTNESS)
     if kind == "studio":  # a light, plain sheet, a little darker towards one side
         base = rng.uniform(222, 250) + rng.uniform(-5, 5, 3)
@@ -33,7 +33,7 @@ def background(kind: str, size: int, rng: Generator) -> np.ndarray:
 
 
 def room_color(rng: Generator) -> np.ndarray:
-    """A color as rooms and streets have, ``(3,)`` uint8: mostly dull, any hue."""
+    """A mostly dull color of any hue."""
     hue, dull, value = rng.uniform(0, 180), rng.uniform(15, 130), rng.uniform(70, 225)
     pixel = np.array([[[hue, dull, value]]], np.uint8)
     return cv2.cvtColor(pixel, cv2.COLOR_HSV2RGB)[0, 0]
@@ -111,12 +111,11 @@ BACKGROUNDS = tuple(PAINTERS)
 
 
 def dimmed(picture: np.ndarray, light: np.ndarray) -> np.ndarray:
-    """The picture in the ``light``, uint8 ``(H, W)`` up to 255."""
+    """The picture in the ``light``, uint8 ``(H, W)``."""
     return cv2.multiply(picture, cv2.merge([light] * 3), scale=1 / 255)
 
 
 def cast_shadow(scene: np.ndarray, mask: np.ndarray, strength: float, light: Step) -> np.ndarray:
-    """The scene with the garment's soft shadow, away from the light."""
     size = mask.shape[0]
     move = np.array([[1, 0, -0.022 * size * light[0]], [0, 1, -0.022 * size * light[1]]])
     shadow = cv2.warpAffine(mask, move, (size, size))
@@ -126,7 +125,7 @@ def cast_shadow(scene: np.ndarray, mask: np.ndarray, strength: float, light: Ste
 
 
 def shadow_stripe(scene: np.ndarray, strength: float, rng: Generator) -> np.ndarray:
-    """The scene with a soft shadow of something outside the picture."""
+    """A soft shadow of something outside the picture."""
     small = scene.shape[0] // 4
     turn, place = rng.uniform(0, np.pi), rng.uniform(-0.3, 0.3)
     line = np.linspace(-0.5, 0.5, small, dtype=np.float32)
@@ -137,12 +136,11 @@ def shadow_stripe(scene: np.ndarray, strength: float, rng: Generator) -> np.ndar
 
 
 def blend(scene: np.ndarray, picture: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """The scene with ``picture`` over it where ``mask`` ``(H, W)`` says."""
     return cv2.add(dimmed(scene, 255 - mask), dimmed(picture, mask))
 
 
 def wear(canvas: Canvas, rng: Generator) -> None:
-    """Put a wearer's neck, arms and legs behind the cloth, in place."""
+    """Put a wearer's limbs behind the cloth, in place."""
     skin, body = SKINS[int(rng.integers(len(SKINS)))], np.zeros_like(canvas.mask)
     for ends, half in canvas.sketch.bones:
         start, end = to_pixels(canvas.matrix, ends)
@@ -154,7 +152,7 @@ def wear(canvas: Canvas, rng: Generator) -> None:
 
 
 def occlude(scene: np.ndarray, kind: str, mask: np.ndarray, rng: Generator) -> None:
-    """Put a thing before the garment, in place; its middle stays visible."""
+    """Put a thing before the garment's rim, in place."""
     size = scene.shape[0]
     ys, xs = np.nonzero(mask[::8, ::8] > 127)
     if len(xs) == 0:

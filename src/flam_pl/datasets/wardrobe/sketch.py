@@ -1,7 +1,7 @@
-"""The drawing of a garment before it has pixels, in body units.
+"""The drawing of a garment before it has pixels.
 
-Body units: x = 0 is the middle of the body. y = 0 is the base of the neck, or the waist where a
-garment begins there; y grows downwards. 1 is about the length of a coat.
+Body units: x = 0 is the middle of the body, y = 0 the base of the neck (lower garments: the
+waist). y grows downwards. 1 is about the length of a coat.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Step = Sequence[float] | np.ndarray
 
 @dataclass(frozen=True)
 class Pose:
-    """How the limbs lie: radians for the (left, right) of the picture."""
+    """How the limbs lie: radians on the (left, right)."""
 
     arms: tuple[float, float]  # between the upper arm and the vertical, outwards
     elbows: tuple[float, float]  # bend of the forearm, inwards
@@ -39,7 +39,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class Mark:
-    """A line, a disc, or the place of a graphic print on the front panels."""
+    """A line, a disc, or the place of a graphic print."""
 
     points: np.ndarray  # (N, 2) of a line, or the center (1, 2)
     width: float  # of a line, radius of a disc, side of a print
@@ -48,7 +48,7 @@ class Mark:
 
 @dataclass
 class Sketch:
-    """The parts of one garment in one pose, in the order of drawing."""
+    """The parts of a garment, in the order of drawing."""
 
     garment: Garment
     pose: Pose
@@ -60,7 +60,7 @@ class Sketch:
     flip: float = 1.0  # every x is multiplied by it
 
     def sides(self) -> tuple[Sketch, Sketch]:
-        """Left and right of the picture; both take the coordinates of the right."""
+        """Left and right; both take the coordinates of the right."""
         return replace(self, flip=-1.0), self
 
     def panel(
@@ -71,7 +71,7 @@ class Sketch:
         seam: float = 0.0,
         turn: tuple[float, float, float] = (0.0, 0.0, 0.0),
     ) -> None:
-        """Add a piece of cloth; ``seam`` is the width of the seam around it."""
+        """``seam`` is the width of the seam around the cloth."""
         turn = (self.flip * turn[0], self.flip * turn[1], turn[2])
         self.parts.append(Panel(self._placed(outline), material, lift, turn))
         if seam:
@@ -82,11 +82,11 @@ class Sketch:
         self.parts.append(Mark(self._placed(points), width, tone))
 
     def disc(self, center: Step, radius: float, tone: str = "") -> None:
-        """Add a disc; without a tone it is a button."""
+        """Without a tone it is a button."""
         self.line(np.array([center]), radius, tone or self.garment.traits.button_tone)
 
     def ribs(self, start: np.ndarray, end: np.ndarray, count: int) -> None:
-        """Add lines across a knitted band between two long edges ``(2, 2)``."""
+        """Lines across a knitted band between two edges ``(2, 2)``."""
         for i in range(1, count):
             across = [a + (b - a) * (i / count) for a, b in (start, end)]
             self.line(across, 0.004, "rib")
@@ -98,7 +98,7 @@ class Sketch:
         self.bones.append((self._placed(np.array([start, end])), half_width))
 
     def edge(self, where: str) -> str:
-        """Material of collars ("neck") and bands ("cuffs")."""
+        """Material at the "neck" or "cuffs"."""
         return "trim" if self.garment.trait("trim") in (where, "both") else "plain"
 
     def _placed(self, points: ArrayLike) -> np.ndarray:
@@ -108,7 +108,7 @@ class Sketch:
 def path(start: Step, *steps: Step) -> np.ndarray:
     """A line ``(N, 2)``: a step ``(x, y)`` goes straight there, ``(x, y, bulge)`` in an arc.
 
-    The bulge is the arc's height, to the left of the way, as a share of the chord's length.
+    The bulge is the arc's height to the left, as a share of the chord.
     """
     pieces, a = [], np.array(start, dtype=float)
     for step in steps:
@@ -122,11 +122,10 @@ def path(start: Step, *steps: Step) -> np.ndarray:
 
 
 def symmetric(start: Step, *steps: Step) -> np.ndarray:
-    """An outline ``(2N, 2)`` whose right half is ``path(start, *steps)``, from top to bottom."""
+    """An outline ``(2N, 2)``; the path is its right half."""
     right = path(start, *steps)
     return np.concatenate([right, (right * (-1.0, 1.0))[::-1]])
 
 
 def rectangle(left: float, top: float, right: float, bottom: float) -> np.ndarray:
-    """The four corners ``(4, 2)``."""
     return np.array([[left, top], [right, top], [right, bottom], [left, bottom]])

@@ -35,7 +35,7 @@ SLEEVE_WIDTHS = {"coat": 0.062, "jacket": 0.058, "hoodie": 0.06, "sweater": 0.05
 
 @dataclass(frozen=True)
 class Torso:
-    """Half widths, ends of the armhole ``(2,)`` and height of the hem."""
+    """Half widths, ends of the armhole ``(2,)``, height of the hem."""
 
     neck: float
     shoulder: np.ndarray
@@ -56,7 +56,7 @@ def torso(garment: Garment) -> Torso:
 
 
 def neck_back(sketch: Sketch, body: Torso, depth: float = 0.16) -> None:
-    """The inside of the back, seen through the neck hole."""
+    """The inside of the back."""
     neck = body.neck
     hole = symmetric((0, -0.015), (neck + 0.004, -0.028, -0.1), (neck, 0.03), (0, depth, 0.1))
     sketch.panel(hole, "inner")
@@ -77,13 +77,13 @@ def front(sketch: Sketch, body: Torso) -> None:
 
 
 def front_panel(sketch: Sketch, outline: np.ndarray, end: float) -> None:
-    """A front panel ``(N, 2)`` whose hem, at height ``end``, sways."""
+    """A front panel whose hem, at height ``end``, sways."""
     shift = sketch.pose.sway * np.clip(outline[:, 1] / end, 0, 1) ** 2
     sketch.panel(outline + shift[:, None] * (1.0, 0.0), "front")
 
 
 def sleeves(sketch: Sketch, body: Torso) -> None:
-    """Both sleeves, and the neck, head and arms of a wearer."""
+    """Sleeves, and the neck, head and arms of a wearer."""
     sketch.bone((0.0, -0.02), (0.0, -0.1), 0.052)
     sketch.bone((0.0, -0.2), (0.0, -0.24), 0.085)
     length, pose = SLEEVE_LENGTHS[sketch.garment.trait("sleeve")], sketch.pose
@@ -122,10 +122,7 @@ def sleeve(sketch: Sketch, body: Torso, arm: float, elbow: float, length: float)
 
 
 def cuff(sketch: Sketch, ends: np.ndarray, along: np.ndarray, length: float) -> None:
-    """A stitched line, a buttoned cuff, or a ribbed band at the end of a sleeve.
-
-    ``ends`` ``(2, 2)`` are its corners, ``along`` ``(2,)`` is the direction of the forearm.
-    """
+    """The end of a sleeve: corners ``ends`` ``(2, 2)``, direction ``along`` of the forearm."""
     shape, is_long = sketch.garment.shape, length > 0.3
     bomber = shape == "jacket" and sketch.garment.trait("collar") != "lapel"
     ribbed = shape in ("sweater", "hoodie") or bomber
@@ -147,5 +144,5 @@ def cuff(sketch: Sketch, ends: np.ndarray, along: np.ndarray, length: float) -> 
 
 
 def direction(angle: float) -> np.ndarray:
-    """Unit vector ``(2,)`` at so many radians from the vertical, outwards."""
+    """Unit vector at an angle from the vertical, outwards."""
     return np.array([np.sin(angle), np.cos(angle)])
