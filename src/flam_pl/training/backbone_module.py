@@ -1,4 +1,4 @@
-"""Stage 1: learn features in which images of one item lie together (section 4.2 of the paper)."""
+"""Stage 1: features in which images of one item lie together (section 4.2 of the paper)."""
 
 from __future__ import annotations
 
@@ -22,13 +22,11 @@ from flam_pl.training.by_row import ByRow
 
 
 class BackboneModule(pl.LightningModule):
-    """Cross-entropy over the items with most images, and triplets over all items.
+    """Cross-entropy over the items of ``classified`` (their codes), and triplets over all items.
 
-    With a CGD (arXiv 1903.10663) the triplets see the combination of descriptors, the
-    cross-entropy the first one.
-
-    Validation: R@k of consumer photos among the shop photos of validation items.
-    ``predict_step`` gives features by catalog row.
+    With a CGD (arXiv 1903.10663) the triplets see all descriptors, the cross-entropy the first one.
+    ``validation`` gives the item code ``(V,)`` of each validation photo, and whether it is a
+    consumer photo, bool ``(V,)``. R@k searches consumer photos among the shop photos.
     """
 
     classified: Tensor
@@ -41,16 +39,10 @@ class BackboneModule(pl.LightningModule):
         settings: BackboneConfig,
         ks: Sequence[int] = (1, 5, 10, 20, 50),
     ) -> None:
-        """Args:
-        classified: codes of the items that the cross-entropy tells apart.
-        validation: per validation position its item code ``(V,)`` and whether it is a consumer
-            photo, bool ``(V,)``; both may be empty.
-        """
         super().__init__()
         self.net, self.settings, self.ks = net, settings, tuple(ks)
         self.register_buffer("classified", torch.tensor(list(classified), dtype=torch.long))
-        # a batch norm between feature and classifier: the triplet loss shapes the cosine, the
-        # classifier needs room; without it the two pull against each other
+        # without a batch norm in between, the triplet loss and the classifier pull apart
         self.neck = nn.BatchNorm1d(net.described_dimension)
         self.classifier = nn.Linear(net.described_dimension, max(1, len(classified)), bias=False)
         margin, distance = settings.margin, CosineSimilarity()
@@ -74,23 +66,14 @@ class BackboneModule(pl.LightningModule):
             return self.loss(features.float(), described.float(), batch["item"])
 
     def loss(self, features: Tensor, described: Tensor, items: Tensor) -> Tensor:
-        """The weighted sum of both losses.
-
-        Args:
-            features: ``(B, D)`` float32.
-            described: what the items are classified by, ``(B, E)`` float32.
-            items: codes ``(B,)``.
-        """
+        """The weighted sum: triplets on features ``(B, D)``, classification on ``(B, E)``."""
         s = self.settings
         triplet = self.triplet(features, items, self.miner(features, items))
         matches = items[:, None] == self.classified[None, :]  # (B, classified)
         known = matches.any(dim=1)
         logits = self.classifier(self.neck(described)) / s.temperature
-        classification = F.cross_entropy(
-            logits[known],
-            matches[known].float().argmax(dim=1),
-            label_smoothing=s.label_smoothing,
-        )
+        classes = matches[known].float().argmax(dim=1)
+        classification = F.cross_entropy(logits[known], classes, label_smoothing=s.label_smoothing)
         if not known.any():
             classification = logits.sum() * 0
         self.log("train/triplet", triplet)
@@ -133,10 +116,7 @@ class BackboneModule(pl.LightningModule):
 
 
 def most_photographed(items: np.ndarray, count: int) -> list[int]:
-    """Codes of the items with most images, ties by code.
-
-    Args:
-        items: item code per image ``(N,)``; -1: no item.
+    """Codes of the items with most images, ties by code; ``items``: per image, -1 for none.
 
     >>> most_photographed(np.array([7, 3, 3, -1, 5, 5]), 2)
     [3, 5]

@@ -8,11 +8,7 @@ from torchmetrics import Metric
 
 
 class ByRow(Metric):
-    """One vector per row.
-
-    Under DDP the sampler repeats rows to fill the last batches. The mean over the repetitions
-    counts each row once.
-    """
+    """The mean vector of each row; under DDP the sampler repeats some rows."""
 
     full_state_update = False
     total: Tensor
@@ -24,7 +20,6 @@ class ByRow(Metric):
         self.add_state("times", torch.zeros(rows), dist_reduce_fx="sum")
 
     def update(self, row: Tensor, values: Tensor) -> None:
-        """Args: row: positions ``(B,)``; values: ``(B, dimension)``."""
         self.total.index_add_(0, row, values.to(self.total.dtype))
         self.times.index_add_(0, row, torch.ones_like(row, dtype=self.times.dtype))
 

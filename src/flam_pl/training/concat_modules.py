@@ -1,24 +1,26 @@
-"""Trains Cls-Concat and ADDE-M: one classifier per attribute type, on sparse labels."""
+"""Trains Cls-Concat and ADDE-M: one classifier per attribute type."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import cast
 
-import pytorch_lightning as pl
 import torch
-from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torch.nn import functional as F
 
 from flam_pl.config.methods import ConcatConfig
 from flam_pl.losses.attribute_memory import memory_loss
 from flam_pl.models.concat import ConcatClassifiers, TypeClassifier
-from flam_pl.training.optimizers import adamw_to_zero
+from flam_pl.training.by_type import ByTypeModule
 
 
-class ClassifierModule(pl.LightningModule):
-    """Cls-Concat: each classifier trains by cross-entropy on the rows that carry its label."""
+class ClassifierModule(ByTypeModule):
+    """Cls-Concat: cross-entropy per type, on the rows that carry its label.
+
+    ``labelled`` gives all labelled training features ``(N, D)`` and labels ``(N, types)``. Their
+    class means are the prototypes.
+    """
 
     def __init__(
         self,
@@ -26,10 +28,6 @@ class ClassifierModule(pl.LightningModule):
         settings: ConcatConfig,
         labelled: Callable[[], tuple[Tensor, Tensor]],
     ) -> None:
-        """Args:
-        labelled: gives the labelled training features ``(N, D)`` and labels ``(N, types)``. Their
-            class means are the prototypes, measured in each epoch.
-        """
         super().__init__()
         self.net, self.settings, self.labelled = net, settings, labelled
 
@@ -45,7 +43,6 @@ class ClassifierModule(pl.LightningModule):
         return loss
 
     def type_loss(self, t: int, z: Tensor, classes: Tensor) -> Tensor:
-        """The loss of one type on features ``(B, d)`` and their classes ``(B,)`` -> scalar."""
         # a sum over nothing is zero, where a mean would be nan
         total = F.cross_entropy(self.net.by_type[t](z), classes, reduction="sum")
         return total / max(1, len(classes))
@@ -58,33 +55,18 @@ class ClassifierModule(pl.LightningModule):
             self.measure_prototypes()
 
     def measure_prototypes(self) -> None:
-        """Set the prototypes to the class means under the present weights."""
         features, labels = self.labelled()
         self.net.fit_prototypes(features.to(self.device), labels.to(self.device))
 
     def validation_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
-        labels = batch["labels"]
-        shares = []
-        for t, logits in enumerate(self.net(batch["features"])):
-            known = labels[:, t] >= 0
-            if known.any():
-                right = (logits[known].argmax(dim=1) == labels[known, t]).float().mean()
-                self.log(f"val/{self.net.schema.types[t]}", right)
-                shares.append(right)
-        if shares:
-            self.log("val/accuracy", torch.stack(shares).mean(), prog_bar=True)
-
-    def configure_optimizers(self) -> OptimizerLRScheduler:
-        return adamw_to_zero(self, self.settings.lr, self.settings.weight_decay)
+        classes = [logits.argmax(dim=1) for logits in self.net(batch["features"])]
+        self.log_accuracy(self.net.schema.types, torch.stack(classes, dim=1), batch["labels"])
 
 
 class MemoryModule(ClassifierModule):
     """ADDE-M (Hou et al., ICCV 2021) on frozen features: the prototypes are a learned memory."""
 
     def __init__(self, net: ConcatClassifiers, settings: ConcatConfig, margin: float) -> None:
-        """Args:
-        margin: of the triplets.
-        """
         super().__init__(net, settings, lambda: (torch.empty(0), torch.empty(0)))
         self.margin = margin
 

@@ -4,43 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import pytorch_lightning as pl
 import torch
-from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
 from flam_pl.config.stages import EmbedderConfig
 from flam_pl.losses.dictionary_softmax import dictionary_loss
 from flam_pl.losses.triplet import embedding_loss
 from flam_pl.models.attribute_embedder import AttributeEmbedders, EnsembleMember
-from flam_pl.training.optimizers import adamw_to_zero
+from flam_pl.training.by_type import ByTypeModule
 
 LOG_EVERY = 4
-"""Steps between two logs, which take a tenth of a step's time."""
+"""Steps between two logs."""
 
 TEACHES_FROM = 1 / 3
-"""Part of the training after which the self-training begins."""
+"""Share of the training before the self-training begins."""
 
 SHARPENED = 0.5
-"""Factor of the teacher's temperature: likely classes become likelier (MixMatch, Berthelot et al.,
-NeurIPS 2019)."""
+"""Factor of the teacher's temperature (MixMatch, Berthelot et al., NeurIPS 2019)."""
 
 
-class EmbedderModule(pl.LightningModule):
+class EmbedderModule(ByTypeModule):
     """Each type trains on the rows of the batch that carry its label.
 
-    Self-training, not in the paper: on photos without labels each ensemble member, with noise,
-    learns the probabilities of the ensemble without noise (Xie et al., CVPR 2020).
-
-    Validation: the share of labelled images whose nearest dictionary vector is their class.
+    Self-training, not in the paper: on features of ``bank`` ``(N, D)`` each ensemble member, with
+    noise, learns the probabilities of the ensemble without noise (Xie et al., CVPR 2020).
     """
 
     def __init__(
         self, embedders: AttributeEmbedders, settings: EmbedderConfig, bank: Tensor | None = None
     ) -> None:
-        """Args:
-        bank: stored features ``(N, D)`` that the self-training draws from; None: none.
-        """
         super().__init__()
         self.embedders, self.settings = embedders, settings
         # no buffer: DDP would send it to every process at each step
@@ -68,12 +60,7 @@ class EmbedderModule(pl.LightningModule):
         return torch.stack(list(terms.values())).sum()
 
     def terms(self, features: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """The loss per type on the rows that carry its label.
-
-        Args:
-            features: stored features ``(B, D)``.
-            labels: ``(B, types)``, -1 where unlabelled.
-        """
+        """The loss per type: features ``(B, D)``, labels ``(B, types)``, -1 where unlabelled."""
         z = self.embedders.space(features)
         of_types = {name: z.new_zeros(()) for name in self.embedders.schema.types}
         for t, name, member, noisy in self.members_with_noise(z):
@@ -83,19 +70,17 @@ class EmbedderModule(pl.LightningModule):
         return of_types
 
     def members_with_noise(self, z: Tensor) -> Iterator[tuple[int, str, EnsembleMember, Tensor]]:
-        """Type index, type name, member, and z ``(B, d)`` with the member's noise."""
+        """Type index, type, member, and features ``(B, d)`` with the member's noise."""
         for m in range(self.embedders.members):
             noisy = z + self.settings.noise * torch.randn_like(z)
             for t, name in enumerate(self.embedders.schema.types):
                 yield t, name, self.embedders.of(name).members[m], noisy
 
     def teaches(self) -> bool:
-        """Whether the self-training has begun."""
-        steps = int(self.trainer.estimated_stepping_batches)
-        return self.global_step >= TEACHES_FROM * steps
+        return self.global_step >= TEACHES_FROM * int(self.trainer.estimated_stepping_batches)
 
     def taught_terms(self, features: Tensor) -> dict[str, Tensor]:
-        """The weighted self-training loss per type, on stored features ``(B, D)``."""
+        """The weighted self-training loss per type, on features ``(B, D)``."""
         z = self.embedders.space(features)
         temperature = torch.tensor(self.settings.temperature, device=z.device)
         taught = self.ensemble_probabilities(z, SHARPENED * temperature)
@@ -107,18 +92,13 @@ class EmbedderModule(pl.LightningModule):
 
     @torch.no_grad()
     def ensemble_probabilities(self, z: Tensor, temperature: Tensor) -> list[Tensor]:
-        """Class probabilities ``(B, classes)`` per type by all members together, without dropout.
-
-        Args:
-            z: features in the feature space ``(B, d)``.
-        """
+        """Class probabilities ``(B, classes)`` per type by all members, without dropout."""
         self.embedders.eval()
         embeddings = self.embedders.embed(z)
         self.embedders.train()
         return self.embedders.probabilities(embeddings, temperature)
 
     def member_loss(self, member: EnsembleMember, z: Tensor, classes: Tensor) -> Tensor:
-        """The loss of one network on features ``(B, d)`` and their classes ``(B,)`` -> scalar."""
         s, e = self.settings, member(z).float()
         if s.loss == "softmax":
             temperature = torch.tensor(s.temperature, device=e.device)
@@ -127,16 +107,5 @@ class EmbedderModule(pl.LightningModule):
         return to_embeddings + to_dictionary
 
     def validation_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
-        labels = batch["labels"]
-        right = self.embedders.classify(self(batch["features"])) == labels
-        known = labels >= 0
-        shares = []
-        for t, name in enumerate(self.embedders.schema.types):
-            if known[:, t].any():
-                shares.append(right[known[:, t], t].float().mean())
-                self.log(f"val/{name}", shares[-1])
-        if shares:
-            self.log("val/accuracy", torch.stack(shares).mean(), prog_bar=True)
-
-    def configure_optimizers(self) -> OptimizerLRScheduler:
-        return adamw_to_zero(self, self.settings.lr, self.settings.weight_decay)
+        classes = self.embedders.classify(self(batch["features"]))
+        self.log_accuracy(self.embedders.schema.types, classes, batch["labels"])

@@ -1,10 +1,11 @@
-"""Loggers: CSV always, Weights & Biases (W&B) where it asks no question.
+"""Loggers: CSV, and Weights & Biases (W&B) with a group per run.
 
-A run is a group in W&B. Each stage and each evaluation is a W&B run in ``runs/<run>/wandb/``.
+Each stage and each evaluation is a W&B run in ``runs/<run>/wandb/``.
 """
 
 from __future__ import annotations
 
+import netrc
 import os
 import re
 import socket
@@ -29,7 +30,7 @@ def make_loggers(config: Config, stage: str, folder: Path) -> list[Logger]:
 
 
 def make_wandb_logger(config: Config, name: str, job_type: str) -> WandbLogger | None:
-    """A W&B run in the group of ``config``'s run, opened at the first log; None without W&B."""
+    """A W&B run, opened at the first log; None without W&B."""
     mode = wandb_mode(config.logger.wandb)
     if mode is None:
         return None
@@ -48,7 +49,6 @@ def make_wandb_logger(config: Config, name: str, job_type: str) -> WandbLogger |
 
 
 def wandb_of(loggers: Sequence[Logger]) -> WandbLogger | None:
-    """The W&B logger among them."""
     return next((logger for logger in loggers if isinstance(logger, WandbLogger)), None)
 
 
@@ -59,15 +59,14 @@ def log_checkpoint(
     """Log the checkpoint in a stage's folder as a W&B artifact, made from its parent's."""
     logger = wandb_of(loggers)
     if logger is not None and config.logger.artifacts:
-        artifact = checkpoint_artifact(config.name, folder, record)
-        logger.experiment.log_artifact(artifact)
+        logger.experiment.log_artifact(checkpoint_artifact(config.name, folder, record))
         use_checkpoints(logger, config, [record.parent])
 
 
 def use_checkpoints(
     logger: WandbLogger, config: Config, checkpoints: Collection[str | None]
 ) -> None:
-    """Record that a W&B run was made from these checkpoints (SHA-256) of the run's stages."""
+    """Record that a W&B run was made from some checkpoints (SHA-256)."""
     if not config.logger.artifacts:
         return
     # a further seed, <run>/seeds/1, is made from the backbone of the run above it
@@ -94,11 +93,7 @@ def _use(run: Any, artifact: Any) -> None:
 
 
 def checkpoint_artifact(run: str, folder: Path, record: StageRecord, copied: bool = True) -> Any:
-    """``<run>-<stage>`` of type "model": best.ckpt, with the stage's record as metadata.
-
-    Args:
-        copied: keep a copy until the upload, since a later training replaces the file.
-    """
+    """The W&B model ``<run>-<stage>``; ``copied``: a copy waits for the upload."""
     from wandb import Artifact
 
     numbers = {key: value for key, value in record.metrics.items() if value == value}
@@ -110,12 +105,10 @@ def checkpoint_artifact(run: str, folder: Path, record: StageRecord, copied: boo
 
 
 def plain(name: str) -> str:
-    """A name with a dash for each character that W&B refuses."""
     return re.sub(r"[^A-Za-z0-9_.-]", "-", name)
 
 
 def finish(loggers: Sequence[Logger]) -> None:
-    """Close the loggers, and the W&B run: the next stage has its own."""
     for logger in loggers:
         logger.finalize("success")
     if "wandb" in sys.modules and wandb_of(loggers):
@@ -123,11 +116,7 @@ def finish(loggers: Sequence[Logger]) -> None:
 
 
 def wandb_mode(wanted: str) -> str | None:
-    """online, offline or None (no W&B), such that W&B asks no question and never waits.
-
-    "auto" is online where somebody is logged in, else None. Online becomes offline where the server
-    does not answer within three seconds (W&B itself waits for two minutes).
-    """
+    """online, offline or None (no W&B), so that W&B never asks for a key or waits for a server."""
     forced = os.environ.get("WANDB_MODE")
     if wanted == "off" or forced == "disabled":
         return None
@@ -149,12 +138,9 @@ def wandb_mode(wanted: str) -> str | None:
 
 
 def logged_in() -> bool:
-    """Whether a W&B key is in the environment or in ~/.netrc."""
     if os.environ.get("WANDB_API_KEY"):
         return True
     try:
-        import netrc
-
         return netrc.netrc().authenticators("api.wandb.ai") is not None
     except (OSError, netrc.NetrcParseError):
         return False

@@ -28,21 +28,13 @@ from flam_pl.retrieval.inner_product import log_posteriors, moved_features, weig
 
 @dataclass(frozen=True)
 class EditBatch:
-    """A batch of edits to learn from.
+    """A batch of edits to learn from."""
 
-    Attributes:
-        features: stored features ``(B, D)``.
-        x: the same in the feature space ``(B, d)``.
-        e: embeddings of x ``(B, types, k)``.
-        target: index of the edited type ``(B,)``.
-        condition: phi_a(x^-), the embedding of the target type that G is given ``(B, k)``.
-    """
-
-    features: Tensor
-    x: Tensor
-    e: Tensor
-    target: Tensor
-    condition: Tensor
+    features: Tensor  # (B, D), as stored
+    x: Tensor  # (B, d), the same in the feature space
+    e: Tensor  # (B, types, k), embeddings of x
+    target: Tensor  # (B,), index of the edited type
+    condition: Tensor  # (B, k), phi_a(x^-): the embedding that G is given
 
     @property
     def own(self) -> Tensor:
@@ -56,9 +48,10 @@ class EditBatch:
 
 
 class ManipulatorModule(pl.LightningModule):
-    """G learns to edit features, D to judge them; the embedders are a frozen teacher.
+    """G learns to edit features, D to judge them. The frozen embedders classify; no label is read.
 
-    No label is read: the embedders classify every feature.
+    ``evaluate`` gives figures of edited searches on the validation split, e.g. T@k. ``bank`` holds
+    training features ``(N, D)`` for the neighbour distillation and TIRG's loss.
     """
 
     def __init__(
@@ -69,11 +62,6 @@ class ManipulatorModule(pl.LightningModule):
         evaluate: Callable[[], Mapping[str, float]] | None = None,
         bank: Tensor | None = None,
     ) -> None:
-        """Args:
-        evaluate: gives the figures of edited searches on the validation split, e.g. T@k.
-        bank: stored features of training photos ``(N, D)``, for the neighbour distillation and
-            TIRG's loss.
-        """
         super().__init__()
         self.automatic_optimization = False
         self.manipulator, self.settings, self.evaluate = manipulator, settings, evaluate
@@ -85,7 +73,6 @@ class ManipulatorModule(pl.LightningModule):
         self.bank_classes: Tensor | None = None
 
     def on_fit_start(self) -> None:
-        """Compute log-posteriors and classes of the bank, once: the teacher does not change."""
         if self.bank is not None:
             self.bank = self.bank.to(self.device)
             embeddings = self.embedders(self.bank)
@@ -146,8 +133,7 @@ class ManipulatorModule(pl.LightningModule):
         return EditBatch(features, x, e, target, e[other, target])
 
     def other_classes(self, e: Tensor, target: Tensor) -> Tensor:
-        """Dictionary vectors ``(B, k)`` of random classes; the weight of a class is one minus its
-        posterior."""
+        """Dictionary vectors ``(B, k)`` of random classes that the features probably lack."""
         own, drawn = self.embedders.probabilities(e), torch.empty_like(e[:, 0])
         for t, name in enumerate(self.embedders.schema.types):
             rows = (target == t).nonzero(as_tuple=True)[0]
@@ -170,7 +156,7 @@ class ManipulatorModule(pl.LightningModule):
         }
 
     def generator_terms(self, edits: EditBatch, edited: Tensor) -> dict[str, Tensor]:
-        """G's losses with their weights: equations (3), (4; the fake term) and (5)."""
+        """G's weighted losses: equations (3), (4; the fake term) and (5)."""
         s, target = self.settings, edits.target
         terms = {}
         if self.judged:
@@ -184,7 +170,7 @@ class ManipulatorModule(pl.LightningModule):
         return terms
 
     def distillation_terms(self, edits: EditBatch, edited: Tensor) -> dict[str, Tensor]:
-        """Neighbour distillation on a random part of the bank, with its weight."""
+        """Neighbour distillation on a random part of the bank."""
         s, features = self.settings, edits.features
         assert self.bank is not None and self.bank_tail is not None, "needs a bank"
         with torch.autocast(features.device.type, enabled=False):  # rankings need all their digits
@@ -200,12 +186,7 @@ class ManipulatorModule(pl.LightningModule):
         return {"g_distillation": s.distillation_weight * loss}
 
     def teacher_scores(self, edits: EditBatch, bank: Tensor, bank_tail: Tensor) -> Tensor:
-        """The score ``(B, N)`` of an edited search by the moved query.
-
-        Args:
-            bank: stored features ``(N, D)``.
-            bank_tail: their log-posteriors ``(N, C)``.
-        """
+        """Scores ``(B, N)`` of an edited search by the moved query in a bank ``(N, D)``."""
         s, types, moved = self.settings, self.embedders.schema.types, self.moved(edits)
         weights = moved.new_full((len(moved), len(types)), s.teacher_others)
         weights[torch.arange(len(moved)), edits.target] = s.teacher_target
@@ -215,20 +196,18 @@ class ManipulatorModule(pl.LightningModule):
         return scores
 
     def moved_terms(self, edits: EditBatch, edited: Tensor) -> dict[str, Tensor]:
-        """The cosine distance between x-tilde and the moved query, with its weight."""
         with torch.autocast(edited.device.type, enabled=False):
             away = cosine_distance(self.embedders.space.inverse(edited), self.moved(edits))
         return {"g_moved": self.settings.moved_weight * away.mean()}
 
     def moved(self, edits: EditBatch) -> Tensor:
-        """The queries less the mean of their old class, plus that of the new one, ``(B, D)``."""
+        """The queries ``(B, D)`` less the mean of their old class, plus that of the new one."""
         own, wanted = (self.embedders.probabilities(of) for of in (edits.e, edits.wanted))
         means = [self.embedders.of(name).class_means for name in self.embedders.schema.types]
         return moved_features(edits.features, own, wanted, means)
 
     def composition_terms(self, edits: EditBatch, edited: Tensor) -> dict[str, Tensor]:
-        """TIRG's loss with its weight. The answer to an edit is a random photo of the bank whose
-        classes are the wanted ones; an edit without one is left out."""
+        """TIRG's loss; the answer to an edit is a random photo with the wanted classes."""
         s, features = self.settings, edits.features
         assert self.bank is not None and self.bank_classes is not None, "needs a bank"
         with torch.autocast(features.device.type, enabled=False):
@@ -250,11 +229,6 @@ class ManipulatorModule(pl.LightningModule):
         optimizer.step()
 
     def validation_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
-        """Log how far edits go, how well x is recovered, and whether D tells real from edited.
-
-        cosine(x, x-hat) is 1 for a perfect G and for one that does nothing; cosine(x, x-tilde)
-        tells the two apart.
-        """
         edits = self.sample(batch["features"])
         x, target = edits.x, edits.target
         edited = self.manipulator.edit(x, edits.condition, target)
@@ -278,7 +252,6 @@ class ManipulatorModule(pl.LightningModule):
                 self.log(f"val/{name}", value, prog_bar=name == "T@10")
 
     def _steps(self) -> int:
-        """Steps of G in the whole training."""
         return self.settings.steps_per_epoch * max(1, int(self.trainer.max_epochs or 1))
 
     def configure_optimizers(self) -> tuple[list[Any], list[Any]]:
@@ -288,7 +261,7 @@ class ManipulatorModule(pl.LightningModule):
         d = torch.optim.Adam(net.discriminators.parameters(), s.discriminator_lr, betas)
 
         def decay(step: int) -> float:
-            """Constant for the first half, then down to zero in a straight line."""
+            # constant for the first half, then linear to zero
             return max(0.0, min(1.0, 2.0 * (1.0 - step / steps)))
 
         return [g, d], [torch.optim.lr_scheduler.LambdaLR(o, decay) for o in (g, d)]

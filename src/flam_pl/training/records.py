@@ -25,42 +25,32 @@ PACKAGES = ("flam-pl", "torch", "torchvision", "pytorch-lightning", "timm", "num
 
 
 class RecordError(FlamError):
-    """A trained stage that is missing, damaged, or does not fit."""
+    """A trained stage that is missing, damaged or does not fit."""
 
 
 @dataclass(frozen=True)
 class StageRecord:
-    """What is known of a finished stage. It is written last: a folder with a record is finished."""
+    """Written last: a folder with a record holds a finished stage."""
 
     stage: str
-    inputs: str
-    """SHA-256 over all that the training depends on; equal inputs are not trained again."""
-    data: str
-    """Fingerprint of the catalog's labels and split."""
-    parent: str | None
-    """SHA-256 of the parent stage's checkpoint."""
-    checkpoint: str
-    """SHA-256 of this stage's checkpoint."""
+    inputs: str  # SHA-256 over all that the training depends on
+    data: str  # fingerprint of the catalog's labels and split
+    parent: str | None  # SHA-256 of the parent stage's checkpoint
+    checkpoint: str  # SHA-256 of this stage's checkpoint
     schema: dict[str, list[str]]
     settings: dict[str, Any]
-    architecture: dict[str, Any]
-    """Arguments of the networks that the checkpoint fits."""
+    architecture: dict[str, Any]  # arguments of the networks
     seed: int
     metrics: dict[str, float]
     seconds: float
     versions: dict[str, str]
 
     def save(self, folder: Path) -> None:
-        """Write the record to ``folder``."""
         write_text(folder / RECORD, json.dumps(asdict(self), indent=1))
 
     @classmethod
     def load(cls, folder: Path) -> StageRecord | None:
-        """The record of a stage's folder, or None where the stage is not finished.
-
-        Raises:
-            RecordError: a record that cannot be read.
-        """
+        """The record in a stage's folder; None: not finished. An unreadable one: RecordError."""
         path = folder / RECORD
         if not path.is_file():
             return None
@@ -73,7 +63,6 @@ class StageRecord:
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a file's content."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         while block := file.read(1 << 20):
@@ -82,12 +71,11 @@ def sha256(path: Path) -> str:
 
 
 def inputs_hash(**inputs: Any) -> str:
-    """SHA-256 over plain values, whatever the order of the keys."""
+    """SHA-256 over plain values, in any order of the keys."""
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
 
 
 def versions() -> dict[str, str]:
-    """Python and the packages that a result depends on."""
     found = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
@@ -98,11 +86,7 @@ def versions() -> dict[str, str]:
 
 
 def require(folder: Path, stage: str) -> StageRecord:
-    """The record of a finished stage, after a check of its checkpoint.
-
-    Raises:
-        RecordError: the stage is missing, or its checkpoint has changed.
-    """
+    """The record of a finished stage; RecordError where its checkpoint is missing or changed."""
     record = StageRecord.load(folder)
     checkpoint = folder / CHECKPOINT
     if record is None or not checkpoint.is_file():
@@ -122,33 +106,23 @@ def require(folder: Path, stage: str) -> StageRecord:
 
 
 def require_child(record: StageRecord, parent: str, schema: AttributeSchema) -> None:
-    """Refuse a stage that was trained on another parent or other classes.
-
-    Raises:
-        RecordError: naming what differs.
-    """
+    """Raise RecordError for a stage of another parent, SchemaError for other classes."""
     if record.parent != parent:
         raise RecordError(
             f"the {record.stage} stage was trained on another parent checkpoint "
             f"({(record.parent or 'none')[:12]}..., the present one is {parent[:12]}...). "
             "Train it again: make train-flam."
         )
-    schema.require_same(
-        AttributeSchema.from_dict(record.schema), f"the trained {record.stage} stage"
-    )
+    trained = AttributeSchema.from_dict(record.schema)
+    schema.require_same(trained, f"the trained {record.stage} stage")
 
 
 def load_into(net: nn.Module, folder: Path, prefix: str) -> None:
-    """Load the tensors of ``best.ckpt`` whose names start with ``prefix`` into ``net``.
-
-    Raises:
-        RecordError: the checkpoint cannot be opened or is of another size.
-    """
+    """Load the tensors of ``best.ckpt`` whose names start with ``prefix``, or raise RecordError."""
     path = folder / CHECKPOINT
     try:
-        state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)[
-            "state_dict"
-        ]
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        state: dict[str, Tensor] = checkpoint["state_dict"]
     except Exception as error:  # torch raises pickle, zip, key and runtime errors alike
         raise RecordError(f"{path} cannot be opened as a checkpoint: {error}") from error
     own = {n[len(prefix) :]: v for n, v in state.items() if n.startswith(prefix)}

@@ -1,4 +1,4 @@
-"""Networks of a trained stage, with the weights of its checkpoint, frozen."""
+"""Frozen networks with the weights of a trained stage."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ Net = TypeVar("Net", bound=nn.Module)
 
 
 def restore_backbone(folder: Path, record: StageRecord) -> tuple[Backbone, Preprocess]:
-    """The backbone, and how it wants its images prepared."""
     shape = dict(record.architecture)
     preprocess = Preprocess(**shape.pop("preprocess"))
     net = Backbone(**shape, image_size=preprocess.size)
@@ -27,7 +26,6 @@ def restore_backbone(folder: Path, record: StageRecord) -> tuple[Backbone, Prepr
 
 
 def restore_embedders(folder: Path, record: StageRecord) -> AttributeEmbedders:
-    """The attribute embedders phi_a and their dictionaries d_a."""
     net = AttributeEmbedders(schema_of(record), **record.architecture)
     return frozen(net, folder, "embedders.")
 
@@ -40,20 +38,13 @@ def restore_manipulator(folder: Path, record: StageRecord) -> Manipulator:
 
 
 def restore_classifiers(folder: Path, record: StageRecord) -> ConcatClassifiers:
-    """The classifiers of Cls-Concat or ADDE-M."""
     return frozen(ConcatClassifiers(schema_of(record), **record.architecture), folder, "net.")
 
 
 def schema_of(record: StageRecord) -> AttributeSchema:
-    """The attribute types and classes that a stage was trained with."""
     return AttributeSchema.from_dict(record.schema)
 
 
 def frozen(net: Net, folder: Path, prefix: str) -> Net:
-    """The network with the weights of the checkpoint in the folder, in evaluation mode.
-
-    Raises:
-        RecordError: the checkpoint does not fit the network.
-    """
     load_into(net, folder, prefix)
     return net.eval().requires_grad_(False)

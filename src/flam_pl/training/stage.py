@@ -33,7 +33,7 @@ logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
 
 
 class SeedPerRank(Callback):
-    """Gives each rank its own random numbers. All start from one seed, for equal weights."""
+    """Gives each rank its own random numbers, after equal ones for the weights."""
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.world_size > 1:
@@ -41,11 +41,7 @@ class SeedPerRank(Callback):
 
 
 class BestEpoch(ModelCheckpoint):
-    """Keeps the epoch with the highest value of a metric, the latest of equal ones.
-
-    On a small validation split a metric such as T@10 may be equal after all epochs. Without a
-    metric the last epoch is kept.
-    """
+    """Saves the epoch with the highest metric, the latest of equal ones; without one, the last."""
 
     def __init__(self, folder: Path, monitor: str | None) -> None:
         super().__init__(
@@ -76,11 +72,7 @@ class BestEpoch(ModelCheckpoint):
 
 
 def require_finished(trainer: pl.Trainer, what: str) -> None:
-    """Refuse a half-finished training: Lightning ends quietly on a termination signal.
-
-    Raises:
-        FlamError: the Trainer was interrupted.
-    """
+    """Raise FlamError after a termination signal, on which Lightning ends quietly."""
     if trainer.interrupted or not trainer.state.finished:
         raise FlamError(f"{what}: interrupted. Finished stages stay; run the command again.")
 
@@ -88,12 +80,7 @@ def require_finished(trainer: pl.Trainer, what: str) -> None:
 def make_trainer(
     config: Config, epochs: int, callbacks: list[Callback] | None = None, **more: Any
 ) -> pl.Trainer:
-    """The Trainer of one stage or of the extraction.
-
-    Args:
-        epochs: of this stage; ``trainer.max_epochs`` wins.
-        more: further arguments of the Trainer.
-    """
+    """A Trainer with the settings of ``config``; ``trainer.max_epochs`` wins over ``epochs``."""
     settings = config.trainer
     gpus = torch.cuda.device_count() if settings.accelerator in ("auto", "gpu", "cuda") else 0
     several = settings.num_nodes > 1 or settings.devices not in ("1", "auto") or gpus > 1
@@ -130,46 +117,31 @@ def make_trainer(
 
 
 def evaluation_device(config: Config) -> torch.device:
-    """The device of the evaluation: the first GPU of the trainer settings, else the CPU."""
+    """The first GPU of the trainer settings, else the CPU."""
     device = make_trainer(config, 1, logger=False).strategy.root_device
     return device if device.type == "cuda" else torch.device("cpu")
 
 
 @dataclass(frozen=True)
 class StageSpec:
-    """One stage: what is trained, from what, and what it leaves behind.
-
-    Attributes:
-        folder: for best.ckpt, stage.json and the logs.
-        epochs: 0: the weights stay as they are and are only measured.
-        settings: dataclass of the stage's settings; others train again.
-        architecture: arguments that build the networks; others train again.
-        inputs: further plain values that the result depends on; others train again.
-        parent: SHA-256 of the parent stage's checkpoint.
-        monitor: validation metric whose highest value marks the best epoch; None: the last one.
-        complete: called on the best weights before they are saved.
-    """
+    """One stage to train. Other settings, architecture, inputs or parent train it again."""
 
     name: str
     module: pl.LightningModule
-    folder: Path
-    epochs: int
-    settings: Any
-    architecture: dict[str, Any]
+    folder: Path  # of best.ckpt, stage.json and the logs
+    epochs: int  # 0: the weights are only measured
+    settings: Any  # a dataclass
+    architecture: dict[str, Any]  # arguments that build the networks
     schema: AttributeSchema
-    inputs: Mapping[str, Any]
-    parent: str | None = None
-    monitor: str | None = None
-    complete: Callable[[pl.Trainer], None] | None = None
+    inputs: Mapping[str, Any]  # further plain values that the result depends on
+    parent: str | None = None  # SHA-256 of the parent stage's checkpoint
+    monitor: str | None = None  # metric whose highest value marks the best epoch; None: the last
+    complete: Callable[[pl.Trainer], None] | None = None  # on the best weights, before saving
     callbacks: Sequence[Callback] = ()
 
 
 def train_stage(spec: StageSpec, data: pl.LightningDataModule, config: Config) -> StageRecord:
-    """Train one stage and save its best epoch; a stage that is up to date is not trained again.
-
-    Raises:
-        FlamError: the training was interrupted.
-    """
+    """Train one stage and save its best epoch, unless it is up to date."""
     stage, module, folder, monitor = spec.name, spec.module, spec.folder, spec.monitor
     limit = config.trainer.max_epochs
     epochs = spec.epochs if limit is None or spec.epochs == 0 else limit
@@ -197,21 +169,17 @@ def train_stage(spec: StageSpec, data: pl.LightningDataModule, config: Config) -
         best = Path(keep.best_model_path)
         state = torch.load(best, map_location="cpu", weights_only=True)["state_dict"]
         module.load_state_dict(state)
-        metrics = plain_metrics(trainer)
-        if spec.complete:
-            spec.complete(trainer)
-            trainer.save_checkpoint(best, weights_only=True)
-        if monitor:  # the figures of the weights that are kept, not of the last epoch
-            trainer.validate(module, datamodule=data, verbose=False)
-            metrics |= plain_metrics(trainer)
     else:
         log(f"{stage}: frozen, its weights are used as they are")
-        if spec.complete:
-            spec.complete(trainer)
+        best = trainer_folder / CHECKPOINT
+    metrics = plain_metrics(trainer)
+    if spec.complete:
+        spec.complete(trainer)
+    if monitor or not epochs:  # the figures of the saved weights, not of the last epoch
         trainer.validate(module, datamodule=data, verbose=False)
-        best = trainer_folder / "best.ckpt"
+        metrics |= plain_metrics(trainer)
+    if spec.complete or not epochs:
         trainer.save_checkpoint(best, weights_only=True)
-        metrics = plain_metrics(trainer)
     require_finished(trainer, stage)  # the validation, too
     record = StageRecord(
         stage=stage,
@@ -241,11 +209,9 @@ def train_stage(spec: StageSpec, data: pl.LightningDataModule, config: Config) -
 
 
 def is_whole(folder: Path, record: StageRecord) -> bool:
-    """Whether the checkpoint is there and is the recorded one."""
     checkpoint = folder / CHECKPOINT
     return checkpoint.is_file() and sha256(checkpoint) == record.checkpoint
 
 
 def plain_metrics(trainer: pl.Trainer) -> dict[str, float]:
-    """The Trainer's last figures as plain numbers."""
     return {name: round(float(v), 6) for name, v in trainer.callback_metrics.items()}

@@ -1,4 +1,4 @@
-"""Measures the whitening of a trained backbone: centre and scale of its features."""
+"""Measures the whitening of a trained backbone."""
 
 from __future__ import annotations
 
@@ -11,15 +11,11 @@ from flam_pl.training.by_row import ByRow
 from flam_pl.training.stage import require_finished
 
 SAMPLE = 4096
-"""Training photos that a whitening is measured on, at most; drawn by ``config.seed``."""
+"""Most training photos that a whitening is measured on."""
 
 
 def measure_whitening(stage: BackboneModule, data: FlamDataModule, trainer: pl.Trainer) -> None:
-    """Fit the backbone's whitening to the features of training photos, alike on every rank.
-
-    Raises:
-        FlamError: the Trainer was interrupted.
-    """
+    """Fit the backbone's whitening to features of training photos, alike on every rank."""
     net, rows = stage.net, data.catalog.rows(split="train")
     assert net.whitening is not None
     if len(rows) > SAMPLE:
