@@ -60,7 +60,7 @@ def test_figure_2_marks_exactly_the_wanted_combinations(run: Path) -> None:
         for result in search["results"]:
             assert result["image"] != search["query"]["image"]
             assert result["hit"] == (result["classes"] == wanted)
-            assert result["edited"] == (result["classes"][search["type"]] == search["edit"])
+            assert result["ignored"] == (result["classes"][search["type"]] != search["edit"])
 
 
 def test_figure_3_has_the_spread_of_every_space(run: Path) -> None:

@@ -9,7 +9,7 @@ import torch
 from attribute_world import SCHEMA, make_world
 from flam_pl.editing.editor import NoEdit
 from flam_pl.evaluation.searches import EvaluationSet
-from flam_pl.reports.examples import Search, choose_examples, worst_first
+from flam_pl.reports.examples import Search, choose_examples, classes_of, worst_first
 from flam_pl.retrieval.retriever import Retriever
 
 
@@ -46,7 +46,7 @@ def test_a_search_leaves_out_its_query_and_tells_the_hits() -> None:
         goal = example.wanted(data).tolist()
         assert search.hits == [data.labels[p].tolist() == goal for p in expected]
         t = SCHEMA.types.index(example.target_type)
-        assert search.edited == [data.labels[p, t] == goal[t] for p in expected]
+        assert search.ignored == [data.labels[p, t] != goal[t] for p in expected]
         plain = search.to_plain(lambda position: {"position": position})
         assert plain["query"] == {"position": example.query}
         assert [r["position"] for r in plain["results"]] == expected
@@ -65,3 +65,28 @@ def test_ranks_of_first_hits_the_deepest_first() -> None:
     assert {example: rank for rank, example in found} == expected
     ranks = [rank for rank, _ in found]
     assert ranks == sorted(ranks, reverse=True) and ranks[0] > ranks[-1]
+
+
+def test_missing_labels_are_neither_shown_nor_edited_nor_held_against_a_result() -> None:
+    data = labelled_set()
+    rng = np.random.default_rng(0)
+    data.labels[rng.random(data.labels.shape) < 0.4] = -1
+    index = Retriever.of(NoEdit(), data.features)
+    examples = choose_examples(data, 6, seed=0)
+    assert len(examples) == 6 * len(SCHEMA.types)
+    unknown = 0
+    for example in examples:
+        t, own = SCHEMA.types.index(example.target_type), data.labels[example.query]
+        assert own[t] != -1
+        assert set(classes_of(data, example.query)) == {
+            name for name, c in zip(SCHEMA.types, own, strict=True) if c != -1
+        }
+        search = Search.run(example, data, index, 9)
+        wanted = example.wanted(data)
+        for position, hit, ignored in zip(search.results, search.hits, search.ignored, strict=True):
+            labels = data.labels[position]
+            assert hit == all(w in (-1, c) for w, c in zip(wanted, labels, strict=True))
+            assert ignored == (labels[t] not in (-1, wanted[t]))
+            unknown += labels[t] == -1
+        assert worst_first(data, index, [example])[0][0] >= 1
+    assert unknown

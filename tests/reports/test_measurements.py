@@ -169,7 +169,9 @@ def test_another_format_is_refused_with_a_remedy(plain: dict[str, int]) -> None:
 
 def test_what_holds_for_all_tables_is_said_once() -> None:
     about = " ".join(Measurements.of([made_metrics(0), made_metrics(4)]).about)
-    assert "60 query images, 90 gallery images" in about and "700 edits. 80 more" in about
+    assert (
+        "60 query images, 90 gallery images" in about and "700 edits. 80 edits to a comb" in about
+    )
     assert "seeds 0, 4" in about and "two photos left out" in about
     assert "resnet50, 20 epochs from timm" in about
     assert "resampled by item" in " ".join(Measurements.of([made_metrics(0)]).about)

@@ -127,11 +127,11 @@ def test_results_are_marked_by_frame_and_by_word(written: Path) -> None:
         for result in search["results"]:
             labels = data.labels[names[result["file"]]]
             assert result["hit"] == (labels == wanted).all()
-            assert result["edited"] == (labels[t] == wanted[t])
+            assert result["ignored"] == (labels[t] != wanted[t])
             with Image.open(written / "report" / result["file"]) as image:
                 assert image.size == (module.THUMBNAIL, module.THUMBNAIL)
     results = [result for search in searches for result in search["results"]]
-    hits, ignored = (sum(r["hit"] for r in results), sum(not r["edited"] for r in results))
+    hits, ignored = (sum(r["hit"] for r in results), sum(r["ignored"] for r in results))
     assert hits and ignored and hits + ignored < len(results)
     page = page_of(written)
     assert page.count("✓ hit</b>") == page.count('class="hit"') == hits
@@ -185,7 +185,7 @@ def test_searches_that_fail_cost_neither_numbers_nor_charts(
     def missing(*_: object) -> None:
         raise FlamError("FAISS is not installed")
 
-    monkeypatch.setattr(module, "Retriever", missing)
+    monkeypatch.setattr(module.Retriever, "of", missing)
     write(tmp_path, photos)
     assert "edited searches: left out (FlamError: FAISS" in capsys.readouterr().out
     page = page_of(tmp_path)

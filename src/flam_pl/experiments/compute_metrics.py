@@ -148,7 +148,7 @@ def measure_edits(
         if len(outcomes.item):
             found["calibration"] = measure_calibration(trained.calibration, outcomes, *draws)
     left_out = {f"{reason}_edits": count for reason, count in data.left_out.items()}
-    return found, {"edits": results.evaluated, **left_out}
+    return found, {"edits": len(results.numbers), **left_out}
 
 
 def with_mean_change(classified: ByGroup) -> ByGroup:
@@ -220,7 +220,7 @@ def compare(
     first, of_best = by_method[best], precisions[best]
     hits = {name: of.sums()[0] for name, of in by_method.items()}
     every = {name: np.hstack([hits[name], of.all_sums()]) for name, of in precisions.items()}
-    counts, names = first.sums()[1], [f"T@{k}" for k in first.ks]
+    counts, names = first.sums()[1], first.names
     paired = partial(PairedShares, items=first.items, resamples=resamples, seed=seed)
     divided = paired(hits, counts, names)
     upper_bounds = [name for name, of in registered().items() if of.own_vectors and of.in_table_3]

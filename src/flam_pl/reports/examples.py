@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from flam_pl.attributes import UNLABELLED
 from flam_pl.editing.edits import Edit
 from flam_pl.evaluation.searches import EvaluationSet
 from flam_pl.retrieval.retriever import Retriever
@@ -38,28 +39,25 @@ class Example:
 
 
 def classes_of(data: EvaluationSet, position: int) -> dict[str, str]:
-    """Attribute type -> class of one image."""
-    labels = data.labels[position]
-    return {name: data.schema.of(name)[labels[t]] for t, name in enumerate(data.schema.types)}
+    """Attribute type -> class of one image, of the types that it has a label of."""
+    labels = zip(data.schema.types, data.labels[position], strict=True)
+    return {name: data.schema.of(name)[c] for name, c in labels if c != UNLABELLED}
 
 
 def choose_examples(data: EvaluationSet, count: int, seed: int) -> list[Example]:
-    """``count`` edits of each type, drawn at random among those that the gallery can answer."""
+    """``count`` edits of each type, drawn at random among those that have a hit."""
     rng = np.random.default_rng(seed)
-    have = set(data.schema.combinations(data.labels).tolist())
     examples = []
     for t, name in enumerate(data.schema.types):
+        possible = np.zeros((len(data.labels), data.schema.sizes[t]), dtype=bool)
+        for c in range(data.schema.sizes[t]):
+            if (t, c) in data.possible:
+                possible[data.queries[data.possible[t, c][0]], c] = True
         found: list[Example] = []
         for query in rng.permutation(data.queries):
-            if len(found) == count:
-                break
-            labels = np.repeat(data.labels[query][None], data.schema.sizes[t], axis=0)
-            labels[:, t] = np.arange(data.schema.sizes[t])
-            codes = data.schema.combinations(labels)
-            own = data.labels[query, t]
-            possible = [c for c, code in enumerate(codes) if code in have and c != own]
-            if possible:
-                wanted = data.schema.of(name)[int(rng.choice(possible))]
+            classes = np.flatnonzero(possible[query])
+            if len(classes) and len(found) < count:
+                wanted = data.schema.of(name)[int(rng.choice(classes))]
                 found.append(Example(int(query), name, wanted))
         examples += found
     return examples
@@ -74,8 +72,8 @@ class Search:
     """Gallery positions, best first."""
     hits: list[bool]
     """Whether each result has exactly the wanted combination."""
-    edited: list[bool]
-    """Whether each result has the wanted class; else it ignores the edit."""
+    ignored: list[bool]
+    """Whether each result ignores the edit: it is labelled with another class."""
 
     @classmethod
     def run(
@@ -86,18 +84,19 @@ class Search:
         query = data.features[[example.query]]
         _, found = index.search(query, edits, shown, exclude=[example.query])
         wanted, t = example.wanted(data), data.schema.types.index(example.target_type)
+        classes = data.labels[found[0].cpu().numpy(), t]
+        ignored = (classes != wanted[t]) & (classes != UNLABELLED)
         hits = data.hits(found, wanted[None])[0]
-        edited = data.labels[found[0].cpu().numpy(), t] == wanted[t]
-        return cls(example, found[0].tolist(), hits.tolist(), edited.tolist())
+        return cls(example, found[0].tolist(), hits.tolist(), ignored.tolist())
 
     def to_plain(self, image: Callable[[int], dict[str, Any]]) -> dict[str, Any]:
         """For JSON; ``image`` tells what is known of the image at a position."""
-        marks = zip(self.results, self.hits, self.edited, strict=True)
+        marks = zip(self.results, self.hits, self.ignored, strict=True)
         return {
             "query": image(self.example.query),
             "type": self.example.target_type,
             "edit": self.example.target_class,
-            "results": [image(p) | {"hit": hit, "edited": edited} for p, hit, edited in marks],
+            "results": [image(p) | {"hit": hit, "ignored": no} for p, hit, no in marks],
         }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given
@@ -21,6 +22,7 @@ from flam_pl.editing.editor import NoEdit
 from flam_pl.editing.edits import Edit
 from flam_pl.evaluation.searches import EvaluationSet
 from flam_pl.experiments.label_shares import with_as_many_steps
+from flam_pl.methods.registry import registered
 from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.reports.paper import convergence, spaces
 
@@ -181,8 +183,6 @@ def test_without_validation_there_is_no_convergence(tmp_path: Path) -> None:
 
 def test_fewer_labels_are_trained_on_for_as_many_steps() -> None:
     def labelled(count: int) -> Catalog:
-        import pandas as pd
-
         table = pd.DataFrame({"path": [f"{n}.jpg" for n in range(2000)], "split": "train"})
         table["shape"] = [SCHEMA.of("shape")[0] if n < count else None for n in range(2000)]
         return Catalog.build("mini", Path("/nowhere"), table, SCHEMA)
@@ -194,8 +194,9 @@ def test_fewer_labels_are_trained_on_for_as_many_steps() -> None:
     assert fewer.embedder.max_epochs == round(embedder * 20 / 3)
     assert fewer.concat.max_epochs == 4 * concat
     # the methods that choose other embedders train as long
-    plus = method_config(fewer, "flam_plus").embedder
+    overrides = registered()["flam_plus"].overrides
+    plus = method_config(fewer, overrides).embedder
     assert plus.max_epochs == fewer.embedder.max_epochs and plus.members > 1
     same = with_as_many_steps(config, labelled(2000), labelled(2000))
     assert same.embedder == config.embedder and same.concat == config.concat
-    assert method_config(same, "flam_plus").embedder == method_config(config, "flam_plus").embedder
+    assert method_config(same, overrides).embedder == method_config(config, overrides).embedder
