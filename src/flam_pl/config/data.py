@@ -54,7 +54,7 @@ class WardrobeSettings:
     label_rate: float = number(0.7, least=0, most=1)
     """Probability of each label of these photos."""
     wrong_rate: float = number(0.05, least=0, most=1)
-    """Probability that a label names another class."""
+    """Probability of a wrong label."""
 
     def __post_init__(self) -> None:
         """Raises: FlamError: a value out of its range."""

@@ -27,7 +27,7 @@ COLUMNS = ("path", "item", "domain", "split", "view", "counterfactual_of", "garm
 
 @dataclass(frozen=True)
 class Dropped:
-    """What was left out, and why."""
+    """What was left out."""
 
     where: str
     reason: str
@@ -94,7 +94,7 @@ class Catalog:
 
     @property
     def paths(self) -> list[Path]:
-        """The file of every row."""
+        """File of every row."""
         return [self.root / path for path in self.table["path"]]
 
     @cached_property
