@@ -97,7 +97,7 @@ for picture in sorted((report / "figures").glob("edits-*.png")):
 # %%
 opened = open_run(folder)
 run, trained = opened.run, opened.trained
-rows = run.catalog.rows("evaluation", dense=True)
+rows = run.catalog.edit_rows("evaluation")
 data = EvaluationSet.of(run.catalog, run.data.features, rows)
 plain, *_, best = trained.rows()
 paths = [run.catalog.paths[row] for row in rows]

@@ -29,7 +29,7 @@ def test_unknown_words_are_refused_with_the_known_ones() -> None:
 
 
 @pytest.mark.parametrize("classes", [(), ("red",), ("red", "red", "blue")])
-def test_a_type_that_cannot_be_edited_is_refused(classes: tuple[str, ...]) -> None:
+def test_a_type_with_fewer_than_two_classes_is_refused(classes: tuple[str, ...]) -> None:
     with pytest.raises(SchemaError, match="color"):
         AttributeSchema({"color": classes})
 
@@ -70,7 +70,7 @@ def test_a_schema_survives_json() -> None:
     assert SCHEMA.to_dict() == {"shape": ["shirt", "jeans"], "color": ["red", "green", "blue"]}
 
 
-def test_schemas_that_differ_are_told_apart_by_the_type() -> None:
+def test_schemas_that_differ_are_refused_with_the_type() -> None:
     SCHEMA.require_same(AttributeSchema.from_dict(SCHEMA.to_dict()), "the same")
     longer = {**SCHEMA.to_dict(), "color": ["red", "green", "blue", "black"]}
     with pytest.raises(SchemaError, match="the gallery differs in the classes of 'color'.*black"):

@@ -1,7 +1,9 @@
-"""The words of the project: attribute types, their classes, and the maps to numbers and back."""
+"""Attribute types, their classes, and spellings of names."""
 
 from __future__ import annotations
 
+import difflib
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,93 +12,106 @@ import numpy as np
 from flam_pl.errors import FlamError
 
 UNLABELLED = -1
-"""Class index of an image that carries no (usable) label of a type."""
+"""Class index of a photo without a label of a type."""
 
 
 class SchemaError(FlamError):
-    """A word that the schema does not know, or two schemas that differ."""
+    """A name that the schema does not know, or two schemas that differ."""
 
 
 @dataclass(frozen=True)
 class AttributeSchema:
-    """Attribute types in a fixed order, each with its classes in a fixed order.
+    """Attribute types in order, each with its classes in order.
 
-    A class index is a position in ``classes[type]``; ``UNLABELLED`` (-1) stands for "not known".
+    >>> schema = AttributeSchema({"color": ("red", "blue"), "shape": ("shirt", "jeans")})
+    >>> schema.encode("color", ["blue", None, "red"]).tolist()
+    [1, -1, 0]
     """
 
     classes: Mapping[str, tuple[str, ...]]
 
     def __post_init__(self) -> None:
         for name, values in self.classes.items():
-            if len(values) < 2:
+            if len(values) < 2 or len(set(values)) != len(values):
                 raise SchemaError(
-                    f"attribute type {name!r} has the classes {list(values)}: at least two are "
-                    "needed for one to be changed into another. Check the labels of that column."
+                    f"attribute type {name!r} has the classes {list(values)}; expected two or more "
+                    "different ones. Check the labels of that column."
                 )
-            if len(set(values)) != len(values):
-                raise SchemaError(f"attribute type {name!r} lists a class twice: {list(values)}")
 
     @property
     def types(self) -> tuple[str, ...]:
-        """Names of the attribute types, in order."""
         return tuple(self.classes)
-
-    def index(self, attribute_type: str, name: str) -> int:
-        """Position of class ``name``; raises ``SchemaError`` naming the known words."""
-        known = self.of(attribute_type)
-        if name not in known:
-            raise SchemaError(
-                f"{attribute_type} has no class {name!r}; its classes are {', '.join(known)}"
-            )
-        return known.index(name)
-
-    def of(self, attribute_type: str) -> tuple[str, ...]:
-        """Classes of one type; raises ``SchemaError`` naming the known types."""
-        if attribute_type not in self.classes:
-            raise SchemaError(
-                f"no attribute type {attribute_type!r}; the types are {', '.join(self.types)}"
-            )
-        return self.classes[attribute_type]
-
-    def encode(self, attribute_type: str, labels: Iterable[object]) -> np.ndarray:
-        """Class names -> indices ``(N,)`` int64; missing or unknown names become ``UNLABELLED``."""
-        position = {name: i for i, name in enumerate(self.of(attribute_type))}
-        return np.array(
-            [position.get(v, UNLABELLED) if isinstance(v, str) else UNLABELLED for v in labels],
-            dtype=np.int64,
-        )
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """Number of classes of each type."""
+        """Number of classes per type."""
         return tuple(len(values) for values in self.classes.values())
 
-    def combinations(self, labels: np.ndarray) -> np.ndarray:
-        """Labels ``(N, types)`` -> one number for the whole combination of a row, ``(N,)`` int64.
+    def of(self, attribute_type: str) -> tuple[str, ...]:
+        """Classes of one type; raises ``SchemaError`` for an unknown type."""
+        if attribute_type not in self.classes:
+            known = ", ".join(self.types)
+            raise SchemaError(f"no attribute type {attribute_type!r}; the types are {known}")
+        return self.classes[attribute_type]
 
-        Mixed radix, the last type counting fastest; -1 where a type is unlabelled.
-        """
+    def index(self, attribute_type: str, name: str) -> int:
+        """Position of a class; raises ``SchemaError`` for an unknown class."""
+        known = self.of(attribute_type)
+        if name not in known:
+            classes = ", ".join(known)
+            raise SchemaError(f"{attribute_type} has no class {name!r}; its classes are {classes}")
+        return known.index(name)
+
+    def encode(self, attribute_type: str, labels: Iterable[object]) -> np.ndarray:
+        """Class indices ``(N,)`` int64; missing and unknown names become ``UNLABELLED``."""
+        position = {name: i for i, name in enumerate(self.of(attribute_type))}
+        known = [position.get(v, UNLABELLED) if isinstance(v, str) else UNLABELLED for v in labels]
+        return np.array(known, dtype=np.int64)
+
+    def combinations(self, labels: np.ndarray) -> np.ndarray:
+        """Class indices ``(N, types)`` -> a number per combination, ``(N,)``; -1 if one is -1."""
         codes = np.zeros(len(labels), dtype=np.int64)
         for position, size in enumerate(self.sizes):
             codes = codes * size + labels[:, position]
         return np.where((labels == UNLABELLED).any(axis=1), -1, codes)
 
     def to_dict(self) -> dict[str, list[str]]:
-        """Plain lists, fit for JSON."""
+        """Plain lists for JSON."""
         return {name: list(values) for name, values in self.classes.items()}
 
     @classmethod
     def from_dict(cls, classes: Mapping[str, Sequence[str]]) -> AttributeSchema:
-        """The inverse of ``to_dict``."""
         return cls({name: tuple(values) for name, values in classes.items()})
 
     def require_same(self, other: AttributeSchema, whose: str) -> None:
-        """Raises ``SchemaError`` naming the first type that differs from ``other``'s."""
+        """Raises ``SchemaError`` for the first type in which ``other`` differs."""
         if self.types != other.types:
             raise SchemaError(f"{whose} has the types {other.types}, expected {self.types}")
+        expected, found = self.to_dict(), other.to_dict()
         for name in self.types:
-            if tuple(self.classes[name]) != tuple(other.classes[name]):
+            if found[name] != expected[name]:
                 raise SchemaError(
-                    f"{whose} differs in the classes of {name!r}: got {list(other.classes[name])}, "
-                    f"expected {list(self.classes[name])}"
+                    f"{whose} differs in the classes of {name!r}: got {found[name]}, expected "
+                    f"{expected[name]}"
                 )
+
+
+def fold_spelling(name: str) -> str:
+    """The name without case, outer and double spaces, Unicode form and invisible signs.
+
+    >>> fold_spelling(" Navy\\u200b  BLUE ")
+    'navy blue'
+    """
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    return " ".join("".join(c for c in folded if unicodedata.category(c) != "Cf").split())
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A question with the known name of the nearest spelling; nothing where none is near.
+
+    >>> did_you_mean("Tshrits", ["Tops", "Tshirts"])
+    '; did you mean Tshirts?'
+    """
+    spelled = {fold_spelling(other): other for other in known}
+    near = difflib.get_close_matches(fold_spelling(name), spelled, n=1, cutoff=0.75)
+    return f"; did you mean {spelled[near[0]]}?" if near else ""

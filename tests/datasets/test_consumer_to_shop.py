@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from published import write_images, write_lines, write_listing
 
 from flam_pl.attributes import AttributeSchema
+from flam_pl.config.data import ConsumerToShopData
 from flam_pl.datasets import consumer_to_shop
 from flam_pl.datasets.catalog import Catalog
-from flam_pl.datasets.consumer_to_shop import read_consumer_to_shop
 from flam_pl.datasets.inspection import check_usable, describe, instance_queries
 from flam_pl.errors import FlamError
 
@@ -45,8 +45,8 @@ def root(tmp_path: Path) -> Path:
     return write(tmp_path / "c2s", pairs())
 
 
-def read(root: Path, **options: object) -> Catalog:
-    return read_consumer_to_shop(root, **options)  # type: ignore[arg-type]
+def read(root: Path, schema: AttributeSchema | None = None, **options: Any) -> Catalog:
+    return consumer_to_shop.read(root, ConsumerToShopData(**options), schema)
 
 
 @pytest.mark.parametrize("folder", ["Img", ""])
@@ -77,17 +77,15 @@ def test_the_gallery_is_all_shop_photos_of_val_and_test(root: Path) -> None:
     first = read(root, gallery="test")
     assert instance_queries(first) == (4, 4, 0)
     assert "the gallery of the instance search is all shop photos of test" in first.notes
-    with pytest.raises(FlamError, match=r"data.gallery is 'all'; expected one of val\+test, test"):
-        read(root, gallery="all")
 
 
-def test_a_query_without_a_shop_photo_is_counted_and_kept(root: Path) -> None:
+def test_a_query_without_a_shop_photo_stays_and_is_counted(root: Path) -> None:
     for shop in (1, 2):
         (root / "Img" / "img/DRESSES/Dress/id_00000004" / f"shop_{shop:02d}.jpg").unlink()
     mini = read(root)
     assert instance_queries(mini) == (4, 4, 2)
     assert len(mini.rows("evaluation", "consumer")) == 4
-    assert "4 queries among 4 images; queries whose item is not among them: 2" in describe(mini)
+    assert "4 queries among 4 photos; queries whose item is not among them: 2" in describe(mini)
     assert [drop.reason for drop in mini.dropped] == ["no image file"] * 2
     assert mini.dropped[0].where == (
         "list_eval_partition.txt line 19 (Img/img/DRESSES/Dress/id_00000004/shop_01.jpg)"
@@ -113,28 +111,23 @@ def test_an_image_keeps_its_first_item_and_a_name_decides_its_domain(tmp_path: P
     assert table.loc["id_9", "domain"].tolist() == ["consumer", "shop"]
 
 
-def test_counts_other_than_the_published_ones_are_told(
-    root: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    assert consumer_to_shop.PUBLISHED == {"pairs": 195540, "items": 33881}
-    monkeypatch.setattr(consumer_to_shop, "PUBLISHED", {"pairs": 30, "items": 6})
-    with caplog.at_level(logging.WARNING):
-        assert "24 pairs, published are 30" in read(root).notes
-    assert caplog.messages == ["consumer_to_shop: 24 pairs, published are 30"]
-    write_listing(root / "Eval" / "list_eval_partition.txt", HEADER, pairs(), announced=23)
-    assert "list_eval_partition.txt announces 23 rows and has 24" in read(root).notes
-
-
 def test_another_layout_is_refused(tmp_path: Path) -> None:
     partition = tmp_path / "Eval" / "list_eval_partition.txt"
     with pytest.raises(FlamError, match="list_eval_partition.txt is not there"):
         read(tmp_path)
     write_lines(partition, [1, HEADER, "a/b/c/comsumer_01.jpg a/b/c/shop_01.jpg id_1 query"])
-    with pytest.raises(FlamError, match="line 3: got the status 'query', expected one of train"):
+    with pytest.raises(FlamError, match="line 3: column split has 'query'; expected one of train"):
         read(tmp_path)
     write_lines(partition, [1, HEADER, "", "a/b/c/comsumer_01.jpg id_1 train"])
     with pytest.raises(FlamError, match=r"line 4: got 3 field\(s\).*expected 4"):
         read(tmp_path)
+
+
+def test_identical_photos_on_two_sides_are_reported(root: Path) -> None:
+    rows = pairs()
+    (root / "Img" / rows[-1][1]).write_bytes((root / "Img" / rows[0][1]).read_bytes())
+    (note,) = (note for note in read(root).notes if "byte by byte" in note)
+    assert note.startswith("2 photos are byte by byte equal to a photo of another split")
 
 
 def test_a_run_trained_elsewhere(root: Path) -> None:

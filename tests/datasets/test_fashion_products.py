@@ -1,16 +1,19 @@
-"""Fashion Product Images: a written miniature with every trap of the published files."""
+"""Fashion Product Images: a miniature with every difficulty of the published files."""
 
 from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from flam_pl.attributes import AttributeSchema
+from flam_pl.config.data import FashionProductsData
+from flam_pl.datasets import fashion_products
 from flam_pl.datasets.catalog import Catalog
-from flam_pl.datasets.fashion_products import TYPES, pattern_of, read_fashion_products
-from flam_pl.datasets.traits import extra_attribute_codes
+from flam_pl.datasets.fashion_products import TYPES, pattern_of
+from flam_pl.datasets.labels import extra_attribute_codes
 from flam_pl.errors import FlamError
 
 HEADER = (
@@ -59,9 +62,9 @@ def write(
     return root
 
 
-def read(root: Path, **options: object) -> Catalog:
-    settings: dict[str, object] = {"evaluation": 0, "validation": 0, **options}
-    return read_fashion_products(root, **settings)  # type: ignore[arg-type]
+def read(root: Path, schema: AttributeSchema | None = None, **options: Any) -> Catalog:
+    data = FashionProductsData(**{"evaluation": 0, "validation": 0, **options})
+    return fashion_products.read(root, data, schema)
 
 
 @pytest.fixture
@@ -93,10 +96,10 @@ def test_every_trap_however_the_lines_end(tmp_path: Path, newline: str, start: s
     assert kept["brand"].tolist() == brands
     assert kept["path"].tolist()[0] == "images/1.jpg"
     assert [(drop.where, drop.reason) for drop in mini.dropped] == [
+        ("styles.csv line 10 (id 1)", "the id was there before"),
+        ("styles.csv line 11 (id x9)", "the id is not a whole number"),
+        ("styles.csv line 12 (id 10)", "fewer than 10 fields"),
         ("styles.csv line 9 (images/8.jpg)", "no image file"),
-        ("styles.csv line 10 (id 1, first on line 2)", "the id was there before"),
-        ("styles.csv line 11", "the id is not a whole number"),
-        ("styles.csv line 12", "fewer than 10 fields"),
         ("images/77.jpg", "no row in styles.csv"),
     ]
 
@@ -107,6 +110,20 @@ def test_empty_columns_in_the_header_and_another_category(traps: Path) -> None:
     assert len(read(traps)) == 7
     with pytest.raises(FlamError, match="'Hats'; expected one of Apparel, Footwear"):
         read(traps, category="Hats")
+
+
+def test_photos_with_other_endings_are_found(tmp_path: Path) -> None:
+    rows = [row(n, color=("Red", "Blue")[n % 2], shape=("Tops", "Shirts")[n % 2]) for n in range(4)]
+    rows += [row(4, name="Ed Men Solid Red Shirt")]
+    root = write(tmp_path / "data", rows, [])
+    for name in ("0.JPG", "1.jpeg", "1.jpg", "2.JPEG", "3.jpg", "4.jpg", "99.JPG", "note.txt"):
+        (root / "images" / name).write_bytes(name.encode())
+    mini = read(root)
+    names = ["0.JPG", "1.jpg", "2.JPEG", "3.jpg", "4.jpg"]
+    assert mini.table["path"].tolist() == [f"images/{name}" for name in names]
+    assert [(d.where, d.reason) for d in mini.dropped] == [
+        ("images/99.JPG", "no row in styles.csv")
+    ]
 
 
 def test_labels_outside_the_classes_are_counted(traps: Path) -> None:
@@ -136,7 +153,7 @@ def test_pattern_of_a_name(name: str, pattern: str | None) -> None:
 
 
 def many(names: int) -> list[str]:
-    """Four products a name; every fourth has no color that counts."""
+    """Four products per name; every fourth has no color that counts."""
     rows = []
     for n in range(names):
         pattern, color = ("Solid", "Check")[n % 2], ("Red", "Blue")[n % 3 % 2]
@@ -151,7 +168,10 @@ def many(names: int) -> list[str]:
 
 def test_the_split_keeps_equal_names_together_and_adds_views(tmp_path: Path) -> None:
     mini = read(
-        write(tmp_path / "data", many(30), list(range(120))), evaluation=30, validation=9, seed=3
+        write(tmp_path / "data", many(30), list(range(120))),
+        evaluation=30,
+        validation=9,
+        split_seed=3,
     )
     photos = mini.table[mini.table["view"] == 0]
     assert (photos.groupby("name")["split"].nunique() == 1).all()
@@ -176,7 +196,7 @@ def test_identical_photos_are_one_item_on_one_side(tmp_path: Path) -> None:
     for number in range(0, 112, 16):  # names of every fourth B share a photo with the next one
         twin(root, number + 1, number + 4, number + 11)
     for seed in range(3):
-        mini = read(root, evaluation=30, validation=9, seed=seed)
+        mini = read(root, evaluation=30, validation=9, split_seed=seed)
         photos = mini.table[mini.table["view"] == 0]
         assert len(photos) == 120 and photos["path"].is_unique
         for number in range(0, 112, 16):
@@ -186,9 +206,7 @@ def test_identical_photos_are_one_item_on_one_side(tmp_path: Path) -> None:
             named = photos["name"].isin(one["name"])
             assert named.sum() == 12 and photos.loc[named, "split"].nunique() == 1
         assert photos["item"].nunique() == 120 - 14
-        assert mini.notes == (
-            "21 products have the very photo of another one: they count as 7 item(s)",
-        )
+        assert mini.notes == ("21 products have the same photo as another one: they are 7 item(s)",)
         # every photo that is searched for is asked for by a view of its own item
         views = mini.table[mini.table["view"] == 1].set_index("path")["item"]
         held_out = photos[photos["split"] != "train"].set_index("path")["item"]
@@ -211,7 +229,7 @@ def test_garments_in_several_colors_never_train(tmp_path: Path) -> None:
     twin(root, 1000, 3)  # a photo of B0 is one of a garment: B0 comes along
     splits = set()
     for seed in range(4):
-        mini = read(root, evaluation=30, validation=9, seed=seed, classes=2)
+        mini = read(root, evaluation=30, validation=9, split_seed=seed, classes=2)
         assert "Mauve" not in mini.schema.of("color")  # found before it was masked
         photos = mini.table[mini.table["view"] == 0]
         several = photos[photos["garment"].notna()]
@@ -243,15 +261,18 @@ def test_a_schema_from_elsewhere_makes_every_dense_row_evaluation(traps: Path) -
     assert mini.table.loc[mini.rows("evaluation", dense=True), "item"].tolist() == ["1", "7"]
     assert not len(mini.rows("val")) and not len(mini.rows("train", dense=True))
     assert mini.table["shape"].dropna().unique().tolist() == ["Shirts"]
-    with pytest.raises(FlamError, match="have no neckline"):
+    with pytest.raises(FlamError, match="Fashion Product Images has no neckline"):
         read(traps, schema=AttributeSchema({"neckline": ("V", "U")}))
 
 
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FlamError, match="nothing is not there.*styles.csv"):
+    with pytest.raises(FlamError, match="nothing is not there or lacks styles.csv"):
         read(tmp_path / "nothing")
     root = write(tmp_path / "data", TRAPS, [])
-    with pytest.raises(FlamError, match=r"no product with an image.*line 2 \(images/1.jpg\)"):
+    with pytest.raises(FlamError, match=r"none of the 9 photos.*the first: images/1.jpg"):
+        read(root)
+    (root / "styles.csv").write_text(f"{HEADER}\n1,2\n")
+    with pytest.raises(FlamError, match=r"lists no product; 1 line\(s\) could not be read"):
         read(root)
     (root / "styles.csv").write_text("id;gender\n1;Men\n")
     with pytest.raises(FlamError, match="line 1: got the header 'id;gender'"):
@@ -260,5 +281,5 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(FlamError, match="line 1: got the header ''"):
         read(root)
     (root / "images").rmdir()
-    with pytest.raises(FlamError, match="images is not there"):
+    with pytest.raises(FlamError, match="lacks styles.csv or images/"):
         read(root)

@@ -1,4 +1,4 @@
-"""Garments in several colors: found by names, told by counterfactuals, whole on one side."""
+"""Garments in several colors: found by names or counterfactuals, whole on one side."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flam_pl.config.data import FashionProductsData
 from flam_pl.datasets import garments
-from flam_pl.datasets.fashion_products import read_fashion_products
+from flam_pl.datasets.fashion_products import read
 from flam_pl.datasets.garments import fill_garments, find_garments, garment_note
 
 PLACE = os.environ.get("FLAM_PL_FASHION_PRODUCTS")
@@ -83,7 +84,7 @@ PRODUCT = st.tuples(
 
 
 def by_looking_at_each(table: pd.DataFrame) -> list[str | None]:
-    """The rule once more: slowly, a product at a time."""
+    """The rule once more, one product after the other."""
     colors = "light dark " + " ".join(table["color"].dropna()).lower()
 
     def reduced(row: int) -> list[str]:
@@ -181,7 +182,7 @@ def test_the_note_counts_garments_and_photos() -> None:
 @pytest.mark.parametrize("seed", [0, 1])
 def test_the_garments_of_the_real_photos(seed: int) -> None:
     assert PLACE is not None
-    catalog = read_fashion_products(Path(PLACE), seed=seed)
+    catalog = read(Path(PLACE), FashionProductsData(split_seed=seed))
     photos = catalog.table[catalog.table["view"] == 0]
     several = photos[photos["garment"].notna()]
     assert (several["garment"].nunique(), len(several)) == (107, 269)

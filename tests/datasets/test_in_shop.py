@@ -1,19 +1,19 @@
-"""DeepFashion In-shop: a miniature in the published layout, with its traps."""
+"""DeepFashion In-shop: a miniature in the published layout, with its difficulties."""
 
 from __future__ import annotations
 
 import json
-import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from published import write_images, write_lines, write_listing
 
 from flam_pl.attributes import AttributeSchema
+from flam_pl.config.data import InShopData
 from flam_pl.datasets import in_shop
 from flam_pl.datasets.catalog import Catalog
-from flam_pl.datasets.in_shop import read_in_shop
 from flam_pl.datasets.inspection import check_usable, describe, edits_cannot_be_evaluated
 from flam_pl.errors import FlamError
 
@@ -54,14 +54,14 @@ def root(tmp_path: Path) -> Path:
     return write(tmp_path / "inshop", images())
 
 
-def read(root: Path, **options: object) -> Catalog:
-    return read_in_shop(root, **options)  # type: ignore[arg-type]
+def read(root: Path, schema: AttributeSchema | None = None, **options: Any) -> Catalog:
+    return in_shop.read(root, InShopData(**options), schema)
 
 
 @pytest.mark.parametrize(
     ("folder", "newline", "start"), [("Img", "\n", ""), ("", "\r\n", ""), ("", "\n", "\ufeff")]
 )
-def test_the_published_split_is_kept(tmp_path: Path, folder: str, newline: str, start: str) -> None:
+def test_the_published_split_is_used(tmp_path: Path, folder: str, newline: str, start: str) -> None:
     root = write(tmp_path / "inshop", images(), folder, newline)
     partition = root / "Eval" / "list_eval_partition.txt"
     partition.write_bytes(start.encode() + partition.read_bytes())
@@ -82,7 +82,7 @@ def test_the_published_split_is_kept(tmp_path: Path, folder: str, newline: str, 
 
 
 def test_validation_is_carved_out_of_the_training_items(root: Path) -> None:
-    mini = read(root, validation_items=2, seed=5)
+    mini = read(root, validation_items=2, split_seed=5)
     held_out = mini.table.loc[mini.rows("val")]
     assert held_out["item"].nunique() == 2 and len(held_out) == 8
     assert set(held_out["published_split"]) == {"train"}
@@ -90,9 +90,9 @@ def test_validation_is_carved_out_of_the_training_items(root: Path) -> None:
     assert (mini.table.groupby("item")["split"].nunique() == 1).all()
     assert (held_out.groupby("item")["domain"].value_counts() == 2).all()
     assert set(mini.table.loc[mini.rows("train"), "domain"]) == {"shop"}
-    again = read(root, validation_items=2, seed=5)
+    again = read(root, validation_items=2, split_seed=5)
     assert again.label_fingerprint() == mini.label_fingerprint()
-    others = [read(root, validation_items=2, seed=s).label_fingerprint() for s in range(3)]
+    others = [read(root, validation_items=2, split_seed=s).label_fingerprint() for s in range(3)]
     assert len({mini.label_fingerprint(), *others}) > 1
     assert not len(read(root, validation_items=0).rows("val"))
     # at most 15 % of the items with two images: 19 of the 20
@@ -108,13 +108,16 @@ def test_missing_and_repeated_images_are_counted(tmp_path: Path) -> None:
     mini = read(root)
     assert [(d.where, d.reason) for d in mini.dropped] == [
         (f"list_eval_partition.txt line 4 (Img/{rows[1][0]})", "no image file"),
-        (f"list_eval_partition.txt line {len(rows) + 3} (Img/{rows[3][0]})", "listed before"),
+        (
+            f"list_eval_partition.txt line {len(rows) + 3} (Img/{rows[3][0]})",
+            "the same file was listed before",
+        ),
     ]
     (root / "Img" / rows[-3][0]).unlink()  # the query of the last item
     (root / "Img" / rows[-5][0]).unlink()  # both gallery images of the one before
     (root / "Img" / rows[-4][0]).unlink()
     text = describe(read(root))
-    assert "instance search: 5 queries among 10 images" in text
+    assert "instance search: 5 queries among 10 photos" in text
     assert "queries whose item is not among them: 1" in text
 
 
@@ -135,10 +138,10 @@ def test_descriptions_may_be_a_json_object_a_line(root: Path) -> None:
     mini = read(root)
     assert mini.table["color"].isna().tolist()[:5] == [True] * 4 + [False]
     path.write_text('[{"item": "id_00000001"')
-    with pytest.raises(FlamError, match=r"list_description_inshop.json.*expected JSON entries"):
+    with pytest.raises(FlamError, match="inshop.json.*expected JSON with item and color"):
         read(root)
     path.unlink()
-    with pytest.raises(FlamError, match=r"no color.*list_color_cloth.txt.*data.types=\[shape\]"):
+    with pytest.raises(FlamError, match=r"tells no color; expected list_color_cloth.txt or "):
         read(root)
     assert read(root, types=["shape"]).schema.types == ("shape",)
 
@@ -150,7 +153,7 @@ def attributes(root: Path, rows: list[list[object]]) -> None:
     write_listing(root / "Anno" / "list_attr_items.txt", "item_id attribute_labels", rows)
 
 
-def test_pattern_is_what_the_item_certainly_has(root: Path) -> None:
+def test_pattern_is_read_from_the_attributes_that_the_item_has(root: Path) -> None:
     """1 is yes; -1 is no and 0 is not known, so that neither tells a pattern."""
     values: list[list[object]] = [[f"id_{n:08d}", -1, -1, 0, -1] for n in range(26)]
     values[0][1:] = [1, -1, 1, 0]
@@ -164,44 +167,14 @@ def test_pattern_is_what_the_item_certainly_has(root: Path) -> None:
     assert told[0] == "stripes" and told[1] == "print" and told[4] == "check"
     assert mini.table["pattern"].notna().sum() == 12
     attributes(root, [values[0], values[1][:4]])
-    with pytest.raises(
-        FlamError, match=r"list_attr_items.txt line 4 \(id_00000001\): got 3 values"
-    ):
+    with pytest.raises(FlamError, match=r"list_attr_items.txt line 4: got 3 values"):
         read(root, types=["pattern"])
     attributes(root, [values[0], ["id_00000001", 1, "x", 0, 0]])
     with pytest.raises(FlamError, match=r"line 4: got 'x', expected whole numbers"):
         read(root, types=["pattern"])
 
 
-def test_counts_other_than_the_published_ones_are_told_and_not_fatal(
-    root: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    assert not [note for note in read(root).notes if "published" in note]  # a part on purpose
-    found = {
-        "images": 95,
-        "training items": 20,
-        "evaluation items": 6,
-        "query images": 6,
-        "gallery images": 12,
-    }
-    monkeypatch.setattr(in_shop, "PUBLISHED", found)
-    with caplog.at_level(logging.WARNING):
-        assert not [note for note in read(root).notes if "published" in note]
-        assert not caplog.messages
-        monkeypatch.setattr(in_shop, "PUBLISHED", found | {"training items": 21})
-        mini = read(root)
-    assert "20 training items, published are 21" in mini.notes
-    assert caplog.messages == ["in_shop: 20 training items, published are 21"]
-    assert "20 training items, published are 21" in describe(mini)
-
-
-def test_the_published_numbers() -> None:
-    counts = in_shop.PUBLISHED
-    assert counts["images"] == 52712 == 25882 + counts["query images"] + counts["gallery images"]
-    assert (counts["training items"], counts["evaluation items"]) == (3997, 3985)
-
-
-def test_what_else_is_wrong_is_said(tmp_path: Path) -> None:
+def test_notes_and_items_on_two_sides(tmp_path: Path) -> None:
     rows = images()
     root = write(tmp_path / "inshop", rows)
     partition = root / "Eval" / "list_eval_partition.txt"
@@ -209,8 +182,8 @@ def test_what_else_is_wrong_is_said(tmp_path: Path) -> None:
     assert "list_eval_partition.txt announces 96 rows and has 95" in read(root).notes
     shared = [(rows[0][0], rows[-1][1], "train"), *rows[1:]]
     write_listing(partition, HEADER, shared)
-    note = f"1 item(s) are both trained and evaluated, the first: {rows[-1][1]}"
-    assert note in read(root, validation_items=0).notes
+    with pytest.raises(FlamError, match=rf"1 item\(s\) stand in training and .*{rows[-1][1]}"):
+        check_usable(read(root, validation_items=0))
     assert any("not cut to their boxes" in note for note in read(root).notes)
 
 
@@ -219,8 +192,11 @@ def test_what_else_is_wrong_is_said(tmp_path: Path) -> None:
     [
         (["image_name item_id evaluation_status"], ["line 1", "expected the number of rows"]),
         ([2, HEADER, "img/a/b/id/1.jpg id_1 train", "img/a/b"], ["line 4", "got 1 field", "3:"]),
-        ([1, HEADER, "img/a/b/id/1.jpg id_1 test"], ["line 3", "'test'", "train, query, gallery"]),
-        ([1, HEADER, "img/a/b/id/1.jpg id_1 train"], ["none of the images", "img/a/b/id/1.jpg"]),
+        (
+            [1, HEADER, "img/a/b/id/1.jpg id_1 test"],
+            ["line 3", "has 'test'", "train, query, gallery"],
+        ),
+        ([1, HEADER, "img/a/b/id/1.jpg id_1 train"], ["none of the 1 photos", "img/a/b/id/1.jpg"]),
     ],
 )
 def test_another_layout_is_refused_with_file_and_line(
@@ -228,9 +204,20 @@ def test_another_layout_is_refused_with_file_and_line(
 ) -> None:
     write_lines(tmp_path / "Eval" / "list_eval_partition.txt", lines)
     with pytest.raises(FlamError) as refused:
-        read(tmp_path)
+        read(tmp_path, types=["shape"])
     for word in words:
         assert word in str(refused.value)
+
+
+def test_identical_photos_on_two_sides_are_reported(root: Path) -> None:
+    rows = images()
+    assert not any("byte by byte" in note for note in read(root, validation_items=0).notes)
+    evaluated, trained = root / "Img" / rows[-1][0], root / "Img" / rows[0][0]
+    evaluated.write_bytes(trained.read_bytes())
+    mini = read(root, validation_items=0)
+    (note,) = (note for note in mini.notes if "byte by byte" in note)
+    assert note.startswith("2 photos are byte by byte equal to a photo of another split")
+    assert note in describe(mini)
 
 
 def test_files_and_types_that_are_not_there(root: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What is said of a catalog, and which catalogs are refused."""
+"""How a catalog is described, and which catalogs are refused."""
 
 from __future__ import annotations
 
@@ -33,30 +33,35 @@ def mini(root: Path = Path("/nowhere"), **changes: object) -> Catalog:
         "color": ["red", "blue", "red", "blue", None],
     }
     dropped = [Dropped(f"shop.csv row {i}", "no image file") for i in range(5)]
-    return Catalog.build(
-        "mini", root, pd.DataFrame({**columns, **changes}), SCHEMA, dropped=dropped
-    )
+    table = pd.DataFrame({**columns, **changes})
+    return Catalog.build("mini", root, table, SCHEMA, dropped=tuple(dropped))
+
+
+def test_a_bad_photo_counts_once_with_its_views() -> None:
+    bad = {1: "smaller than 8 pixels", 2: "unreadable: truncated", 4: "unreadable: truncated"}
+    text = describe(mini(), bad)
+    assert "1 x unreadable: truncated: 2.jpg\n" in text
+    assert "1 x smaller than 8 pixels: 1.jpg\n" in text
 
 
 def test_the_description_counts_what_is_there() -> None:
     text = describe(mini())
     cells = [line.split() for line in text.splitlines()]
-    assert "mini: 4 images in /nowhere" in text
-    assert "items: 3, of which 2 have one image" in text
-    assert "distorted views, so that an item can be searched: 1" in text
+    assert "mini: 4 photos in /nowhere" in text
+    assert "items: 3, of which 2 have one photo" in text
+    assert "distorted views, the queries of the instance search: 1" in text
     assert ["train", "2", "0", "2", "2"] in cells
-    assert ["evaluation", "1", "1", "1", "1"] in cells
+    assert ["evaluation", "1", "0", "1", "1"] in cells
     assert ["shape", "jeans", "1", "0", "1"] in cells
-    assert ["shape", "(unlabelled)", "0", "1", "1"] in cells
+    assert ["shape", "(unlabelled)", "0", "1", "0"] in cells
     assert "5 x no image file: shop.csv row 0; shop.csv row 1; shop.csv row 2 and 2 more" in text
-    assert "not looked for" in text and "Classes without" not in text
+    assert "not looked for" in text
     assert "cannot be used: none" in describe(mini(), {})
-    assert "Classes without any image: shape shirt" in describe(mini(shape=["jeans"] * 5))
 
 
-def test_a_usable_catalog_passes_and_the_others_are_told_all_their_problems() -> None:
+def test_a_usable_catalog_passes_and_the_others_are_refused_with_all_problems() -> None:
     check_usable(mini())
-    with pytest.raises(FlamError, match="no training image: expected"):
+    with pytest.raises(FlamError, match="no training photo: expected"):
         check_usable(mini(split="evaluation"))
     check_usable(mini(split="evaluation"), training=False)
     with pytest.raises(FlamError) as refused:
@@ -65,8 +70,8 @@ def test_a_usable_catalog_passes_and_the_others_are_told_all_their_problems() ->
         "mini (/nowhere)",
         "shape shirt",
         "color blue",
-        "no evaluation image carries all labels (shape, color)",
-        "2 image(s) of the whole catalog do",
+        "no evaluation photo carries all labels (shape, color)",
+        "2 photo(s) of all splits do",
     ):
         assert words in str(refused.value)
 
@@ -83,7 +88,7 @@ def test_photos_of_items_are_enough_without_edits() -> None:
     check_usable(mini_set)
     check_usable(mini_set, training=False)
     reason = edits_cannot_be_evaluated(mini_set)
-    assert reason is not None and "no evaluation image carries all labels (shape, color)" in reason
+    assert reason is not None and "no evaluation photo carries all labels (shape, color)" in reason
     assert f"Edits: {reason}" in describe(mini_set)
     assert instance_queries(mini_set) == (1, 1, 0)
     assert edits_cannot_be_evaluated(mini()) is None
@@ -94,9 +99,9 @@ def test_photos_of_items_are_enough_without_edits() -> None:
 
 def test_the_instance_search_and_notes_are_described() -> None:
     text = describe(mini(item=["a", "a", "b", "c", "d"]))
-    assert "instance search: 1 queries among 1 images; queries whose item is not among" in text
+    assert "instance search: 1 queries among 1 photos; queries whose item is not among" in text
     assert "them: 1" in text
-    noted = Catalog.build("mini", Path("."), mini().table, SCHEMA, notes=["5 images, not 6"])
+    noted = Catalog.build("mini", Path("."), mini().table, SCHEMA, notes=("5 images, not 6",))
     assert "Notes:\n  - 5 images, not 6" in describe(noted)
     assert "Notes" not in text
 

@@ -1,4 +1,4 @@
-"""A share of the training labels: exact, seeded, nested, and nobody else's labels touched."""
+"""A share of the training labels: exact, seeded, nested, without a change of other labels."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from flam_pl.attributes import UNLABELLED, AttributeSchema
 from flam_pl.config.loading import load_config
 from flam_pl.datasets.catalog import Catalog
-from flam_pl.datasets.label_share import keep_label_share
+from flam_pl.datasets.labels import keep_label_share
 from flam_pl.datasets.sources import open_catalog
 from flam_pl.errors import FlamError
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from published import write_images, write_lines
 
 from flam_pl.attributes import AttributeSchema
+from flam_pl.config.data import Shopping100kData
+from flam_pl.datasets import shopping100k
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.inspection import check_usable
-from flam_pl.datasets.shopping100k import ATTRIBUTES, read_shopping100k
+from flam_pl.datasets.shopping100k import ATTRIBUTES
 from flam_pl.errors import FlamError
 
 ATTR_NUM = (16, 17, 19, 14, 10, 15, 2, 11, 16, 7, 9, 15)
@@ -68,9 +71,10 @@ def root(tmp_path: Path) -> Path:
     return write_own(tmp_path / "Shopping100k")
 
 
-def read(root: Path, **options: object) -> Catalog:
-    settings: dict[str, object] = {"evaluation": 15, "validation": 4, **options}
-    return read_shopping100k(root, **settings)  # type: ignore[arg-type]
+def read(root: Path, schema: AttributeSchema | None = None, **options: Any) -> Catalog:
+    return shopping100k.read(
+        root, Shopping100kData(**{"evaluation": 15, "validation": 4, **options}), schema
+    )
 
 
 def photos(mini: Catalog) -> Catalog:
@@ -78,21 +82,20 @@ def photos(mini: Catalog) -> Catalog:
 
 
 def test_the_own_layout(root: Path) -> None:
-    mini = read(root, seed=2)
+    mini = read(root, split_seed=2)
     table = photos(mini).table
     assert len(table) == COUNT and table["path"][2] == f"Images/{image(2)}"
     assert all(path.is_file() for path in mini.paths)
     assert table["shape"].tolist()[:4] == ["Coats", "Coats", "T shirts", "Dresses"]
     assert table["color"].isna().tolist()[:8] == [True, *[False] * 6, True]
     assert table["pattern"].tolist()[1:3] == ["11", "10"]
-    assert set(mini.extras) == {*ATTRIBUTES} - {"category", "color", "pattern"}
-    assert mini.traits == mini.extras
+    assert {*mini.extra_attributes} == {*ATTRIBUTES} - {"category", "color", "pattern"}
     assert table["pocket"].notna().sum() == 8
     assert len(mini.rows("evaluation", dense=True)) == 15
     assert len(mini.rows("val", dense=True)) == 4
     assert len(photos(mini).rows("train")) == COUNT - 19
     assert len(mini.rows("evaluation", "consumer")) == 15
-    assert read(root, seed=2).label_fingerprint() == mini.label_fingerprint()
+    assert read(root, split_seed=2).label_fingerprint() == mini.label_fingerprint()
     check_usable(mini)
 
 
@@ -101,7 +104,7 @@ def test_the_files_of_adde_hold_the_same_labels(
     root: Path, tmp_path: Path, num: list[object] | None
 ) -> None:
     own = photos(read(root)).table
-    mini = read(root, splits=write_adde(tmp_path / "splits", num), seed=2)
+    mini = read(root, splits=write_adde(tmp_path / "splits", num), split_seed=2)
     table = photos(mini).table
     kinds = ["path", "shape", "color", "pattern", "pocket"]
     assert table[kinds].fillna("-").values.tolist() == own[kinds].fillna("-").values.tolist()
@@ -123,15 +126,15 @@ def test_adde_beside_the_images_and_a_validation_list_of_its_own(root: Path) -> 
         "evaluation": 18,
         "val": 2,
     }
-    assert [drop.reason for drop in mini.dropped] == ["listed before"] * 2
+    assert [drop.reason for drop in mini.dropped] == ["the same file was listed before"] * 2
 
 
-def test_identical_files_stand_on_one_side_or_are_told(root: Path, tmp_path: Path) -> None:
+def test_identical_files_stand_on_one_side_or_are_reported(root: Path, tmp_path: Path) -> None:
     folder = root / "Images"
     for n in range(40):
         (folder / image(n + 40)).write_bytes((folder / image(n)).read_bytes())
     for seed in range(3):
-        mini = read(root, seed=seed)
+        mini = read(root, split_seed=seed)
         table = photos(mini).table.set_index("path")
         for n in range(40):
             pair = table.loc[[f"Images/{image(n)}", f"Images/{image(n + 40)}"]]
@@ -149,7 +152,7 @@ def test_identical_files_stand_on_one_side_or_are_told(root: Path, tmp_path: Pat
 def test_all_twelve_attributes_can_be_types(root: Path) -> None:
     types = ["shape", *(name for name in ATTRIBUTES if name not in ("category", "pocket"))]
     mini = read(root, types=types)
-    assert mini.schema.types == tuple(types) and mini.extras == ("pocket",)
+    assert mini.schema.types == tuple(types) and mini.extra_attributes == ("pocket",)
     with pytest.raises(FlamError, match="has no length; data.types knows shape, category"):
         read(root, types=["length"])
 
@@ -174,7 +177,7 @@ def test_images_that_are_missing_or_not_in_every_file(root: Path) -> None:
     table = photos(mini).table.set_index("path")
     assert table["color"].isna()[[f"Images/{image(8)}", f"Images/{image(9)}"]].all()
     assert any("1 label(s) contradict each other" in note for note in mini.notes)
-    assert "sport" not in mini.extras
+    assert "sport" not in mini.extra_attributes
 
 
 @pytest.mark.parametrize("line", ["Male/1_Coats/1.jpg", "Male/1_Coats/1.jpg one", "14"])

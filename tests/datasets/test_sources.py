@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
+from importlib import import_module
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 
+import pandas as pd
 import pytest
 import test_consumer_to_shop
 import test_darn
 import test_in_shop
 import test_shopping100k
 
-from flam_pl.config.data import DATA_SCHEMAS, DarnData, Shopping100kData
+from flam_pl.attributes import AttributeSchema
+from flam_pl.config.data import DATA_SCHEMAS, SplitData
 from flam_pl.config.loading import config_folder, load_config
 from flam_pl.config.root import Config
+from flam_pl.datasets.assembly import Found, assemble
 from flam_pl.datasets.catalog import Catalog
-from flam_pl.datasets.sources import READERS, open_catalog
+from flam_pl.datasets.sources import open_catalog
 from flam_pl.errors import FlamError
 
 
@@ -24,30 +32,63 @@ def opened(name: str, root: Path, *more: str) -> Catalog:
 
 @pytest.fixture(scope="module")
 def defaults() -> dict[str, Config]:
-    return {name: load_config([f"data={name}"]) for name in DATA_SCHEMAS}
+    names = sorted(file.stem for file in (config_folder() / "data").glob("*.yaml"))
+    return {name: load_config([f"data={name}"]) for name in names}
 
 
 def test_every_data_set_has_settings_a_reader_and_a_backbone(defaults: dict[str, Config]) -> None:
-    assert set(READERS) == set(DATA_SCHEMAS.values())
-    for group in ("data", "backbone"):
-        assert set(DATA_SCHEMAS) <= {p.stem for p in (config_folder() / group).glob("*.yaml")}
+    assert {"wardrobe", "darn", "table"} < set(defaults)
+    assert {type(config.data) for config in defaults.values()} == {*DATA_SCHEMAS.values()}
+    assert set(defaults) <= {p.stem for p in (config_folder() / "backbone").glob("*.yaml")}
     for name, config in defaults.items():
         assert config.data.name == name
-        if name != "wardrobe":
+        assert callable(import_module(f"flam_pl.datasets.{config.data.reader}").read)
+        if not name.startswith("wardrobe"):
             with pytest.raises(FlamError, match=f"data={name} needs the place of its data"):
                 open_catalog(config.data)
+
+
+@pytest.mark.parametrize("reader", ["none_such", "os.path", "wardrobe.canvas", ""])
+def test_a_reader_is_a_module_of_the_package(tmp_path: Path, reader: str) -> None:
+    data = SplitData(name="mine", root=str(tmp_path), reader=reader)
+    with pytest.raises(FlamError, match=f"data.reader is {reader!r}; expected a module of flam_pl"):
+        open_catalog(data)
+
+
+def test_a_reader_and_its_config_file_make_a_data_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The steps of CONTRIBUTING, with the settings of sets that are split at random."""
+
+    def read(root: Path, data: SplitData, schema: AttributeSchema | None) -> Catalog:
+        photos = [f"{i}.jpg" for i in range(20)]
+        table = pd.DataFrame({"path": photos, "color": ["red", "blue"] * 10})
+        return assemble(Found("mine", root, table, data.types), data, schema)
+
+    module = ModuleType("flam_pl.datasets.mine")
+    module.__spec__, module.read = ModuleSpec(module.__name__, None), read  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    conf = shutil.copytree(config_folder(), tmp_path / "conf")
+    settings = "defaults: [schema_split, _self_]\nname: mine\nreader: mine\nevaluation: 6\n"
+    (conf / "data" / "mine.yaml").write_text(settings)
+    shutil.copy(conf / "backbone" / "table.yaml", conf / "backbone" / "mine.yaml")
+    monkeypatch.setenv("FLAM_PL_CONF", str(conf))
+    mini = opened("mine", tmp_path, "data.types=[color]", "data.validation=2")
+    assert mini.schema.of("color") == ("blue", "red")
+    photos = mini.table[mini.table["view"] == 0]
+    assert photos["split"].value_counts().to_dict() == {"train": 12, "evaluation": 6, "val": 2}
 
 
 def test_only_sets_with_several_photos_of_an_item_tune_the_backbone(
     defaults: dict[str, Config],
 ) -> None:
     tuned = {name for name, config in defaults.items() if config.backbone.max_epochs > 0}
-    assert tuned == {"wardrobe", "in_shop", "consumer_to_shop"}
+    assert tuned == {"wardrobe", "wardrobe_small", "in_shop", "consumer_to_shop"}
 
 
 def test_the_numbers_of_the_paper_are_the_defaults(defaults: dict[str, Config]) -> None:
     darn, shopping = defaults["darn"].data, defaults["shopping100k"].data
-    assert isinstance(darn, DarnData) and isinstance(shopping, Shopping100kData)
+    assert isinstance(darn, SplitData) and isinstance(shopping, SplitData)
     assert (darn.evaluation, shopping.evaluation) == (5000, 2000)
     assert (darn.classes, shopping.classes) == (10, 10)
 
@@ -88,7 +129,7 @@ def test_the_splits_of_adde(tmp_path: Path) -> None:
     assert len(mini.rows("evaluation", "shop")) == 20
 
 
-def test_for_a_trained_run_only_what_is_measured_is_opened(tmp_path: Path) -> None:
+def test_for_a_trained_run_only_evaluated_photos_are_opened(tmp_path: Path) -> None:
     """Training images of another catalogue, and unlabelled ones, would be extracted for nothing."""
     root = test_consumer_to_shop.write(tmp_path, test_consumer_to_shop.pairs())
     data = load_config(

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
 from flam_pl.attributes import AttributeSchema
+from flam_pl.config.data import TableData
+from flam_pl.config.loading import load_config
+from flam_pl.datasets import table as table_reader
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.inspection import describe
-from flam_pl.datasets.table import read_table
+from flam_pl.datasets.sources import open_catalog
+from flam_pl.datasets.splits import split_csv
 from flam_pl.errors import FlamError
 
 TYPES = ("shape", "color")
@@ -37,9 +42,9 @@ def write(root: Path, table: pd.DataFrame, name: str = "shop.csv", images: int =
     return root / name
 
 
-def read(path: Path, **options: object) -> Catalog:
-    settings: dict[str, object] = {"types": TYPES, "evaluation": 4, "validation": 1, **options}
-    return read_table(path, **settings)  # type: ignore[arg-type]
+def read(path: Path, schema: AttributeSchema | None = None, **options: Any) -> Catalog:
+    data = TableData(**{"types": list(TYPES), "evaluation": 4, "validation": 1, **options})
+    return table_reader.read(path, data, schema)
 
 
 @pytest.mark.parametrize("name", ["shop.csv", "shop.tsv", "shop.parquet"])
@@ -62,7 +67,7 @@ def test_number_columns_with_gaps_keep_whole_numbers(tmp_path: Path) -> None:
     assert photos["shape"].isna().sum() == 1 and set(photos["shape"].dropna()) == {"a", "b"}
 
 
-def test_words_that_look_like_nothing_are_kept(tmp_path: Path) -> None:
+def test_na_and_none_are_words(tmp_path: Path) -> None:
     table = frame().assign(shape=["None", "NA"] * 4, color=["007", "null"] * 4)
     mini = read(write(tmp_path, table))
     assert set(mini.schema.of("shape")) == {"None", "NA"}
@@ -75,25 +80,35 @@ def test_renames_images_root_and_extras(tmp_path: Path) -> None:
     table["view"] = "front"  # a user's word, not ours
     table["season"] = "fall"
     path = write(tmp_path, table)
-    columns = {"photo": "path", "farbe": "color"}
-    mini = read(path, columns=columns, images=tmp_path / "photos", extras=["season"])
-    assert mini.paths[0] == tmp_path / "photos" / "0.png" and mini.extras == ("season",)
-    with pytest.raises(FlamError, match="data.columns renames 'foto'.*it has photo, shape, farbe"):
-        read(path, columns={"foto": "path"})
-    with pytest.raises(FlamError, match="no column with the image's path.*photo"):
+    columns = ["photo:path", "farbe:color"]
+    images = str(tmp_path / "photos")
+    mini = read(path, columns=columns, images=images, extra_attributes=["season"])
+    assert mini.paths[0] == tmp_path / "photos" / "0.png"
+    assert (mini.table["view"] != "front").all()
+    for wrong, words in {
+        "photos:path": "renames 'photos'.*did you mean photo.; it has photo, shape, farbe",
+        "photo": "expected own_name:name",
+        ":path": "expected own_name:name",
+    }.items():
+        with pytest.raises(FlamError, match=f"data.columns .*{words}"):
+            read(path, columns=[wrong])
+    with pytest.raises(FlamError, match="expected one column 'path', got 0; it has photo, shape"):
         read(path)
-    with pytest.raises(FlamError, match="no column for color; it has path, shape, farbe"):
-        read(path, columns={"photo": "path"})
-    with pytest.raises(FlamError, match="more than one column 'season'"):
-        read(path, columns={"photo": "path", "farbe": "season"})
+    with pytest.raises(FlamError, match="expected one column 'color', got 0; it has photo, shape"):
+        read(path, columns=["photo:path"])
+    with pytest.raises(FlamError, match="expected one column 'path', got 2"):
+        read(path, columns=[*columns, "season:path"])
+    with pytest.raises(FlamError, match="'colour', got 0; did you mean color"):
+        read(write(tmp_path, frame()), types=["colour"])
 
 
-def test_traits_are_kept_as_extras_once(tmp_path: Path) -> None:
+def test_extra_attributes_are_columns_that_no_network_trains_on(tmp_path: Path) -> None:
     path = write(tmp_path, frame().assign(season="fall", brand="Roxy", gender="women"))
-    mini = read(path, extras=["season", "brand"], traits=["brand", "gender"])
-    assert mini.extras == ("season", "brand", "gender") and mini.traits == ("brand", "gender")
-    with pytest.raises(FlamError, match="no column for sleeve.*data.traits"):
-        read(path, traits=["sleeve"])
+    mini = read(path, extra_attributes=["brand", "gender", "brand"])
+    assert mini.extra_attributes == ("brand", "gender")
+    assert {*mini.table["brand"]} == {"Roxy"} and "season" not in mini.table
+    with pytest.raises(FlamError, match="'sleeve', got 0.*data.extra_attributes"):
+        read(path, extra_attributes=["sleeve"])
 
 
 def test_a_column_called_image_needs_no_rename(tmp_path: Path) -> None:
@@ -112,11 +127,11 @@ def test_split_words_and_queries(tmp_path: Path) -> None:
         read(write(tmp_path, table.assign(color=[1, 1, 2, 2, 2, 2, 2, 2])))
     path = write(tmp_path, table.assign(split=["train", "holdout", *words[2:]]))
     with pytest.raises(
-        FlamError, match=r"shop.csv line 3 \(photos/1.png\): column split has 'holdout'"
+        FlamError, match="shop.csv line 3: column split has 'holdout'; expected one of train"
     ):
         read(path)
     path = write(tmp_path, table.assign(split=["train", None, *words[2:]]))
-    with pytest.raises(FlamError, match="line 3 .*has nothing"):
+    with pytest.raises(FlamError, match="line 3: column split has nothing"):
         read(path)
 
 
@@ -126,7 +141,7 @@ def test_domains(tmp_path: Path) -> None:
     assert mini.table["domain"].tolist()[:4] == ["shop", "consumer", "shop", "shop"]
     assert (mini.table.groupby("item")["split"].nunique() == 1).all()
     path = write(tmp_path, table.assign(domain=["shop"] * 7 + ["street"]))
-    with pytest.raises(FlamError, match="line 9 .*'street', expected one of shop, consumer"):
+    with pytest.raises(FlamError, match="line 9: .*'street'; expected one of shop, consumer"):
         read(path)
 
 
@@ -141,7 +156,7 @@ def test_identical_files_are_split_together(tmp_path: Path) -> None:
     for i in range(0, 40, 4):
         copy(tmp_path, i, i + 3)
     for seed in range(3):
-        mini = read(path, evaluation=16, validation=4, seed=seed)
+        mini = read(path, evaluation=16, validation=4, split_seed=seed)
         photos = mini.table[mini.table["view"] == 0].set_index("path")
         for i in range(0, 40, 4):
             pair = photos.loc[[f"photos/{i}.png", f"photos/{i + 3}.png"]]
@@ -150,7 +165,7 @@ def test_identical_files_are_split_together(tmp_path: Path) -> None:
         assert not mini.notes
 
 
-def test_identical_files_that_the_table_sets_apart_are_told(tmp_path: Path) -> None:
+def test_identical_files_that_the_table_parts_are_reported(tmp_path: Path) -> None:
     words = ["train"] * 4 + ["val", "val", "query", "gallery"]
     table = frame().assign(split=words, item=list("abcdefgg"))
     path = write(tmp_path, table)
@@ -159,7 +174,7 @@ def test_identical_files_that_the_table_sets_apart_are_told(tmp_path: Path) -> N
     copy(tmp_path, 0, 1, 5, 6)
     mini = read(path)
     (note,) = mini.notes
-    assert note.startswith("4 photos are byte by byte equal to one of another split")
+    assert note.startswith("4 photos are byte by byte equal to a photo of another")
     assert "photos/0.png" in note and note in describe(mini)
     assert mini.table["split"].tolist() == ["train"] * 4 + ["val"] * 2 + ["evaluation"] * 2
 
@@ -172,7 +187,7 @@ def test_garments_are_read_and_split_together(tmp_path: Path) -> None:
     )
     path = write(tmp_path, table, images=40)
     for seed in range(3):
-        mini = read(path, evaluation=16, validation=4, seed=seed)
+        mini = read(path, evaluation=16, validation=4, split_seed=seed)
         photos = mini.table[mini.table["view"] == 0]
         garments = photos["garment"].fillna("-").tolist()
         first = ["0", "0", "g0", "-", "g0", "-", "g0", "-"]
@@ -191,8 +206,8 @@ def test_files_that_are_not_there_are_counted_and_all_of_them_refused(tmp_path: 
         ("shop.csv line 9 (photos/7.png)", "no image file"),
         ("shop.csv line 10 (photos/0.png)", "the same file was listed before"),
     ]
-    with pytest.raises(FlamError, match=r"elsewhere/photos/0.png. Set data.images"):
-        read(tmp_path / "shop.csv", images=tmp_path / "elsewhere")
+    with pytest.raises(FlamError, match=r"first: photos/0.png; .*elsewhere. Set data.images"):
+        read(tmp_path / "shop.csv", images=str(tmp_path / "elsewhere"))
 
 
 def test_lines_are_those_that_an_editor_shows(tmp_path: Path) -> None:
@@ -200,7 +215,7 @@ def test_lines_are_those_that_an_editor_shows(tmp_path: Path) -> None:
     rows = ["path,shape,color,about", 'photos/0.png,shirt,1,"two', 'lines"', "", ",,,"]
     rows += ["photos/1.png,jeans,2,one", "gone.png,jeans,2,one"]
     (tmp_path / "shop.csv").write_text("\n".join([*rows, "", ""]))
-    mini = read(tmp_path / "shop.csv", types=("shape", "color"), extras=("about",))
+    mini = read(tmp_path / "shop.csv", extra_attributes=["about"])
     assert [(d.where, d.reason) for d in mini.dropped] == [
         ("shop.csv line 7 (gone.png)", "no image file")
     ]
@@ -240,7 +255,7 @@ def test_a_schema_from_elsewhere(tmp_path: Path) -> None:
     [
         ("gone.csv", None, "is not there"),
         ("shop.xlsx", b"x", "ends in '.xlsx'"),
-        ("shop.csv", b"", "is empty"),
+        ("shop.csv", b"", "has no rows"),
         ("shop.csv", b"path,shape,color\n", "has no rows"),
         ("shop.csv", b"path,shape,color\n\n,,\n", "has no rows"),
         ("shop.csv", b"path,shape\n\xff\xfe,a\n", "cannot be read as csv"),
@@ -255,3 +270,153 @@ def test_files_that_are_no_tables(
         (tmp_path / name).write_bytes(content)
     with pytest.raises(FlamError, match=words):
         read(tmp_path / name)
+
+
+# --- what people's own tables hold
+
+
+def test_other_spellings_join_their_class(tmp_path: Path) -> None:
+    colors = ["Black", "black", "Black", "WHITE", "White", "White ", "Cafe\u0301", "Caf\u00e9"]
+    mini = read(write(tmp_path, frame().assign(color=colors)))
+    assert mini.schema.of("color") == ("Black", "White", "Cafe\u0301")
+    photos = mini.table[mini.table["view"] == 0]
+    assert photos["color"].value_counts().tolist() == [3, 3, 2]
+    assert any(n.startswith("3 color label(s) are respelled: ") for n in mini.notes)
+    assert any("black -> Black (1)" in n and "WHITE -> White (1)" in n for n in mini.notes)
+
+
+def test_a_trained_run_keeps_its_own_spelling(tmp_path: Path) -> None:
+    schema = AttributeSchema({"shape": ("Shirt", "Jeans"), "color": ("1", "2")})
+    mini = read(write(tmp_path, frame()), schema)
+    assert set(mini.table["shape"].dropna()) == {"Shirt", "Jeans"} and mini.schema is schema
+
+
+def test_invisible_labels_are_none(tmp_path: Path) -> None:
+    shapes = ["a", "b", " ", "\u200b", "", "a", "b", "a"]
+    assert read(write(tmp_path, frame().assign(shape=shapes))).table["shape"].isna()[2:5].all()
+
+
+def test_classes_are_chosen_by_type(tmp_path: Path) -> None:
+    path = write(tmp_path, frame().assign(color=[*"aabbbcc", "d"]))
+    given = [f"data.root={path}", "data=table", "data.types=[shape,color]", "data.evaluation=2"]
+    for classes, expected in {
+        "{color:[a,C]}": ("a", "C"),
+        "{color:2}": ("b", "a"),
+        "{shape:2}": ("b", "a", "c", "d"),
+        "3": ("b", "a", "c"),
+    }.items():
+        mini = open_catalog(load_config([*given, f"data.classes={classes}"]).data)
+        assert mini.schema.of("color") == expected
+        assert set(mini.table["color"].dropna()) <= set(expected)
+    with pytest.raises(FlamError, match="names the color 'e', which no photo has"):
+        open_catalog(load_config([*given, "data.classes={color:[a,e]}"]).data)
+
+
+SEVERAL = ["red;blue", "red", "blue", "Red ; green", "green", " ;blue", "red", "blue;"]
+
+
+def test_several_labels_in_one_cell_with_a_separator(tmp_path: Path) -> None:
+    path = write(tmp_path, frame().assign(color=SEVERAL))
+    given = [f"data.root={path}", "data=table", "data.types=[shape,color]", "data.evaluation=2"]
+    mini = open_catalog(load_config([*given, "data.label_separator=;"]).data)
+    photos = mini.table[mini.table["view"] == 0]
+    first = ["red", "red", "blue", "red", "green", "blue", "red", "blue"]
+    assert photos["color"].tolist() == first
+    assert "2 color cell(s) list several labels, such as 'red;blue': the first" in mini.notes[0]
+
+
+def test_several_labels_without_a_separator_are_reported_with_the_remedy(tmp_path: Path) -> None:
+    mini = read(write(tmp_path, frame().assign(color=SEVERAL)))
+    (note,) = (note for note in mini.notes if "several" in note)
+    assert note.startswith("2 color cell(s) list several labels, such as 'red;blue': set ")
+    assert "data.label_separator=';'" in note and "red;blue" in mini.schema.of("color")
+    names = frame().assign(color=["off/white", "1", "2", "3"] * 2)  # "off" is no label by itself
+    assert not any("several" in note for note in read(write(tmp_path, names)).notes)
+
+
+def test_cells_that_other_programs_write(tmp_path: Path) -> None:
+    colors = [["red"], ["blue"], [], None, ["red"], ["blue"], ["red"], ["blue"]]
+    mini = read(write(tmp_path, frame().assign(color=colors), "shop.parquet"))
+    assert mini.schema.of("color") == ("blue", "red")
+    mini = read(write(tmp_path, frame().assign(color=[b"red", b"blue"] * 4), "shop.parquet"))
+    assert mini.schema.of("color") == ("blue", "red")
+    two = frame().assign(color=[["red"], ["red", "blue"], *[["blue"]] * 6])
+    path = write(tmp_path, two, "shop.parquet")
+    with pytest.raises(FlamError, match=r"shop.parquet row 2: column color .*label_separator"):
+        read(path)
+    assert read(path, label_separator="|").table["color"].tolist()[:3] == ["red", "red", "blue"]
+    images = frame().assign(path=[{"bytes": b"x", "path": f"photos/{i}.png"} for i in range(8)])
+    with pytest.raises(FlamError, match="row 1: column path has .*bytes.*expected one value"):
+        read(write(tmp_path, images, "shop.parquet"))
+    long = frame().assign(path=["x" * 5000, *frame()["path"][1:]])
+    assert read(write(tmp_path, long)).dropped[0].reason == "no image file"
+
+
+@pytest.mark.parametrize("line", [2, 4])
+def test_a_row_with_more_values_than_columns_is_refused(tmp_path: Path, line: int) -> None:
+    path = write(tmp_path, frame())
+    rows = path.read_text().splitlines()
+    rows[line - 1] = rows[line - 1].replace(",", ",extra,", 1)
+    path.write_text("\n".join(rows))
+    with pytest.raises(FlamError, match=f"shop.csv line {line}: got 4 values, expected 3"):
+        read(path)
+    path.write_text("\n".join(f"{row},," for row in frame().to_csv(index=False).splitlines()))
+    assert len(read(path).rows(domain="shop")) == 8  # empty columns at the end
+
+
+def test_one_file_in_many_spellings_is_one_photo(tmp_path: Path) -> None:
+    table = pd.concat([frame()] * 3, ignore_index=True)
+    spellings = ("./photos/{}.png", "photos//{}.png", "photos/../photos/{}.png", "links/{}.png")
+    table["path"] = [
+        f"photos/{i}.png" if n < 8 else spellings[n % 4].format(i)
+        for n, i in enumerate([*range(8)] * 3)
+    ]
+    path = write(tmp_path, table)
+    (tmp_path / "links").mkdir()
+    for i in range(8):
+        (tmp_path / "links" / f"{i}.png").symlink_to(f"../photos/{i}.png")
+    mini = read(path)
+    assert [d.reason for d in mini.dropped] == ["the same file was listed before"] * 16
+    assert len({file.resolve() for file in mini.paths}) == 8 == len(mini.rows(domain="shop"))
+
+
+def test_numbers_of_items_that_a_column_with_gaps_turned_into_floats(tmp_path: Path) -> None:
+    table = frame().assign(item=range(8), counterfactual_of=[None] * 6 + [2, 3])
+    assert ",2.0" in write(tmp_path, table).read_text()
+    for name in ("shop.csv", "shop.parquet"):
+        mini = read(write(tmp_path, table, name))
+        made = mini.table["counterfactual_of"].dropna()
+        assert made.tolist() == ["2", "3"] and made.isin(mini.table["item"]).all()
+        assert not any("counterfactuals" in note for note in mini.notes)
+    lost = table.assign(counterfactual_of=[None] * 6 + ["02", "3"])
+    notes = read(write(tmp_path, lost)).notes
+    assert "1 counterfactuals of no item here, such as '02'" in notes
+
+
+def test_photos_with_some_labels_are_evaluated_where_few_have_all(tmp_path: Path) -> None:
+    """Shoes have no pattern: they are split and evaluated like the rest."""
+    labels = frame(80).assign(size=["s", "m"] * 40, pattern=["plain", "dots"] + [None] * 78)
+    path = write(tmp_path, labels, images=80)
+    types = ["shape", "color", "size", "pattern"]
+    mini = read(path, types=types, evaluation=40, validation=10)
+    assert len(mini.rows(dense=True)) == 2
+    assert len(mini.edit_rows("evaluation")) == 40 and len(mini.edit_rows("val")) == 10
+    # where most have all labels, the others are left out
+    full = labels.assign(pattern=["plain", "dots"] * 39 + [None, None])
+    full = read(write(tmp_path, full, images=80), types=types, evaluation=40, validation=10)
+    assert len(full.edit_rows("evaluation")) == 40
+    assert (full.labels[full.edit_rows("evaluation")] >= 0).all()
+
+
+def test_a_recorded_split_holds_and_new_photos_are_evaluated(tmp_path: Path) -> None:
+    before = read(write(tmp_path, frame(8)))
+    record = tmp_path / "split.csv"
+    record.write_text(split_csv(before))
+    after = read(write(tmp_path, frame(12), images=12), recorded_split=str(record))
+    photos = after.table[after.table["view"] == 0].set_index("path")["split"]
+    old = before.table[before.table["view"] == 0].set_index("path")["split"]
+    assert photos[old.index].tolist() == old.tolist()
+    assert (photos.drop(old.index) == "evaluation").all() and len(photos) == 12
+    record.write_text("nothing")
+    with pytest.raises(FlamError, match=r"split\.csv cannot be read as a split"):
+        read(tmp_path / "shop.csv", recorded_split=str(record))

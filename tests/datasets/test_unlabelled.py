@@ -70,8 +70,7 @@ def test_they_follow_the_catalog_as_training_images(root: Path, folder: Path) ->
     assert len(mini.fingerprint()) == 64  # every file is found
     note = f"5 unlabelled images of {folder} for the manipulator"
     assert note in mini.notes and note in describe(mini)
-    assert (mini.extras, mini.gallery) == (plain.extras, plain.gallery)
-    assert mini.traits == plain.traits
+    assert (mini.extra_attributes, mini.gallery) == (plain.extra_attributes, plain.gallery)
     check_usable(mini)
 
 
@@ -115,18 +114,55 @@ def test_an_image_of_the_catalog_is_not_added_again(root: Path, tmp_path: Path) 
         mini = with_unlabelled(plain, given)
         assert len(mini) == len(plain) + 1
         assert mini.table["path"].iloc[-1] == "Img/img/more.jpg"  # inside of the root: relative
-        assert f"{len(plain)} more are part of it" in mini.notes[-1]
+        assert f"{len(plain)} more are part of the data set" in mini.notes[-1]
 
 
 def test_unreadable_ones_are_left_out_as_any_other(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (20, 20, 3), dtype=np.uint8)
     root, folder = write_in_shop(tmp_path / "inshop", in_shop_images()), tmp_path / "more"
     folder.mkdir()
-    for path in [*root.rglob("*.jpg"), folder / "good.jpg"]:
+    for path in root.rglob("*.jpg"):
         Image.fromarray(noise).save(path)
+    Image.fromarray(noise[::-1]).save(folder / "good.jpg")
     (folder / "bad.jpg").write_bytes(b"no image")
     settings = config(root, f"data.unlabelled={folder}", f"runs_dir={tmp_path / 'runs'}")
     mini: Catalog = usable(open_catalog(settings.data), settings)
     assert mini.paths[-1] == folder / "good.jpg"
     assert mini.dropped[-1].reason == "unreadable: not an image of a known format"
-    assert len(mini.notes) == 2
+
+
+def test_links_into_the_data_set_are_part_of_it(root: Path, tmp_path: Path) -> None:
+    """As git-annex and DVC keep data sets: the listed files are links into a store."""
+    store = tmp_path / "store"
+    store.mkdir()
+    for number, path in enumerate(sorted(root.rglob("*.jpg"))):
+        path.rename(store / f"{number}.jpg")
+        path.symlink_to(store / f"{number}.jpg")
+    plain = open_catalog(config(root).data)
+    mini = with_unlabelled(plain, store)
+    assert len(mini) == len(plain)
+    assert f"0 unlabelled images of {store}" in mini.notes[-1]
+    assert f"{len(plain)} more are part" in mini.notes[-1]
+
+
+def test_broken_links_are_left_out_and_loops_end(root: Path, folder: Path) -> None:
+    plain = open_catalog(config(root).data)
+    (folder / "lost.jpg").symlink_to("nowhere.jpg")
+    (folder / "a" / "round").symlink_to(folder)
+    (folder / "again.png").symlink_to("a/1.png")
+    mini = with_unlabelled(plain, folder)
+    assert len(mini) == len(plain) + 5 and len(mini.fingerprint()) == 64
+    assert [(d.where, d.reason) for d in mini.dropped] == [
+        (str(folder / "lost.jpg"), "no image file")
+    ]
+
+
+def test_copies_of_held_out_photos_never_train(root: Path, folder: Path) -> None:
+    plain = open_catalog(config(root).data)
+    held_out, trained = plain.rows("evaluation")[0], plain.rows("train")[0]
+    (folder / "b.JPG").write_bytes(plain.paths[held_out].read_bytes())
+    (folder / "a" / "1.png").write_bytes(plain.paths[trained].read_bytes())
+    mini = with_unlabelled(plain, folder)
+    names = {path.name for path in mini.paths[len(plain) :]}
+    assert names == {"1.png", "2.jpeg", "3.webp", "4.jpg"}
+    assert "4 unlabelled images" in mini.notes[-1] and "1 more are part" in mini.notes[-1]

@@ -71,7 +71,7 @@ def test_an_example_is_looked_up_by_its_name() -> None:
         (["color=red+gren"], ["'color=red+gren'", "no class 'gren'", "did you mean 'green'"]),
         (["color=red+"], ["'color=red+'", "no class ''"]),
         (["color=red", "color=blue"], ["two edits for color", "color=red", "color=blue"]),
-        (["color=red:1.5"], ["for color", "strength 1.5", "from 0"]),
+        (["color=red:1.5"], ["for color", "strength 1.5", "expected 0"]),
         (["color=red:-1"], ["for color", "strength -1"]),
         (["color=red:nan"], ["strength nan"]),
         (["color=red:much"], ["no class 'red:much'"]),

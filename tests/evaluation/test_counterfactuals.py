@@ -104,7 +104,6 @@ def test_ranks_are_those_of_a_loop_over_searches(seed: int, depth: int) -> None:
     results = evaluate_counterfactuals(editor, data, edits, depth)
     expected = slow_ranks(editor, data, as_list(edits), depth)
     assert results.ranks.tolist() == expected
-    assert results.reciprocal() == pytest.approx(np.mean([1 / rank for rank in expected]))
     figures = results.estimates(KS, 40, 0)
     assert list(figures) == [f"CF@{k}" for k in KS]
     for k in KS:
@@ -144,7 +143,7 @@ def test_photos_of_no_garment_are_no_counterfactuals_of_each_other() -> None:
     edits = counterfactual_edits(data)
     assert len(edits) == 0
     results = evaluate_counterfactuals(NoEdit(), data, edits, 2)
-    assert results.reciprocal() == 0 and results.ranks.shape == (0,)
+    assert results.ranks.shape == (0,)
     assert {figure.n for figure in results.estimates(KS, 10, 0).values()} == {0}
 
 
@@ -193,4 +192,3 @@ def test_hits_are_counted_by_rank() -> None:
     results = CounterfactualResults(np.array([1.0, 6.0, np.inf]), np.array([0, 0, 1]))
     figures = results.estimates([1, 5, 6], 10, 0)
     assert [f.value for f in figures.values()] == pytest.approx([1 / 3, 1 / 3, 2 / 3])
-    assert results.reciprocal() == pytest.approx((1 + 1 / 6) / 3)

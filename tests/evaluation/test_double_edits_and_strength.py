@@ -16,7 +16,7 @@ from attribute_world import SCHEMA, make_world
 from flam_pl.editing.editor import NoEdit
 from flam_pl.evaluation import strength
 from flam_pl.evaluation.double_edits import draw_double_edits, evaluate_double_edits
-from flam_pl.evaluation.searches import EvaluationSet, edited_searches
+from flam_pl.evaluation.searches import EvaluationSet, search_edits
 from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.retrieval.posteriors import Posteriors
 from flam_pl.retrieval.vectors import ScoreWeights, SearchVectors
@@ -212,8 +212,8 @@ def test_many_queries_are_measured_by_a_sample_of_them(monkeypatch: pytest.Monke
 
 def test_searches_of_strength_0_are_the_plain_ones() -> None:
     data, editor = world_set(1)
-    plain = list(edited_searches(NoEdit(), data, 5))
-    none = list(edited_searches(editor, data, 5, strength=0))
+    plain = list(search_edits(NoEdit(), data, 5))
+    none = list(search_edits(editor, data, 5, strength=0))
     assert len(plain) > 5
     for a, b in zip(plain, none, strict=True):
         assert (a.t, a.c) == (b.t, b.c)

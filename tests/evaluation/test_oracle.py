@@ -13,7 +13,7 @@ from flam_pl.evaluation import oracle
 from flam_pl.evaluation.hits import evaluate_edits
 from flam_pl.evaluation.oracle import OracleRanking
 from flam_pl.evaluation.preservation import Preservation
-from flam_pl.evaluation.searches import EvaluationSet, edited_searches
+from flam_pl.evaluation.searches import EvaluationSet, search_edits
 from slow_measures import is_hit, wanted_by
 
 
@@ -41,7 +41,7 @@ def test_hits_come_first_and_the_nearest_of_them_first(
     data = data_of(60, missing)
     unit = F.normalize(data.features, dim=1)
     count = 0
-    for search in edited_searches(OracleRanking(data, 20), data, 20):
+    for search in search_edits(OracleRanking(data, 20), data, 20):
         for number, found in zip(search.numbers, search.found, strict=True):
             query = int(data.queries[number])
             wanted = wanted_by(data, query, (search.t, search.c))
@@ -60,7 +60,7 @@ def test_it_finds_all_hits_and_keeps_more_than_a_jump_to_a_random_one(missing: f
     data = data_of(200, missing)
     kept = Preservation(data, [5])
     results = evaluate_edits(OracleRanking(data, 5), data, [1, 5], also=[kept])
-    assert results.shares() == {"T@1": 1.0, "T@5": 1.0} and results.evaluated > 100
+    assert results.shares() == {"T@1": 1.0, "T@5": 1.0} and len(results.numbers) > 100
     assert kept.estimates(1, 0)["side"]["kept_of_wanted@5"].value > (0.55 if missing else 0.65)
 
 

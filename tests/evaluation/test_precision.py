@@ -19,7 +19,7 @@ from flam_pl.editing.editor import Editor, NoEdit
 from flam_pl.evaluation.hits import evaluate_edits
 from flam_pl.evaluation.oracle import OracleRanking
 from flam_pl.evaluation.precision import Precision, utility
-from flam_pl.evaluation.searches import EditedSearch, EvaluationSet, Searcher, edited_searches
+from flam_pl.evaluation.searches import EditedSearch, EvaluationSet, Searcher, search_edits
 from made_editors import Shift
 from slow_measures import (
     as_it_was_at,
@@ -218,7 +218,7 @@ def test_intervals_are_those_of_a_loop_over_resamples_of_items() -> None:
     editor = Shift(6, 5)
     figure = counted(editor, data).estimates(40, 5)["all"]["P@10"]
     values, of_edit = [], []
-    for search in edited_searches(editor, data, 10):
+    for search in search_edits(editor, data, 10):
         for number, found in zip(search.numbers, search.found.tolist(), strict=True):
             values.append(precision_at(data, found, search.t, search.c, 10))
             of_edit.append(int(data.items[data.queries[number]]))

@@ -13,7 +13,7 @@ from extra_attributes_world import EXTRA_ATTRIBUTES, Exact, Jump, one_hot_set, r
 from flam_pl.editing.editor import Editor, NoEdit
 from flam_pl.evaluation.hits import EditResults, evaluate_edits
 from flam_pl.evaluation.preservation import Preservation
-from flam_pl.evaluation.searches import EvaluationSet, edited_searches
+from flam_pl.evaluation.searches import EvaluationSet, search_edits
 from flam_pl.metrics.bootstrap import Estimate
 from made_editors import Shift
 
@@ -31,7 +31,7 @@ def slow_counts(editor: Editor, data: EvaluationSet, k: int) -> dict[str, np.nda
     """Per extra attribute and query: agreeing and comparable results, of those with the wanted
     class, ``(Q, 2)``."""
     counts = {name: np.zeros((len(data.queries), 2)) for name in data.extra_attributes}
-    for search in edited_searches(editor, data, k):
+    for search in search_edits(editor, data, k):
         t, c = search.t, search.c
         for row, number in enumerate(search.numbers):
             query = int(data.queries[number])

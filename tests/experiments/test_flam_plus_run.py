@@ -21,6 +21,7 @@ from flam_pl.experiments.trained_run import TrainedRun
 from flam_pl.images import read_image
 from flam_pl.methods.concatenation import ConcatEditor
 from flam_pl.methods.generator import Flam
+from flam_pl.methods.registry import registered
 from flam_pl.models.concat import ConcatClassifiers
 from flam_pl.retrieval.confidence import FILE as CALIBRATION
 from flam_pl.retrieval.confidence import ConfidenceEstimator
@@ -29,7 +30,7 @@ from flam_pl.retrieval.scoring import FILE, FILTER
 from tiny_run import settings
 
 GIVEN = (
-    "methods=[flam_plus,adde_m,tirg]",
+    "methods=[cls_concat,emb_concat,flam_s_adv,flam_plus,adde_m,tirg]",
     "manipulator.bank=200",
     "scoring.others=0.2",
     "scoring.moved=0.5",
@@ -69,7 +70,7 @@ def test_calibration_is_reported(plus: Path) -> None:
 
 def test_its_settings_are_its_files_under_what_was_written(plus: Path, trained: Path) -> None:
     config = load_config(settings(plus, GIVEN))
-    expected = method_config(config, "flam_plus")
+    expected = method_config(config, registered()["flam_plus"].overrides)
     place = plus / "runs" / "wardrobe" / "methods" / "flam_plus"
     embedder = json.loads((place / "embedder" / "stage.json").read_text())
     manipulator = json.loads((place / "stage.json").read_text())

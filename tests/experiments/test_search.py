@@ -151,7 +151,8 @@ def test_what_the_training_labels_rule_out_is_refused(
     )
     images[0][likely], labelled[0][likely, t] = 214, 0
     monkeypatch.setattr(search, "applicability", replace(counted, images=images, labelled=labelled))
-    monkeypatch.setattr("flam_pl.retrieval.applicability.SURE", 0.0)
+    # a tiny run is confident of nothing
+    monkeypatch.setattr("flam_pl.retrieval.applicability.PROBABLE", 0.0)
     shape = search.catalog.schema.of("shape")[likely]
     with pytest.raises(EditError) as refused:
         search.search(image, [edit], 3)

@@ -174,6 +174,6 @@ def test_a_turn_between_parallel_vectors_is_no_turn() -> None:
 
 
 def angle(a: torch.Tensor, b: torch.Tensor) -> float:
-    """Between two vectors, by the half-angle formula, which is sure for small ones."""
+    """Between two vectors, by the half-angle formula, which is exact for small ones."""
     a, b = a / a.norm(), b / b.norm()
     return float(2 * torch.atan2((a - b).norm(), (a + b).norm()))

@@ -107,8 +107,8 @@ LONG = Edit("sleeve", "long")
 
 def test_a_query_that_is_probably_a_shoe_is_refused_and_a_doubtful_one_remarked_upon() -> None:
     found = Applicability.of(catalog())
-    sure, doubtful = probabilities(SHOES), probabilities(PERHAPS_SHOES)
-    judged = found.judge([LONG], sure, sure)
+    probable, doubtful = probabilities(SHOES), probabilities(PERHAPS_SHOES)
+    judged = found.judge([LONG], probable, probable)
     assert judged.refusal is not None
     assert judged.refusal.reason == (
         "sleeve does not apply to shoes: of 60 training images of shoes none is labelled with it; "
@@ -119,8 +119,8 @@ def test_a_query_that_is_probably_a_shoe_is_refused_and_a_doubtful_one_remarked_
     assert "0.40" in judged.remarks[0]
     shirt = probabilities([0.9, 0.1, 0.0, 0.0])
     assert found.judge([LONG], shirt, shirt).refusal is None
-    assert found.judge([Edit("color", "blue")], sure, sure).refusal is None
-    assert found.judge([Edit("sleeve", "long", 0)], sure, sure).refusal is None
+    assert found.judge([Edit("color", "blue")], probable, probable).refusal is None
+    assert found.judge([Edit("sleeve", "long", 0)], probable, probable).refusal is None
 
 
 def test_the_wanted_class_decides_where_the_other_type_changes_too() -> None:

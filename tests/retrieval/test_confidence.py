@@ -16,7 +16,7 @@ from flam_pl.editing.editor import NoEdit
 from flam_pl.editing.edits import Edit
 from flam_pl.errors import FlamError
 from flam_pl.evaluation.outcomes import DEPTH, Outcomes
-from flam_pl.evaluation.searches import EvaluationSet, edit_to, edited_searches
+from flam_pl.evaluation.searches import EvaluationSet, edit_to, search_edits
 from flam_pl.retrieval.confidence import Calibration, ConfidenceEstimator, Platt, sentence
 from flam_pl.retrieval.posteriors import KINDS, Posteriors, answer_probabilities
 from flam_pl.retrieval.vectors import ScoreWeights, SearchVectors
@@ -65,10 +65,10 @@ def test_outcomes_are_those_of_a_loop_over_searches() -> None:
     vectors, posteriors, data = searched(without(make_world(rows=60, noise=NOISE), 2, 1))
     data = replace(data, items=np.repeat(np.arange(20), 3)[: len(data.items)])
     outcomes = Outcomes.of(vectors, posteriors, data)
-    searches = edited_searches(vectors, data, DEPTH, impossible=True)
+    searches = search_edits(vectors, data, DEPTH, impossible=True)
     numbers = np.concatenate([search.numbers for search in searches])
     e, present = 0, {tuple(row) for row in data.labels.tolist()}
-    for search in edited_searches(vectors, data, DEPTH, impossible=True):
+    for search in search_edits(vectors, data, DEPTH, impossible=True):
         t, c = search.t, search.c
         for number, found in zip(search.numbers, search.found.tolist(), strict=True):
             wanted = data.labels[number].tolist()
@@ -103,41 +103,41 @@ def test_where_all_events_are_alike_the_raw_probabilities_stay(all_alike: bool) 
 
 
 def test_certainties_stay_probabilities() -> None:
-    said = Platt(1.3, -0.2)(np.array([0.0, 1.0], dtype=np.float32))
-    assert 0 < said[0] < 0.001 and 0.999 < said[1] < 1
+    calibrated_p = Platt(1.3, -0.2)(np.array([0.0, 1.0], dtype=np.float32))
+    assert 0 < calibrated_p[0] < 0.001 and 0.999 < calibrated_p[1] < 1
 
 
 def chosen_by_noisy_probabilities(seed: int, searches: int, gallery: int) -> tuple:
-    """Searches of photos that fit with a known chance, of which a noisy logit is seen: the head of
-    the ranking by it are those whose noise was lucky."""
+    """Searches of photos that fit with a known probability, of which a noisy logit is seen: the
+    first results by it are those whose noise was lucky."""
     rng = np.random.default_rng(seed)
     true = rng.normal(-3, 1.5, (searches, gallery))
     seen = true + rng.normal(0, 1.0, true.shape)
     order = np.argsort(-seen, axis=1)[:, :DEPTH]
-    chance = expit(np.take_along_axis(true, order, axis=1))
+    probability = expit(np.take_along_axis(true, order, axis=1))
     raw = expit(np.take_along_axis(seen, order, axis=1))
-    return raw, rng.random(chance.shape) < chance, chance
+    return raw, rng.random(probability.shape) < probability, probability
 
 
 def test_the_winner_s_curse_is_taken_from_the_head_of_a_ranking() -> None:
     learned_by, true, _ = chosen_by_noisy_probabilities(0, 600, 200)
     fitted = Platt.fit(learned_by, true)
-    raw, came_true, chance = chosen_by_noisy_probabilities(1, 600, 200)
+    raw, came_true, probability = chosen_by_noisy_probabilities(1, 600, 200)
     assert raw.mean() - came_true.mean() > 0.15  # the curse is there
     assert ece(raw, came_true) > 0.15
     assert ece(fitted(raw), came_true) < 0.03
-    assert abs(fitted(raw) - chance).mean() < 0.6 * abs(raw - chance).mean()
+    assert abs(fitted(raw) - probability).mean() < 0.6 * abs(raw - probability).mean()
 
 
 def independent_galleries(seed: int, searches: int, gallery: int) -> tuple:
     """Photos that fit apart from each other with known chances, which are all that is seen."""
     rng = np.random.default_rng(seed)
-    chance = expit(rng.normal(-7, 1.5, (searches, gallery)) + rng.normal(0, 1, (searches, 1)))
+    probability = expit(rng.normal(-7, 1.5, (searches, gallery)) + rng.normal(0, 1, (searches, 1)))
     raw = []
-    for of_search in torch.from_numpy(chance).float():
+    for of_search in torch.from_numpy(probability).float():
         have = [torch.stack([of_search, 1 - of_search], dim=1)]
         raw.append(answer_probabilities([torch.tensor([[1.0, 0.0]])], have))
-    fits = rng.random(chance.shape) < chance
+    fits = rng.random(probability.shape) < probability
     return torch.cat(raw).numpy(), fits.any(axis=1)
 
 
@@ -149,10 +149,10 @@ def test_an_answer_is_as_likely_as_it_should_be_in_galleries_of_any_size() -> No
     seen = []
     for gallery in (50, 200, 800):
         held_out, came_true = independent_galleries(gallery, 2000, gallery)
-        said = fitted(held_out)
+        calibrated_p = fitted(held_out)
         seen.append(came_true.mean())
-        assert said.mean() == pytest.approx(came_true.mean(), abs=0.04)
-        assert ece(said, came_true) < 0.06
+        assert calibrated_p.mean() == pytest.approx(came_true.mean(), abs=0.04)
+        assert ece(calibrated_p, came_true) < 0.06
     assert seen[0] < 0.2 < 0.6 < seen[2]  # the sizes do differ in what they can answer
 
 
@@ -162,12 +162,12 @@ def test_searches_of_a_validation_gallery_set_those_of_a_larger_one_right() -> N
     small, large = split(world, 120)
     known = calibrated(Outcomes.of(*searched(small, boldness=3.0)))
     outcomes = Outcomes.of(*searched(large, boldness=3.0))
-    said = known.probabilities(outcomes.raw)
+    calibrated_p = known.probabilities(outcomes.raw)
     for kind in KINDS:
         raw = ece(outcomes.raw[kind], outcomes.true[kind])
-        assert ece(said[kind], outcomes.true[kind]) < raw
+        assert ece(calibrated_p[kind], outcomes.true[kind]) < raw
     for kind in ("attribute", "combination"):
-        assert ece(said[kind], outcomes.true[kind]) < 0.1
+        assert ece(calibrated_p[kind], outcomes.true[kind]) < 0.1
 
 
 def test_an_edit_without_an_answer_has_an_unlikely_one() -> None:
@@ -203,13 +203,13 @@ def test_the_estimator_has_the_probabilities_of_the_outcomes() -> None:
     outcomes = Outcomes.of(vectors, posteriors, data)
     gallery, e = ConfidenceEstimator(known, posteriors, data.features), 0
     expected = known.probabilities(outcomes.raw)
-    for search in edited_searches(vectors, data, DEPTH, impossible=True):
+    for search in search_edits(vectors, data, DEPTH, impossible=True):
         own = torch.from_numpy(data.queries[search.numbers])
         edit = edit_to(SCHEMA, search.t, search.c)
-        said = gallery.of(data.features[own], [edit], search.found, exclude=own)
+        calibrated_p = gallery.of(data.features[own], [edit], search.found, exclude=own)
         here = slice(e, e + len(own))
         for kind in KINDS:
-            np.testing.assert_allclose(getattr(said, kind), expected[kind][here], atol=1e-6)
+            np.testing.assert_allclose(getattr(calibrated_p, kind), expected[kind][here], atol=1e-6)
         e += len(own)
     assert e == len(outcomes.item)
 
@@ -217,10 +217,10 @@ def test_the_estimator_has_the_probabilities_of_the_outcomes() -> None:
 def test_few_edits_with_an_answer_fall_below_the_threshold() -> None:
     outcomes = Outcomes.of(*searched(without(make_world(rows=150, noise=NOISE), 2, 1)))
     known = calibrated(outcomes)
-    told = known.probabilities(outcomes.raw)["answer"] < known.threshold
+    unlikely = known.probabilities(outcomes.raw)["answer"] < known.threshold
     answer = outcomes.true["answer"]
-    assert told[answer].mean() == pytest.approx(0.1, abs=0.01)
-    assert told[~answer].mean() > told[answer].mean()
+    assert unlikely[answer].mean() == pytest.approx(0.1, abs=0.01)
+    assert unlikely[~answer].mean() > unlikely[answer].mean()
 
 
 def test_a_calibration_is_loaded_for_its_own_checkpoint_only(tmp_path: Path) -> None:

@@ -26,8 +26,8 @@ SIZES = st.lists(st.integers(2, 6), min_size=1, max_size=5)
 def shares(rng: np.random.Generator, rows: int, classes: int) -> Tensor:
     """Probabilities, some of them 0 and 1."""
     drawn = rng.dirichlet(np.full(classes, 0.4), size=rows)
-    sure = rng.random(rows) < 0.2
-    drawn[sure] = np.eye(classes)[rng.integers(classes, size=int(sure.sum()))]
+    certain = rng.random(rows) < 0.2
+    drawn[certain] = np.eye(classes)[rng.integers(classes, size=int(certain.sum()))]
     return torch.from_numpy(drawn)
 
 
@@ -55,8 +55,8 @@ def test_the_score_is_the_cosine_less_the_weighted_cross_entropies(
     wanted = [shares(rng, queries, size) for size in sizes]
     seen = [shares(rng, photos, size) for size in sizes]
     weights = rng.uniform(0, 3, size=(queries, len(sizes)) if per_query else len(sizes))
-    asked = torch.from_numpy(weights) if per_query else weights.tolist()
-    q = torch.cat([F.normalize(heads, dim=1), weighted_posteriors(wanted, asked)], dim=1)
+    given = torch.from_numpy(weights) if per_query else weights.tolist()
+    q = torch.cat([F.normalize(heads, dim=1), weighted_posteriors(wanted, given)], dim=1)
     v = torch.cat([F.normalize(features, dim=1), log_posteriors(seen, floor)], dim=1)
     assert q.shape == (queries, 4 + sum(sizes)) and v.shape == (photos, 4 + sum(sizes))
     scores = q @ v.T
@@ -73,8 +73,8 @@ def test_the_parts_of_a_vector_stand_in_the_order_of_the_types() -> None:
     first, second = torch.tensor([[0.25, 0.75]]), torch.tensor([[0.5, 0.2, 0.3]])
     tail = log_posteriors([first, second])
     torch.testing.assert_close(tail.exp(), torch.tensor([[0.25, 0.75, 0.5, 0.2, 0.3]]))
-    asked = weighted_posteriors([first, second], [2.0, 0.0])
-    torch.testing.assert_close(asked, torch.tensor([[0.5, 1.5, 0, 0, 0]]))
+    weighted = weighted_posteriors([first, second], [2.0, 0.0])
+    torch.testing.assert_close(weighted, torch.tensor([[0.5, 1.5, 0, 0, 0]]))
 
 
 def test_a_photo_that_a_classifier_is_sure_against_is_no_further_than_the_floor() -> None:

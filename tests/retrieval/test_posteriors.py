@@ -100,7 +100,7 @@ def test_certain_and_impossible_photos_give_probabilities() -> None:
 
 
 def test_a_query_of_doubtful_class_asks_for_either_and_not_for_half_of_each() -> None:
-    """Sure photos of one class only: whether there is an answer is whether that class was meant."""
+    """All photos have one class for certain: the answer is as likely as that class is wanted."""
     gallery = [torch.tensor([[1.0, 0.0]]).repeat(200, 1)]
     found = answer_probabilities([torch.tensor([[0.3, 0.7]])], gallery)
     assert float(found) == pytest.approx(0.3, abs=1e-4)

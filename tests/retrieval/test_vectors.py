@@ -285,16 +285,16 @@ def test_the_filter_takes_the_classes_first_and_the_nearest_of_them(edits: list[
     vectors = SearchVectors(NoEdit(), hard, filter_weights(len(SCHEMA.types)), "filter")
     scores = vectors.queries(QUERIES, edits) @ vectors.gallery(WORLD.features).T
     seen = torch.stack([of.argmax(dim=1) for of in hard.read(WORLD.features)], dim=1).tolist()
-    asked = {SCHEMA.types.index(w.attribute_type): w for w in edits}
+    edit_of = {SCHEMA.types.index(w.attribute_type): w for w in edits}
     cosines = F.cosine_similarity(QUERIES[:, None], WORLD.features[None], dim=2)
     for row in range(5):
 
         def place(photo: int, row: int = row) -> tuple[int, int, float]:
             wrong = sum(
                 seen[photo][t] != SCHEMA.index(edit.attribute_type, str(edit.wanted))
-                for t, edit in asked.items()
+                for t, edit in edit_of.items()
             )
-            lost = sum(seen[photo][t] != seen[row][t] for t in range(3) if t not in asked)
+            lost = sum(seen[photo][t] != seen[row][t] for t in range(3) if t not in edit_of)
             return wrong, lost, -float(cosines[row, photo])
 
         assert scores[row].argsort(descending=True).tolist() == sorted(range(50), key=place)

@@ -1,7 +1,4 @@
-"""Bounds of settings: written beside each setting in its schema, checked in ``checks``.
-
-Each function makes the dataclass field of one setting. Its metadata are the bounds.
-"""
+"""Dataclass fields of settings, with the bounds of their values as metadata."""
 
 from __future__ import annotations
 
@@ -20,40 +17,37 @@ LIMITS: dict[str, tuple[Callable[[Any, Any], bool], str]] = {
     "most": (operator.le, "at most {}"),
     "below": (operator.lt, "less than {}"),
 }
-"""Name of a limit -> the comparison that a value must pass, and its words."""
+"""Name of a limit -> what a value must pass, and its words."""
 
 KINDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
 
 
 def number(default: T, **bounds: Any) -> T:
-    """A number between ``LIMITS``, or one of the texts ``choices``.
-
-    ``loss=True`` marks the weight of a loss.
-    """
+    """A number within ``LIMITS``, or a text of ``choices``; ``loss=True``: the weight of a loss."""
     made: T = field(default=default, metadata=bounds)
     return made
 
 
 def numbers(*default: T, empty: bool = False, **bounds: Any) -> list[T]:
-    """A list of numbers between ``LIMITS``; only with ``empty`` it may be empty."""
-    bounds |= {"empty": empty}
-    made: list[T] = field(default_factory=lambda: list(default), metadata=bounds)
+    """A list of numbers within ``LIMITS``."""
+    metadata = bounds | {"empty": empty}
+    made: list[T] = field(default_factory=lambda: list(default), metadata=metadata)
     return made
 
 
 def one_of(*choices: str) -> str:
-    """One of these words; the first is the default."""
+    """One of some words; the first is the default."""
     made: str = field(default=choices[0], metadata={"choices": choices})
     return made
 
 
 def some_of(*choices: T) -> list[T]:
-    """Some of these values, at least one; all are the default."""
+    """At least one of some values; all are the default."""
     return numbers(*choices, choices=choices)
 
 
 def within(value: Any, bounds: Mapping[str, Any]) -> bool:
-    """Whether a value keeps the bounds of its setting; null always does."""
+    """Whether a value keeps the bounds of its setting, as null always does."""
     if isinstance(value, list):
         return bool(value or bounds.get("empty", True)) and all(within(v, bounds) for v in value)
     limits = [(passes, bounds[name]) for name, (passes, _) in LIMITS.items() if name in bounds]

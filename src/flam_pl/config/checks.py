@@ -1,4 +1,4 @@
-"""Checks settings: each against the bounds in its schema, and those that must fit each other."""
+"""Checks of settings, each alone and those that must fit each other."""
 
 from __future__ import annotations
 
@@ -11,11 +11,7 @@ from flam_pl.errors import ConfigError
 
 
 def check(config: Config) -> None:
-    """Refuse a value outside its bounds, and settings that contradict each other.
-
-    Raises:
-        ConfigError: naming the settings.
-    """
+    """Raise ConfigError for a value outside its bounds, or settings that contradict each other."""
     loss_weights: dict[str, dict[str, float]] = {}
     for key, (kind, bounds) in settings_of(type(config.data)).items():
         value = attrgetter(key)(config)
@@ -26,10 +22,6 @@ def check(config: Config) -> None:
     for stage, weights in loss_weights.items():
         if not any(weights.values()):
             raise ConfigError(f"{', '.join(weights)} are all 0: the {stage} would learn nothing")
-    _check_backbone(config)
-
-
-def _check_backbone(config: Config) -> None:
     backbone = config.backbone
     require_whitening(backbone.pooling, backbone.whitening)
     combined = combined_descriptors(backbone.pooling, backbone.feature_dim)

@@ -1,98 +1,88 @@
-"""Schemas of the config group ``data``: one dataclass a data set."""
+"""Settings of the config group ``data``."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 from omegaconf import MISSING
 
+from flam_pl.config.bounds import expected, number, one_of, within
+from flam_pl.config.bounds import numbers as not_empty
 from flam_pl.errors import FlamError
 
 
 @dataclass
 class DataConfig:
-    """What every data set has."""
+    """Settings of every data set."""
 
     name: str = MISSING
-    """Name of the data set; also the name of the run unless ``run`` is given."""
+    """Name of the data set and, unless ``run`` is given, of the run."""
+    reader: str = MISSING
+    """Module of ``flam_pl.datasets`` that reads it."""
     root: str | None = None
-    """Folder (or, for ``table``, file) with the data."""
+    """Folder with the data; for ``table``, the file."""
     unlabelled: str | None = None
-    """Folder of further photos, searched with all its subfolders. What needs no label, that is the
-    manipulator, trains on them too, with the embedders as labeller (the paper: 4 million)."""
-    label_share: float = 1.0
-    """Share of the training labels that is kept, at least one a class; the others read as never
-    written down. Labels of validation and evaluation all stay."""
-    label_seed: int = 0
-    """Of the draw of that share; a smaller share is part of a larger one."""
-    min_side: int = 8
-    """Images smaller than this many pixels on a side are left out, counted and reported."""
-    workers: int = -1
-    """Processes that decode images; -1 is one a core less one, at most 8, and none where a CPU
-    extracts features. A set number also says how many draw the wardrobe (0: this one does), else
-    one a core."""
+    """Folder of more photos, without labels, for the manipulator alone."""
+    label_share: float = number(1.0, above=0, most=1)
+    """Share of the training labels that is used, at least one per class."""
+    label_seed: int = number(0, least=0)
+    min_side: int = number(8, least=0)
+    """Photos with fewer pixels on a side are left out."""
+    workers: int = number(-1, least=-1)
+    """Processes that decode photos or draw the wardrobe; -1: as many as there are cores, about."""
 
 
 @dataclass(unsafe_hash=True)  # a key of caches; nobody changes one that is in use
 class WardrobeSettings:
-    """How large a wardrobe is and how it is labelled; the defaults give 6,480 images."""
+    """Size and labels of a wardrobe; the defaults give 6,480 photos."""
 
-    seed: int = 0
-    image_size: int = 128
+    seed: int = number(0, least=0)
+    image_size: int = number(128, least=32, most=1024)
     """Pixels of a side."""
-    train_items: int = 600
-    train_photos: int = 6
-    """Photos of each item; the first half (rounded up) in the shop, the rest by consumers."""
-    val_items: int = 80
-    val_photos: int = 4
-    evaluation_items: int = 400
-    evaluation_photos: int = 4
-    counterfactuals: int = 2
-    """Counterfactual items of a validation or evaluation item: the same, with one attribute
-    changed, a shop photo each; three change different types."""
-    labelled_share: float = 0.4
-    """Share of the training images that somebody labelled."""
-    label_rate: float = 0.7
-    """Probability that a labelled image's label of one type was written down."""
-    wrong_rate: float = 0.05
-    """Probability that a label written down names another class than the one drawn."""
+    train_items: int = number(600, least=1)
+    train_photos: int = number(6, least=1)
+    """Photos per item, the first half of them by the shop."""
+    val_items: int = number(80, least=0)
+    val_photos: int = number(4, least=1)
+    evaluation_items: int = number(400, least=0)
+    evaluation_photos: int = number(4, least=1)
+    counterfactuals: int = number(2, least=0)
+    """Copies of each held-out item with one attribute changed."""
+    labelled_share: float = number(0.4, least=0, most=1)
+    """Share of training photos with labels."""
+    label_rate: float = number(0.7, least=0, most=1)
+    """Probability of each label of these photos."""
+    wrong_rate: float = number(0.05, least=0, most=1)
+    """Probability that a label names another class."""
 
     def __post_init__(self) -> None:
-        """Raises: FlamError: a value out of its range, by the name of its setting."""
-        least = {"seed": 0, "image_size": 32, "val_items": 0, "evaluation_items": 0}
-        least |= {"counterfactuals": 0}
-        for setting in fields(WardrobeSettings):
-            value = getattr(self, setting.name)
-            if setting.type == "float":
-                number = isinstance(value, int | float) and not isinstance(value, bool)
-                if not (number and 0 <= value <= 1):
-                    self._refuse(setting.name, value, "a number from 0 to 1")
-                continue
-            low = least.get(setting.name, 1)
-            if isinstance(value, bool) or not isinstance(value, int) or value < low:
-                self._refuse(setting.name, value, f"a whole number, at least {low}")
-        if self.image_size > 1024:
-            self._refuse("image_size", self.image_size, "at most 1024 pixels")
-
-    def _refuse(self, name: str, value: object, expected: str) -> None:
-        raise FlamError(f"data.{name}: got {value!r}, expected {expected}")
+        """Raises: FlamError: a value out of its range."""
+        for f in fields(WardrobeSettings):
+            value, kind = getattr(self, f.name), int if f.type == "int" else float
+            right = isinstance(value, int | kind) and not isinstance(value, bool)
+            if not (right and within(value, f.metadata)):
+                wanted = expected(kind, f.metadata)
+                raise FlamError(f"data.{f.name}: got {value!r}, expected {wanted}")
 
     def items(self, split: str) -> int:
         """Items of a split, without counterfactuals."""
         return int(getattr(self, f"{split}_items"))
 
     def changes(self, split: str) -> int:
-        """Counterfactuals of each item of a split; what is trained on has none."""
+        """Counterfactuals per item of a split."""
         return 0 if split == "train" else self.counterfactuals
 
     def photos(self, split: str) -> int:
-        """Photos of each item of a split."""
+        """Photos per item of a split."""
         return int(getattr(self, f"{split}_photos"))
 
 
 @dataclass
 class WardrobeData(WardrobeSettings, DataConfig):
-    """The embedded data set; it is drawn into ``root`` when it is not there yet."""
+    """The data set that is drawn into ``root``."""
+
+    reader: str = "drawn_wardrobe"
 
     @property
     def settings(self) -> WardrobeSettings:
@@ -101,92 +91,93 @@ class WardrobeData(WardrobeSettings, DataConfig):
 
 
 @dataclass
-class SplitData(DataConfig):
-    """A data set without a published split: images with all labels are split off at random."""
+class LabelledData(DataConfig):
+    """A data set on disk with labels."""
 
-    classes: int = 10
-    """The most frequent classes of each attribute type that are used."""
-    evaluation: int = 1200
-    validation: int = 300
-    split_seed: int = 0
+    types: list[str] = not_empty("shape", "color", "pattern")
+    """Attribute types that are read."""
+    classes: Any = 10
+    """Classes of the attribute types: how many of the most frequent ones, or by type, how many or
+    which: ``{shape: 8, color: [Red, Blue]}``. A type that is not named has 10. Other labels count
+    as unlabelled."""
+
+
+@dataclass
+class SplitData(LabelledData):
+    """A data set that is split at random."""
+
+    evaluation: int = number(1200, least=-1)
+    """Photos with all labels to evaluate; -1: all of them."""
+    validation: int = number(300, least=0)
+    split_seed: int = number(0, least=0)
 
 
 @dataclass
 class FashionProductsData(SplitData):
-    """Kaggle's Fashion Product Images: ``styles.csv`` and ``images/{id}.jpg`` under ``root``."""
+    """Kaggle's Fashion Product Images."""
 
+    reader: str = "fashion_products"
     category: str = "Apparel"
+    """The ``masterCategory`` that is read."""
 
 
 @dataclass
 class TableData(SplitData):
-    """A CSV or Parquet table of one's own; ``root`` is the file."""
+    """A CSV or Parquet table of your own; ``root`` is the file."""
 
+    reader: str = "table"
     images: str | None = None
-    """Folder that the table's paths are relative to; null is the table's own folder."""
-    types: list[str] = field(default_factory=lambda: ["shape", "color", "pattern"])
+    """Folder that the paths start from; null is the table's own folder."""
     columns: list[str] = field(default_factory=list)
-    """The table's own names of columns and what they are here, e.g. ``[photo:path]``."""
-    extras: list[str] = field(default_factory=list)
-    """Further columns to keep: attributes that nobody trains on."""
-    traits: list[str] = field(default_factory=list)
-    """Columns nobody trains on that an edited search should keep, e.g. ``[gender, brand]``: the
-    report says how well each method does. They need not be named in ``extras`` as well."""
+    """Your column names and what they are here, e.g. ``[photo:path,farbe:color]``."""
+    extra_attributes: list[str] = field(default_factory=list)
+    """Attribute columns that no network trains on, e.g. ``[gender, brand]``, for the report."""
+    label_separator: str | None = None
+    """Separates several labels in one cell, e.g. ``;`` for ``Red;Blue``. A photo has one class per
+    attribute type: the first label of the cell."""
+    recorded_split: str | None = None
+    """File ``split.csv`` of a run. Its photos keep their split, other photos are evaluated; unused
+    if the table has a column ``split``."""
 
 
 @dataclass
-class InShopData(DataConfig):
-    """DeepFashion In-shop: ``Eval/``, ``Anno/`` and ``img/`` (or ``Img/img/``) under ``root``."""
+class InShopData(LabelledData):
+    """DeepFashion In-shop, with its published split."""
 
-    types: list[str] = field(default_factory=lambda: ["shape", "color"])
-    """shape (the folder of the category), color, pattern (from the attributes of the item)."""
-    classes: int = 10
-    validation_items: int = 300
-    """Items taken out of training to validate on, since the published split has none."""
-    split_seed: int = 0
-
-
-@dataclass
-class ConsumerToShopData(DataConfig):
-    """DeepFashion Consumer-to-shop: ``Eval/`` and ``img/`` (or ``Img/img/``) under ``root``."""
-
-    classes: int = 10
-    gallery: str = "val+test"
-    """Whose shop photos are searched: val+test (the later notes of the data set) | test (the
-    first ones)."""
+    reader: str = "in_shop"
+    types: list[str] = not_empty("shape", "color")
+    """shape, color, pattern."""
+    validation_items: int = number(300, least=0)
+    """Training items to validate on, at most 15 %."""
+    split_seed: int = number(0, least=0)
 
 
 @dataclass
-class DarnData(SplitData):
-    """DARN as in the public asen layout: ``filenames_*.txt`` and ``label_*.txt`` in ``root``."""
+class ConsumerToShopData(LabelledData):
+    """DeepFashion Consumer-to-shop, with its published split."""
 
-    types: list[str] = field(default_factory=lambda: ["shape", "color", "pattern"])
-    """Those three stand for clothes_category, clothes_color and clothes_pattern; any other of the
-    nine attributes goes by its own name."""
-    evaluation: int = 5000
-    validation: int = 500
+    reader: str = "consumer_to_shop"
+    types: list[str] = not_empty("shape")
+    gallery: str = one_of("val+test", "test")
+    """Whose shop photos are searched: val+test (later notes of the set) | test (first ones)."""
 
 
 @dataclass
 class Shopping100kData(SplitData):
-    """Shopping100k: ``Images/`` and ``Attributes/*.txt`` under ``root``."""
+    """Shopping100k, in its own layout or with the split files of ADDE."""
 
-    types: list[str] = field(default_factory=lambda: ["shape", "color", "pattern"])
-    """shape stands for category; any other of the twelve attributes goes by its own name."""
+    reader: str = "shopping100k"
     splits: str | None = None
-    """Folder with the split files of ADDE (``imgs_train.txt``, ``labels_train.txt``, ...), whose
-    labels and test images are used then; null looks for them in ``root``, else ``Attributes/``."""
-    evaluation: int = 2000
-    validation: int = 500
+    """Folder with the files of ADDE; null: ``root``, if they are there."""
 
 
 DATA_SCHEMAS: dict[str, type[DataConfig]] = {
     "wardrobe": WardrobeData,
+    "split": SplitData,
     "fashion_products": FashionProductsData,
     "table": TableData,
     "in_shop": InShopData,
     "consumer_to_shop": ConsumerToShopData,
-    "darn": DarnData,
     "shopping100k": Shopping100kData,
 }
-"""Data set -> its schema; ``conf/data/<data set>.yaml`` starts from it."""
+"""``defaults: [schema_<key>, _self_]`` in ``conf/data/<data set>.yaml`` chooses one of them."""

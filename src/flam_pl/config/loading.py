@@ -26,24 +26,20 @@ from flam_pl.config.root import Config, to_plain
 from flam_pl.errors import ConfigError
 
 SETTINGS = "config.yaml"
-"""All settings of a saved run, and in ``overrides`` the command line that gives them."""
+"""File of a saved run."""
 
 OF_ONE_CALL = {
     *("run", "runs_dir", "retrain", "report", "image", "edits", "k"),
     *("tables", "figures", "results"),
 }
-"""Settings that say nothing of a training: a saved run does not give them back."""
+"""Settings that a saved run does not store: its training does not depend on them."""
 
 DATA_PATHS = ("root", "unlabelled", "images", "splits")
-"""Settings of data sets that are paths. A saved run has them as absolute paths."""
+"""Settings of data sets that are paths; a saved run stores absolute ones."""
 
 
 def config_folder() -> Path:
-    """``$FLAM_PL_CONF``, else ``conf/`` of the installed package, else that of the clone.
-
-    Raises:
-        ConfigError: none of them holds a config.yaml.
-    """
+    """``$FLAM_PL_CONF``, else ``conf/`` of the installed package, else that of the clone."""
     named, package = os.environ.get("FLAM_PL_CONF"), Path(str(files("flam_pl")))
     places = [Path(named)] if named else [package / "conf", package.parents[1] / "conf"]
     for place in places:
@@ -62,11 +58,8 @@ def load_config(overrides: Sequence[str] = ()) -> Config:
         ConfigError: an unknown key, group or value, named.
     """
     folder = config_folder()
-    groups = {
-        of.name: sorted(file.stem for file in of.glob("*.yaml"))
-        for of in folder.iterdir()
-        if of.is_dir()
-    }
+    of_group = (group for group in folder.iterdir() if group.is_dir())
+    groups = {group.name: sorted(file.stem for file in group.glob("*.yaml")) for group in of_group}
     groups["experiment"] = [*groups.get("experiment", []), "null"]
     config = _compose(folder, *divided(overrides, groups))
     config.overrides = list(overrides)
@@ -75,7 +68,6 @@ def load_config(overrides: Sequence[str] = ()) -> Config:
 
 
 def _compose(folder: Path, chosen: Mapping[str, str], values: Mapping[str, str]) -> Config:
-    """The chosen file of each group, and single values over them."""
     store = ConfigStore.instance()
     store.store(name="schema", node=Config)
     for name, schema in DATA_SCHEMAS.items():
@@ -93,20 +85,15 @@ def _compose(folder: Path, chosen: Mapping[str, str], values: Mapping[str, str])
 
 
 def method_config(config: Config, chosen: Sequence[str]) -> Config:
-    """Settings of a method of a run. A value that the user wrote wins over those of the method.
+    """A run's settings with a method's groups, e.g. ``["manipulator=tirg"]``.
 
-    Args:
-        config: of the run, as ``load_config`` made it.
-        chosen: config groups of the method, e.g. ``["manipulator=tirg"]``.
+    A single value that the user wrote wins over the groups.
     """
     return load_config(_joined(_pairs(config.overrides) | _pairs(chosen)))
 
 
 def load_run_config(overrides: Sequence[str]) -> tuple[Config, bool]:
-    """As ``load_config``, for a saved run: it starts from the run's own settings.
-
-    Returns:
-        The settings, and whether their data set is the one that the run was trained on.
+    """Settings of a saved run with overrides, and whether their data set is the run's own.
 
     Raises:
         ConfigError: no such run, or an unknown setting.
@@ -114,11 +101,10 @@ def load_run_config(overrides: Sequence[str]) -> tuple[Config, bool]:
     here, given = load_config(overrides), _pairs(overrides)
     own = _saved_overrides(here.folder)
     # data=... replaces all of data.*
-    kept = {key: text for key, text in own.items() if key.split(".")[0] not in given}
-    place = {"run": here.name, "runs_dir": here.runs_dir}
-    config = load_config(_joined(kept | given | place))
+    still = {key: text for key, text in own.items() if _group(key) not in given}
+    config = load_config(_joined(still | given | {"run": here.name, "runs_dir": here.runs_dir}))
     # other data would bring its own default backbone, but the run's is trained
-    backbone = {key: text for key, text in given.items() if key.split(".")[0] == "backbone"}
+    backbone = {key: text for key, text in given.items() if _group(key) == "backbone"}
     config.backbone = load_config(_joined(own | backbone)).backbone
     trained_on = load_config(_joined(own)).data
     same = replace(config.data, workers=trained_on.workers)
@@ -126,14 +112,11 @@ def load_run_config(overrides: Sequence[str]) -> tuple[Config, bool]:
 
 
 def save_config(config: Config) -> None:
-    """Write the settings to the run's folder.
-
-    Paths become absolute, and an expression such as ``${oc.env:HOME}`` becomes its value, so that
-    the run opens from any working directory.
-    """
+    """Write the settings to the run's folder: paths absolute, ``${...}`` evaluated."""
     saved = replace(config, data=_absolute(config.data), runs_dir=os.path.abspath(config.runs_dir))
     paths = [f"data.{name}" for name in DATA_PATHS if getattr(saved.data, name, None)]
-    own = _of_training(_pairs(config.overrides))
+    given = _pairs(config.overrides)
+    own = {key: text for key, text in given.items() if _group(key) not in OF_ONE_CALL}
     for key in [*paths, *(key for key, text in own.items() if "${" in text)]:
         value = attrgetter(key)(saved)
         own[key] = value if isinstance(value, str) else json.dumps(value)
@@ -142,7 +125,7 @@ def save_config(config: Config) -> None:
 
 
 def saved_settings(folder: Path) -> dict[str, Any]:
-    """All settings of a saved run, as they stand in its file: no expression is evaluated.
+    """All settings in the file of a saved run; no expression is evaluated.
 
     Raises:
         ConfigError: there is no such run, or its file cannot be read.
@@ -164,8 +147,7 @@ def saved_settings(folder: Path) -> dict[str, Any]:
 
 
 def _saved_overrides(folder: Path) -> dict[str, str]:
-    """The command line that a run was trained with, without the settings of one call."""
-    own = _of_training(_pairs(map(str, saved_settings(folder)["overrides"])))
+    own = _pairs(map(str, saved_settings(folder)["overrides"]))
     for key, text in own.items():
         if "${" in text:
             raise ConfigError(
@@ -175,14 +157,14 @@ def _saved_overrides(folder: Path) -> dict[str, str]:
     return own
 
 
-def _of_training(given: dict[str, str]) -> dict[str, str]:
-    return {key: text for key, text in given.items() if key.split(".")[0] not in OF_ONE_CALL}
-
-
 def _absolute(data: DataConfig) -> DataConfig:
     paths = {name: getattr(data, name, None) for name in DATA_PATHS}
     absolute: Any = {n: os.path.abspath(os.path.expanduser(p)) for n, p in paths.items() if p}
     return replace(data, **absolute)
+
+
+def _group(key: str) -> str:
+    return key.split(".")[0]
 
 
 def _pairs(overrides: Iterable[str]) -> dict[str, str]:

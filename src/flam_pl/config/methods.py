@@ -9,18 +9,14 @@ from flam_pl.config.bounds import number
 
 @dataclass
 class ConcatConfig:
-    """Cls-Concat, Emb-Concat and ADDE-M: 341 x 3 = 1023 dimensions."""
+    """Cls-Concat, Emb-Concat and ADDE-M."""
 
-    width: int = number(341, least=1)
-    """Dimensions per attribute type."""
-    hidden: int | None = number(512, least=1)
-    """Cls-Concat: dimensions of a hidden layer. null: none, another reading of the paper and a far
-    weaker baseline."""
+    width: int = number(341, least=1)  # Dimensions per attribute type: 3 x 341 = 1023
+    hidden: int | None = number(512, least=1)  # Cls-Concat: width of the hidden layer; null: none
     dropout: float = number(0.5, least=0, below=1)
-    noise: float = number(0.5, least=0)
-    """As ``embedder.noise``."""
+    noise: float = number(0.5, least=0)  # As ``embedder.noise``
     working_dim: int | str | None = number("embedder", least=1, choices=("embedder",))
-    """As ``embedder.working_dim``; "embedder": the same number as the run's embedders."""
+    """As ``embedder.working_dim``; "embedder": that number itself."""
     lr: float = number(1e-3, above=0)
     weight_decay: float = number(1e-4, least=0)
     batch_size: int = number(256, least=2)
@@ -29,18 +25,10 @@ class ConcatConfig:
 
 @dataclass
 class ScoringConfig:
-    """The score of an edited search: the cosine of the features plus weighted log-posteriors.
+    """Score of an edited search; a weight of null is chosen on the validation split."""
 
-    A weight of null is chosen on the validation split. Changing a weight trains nothing.
-    """
-
-    posteriors: bool = True
-    """Gallery vectors carry the log-posteriors of the photo's classes. false: the paper's search,
-    by the cosine alone."""
-    target: float | None = number(None, least=0)
-    """Weight of the log-posterior of the class that the edit asks for."""
-    others: float | None = number(None, least=0)
-    """Weight of the log-posteriors of the query's classes in the types that are not edited."""
+    posteriors: bool = True  # Add weighted log-posteriors to the cosine; false: the paper's
+    target: float | None = number(None, least=0)  # Weight of the wanted class's log-posterior
+    others: float | None = number(None, least=0)  # Weight of the log-posteriors of the other types
     moved: float | None = number(None, least=0)
-    """Weight of the cosine to the query moved by class means: less the mean feature of its old
-    class, plus that of the new one."""
+    """Weight of the cosine to the query less its old class mean plus the new one."""

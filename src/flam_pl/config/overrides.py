@@ -20,7 +20,7 @@ from flam_pl.errors import ConfigError
 LISTING = "all settings: python -m flam_pl config"
 
 ELEMENT = re.compile(r"""\s*(?:'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|[^,]+)\s*(?=,|$)""")
-"""One text of a list: in quotes, or up to the next comma."""
+"""A text of a list: in quotes, or up to the next comma."""
 
 
 def divided(
@@ -28,11 +28,8 @@ def divided(
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Config group -> chosen file, and key -> text of single settings; the last of equal keys wins.
 
-    Args:
-        groups: config group -> names of its files.
-
     Raises:
-        ConfigError: no ``key=value``, an added or removed setting, or an unknown file.
+        ConfigError: no ``key=value``, an added or removed setting, or an unknown file of a group.
     """
     chosen: dict[str, str] = {}
     values: dict[str, str] = {}
@@ -56,11 +53,10 @@ def divided(
 
 
 def set_values(config: DictConfig, values: Mapping[str, str]) -> None:
-    """Set settings of the composed settings, each to what its text says.
+    """Set each setting to the value of its text.
 
-    A setting of type text takes the text as it is written: ``2024_11_24`` is no number, and a path
-    may hold brackets. Quotes around the text are taken off; ``null`` is null. In a list of texts
-    a text ends at a comma, unless it is in quotes.
+    A setting of type text takes the text as written, without quotes around it: ``2024_11_24`` is no
+    number, and a path may hold brackets. Only ``null`` is null.
 
     Raises:
         ConfigError: no such setting, or a value of another type.
@@ -78,7 +74,6 @@ def set_values(config: DictConfig, values: Mapping[str, str]) -> None:
 
 
 def _unknown(key: str, known: list[str], data: str) -> str:
-    """What to say of a key that is no setting."""
     section, _, name = key.rpartition(".")
     if section == "data" and any(name in get_type_hints(of) for of in DATA_SCHEMAS.values()):
         return f"{key} is no setting of data={data}, but of another data set"
@@ -107,10 +102,6 @@ def _text(text: str) -> Any:
 
 
 def _parse(text: str) -> Any:
-    """By the grammar of Hydra; a sweep such as ``1,2`` stays text.
-
-    Raises:
-        HydraException: brackets or quotes that do not match.
-    """
+    """By the grammar of Hydra; a sweep such as ``1,2`` stays text."""
     override = OverridesParser.create().parse_override(f"value={text}")
     return text if override.is_sweep_override() else override.value()

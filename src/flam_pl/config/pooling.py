@@ -1,4 +1,4 @@
-"""What ``backbone.pooling`` can name: one global descriptor, or a combination of them (CGD)."""
+"""What ``backbone.pooling`` can name: a global descriptor, or a combination of them (CGD)."""
 
 from __future__ import annotations
 
@@ -19,13 +19,10 @@ POOLINGS = (*BY_LETTER.values(), LEVELS, *COMBINATIONS)
 
 
 def combined_descriptors(pooling: str, feature_dim: int | None) -> tuple[str, ...]:
-    """The descriptors that a CGD combines, in their order; none for a plain pooling.
-
-    Args:
-        feature_dim: dimension of the feature. Each descriptor fills an equal block of it.
+    """The descriptors that a CGD combines, each an equal block of the feature; else none.
 
     Raises:
-        ConfigError: an unknown pooling, or a feature_dim that has no such blocks.
+        ConfigError: an unknown pooling, or a feature_dim without such blocks.
 
     >>> combined_descriptors("cgd-SG", 1024)
     ('spoc', 'gem')
@@ -45,11 +42,7 @@ def combined_descriptors(pooling: str, feature_dim: int | None) -> tuple[str, ..
 
 
 def require_whitening(pooling: str, whitening: float | None) -> None:
-    """Refuse the pooling "levels" without whitening: its parts have no common scale.
-
-    Raises:
-        ConfigError: naming both settings.
-    """
+    """Raise ConfigError for "levels" without whitening: its parts have no common scale."""
     if pooling == LEVELS and whitening is None:
         raise ConfigError(
             "backbone.pooling=levels needs backbone.whitening, which brings the parts of the "

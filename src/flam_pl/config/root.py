@@ -1,8 +1,4 @@
-"""Schema of all settings: the root, and the groups that have no file of their own.
-
-The YAML files in ``conf/`` choose values. The schemas say which keys exist, their types, bounds and
-meaning. ``loading.load_config`` makes a ``Config`` of a command line.
-"""
+"""Schema of all settings: which keys exist, their types, bounds and meaning."""
 
 from __future__ import annotations
 
@@ -22,17 +18,13 @@ from flam_pl.config.stages import BackboneConfig, EmbedderConfig, ManipulatorCon
 
 @dataclass
 class EvaluationConfig:
-    """How retrieval and edits are measured."""
+    """Measurement of retrieval and edits."""
 
-    ks: list[int] = numbers(1, 5, 10, 20, 50, 100, least=1)
-    """Cut-offs of the figures: T@k, R@k and the like."""
-    resamples: int = number(1000, least=1)
-    """Resamples of a bootstrap interval."""
+    ks: list[int] = numbers(1, 5, 10, 20, 50, 100, least=1)  # Cut-offs k of the figures
+    resamples: int = number(1000, least=1)  # Resamples of a bootstrap interval
     seed: int = number(0, least=0)
-    examples: int = number(6, least=0)
-    """Edited searches drawn for the report, per attribute type."""
-    pairs: int = number(2000, least=0)
-    """Edits of two types at once, drawn at random; 0: none."""
+    examples: int = number(6, least=0)  # Edited searches in the report, per attribute type
+    pairs: int = number(2000, least=0)  # Random edits of two types at once
 
 
 @dataclass
@@ -44,40 +36,31 @@ class TrainerConfig:
     num_nodes: int = number(1, least=1)
     strategy: str = "auto"
     precision: str = one_of("32-true", "bf16-mixed", "16-mixed")
-    max_epochs: int | None = number(None, least=1)
-    """Epochs of every stage, in place of each stage's own number; for short trials."""
+    max_epochs: int | None = number(None, least=1)  # Replaces every stage's own number
     progress: bool = True
 
 
 @dataclass
 class LoggerConfig:
-    """CSV is always written, Weights & Biases (W&B) beside it."""
+    """Weights & Biases (W&B), beside the CSV files."""
 
-    wandb: str = one_of("auto", "online", "offline", "off")
-    """auto: online where somebody is logged in, else no W&B."""
+    wandb: str = one_of("auto", "online", "offline", "off")  # auto: online if logged in, else off
     project: str = "flam-pl"
-    artifacts: bool = True
-    """Upload the checkpoints too, each with its parent."""
+    artifacts: bool = True  # Upload the checkpoints too
 
 
 @dataclass
 class Config:
-    """The root."""
+    """All settings."""
 
-    run: str | None = None
-    """Name of the run; null: the data set's name. Its outputs are ``runs_dir/<run>``."""
+    run: str | None = None  # Name of the run; null: the data set's name
     runs_dir: str = "runs"
     seed: int = number(0, least=0, most=2**32 - 1)
-    retrain: bool = False
-    """Train again what is already trained with the same settings on the same data."""
-    report: str | None = None
-    """``evaluate``: write to ``report-<this>`` and measure all of ``data``."""
-    image: str | None = None
-    """``search``: a file, or the path of an image in the run's catalog."""
-    edits: list[str] = field(default_factory=list)
-    """``search``: what should differ, e.g. [color=red,pattern=striped:0.5]."""
-    k: int = number(10, least=1)
-    """``search``: number of results."""
+    retrain: bool = False  # Train again what is up to date
+    report: str | None = None  # ``evaluate``: measure all of ``data``, write to ``report-<this>``
+    image: str | None = None  # ``search``: a file, or an image path of the run's catalog
+    edits: list[str] = field(default_factory=list)  # ``search``: [color=red,pattern=striped:0.5]
+    k: int = number(10, least=1)  # ``search``: number of results
     data: DataConfig = MISSING
     backbone: BackboneConfig = MISSING
     embedder: EmbedderConfig = MISSING
@@ -87,10 +70,9 @@ class Config:
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     logger: LoggerConfig = field(default_factory=LoggerConfig)
     methods: list[str] = field(default_factory=lambda: ["flam_plus"])
-    """Methods to train and measure beside FLAM. The best one on the validation split searches."""
+    """Methods beside FLAM; the best one on the validation split searches."""
     concat: ConcatConfig = field(default_factory=ConcatConfig)
-    overrides: list[str] = field(default_factory=list)
-    """The command line that these settings come from; ``load_config`` sets it."""
+    overrides: list[str] = field(default_factory=list)  # The command line; ``load_config`` sets it
     tables: TablesConfig = field(default_factory=TablesConfig)
     figures: FiguresConfig = field(default_factory=FiguresConfig)
     results: ResultsConfig = field(default_factory=ResultsConfig)
@@ -101,18 +83,14 @@ class Config:
 
     @property
     def folder(self) -> Path:
-        """The run's outputs."""
+        """Folder of the run's outputs."""
         return Path(self.runs_dir) / self.name
 
 
 def settings_of(
     data: type, schema: type = Config, section: str = ""
 ) -> dict[str, tuple[Any, Mapping[str, Any]]]:
-    """Key -> type and bounds of every setting.
-
-    Args:
-        data: schema of the data set.
-    """
+    """Key -> type and bounds of every setting, with the schema ``data`` of the data set."""
     found: dict[str, tuple[Any, Mapping[str, Any]]] = {}
     kinds = get_type_hints(schema)
     for each in fields(schema):

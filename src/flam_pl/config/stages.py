@@ -15,54 +15,37 @@ from flam_pl.config.pooling import LEVELS, POOLINGS
 class BackboneConfig:
     """Stage 1: images -> features."""
 
-    model: str = MISSING
-    """Any model of timm."""
+    model: str = MISSING  # Name of a timm model
     weights: str = "none"
-    """none | timm (downloaded) | imagenet-package (tf_efficientnet_lite0 only) | a local file."""
+    """none, timm (downloaded), imagenet-package (tf_efficientnet_lite0 only) or a local file."""
     image_size: int = number(224, least=1)
-    fit: str = one_of("pad", "crop", "stretch")
-    """How an image becomes square."""
-    feature_dim: int | None = number(1024, least=1)
-    """Dimension of the projection after pooling, or of the whitening; null: all channels."""
-    pooling: str = one_of(*POOLINGS)
-    """Feature map -> vector. spoc: the paper's. levels: spoc beside statistics of early feature
-    levels, which see the color. cgd-SG, ...: several descriptors, by their first letters."""
-    levels: int = number(3, least=1)
-    """Number of early feature levels."""
-    levels_weight: float = number(0.7, least=0)
-    """Weight of the early levels; that of the last map is 1."""
-    levels_window: float = number(0.6, above=0, most=1)
-    """Share of each side of the early maps that is used, in the middle."""
+    fit: str = one_of("pad", "crop", "stretch")  # How an image becomes square
+    feature_dim: int | None = number(1024, least=1)  # Dimension of the features; null: all channels
+    pooling: str = one_of(*POOLINGS)  # How a feature map becomes a vector; spoc is the paper's
+    levels: int = number(3, least=1)  # ``pooling=levels``: number of early feature maps
+    levels_weight: float = number(0.7, least=0)  # Weight of the early maps; that of the last is 1
+    levels_window: float = number(0.6, above=0, most=1)  # Used share of each side, in the middle
     whitening: float | None = number(None, least=0)
-    """Power of a whitening in place of the learned projection, measured on training photos. 1:
-    SPoC's. 0: centring alone. null: none."""
-    max_epochs: int = number(10, least=0)
-    """0: a frozen backbone."""
-    items: int = number(32, least=2)  # a triplet needs two items ...
-    """P: items per batch."""
-    images: int = number(4, least=2)  # ... and two images of one
-    """K: images per item in a batch."""
+    """Power of a whitening in place of the learned projection (SPoC: 1; centring alone: 0)."""
+    max_epochs: int = number(10, least=0)  # 0: a frozen backbone
+    items: int = number(32, least=2)  # P: items per batch; triplets need two
+    images: int = number(4, least=2)  # K: images per item in a batch; triplets need two
     classified_items: int = number(1000, least=1)
-    """Items that the cross-entropy tells apart: those with most images."""
+    """Number of items, those with most images, that the cross-entropy tells apart."""
     lr: float = number(3e-4, above=0)
     weight_decay: float = number(1e-4, least=0)
     margin: float = number(0.1, least=0)
     triplet_weight: float = number(1.0, least=0, loss=True)
     classification_weight: float = number(1.0, least=0, loss=True)
-    temperature: float = number(1.0, above=0)
-    """Divides the logits of the classification; CGD: 0.5."""
+    temperature: float = number(1.0, above=0)  # Divides the logits of the classification (CGD: 0.5)
     label_smoothing: float = number(0.0, least=0, below=1)
-    """Share of the classification's target that is spread over all items; CGD: 0.1."""
+    """Share of the classification's target that is spread over all items (CGD: 0.1)."""
     flip: bool = True
-    scale_min: float = number(0.7, above=0, most=1)
-    """Least share of the area that a random crop leaves; 1: no crop."""
-    brightness: float = number(0.2, least=0, most=1)
-    """Largest random change of brightness and contrast."""
-    erase: float = number(0.2, least=0, most=1)
-    """Probability that a rectangle is blanked out."""
+    scale_min: float = number(0.7, above=0, most=1)  # Least area of a random crop, a share
+    brightness: float = number(0.2, least=0, most=1)  # Largest change of brightness and contrast
+    erase: float = number(0.2, least=0, most=1)  # Probability that a rectangle is blanked out
     extract_batch: int = number(64, least=1)
-    dtype: str = one_of("float16", "float32")
-    """Type of the stored features."""
+    dtype: str = one_of("float16", "float32")  # Type of the stored features
 
     def network(self) -> dict[str, Any]:
         """The settings that the network's weights depend on."""
@@ -74,28 +57,22 @@ class BackboneConfig:
 
 @dataclass
 class EmbedderConfig:
-    """Stage 2: features -> one embedding per attribute type, by equation (2) on sparse labels."""
+    """Stage 2: features -> one embedding per attribute type."""
 
     loss: str = one_of("triplet", "softmax")
     """triplet: equation (2). softmax: cross-entropy over the dictionary, not in the paper."""
-    temperature: float = number(0.2, above=0)
-    """Of the softmax."""
-    embedding_dim: int = number(32, least=1)
-    """k of the paper."""
-    members: int = number(1, least=1)
-    """Networks per type, each with a dictionary of its own; the paper: 1."""
-    working_dim: int | None = number(256, least=1)
-    """Stages 2 and 3 see this many principal directions of the features; null: all."""
+    temperature: float = number(0.2, above=0)  # ``loss=softmax``: divides the logits
+    embedding_dim: int = number(32, least=1)  # k of the paper
+    members: int = number(1, least=1)  # Networks per type, each with its own dictionary
+    working_dim: int | None = number(256, least=1)  # Principal directions of features; null: all
     hidden: int = number(512, least=1)
     dropout: float = number(0.3, least=0, below=1)
     margin: float = number(0.5, least=0)
     noise: float = number(0.5, least=0)
     """Gaussian noise on the training features, in units of their root mean square."""
     self_training: float = number(0.0, least=0)
-    """Weight of the self-training on photos without labels; 0: none. It needs ``loss=softmax``, and
-    pays where few photos are labelled (docs/discussion.md)."""
-    bank: int = number(8192, least=2)
-    """Training photos that the self-training draws from, at most."""
+    """Weight of the self-training on photos without labels; it needs ``loss=softmax``."""
+    bank: int = number(8192, least=2)  # Most training photos that the self-training draws from
     lr: float = number(1e-3, above=0)
     weight_decay: float = number(1e-4, least=0)
     batch_size: int = number(256, least=2)
@@ -104,55 +81,36 @@ class EmbedderConfig:
 
 @dataclass
 class ManipulatorConfig:
-    """Stage 3: G edits a feature x to x-tilde, D judges it; equations (3) to (5)."""
+    """Stage 3: G edits a feature x to x-tilde, D judges it."""
 
     hidden: int = number(512, least=1)
     depth: int = number(2, least=1)
-    gated: bool = False
-    """G changes a part of the feature that a gate chooses (TIRG); false: G makes all of it."""
-    shared: bool = True
-    """One G for all attribute types; false: one per type."""
-    input_noise: float = number(0.0, least=0)
-    """Gaussian noise on G's input in training, in units of a feature's root mean square."""
+    gated: bool = False  # G changes only the part of the feature that a gate chooses (TIRG)
+    shared: bool = True  # One G for all attribute types; false: one per type
+    input_noise: float = number(0.0, least=0)  # Noise on G's training input, as ``embedder.noise``
     discriminator_hidden: int = number(512, least=1)
     discriminator_depth: int = number(2, least=1)
-    noise: float = number(0.5, least=0)
-    """Noise on D's input at the start, without which G fools D by tiny changes."""
-    noise_end: float = number(2.0, least=0)
-    """The same at the end; it rises in a straight line."""
-    adversarial_weight: float = number(0.1, least=0, loss=True)
-    """Weight of equation (3). Where it and ``matching_weight`` are 0, D is not trained."""
+    noise: float = number(0.5, least=0)  # Noise on D's input at the start
+    noise_end: float = number(2.0, least=0)  # Noise on D's input at the end; it rises linearly
+    adversarial_weight: float = number(0.1, least=0, loss=True)  # Weight of equation (3)
     matching_weight: float = number(1.0, least=0, loss=True)
-    """Weight of equation (4)."""
-    cycle_weight: float = number(0.3, least=0, loss=True)
-    """Weight of equation (5)."""
-    distillation_weight: float = number(0.0, least=0, loss=True)
-    """Weight of the neighbour distillation, not in the paper: the cosine to x-tilde learns to rank
-    photos as the whole score of an edited search does."""
+    """Weight of equation (4). Where this and ``adversarial_weight`` are 0, D is not trained."""
+    cycle_weight: float = number(0.3, least=0, loss=True)  # Weight of equation (5)
+    distillation_weight: float = number(0.0, least=0, loss=True)  # Weight of neighbour distillation
     moved_weight: float = number(0.0, least=0, loss=True)
     """Weight of the cosine distance between x-tilde and the query moved by class means."""
-    composition_weight: float = number(0.0, least=0, loss=True)
-    """Weight of TIRG's loss: x-tilde learns to lie near a photo with the wanted classes."""
-    bank: int = number(8192, least=2)
-    """Training photos that the distillation and TIRG's loss draw from, at most."""
-    bank_batch: int = number(1024, least=2)
-    """Photos drawn from them per step."""
-    teacher_target: float = number(1.0, least=0)
-    """This and the next two: the weights of ``scoring`` in the distillation's teacher."""
-    teacher_others: float = number(0.5, least=0)
-    teacher_moved: float = number(1.0, least=0)
-    teacher_temperature: float = number(0.5, above=0)
-    """Divides the teacher's scores."""
-    student_temperature: float = number(0.05, above=0)
-    """Divides the cosines of x-tilde, in the distillation and in TIRG's loss."""
-    with_remaining: bool = True
-    """Equation (4) matches all types ("M" of Table 3); false: the target type alone ("S")."""
+    composition_weight: float = number(0.0, least=0, loss=True)  # Weight of TIRG's loss
+    bank: int = number(8192, least=2)  # Most training photos for the distillation and TIRG's loss
+    bank_batch: int = number(1024, least=2)  # Photos drawn from the bank per step
+    teacher_target: float = number(1.0, least=0)  # The distillation's teacher: ``scoring.target``
+    teacher_others: float = number(0.5, least=0)  # Its ``scoring.others``
+    teacher_moved: float = number(1.0, least=0)  # Its ``scoring.moved``
+    teacher_temperature: float = number(0.5, above=0)  # Divides the teacher's scores
+    student_temperature: float = number(0.05, above=0)  # Divides the cosines of x-tilde
+    with_remaining: bool = True  # Equation (4) matches all types ("M"); false: the target ("S")
     online_sampling: bool = True
-    """x^- is the photo of another target class that is most like x in the other types ("OS" of
-    Table 3); false: any photo of another target class."""
-    dictionary_targets: bool = False
-    """G's target is the dictionary vector of a random class, as in a search. false: the embedding
-    of a photo x^- (the paper)."""
+    """x^- is the photo of another class nearest to x in the other types ("OS"); false: any."""
+    dictionary_targets: bool = False  # G's target is the dictionary vector of a random class
     lr: float = number(1e-3, above=0)
     discriminator_lr: float = number(5e-4, above=0)
     beta1: float = number(0.5, least=0, below=1)

@@ -79,7 +79,7 @@ class FlamDataModule(pl.LightningDataModule):
         rows = self.catalog.rows
         if self.source == "labelled":
             return rows(split="train", labelled=True), rows(split="val", labelled=True)
-        return rows(split="train"), rows(split="val", dense=True)
+        return rows(split="train"), self.catalog.edit_rows("val")
 
     @property
     def fitting_rows(self) -> np.ndarray:

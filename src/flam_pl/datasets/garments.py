@@ -1,43 +1,28 @@
-"""One garment in several classes: photos that show what an edit should find, without drawing it."""
+"""One garment in several classes: photos that show what an edit should find."""
 
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 
 import pandas as pd
 
-LARGEST = 6
-"""Most products that are taken for one garment; more with an equal name are a product line."""
-RARE = 2
-"""Most names that a word may stand in to count as rare."""
+LARGEST = 6  # products that count as one garment; more of an equal name are a product line
+RARE = 2  # a word is rare if at most so many names have it
 SHADES = frozenset({"light", "dark"})
-"""Words that name the shade of a color, not a color."""
 
 
 def find_garments(table: pd.DataFrame) -> pd.Series:
     """The garment of every product that is sold in several colors.
 
-    Products of one gender and shape whose names differ in words of color only are one garment, if
-    there are 2 to 6 of them, of more than one known color, and some other word of the name is rare:
-    it stands in at most two of the names (without colors, an equal name counts once). Names of
-    brands repeat within a line, so a name of frequent words alone tells no garment.
+    Products of one gender, shape and name, apart from words of color, are one garment if some word
+    of the name is rare. The first product's item names it.
 
-    The colors must be those of the data set: after ``keep_classes`` a rare one would be missing.
-
-    Args:
-        table: Fashion Product Images, one row per product: the text columns ``item``, ``gender``,
-            ``shape``, ``color`` and ``name``.
-
-    Returns:
-        The item of the garment's first product, NA for all other products, ``(N,)``.
-
-    Example:
-        >>> names = ["Ed Men Rakish Blue Shirt", "Ed Men Rakish Red Shirt", "Ed Men Navy Shirt"]
-        >>> colors = ["Blue", "Red", "Navy Blue"]
-        >>> table = pd.DataFrame({"item": ["7", "8", "9"], "name": names, "color": colors})
-        >>> find_garments(table.assign(gender="Men", shape="Shirts").astype("string")).tolist()
-        ['7', '7', <NA>]
+    >>> names = ["Ed Men Rakish Blue Shirt", "Ed Men Rakish Red Shirt", "Ed Men Navy Shirt"]
+    >>> colors = ["Blue", "Red", "Navy Blue"]
+    >>> table = pd.DataFrame({"item": ["7", "8", "9"], "name": names, "color": colors})
+    >>> find_garments(table.assign(gender="Men", shape="Shirts").astype("string")).tolist()
+    ['7', '7', <NA>]
     """
     colors = set(SHADES)
     for color in table["color"].dropna().unique():
@@ -46,32 +31,21 @@ def find_garments(table: pd.DataFrame) -> pd.Series:
         tuple(word for word in re.findall(r"\w+", name.lower()) if word not in colors)
         for name in table["name"].fillna("")
     ]
-    stands_in = Counter(word for name in set(names) for word in set(name))
-    products: dict[tuple[object, ...], list[int]] = {}
+    names_with = Counter(word for name in set(names) for word in set(name))
+    products = defaultdict(list)
     keys = zip(table["gender"].fillna(""), table["shape"].fillna(""), names, strict=True)
     for row, key in enumerate(keys):
-        products.setdefault(key, []).append(row)
-
+        products[key].append(row)
     garment = pd.Series(pd.NA, table.index, dtype="string", name="garment")
     for (_, _, name), rows in products.items():
         several = 2 <= len(rows) <= LARGEST and table["color"].iloc[rows].nunique() > 1
-        if several and any(stands_in[word] <= RARE for word in name):  # type: ignore[attr-defined]
+        if several and any(names_with[word] <= RARE for word in name):
             garment.iloc[rows] = table["item"].iloc[rows[0]]
     return garment
 
 
 def fill_garments(table: pd.DataFrame) -> pd.Series:
-    """The garment of every row, where ``counterfactual_of`` tells one that ``garment`` does not.
-
-    A counterfactual and all photos of the item that it was made from are one garment, called by
-    that item unless one of them has a garment already. Distorted views have none.
-
-    Args:
-        table: ``item``, ``counterfactual_of``, ``garment`` and ``view``; each may be missing.
-
-    Returns:
-        Nullable text, ``(N,)``, with the table's index.
-    """
+    """The garment of every row: counterfactuals and all photos of their original share one."""
     nothing = pd.Series(pd.NA, table.index, dtype="string")
     item, made_from, given = (
         table[column].astype("string") if column in table else nothing
@@ -85,11 +59,7 @@ def fill_garments(table: pd.DataFrame) -> pd.Series:
 
 
 def garment_note(table: pd.DataFrame) -> list[str]:
-    """How many garments the table has, and where they stand; nothing where there is none.
-
-    Args:
-        table: ``garment`` and ``split``.
-    """
+    """A sentence that counts the garments of a split table, if there are any."""
     found = table[table["garment"].notna()]
     if found.empty:
         return []

@@ -1,72 +1,63 @@
-"""A folder of photos that nobody has labelled, added to a data set that somebody has."""
+"""A folder of photos without labels, added to a data set."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from flam_pl.datasets.catalog import Catalog
+from flam_pl.datasets.catalog import Catalog, Dropped
+from flam_pl.datasets.splits import identical_files
 from flam_pl.errors import FlamError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 
 
 def find_images(folder: Path) -> list[Path]:
-    """Every image in the folder and its subfolders, sorted; hidden files and folders are not seen.
-
-    Raises:
-        FlamError: no such folder, or no image in it.
-    """
-    if not folder.is_dir():
-        raise FlamError(f"data.unlabelled is {folder}, which is no folder; expected one of photos")
-    found = []
+    """Every image file in the folder and its subfolders, sorted, without hidden ones."""
+    found, seen = [], set()
     for place, folders, files in os.walk(folder, followlinks=True):
+        if (real := os.path.realpath(place)) in seen:  # a link to a folder that was walked already
+            folders.clear()
+            continue
+        seen.add(real)
         folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [
-            Path(place, name)
-            for name in files
-            if name.lower().endswith(SUFFIXES) and not name.startswith(".")
-        ]
+        images = (name for name in files if name.lower().endswith(SUFFIXES))
+        found += [Path(place, name) for name in images if not name.startswith(".")]
     if not found:
+        what = "holds no image, also not in its subfolders" if seen else "is no folder"
         raise FlamError(
-            f"data.unlabelled is {folder}, which holds no image, also not in its subfolders; "
-            f"images end in {', '.join(SUFFIXES)}"
+            f"data.unlabelled is {folder}, which {what}; images end in {', '.join(SUFFIXES)}"
         )
     return sorted(found)
 
 
 def with_unlabelled(catalog: Catalog, folder: Path) -> Catalog:
-    """The catalog and, after it, the folder's images: split "train", no item, no label.
+    """The catalog and, after it, the folder's photos: split "train", no item, no label.
 
-    The manipulator trains on every training image, with the embedders as the labeller; the backbone
-    needs an item and the embedders a label, so neither sees these rows. An image that the catalog
-    has already is not added again: it may be one that is evaluated.
-
-    Args:
-        folder: anywhere; paths outside of the catalog's root are absolute.
+    Only the manipulator trains on them. Photos of the catalog are not added again, nor are copies
+    of its validation and evaluation photos.
     """
     root = Path(os.path.realpath(catalog.root))
-    known = {os.path.normpath(root / path) for path in catalog.table["path"]}
+    known = {os.path.realpath(root / path) for path in catalog.table["path"]}
     images = find_images(Path(os.path.realpath(folder)))
-    new = [image for image in images if str(image) not in known]
-    paths = [
-        (image.relative_to(root) if image.is_relative_to(root) else image).as_posix()
-        for image in new
-    ]
-    more = pd.DataFrame({"path": paths, "split": "train", "domain": "shop", "view": 0})
-    table = pd.concat([catalog.table, more], ignore_index=True)
-    again = f", {len(images) - len(new)} more are part of it" if len(new) < len(images) else ""
-    note = f"{len(new)} unlabelled images of {folder} for the manipulator{again}"
-    return Catalog.build(
-        catalog.name,
-        catalog.root,
-        table,
-        catalog.schema,
-        catalog.extras,
-        catalog.dropped,
-        (*catalog.notes, note),
-        catalog.gallery,
-        catalog.traits,
-    )
+    lost = [Dropped(str(image), "no image file") for image in images if not image.is_file()]
+    files = {os.path.realpath(image): image for image in images if image.is_file()}
+    new = [image for file, image in files.items() if file not in known]
+    paths = catalog.paths
+    held_out = [paths[row] for split in ("val", "evaluation") for row in catalog.rows(split)]
+    contents = identical_files([*held_out, *new])
+    copied = np.isin(contents[len(held_out) :], contents[: len(held_out)])
+    added = [image for image, is_copy in zip(new, copied, strict=True) if not is_copy]
+    names = [(i.relative_to(root) if i.is_relative_to(root) else i).as_posix() for i in added]
+    more = pd.DataFrame({"path": names, "split": "train", "domain": "shop", "view": 0})
+    table = pd.concat([catalog.table, more])
+    grown = Catalog.build(catalog.name, catalog.root, table, catalog.schema)
+    again = len(images) - len(lost) - len(added)
+    note = f"{len(added)} unlabelled images of {folder} for the manipulator"
+    note += f", {again} more are part of the data set" if again else ""
+    notes, dropped = (*catalog.notes, note), (*catalog.dropped, *lost)
+    return replace(catalog, table=grown.table, dropped=dropped, notes=notes)

@@ -22,10 +22,8 @@ class Editor(Protocol):
     def edit(self, features: Tensor, edits: Sequence[Edit]) -> Tensor:
         """Stored features ``(B, D)`` -> edited query features ``(B, R)``, in any order of edits.
 
-        Without edits, or with strength 0, the result is ``represent(features)``.
-
-        Raises:
-            SchemaError, EditError: as ``in_order``.
+        Without edits, or with strength 0, the result is ``represent(features)``. Raises as
+        ``in_order``.
         """
         ...
 

@@ -23,44 +23,33 @@ class EditError(FlamError):
 class Edit:
     """One attribute of the query, and what it should be instead.
 
-    Attributes:
-        attribute_type: e.g. "color".
-        wanted: a class; or a mix of classes with weights of any sum; or an example: the stored
-            feature ``(D,)`` of a photo that has the wanted attribute.
-        strength: from 0, the query as it is, to 1, the whole edit.
-
-    Raises:
-        EditError: a strength outside [0, 1], an empty mix, a weight that is not positive and
-            finite, an example that is not one feature.
+    Raises EditError for a strength outside [0, 1], an empty mix, a weight that is not positive and
+    finite, an example that is not one feature.
 
     Example:
         >>> print(Edit("color", "red"), Edit("pattern", {"striped": 1, "dotted": 1}, strength=0.5))
         color=red pattern=striped+dotted:0.5
     """
 
-    attribute_type: str
+    attribute_type: str  # e.g. "color"
     wanted: str | Mapping[str, float] | Tensor
-    strength: float = 1.0
+    """A class; a mix of classes with weights of any sum; or an example, the feature ``(D,)``."""
+    strength: float = 1.0  # from 0, the query as it is, to 1, the whole edit
 
     def __post_init__(self) -> None:
+        fault = None
         if not 0 <= self.strength <= 1:
-            raise EditError(
-                f"an edit for {self.attribute_type} has the strength {self.strength}; expected a "
-                "number from 0 (as it is) to 1 (the whole edit)"
-            )
-        if isinstance(self.wanted, Tensor):
+            fault = f"has the strength {self.strength}; expected 0 (as it is) to 1 (the whole edit)"
+        elif isinstance(self.wanted, Tensor):
             if self.wanted.ndim != 1:
-                raise EditError(
-                    f"the example of an edit for {self.attribute_type} has the shape "
-                    f"{tuple(self.wanted.shape)}; expected one stored feature, (D,)"
-                )
+                shape = tuple(self.wanted.shape)
+                fault = f"has an example of the shape {shape}; expected one stored feature, (D,)"
         elif not isinstance(self.wanted, str):
             weights = list(self.wanted.values())
             if not weights or not all(w > 0 and math.isfinite(w) for w in weights):
-                raise EditError(
-                    f"an edit for {self.attribute_type} mixes {dict(self.wanted)}; expected at "
-                    "least one class, each with a weight above 0"
-                )
+                fault = f"mixes {dict(self.wanted)}; expected classes with weights above 0"
+        if fault:
+            raise EditError(f"an edit for {self.attribute_type} {fault}")
 
     @property
     def mix(self) -> Mapping[str, float] | None:
@@ -81,9 +70,7 @@ class Edit:
 def in_order(edits: Sequence[Edit], schema: AttributeSchema) -> list[Edit]:
     """The edits with a strength above 0, in the order of the schema's types.
 
-    Raises:
-        SchemaError: a type or class that the schema does not know.
-        EditError: two edits for one type.
+    Raises SchemaError for an unknown type or class, EditError for two edits of one type.
 
     Example:
         >>> schema = AttributeSchema({"color": ("red", "blue"), "sleeve": ("short", "long")})
@@ -105,14 +92,17 @@ def in_order(edits: Sequence[Edit], schema: AttributeSchema) -> list[Edit]:
 
 
 def wanted_vector(
-    edit: Edit, schema: AttributeSchema, classes: Tensor, of_example: Callable[[Tensor], Tensor]
+    edit: Edit, schema: AttributeSchema, classes: Tensor, embed: Callable[[Tensor], Tensor]
 ) -> Tensor:
     """The unit vector of what is wanted ``(k,)``; of a mix, the direction of the weighted sum.
 
-    ``classes (classes, k)`` are unit vectors, as is what ``of_example`` makes of features.
+    Args:
+        classes: unit vectors of the type's classes, ``(classes, k)``.
+        embed: stored features ``(B, D)`` -> unit vectors ``(B, types, k)``, for an example.
     """
     if isinstance(edit.wanted, Tensor):
-        return of_example(edit.wanted[None].to(classes.device))[0]
+        example = embed(edit.wanted[None].to(classes.device))
+        return example[0, schema.types.index(edit.attribute_type)]
     weights = _weights(edit, schema, classes)
     named = weights.nonzero(as_tuple=True)[0]
     if len(named) == 1:

@@ -22,10 +22,8 @@ def parse_edits(
     ``:strength``, if that is not 1.
 
     Case matters only where two names differ by nothing else. A class whose own name is ``a+b`` or
-    ``a:1`` is read as that class. ``feature_of`` gives an example's stored feature ``(D,)``.
-
-    Raises:
-        EditError: names the edit, the known words, and the nearest of them.
+    ``a:1`` is read as that class. ``feature_of`` gives an example's stored feature ``(D,)``. Raises
+    EditError, which names the edit, the known words, and the nearest of them.
 
     Example:
         >>> schema = AttributeSchema({"color": ("red", "blue"), "sleeve": ("short", "long")})

@@ -49,12 +49,8 @@ class AttributeNDCG(QuerySums):
             self.count(group, search.numbers, dcg / ideal[row])
 
     def ideal(self, wanted: Tensor, types: Sequence[int], compared: Tensor, own: Tensor) -> Tensor:
-        """DCG@k of the best order for wanted labels ``(U, all types)``, ``(U, len(ks))``.
-
-        Args:
-            compared: labels of these types, ``(U,)``.
-            own: how many of them the query has, which is not in its own gallery, ``(U,)``.
-        """
+        """DCG@k of the best order per row of wanted labels ``(U, all types)``. So many labels are
+        ``compared``; the query, which is not in its own gallery, has ``own`` of them."""
         counts = self.data.count_matches(wanted, types, self.data.combinations[1])
         counts[torch.arange(len(counts)), own] -= 1
         found = torch.empty(len(wanted), len(self.ks), dtype=torch.double, device=wanted.device)

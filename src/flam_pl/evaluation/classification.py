@@ -21,15 +21,8 @@ def evaluate_classification(
     resamples: int,
     seed: int,
 ) -> dict[str, dict[str, Estimate]]:
-    """Accuracy on x, where the photo's own class is right, and on x-tilde, where the wanted one is.
-
-    Args:
-        classify: features ``(B, D)`` -> logits per type, ``(B, classes)``.
-        editor: must edit within the space of the features.
-
-    Returns:
-        "original" and "manipulated" -> accuracy per type, with intervals resampled by item.
-    """
+    """Accuracy per type: "original" on x, where the photo's own class is right; "manipulated" on
+    x-tilde, where the wanted one is. ``classify`` gives logits per type ``(B, classes)``."""
     queries = data.features[torch.from_numpy(data.queries).to(data.features.device)]
     types = data.schema.types
     original, manipulated = (QuerySums(data, types, ["accuracy"]) for _ in range(2))

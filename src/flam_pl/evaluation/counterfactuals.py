@@ -1,7 +1,6 @@
-"""CF@k: a photo of the very same garment with the wanted class is among the first k results.
+"""CF@k: a photo of the same garment with the wanted class is among the first k results.
 
-In the wardrobe and in the Fashion Product Images, photos of one garment differ in one attribute
-only. A table of one's own names garments in the column ``garment``.
+In the wardrobe and in the Fashion Product Images, photos of a garment differ in one attribute only.
 """
 
 from __future__ import annotations
@@ -39,10 +38,6 @@ class CounterfactualResults:
 
     ranks: np.ndarray
     items: np.ndarray
-
-    def reciprocal(self) -> float:
-        """Mean of 1 / rank; 0 without edits."""
-        return float((1 / self.ranks).mean()) if len(self.ranks) else 0.0
 
     def hits(self, ks: Sequence[int]) -> np.ndarray:
         """Whether the rank is k or less, ``(E, len(ks))`` bool."""

@@ -19,7 +19,8 @@ def draw_double_edits(data: EvaluationSet, most: int, seed: int) -> tuple[np.nda
     """At most so many of all edits of two types that have a hit: numbers of the queries, sorted,
     and wanted labels (see ``Edits``)."""
     own = data.labels[data.queries]
-    labelled, parts = own != UNLABELLED, [(np.zeros(0, np.int64), own[:0])]
+    labelled = own != UNLABELLED
+    parts = [(np.zeros(0, np.int64), own[:0])]
     for types in np.unique(labelled, axis=0):
         # queries with labels of the same types want combinations of these types
         alike = np.flatnonzero((labelled == types).all(axis=1) & data.editable(2))
@@ -48,7 +49,8 @@ def evaluate_double_edits(
     progress: Progress = lambda pairs: pairs,
 ) -> EditResults:
     """T@k over "all" double edits and per pair of types, e.g. "shape + color"."""
-    search, hits = searcher_of(method, data, max(ks)), np.zeros((len(numbers), len(ks)), dtype=bool)
+    search = searcher_of(method, data, max(ks))
+    hits = np.zeros((len(numbers), len(ks)), dtype=bool)
     types = np.nonzero(wanted != data.labels[data.queries[numbers]])[1].reshape(-1, 2)
     edits = np.hstack([types, np.take_along_axis(wanted, types, axis=1)])
     for a, b, of_a, of_b in progress(np.unique(edits, axis=0).tolist()):
@@ -60,5 +62,5 @@ def evaluate_double_edits(
     groups = {"all": np.ones(len(numbers), dtype=bool)}
     for pair in np.unique(types, axis=0):
         groups[" + ".join(data.schema.types[t] for t in pair)] = (types == pair).all(axis=1)
-    results = tuple(ks), numbers, groups, wanted, hits, data.query_items
+    results = [f"T@{k}" for k in ks], numbers, groups, wanted, hits, data.query_items
     return EditResults(*results, resample_all=False)

@@ -12,20 +12,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from flam_pl.evaluation.searches import (
-    EditedSearch,
-    EvaluationSet,
-    Method,
-    Progress,
-    edited_searches,
-)
+from flam_pl.evaluation.searches import EditedSearch, EvaluationSet, Method, Progress, search_edits
 from flam_pl.galleries.exact import top_k
 from flam_pl.metrics.bootstrap import Estimate, bootstraps, macro_bootstraps
 from flam_pl.metrics.hit_rate import hits_at
 
 
 class Measure(Protocol):
-    """Whatever is measured of edited searches."""
+    """A figure of edited searches."""
 
     def add(self, search: EditedSearch) -> None: ...
 
@@ -34,32 +28,22 @@ class Measure(Protocol):
 class EditResults:
     """T@k of one method, edit by edit (see ``Edits``)."""
 
-    ks: tuple[int, ...]
+    names: list[str]  # "T@k" for each k
     numbers: np.ndarray
     groups: Mapping[str, np.ndarray]  # name -> which edits belong to it, (E,) bool
     wanted: np.ndarray
-    hits: np.ndarray  # whether a hit is among the first k results, (E, len(ks)) bool
+    hits: np.ndarray  # whether a hit is among the first k results, (E, ks) bool
     items: np.ndarray  # what is resampled as one, (Q,)
     resample_all: bool = True  # also queries without an edit
 
-    @property
-    def evaluated(self) -> int:
-        """Number of edits."""
-        return len(self.numbers)
-
-    @property
-    def names(self) -> list[str]:
-        """Of the figures."""
-        return [f"T@{k}" for k in self.ks]
-
     def shares(self) -> dict[str, float]:
         """T@k over all edits, without intervals; 0 without edits."""
-        shares = self.hits.sum(axis=0) / max(1, self.evaluated)
+        shares = self.hits.sum(axis=0) / max(1, len(self.hits))
         return dict(zip(self.names, shares.tolist(), strict=True))
 
     def sums(self, rows: np.ndarray | slice = slice(None)) -> tuple[np.ndarray, np.ndarray]:
-        """Per query the hits of its edits ``(Q, len(ks))`` and their number ``(Q,)``."""
-        sums, numbers = np.zeros((len(self.items), len(self.ks))), self.numbers[rows]
+        """Per query the hits of its edits ``(Q, ks)`` and their number ``(Q,)``."""
+        sums, numbers = np.zeros((len(self.items), len(self.names))), self.numbers[rows]
         np.add.at(sums, numbers, self.hits[rows])
         return sums, np.bincount(numbers, minlength=len(sums))
 
@@ -97,8 +81,8 @@ class Hits:
         """Of "all" edits and of each type's."""
         numbers, types, wanted, hits = map(np.concatenate, zip(*self.parts, strict=True))
         by_type = {name: types == t for t, name in enumerate(self.data.schema.types)}
-        groups = {"all": types >= 0, **by_type}
-        return EditResults(self.ks, numbers, groups, wanted, hits, self.data.query_items)
+        groups, names = {"all": types >= 0, **by_type}, [f"T@{k}" for k in self.ks]
+        return EditResults(names, numbers, groups, wanted, hits, self.data.query_items)
 
 
 @torch.inference_mode()
@@ -113,7 +97,7 @@ def evaluate_edits(
     """T@k of every edit that has a hit; ``also`` is measured of the same searches. A cut-off beyond
     the gallery takes all of it."""
     hits = Hits(data, ks)
-    for search in edited_searches(method, data, max(ks), progress=progress, strength=strength):
+    for search in search_edits(method, data, max(ks), progress=progress, strength=strength):
         for measure in (hits, *also):
             measure.add(search)
     return hits.results()
@@ -130,12 +114,8 @@ def evaluate_instances(
 ) -> tuple[dict[str, Estimate], int]:
     """R@k: is a shop photo of the same item among the first k results of a consumer photo?
 
-    Args:
-        features: ``(N, D)``, with item codes ``(N,)``.
-        is_query: consumer photos, ``(N,)`` bool; the others are the gallery.
-
-    Returns:
-        R@k with intervals resampled by item; how many queries without a shop photo are left out.
+    ``is_query (N,)`` marks consumer photos. Returned beside R@k, with intervals resampled by item,
+    is how many queries are left out because their item has no shop photo.
     """
     query, shop = np.flatnonzero(is_query), np.flatnonzero(~is_query)
     findable = query[np.isin(items[query], items[shop])]

@@ -1,8 +1,7 @@
 """The oracle ranking: the search that knows the labels.
 
-An edit leaves the neighbourhood of the query, and with it some of what it should preserve. This
-ranking shows how much it must leave, by the cosine of the stored features. It is no upper bound:
-one hit followed by the query's neighbours would preserve more.
+It shows how much of what an edit should preserve even the nearest hits have lost. It is no upper
+bound: one hit followed by the query's neighbours would preserve more.
 """
 
 from __future__ import annotations
@@ -12,9 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from flam_pl.attributes import UNLABELLED
-from flam_pl.editing.editor import NoEdit
 from flam_pl.editing.edits import Edit
 from flam_pl.evaluation.searches import EvaluationSet, Searcher
 
@@ -26,8 +25,8 @@ class OracleRanking(Searcher):
     """All hits, then all other photos, both sorted by the cosine to the unedited query."""
 
     def __init__(self, data: EvaluationSet, depth: int) -> None:
-        super().__init__(NoEdit(), data, min(depth, len(data.labels) - 1))
-        self.heads = self.retriever.vectors.heads(data.features)
+        self.data, self.depth = data, min(depth, len(data.labels) - 1)
+        self.heads = F.normalize(data.features, dim=1)
 
     @torch.inference_mode()
     def __call__(self, numbers: np.ndarray, edits: Sequence[Edit]) -> Tensor:

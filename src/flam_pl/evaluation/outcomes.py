@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from flam_pl.editing.edits import wanted_probabilities
-from flam_pl.evaluation.searches import EvaluationSet, Progress, edit_to, edited_searches
+from flam_pl.evaluation.searches import EvaluationSet, Progress, edit_to, search_edits
 from flam_pl.retrieval.posteriors import KINDS, Posteriors, raw_probabilities
 from flam_pl.retrieval.vectors import SearchVectors
 
@@ -18,8 +18,7 @@ DEPTH = 20  # results of each search that are looked at
 
 @dataclass(frozen=True)
 class Outcomes:
-    """Edited searches, a row each: per kind (``KINDS``) ``(E, K)`` for results, ``(E,)`` for
-    "answer"."""
+    """Per kind (``KINDS``) what was predicted and what was true, a row per search."""
 
     raw: Mapping[str, np.ndarray]  # uncalibrated probabilities
     true: Mapping[str, np.ndarray]  # whether the events happened, bool
@@ -42,7 +41,7 @@ class Outcomes:
         raw: dict[str, list[np.ndarray]] = {kind: [] for kind in KINDS}
         true: dict[str, list[np.ndarray]] = {kind: [] for kind in KINDS}
         item = []
-        for search in edited_searches(vectors, data, DEPTH, impossible=True, progress=progress):
+        for search in search_edits(vectors, data, DEPTH, impossible=True, progress=progress):
             rows = torch.from_numpy(data.queries[search.numbers]).to(data.features.device)
             own, edit = [of[rows] for of in gallery], edit_to(data.schema, search.t, search.c)
             target = wanted_probabilities(own, [edit], posteriors)

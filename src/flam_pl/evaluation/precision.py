@@ -13,27 +13,20 @@ from flam_pl.evaluation.sums import QuerySums
 from flam_pl.metrics.bootstrap import Estimate
 from flam_pl.metrics.dcg import dcg_at, ideal_dcg_at
 
-PER_KEPT = 4.0
-"""Factor by which each other label that a result shares with the query raises its utility."""
+PER_KEPT = 4.0  # factor of the utility per other label that a result shares with the query
 
 
 def utility(right: Tensor, kept: Tensor) -> Tensor:
-    """0 without the wanted class, else ``PER_KEPT ** kept``, for ``kept`` other labels.
-
-    Example:
-        >>> utility(torch.tensor([True, True, False]), kept=torch.tensor([0, 2, 2])).tolist()
-        [1.0, 16.0, 0.0]
-    """
+    """0 without the wanted class, else ``PER_KEPT ** kept``, for ``kept`` other labels."""
     return right * PER_KEPT ** kept.double()
 
 
 class Precision(QuerySums):
-    """Figures of the first k results, over "all" edits and per type:
+    """Figures of the first k results, over "all" edits and per type.
 
-    - P@k: share with the wanted class;
-    - as_it_was@k: share with all of the query's own labels, as if there were no edit;
-    - utility@k: discounted ``utility``, divided by that of the ideal order. The weights of the
-      score are chosen by it.
+    P@k is the share with the wanted class, as_it_was@k the share with all of the query's own
+    labels, utility@k the discounted ``utility`` divided by that of the ideal order. The weights of
+    the score are chosen by utility@5.
     """
 
     def __init__(

@@ -10,15 +10,14 @@ import torch
 from flam_pl.evaluation.searches import EditedSearch, EvaluationSet
 from flam_pl.metrics.bootstrap import Estimate, estimate_of, ratio, resampled
 
-MEAN = "mean"
-"""Beside the attributes: the plain mean of their shares."""
+MEAN = "mean"  # beside the attributes: the plain mean of their shares
 
 
 class Preservation:
     """The share of results with the query's value, per extra attribute.
 
-    Counted are results with the wanted class among the first k, where query and result both have a
-    value. Others do not count: a search that ignores the edit would keep the most.
+    Only results with the wanted class and a value count. Else a search that ignores the edit would
+    keep the most.
     """
 
     def __init__(self, data: EvaluationSet, ks: Sequence[int]) -> None:
@@ -43,10 +42,7 @@ class Preservation:
             self.sums[search.numbers, position] += counted.transpose(0, 1).cpu().numpy()
 
     def estimates(self, resamples: int, seed: int) -> dict[str, dict[str, Estimate]]:
-        """Attribute or "mean" -> "kept_of_wanted@k", with intervals resampled by item.
-
-        Empty without extra attributes or without queries.
-        """
+        """Attribute or "mean" -> "kept_of_wanted@k", with intervals resampled by item."""
         if not self.sums.size:
             return {}
         flat = self.sums.reshape(len(self.sums), -1)

@@ -15,7 +15,7 @@ from torch import Tensor
 from flam_pl.attributes import UNLABELLED, AttributeSchema
 from flam_pl.data.feature_store import FeatureStore
 from flam_pl.datasets.catalog import Catalog
-from flam_pl.datasets.traits import extra_attribute_codes
+from flam_pl.datasets.labels import extra_attribute_codes
 from flam_pl.editing.editor import Editor
 from flam_pl.editing.edits import Edit
 from flam_pl.retrieval.retriever import Retriever
@@ -35,7 +35,7 @@ class EvaluationSet:
 
     - A query is edited in types that it has a label of: else nobody knows whether the edit changes
       it. It also needs another label, or labels of all types: else nothing says what must be
-      preserved, and every photo of the wanted class would do.
+      preserved, and every photo of the wanted class would be a hit.
     - An edit wants the query's labels with the edited one replaced. A photo with all of these
       labels is a **hit**. Types without a label of the query are not compared.
     - A photo that lacks one of these labels is no hit. It may be right, but nobody knows; if it
@@ -57,16 +57,11 @@ class EvaluationSet:
     def of(cls, catalog: Catalog, store: FeatureStore, rows: np.ndarray) -> EvaluationSet:
         """These catalog rows. Counterfactuals that were made of another photo are no queries."""
         made_from = catalog.table["counterfactual_of"].iloc[rows].fillna("")
-        garments, _ = pd.factorize(catalog.table["garment"].iloc[rows])
-        return cls(
-            catalog.schema,
-            store.rows(rows),
-            catalog.labels[rows],
-            np.flatnonzero((made_from == "").to_numpy(bool)),
-            catalog.items[rows],
-            garments.astype(np.int64),
-            {name: codes[rows] for name, codes in extra_attribute_codes(catalog).items()},
-        )
+        queries = np.flatnonzero((made_from == "").to_numpy(bool))
+        garments = pd.factorize(catalog.table["garment"].iloc[rows])[0].astype(np.int64)
+        extra = {name: codes[rows] for name, codes in extra_attribute_codes(catalog).items()}
+        features, labels, items = store.rows(rows), catalog.labels[rows], catalog.items[rows]
+        return cls(catalog.schema, features, labels, queries, items, garments, extra)
 
     @classmethod
     def of_photos(cls, catalog: Catalog, store: FeatureStore, split: str) -> EvaluationSet:
@@ -81,15 +76,11 @@ class EvaluationSet:
     def fully_labelled(self) -> EvaluationSet:
         """The photos with a label of every type."""
         keep = (self.labels != UNLABELLED).all(axis=1)
-        return replace(
-            self,
-            features=self.features[torch.from_numpy(keep).to(self.features.device)],
-            labels=self.labels[keep],
-            queries=np.cumsum(keep)[self.queries[keep[self.queries]]] - 1,
-            items=self.items[keep],
-            garments=self.garments[keep],
-            extra_attributes={name: codes[keep] for name, codes in self.extra_attributes.items()},
-        )
+        features = self.features[torch.from_numpy(keep).to(self.features.device)]
+        queries = np.cumsum(keep)[self.queries[keep[self.queries]]] - 1
+        extra = {name: codes[keep] for name, codes in self.extra_attributes.items()}
+        labels, items, garments = self.labels[keep], self.items[keep], self.garments[keep]
+        return type(self)(self.schema, features, labels, queries, items, garments, extra)
 
     @cached_property
     def query_items(self) -> np.ndarray:
@@ -149,15 +140,10 @@ class EvaluationSet:
         others = np.array(self.schema.sizes) - 1
         labelled = self.labels[self.queries] != UNLABELLED
         every, known = len(labelled) * int(others.sum()), int((labelled @ others).sum())
-        editable, evaluated = (
-            sum(len(numbers) for numbers, _ in edits.values())
-            for edits in (self.every_edit, self.possible)
-        )
-        return {
-            "impossible": editable - evaluated,
-            "unlabelled": every - known,
-            "nothing_to_preserve": known - editable,
-        }
+        both = self.every_edit, self.possible
+        editable, evaluated = (sum(len(numbers) for numbers, _ in of.values()) for of in both)
+        counts = editable - evaluated, every - known, known - editable
+        return dict(zip(("impossible", "unlabelled", "nothing_to_preserve"), counts, strict=True))
 
     def hits(self, found: Tensor, wanted: np.ndarray) -> Tensor:
         """Which results have all wanted labels: ``(E, K)``, ``(E, types)`` -> ``(E, K)`` bool."""
@@ -232,7 +218,7 @@ def edit_to(schema: AttributeSchema, t: int, c: int, strength: float = 1.0) -> E
 
 
 @torch.inference_mode()
-def edited_searches(
+def search_edits(
     method: Method,
     data: EvaluationSet,
     depth: int,

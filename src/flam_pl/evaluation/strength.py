@@ -1,8 +1,4 @@
-"""What the strength of an edit changes: what is found, what is kept, how far the query moves.
-
-At full strength, methods cannot be compared by what they keep: one that stays at the query keeps
-the most. At equal T@k they can.
-"""
+"""What the strength of an edit changes. Methods can be compared by what they keep at equal T@k."""
 
 from __future__ import annotations
 
@@ -32,16 +28,15 @@ class Moves(QuerySums):
     @torch.inference_mode()
     def __init__(self, data: EvaluationSet, vectors: SearchVectors, strength: float) -> None:
         super().__init__(data, ["all"], ("wanted_first", "cosine_to_query"))
-        self.data, self.vectors, self.strength = data, vectors, strength
-        self.queries = torch.from_numpy(data.queries).to(data.features.device)
-        self.heads = vectors.heads(data.features)[self.queries]
+        self.vectors, self.strength = vectors, strength
+        self.heads = vectors.heads(data.features)
 
     def add(self, search: EditedSearch) -> None:
-        numbers = torch.from_numpy(search.numbers).to(self.heads.device)
-        features = self.data.features[self.queries[numbers]]
+        rows = torch.from_numpy(self.data.queries[search.numbers]).to(self.heads.device)
         edit = edit_to(self.data.schema, search.t, search.c, self.strength)
-        heads = self.vectors.queries(features, [edit])[:, : self.heads.shape[1]]
-        cosines = (F.normalize(heads, dim=-1) * self.heads[numbers]).sum(dim=1)
+        edited = self.vectors.queries(self.data.features[rows], [edit])
+        heads = F.normalize(edited[:, : self.heads.shape[1]], dim=-1)
+        cosines = (heads * self.heads[rows]).sum(dim=1)
         figures = torch.stack([search.matches[:, 0, search.t], cosines], dim=1)
         self.count("all", search.numbers, figures)
 

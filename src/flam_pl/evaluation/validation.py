@@ -20,8 +20,7 @@ MONITOR = "T@10"  # the manipulator's best epoch is the one with the largest val
 def calibration(
     data: FlamDataModule, net: AttributeEmbedders | ConcatClassifiers
 ) -> Callable[[pl.Trainer], None] | None:
-    """A callback that sets the temperatures of trained classifiers on the validation labels; None
-    without any. ``data`` serves labelled features."""
+    """A callback that sets the temperatures of classifiers on the validation labels, if any."""
     rows = data.feature_rows[1]
     if not len(rows):
         return None

@@ -1,7 +1,7 @@
-"""Searches the weights of the score on validation photos.
+"""Searches the weights of the score on validation photos, for the largest mean utility@5.
 
-The objective is the mean of utility@5 over all edits. If there are counterfactuals, their mean
-reciprocal rank is a quarter of it: it tells what is preserved beside the labels.
+Counterfactuals, if there are any, are a quarter of the objective, by their mean reciprocal rank:
+they tell what is preserved beside the labels.
 """
 
 from __future__ import annotations
@@ -22,10 +22,7 @@ from flam_pl.retrieval.inner_product import log_posteriors
 from flam_pl.retrieval.posteriors import Posteriors
 from flam_pl.retrieval.vectors import ScoreWeights, SearchVectors
 
-K = 5
-"""Results that the objective looks at. A small validation gallery has few photos that are right in
-everything: counting ten results would reward weights that forget the other attributes."""
-
+K = 5  # a small gallery has few hits: a larger k would reward weights that forget the query
 QUERIES = 600  # drawn at random, at most
 COUNTERFACTUAL_SHARE = 0.25  # of the objective
 TARGET = (0.3, 0.5, 0.8, 1.2, 2.0)
@@ -93,7 +90,8 @@ def try_counterfactuals(
     edits = counterfactual_edits(data)
     if not len(edits):
         return [None] * len(tried)
-    scorer, totals = Scorer(editor, posteriors, data), np.zeros(len(tried))
+    scorer = Scorer(editor, posteriors, data)
+    totals = np.zeros(len(tried))
     for t, c in np.unique(edits[:, 1:], axis=0):
         numbers = edits[(edits[:, 1:] == (t, c)).all(axis=1), 0]
         right = data.garments == data.garments[data.queries[numbers]][:, None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -22,7 +22,7 @@ from flam_pl.evaluation.oracle import ORACLE, OracleRanking
 from flam_pl.evaluation.outcomes import Outcomes
 from flam_pl.evaluation.precision import Precision
 from flam_pl.evaluation.preservation import MEAN, Preservation
-from flam_pl.evaluation.searches import EvaluationSet, Searcher
+from flam_pl.evaluation.searches import EvaluationSet, Searcher, meaningful_cutoffs
 from flam_pl.evaluation.strength import evaluate_strengths
 from flam_pl.experiments.trained_run import TrainedRun
 from flam_pl.methods.registry import looks, registered
@@ -100,7 +100,7 @@ def measure_edits(
     found: dict[str, Any] = {part: {} for part in EDIT_PARTS}
     by_method: dict[str, EditResults] = {}
     precisions: dict[str, Precision] = {}
-    ks, draws = settings.ks, (settings.resamples, settings.seed)
+    ks, draws = cut_offs(settings.ks, len(data.labels)), (settings.resamples, settings.seed)
     double = draw_double_edits(data, settings.pairs, settings.seed)
     precision: Precision | None = None
     oracle = OracleRanking(data, max(ks))
@@ -148,7 +148,12 @@ def measure_edits(
         if len(outcomes.item):
             found["calibration"] = measure_calibration(trained.calibration, outcomes, *draws)
     left_out = {f"{reason}_edits": count for reason, count in data.left_out.items()}
-    return found, {"edits": results.evaluated, **left_out}
+    return found, {"edits": len(results.numbers), **left_out}
+
+
+def cut_offs(ks: Sequence[int], gallery: int) -> list[int]:
+    """The cut-offs that mean something in a gallery of this size, at least the first one."""
+    return [*meaningful_cutoffs(ks, gallery)] or [min(ks)]
 
 
 def with_mean_change(classified: ByGroup) -> ByGroup:
@@ -166,7 +171,8 @@ def measure_depths(
     """Row -> number of candidates -> T@k and P@10; empty where the gallery is smaller."""
     draws, found = (settings.resamples, settings.seed), {}
     wanted = {f"{name}+posteriors" for name, of in registered().items() if of.by_candidates}
-    ks = [k for k in settings.ks if k in (1, 10, 50)] or [max(settings.ks)]
+    all_ks = cut_offs(settings.ks, len(data.labels))
+    ks = [k for k in all_ks if k in (1, 10, 50)] or [max(all_ks)]
     counts = [count for count in DEPTHS if count < len(data.labels) - 1]
     for row in (row for row in trained.rows() if counts and row.name in wanted):
         precisions = {count: Precision(data, [10]) for count in counts}
@@ -187,7 +193,8 @@ def measure_counterfactuals(
     edits = counterfactual_edits(photos)
     if not len(edits):
         return {}, {}
-    ks, depth = settings.ks, max(settings.ks)
+    ks = cut_offs(settings.ks, len(photos.labels))
+    depth = max(ks)
     rows: dict[str, Searcher] = {row.name: Searcher(row, photos, depth) for row in trained.rows()}
     rows[ORACLE] = OracleRanking(photos, depth)
     found = {
@@ -220,7 +227,7 @@ def compare(
     first, of_best = by_method[best], precisions[best]
     hits = {name: of.sums()[0] for name, of in by_method.items()}
     every = {name: np.hstack([hits[name], of.all_sums()]) for name, of in precisions.items()}
-    counts, names = first.sums()[1], [f"T@{k}" for k in first.ks]
+    counts, names = first.sums()[1], first.names
     paired = partial(PairedShares, items=first.items, resamples=resamples, seed=seed)
     divided = paired(hits, counts, names)
     upper_bounds = [name for name, of in registered().items() if of.own_vectors and of.in_table_3]
@@ -240,11 +247,12 @@ def measure_instances(run: Run, trained: TrainedRun) -> tuple[ByGroup, int, dict
     catalog, settings = run.catalog, run.config.evaluation
     rows = catalog.instance_rows()
     features = run.data.features.rows(rows).to(trained.embedders.device)
+    is_query = (catalog.table["domain"].iloc[rows] == "consumer").to_numpy(bool)
     measure_in = partial(
         evaluate_instances,
         items=catalog.items[rows],
-        is_query=(catalog.table["domain"].iloc[rows] == "consumer").to_numpy(bool),
-        ks=settings.ks,
+        is_query=is_query,
+        ks=cut_offs(settings.ks, int((~is_query).sum())),
         resamples=settings.resamples,
         seed=settings.seed,
     )

@@ -5,19 +5,20 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pandas as pd
 
-from flam_pl.config.data import WardrobeData
+from flam_pl.attributes import AttributeSchema
+from flam_pl.config.data import DataConfig, TableData, WardrobeData
 from flam_pl.config.loading import load_run_config, saved_settings
 from flam_pl.config.root import Config, to_plain
 from flam_pl.data.datamodule import FlamDataModule
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.inspection import check_usable, edits_cannot_be_evaluated
+from flam_pl.datasets.labels import extra_attribute_codes
 from flam_pl.datasets.sources import open_catalog
-from flam_pl.datasets.traits import extra_attribute_codes
 from flam_pl.distributed import is_first_process, log
 from flam_pl.errors import ConfigError, FlamError
 from flam_pl.evaluation.searches import EvaluationSet
@@ -35,8 +36,7 @@ from flam_pl.training.stage import evaluation_device
 def evaluate(config: Config, own: bool) -> Report | None:
     """Evaluate a finished run again, or on a data set other than the one it was trained on.
 
-    With ``report=<name>`` the data set is another catalogue: all of its images that carry all
-    labels are queries and gallery, and the run's own report is not touched.
+    With ``report=<name>`` the data set is another catalogue, and the report of the run stays.
 
     Args:
         own: whether ``config.data`` is what the run was trained on.
@@ -78,14 +78,20 @@ def reopen(config: Config, own: bool, write: bool = True) -> tuple[Run, TrainedR
         )
     if not own and isinstance(config.data, WardrobeData):
         require_other_place(config)
-    catalog = open_catalog(config.data, None if own else trained.schema)
+    data = as_trained(config, trained.schema) if own else config.data
+    catalog = open_catalog(data, None if own else trained.schema)
     catalog = usable(catalog, config, write)
     trained.schema.require_same(catalog.schema, "the data set")
     if own and trained.records["embedder"].data != catalog.label_fingerprint():
-        raise ConfigError(
-            f"{config.data.root} has changed since the run {config.folder} was trained: its split "
-            "would be drawn anew, and training images could become queries. Train again, or give "
-            "the changed data as a place of its own with report=<name>."
+        if not isinstance(data, TableData):
+            raise ConfigError(
+                f"{data.root} has changed since the run {config.folder} was trained: another split "
+                "would be drawn, and training photos could become queries. Train again, or give "
+                "the changed data another place and report=<name>."
+            )
+        log(
+            f"{data.root} has changed since the training: photos of the training keep their "
+            "split, new photos are evaluated. Train again to learn from the changes."
         )
     check_usable(catalog, training=False)
     if not own:
@@ -98,6 +104,18 @@ def reopen(config: Config, own: bool, write: bool = True) -> tuple[Run, TrainedR
     else:
         run.data.open_features(features, backbone.checkpoint)
     return run, trained
+
+
+def as_trained(config: Config, schema: AttributeSchema) -> DataConfig:
+    """The data settings with the classes and the split of the training.
+
+    A table of your own may have changed since: its known photos keep their split.
+    """
+    split = config.folder / "split.csv"
+    if not isinstance(config.data, TableData) or not split.is_file():
+        return config.data
+    classes = {kind: list(names) for kind, names in schema.classes.items()}
+    return replace(config.data, classes=classes, recorded_split=str(split))
 
 
 def measured(run: Run) -> Report | None:
@@ -137,7 +155,7 @@ def measure(run: Run, trained: TrainedRun | None = None) -> Report | None:
     without_edits = edits_cannot_be_evaluated(catalog)
     if without_edits:
         log(f"{catalog.name}: {without_edits}. Only the instance search is measured.")
-    rows = catalog.rows(split="evaluation", dense=True)
+    rows = catalog.edit_rows("evaluation")
     data = EvaluationSet.of(catalog, run.data.features, rows).to(device)
     photos = EvaluationSet.of_photos(catalog, run.data.features, "evaluation").to(device)
     metrics = compute_metrics(run, trained, data, photos) | {

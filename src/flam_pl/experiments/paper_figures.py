@@ -82,7 +82,7 @@ def write(
 
 def evaluation_set(run: Run) -> tuple[EvaluationSet, list[Path]]:
     """Evaluation images with all labels, and their files."""
-    rows = run.catalog.rows(split="evaluation", dense=True)
+    rows = run.catalog.edit_rows("evaluation")
     paths = run.catalog.paths
     return EvaluationSet.of(run.catalog, run.data.features, rows), [paths[row] for row in rows]
 

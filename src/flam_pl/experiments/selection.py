@@ -96,10 +96,9 @@ def weights_of(run: Run, posteriors: Posteriors) -> list[ScoreWeights]:
 
 
 def validation_sets(run: Run, trained: TrainedRun) -> tuple[EvaluationSet, EvaluationSet]:
-    """The validation photos with all labels; and all of them, which are searched for
-    counterfactuals."""
+    """The validation photos whose edits are evaluated; and all of them, for counterfactuals."""
     catalog, store = run.catalog, run.data.features
-    dense = EvaluationSet.of(catalog, store, catalog.rows(split="val", dense=True))
+    dense = EvaluationSet.of(catalog, store, catalog.edit_rows("val"))
     photos = EvaluationSet.of_photos(catalog, store, "val")
     return dense.to(trained.embedders.device), photos.to(trained.embedders.device)
 
@@ -110,4 +109,6 @@ def keep_calibration(run: Run, trained: TrainedRun) -> None:
         return
     dense, _ = validation_sets(run, trained)
     outcomes = Outcomes.of(trained.best, trained.posteriors, dense)
+    if not len(outcomes.item):  # no validation photo has a label of every type
+        return
     Calibration.fit(outcomes.raw, outcomes.true, trained.scoring.key).save(run.folder)

@@ -15,8 +15,7 @@ class Gallery(Protocol):
     def search(
         self, vectors: Tensor, k: int, exclude: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Scores and ids of the best stored vectors per query, ``(Q, n)`` each; n is
-        ``result_count``.
+        """Scores and ids of the ``result_count`` best vectors per query, ``(Q, n)`` each.
 
         Args:
             vectors: query vectors, ``(Q, V)``.
@@ -26,13 +25,7 @@ class Gallery(Protocol):
 
 
 def result_count(size: int, k: int, exclude: Tensor | None) -> int:
-    """Results per query: k, or as many as every query of the batch can get.
-
-    Example:
-        >>> import torch
-        >>> result_count(5, 10, torch.tensor([-1, -1])), result_count(5, 10, torch.tensor([-1, 3]))
-        (5, 4)
-    """
+    """Results per query: k, or as many as every query of the batch can get."""
     if k < 1:
         raise ValueError(f"k is {k}; expected 1 or more results of {size} gallery vectors")
     return min(k, size - (exclude is not None and bool((exclude >= 0).any())))

@@ -45,17 +45,12 @@ class ConcatEditor(Editor):
     def edit(self, features: Tensor, edits: Sequence[Edit]) -> Tensor:
         parts = self.blocks(features).clone()
         for edit in in_order(edits, self.schema):
-            name = edit.attribute_type
-            t = self.schema.types.index(name)
-
-            def block(example: Tensor, t: int = t) -> Tensor:
-                return self.blocks(example)[:, t]
-
-            asked = wanted_vector(edit, self.schema, self.prototypes(name), block)
-            changed = asked.expand_as(parts[:, t])
+            t = self.schema.types.index(edit.attribute_type)
+            prototypes = self.prototypes(edit.attribute_type)
+            wanted = wanted_vector(edit, self.schema, prototypes, self.blocks)
+            changed = wanted.expand_as(parts[:, t])
             if self.classes:
-                own = self.prototypes(name)[self.classes(features)[:, t]]
-                changed = parts[:, t] - own + asked
+                changed = parts[:, t] - prototypes[self.classes(features)[:, t]] + wanted
             parts[:, t] = blend(parts[:, t], changed, edit.strength)
         return parts.flatten(start_dim=1)
 

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from flam_pl.editing.editor import Editor
 from flam_pl.editing.edits import Edit, blend, in_order, wanted_vector
 from flam_pl.methods.registry import OpenMethod, Place
-from flam_pl.models.attribute_embedder import AttributeEmbedder, AttributeEmbedders
+from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.models.manipulator import Manipulator
 from flam_pl.retrieval.posteriors import Posteriors
 from flam_pl.training.records import require
@@ -39,15 +39,12 @@ class Flam(Editor):
         for number, edit in enumerate(in_order(edits, self.schema)):
             if number:
                 features = F.normalize(features, dim=1) * length
-            embedder = self.embedders.of(edit.attribute_type)
-
-            def embed(example: Tensor, embedder: AttributeEmbedder = embedder) -> Tensor:
-                return embedder(space(example))
-
-            asked = wanted_vector(edit, self.schema, embedder.dictionary, embed)
+            dictionary = self.embedders.of(edit.attribute_type).dictionary
+            wanted = wanted_vector(edit, self.schema, dictionary, self.embedders)
             t = self.schema.types.index(edit.attribute_type)
             target = torch.full((len(features),), t, device=features.device)
-            edited = self.manipulator.edit(space(features), asked.expand(len(features), -1), target)
+            wanted = wanted.expand(len(features), -1)
+            edited = self.manipulator.edit(space(features), wanted, target)
             features = blend(features, space.inverse(edited), edit.strength)
         return features
 

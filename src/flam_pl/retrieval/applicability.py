@@ -12,15 +12,10 @@ from flam_pl.attributes import UNLABELLED, AttributeSchema
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.editing.edits import Edit
 
-ENOUGH = 30
-"""Training images of a class needed to judge it. With a fair share of labels, 30 images lack all of
-them by accident once in 800 times (0.8 to the power of 30)."""
-NEARLY_NONE = 0.02
-"""Largest share of labelled images at which a type does not apply: a few labels are wrong."""
-FAIR_SHARE = 0.2
-"""Least share of labelled images in the other classes: else the type is rarely labelled at all."""
-SURE = 0.5
-"""Least probability of the query's class for a refusal; below it there is only a remark."""
+ENOUGH = 30  # images to judge a class by: 0.8^30, that none is labelled by accident, is 1 in 800
+NEARLY_NONE = 0.02  # share of labelled images up to which a type does not apply: a few are wrong
+FAIR_SHARE = 0.2  # of labelled images in other classes: below it the type is rare everywhere
+PROBABLE = 0.5  # least probability of a class for a refusal; below it there is a remark
 
 
 @dataclass(frozen=True)
@@ -80,12 +75,8 @@ class Applicability:
     def judge(
         self, edits: Sequence[Edit], own: Sequence[Tensor], wanted: Sequence[Tensor]
     ) -> Judgement:
-        """Judge edits for one query.
-
-        Args:
-            own: per type the query's class probabilities, ``(classes,)``.
-            wanted: the same of the wanted photo: an edit of the shape may turn a shoe into a dress.
-        """
+        """Judge edits for one query, by class probabilities ``(classes,)`` per type: its own, and
+        those of the wanted photo (an edit of the shape may turn a shoe into a dress)."""
         remarks: list[str] = []
         refusal: Refusal | None = None
         for edit in (edit for edit in edits if edit.strength > 0):
@@ -98,7 +89,7 @@ class Applicability:
                     why += f"; the query is {likely} with probability {float(after.max()):.2f}"
                 else:
                     why += f", which is the wanted {other}"
-                if float(after.max()) < SURE:
+                if float(after.max()) < PROBABLE:
                     remarks.append(why)
                 elif refusal is None:
                     refusal = Refusal(why)

@@ -139,13 +139,8 @@ class ConfidenceEstimator:
     def of(
         self, features: Tensor, edits: Sequence[Edit], found: Tensor, exclude: Tensor | None = None
     ) -> Confidence:
-        """The confidence of searches with the same edits.
-
-        Args:
-            features: stored features of the queries, ``(Q, D)``.
-            found: positions of the results, ``(Q, N)``.
-            exclude: per query its own position, -1 for none, ``(Q,)``.
-        """
+        """The confidence of searches of stored features ``(Q, D)`` with the same edits, which found
+        ``(Q, N)``; ``exclude`` as for ``raw_probabilities``."""
         schema, device = self.posteriors.schema, self._gallery[0].device
         target = wanted_probabilities(self.posteriors.read(features), edits, self.posteriors)
         types = [schema.types.index(edit.attribute_type) for edit in in_order(edits, schema)]

@@ -1,8 +1,7 @@
 """One inner product scores a photo for an edited search. Not in the paper.
 
-A gallery vector is ``v = [unit x ; l(x)]``: the unit feature and the log-posteriors of all classes
-of all types. A query vector is ``q = [head ; w_t p]``: a feature and, per type t, the wanted
-probability of each class times a weight. So ``q . v`` is a cosine minus weighted cross-entropies:
+A gallery vector is the unit feature and the log-posteriors of all classes c of all types t. A query
+vector is a feature (the head) and the wanted probabilities, weighted by type (the tail):
 
     q . v = head . unit x + sum_t w_t sum_c p_t(c) log p_t(c | x)
 """

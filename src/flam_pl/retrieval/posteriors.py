@@ -1,14 +1,14 @@
 """Attribute posteriors: how likely photos have each class, and what that says of a search.
 
 A result **fits** an edited search if it has the wanted classes and, in every other type, the
-query's. A search has an **answer** if some photo of the gallery fits. The query's own classes are
-uncertain, so all of its posteriors count.
+query's. A search has an **answer** if some photo of the gallery fits.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 from torch import Tensor
@@ -67,8 +67,8 @@ def raw_probabilities(
     """The uncalibrated probability of each of ``KINDS``: ``(Q, N)`` twice and ``(Q,)``.
 
     Args:
-        target: per type how likely a query wants each class, ``(Q, classes)``.
-        gallery: per type how likely a photo has each class, ``(G, classes)``.
+        target, gallery: per type how likely a query wants each class ``(Q, classes)``, and how
+            likely a photo has it ``(G, classes)``.
         found: positions of the results, ``(Q, N)``.
         types: the edited types.
         exclude: per query the position that does not count, -1 for none, ``(Q,)``.
@@ -132,7 +132,4 @@ def likely_combinations(target: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
 
 def fits_of(gallery: Sequence[Tensor], combinations: Tensor) -> Tensor:
     """How likely each photo has each combination: ``(C, types)`` -> ``(C, G)``."""
-    fits = gallery[0][:, combinations[:, 0]]
-    for t in range(1, len(gallery)):
-        fits = fits * gallery[t][:, combinations[:, t]]
-    return fits.T
+    return reduce(torch.mul, [p[:, combinations[:, t]] for t, p in enumerate(gallery)]).T

@@ -38,8 +38,7 @@ class Scoring:
 
     @classmethod
     def load(cls, folder: Path) -> Scoring:
-        """Without a file the default: FLAM, by the cosine alone. Raises FlamError for a damaged
-        one."""
+        """Without a file FLAM, by the cosine alone. Raises FlamError for a damaged file."""
         path = folder / FILE
         if not path.is_file():
             return cls()

@@ -37,11 +37,9 @@ class QueryParts:
 
 
 class SearchVectors:
-    """Makes the vectors of one method.
+    """Makes the vectors of one method, with R dimensions and C classes, as in ``inner_product``.
 
-    R is the dimension of the method's features, C the number of classes of all types. A gallery
-    vector is ``[unit represent(x) ; log-posteriors of x]``, a query vector the weighted sum of
-    ``QueryParts``. Without an edit the tail of a query is zero: that is the plain search.
+    Without an edit the tail of a query is zero: that is the plain search.
 
     Example:
         >>> from flam_pl.editing.editor import NoEdit
@@ -87,11 +85,7 @@ class SearchVectors:
         return torch.cat([head, w.target * parts.target + w.others * parts.others], dim=-1)
 
     def parts(self, features: Tensor, edits: Sequence[Edit]) -> QueryParts:
-        """The parts of the query vectors.
-
-        Raises:
-            ValueError: there are no posteriors.
-        """
+        """The parts of the query vectors. Raises ValueError without posteriors."""
         if self.posteriors is None:
             raise ValueError(f"{self.name} has no posteriors: its queries are the edited features")
         schema, own = self.posteriors.schema, self.posteriors.read(features)

@@ -1,4 +1,4 @@
-"""Traits as codes: what agrees, what is unknown, and by which rule numbers agree."""
+"""Extra attributes as codes: what agrees, what is unknown, and by which rule numbers agree."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ import pandas as pd
 import pytest
 
 from flam_pl.attributes import AttributeSchema
-from flam_pl.datasets.catalog import Catalog, CatalogError
-from flam_pl.datasets.traits import extra_attribute_codes
+from flam_pl.datasets.catalog import Catalog
+from flam_pl.datasets.labels import extra_attribute_codes
+from flam_pl.errors import FlamError
 
 SCHEMA = AttributeSchema({"color": ("red", "blue")})
 
 
 def catalog(
-    values: list[object], split: list[str] | None = None, traits: object = ("x",)
+    values: list[object], split: list[str] | None = None, extra: tuple[str, ...] = ("x",)
 ) -> Catalog:
     table = pd.DataFrame(
         {"path": [f"{i}.jpg" for i in range(len(values))], "split": split or "train", "x": values}
     )
-    return Catalog.build("mini", Path("."), table, SCHEMA, extras=("x",), traits=traits)  # type: ignore[arg-type]
+    return Catalog.build("mini", Path("."), table, SCHEMA, extra_attributes=extra)
 
 
 def test_equal_words_have_equal_codes_and_nothing_known_has_none() -> None:
@@ -49,7 +50,7 @@ def test_many_numbers_agree_by_thirds_of_the_training_images(kind: type) -> None
     assert np.bincount(codes[:300]).tolist() == [100, 100, 100]
 
 
-def test_without_training_images_the_thirds_are_the_catalogue_s_own() -> None:
+def test_without_training_images_all_images_are_cut_into_thirds() -> None:
     codes = extra_attribute_codes(catalog([i / 10 for i in range(30)], ["evaluation"] * 30))["x"]
     assert np.bincount(codes).tolist() == [10, 10, 10]
 
@@ -63,9 +64,14 @@ def test_a_column_of_nothing_has_no_values() -> None:
     assert extra_attribute_codes(catalog([None, None]))["x"].tolist() == [-1, -1]
 
 
-def test_a_trait_is_an_extra_and_stays_one() -> None:
-    with pytest.raises(CatalogError, match="color.*no extra.*x"):
-        catalog(["a", "b"], traits=("color",))
+def test_an_extra_attribute_is_a_column_of_its_own_and_stays_one() -> None:
+    for name, words in {
+        "color": "with one meaning",
+        "brand": "expected one column 'brand'",
+    }.items():
+        with pytest.raises(FlamError, match=words):
+            catalog(["a", "b"], extra=(name,))
     whole = catalog(["a", "b", "c"])
-    assert whole.select([2, 0]).traits == whole.without({1: "broken"}).traits == ("x",)
-    assert extra_attribute_codes(catalog(["a", "b"], traits=())) == {}
+    for part in (whole.select([2, 0]), whole.without({1: "broken"})):
+        assert part.extra_attributes == ("x",)
+    assert extra_attribute_codes(catalog(["a", "b"], extra=())) == {}

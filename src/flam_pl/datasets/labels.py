@@ -1,0 +1,179 @@
+"""Labels: classes and their spellings, label lists, a share of the labels, extra attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from flam_pl.attributes import AttributeSchema, did_you_mean, fold_spelling
+from flam_pl.datasets.catalog import Catalog
+from flam_pl.errors import FlamError
+
+Label = tuple[str, str, str]  # path of a photo, attribute, value
+MOST_FREQUENT = 10  # classes of a type that data.classes does not name
+WORDS_SHOWN = 5  # labels that a note names; the others are counted
+UNKNOWN = ("", "NA")  # values of extra attributes for "not known", beside an empty cell
+NUMBERS_AS_WORDS = 10  # up to so many different numbers are words, such as years
+
+
+def use_classes(
+    table: pd.DataFrame, types: Sequence[str], wanted: Any, rows: np.ndarray | None = None
+) -> tuple[pd.DataFrame, AttributeSchema, list[str]]:
+    """The table with the labels of the classes that are used, these classes, and notes.
+
+    Spellings of a class become the named one, else the most frequent one. Other labels become NA.
+
+    Args:
+        wanted: the setting ``data.classes``, or the schema of a trained run.
+        rows: positions ``(M,)`` of the rows that are counted; None counts all.
+
+    >>> table = pd.DataFrame({"color": ["Red", "RED", "Red", "blue", "blue", "pink"]})
+    >>> table, schema, notes = use_classes(table, ["color"], 2)
+    >>> schema.of("color"), notes[0]
+    (('Red', 'blue'), '1 color label(s) are respelled: RED -> Red (1)')
+    """
+    foreign = wanted if isinstance(wanted, AttributeSchema) else None
+    by_type = foreign.classes if foreign else wanted
+    if not isinstance(by_type, Mapping):
+        by_type = dict.fromkeys(types, wanted)
+    for kind in by_type:
+        if kind not in types:
+            known = f"{did_you_mean(str(kind), types)}; the types are {', '.join(types)}"
+            raise FlamError(f"data.classes names the type {kind!r}{known}")
+    table, classes, notes = table.copy(), {}, []
+    for kind in types:
+        chosen = by_type.get(kind, MOST_FREQUENT)
+        named = [str(name) for name in chosen] if isinstance(chosen, list | tuple) else None
+        notes += _join_spellings(table, kind, named or [])
+        counted = _counts(table[kind] if rows is None else table[kind].iloc[rows])
+        used = [*foreign.of(kind)] if foreign else _choose(kind, counted, chosen, named)
+        counts = _counts(table[kind])
+        lost = counts.drop(counts.index.intersection(used))
+        if len(lost):
+            table[kind] = table[kind].where(table[kind].isin(used), pd.NA)
+            notes.append(
+                f"{lost.sum()} {kind} label(s) name none of the {len(used)} classes and count as "
+                f"unlabelled: {_words(lost, counts.drop(lost.index))}"
+            )
+        classes[kind] = tuple(used)
+    return table, foreign or AttributeSchema(classes), notes
+
+
+def _join_spellings(table: pd.DataFrame, kind: str, named: list[str]) -> list[str]:
+    """Gives the labels of a type one spelling per class, in place; a sentence if some change."""
+    counts = _counts(table[kind])
+    spelling: dict[str, str] = {}
+    for name in (*named, *counts.index):
+        spelling.setdefault(fold_spelling(name), name)
+    others = {n: spelling[fold_spelling(n)] for n in counts.index if n not in named}
+    others = {name: other for name, other in others.items() if name != other}
+    if not others:
+        return []
+    table[kind] = table[kind].replace(others)
+    found = counts[list(others)]
+    found.index = pd.Index([f"{name} -> {other}" for name, other in others.items()])
+    return [f"{found.sum()} {kind} label(s) are respelled: {_words(found)}"]
+
+
+def _choose(kind: str, counts: pd.Series, chosen: Any, named: list[str] | None) -> list[str]:
+    """The classes of a type: the named ones, or so many of the most frequent labels."""
+    for name in named or ():
+        if name not in counts:
+            near = did_you_mean(name, counts.index)
+            raise FlamError(f"data.classes names the {kind} {name!r}, which no photo has{near}")
+    if named is None and (isinstance(chosen, bool) or not isinstance(chosen, int) or chosen < 2):
+        raise FlamError(f"data.classes is {chosen} for {kind}; expected 2 or more, or names")
+    used = list(counts.index[:chosen]) if named is None else named
+    if len(used) < 2:
+        raise FlamError(
+            f"attribute type {kind!r} has the classes {used}; expected at least two, one to edit "
+            "into another. Check the labels of that column, or leave the type out of data.types."
+        )
+    return used
+
+
+def _counts(labels: pd.Series) -> pd.Series:
+    """Label -> number of photos, the most frequent first, ties by name."""
+    counts = labels.dropna().astype(str).value_counts()
+    return counts[sorted(counts.index, key=lambda name: (-int(counts[name]), name))]
+
+
+def _words(counts: pd.Series, classes: pd.Series | None = None) -> str:
+    """The most frequent words with counts, and those that may misspell a frequent class."""
+    near = dict.fromkeys(counts.index, "")
+    if classes is not None:
+        for word, count in counts.items():
+            frequent = classes.index[count <= np.maximum(3, classes / 20)]
+            near[word] = did_you_mean(str(word), frequent)
+    most, rest = counts.index[:WORDS_SHOWN], counts.index[WORDS_SHOWN:]
+    shown = [*most, *[word for word in rest if near[word]][:WORDS_SHOWN]]
+    more = f" and {len(counts) - len(shown)} more" if len(counts) > len(shown) else ""
+    return ", ".join(f"{word} ({counts[word]}{near[word]})" for word in shown) + more
+
+
+def with_labels(
+    table: pd.DataFrame, labels: list[Label], attribute_of: dict[str, str], known: Sequence[str]
+) -> tuple[pd.DataFrame, list[str], list[str]]:
+    """The table with a column per attribute, the extra attributes, and notes.
+
+    Extra are those ``known`` that no type has (``attribute_of``). Two values count as none.
+    """
+    found = pd.DataFrame(labels, columns=["path", "attribute", "value"]).drop_duplicates()
+    twice = found.duplicated(["path", "attribute"], keep=False)
+    values = found[~twice].pivot(index="path", columns="attribute", values="value")
+    values = values.reindex(table["path"]).set_index(table.index)
+    extra = [name for name in known if name not in attribute_of.values()]
+    for column, name in (attribute_of | {name: name for name in extra}).items():
+        table[column] = values.get(name, pd.Series(pd.NA, table.index)).astype("string")
+    if not twice.any():
+        return table, extra, []
+    pairs = found[twice].groupby(["attribute", "path"]).size()
+    note = f"{len(pairs)} label(s) contradict each other and count as unlabelled, for example "
+    return table, extra, [note + " of ".join(pairs.index[0])]
+
+
+def keep_label_share(catalog: Catalog, share: float, seed: int = 0) -> Catalog:
+    """The catalog with a share of its training labels, at least one per class.
+
+    With one seed, a smaller share is part of a larger one.
+    """
+    if not 0 < share <= 1:
+        raise FlamError(f"data.label_share is {share}; expected a number above 0, up to 1")
+    if share == 1:
+        return catalog
+    table = catalog.table.copy()
+    training = catalog.rows(split="train")
+    for t, kind in enumerate(catalog.schema.types):
+        for c in range(catalog.schema.sizes[t]):
+            rows = training[catalog.labels[training, t] == c]
+            # the order depends on the class alone, so that shares are nested
+            order = np.random.default_rng([seed, t, c]).permutation(rows)
+            table.loc[order[max(1, round(share * len(rows))) :], kind] = pd.NA
+    return replace(catalog, table=table)
+
+
+def extra_attribute_codes(catalog: Catalog) -> dict[str, np.ndarray]:
+    """Codes of each extra attribute, ``(N,)`` int32: equal codes agree, -1 is "not known".
+
+    More than ``NUMBERS_AS_WORDS`` different numbers are cut at the quantiles 1/3 and 2/3 of the
+    training photos, or of all photos where none trains.
+    """
+    trained = (catalog.table["split"] == "train").to_numpy(bool)
+    return {name: _codes(catalog.table[name], trained) for name in catalog.extra_attributes}
+
+
+def _codes(column: pd.Series, trained: np.ndarray) -> np.ndarray:
+    words = column.astype("string").str.strip()
+    words = words.mask(words.isin(UNKNOWN).fillna(False))
+    known = words.notna().to_numpy(bool)
+    numbers = pd.to_numeric(words, errors="coerce").to_numpy(float, na_value=np.nan)
+    many = len(np.unique(numbers[known])) > NUMBERS_AS_WORDS
+    if not (many and np.isfinite(numbers[known]).all()):
+        return pd.factorize(words, sort=True)[0].astype(np.int32)
+    counted = known & trained if (known & trained).any() else known
+    bounds = np.quantile(numbers[counted], [1 / 3, 2 / 3])
+    return np.where(known, np.searchsorted(bounds, numbers), -1).astype(np.int32)

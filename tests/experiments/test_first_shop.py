@@ -1,0 +1,69 @@
+"""A shop's own table, half labelled, from training to searches after the table has grown."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from flam_pl import open_run
+from flam_pl.__main__ import main
+from tiny_run import settings
+
+OWN = ("data=table", "data.evaluation=60", "data.validation=30", "methods=[]", "run=shop")
+
+
+@pytest.fixture(scope="module")
+def shop(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A trained shop: photos of the tiny wardrobe as a table without splits or items."""
+    folder = tmp_path_factory.mktemp("shop")
+    shutil.copytree(trained / "wardrobe" / "images", folder / "images")
+    table = pd.read_csv(trained / "wardrobe" / "catalog.csv", dtype=str)
+    table = table[["path", "shape", "color", "pattern"]].iloc[::2].reset_index(drop=True)
+    table.loc[table.index % 3 > 0, "pattern"] = None
+    table.to_csv(folder / "list.csv", index=False)
+    assert main(["train-flam", *settings_of(folder)]) == 0
+    return folder
+
+
+def settings_of(folder: Path) -> list[str]:
+    tiny = [s for s in settings(folder) if not s.startswith("data.") or s == "data.workers=0"]
+    frozen = ["backbone.max_epochs=0", f"data.root={folder}/list.csv"]
+    return [*(s for s in tiny if s.split("=")[0] not in ("methods", "backbone.max_epochs")), *OWN,
+            *frozen]  # fmt: skip
+
+
+def test_half_labelled_photos_are_evaluated_and_the_rest_is_counted(shop: Path) -> None:
+    found = json.loads((shop / "runs" / "shop" / "report" / "metrics.json").read_text())
+    counts = found["counts"]
+    assert counts["edit_queries"] == counts["gallery"] == 60
+    assert counts["edits"] > 0 and counts["unlabelled_edits"] > 0
+    # no cut-off above half of the gallery
+    assert max(int(name.partition("@")[2]) for name in found["edits"]["flam"]["all"]) <= 30
+
+
+def test_a_grown_table_is_searched_without_training(
+    shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "grown"
+    shutil.copytree(shop, folder)
+    table = pd.read_csv(folder / "list.csv", dtype=str)
+    own = folder / "runs" / "shop" / "config.yaml"
+    own.write_text(own.read_text().replace(str(shop), str(folder)))
+    new = table.iloc[[0]].assign(path="images/new.jpg")
+    shutil.copyfile(folder / table["path"][5], folder / "images" / "new.jpg")
+    pd.concat([table, new]).to_csv(folder / "list.csv", index=False)
+    capsys.readouterr()
+    runs = f"runs_dir={folder}/runs"
+    assert main(["search", runs, "run=shop", f"image={folder}/{table['path'][9]}", "k=3"]) == 0
+    said = capsys.readouterr().out
+    assert f"features: {len(table) * 1} reused, 1 extracted" in said or ", 1 extracted" in said
+    assert "has changed since the training" in said and "training for" not in said
+    assert f"of {len(table) + 1} photos" in said
+    run = open_run(folder / "runs" / "shop")
+    assert run.row("images/new.jpg") is not None
+    assert main(["evaluate", runs, "run=shop"]) == 0
+    assert "training for" not in capsys.readouterr().out
