@@ -46,7 +46,7 @@ def made_metrics(seed: int = 0, ks: tuple[int, ...] = KS, dataset: str = "shop")
         }
 
     def groups() -> dict[str, Any]:
-        found = {group: at_k("T", "P", "as_it_was", "worth") for group in ("all", *TYPES)}
+        found = {group: at_k("T", "P", "as_it_was", "utility") for group in ("all", *TYPES)}
         found["all"] |= at_k("kept_of_wanted", "NDCG")
         return found | {"macro": at_k("T")}
 

@@ -15,7 +15,7 @@ from scipy.stats import t
 
 from flam_pl.errors import FlamError
 from flam_pl.reports.measurements import KEYS, PARTS, Measurements, display_name, summarise
-from flam_pl.reports.wording import describe_backbone, short, text_of
+from flam_pl.reports.wording import describe_backbone, how_edits, short, text_of
 from made_metrics import BEST, EDIT_PARTS, KS, METHODS, NOTHING, TYPES, estimate, made_metrics
 
 NAN = float("nan")
@@ -170,7 +170,8 @@ def test_another_format_is_refused_with_a_remedy(plain: dict[str, int]) -> None:
 def test_what_holds_for_all_tables_is_said_once() -> None:
     about = " ".join(Measurements.of([made_metrics(0), made_metrics(4)]).about)
     assert (
-        "60 query images, 90 gallery images" in about and "700 edits. 80 edits to a comb" in about
+        "60 query images, 90 gallery images" in about
+        and "700 edits. Not evaluated: 80 edits to a comb" in about
     )
     assert "seeds 0, 4" in about and "two photos left out" in about
     assert "resnet50, 20 epochs from timm" in about
@@ -212,3 +213,19 @@ def test_a_shortened_training_is_described_as_it_was() -> None:
 def test_types_of_the_invented_metrics_are_those_of_the_edits() -> None:
     """Else the tests above would pass on empty groups."""
     assert set(made_metrics()["edits"]["flam"]) == {"all", "macro", *TYPES}
+
+
+def test_edits_that_are_left_out_are_counted_by_reason() -> None:
+    metrics = made_metrics()
+    metrics["counts"] |= {
+        "impossible_edits": 0,
+        "unlabelled_edits": 7,
+        "nothing_to_preserve_edits": 2,
+    }
+    said = how_edits(metrics)
+    assert said.endswith(
+        "Not evaluated: 7 edits of types that the query has no label of, 2 edits of the only label "
+        "of the query."
+    )
+    metrics["counts"] |= {"unlabelled_edits": 0, "nothing_to_preserve_edits": 0}
+    assert how_edits(metrics).endswith("700 edits.")

@@ -31,7 +31,7 @@ def test_every_value_has_its_place() -> None:
     edits, flam = own["edits"], own["edits"]["flam"]
     places = {
         ("edits", "FLAM+", "T@20"): edits["flam_plus"]["all"]["T@20"],
-        ("edits", "FLAM+ + posteriors", "worth@10"): edits[BEST]["all"]["worth@10"],
+        ("edits", "FLAM+ + posteriors", "utility@10"): edits[BEST]["all"]["utility@10"],
         ("edits", "oracle", "kept_of_wanted@10"): edits["oracle"]["all"]["kept_of_wanted@10"],
         ("macro", "FLAM", "T@100"): flam["macro"]["T@100"],
         ("by_type", "FLAM", "color"): flam["color"]["T@10"],
@@ -70,7 +70,7 @@ def test_every_value_has_its_place() -> None:
 
 def test_hit_rates_stand_at_every_cut_off_and_other_measures_at_10() -> None:
     tables = by_name(Measurements.of([made_metrics(ks=(1, 10, 50))]))
-    others = ["P@10", "as_it_was@10", "worth@10"]
+    others = ["P@10", "as_it_was@10", "utility@10"]
     assert list(tables["edits_color"].frame)[1:] == ["T@1", "T@10", "T@50", *others]
     assert list(tables["edits"].frame)[-2:] == ["kept_of_wanted@10", "NDCG@10"]
 
@@ -80,7 +80,13 @@ def test_measures_stand_at_the_last_cut_off_where_there_is_no_10() -> None:
     found = Measurements.of([own])
     assert at_cut_off(found, "NDCG") == "NDCG@3"
     tables = by_name(found)
-    assert list(tables["edits_color"].frame)[1:] == ["T@1", "T@3", "P@3", "as_it_was@3", "worth@3"]
+    assert list(tables["edits_color"].frame)[1:] == [
+        "T@1",
+        "T@3",
+        "P@3",
+        "as_it_was@3",
+        "utility@3",
+    ]
     value = own["edits"]["flam"]["color"]["T@3"]["value"]
     assert texts(tables["by_type"])["FLAM"]["color"] == shown(value)
 

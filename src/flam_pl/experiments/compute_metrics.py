@@ -12,6 +12,7 @@ import numpy as np
 from flam_pl.config.root import EvaluationConfig
 from flam_pl.datasets.inspection import edits_cannot_be_evaluated
 from flam_pl.evaluation.attribute_ndcg import AttributeNDCG
+from flam_pl.evaluation.calibration import measure_calibration
 from flam_pl.evaluation.classification import evaluate_classification
 from flam_pl.evaluation.counterfactuals import counterfactual_edits, evaluate_counterfactuals
 from flam_pl.evaluation.depth import evaluate_candidates
@@ -29,7 +30,6 @@ from flam_pl.metrics.bootstrap import Estimate
 from flam_pl.metrics.paired import PairedShares
 from flam_pl.progress import progress
 from flam_pl.reports.measurements import FORMAT, PARTS
-from flam_pl.reports.reliability import measure_calibration
 from flam_pl.training.run import Run
 
 EDIT_PARTS = tuple(part for part in PARTS if part != "instance_by_method")

@@ -47,8 +47,7 @@ def train_share(run: Run, share: float, methods: Sequence[str]) -> Run:
         evaluation=replace(config.evaluation, examples=0),
         methods=[*methods],
     )
-    other = train_beside(run, f"shares/{100 * share:g}", config, catalog)
-    return other
+    return train_beside(run, f"shares/{100 * share:g}", config, catalog)
 
 
 def with_as_many_steps(config: Config, full: Catalog, kept: Catalog) -> Config:

@@ -91,10 +91,9 @@ def with_seed(run: Run, seed: int) -> Run:
     """The whole run by another seed; a backbone that is not trained stays the run's own."""
     config, place = replace(run.config, seed=seed), f"seeds/{seed}"
     if config.backbone.max_epochs:
-        other = train(replace(config, run=f"{run.config.name}/{place}"), run.catalog)
+        return train(replace(config, run=f"{run.config.name}/{place}"), run.catalog)
     else:
-        other = train_beside(run, place, config)
-    return other
+        return train_beside(run, place, config)
 
 
 def backbone_settings(config: Config) -> dict[str, Config]:

@@ -27,8 +27,9 @@ EVENTS = {
 
 NOTES = {
     "edits": f"P@{BRIEF}: share of the first {BRIEF} results with the wanted class. as_it_was: "
-    "share with the own combination of the query. utility: discounted over results, 0 without "
-    "the wanted class, else four times as much for each other attribute that is the query's. "
+    "share with the query's own combination. utility: 0 for a result without the wanted class, "
+    "else four times as much for each other attribute that is the query's; summed with a discount "
+    "by rank, and divided by that of the best order. "
     "kept_of_wanted and NDCG: see their own tables.",
     "macro": "Averaged over the wanted combinations: rare ones count as much as frequent ones.",
     "change": "Each method minus the one that searches, paired by item.",

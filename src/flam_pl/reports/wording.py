@@ -55,13 +55,14 @@ def how_edits(metrics: Mapping[str, Any]) -> str:
         "unlabelled_edits": "edits of types that the query has no label of",
         "nothing_to_preserve_edits": "edits of the only label of the query",
     }
-    left_out = " and ".join(f"{counts[n]} {why}" for n, why in reasons.items() if counts.get(n))
+    left_out = ", ".join(f"{counts[n]} {why}" for n, why in reasons.items() if counts.get(n))
     if not counts["edits"]:
         return "No edit was evaluated: " + ("; ".join(metrics["notes"]) or "none is possible")
     return (
         "T@k: share of the edits with an image of exactly the wanted combination among the first "
         f"k results. {counts['edit_queries']} query images, {counts['gallery']} gallery images "
-        f"(without the query itself), {counts['edits']} edits. {left_out} do not count."
+        f"(without the query itself), {counts['edits']} edits."
+        + (f" Not evaluated: {left_out}." if left_out else "")
     )
 
 
