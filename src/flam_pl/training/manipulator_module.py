@@ -132,7 +132,7 @@ class ManipulatorModule(pl.LightningModule):
         return EditBatch(features, x, e, target, e[other, target])
 
     def other_classes(self, e: Tensor, target: Tensor) -> Tensor:
-        """Dictionary vectors ``(B, k)`` of random classes, weighted by one minus their posterior."""
+        """Dictionary vectors ``(B, k)`` of random classes, by one minus their posterior."""
         own, drawn = self.embedders.probabilities(e), torch.empty_like(e[:, 0])
         for t, name in enumerate(self.embedders.schema.types):
             rows = (target == t).nonzero(as_tuple=True)[0]
@@ -202,7 +202,7 @@ class ManipulatorModule(pl.LightningModule):
         return moved_features(edits.features, own, wanted, means)
 
     def composition_terms(self, edits: EditBatch, edited: Tensor) -> dict[str, Tensor]:
-        """TIRG's loss; the answer to an edit is a random photo of the bank with the wanted classes."""
+        """TIRG's loss; an edit's answer is a random photo of the bank with the wanted classes."""
         s, features = self.settings, edits.features
         assert self.bank is not None and self.bank_classes is not None, "needs a bank"
         with torch.autocast(features.device.type, enabled=False):
