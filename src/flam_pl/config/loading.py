@@ -115,8 +115,7 @@ def save_config(config: Config) -> None:
     """Write the settings to the run's folder: paths absolute, ``${...}`` evaluated."""
     saved = replace(config, data=_absolute(config.data), runs_dir=os.path.abspath(config.runs_dir))
     paths = [f"data.{name}" for name in DATA_PATHS if getattr(saved.data, name, None)]
-    given = _pairs(config.overrides)
-    own = {key: text for key, text in given.items() if _group(key) not in OF_ONE_CALL}
+    own = _of_training(config.overrides)
     for key in [*paths, *(key for key, text in own.items() if "${" in text)]:
         value = attrgetter(key)(saved)
         own[key] = value if isinstance(value, str) else json.dumps(value)
@@ -147,7 +146,7 @@ def saved_settings(folder: Path) -> dict[str, Any]:
 
 
 def _saved_overrides(folder: Path) -> dict[str, str]:
-    own = _pairs(map(str, saved_settings(folder)["overrides"]))
+    own = _of_training(map(str, saved_settings(folder)["overrides"]))
     for key, text in own.items():
         if "${" in text:
             raise ConfigError(
@@ -161,6 +160,10 @@ def _absolute(data: DataConfig) -> DataConfig:
     paths = {name: getattr(data, name, None) for name in DATA_PATHS}
     absolute: Any = {n: os.path.abspath(os.path.expanduser(p)) for n, p in paths.items() if p}
     return replace(data, **absolute)
+
+
+def _of_training(overrides: Iterable[str]) -> dict[str, str]:
+    return {key: t for key, t in _pairs(overrides).items() if _group(key) not in OF_ONE_CALL}
 
 
 def _group(key: str) -> str:

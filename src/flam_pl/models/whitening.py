@@ -57,10 +57,11 @@ class Whitening(nn.Module):
 def eigenvectors(covariance: Tensor) -> tuple[Tensor, Tensor]:
     """Eigenvalues ``(C,)``, ascending, and eigenvectors ``(C, C)`` of a float64 covariance."""
     try:
-        return tuple(torch.linalg.eigh(covariance))
-    except torch.linalg.LinAlgError:  # PyTorch's solver may fail where few photos span the sample
+        values, vectors = torch.linalg.eigh(covariance)
+    except RuntimeError:  # PyTorch's solver may fail where few photos span the sample
         found = np.linalg.eigh(covariance.cpu().numpy())
-        return tuple(torch.from_numpy(part).to(covariance.device) for part in found)
+        values, vectors = (torch.from_numpy(part).to(covariance.device) for part in found)
+    return values, vectors
 
 
 class PartsWhitening(nn.Module):

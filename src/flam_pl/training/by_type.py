@@ -14,6 +14,8 @@ from flam_pl.config.stages import EmbedderConfig
 
 
 class ByTypeModule(pl.LightningModule):
+    """A module that logs its accuracy per type; the settings give its optimizer."""
+
     settings: EmbedderConfig | ConcatConfig
 
     def log_accuracy(self, types: Sequence[str], classes: Tensor, labels: Tensor) -> None:

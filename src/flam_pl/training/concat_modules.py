@@ -22,6 +22,8 @@ class ClassifierModule(ByTypeModule):
     class means are the prototypes.
     """
 
+    settings: ConcatConfig
+
     def __init__(
         self,
         net: ConcatClassifiers,

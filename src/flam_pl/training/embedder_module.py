@@ -30,6 +30,8 @@ class EmbedderModule(ByTypeModule):
     noise, learns the probabilities of the ensemble without noise (Xie et al., CVPR 2020).
     """
 
+    settings: EmbedderConfig
+
     def __init__(
         self, embedders: AttributeEmbedders, settings: EmbedderConfig, bank: Tensor | None = None
     ) -> None:

@@ -175,10 +175,12 @@ def train_stage(spec: StageSpec, data: pl.LightningDataModule, config: Config) -
     metrics = plain_metrics(trainer)
     if spec.complete:
         spec.complete(trainer)
+        if epochs:
+            trainer.save_checkpoint(best, weights_only=True)
     if monitor or not epochs:  # the figures of the saved weights, not of the last epoch
         trainer.validate(module, datamodule=data, verbose=False)
         metrics |= plain_metrics(trainer)
-    if spec.complete or not epochs:
+    if not epochs:  # a Trainer that has not run cannot save
         trainer.save_checkpoint(best, weights_only=True)
     require_finished(trainer, stage)  # the validation, too
     record = StageRecord(
