@@ -49,6 +49,8 @@ def test_a_method_that_was_trained_on_another_split_is_left_out(
     fitting = replace(method, data="split 2")
     fitting.save(tmp_path / "cls_concat")
     assert method_records(tmp_path, present) == {"cls_concat": fitting}
+    # what the settings name counts: experiment=paper leaves every other method out
+    assert method_records(tmp_path, present, names=["flam_plus"]) == {}
 
 
 def test_a_method_with_embedders_of_its_own_must_fit_them_and_they_the_backbone(
