@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -374,3 +376,10 @@ def test_plain_settings_hold_only_plain_types(defaults: Config) -> None:
 
     assert plain(to_plain(defaults))
     assert to_plain(BackboneConfig(model="m"))["model"] == "m"
+
+
+def test_a_reader_that_stops_early_ends_a_command_quietly() -> None:
+    """As ``flam-pl config | head -1`` does."""
+    command = f"{sys.executable} -m flam_pl config | head -1; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[-1] == "0" and "Traceback" not in done.stderr

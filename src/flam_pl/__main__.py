@@ -259,12 +259,8 @@ def keep_freed_memory() -> None:
     mallopt(mmap_max, 0)
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Run one command.
-
-    Returns:
-        The exit code: 0; 1 after an error, which is printed; 2 for an unknown command.
-    """
+def run(arguments: Sequence[str]) -> int:
+    """Print help, or run the command that the arguments name; the exit code is 0 or 2."""
     asks_help = {"-h", "--help", "help"}
     if not arguments or arguments[0] in asks_help:
         print(help_of())
@@ -278,9 +274,20 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     quiet_libraries()
     keep_freed_memory()
+    COMMANDS[name].run(overrides)
+    return 0
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command.
+
+    Returns:
+        The exit code: 0; 1 after an error, which is printed; 2 for an unknown command.
+    """
     try:
-        COMMANDS[name].run(overrides)
+        code = run(arguments)
         sys.stdout.flush()
+        return code
     except FlamError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -299,7 +306,6 @@ def main(arguments: Sequence[str]) -> int:
             file=sys.stderr,
         )
         return 1
-    return 0
 
 
 def console() -> None:
