@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flam_pl.config.data import FashionProductsData
-from flam_pl.datasets import garments
-from flam_pl.datasets.fashion_products import read
-from flam_pl.datasets.garments import fill_garments, find_garments, garment_note
+from flam_pl.datasets import fashion_products
+from flam_pl.datasets.assembly import garment_note
+from flam_pl.datasets.catalog import fill_garments
+from flam_pl.datasets.fashion_products import find_garments, read
 
 PLACE = os.environ.get("FLAM_PL_FASHION_PRODUCTS")
 
@@ -32,7 +33,9 @@ def found(table: pd.DataFrame) -> list[str | None]:
 
 
 def test_the_example_of_the_docstring() -> None:
-    assert doctest.testmod(garments).failed == 0 < doctest.testmod(garments).attempted
+    assert (
+        doctest.testmod(fashion_products).failed == 0 < doctest.testmod(fashion_products).attempted
+    )
 
 
 RAKISH = (("Ed Men Rakish Blue Shirt", "Blue"), ("Ed Men Rakish Light-Red Shirt", "Red"))

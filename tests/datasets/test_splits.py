@@ -13,8 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flam_pl.attributes import AttributeSchema
-from flam_pl.datasets.catalog import Catalog
-from flam_pl.datasets.splits import (
+from flam_pl.datasets.assembly import (
     has_item_pairs,
     identical_files,
     identical_on_two_sides,
@@ -23,6 +22,7 @@ from flam_pl.datasets.splits import (
     split_dense,
     with_distorted_views,
 )
+from flam_pl.datasets.catalog import Catalog
 
 SCHEMA = AttributeSchema({"shape": ("shirt", "jeans"), "color": ("red", "green", "blue")})
 

@@ -17,8 +17,7 @@ from flam_pl.data.datamodule import FlamDataModule
 from flam_pl.data.samplers import ItemBatchSampler
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.inspection import check_usable, describe
-from flam_pl.datasets.sources import open_catalog
-from flam_pl.datasets.unlabelled import find_images, with_unlabelled
+from flam_pl.datasets.sources import find_images, open_catalog, with_unlabelled
 from flam_pl.errors import FlamError
 from flam_pl.experiments.pipeline import usable
 from flam_pl.images import Preprocess

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import logging
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from flam_pl.attributes import AttributeSchema
 from flam_pl.config.data import LabelledData, SplitData
-from flam_pl.datasets.catalog import Catalog, Dropped
-from flam_pl.datasets.garments import fill_garments, garment_note
+from flam_pl.datasets.catalog import Catalog, Dropped, fill_garments
 from flam_pl.datasets.labels import use_classes
-from flam_pl.datasets.splits import (
-    EVERY_DENSE_ROW,
-    has_item_pairs,
-    identical_files,
-    identical_on_two_sides,
-    leak_groups,
-    split_dense,
-    with_distorted_views,
-)
 from flam_pl.errors import FlamError
+
+EVERY_DENSE_ROW = -1  # as the number of evaluation photos: all that carry every label
+EVALUATION_SHARE, VALIDATION_SHARE = 0.60, 0.15  # most of these photos that each may take
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -136,3 +139,159 @@ def _split(
         held_out=part["garment"].notna().to_numpy(bool) if found.one_photo_per_item else None,
     )
     return split if "split" not in table else split.combine_first(table["split"])
+
+
+def garment_note(table: pd.DataFrame) -> list[str]:
+    """A sentence that counts the garments of a split table, if there are any."""
+    found = table[table["garment"].notna()]
+    if found.empty:
+        return []
+    of = found.groupby("split")["garment"].nunique()
+    return [
+        f"{found['garment'].nunique()} garment(s) in several classes, {len(found)} photos: "
+        f"{of.get('val', 0)} validate, {of.get('evaluation', 0)} are evaluated, "
+        f"{of.get('train', 0)} train"
+    ]
+
+
+def identical_files(paths: Sequence[Path]) -> np.ndarray:
+    """Codes ``(N,)``, equal for files that are equal byte by byte.
+
+    Only files whose size occurs twice are read. An unreadable file is like no other.
+    """
+    sizes = [os.path.getsize(path) if os.path.isfile(path) else None for path in paths]
+    times = Counter(sizes)
+
+    def content(row: int) -> str | None:
+        with suppress(OSError):
+            if sizes[row] is not None and times[sizes[row]] > 1:
+                return hashlib.sha256(paths[row].read_bytes()).hexdigest()
+        return None
+
+    with ThreadPoolExecutor(os.cpu_count()) as threads:  # hashing releases the GIL
+        return _codes(threads.map(content, range(len(paths))))
+
+
+def leak_groups(table: pd.DataFrame, columns: Iterable[str], contents: np.ndarray) -> np.ndarray:
+    """Codes ``(N,)`` of what must stay on one side of a split, from 0 in order of the rows.
+
+    Rows that share a value of a column or a file's content, also by way of others, are one group.
+    """
+    rows = np.arange(len(table))
+    edges = []
+    for codes in (contents, *(_codes(table[column]) for column in columns)):
+        _, first, of = np.unique(codes, return_index=True, return_inverse=True)
+        edges.append(first[of])  # each row beside the first row with its value
+    ends = (np.tile(rows, len(edges)), np.concatenate(edges))
+    graph = coo_array((np.ones(len(ends[0]), bool), ends), shape=(len(table), len(table)))
+    return _codes(connected_components(graph, directed=False)[1].tolist())
+
+
+def identical_on_two_sides(table: pd.DataFrame, contents: np.ndarray) -> list[str]:
+    """A sentence, also logged, if the split of the table parts identical files."""
+    sides = table.groupby(contents)["split"].transform("nunique")
+    apart = table[(sides > 1).to_numpy(bool)]
+    if apart.empty:
+        return []
+    what = "photos are byte by byte equal to a photo of another split: figures on them are too high"
+    note = f"{len(apart)} {what}, for example {apart['path'].iloc[0]}"
+    log.warning("%s", note)
+    return [note]
+
+
+def split_dense(
+    table: pd.DataFrame,
+    dense: np.ndarray,
+    *,
+    evaluation: int,
+    validation: int,
+    seed: int,
+    groups: np.ndarray | None = None,
+    held_out: np.ndarray | None = None,
+) -> pd.Series:
+    """Split name of every row, ``(N,)``: random dense rows are evaluated, the others train.
+
+    This is the paper's protocol.
+
+    Args:
+        dense: rows with labels enough to be evaluated, ``(N,)`` bool.
+        evaluation: number of dense rows, or ``EVERY_DENSE_ROW``.
+        groups: codes ``(N,)`` of rows that stay together.
+        held_out: rows whose groups never train, ``(N,)`` bool; a third of them validates.
+    """
+    groups = np.arange(len(table)) if groups is None else groups
+    sizes = np.bincount(groups, weights=dense).astype(np.int64)
+    free = np.random.default_rng(seed).permutation(np.flatnonzero(sizes))
+    total = int(dense.sum())
+    wanted = {"evaluation": (evaluation, EVALUATION_SHARE), "val": (validation, VALIDATION_SHARE)}
+    if evaluation == EVERY_DENSE_ROW:
+        wanted = {"evaluation": (total, 1.0)}
+    side = np.full(len(sizes), "train", dtype=object)
+    if held_out is not None and (evaluation or validation):
+        apart = np.random.default_rng([seed, 1]).permutation(np.unique(groups[held_out]))
+        third = round(len(apart) / 3) if evaluation else len(apart)
+        if evaluation == EVERY_DENSE_ROW or not validation:
+            third = 0
+        side[apart[:third]], side[apart[third:]] = "val", "evaluation"
+        free = free[~np.isin(free, apart)]
+    for split, (number, share) in wanted.items():
+        gap = min(number, int(share * total)) - int(sizes[side == split].sum())
+        taken = []
+        for group in free:  # a group that no longer fits is passed over for a smaller one
+            if sizes[group] <= gap:
+                taken.append(group)
+                gap -= int(sizes[group])
+        side[taken] = split
+        free = free[~np.isin(free, taken)]
+        if (got := int(sizes[side == split].sum())) != number:
+            log.warning(
+                "%s gets %d photos instead of %d: %d have labels enough, of which it may take "
+                "%.0f %%, and photos that belong together stay on one side",
+                *(split, got, number, total, 100 * share),
+            )
+    return pd.Series(side[groups], index=table.index, name="split", dtype="string")
+
+
+def split_csv(catalog: Catalog) -> str:
+    """The split of a catalog's photos as CSV with the columns ``path`` and ``split``."""
+    photos = catalog.table.loc[catalog.table["view"] == 0, ["path", "split"]]
+    return str(photos.to_csv(index=False, lineterminator="\n"))
+
+
+def with_distorted_views(
+    table: pd.DataFrame, types: Sequence[str], contents: np.ndarray
+) -> pd.DataFrame:
+    """The table and, after it, one distorted view of every validation and evaluation photo.
+
+    With one photo per item, the views are the queries of the instance search. They have no label
+    and no garment. A photo without an item gets that of an identical file in its split, else a new
+    one.
+    """
+    table = table.assign(view=0)
+    chosen = table["split"].isin(("val", "evaluation"))
+    item = table["item"] if "item" in table else pd.Series(pd.NA, table.index, dtype="string")
+    one_file = [pd.Series(contents, table.index), table["split"]]
+    for name in (item, table["path"]):
+        item = item.where(item.notna() | ~chosen, name.groupby(one_file).transform("first"))
+    table["item"] = item
+    views = table[chosen].assign(view=1, domain="consumer")
+    for column in (*types, "counterfactual_of", "garment"):
+        if column in views:
+            views[column] = pd.Series(pd.NA, views.index, dtype="string")
+    return pd.concat([table, views], ignore_index=True) if len(views) else table
+
+
+def has_item_pairs(table: pd.DataFrame, contents: np.ndarray) -> bool:
+    """Whether some item has two different photos in the evaluation."""
+    if "item" not in table:
+        return False
+    photos = table.assign(contents=contents)[(table["split"] == "evaluation").to_numpy(bool)]
+    return bool((photos.groupby("item")["contents"].nunique() > 1).any())
+
+
+def _codes(values: Iterable[object]) -> np.ndarray:
+    """A number per value, from 0; every missing value has one of its own."""
+    codes, seen = pd.factorize(pd.Series(list(values), dtype="object"))
+    alone = codes < 0
+    codes[alone] = len(seen) + np.arange(int(alone.sum()))
+    return codes

@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 
 from flam_pl.attributes import UNLABELLED, AttributeSchema
-from flam_pl.datasets.garments import fill_garments
 from flam_pl.errors import FlamError
 from flam_pl.images import view_seed
 from flam_pl.progress import progress
@@ -246,3 +245,17 @@ class Catalog:
                 f"row {wrong[0]} of {self.name} ({first['path']}): column {column} has "
                 f"{first[column]!r}, expected {expected} ({len(wrong)} such row(s))"
             )
+
+
+def fill_garments(table: pd.DataFrame) -> pd.Series:
+    """The garment of every row: counterfactuals and all photos of their original share one."""
+    nothing = pd.Series(pd.NA, table.index, dtype="string")
+    item, made_from, given = (
+        table[column].astype("string") if column in table else nothing
+        for column in ("item", "counterfactual_of", "garment")
+    )
+    original = made_from.fillna(item.where(item.isin(made_from.dropna())))
+    if "view" in table:
+        original = original.mask((table["view"] != 0).fillna(True).astype(bool))
+    known = given.groupby(original).transform("first")
+    return given.fillna(known).fillna(original).rename("garment")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +13,6 @@ from flam_pl.attributes import AttributeSchema
 from flam_pl.config.data import FashionProductsData
 from flam_pl.datasets.assembly import Found, assemble
 from flam_pl.datasets.catalog import Catalog, Dropped
-from flam_pl.datasets.garments import find_garments
 from flam_pl.datasets.listings import attributes_of, keep_photos
 from flam_pl.errors import FlamError
 
@@ -35,6 +34,10 @@ PATTERN_WORDS = {
     "logo": ("logo", "logos"),
 }
 """Pattern -> words of a product name; rarer patterns have too few photos."""
+
+LARGEST = 6  # products that count as one garment; more of an equal name are a product line
+RARE = 2  # a word is rare if at most so many names have it
+SHADES = frozenset({"light", "dark"})
 
 _PATTERN_OF = {word: pattern for pattern, words in PATTERN_WORDS.items() for word in words}
 _WEARER = re.compile(r"\b(?:men|man|women|woman|unisex|boy|girl|kid)(?:'?s)?\b", re.IGNORECASE)
@@ -167,3 +170,35 @@ def _before_wearer(name: str) -> str | None:
     while words and words[-1].lower() in _PATTERN_OF:  # "Turtle Check Men Brown Shirt"
         words.pop()
     return " ".join(words) or None
+
+
+def find_garments(table: pd.DataFrame) -> pd.Series:
+    """The garment of every product that is sold in several colors.
+
+    Products of one gender, shape and name, apart from words of color, are one garment if some word
+    of the name is rare. The first product's item names it.
+
+    >>> names = ["Ed Men Rakish Blue Shirt", "Ed Men Rakish Red Shirt", "Ed Men Navy Shirt"]
+    >>> colors = ["Blue", "Red", "Navy Blue"]
+    >>> table = pd.DataFrame({"item": ["7", "8", "9"], "name": names, "color": colors})
+    >>> find_garments(table.assign(gender="Men", shape="Shirts").astype("string")).tolist()
+    ['7', '7', <NA>]
+    """
+    colors = set(SHADES)
+    for color in table["color"].dropna().unique():
+        colors.update(re.findall(r"[a-z]+", str(color).lower()))
+    names = [
+        tuple(word for word in re.findall(r"\w+", name.lower()) if word not in colors)
+        for name in table["name"].fillna("")
+    ]
+    names_with = Counter(word for name in set(names) for word in set(name))
+    products = defaultdict(list)
+    keys = zip(table["gender"].fillna(""), table["shape"].fillna(""), names, strict=True)
+    for row, key in enumerate(keys):
+        products[key].append(row)
+    garment = pd.Series(pd.NA, table.index, dtype="string", name="garment")
+    for (_, _, name), rows in products.items():
+        several = 2 <= len(rows) <= LARGEST and table["color"].iloc[rows].nunique() > 1
+        if several and any(names_with[word] <= RARE for word in name):
+            garment.iloc[rows] = table["item"].iloc[rows[0]]
+    return garment

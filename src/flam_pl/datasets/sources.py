@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from flam_pl.attributes import AttributeSchema
 from flam_pl.config.data import DataConfig
-from flam_pl.datasets.catalog import Catalog
+from flam_pl.datasets.assembly import identical_files
+from flam_pl.datasets.catalog import Catalog, Dropped
 from flam_pl.datasets.labels import keep_label_share
-from flam_pl.datasets.unlabelled import with_unlabelled
 from flam_pl.errors import FlamError
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 
 
 def open_catalog(data: DataConfig, schema: AttributeSchema | None = None) -> Catalog:
@@ -42,3 +47,50 @@ def open_catalog(data: DataConfig, schema: AttributeSchema | None = None) -> Cat
     if data.unlabelled is not None:
         return with_unlabelled(catalog, Path(data.unlabelled).expanduser())
     return catalog
+
+
+def find_images(folder: Path) -> list[Path]:
+    """Every image file in the folder and its subfolders, sorted, without hidden ones."""
+    found, seen = [], set()
+    for place, folders, files in os.walk(folder, followlinks=True):
+        if (real := os.path.realpath(place)) in seen:  # a link to a folder that was walked already
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        images = (name for name in files if name.lower().endswith(SUFFIXES))
+        found += [Path(place, name) for name in images if not name.startswith(".")]
+    if not found:
+        what = "holds no image, also not in its subfolders" if seen else "is no folder"
+        raise FlamError(
+            f"data.unlabelled is {folder}, which {what}; images end in {', '.join(SUFFIXES)}"
+        )
+    return sorted(found)
+
+
+def with_unlabelled(catalog: Catalog, folder: Path) -> Catalog:
+    """The catalog and, after it, the folder's photos: split "train", no item, no label.
+
+    Only the manipulator trains on them. Photos of the catalog are not added again, nor are copies
+    of its validation and evaluation photos.
+    """
+    root = Path(os.path.realpath(catalog.root))
+    known = {os.path.realpath(root / path) for path in catalog.table["path"]}
+    images = find_images(Path(os.path.realpath(folder)))
+    lost = [Dropped(str(image), "no image file") for image in images if not image.is_file()]
+    files = {os.path.realpath(image): image for image in images if image.is_file()}
+    new = [image for file, image in files.items() if file not in known]
+    paths = catalog.paths
+    held_out = [paths[row] for split in ("val", "evaluation") for row in catalog.rows(split)]
+    contents = identical_files([*held_out, *new])
+    copied = np.isin(contents[len(held_out) :], contents[: len(held_out)])
+    added = [image for image, is_copy in zip(new, copied, strict=True) if not is_copy]
+    names = [(i.relative_to(root) if i.is_relative_to(root) else i).as_posix() for i in added]
+    more = pd.DataFrame({"path": names, "split": "train", "domain": "shop", "view": 0})
+    table = pd.concat([catalog.table, more])
+    grown = Catalog.build(catalog.name, catalog.root, table, catalog.schema)
+    again = len(images) - len(lost) - len(added)
+    note = f"{len(added)} unlabelled images of {folder} for the manipulator"
+    note += f", {again} more are part of the data set" if again else ""
+    notes, dropped = (*catalog.notes, note), (*catalog.dropped, *lost)
+    return replace(catalog, table=grown.table, dropped=dropped, notes=notes)

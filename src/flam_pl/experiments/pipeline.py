@@ -19,10 +19,10 @@ from flam_pl.config.root import Config
 from flam_pl.config.stages import BackboneConfig
 from flam_pl.data.datamodule import FlamDataModule
 from flam_pl.data.photo_check import check_photos
+from flam_pl.datasets.assembly import split_csv
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.inspection import check_usable
 from flam_pl.datasets.sources import open_catalog
-from flam_pl.datasets.splits import split_csv
 from flam_pl.distributed import is_first_process, log
 from flam_pl.errors import FlamError
 from flam_pl.experiments.selection import keep_scoring
