@@ -48,7 +48,7 @@ def test_every_data_set_has_settings_a_reader_and_a_backbone(defaults: dict[str,
                 open_catalog(config.data)
 
 
-@pytest.mark.parametrize("reader", ["none_such", "os.path", "wardrobe.canvas", ""])
+@pytest.mark.parametrize("reader", ["none_such", "os.path", "wardrobe.sketch", ""])
 def test_a_reader_is_a_module_of_the_package(tmp_path: Path, reader: str) -> None:
     data = SplitData(name="mine", root=str(tmp_path), reader=reader)
     with pytest.raises(FlamError, match=f"data.reader is {reader!r}; expected a module of flam_pl"):

@@ -20,16 +20,18 @@ import pandas as pd
 import pytest
 
 from flam_pl.config.data import WardrobeSettings
-from flam_pl.datasets.wardrobe import drawing, rows, sketch
-from flam_pl.datasets.wardrobe.colors import REGIONS, color_of, lch_to_rgb
+from flam_pl.datasets.wardrobe import drawing, sketch
 from flam_pl.datasets.wardrobe.drawing import draw_wardrobe
 from flam_pl.datasets.wardrobe.garment import (
     COLORS,
     PATTERNS,
+    REGIONS,
     SCHEMA,
     SHAPES,
     Garment,
+    color_of,
     draw_traits,
+    lch_to_rgb,
 )
 from flam_pl.datasets.wardrobe.joint import draw_change, draw_garment, joint_distribution
 from flam_pl.datasets.wardrobe.patterns import cloth
@@ -310,13 +312,13 @@ def test_the_left_side_of_a_sketch_mirrors_the_right_one() -> None:
 def label_table(settings: WardrobeSettings) -> pd.DataFrame:
     """Labels beside the truth, of every training image, without drawing one."""
     table = []
-    for item in rows.items_of(settings):
+    for item in drawing.items_of(settings):
         if item.split != "train":
             continue
-        item_garment = rows.garment_of(settings, item)
+        item_garment = drawing.garment_of(settings, item)
         for number in range(settings.train_photos):
             truth = {f"true_{t}": item_garment.attribute(t) for t in SCHEMA.types}
-            table.append(rows.labels(settings, item, number, item_garment) | truth)
+            table.append(drawing.labels(settings, item, number, item_garment) | truth)
     return pd.DataFrame(table)
 
 
@@ -429,7 +431,7 @@ def test_an_interruption_keeps_the_old_set_and_leaves_nothing_else(
     tiny = WardrobeSettings(image_size=32, train_items=3, val_items=0, evaluation_items=0)
     draw_wardrobe(tmp_path / "w", tiny, processes=1)
     before, done = fingerprint(tmp_path / "w"), []
-    write = rows.write_jpeg
+    write = drawing.write_jpeg
 
     def fail_later(path: Path, picture: np.ndarray) -> None:
         if len(done) == 5:
@@ -437,7 +439,7 @@ def test_an_interruption_keeps_the_old_set_and_leaves_nothing_else(
         done.append(path)
         write(path, picture)
 
-    monkeypatch.setattr(rows, "write_jpeg", fail_later)
+    monkeypatch.setattr(drawing, "write_jpeg", fail_later)
     with pytest.raises(seen) as caught:
         draw_wardrobe(tmp_path / "w", replace(tiny, seed=1), processes=1)
     if seen is FlamError:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from flam_pl.datasets.wardrobe import details
+from flam_pl.datasets.wardrobe.details import front, front_panel, neck_back, sleeves, torso
 from flam_pl.datasets.wardrobe.garment import Garment
 from flam_pl.datasets.wardrobe.sketch import Pose, Sketch, path, rectangle, symmetric
-from flam_pl.datasets.wardrobe.torso import front, front_panel, neck_back, sleeves, torso
 
 
 def sketch_of(garment: Garment, pose: Pose) -> Sketch:

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.random import Generator
 
 from flam_pl.datasets.wardrobe import ink
-from flam_pl.datasets.wardrobe.colors import luminance
-from flam_pl.datasets.wardrobe.garment import Garment, Palette
+from flam_pl.datasets.wardrobe.garment import Garment, Palette, luminance
 
 CLOTH_PIXELS = 384  # height and width of a cloth picture
 CLOTH_SCALE = 256.0  # pixels per body unit

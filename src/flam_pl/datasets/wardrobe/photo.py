@@ -8,11 +8,184 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from flam_pl.datasets.wardrobe import scenery
-from flam_pl.datasets.wardrobe.canvas import Canvas
+from flam_pl.datasets.wardrobe import ink
 from flam_pl.datasets.wardrobe.clothes import sketch_of
 from flam_pl.datasets.wardrobe.garment import Garment
-from flam_pl.datasets.wardrobe.sketch import Panel, Pose, Sketch
+from flam_pl.datasets.wardrobe.sketch import Canvas, Panel, Pose, Sketch, Step, rounded, to_pixels
+
+OCCLUDERS = ("arm", "bag", "phone", "strap", "leaf")
+SKINS = ((236, 200, 176), (214, 168, 138), (176, 126, 96), (120, 82, 60), (244, 214, 196))
+SOFTNESS = 4  # backgrounds are drawn this much smaller: out of focus
+
+
+def background(kind: str, size: int, rng: Generator) -> np.ndarray:
+    """uint8 RGB ``(size, size, 3)``."""
+    small = max(16, size // SOFTNESS)
+    if kind == "studio":  # a light, plain sheet, a little darker towards one side
+        base = rng.uniform(222, 250) + rng.uniform(-5, 5, 3)
+        fall = np.linspace(0, rng.uniform(-18, 4), small)[:, None, None]
+        side = np.linspace(0, rng.uniform(-10, 10), small)[None, :, None]
+        picture = base + fall + side
+    else:
+        scene = np.full((small, small, 3), room_color(rng), np.uint8)
+        PAINTERS[kind](scene, rng)
+        rough = rng.standard_normal((small // 2, small // 2, 1)).astype(np.float32) * 4
+        texture = cv2.resize(rough, (small, small), interpolation=cv2.INTER_CUBIC)
+        picture = np.maximum(scene + texture[..., None], 0)
+    return cv2.resize(cv2.convertScaleAbs(picture), (size, size), interpolation=cv2.INTER_LINEAR)
+
+
+def room_color(rng: Generator) -> np.ndarray:
+    """A mostly dull color of any hue."""
+    hue, dull, value = rng.uniform(0, 180), rng.uniform(15, 130), rng.uniform(70, 225)
+    pixel = np.array([[[hue, dull, value]]], np.uint8)
+    return cv2.cvtColor(pixel, cv2.COLOR_HSV2RGB)[0, 0]
+
+
+def wall(picture: np.ndarray, rng: Generator) -> None:
+    size = picture.shape[0]
+    edge = round(size * rng.uniform(0.6, 0.9))
+    picture[edge:] = room_color(rng)
+    picture[edge : edge + 2] = 235 if rng.random() < 0.5 else 60
+    if rng.random() < 0.6:  # a window
+        corner = rng.integers(0, size, 2) // (1, 2)
+        ink.box(picture, corner, corner + (size // 4, size // 3), room_color(rng))
+
+
+def planks(picture: np.ndarray, rng: Generator) -> None:
+    color = rng.uniform((120, 85, 55), (200, 150, 110))
+    width = int(rng.integers(6, 12))
+    for start in range(0, len(picture), width):
+        picture[:, start : start + width] = color * rng.uniform(0.85, 1.12)
+        picture[:, start] = color * 0.6
+    if rng.random() < 0.5:
+        picture[:] = picture.transpose(1, 0, 2).copy()
+
+
+def tiles(picture: np.ndarray, rng: Generator) -> None:
+    size, base = picture.shape[0], room_color(rng)
+    step = int(rng.integers(8, 16))
+    for i, y in enumerate(range(0, size, step)):
+        for j, x in enumerate(range(0, size, step)):
+            factor = 0.8 if (i + j) % 2 and step > 11 else rng.uniform(0.94, 1.04)
+            picture[y : y + step - 1, x : x + step - 1] = base * factor
+
+
+def bed(picture: np.ndarray, rng: Generator) -> None:
+    coarse = rng.standard_normal((9, 9)).astype(np.float32)
+    waves = cv2.resize(coarse, picture.shape[:2], interpolation=cv2.INTER_CUBIC)
+    light = 1 + 0.9 * cv2.Sobel(waves, cv2.CV_32F, 1, 1, ksize=3)
+    picture[:] = np.clip(picture * np.clip(light, 0.7, 1.25)[..., None], 0, 255)
+
+
+def street(picture: np.ndarray, rng: Generator) -> None:
+    size, x = picture.shape[0], 0
+    while x < size:
+        width = int(rng.integers(10, 26))
+        picture[:, x : x + width] = room_color(rng)
+        for y in range(3, size - 12, 9):
+            ink.box(picture, (x + 3, y), (x + width // 2, y + 4), room_color(rng) * 0.8)
+        x += width
+    picture[round(size * 0.8) :] = rng.uniform(80, 150)
+    for _ in range(6):
+        at = rng.integers(0, size, 2)
+        cv2.circle(picture, at.tolist(), int(rng.integers(1, 4)), (250, 236, 190), -1)
+    picture[:] = cv2.GaussianBlur(picture, (0, 0), 1.6)
+
+
+def clutter(picture: np.ndarray, rng: Generator) -> None:
+    for _ in range(int(rng.integers(9, 18))):
+        center, reach = rng.uniform(0, picture.shape[0], 2), rng.uniform(5, 16)
+        turn = np.sort(rng.uniform(0, 2 * np.pi, int(rng.integers(3, 7))))
+        points = center + reach * np.stack([np.cos(turn), np.sin(turn)], axis=-1)
+        ink.polygon(picture, np.round(points), room_color(rng))
+
+
+def leaves(picture: np.ndarray, rng: Generator) -> None:
+    picture[:] = (70, 96, 52)
+    for _ in range(70):
+        at, turn = rng.integers(0, len(picture), 2), float(rng.uniform(0, 180))
+        ink.ellipse(picture, at, (5, 2), turn, rng.uniform((40, 90, 30), (150, 170, 90)))
+
+
+# each paints over a plain picture (S, S, 3), in place
+PAINTERS = {paint.__name__: paint for paint in (wall, planks, tiles, bed, street, clutter, leaves)}
+BACKGROUNDS = tuple(PAINTERS)
+
+
+def dimmed(picture: np.ndarray, light: np.ndarray) -> np.ndarray:
+    """The picture in the ``light``, uint8 ``(H, W)``."""
+    return cv2.multiply(picture, cv2.merge([light] * 3), scale=1 / 255)
+
+
+def cast_shadow(scene: np.ndarray, mask: np.ndarray, strength: float, light: Step) -> np.ndarray:
+    size = mask.shape[0]
+    move = np.array([[1, 0, -0.022 * size * light[0]], [0, 1, -0.022 * size * light[1]]])
+    shadow = cv2.warpAffine(mask, move, (size, size))
+    for _ in range(2):
+        shadow = cv2.blur(shadow, (size // 16, size // 16))
+    return dimmed(scene, 255 - (shadow * strength).astype(np.uint8))
+
+
+def shadow_stripe(scene: np.ndarray, strength: float, rng: Generator) -> np.ndarray:
+    """A soft shadow of something outside the picture."""
+    small = scene.shape[0] // 4
+    turn, place = rng.uniform(0, np.pi), rng.uniform(-0.3, 0.3)
+    line = np.linspace(-0.5, 0.5, small, dtype=np.float32)
+    across = np.float32(np.cos(turn)) * line[None, :] + np.float32(np.sin(turn)) * line[:, None]
+    dark = np.clip((across - np.float32(place)) * 9, 0, 1) * np.float32(strength)
+    light = (255 * (1 - dark)).astype(np.uint8)
+    return dimmed(scene, cv2.resize(light, scene.shape[1::-1], interpolation=cv2.INTER_LINEAR))
+
+
+def blend(scene: np.ndarray, picture: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    return cv2.add(dimmed(scene, 255 - mask), dimmed(picture, mask))
+
+
+def wear(canvas: Canvas, rng: Generator) -> None:
+    """Put a wearer's limbs behind the cloth, in place."""
+    skin, body = SKINS[int(rng.integers(len(SKINS)))], np.zeros_like(canvas.mask)
+    for ends, half in canvas.sketch.bones:
+        start, end = to_pixels(canvas.matrix, ends)
+        ink.bar(body, start, end, (255,), max(1, round(2 * half * canvas.scale)))
+    seen = body > canvas.mask
+    cv2.copyTo(rounded(cv2.blur(body, (9, 9))), seen.astype(np.uint8), canvas.shade)
+    canvas.color[seen] = skin
+    canvas.mask[:] = cv2.add(canvas.mask, body)  # half cloth and half skin is no background at all
+
+
+def occlude(scene: np.ndarray, kind: str, mask: np.ndarray, rng: Generator) -> None:
+    """Put a thing before the garment's rim, in place."""
+    size = scene.shape[0]
+    ys, xs = np.nonzero(mask[::8, ::8] > 127)
+    if len(xs) == 0:
+        return
+    pick = int(rng.integers(len(xs)))
+    at = np.array([xs[pick], ys[pick]]) * 8.0
+    outwards = at - np.array([xs.mean(), ys.mean()]) * 8.0
+    outwards = size * outwards / (np.linalg.norm(outwards) + 1e-6)
+    at = at + 0.1 * outwards  # towards the garment's rim
+    color, turn = room_color(rng) * 0.8, float(rng.uniform(0, 2 * np.pi))
+    if kind == "arm":
+        skin = SKINS[int(rng.integers(len(SKINS)))]
+        ink.bar(scene, at, at + outwards, skin, round(size * 0.075))
+    elif kind == "bag":
+        ink.box(scene, at - 0.1 * size, at + 0.11 * size, color)
+        handle = np.round((0.06 * size, 0.09 * size))
+        ink.ellipse(scene, np.round(at - (0, 0.1 * size)), handle, 0, color, 180, 360, 4)
+    elif kind == "phone":
+        corners = cv2.boxPoints((at.tolist(), (0.1 * size, 0.19 * size), np.degrees(turn)))
+        ink.polygon(scene, np.round(corners), (28, 28, 32))
+    elif kind == "strap":
+        reach = size * np.array([np.cos(turn), np.sin(turn)])
+        ink.bar(scene, at - reach, at + reach, color, round(size * 0.03))
+    else:
+        axes = np.round((0.07 * size, 0.022 * size))
+        for k in range(5):
+            tip = at + 0.09 * size * np.array([np.cos(turn + k), np.sin(turn + k)])
+            green = (48, 88 + 8 * k, 46)
+            ink.ellipse(scene, np.round((at + tip) / 2), axes, np.degrees(turn + k), green)
+
 
 SUPERSAMPLING = 2
 SHADE_UNIT = 180  # full light in 8 bits; up to 255 is for cloth that faces the lamp
@@ -71,8 +244,8 @@ def draw_photo(rng: Generator, domain: str) -> Photo:
         balance=(1 + warmth, 1 + about(0.0, 0.025), 1 - warmth),
         shadow=float(rng.uniform(0.25, 0.65) if hard else rng.uniform(0.15, 0.4)),
         stripe=float(rng.uniform(0.18, 0.35)) if hard and rng.random() < 0.35 else 0.0,
-        background=str(rng.choice(scenery.BACKGROUNDS)) if hard else "studio",
-        occluder=str(rng.choice(scenery.OCCLUDERS)) if hard and rng.random() < 0.45 else "none",
+        background=str(rng.choice(BACKGROUNDS)) if hard else "studio",
+        occluder=str(rng.choice(OCCLUDERS)) if hard and rng.random() < 0.45 else "none",
         worn=bool(rng.random() < (0.55 if hard else 0.25)),
         blur=float(rng.uniform(0.2, 0.9)) if hard else 0.0,
         grain=float(rng.uniform(2, 8) if hard else rng.uniform(0.5, 1.5)),
@@ -92,13 +265,13 @@ def photograph(garment: Garment, photo: Photo, size: int = 128) -> np.ndarray:
     large = size * SUPERSAMPLING
     rng = np.random.default_rng(photo.seed)
     picture, mask = lit_garment(garment, photo, large, rng)
-    scene = scenery.background(photo.background, large, rng)
-    scene = scenery.cast_shadow(scene, mask, photo.shadow, photo.light)
-    scene = scenery.blend(scene, picture, mask)
+    scene = background(photo.background, large, rng)
+    scene = cast_shadow(scene, mask, photo.shadow, photo.light)
+    scene = blend(scene, picture, mask)
     if photo.occluder != "none":
-        scenery.occlude(scene, photo.occluder, mask, rng)
+        occlude(scene, photo.occluder, mask, rng)
     if photo.stripe:
-        scene = scenery.shadow_stripe(scene, photo.stripe, rng)
+        scene = shadow_stripe(scene, photo.stripe, rng)
     return developed(scene, photo, size, rng)
 
 
@@ -107,7 +280,7 @@ def lit_garment(garment: Garment, photo: Photo, size: int, rng: Generator) -> li
     sketch = sketch_of(garment, photo.pose)
     canvas = Canvas(sketch, framing(sketch, photo, size), size)
     if photo.worn:
-        scenery.wear(canvas, rng)
+        wear(canvas, rng)
     lit = light_up(canvas, photo, rng)
     across, down = bending(size, photo.warp, rng)
     return [
