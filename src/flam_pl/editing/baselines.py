@@ -31,9 +31,11 @@ class Arithmetic:
     photo that a shopper sends.
     """
 
-    def __init__(self, embedders: Embedders, times: float = 1.0, name: str = "arithmetic") -> None:
+    def __init__(self, embedders: Embedders, times: float = 2.0, name: str = "arithmetic") -> None:
         """Args:
-        times: how often the difference is added.
+        times: how often the difference is added. Of 1, 1.5, 2, 2.5 and 3 twice has the largest
+            T@10 on the validation photos, as a mean of both data sets (.542 photos, .778
+            wardrobe; once .467 and .695).
         """
         self.embedders, self.schema = embedders, embedders.schema
         self.times, self.name = times, name
