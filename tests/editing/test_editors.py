@@ -77,7 +77,7 @@ def test_arithmetic_moves_from_the_mean_of_the_class_it_sees_to_the_wanted_one()
     seen = embedders.classify(embedders(x))[:, 1].tolist()
     means = [world.features[world.labels[:, 1] == c].mean(dim=0) for c in range(4)]
     expected = torch.stack([row - means[old] + means[2] for row, old in zip(x, seen, strict=True)])
-    got = Arithmetic(embedders).edit(x, [Wish("color", "blue")])
+    got = Arithmetic(embedders, times=1).edit(x, [Wish("color", "blue")])
     torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-5)
     assert len(set(seen)) > 1 and not torch.allclose(got, x, atol=0.1)
     far = Arithmetic(embedders, times=4, name="far")
@@ -92,7 +92,7 @@ def test_arithmetic_lands_on_the_answer_where_classes_add_up() -> None:
     world = make_world(rows=2000, noise=0.0)
     embedders = embedders_of(world)
     embedders.classify = lambda _: torch.from_numpy(world.labels[:20])  # type: ignore[assignment]
-    edited = Arithmetic(embedders).edit(world.features[:20], [Wish("color", "black")])
+    edited = Arithmetic(embedders, times=1).edit(world.features[:20], [Wish("color", "black")])
     old = world.labels[:20, 1]
     ideal = world.features[:20] - world.directions[1][old] + world.directions[1][3]
     # the means also hold the average of the other types, equal up to sampling error
