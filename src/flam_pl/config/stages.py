@@ -133,7 +133,7 @@ class ManipulatorConfig:
     where (3) and (4) both are, D is not used."""
     moved_weight: float = 0.0
     """Weight of the cosine distance between x-tilde and the moved query: the query less the means
-    of its classes plus those of the wanted classes. It keeps x-tilde near the query's own garment."""
+    of its classes plus those of the wanted classes. It keeps x-tilde near its own garment."""
     composition_weight: float = 0.0
     """Of the loss of TIRG, a rival of the paper's: x-tilde must lie nearer to a real photo with the
     wanted classes than to those of the other edits of the batch."""
