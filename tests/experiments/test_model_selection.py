@@ -23,7 +23,7 @@ from flam_pl.evaluation.searches import EvaluationSet
 from flam_pl.evaluation.weight_search import grid, try_weights
 from flam_pl.experiments import selection
 from flam_pl.experiments.evaluate import open_folder
-from flam_pl.experiments.selection import keep_scoring
+from flam_pl.experiments.selection import select_scoring
 from flam_pl.experiments.trained_run import TrainedRun
 from flam_pl.retrieval.confidence import FILE as CALIBRATION
 from flam_pl.retrieval.scoring import FILE, FILTER, Scoring, filter_weights
@@ -157,7 +157,7 @@ def test_it_is_chosen_once(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run, opened = open_folder(copy)
     before = written(copy)
     monkeypatch.setattr(selection, "choice", lambda *_: pytest.fail("it was chosen already"))
-    assert keep_scoring(run) == opened.scoring
+    assert select_scoring(run) == opened.scoring
     assert written(copy) == before
 
 
@@ -169,7 +169,7 @@ def test_what_says_how_sure_a_search_is_can_be_measured_anew(
     before = written(copy)
     (copy / CALIBRATION).unlink()
     monkeypatch.setattr(selection, "choice", lambda *_: pytest.fail("it was chosen already"))
-    assert keep_scoring(run) == opened.scoring
+    assert select_scoring(run) == opened.scoring
     assert written(copy) == before
 
 
@@ -178,7 +178,7 @@ def test_retrain_chooses_again_and_the_same(copy: Path) -> None:
     before = written(copy)
     (copy / CALIBRATION).unlink()
     run.config = replace(run.config, retrain=True)
-    assert keep_scoring(run) == opened.scoring
+    assert select_scoring(run) == opened.scoring
     assert written(copy) == before
 
 
@@ -189,11 +189,11 @@ def test_no_evaluation_image_is_looked_at_when_it_is_chosen(copy: Path) -> None:
     for name in (FILE, CALIBRATION):
         (copy / name).unlink()
     with_features(run, "evaluation", 7.0)
-    assert keep_scoring(run) == opened.scoring
+    assert select_scoring(run) == opened.scoring
     assert written(copy) == before
     (copy / FILE).unlink()
     with_features(run, "val", 7.0)
-    assert keep_scoring(run).objective != opened.scoring.objective
+    assert select_scoring(run).objective != opened.scoring.objective
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ def test_weights_that_are_set_are_not_chosen_and_the_others_are_chosen_anew(
     run, opened = open_folder(copy)
     before = checkpoints(copy)
     run.config = replace(run.config, scoring=ScoringConfig(**said))
-    found = keep_scoring(run)
+    found = select_scoring(run)
     assert found.key != opened.scoring.key and found.checkpoints == opened.scoring.checkpoints
     for name, weights in found.weights.items():
         if name == FILTER:
@@ -242,7 +242,7 @@ def test_other_checkpoints_are_chosen_for_anew(copy: Path) -> None:
     (place / "stage.json").write_text(json.dumps(record))
     run, opened = open_folder(copy)
     assert opened.scoring == Scoring() and opened.calibration is None and opened.best.name == "flam"
-    old, found = Scoring.load(copy), keep_scoring(run)
+    old, found = Scoring.load(copy), select_scoring(run)
     assert found.checkpoints["flam_s_adv"] == record["checkpoint"] and found.key != old.key
     changed = {name for name in found.objective if found.objective[name] != old.objective[name]}
     assert changed and all(name.startswith("flam_s_adv") for name in changed)
@@ -254,13 +254,13 @@ def test_a_best_row_that_the_program_has_no_longer_is_chosen_for_anew(copy: Path
     replace(chosen, best="arithmetic+in-turn").save(copy)
     run, opened = open_folder(copy)
     assert opened.scoring == Scoring() and opened.best.name == "flam"
-    assert keep_scoring(run) == chosen == TrainedRun.open(copy).scoring
+    assert select_scoring(run) == chosen == TrainedRun.open(copy).scoring
 
 
 def test_a_method_that_is_gone_leaves_its_rows(copy: Path) -> None:
     shutil.rmtree(copy / "methods" / "cls_concat")
     run, _ = open_folder(copy)
-    found = keep_scoring(run)
+    found = select_scoring(run)
     assert not [name for name in found.objective if name.startswith("cls_concat")]
     assert TrainedRun.open(copy).best.name == found.best
 
@@ -275,7 +275,7 @@ def test_without_validation_photos_the_paper_s_search_is_made(
     for number in (0, 1):
         few = replace(dense, queries=dense.queries[:number])
         monkeypatch.setattr(selection, "validation_sets", lambda *_, few=few: (few, every))
-        found = keep_scoring(run)
+        found = select_scoring(run)
         assert (found.weights, found.objective, found.best) == ({}, {}, "flam")
         assert not (copy / CALIBRATION).exists() and TrainedRun.open(copy).best.name == "flam"
         (copy / FILE).unlink()

@@ -95,7 +95,7 @@ def reopen(config: Config, own: bool, write: bool = True) -> tuple[Run, TrainedR
         )
     check_usable(catalog, training=False)
     if not own:
-        say_overlap(config, catalog)
+        log_overlap(config, catalog)
     run = Run(config, catalog, FlamDataModule(catalog, config, trained.preprocess))
     suffix = "" if own else f"-{config.report}"
     features, backbone = config.folder / f"features{suffix}", trained.records["backbone"]
@@ -183,7 +183,7 @@ def measured_from(run: Run, trained: TrainedRun) -> str:
         traits={name: codes.tolist() for name, codes in extra_attribute_codes(run.catalog).items()},
         gallery=run.catalog.gallery,
         evaluation=to_plain(run.config.evaluation),
-        **({"sureness": asdict(trained.calibration)} if trained.calibration else {}),
+        **({"calibration": asdict(trained.calibration)} if trained.calibration else {}),
     )
 
 
@@ -191,8 +191,8 @@ def report_folder(config: Config) -> Path:
     return config.folder / (f"report-{config.report}" if config.report else "report")
 
 
-def say_overlap(config: Config, catalog: Catalog) -> None:
-    """Say how many of another catalogue's images the run was trained on: they flatter it."""
+def log_overlap(config: Config, catalog: Catalog) -> None:
+    """Log how many photos of another data set the run was trained on: they raise its figures."""
     saved = saved_settings(config.folder)["data"]
     root = Path(saved["root"]).expanduser()
     root = Path(saved.get("images") or (root if root.is_dir() else root.parent)).expanduser()
@@ -200,7 +200,7 @@ def say_overlap(config: Config, catalog: Catalog) -> None:
     seen = {(root / path).resolve() for path in split.loc[split["split"] == "train", "path"]}
     count = sum(path.resolve() in seen for path in catalog.paths)
     if count:
-        log(f"{count} of these {len(catalog)} images were trained on: the figures flatter the run")
+        log(f"{count} of these {len(catalog)} photos were trained on: the figures are too high")
 
 
 def require_other_place(config: Config) -> None:

@@ -25,7 +25,7 @@ from flam_pl.datasets.inspection import check_usable
 from flam_pl.datasets.sources import open_catalog
 from flam_pl.distributed import is_first_process, log
 from flam_pl.errors import FlamError
-from flam_pl.experiments.selection import keep_scoring
+from flam_pl.experiments.selection import select_scoring
 from flam_pl.images import Preprocess
 from flam_pl.methods.registry import chosen, registered
 from flam_pl.models.backbone import Backbone, load_weights
@@ -78,7 +78,7 @@ def train_methods(run: Run) -> None:
     for method in [registered()["flam"], *chosen(run.config)]:
         method.train(run)
     if is_first_process():
-        keep_scoring(run)
+        select_scoring(run)
 
 
 def open_run(config: Config, catalog: Catalog | None = None) -> tuple[Run, Backbone]:

@@ -1,4 +1,4 @@
-"""Chooses on validation photos what the scoring weighs, and which row of the tables searches."""
+"""Model selection on the validation split: score weights, and the row of the tables that searches."""
 
 from __future__ import annotations
 
@@ -22,15 +22,14 @@ from flam_pl.training.run import Run
 from flam_pl.training.stage import evaluation_device
 
 VERSION = 3
-"""Of how it is chosen: another one chooses anew."""
+"""Version of the selection: another version chooses again."""
 
 
-def keep_scoring(run: Run) -> Scoring:
-    """Choose, where that is not done yet, and keep it in the run's folder.
+def select_scoring(run: Run) -> Scoring:
+    """Select score weights and the best row, and save both in the folder of the run.
 
-    Returns:
-        The choice; nothing but the paper's search where the settings want no posteriors, or where
-        no validation search can be made.
+    A selection for the same checkpoints, data and settings is used again. Without posteriors in the
+    settings, or without validation searches, it is the paper's search.
     """
     trained = TrainedRun.open(run.folder, run.backbone_folder, run.config.methods)
     key = inputs_hash(
@@ -47,12 +46,12 @@ def keep_scoring(run: Run) -> Scoring:
     if not same:
         trained.scoring = replace(choice(run, trained), checkpoints=trained.checkpoints, key=key)
         trained.scoring.save(run.folder)
-    keep_calibration(run, trained)
+    fit_calibration(run, trained)
     return trained.scoring
 
 
 def choice(run: Run, trained: TrainedRun) -> Scoring:
-    """Every row's weights, and the best of the rows that store one vector per photo."""
+    """The weights of every row, and the best row among those with one vector per photo."""
     dense, counterfactual = validation_sets(run, trained)
     if not run.config.scoring.posteriors or len(dense.queries) < 2:
         return Scoring()
@@ -83,14 +82,14 @@ def stores_one_vector(row: str) -> bool:
 
 
 def weights_of(run: Run, posteriors: Posteriors) -> list[ScoreWeights]:
-    """What is tried: the grid, with what the settings say in the place of what it tries."""
+    """The grid of weights, with those of the settings fixed."""
     settings = run.config.scoring
-    said: Mapping[str, float | None] = {
+    written: Mapping[str, float | None] = {
         "target": settings.target,
         "others": settings.others,
         "moved": settings.moved,
     }
-    fixed = {name: value for name, value in said.items() if value is not None}
+    fixed = {name: value for name, value in written.items() if value is not None}
     tried = [replace(weights, **fixed) for weights in grid(posteriors.means is not None)]
     return list(dict.fromkeys(tried))
 
@@ -103,8 +102,8 @@ def validation_sets(run: Run, trained: TrainedRun) -> tuple[EvaluationSet, Evalu
     return dense.to(trained.embedders.device), photos.to(trained.embedders.device)
 
 
-def keep_calibration(run: Run, trained: TrainedRun) -> None:
-    """Keep how the posteriors are set right for the searches of the best row."""
+def fit_calibration(run: Run, trained: TrainedRun) -> None:
+    """Fit the calibration of the best row to validation searches, and save it."""
     if not trained.scoring.weights:
         return
     dense, _ = validation_sets(run, trained)
