@@ -1,4 +1,4 @@
-"""Model selection on the validation split: score weights, and the row of the tables that searches."""
+"""Model selection on the validation split: score weights, and the row that searches."""
 
 from __future__ import annotations
 
