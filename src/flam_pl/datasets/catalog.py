@@ -123,7 +123,8 @@ class Catalog:
     ) -> np.ndarray:
         """Indices ``(M,)`` int64 of the rows that meet every condition.
 
-        ``dense`` rows carry every label, ``labelled`` rows at least one.
+        ``dense`` rows carry every label, ``labelled`` rows at least one. Raises ``FlamError`` for
+        an unknown split or domain.
         """
         has_label, chosen = self.labels != UNLABELLED, np.ones(len(self), dtype=bool)
         for column, value, known in (("split", split, SPLITS), ("domain", domain, DOMAINS)):
@@ -157,7 +158,7 @@ class Catalog:
         return replace(self, table=self.table.iloc[np.asarray(rows, dtype=np.int64)])
 
     def without(self, bad: Mapping[int, str]) -> Catalog:
-        """Moves these rows (row -> reason) to ``dropped``."""
+        """The catalog whose ``dropped`` has the photos of these rows (row -> reason)."""
         reasons = {self.table["path"].iloc[row]: reason for row, reason in bad.items()}
         moved = [Dropped(path, reason) for path, reason in reasons.items()]
         if len(bad) == len(self):
@@ -211,8 +212,8 @@ class Catalog:
         for column in wanted:
             if column not in have or wanted.count(column) > 1:
                 raise FlamError(
-                    f"{self.name}: expected one column {column!r}, as attribute type, as extra "
-                    f"attribute or as one of {', '.join(COLUMNS)}; got {', '.join(have)}"
+                    f"{self.name}: expected one column {column!r}, with one meaning: attribute "
+                    f"type, extra attribute, or one of {', '.join(COLUMNS)}; got {', '.join(have)}"
                 )
         if self.table.empty:
             raise FlamError(

@@ -97,7 +97,7 @@ def draw_groups(found: Measurements, rows: pd.DataFrame, label: str) -> Figure |
 
 
 def line_style(found: Measurements, method: str) -> dict[str, Any]:
-    """The same in every chart; dashed with posteriors."""
+    """How a method looks in every chart: dashed with posteriors."""
     head, plus, _ = method.partition("+")
     color = found.methods.get(head, {}).get("color", "#333333")
     return {"color": color, "label": found.title(method), "ls": "--" if plus else "-"}

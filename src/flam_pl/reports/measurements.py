@@ -88,6 +88,7 @@ class Measurements:
 
 
 def require_format(plain: Mapping[str, Any], source: object, remedy: str) -> None:
+    """Raises ``FlamError`` for another format than ``FORMAT``; the remedy is a command."""
     if (found := plain.get("format", 1)) != FORMAT:
         raise FlamError(
             f"{source} has format {found}, expected {FORMAT}: another version of flam-pl wrote it. "

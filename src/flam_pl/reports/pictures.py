@@ -26,7 +26,7 @@ CAPTION = 26  # letters of a line above a result
 
 
 def attempt(name: str, make: Callable[[], bool | None]) -> bool:
-    """Whether ``make`` worked; a failure is only logged."""
+    """Whether ``make`` worked; its failure is only logged."""
     try:
         return make() is not False
     except Exception as error:

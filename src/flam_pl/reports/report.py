@@ -145,6 +145,7 @@ class Report:
 
     @classmethod
     def open(cls, folder: Path) -> Report:
+        """Raises ``FlamError`` without ``metrics.json`` and for another format."""
         path = folder / METRICS
         if not path.is_file():
             raise FlamError(f"{path} is missing: there is no report. Run make evaluate first.")

@@ -53,7 +53,10 @@ def edit_to_one_class(
     settings: FiguresConfig,
     seed: int,
 ) -> Spaces:
-    """Embed random images, and edit some of those that have another class."""
+    """Embed random images, and edit some of those that have another class.
+
+    Raises ``SchemaError`` if ``figures.target_class`` is no class of the type.
+    """
     schema = data.schema
     kind = settings.target_type if settings.target_type in schema.types else schema.types[0]
     t = schema.types.index(kind)
@@ -85,7 +88,8 @@ def _wanted_class(name: str | None, schema: AttributeSchema, kind: str, labels: 
 
 
 def statistics(embeddings: Tensor, wanted: Tensor) -> dict[str, float]:
-    """Mean cosine distance and trace of the covariance, of unit vectors ``(M, k)``."""
+    """Mean cosine distance of embeddings to their wanted vectors, both of unit length ``(M, k)``,
+    and trace of the covariance of the embeddings."""
     return {
         "distance_to_wanted": float(1 - (embeddings * wanted).sum(dim=1).mean()),
         "spread": float(embeddings.var(dim=0, correction=0).sum()),
