@@ -70,7 +70,7 @@ def test_a_usable_catalog_passes_and_the_others_are_refused_with_all_problems() 
         "mini (/nowhere)",
         "shape shirt",
         "color blue",
-        "no evaluation photo carries all labels (shape, color)",
+        "no evaluation photo has labels of two types (shape, color)",
         "2 photo(s) of all splits do",
     ):
         assert words in str(refused.value)
@@ -88,7 +88,10 @@ def test_photos_of_items_are_enough_without_edits() -> None:
     check_usable(mini_set)
     check_usable(mini_set, training=False)
     reason = edits_cannot_be_evaluated(mini_set)
-    assert reason is not None and "no evaluation photo carries all labels (shape, color)" in reason
+    assert (
+        reason is not None
+        and "no evaluation photo has labels of two types (shape, color)" in reason
+    )
     assert f"Edits: {reason}" in describe(mini_set)
     assert instance_queries(mini_set) == (1, 1, 0)
     assert edits_cannot_be_evaluated(mini()) is None

@@ -1,4 +1,4 @@
-"""From what a reader found to a Catalog: spellings, classes, split, distorted views."""
+"""From what a reader found to a Catalog: classes, split, identical files, distorted views."""
 
 from __future__ import annotations
 
@@ -35,10 +35,8 @@ class Found:
 
     name: str
     root: Path
-    """Folder that relative paths start from."""
     table: pd.DataFrame
-    """Without ``split``, photos are drawn at random; without ``domain``, the shop's are the first
-    of each item."""
+    """Without ``split``, it is drawn; without ``domain``, each item's first photo is the shop's."""
     types: Sequence[str]
     extra_attributes: Sequence[str] = ()
     dropped: Sequence[Dropped] = ()
@@ -49,17 +47,15 @@ class Found:
     one_photo_per_item: bool = False
     """Identical files are one item, and garments in several classes never train."""
     partial_labels: bool = False
-    """Photos with some labels are evaluated too where few have all labels."""
+    """Where few photos have all labels, those with two are evaluated too."""
     draws_validation: bool = False
-    """Validation photos are drawn from the training photos of a given split."""
+    """Validation photos are drawn from the training photos."""
 
 
 def assemble(found: Found, data: LabelledData, schema: AttributeSchema | None) -> Catalog:
     """The Catalog of the photos that a reader found.
 
-    Args:
-        schema: classes of a trained run; without a split, all photos with all labels are then
-            evaluated. None takes the classes from the photos.
+    With the ``schema`` of a trained run and no split, all photos with all labels are evaluated.
     """
     table = found.table.reset_index(drop=True)
     for kind in found.types:  # a type of the run that this set does not have
@@ -103,15 +99,13 @@ def assemble(found: Found, data: LabelledData, schema: AttributeSchema | None) -
 
 
 def _complete(table: pd.DataFrame, found: Found) -> np.ndarray:
-    """Which rows may be evaluated, ``(N,)`` bool: those with all labels or, where these are few and
-    the data set allows it, those with two labels or more."""
+    """Which rows have labels enough to be evaluated, ``(N,)`` bool."""
     labels = table[list(found.types)].notna().sum(axis=1).to_numpy()
     dense, several = labels == len(found.types), labels > 1
     return several if found.partial_labels and 2 * dense.sum() < several.sum() else dense
 
 
 def _training(table: pd.DataFrame) -> np.ndarray | None:
-    """Positions of the training photos, ``(M,)``; None where there are none yet."""
     if "split" not in table or not (table["split"] == "train").any():
         return None
     return np.flatnonzero((table["split"] == "train").to_numpy(bool))
@@ -120,7 +114,6 @@ def _training(table: pd.DataFrame) -> np.ndarray | None:
 def _split(
     table: pd.DataFrame, found: Found, data: SplitData, contents: np.ndarray, foreign: bool
 ) -> pd.Series:
-    """The split of every row, ``(N,)``: the given one, else a drawn one."""
     rows, evaluation = np.arange(len(table)), EVERY_DENSE_ROW if foreign else data.evaluation
     if "split" in table:
         training, validates = _training(table), (table["split"] == "val").any()
@@ -142,7 +135,6 @@ def _split(
 
 
 def garment_note(table: pd.DataFrame) -> list[str]:
-    """A sentence that counts the garments of a split table, if there are any."""
     found = table[table["garment"].notna()]
     if found.empty:
         return []
@@ -155,12 +147,9 @@ def garment_note(table: pd.DataFrame) -> list[str]:
 
 
 def identical_files(paths: Sequence[Path]) -> np.ndarray:
-    """Codes ``(N,)``, equal for files that are equal byte by byte.
-
-    Only files whose size occurs twice are read. An unreadable file is like no other.
-    """
+    """Codes ``(N,)``, equal for equal files; an unreadable file is like no other."""
     sizes = [os.path.getsize(path) if os.path.isfile(path) else None for path in paths]
-    times = Counter(sizes)
+    times = Counter(sizes)  # a file of a size of its own is not read
 
     def content(row: int) -> str | None:
         with suppress(OSError):
@@ -173,7 +162,7 @@ def identical_files(paths: Sequence[Path]) -> np.ndarray:
 
 
 def leak_groups(table: pd.DataFrame, columns: Iterable[str], contents: np.ndarray) -> np.ndarray:
-    """Codes ``(N,)`` of what must stay on one side of a split, from 0 in order of the rows.
+    """Codes ``(N,)`` from 0, in order of the rows, of what must stay on one side of a split.
 
     Rows that share a value of a column or a file's content, also by way of others, are one group.
     """
@@ -188,7 +177,7 @@ def leak_groups(table: pd.DataFrame, columns: Iterable[str], contents: np.ndarra
 
 
 def identical_on_two_sides(table: pd.DataFrame, contents: np.ndarray) -> list[str]:
-    """A sentence, also logged, if the split of the table parts identical files."""
+    """A note, also logged, if the split parts identical files."""
     sides = table.groupby(contents)["split"].transform("nunique")
     apart = table[(sides > 1).to_numpy(bool)]
     if apart.empty:
@@ -209,15 +198,14 @@ def split_dense(
     groups: np.ndarray | None = None,
     held_out: np.ndarray | None = None,
 ) -> pd.Series:
-    """Split name of every row, ``(N,)``: random dense rows are evaluated, the others train.
-
-    This is the paper's protocol.
+    """Split of every row, ``(N,)``: random dense rows are evaluated, the others train, as in the
+    paper.
 
     Args:
-        dense: rows with labels enough to be evaluated, ``(N,)`` bool.
+        dense: rows that may be evaluated, ``(N,)`` bool.
         evaluation: number of dense rows, or ``EVERY_DENSE_ROW``.
         groups: codes ``(N,)`` of rows that stay together.
-        held_out: rows whose groups never train, ``(N,)`` bool; a third of them validates.
+        held_out: rows whose groups never train, ``(N,)`` bool; a third validates.
     """
     groups = np.arange(len(table)) if groups is None else groups
     sizes = np.bincount(groups, weights=dense).astype(np.int64)
@@ -253,7 +241,7 @@ def split_dense(
 
 
 def split_csv(catalog: Catalog) -> str:
-    """The split of a catalog's photos as CSV with the columns ``path`` and ``split``."""
+    """The photos' columns ``path`` and ``split`` as CSV."""
     photos = catalog.table.loc[catalog.table["view"] == 0, ["path", "split"]]
     return str(photos.to_csv(index=False, lineterminator="\n"))
 
@@ -263,9 +251,8 @@ def with_distorted_views(
 ) -> pd.DataFrame:
     """The table and, after it, one distorted view of every validation and evaluation photo.
 
-    With one photo per item, the views are the queries of the instance search. They have no label
-    and no garment. A photo without an item gets that of an identical file in its split, else a new
-    one.
+    The views are queries of the instance search, without label or garment. A photo without an item
+    gets that of an identical file in its split, else a new one.
     """
     table = table.assign(view=0)
     chosen = table["split"].isin(("val", "evaluation"))
@@ -282,7 +269,6 @@ def with_distorted_views(
 
 
 def has_item_pairs(table: pd.DataFrame, contents: np.ndarray) -> bool:
-    """Whether some item has two different photos in the evaluation."""
     if "item" not in table:
         return False
     photos = table.assign(contents=contents)[(table["split"] == "evaluation").to_numpy(bool)]
@@ -290,7 +276,7 @@ def has_item_pairs(table: pd.DataFrame, contents: np.ndarray) -> bool:
 
 
 def _codes(values: Iterable[object]) -> np.ndarray:
-    """A number per value, from 0; every missing value has one of its own."""
+    """A number per value, from 0; each missing value has its own."""
     codes, seen = pd.factorize(pd.Series(list(values), dtype="object"))
     alone = codes < 0
     codes[alone] = len(seen) + np.arange(int(alone.sum()))

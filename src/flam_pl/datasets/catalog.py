@@ -20,13 +20,20 @@ from flam_pl.progress import progress
 
 SPLITS = ("train", "val", "evaluation")
 DOMAINS = ("shop", "consumer")
-COLUMNS = ("path", "item", "domain", "split", "view", "counterfactual_of", "garment")
-"""Columns of every catalog, before the attribute types and the reader's others."""
+COLUMNS = (
+    "path",
+    "item",
+    "domain",
+    "split",
+    "view",
+    "counterfactual_of",
+    "garment",
+)  # of every catalog
 
 
 @dataclass(frozen=True)
 class Dropped:
-    """What was left out."""
+    """A line or photo that was left out."""
 
     where: str
     reason: str
@@ -39,7 +46,7 @@ class Catalog:
     Attributes:
         root: folder that relative paths start from.
         table: photos of a product share their ``item``, those of a garment in several classes
-            their ``garment``; ``view`` is 0 for a photo, above 0 for a seeded distortion of it.
+            their ``garment``; ``view`` above 0 is a seeded distortion of the photo.
         extra_attributes: attribute columns that no network trains on.
         gallery: splits whose shop photos the instance search searches.
         contents: path -> SHA-256 of the file, where ``check_photos`` has read it.
@@ -62,7 +69,6 @@ class Catalog:
     contents: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Raises: FlamError: naming the first column, row and value that is wrong."""
         object.__setattr__(self, "table", self.table.reset_index(drop=True))
         self._check_columns()
         self._check_values()
@@ -71,10 +77,8 @@ class Catalog:
     def build(
         cls, name: str, root: Path, table: pd.DataFrame, schema: AttributeSchema, **others: Any
     ) -> Catalog:
-        """A Catalog from a table with ``path`` and ``split`` at least.
-
-        Defaults: domain "shop", view 0, no item, no label, the garment of ``counterfactual_of``.
-        """
+        """A Catalog from a table with ``path`` and ``split`` at least; ``FlamError`` names the
+        first wrong value."""
         defaults: dict[str, Any] = dict.fromkeys((*COLUMNS, *schema.types), pd.NA)
         defaults |= {"domain": "shop", "view": 0}
         missing = [c for c in defaults if c not in (*table, "path", "split")]
@@ -93,7 +97,6 @@ class Catalog:
 
     @property
     def paths(self) -> list[Path]:
-        """File of every row."""
         return [self.root / path for path in self.table["path"]]
 
     @cached_property
@@ -106,7 +109,7 @@ class Catalog:
 
     @cached_property
     def items(self) -> np.ndarray:
-        """Position of every item among the sorted items, ``(N,)`` int64; -1 for none."""
+        """Position among the sorted items, ``(N,)`` int64; -1 for none."""
         codes = pd.factorize(self.table["item"].astype("string"), sort=True)[0].astype(np.int64)
         codes.setflags(write=False)
         return codes
@@ -118,10 +121,10 @@ class Catalog:
         dense: bool | None = None,
         labelled: bool | None = None,
     ) -> np.ndarray:
-        """Indices ``(M,)`` int64 of the rows that meet every condition; None is no condition.
+        """Indices ``(M,)`` int64 of the rows that meet every condition.
 
-        ``dense`` rows carry every label, ``labelled`` rows one. Raises ``FlamError`` for an unknown
-        split or domain.
+        ``dense`` rows carry every label, ``labelled`` rows at least one. Raises ``FlamError`` for
+        an unknown split or domain.
         """
         has_label, chosen = self.labels != UNLABELLED, np.ones(len(self), dtype=bool)
         for column, value, known in (("split", split, SPLITS), ("domain", domain, DOMAINS)):
@@ -136,11 +139,8 @@ class Catalog:
         return np.flatnonzero(chosen)
 
     def edit_rows(self, split: str) -> np.ndarray:
-        """Rows ``(M,)`` of a split whose edits are evaluated.
-
-        They are the photos with a label of every type if these are at least half of the photos
-        with two labels or more, else all of the latter.
-        """
+        """Rows ``(M,)`` whose edits are evaluated: photos with all labels if they are at least
+        half of the photos with two labels or more, else all of the latter."""
         dense = self.rows(split, dense=True)
         several = (self.labels != UNLABELLED).sum(axis=1) > 1
         rows = self.rows(split)
@@ -148,18 +148,17 @@ class Catalog:
         return dense if 2 * len(dense) >= len(some) else some
 
     def instance_rows(self) -> np.ndarray:
-        """Rows ``(M,)`` of the instance search, all with an item: queries are the evaluation's
-        consumer photos; the shop photos of ``gallery`` are searched."""
+        """Rows ``(M,)`` of the instance search: consumer photos of the evaluation (queries) and
+        shop photos of ``gallery``, all with an item."""
         searched = [self.rows(split, "shop") for split in dict.fromkeys(self.gallery)]
         rows = np.sort(np.concatenate([self.rows("evaluation", "consumer"), *searched]))
         return rows[self.items[rows] >= 0]
 
     def select(self, rows: np.ndarray | Sequence[int]) -> Catalog:
-        """The catalog of these rows, in this order."""
         return replace(self, table=self.table.iloc[np.asarray(rows, dtype=np.int64)])
 
     def without(self, bad: Mapping[int, str]) -> Catalog:
-        """The catalog without these rows (row -> reason); their photos move to ``dropped``."""
+        """The catalog whose ``dropped`` has the photos of these rows (row -> reason)."""
         reasons = {self.table["path"].iloc[row]: reason for row, reason in bad.items()}
         moved = [Dropped(path, reason) for path, reason in reasons.items()]
         if len(bad) == len(self):
@@ -172,8 +171,7 @@ class Catalog:
 
     @cached_property
     def photo_keys(self) -> np.ndarray:
-        """What the feature of each row depends on, ``(N,)`` bytes: the SHA-256 of its file or, for
-        a distorted view, of that and the seed of the distortion."""
+        """SHA-256 of each row's file, for a distorted view with the seed, ``(N,)`` bytes."""
         contents, keys = dict(self.contents), []
         unread = [path for path in self.table["path"].unique() if path not in contents]
         contents |= {path: self._content(path) for path in progress(unread, "hashing photos")}
@@ -191,11 +189,11 @@ class Catalog:
         except OSError as error:
             raise FlamError(
                 f"{self.name}: {self.root / path} cannot be read ({error.strerror}), but the "
-                "catalog lists it: put it back, or make the catalog again."
+                "catalog lists it: put it back."
             ) from error
 
     def fingerprint(self) -> str:
-        """SHA-256 of ``photo_keys``: what the features depend on."""
+        """SHA-256 of what the features depend on."""
         return hashlib.sha256(b"".join(self.photo_keys.tolist())).hexdigest()
 
     def label_fingerprint(self) -> str:
@@ -215,8 +213,7 @@ class Catalog:
             if column not in have or wanted.count(column) > 1:
                 raise FlamError(
                     f"{self.name}: expected one column {column!r}, with one meaning: attribute "
-                    f"type, extra attribute, or one of every catalog ({', '.join(COLUMNS)}). The "
-                    f"table has {', '.join(have)}."
+                    f"type, extra attribute, or one of {', '.join(COLUMNS)}; got {', '.join(have)}"
                 )
         if self.table.empty:
             raise FlamError(
@@ -248,7 +245,7 @@ class Catalog:
 
 
 def fill_garments(table: pd.DataFrame) -> pd.Series:
-    """The garment of every row: counterfactuals and all photos of their original share one."""
+    """Garment of every row: counterfactuals and all photos of their original share one."""
     nothing = pd.Series(pd.NA, table.index, dtype="string")
     item, made_from, given = (
         table[column].astype("string") if column in table else nothing

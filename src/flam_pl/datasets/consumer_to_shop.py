@@ -17,10 +17,7 @@ SPLITS = {"train": "train", "val": "val", "test": "evaluation"}
 
 
 def read(root: Path, data: ConsumerToShopData, schema: AttributeSchema | None = None) -> Catalog:
-    """The Catalog of the data set, with its published split.
-
-    The list holds pairs of photos. shape is the folder of the category.
-    """
+    """The Catalog, with the published split of pairs; shape is the folder of the category."""
     listings.attributes_of(data.types, {}, ("shape",), "Consumer-to-shop")
     columns = ("consumer", "shop", "item", "split")
     pairs, notes = listings.read_listing(root / "Eval" / "list_eval_partition.txt", columns)
@@ -59,7 +56,7 @@ def _photos_of(pairs: pd.DataFrame) -> tuple[pd.DataFrame, list[Dropped]]:
 
 
 def _domain(path: str, column: str) -> str:
-    """The file name tells it (``shop_01.jpg``), else the column of the pair."""
+    """By the file name (``shop_01.jpg``), else the column."""
     file = path.rsplit("/", 1)[-1].lower()
     if file.startswith(("comsumer", "consumer")):  # the first is how the data set spells it
         return "consumer"

@@ -20,19 +20,17 @@ ATTRIBUTES = {
     **{"clothes_category": 20, "clothes_button": 13, "clothes_color": 55, "clothes_length": 7},
     **{"clothes_pattern": 28, "clothes_shape": 11, "collar_shape": 26, "sleeve_length": 8},
     **{"sleeve_shape": 17},
-}
-"""Attributes in the order of their numbers, and how many values each has."""
+}  # in the order of their numbers: how many values each has
 
 NAMES = {"shape": "clothes_category", "color": "clothes_color", "pattern": "clothes_pattern"}
 SPLITS = {"train": ("train",), "valid": ("valid", "val"), "test": ("test",)}
+# newer, older, and search lists of the asen code; all are read
 LABELS = ("label_{}.txt", "{}_label.txt", "candidate_{}.txt", "query_{}.txt")
-"""Label files of a split: newer, older, and search lists of the asen code; all are read."""
-
 FOLDERS = ("", "Images", "images", "img", "pic")
 
 
 def read(root: Path, data: SplitData, schema: AttributeSchema | None = None) -> Catalog:
-    """The Catalog of the data set, split at random over all lists, as in the paper."""
+    """The Catalog, split at random over all lists, as in the paper."""
     meta = _read_meta(root / "meta.json")
     types = schema.types if schema else tuple(data.types)
     attribute_of = listings.attributes_of(types, NAMES, list(meta), "DARN")
@@ -43,7 +41,7 @@ def read(root: Path, data: SplitData, schema: AttributeSchema | None = None) -> 
 
 
 def _read_meta(path: Path) -> dict[str, list[str]]:
-    """Attribute -> names of its values, in the order of their numbers."""
+    """Attribute -> names of its values by number."""
     if not path.is_file():
         return {name: [str(value) for value in range(n)] for name, n in ATTRIBUTES.items()}
     try:
@@ -92,7 +90,7 @@ def _read_lists(root: Path, meta: Mapping[str, Sequence[str]]) -> tuple[pd.DataF
 def _labels_of(
     path: Path, names: Sequence[str], meta: Mapping[str, Sequence[str]]
 ) -> Iterator[Label]:
-    """The labels of a file; a line has a photo, then pairs of attribute and value."""
+    """A line has a photo, then pairs of attribute and value."""
     attributes = list(meta)
     for line, text in listings.numbered_lines(path):
         if not text:

@@ -18,7 +18,6 @@ from flam_pl.errors import FlamError
 
 TYPES = ("shape", "color", "pattern")
 EXTRA_ATTRIBUTES = ("gender", "season", "usage", "brand")
-"""Not the subCategory, which an edit of the shape must change."""
 
 FIELDS = (
     *("id", "gender", "masterCategory", "subCategory", "articleType", "baseColour"),
@@ -44,18 +43,17 @@ _WEARER = re.compile(r"\b(?:men|man|women|woman|unisex|boy|girl|kid)(?:'?s)?\b",
 
 
 def read(root: Path, data: FashionProductsData, schema: AttributeSchema | None = None) -> Catalog:
-    """The Catalog of the data set, split at random.
+    """The Catalog, split at random; products of an equal name or garment stay on one side.
 
-    shape is ``articleType``, color ``baseColour``, pattern a word of the name. Products with equal
-    photos are one item. Products of an equal name or garment stay on one side.
+    shape is ``articleType``, color ``baseColour``, pattern a word of the name.
     """
     types = schema.types if schema else tuple(data.types)
     attributes_of(types, {}, TYPES, "Fashion Product Images")
     styles, folder = root / "styles.csv", root / "images"
     if not styles.is_file() or not folder.is_dir():
         raise FlamError(
-            f"{root} is not there or lacks styles.csv or images/; expected a folder with both, as "
-            "the Fashion Product Images of Kaggle unpack. Point data.root at it."
+            f"{root} is not there or lacks styles.csv or images/. Point data.root at the unpacked "
+            "Fashion Product Images of Kaggle."
         )
     files = sorted(folder.iterdir(), key=lambda file: file.suffix == ".jpg")  # the last one counts
     photos = {f.stem: f.name for f in files if f.suffix.lower() in (".jpg", ".jpeg")}
@@ -80,7 +78,7 @@ def read(root: Path, data: FashionProductsData, schema: AttributeSchema | None =
 
 
 def pattern_of(name: str) -> str | None:
-    """The pattern that the words of a product name tell; None unless they tell exactly one.
+    """The one pattern that a product name tells, else None.
 
     >>> pattern_of("Lee Men CHECKED Shirt"), pattern_of("Lee Men Solid Striped Tie")
     ('check', None)
@@ -93,7 +91,7 @@ def pattern_of(name: str) -> str | None:
 def _read_rows(
     styles: Path, photos: dict[str, str]
 ) -> tuple[dict[str, dict[str, str | None]], list[Dropped]]:
-    """Place -> record of every product, and the lines that hold none."""
+    """Place -> record of every product, and the other lines."""
     rows: dict[str, dict[str, str | None]] = {}
     dropped, seen = [], set()
     for line, fields in _lines(styles):
@@ -121,7 +119,7 @@ def _read_rows(
 
 
 def _lines(styles: Path) -> Iterator[tuple[int, list[str]]]:
-    """Number and fields of every line; the name, the last one, may hold commas."""
+    """Number and fields of every line; the last one, the name, may hold commas."""
     with styles.open(encoding="utf-8-sig", errors="replace") as file:
         header = [name.strip().strip('"') for name in file.readline().split(",")]
         if tuple(header[: len(FIELDS)]) != FIELDS:
@@ -136,7 +134,7 @@ def _lines(styles: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def _name(field: str) -> str:
-    """The product name without empty columns after it and without a CSV writer's quotes."""
+    """Without empty columns after it and without a CSV writer's quotes."""
     name = field.rstrip(", \t\r\n").lstrip()
     if len(name) > 1 and name[0] == name[-1] == '"':
         name = name[1:-1].replace('""', '"')
@@ -144,8 +142,8 @@ def _name(field: str) -> str:
 
 
 def _brands(names: pd.Series) -> pd.Series:
-    """The brand of every product: the words of its name before "Men", "Women", "Kids", ..., else
-    the longest brand of the others that its name begins with."""
+    """The words of each name before "Men", "Kids", ..., else the longest of these brands that the
+    name begins with."""
     before = [None if pd.isna(name) else _before_wearer(name) for name in names]
     usual: dict[str, str] = {}  # "roxy", "ROXY" and "Roxy" are one brand: the commonest spelling
     for brand, _ in Counter(brand for brand in before if brand).most_common():
@@ -173,10 +171,9 @@ def _before_wearer(name: str) -> str | None:
 
 
 def find_garments(table: pd.DataFrame) -> pd.Series:
-    """The garment of every product that is sold in several colors.
+    """The garment of every product that is sold in several colors, named by its first item.
 
-    Products of one gender, shape and name, apart from words of color, are one garment if some word
-    of the name is rare. The first product's item names it.
+    It has one gender, shape and name, apart from words of color; a word of the name is rare.
 
     >>> names = ["Ed Men Rakish Blue Shirt", "Ed Men Rakish Red Shirt", "Ed Men Navy Shirt"]
     >>> colors = ["Blue", "Red", "Navy Blue"]

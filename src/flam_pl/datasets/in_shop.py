@@ -26,10 +26,7 @@ WHOLE = (
 
 
 def read(root: Path, data: InShopData, schema: AttributeSchema | None = None) -> Catalog:
-    """The Catalog of the data set, with its published split.
-
-    Query photos have the domain "consumer", gallery photos "shop".
-    """
+    """The Catalog, with the published split; query photos have the domain "consumer"."""
     listings.attributes_of(data.types, {}, TYPES, "In-shop")
     columns = ("path", "item", "published_split")
     table, notes = listings.read_listing(root / "Eval" / "list_eval_partition.txt", columns)
@@ -58,7 +55,7 @@ def read(root: Path, data: InShopData, schema: AttributeSchema | None = None) ->
 
 
 def _take_validation(table: pd.DataFrame, number: int, seed: int) -> None:
-    """Turns training items into validation items, in place; half of their photos are queries."""
+    """Makes training items validate, in place; half of their photos are queries."""
     rng = np.random.default_rng(seed)
     training = table[table["split"] == "train"]
     rows = training.groupby("item", sort=True).indices
@@ -75,7 +72,7 @@ def _file(annotations: Path, name: str) -> Path:
 
 
 def _colors(annotations: Path, table: pd.DataFrame) -> pd.Series:
-    """Color of every photo: its own where it is listed, else that of its item."""
+    """Color of every photo: its own, else that of its item."""
     by_photo, by_item = _file(annotations, COLORS), annotations / DESCRIPTIONS
     colors = pd.Series(pd.NA, table.index, dtype="string")
     if by_photo.is_file():
@@ -87,7 +84,7 @@ def _colors(annotations: Path, table: pd.DataFrame) -> pd.Series:
 
 
 def _described_colors(path: Path) -> dict[str, str]:
-    """Item -> color from the descriptions: one JSON list, or one JSON object per line."""
+    """Item -> color, from a JSON list or a JSON object per line."""
     text = path.read_text(encoding="utf-8-sig", errors="replace")
     try:
         if text.lstrip().startswith("["):
@@ -101,7 +98,7 @@ def _described_colors(path: Path) -> dict[str, str]:
 
 
 def _patterns(annotations: Path, table: pd.DataFrame) -> pd.Series:
-    """Pattern of every photo's item, where the attributes that it has (1) name exactly one."""
+    """Pattern of every photo's item, where its attributes name exactly one."""
     names_path, path = _file(annotations, ATTRIBUTES), _file(annotations, PATTERNS)
     if not (names_path.is_file() and path.is_file()):
         return pd.Series(pd.NA, table.index, dtype="string")

@@ -18,10 +18,7 @@ SHOWN = 3  # cases of each reason that are named; the others are counted
 
 
 def describe(catalog: Catalog, bad: Mapping[int, str] | None = None) -> str:
-    """Text about a catalog: photos, items, labels, and what was left out by reason.
-
-    ``bad`` is the answer of ``check_photos``.
-    """
+    """Photos, items, labels, and what was left out; ``bad`` comes from ``check_photos``."""
     photos = catalog.select(np.flatnonzero(catalog.table["view"] == 0))
     sections = [_overview(catalog, photos), _photos_table(photos), _labels_table(photos)]
     if without_edits := edits_cannot_be_evaluated(photos):
@@ -41,10 +38,7 @@ def describe(catalog: Catalog, bad: Mapping[int, str] | None = None) -> str:
 
 
 def check_usable(catalog: Catalog, *, training: bool = True) -> None:
-    """Raises ``FlamError`` with every reason why a catalog cannot be evaluated or trained on.
-
-    Without ``training``, a trained run is only evaluated on it.
-    """
+    """Raises ``FlamError`` with every reason against evaluation and, if asked, training."""
     problems = list(_training_problems(catalog)) if training else []
     queries, _, in_vain = instance_queries(catalog)
     only_views = queries == in_vain or (catalog.table["view"] > 0).any()
@@ -59,7 +53,7 @@ def check_usable(catalog: Catalog, *, training: bool = True) -> None:
 
 
 def edits_cannot_be_evaluated(catalog: Catalog) -> str | None:
-    """Why no edit can be evaluated on the catalog; None where edits can be."""
+    """The reason; None where edits can be evaluated."""
     if len(catalog.edit_rows("evaluation")):
         return None
     types = ", ".join(catalog.schema.types)
@@ -71,7 +65,7 @@ def edits_cannot_be_evaluated(catalog: Catalog) -> str | None:
 
 
 def instance_queries(catalog: Catalog) -> tuple[int, int, int]:
-    """Numbers of queries, of gallery photos, and of queries whose item is not in the gallery."""
+    """Numbers of queries, of gallery photos, and of queries without a match in the gallery."""
     rows = catalog.instance_rows()
     asks = (catalog.table["domain"].iloc[rows] == "consumer").to_numpy(bool)
     items, gallery = catalog.items[rows][asks], catalog.items[rows][~asks]
@@ -79,7 +73,7 @@ def instance_queries(catalog: Catalog) -> tuple[int, int, int]:
 
 
 def class_counts(catalog: Catalog, rows: np.ndarray) -> dict[str, dict[str, int]]:
-    """Attribute type -> class -> number of these rows, classes in schema order."""
+    """Attribute type -> class -> number of these rows."""
     counts: dict[str, dict[str, int]] = {}
     for position, (kind, names) in enumerate(catalog.schema.classes.items()):
         labels = catalog.labels[rows, position]
@@ -167,7 +161,6 @@ def _labels_table(photos: Catalog) -> str:
 
 
 def _by_reason(cases: Mapping[str, str]) -> str:
-    """A line per reason, the most frequent first, with its first places."""
     places = defaultdict(list)
     for where, reason in cases.items():
         places[reason].append(where)

@@ -1,4 +1,4 @@
-"""Labels: classes and their spellings, label lists, a share of the labels, extra attributes."""
+"""Labels: classes, spellings, lists of labels, a share of them, extra attributes."""
 
 from __future__ import annotations
 
@@ -26,10 +26,7 @@ def use_classes(
     """The table with the labels of the classes that are used, these classes, and notes.
 
     Spellings of a class become the named one, else the most frequent one. Other labels become NA.
-
-    Args:
-        wanted: the setting ``data.classes``, or the schema of a trained run.
-        rows: positions ``(M,)`` of the rows that are counted; None counts all.
+    ``wanted`` is ``data.classes`` or a schema; ``rows`` ``(M,)`` are counted, None: all.
 
     >>> table = pd.DataFrame({"color": ["Red", "RED", "Red", "blue", "blue", "pink"]})
     >>> table, schema, notes = use_classes(table, ["color"], 2)
@@ -64,7 +61,7 @@ def use_classes(
 
 
 def _join_spellings(table: pd.DataFrame, kind: str, named: list[str]) -> list[str]:
-    """Gives the labels of a type one spelling per class, in place; a sentence if some change."""
+    """Gives each class one spelling, in place; a note if labels change."""
     counts = _counts(table[kind])
     spelling: dict[str, str] = {}
     for name in (*named, *counts.index):
@@ -80,7 +77,6 @@ def _join_spellings(table: pd.DataFrame, kind: str, named: list[str]) -> list[st
 
 
 def _choose(kind: str, counts: pd.Series, chosen: Any, named: list[str] | None) -> list[str]:
-    """The classes of a type: the named ones, or so many of the most frequent labels."""
     for name in named or ():
         if name not in counts:
             near = did_you_mean(name, counts.index)
@@ -90,20 +86,20 @@ def _choose(kind: str, counts: pd.Series, chosen: Any, named: list[str] | None) 
     used = list(counts.index[:chosen]) if named is None else named
     if len(used) < 2:
         raise FlamError(
-            f"attribute type {kind!r} has the classes {used}; expected at least two, one to edit "
-            "into another. Check the labels of that column, or leave the type out of data.types."
+            f"attribute type {kind!r} has the classes {used}; expected at least two. Check the "
+            "labels of that column, or leave the type out of data.types."
         )
     return used
 
 
 def _counts(labels: pd.Series) -> pd.Series:
-    """Label -> number of photos, the most frequent first, ties by name."""
+    """Photos per label, the most frequent first, ties by name."""
     counts = labels.dropna().astype(str).value_counts()
     return counts[sorted(counts.index, key=lambda name: (-int(counts[name]), name))]
 
 
 def _words(counts: pd.Series, classes: pd.Series | None = None) -> str:
-    """The most frequent words with counts, and those that may misspell a frequent class."""
+    """The most frequent words, and those that may misspell a frequent class."""
     near = dict.fromkeys(counts.index, "")
     if classes is not None:
         for word, count in counts.items():
@@ -120,7 +116,7 @@ def with_labels(
 ) -> tuple[pd.DataFrame, list[str], list[str]]:
     """The table with a column per attribute, the extra attributes, and notes.
 
-    Extra are those ``known`` that no type has (``attribute_of``). Two values count as none.
+    Extra are the ``known`` ones of no type. Two values count as none.
     """
     found = pd.DataFrame(labels, columns=["path", "attribute", "value"]).drop_duplicates()
     twice = found.duplicated(["path", "attribute"], keep=False)
@@ -159,8 +155,8 @@ def keep_label_share(catalog: Catalog, share: float, seed: int = 0) -> Catalog:
 def extra_attribute_codes(catalog: Catalog) -> dict[str, np.ndarray]:
     """Codes of each extra attribute, ``(N,)`` int32: equal codes agree, -1 is "not known".
 
-    More than ``NUMBERS_AS_WORDS`` different numbers are cut at the quantiles 1/3 and 2/3 of the
-    training photos, or of all photos where none trains.
+    More than ``NUMBERS_AS_WORDS`` numbers are cut at the quantiles 1/3 and 2/3 of the training
+    photos, else of all.
     """
     trained = (catalog.table["split"] == "train").to_numpy(bool)
     return {name: _codes(catalog.table[name], trained) for name in catalog.extra_attributes}

@@ -13,7 +13,7 @@ from flam_pl.errors import FlamError
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Number, from 1, and stripped text of each line; raises ``FlamError`` without the file."""
+    """Number, from 1, and stripped text of each line."""
     if not path.is_file():
         raise FlamError(f"{path} is not there. Point data.root at the data set as published.")
     with path.open(encoding="utf-8-sig", errors="replace") as file:
@@ -24,10 +24,9 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
 def read_listing(
     path: Path, columns: Sequence[str], *, words: bool = False
 ) -> tuple[pd.DataFrame, list[str]]:
-    """A list file of DeepFashion: the number of rows, the column names, then the rows.
+    """A list file of DeepFashion, and a note if its number of rows is wrong.
 
-    The index of the table names file and line; a note says if the number of rows is wrong.
-    ``words``: the last field may have several.
+    The index names file and line. With ``words``, the last field may have several.
     """
     lines = numbered_lines(path)
     first, expected = next(lines, (1, ""))[1], f"rows of {' '.join(columns)}"
@@ -52,7 +51,6 @@ def read_listing(
 
 
 def integers(fields: Iterable[str], where: str) -> list[int]:
-    """Raises: FlamError: naming the field that is no whole number."""
     numbers = []
     for text in fields:
         try:
@@ -63,12 +61,11 @@ def integers(fields: Iterable[str], where: str) -> list[int]:
 
 
 def first_file(candidates: Sequence[Path]) -> Path:
-    """The first of these files that is there, else the first candidate."""
+    """The first file that is there, else the first candidate."""
     return next((path for path in candidates if path.is_file()), candidates[0])
 
 
 def require_words(table: pd.DataFrame, column: str, known: Sequence[str]) -> None:
-    """Raises: FlamError: naming the first row whose value is none of the known words."""
     wrong = table[~table[column].isin(known).to_numpy(bool)]
     if len(wrong):
         got = "nothing" if pd.isna(value := wrong[column].iloc[0]) else repr(value)
@@ -81,7 +78,7 @@ def require_words(table: pd.DataFrame, column: str, known: Sequence[str]) -> Non
 def attributes_of(
     types: Sequence[str], names: Mapping[str, str], known: Sequence[str], whose: str
 ) -> dict[str, str]:
-    """Attribute type -> its name in the data set (``names``, else the same), one of ``known``."""
+    """Attribute type -> its name in the data set, one of ``known``."""
     attributes = {kind: names.get(kind, kind) for kind in types}
     unknown = [kind for kind, name in attributes.items() if name not in known]
     if unknown:
@@ -95,10 +92,7 @@ def keep_photos(
 ) -> tuple[pd.DataFrame, list[Dropped]]:
     """The rows whose photo is there, each file once, and what was left out.
 
-    Args:
-        table: ``path``, as it is listed; the index names the place of each row.
-        folders: where under ``root`` the photos may lie.
-        advice: what to do where no photo is there.
+    The index of the table names each row's place; photos lie in one of the ``folders``.
     """
     sample = table["path"].dropna()[:: max(1, len(table) // 100)]
     folder = max(folders, key=lambda f: sum(os.path.isfile(root / f / name) for name in sample))

@@ -20,8 +20,7 @@ from flam_pl.errors import FlamError
 ATTRIBUTES = (
     *("category", "collar", "color", "fabric", "fastening", "fit"),
     *("gender", "neckline", "pattern", "pocket", "sleevelen", "sport"),
-)
-"""In the order of ADDE's one-hot blocks."""
+)  # in the order of ADDE's one-hot blocks
 
 NAMES = {"shape": "category"}
 FOLDERS = ("Images", "", "images", "img", "Img")
@@ -29,7 +28,7 @@ ADDE_SPLITS = {"train": "train", "val": "val", "test": "evaluation"}
 
 
 def read(root: Path, data: Shopping100kData, schema: AttributeSchema | None = None) -> Catalog:
-    """The Catalog of the data set, split at random or, with the files of ADDE, by their lists."""
+    """The Catalog, split at random or, with the files of ADDE, by their lists."""
     types = schema.types if schema else tuple(data.types)
     attribute_of = listings.attributes_of(types, NAMES, ATTRIBUTES, "Shopping100k")
     if data.splits or (root / "imgs_train.txt").is_file():
@@ -48,7 +47,7 @@ def read(root: Path, data: Shopping100kData, schema: AttributeSchema | None = No
 
 
 def _read_attributes(folder: Path, needed: set[str]) -> tuple[pd.DataFrame, list[Label]]:
-    """``Attributes/*.txt``: a line is a photo and a number, -1 where nothing is known."""
+    """``Attributes/*.txt``: a line is a photo and a number, -1 for "not known"."""
     labels: list[Label] = []
     first: dict[str, str] = {}
     for name in ATTRIBUTES:
@@ -116,7 +115,7 @@ def _from_blocks(text: str, sizes: Sequence[int], where: str) -> Iterator[tuple[
 
 
 def _in_words(categories: pd.Series, paths: pd.Series) -> pd.Series:
-    """Category numbers as the words of their folders (``Male/1_Coats``: Coats), if all differ."""
+    """Numbers as the words of their folders (``Male/1_Coats``: Coats), if all differ."""
     folders = paths.str.split("/").str[-2].str.replace(r"^\d+_", "", regex=True)
     words = folders.dropna().groupby(categories).agg(lambda names: names.value_counts().index[0])
     if words.nunique() < categories.nunique():

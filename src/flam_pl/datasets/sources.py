@@ -24,12 +24,8 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 def open_catalog(data: DataConfig, schema: AttributeSchema | None = None) -> Catalog:
     """Reads a data set by ``read(root, data, schema)`` of the module that ``data.reader`` names.
 
-    Args:
-        schema: classes of a trained run, to evaluate it on other photos. Other labels count as
-            unlabelled, and only evaluated photos are left.
-
-    Raises:
-        FlamError: a file, line or setting that cannot be used, or no photo.
+    With the ``schema`` of a trained run, only evaluated photos are left. Raises ``FlamError`` for a
+    file, line or setting that cannot be used.
     """
     if data.root is None:
         raise FlamError(
@@ -50,7 +46,7 @@ def open_catalog(data: DataConfig, schema: AttributeSchema | None = None) -> Cat
 
 
 def find_images(folder: Path) -> list[Path]:
-    """Every image file in the folder and its subfolders, sorted, without hidden ones."""
+    """Image files in the folder and below, sorted, without hidden ones."""
     found, seen = [], set()
     for place, folders, files in os.walk(folder, followlinks=True):
         if (real := os.path.realpath(place)) in seen:  # a link to a folder that was walked already
@@ -71,8 +67,7 @@ def find_images(folder: Path) -> list[Path]:
 def with_unlabelled(catalog: Catalog, folder: Path) -> Catalog:
     """The catalog and, after it, the folder's photos: split "train", no item, no label.
 
-    Only the manipulator trains on them. Photos of the catalog are not added again, nor are copies
-    of its validation and evaluation photos.
+    Photos of the catalog and copies of its held-out photos are not added.
     """
     root = Path(os.path.realpath(catalog.root))
     known = {os.path.realpath(root / path) for path in catalog.table["path"]}

@@ -23,8 +23,6 @@ SPLIT_WORDS = {
     **dict.fromkeys(("valid", "validation", "dev"), "val"),
     **dict.fromkeys(("eval", "test", "testing", "query", "gallery"), "evaluation"),
 }
-"""What tables call the splits -> the split of the Catalog."""
-
 SEPARATORS = (";", "|", ",", "/")  # what often stands between several labels in one cell
 OWN = ("path", "item", "domain", "split", "counterfactual_of", "garment")  # read if they are there
 
@@ -32,8 +30,7 @@ OWN = ("path", "item", "domain", "split", "counterfactual_of", "garment")  # rea
 def read(root: Path, data: TableData, schema: AttributeSchema | None = None) -> Catalog:
     """The Catalog of a .csv, .tsv or .parquet file with a column ``path`` or ``image``.
 
-    A ``split`` of the table is used as it is. Without ``domain``, photos of the split "query" are
-    consumer photos.
+    Without ``domain``, photos of the split "query" are consumer photos.
     """
     types = schema.types if schema else tuple(data.types)
     extra = tuple(dict.fromkeys(data.extra_attributes))
@@ -63,7 +60,6 @@ def read(root: Path, data: TableData, schema: AttributeSchema | None = None) -> 
 
 
 def _recorded(paths: pd.Series, file: Path) -> pd.Series:
-    """The split of each path in a file with the columns ``path`` and ``split``."""
     try:
         recorded = pd.read_csv(file, dtype="string").set_index("path")["split"]
     except (OSError, ValueError, KeyError) as error:
@@ -112,7 +108,6 @@ def _read_csv(path: Path, delimiter: str) -> pd.DataFrame:
 def _renamed(
     table: pd.DataFrame, columns: Sequence[str], wanted: Sequence[str], path: Path
 ) -> pd.DataFrame:
-    """The table with its columns renamed by ``data.columns``."""
     have = [str(column) for column in table]
     names = dict(pair.rpartition(":")[::2] for pair in columns)
     for own, name in names.items():
@@ -132,15 +127,14 @@ def _renamed(
             near = "" if times else did_you_mean(name, have)
             raise FlamError(
                 f"{path}: expected one column {name!r}, got {times}{near}; it has "
-                f"{', '.join(have)}. Name the right one by data.columns, for example "
-                f"data.columns=[my_column:{name}], or name in data.types and data.extra_attributes "
-                "only what the table has."
+                f"{', '.join(have)}. Name the right one, data.columns=[my_column:{name}], or name "
+                "in data.types and data.extra_attributes only what the table has."
             )
     return table
 
 
 def _as_text(cells: pd.Series, separator: str | None) -> pd.Series:
-    """The cells of a column as text without outer spaces; NA where nothing is visible."""
+    """Text without outer spaces; NA where nothing is visible."""
 
     def text(where: object, value: Any) -> str | None:
         if isinstance(value, bytes):
@@ -167,8 +161,8 @@ def _as_text(cells: pd.Series, separator: str | None) -> pd.Series:
 def _one_label_each(
     table: pd.DataFrame, types: Sequence[str], separator: str | None
 ) -> tuple[pd.DataFrame, list[str]]:
-    """The table with the first label of cells with several, and notes; without a separator, the
-    cells stay as they are, and the notes say what to set."""
+    """The table with the first label of each cell, and notes; without a separator, the cells
+    stay."""
     notes = []
     for kind in types:
         labels = table[kind].str.strip(f" {separator}") if separator else table[kind]
@@ -195,7 +189,6 @@ def _one_label_each(
 
 
 def _with_words(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with the Catalog's words for splits and domains."""
     if "split" in table:
         words = table["split"].str.lower()
         table["split"] = words.map(SPLIT_WORDS).fillna(table["split"])

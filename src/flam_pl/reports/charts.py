@@ -14,8 +14,7 @@ from flam_pl.reports.measurements import Measurements
 from flam_pl.reports.pictures import panels
 from flam_pl.reports.tables import EVENTS
 
-FEWEST = 30
-"""Fewer probabilities in a bin say nothing of its share."""
+FEWEST = 30  # probabilities in a bin, else its share says nothing
 
 
 def precision_and_hits(found: Measurements) -> Figure | None:
@@ -39,7 +38,7 @@ def precision_and_hits(found: Measurements) -> Figure | None:
 
 
 def label_ends(axis: Axes, ends: Sequence[tuple[float, float, str, str]]) -> None:
-    """Names right of the chart, kept apart, each with a thin line to (y, x, name, color)."""
+    """Names right of the chart, each with a thin line to its (y, x, name, color)."""
     (left, right), (low, high) = axis.get_xlim(), axis.get_ylim()
     axis.set(xlim=(left, right), ylim=(low, high))
     gap, place = 0.05 * (high - low), low
@@ -58,7 +57,6 @@ def label_ends(axis: Axes, ends: Sequence[tuple[float, float, str, str]]) -> Non
 
 
 def candidates(found: Measurements) -> Figure | None:
-    """T@1 and T@50 against the number of scored candidates, a line per method."""
     rows = found.part("depth")
     few = rows[rows["measure"].isin(["T@1", "T@50"])]
     rows = few if len(few) else rows[rows["measure"] == rows["measure"].min()]
@@ -66,7 +64,6 @@ def candidates(found: Measurements) -> Figure | None:
 
 
 def label_shares(found: Measurements) -> Figure | None:
-    """T@k against the share of the training labels, a line per method."""
     return draw_groups(found, found.part("labels"), "share of the training labels (their number)")
 
 
@@ -75,7 +72,6 @@ CHARTS: Mapping[str, Callable[[Measurements], Figure | None]] = {
     "candidates": candidates,
     "label_share": label_shares,
 }
-"""Name of the file -> chart; None where nothing was measured for it."""
 
 
 def draw_groups(found: Measurements, rows: pd.DataFrame, label: str) -> Figure | None:
@@ -101,14 +97,14 @@ def draw_groups(found: Measurements, rows: pd.DataFrame, label: str) -> Figure |
 
 
 def line_style(found: Measurements, method: str) -> dict[str, Any]:
-    """Color and title of a method, the same in every chart; dashed with posteriors."""
+    """How a method looks in every chart: dashed with posteriors."""
     head, plus, _ = method.partition("+")
     color = found.methods.get(head, {}).get("color", "#333333")
     return {"color": color, "label": found.title(method), "ls": "--" if plus else "-"}
 
 
 def reliability(calibration: Mapping[str, Any]) -> Figure:
-    """Reliability diagram (DeGroot and Fienberg, 1983) of each event, and counts below."""
+    """Reliability diagram (DeGroot and Fienberg, 1983) per event, with counts."""
     figure, axes = panels(2, len(calibration), 12, 5.2)
     kinds = (("raw", "#aaaaaa", "embedders alone"), ("calibrated", "#2166ac", "calibrated"))
     for (above, below), (event, of_event) in zip(axes.T, calibration.items(), strict=True):

@@ -13,13 +13,12 @@ from flam_pl.editing.edits import Edit
 from flam_pl.evaluation.searches import EvaluationSet
 from flam_pl.retrieval.retriever import Retriever
 
-SHOWN = 5
-"""Results shown of each search."""
+SHOWN = 5  # results of each search
 
 
 @dataclass(frozen=True)
 class Example:
-    """One edit: a query image and the class that it should have instead."""
+    """One edit of a query image."""
 
     query: int
     """Position in the evaluation set."""
@@ -34,18 +33,18 @@ class Example:
         return labels
 
     def title(self, data: EvaluationSet) -> str:
-        """E.g. ``dress blue stripes``, and below it ``→ red``."""
+        """E.g. ``dress blue``, and below it ``→ red``."""
         return f"{' '.join(classes_of(data, self.query).values())}\n→ {self.target_class}"
 
 
 def classes_of(data: EvaluationSet, position: int) -> dict[str, str]:
-    """Attribute type -> class of one image, of the types that it has a label of."""
+    """Attribute type -> class of one image, as far as it is labelled."""
     labels = zip(data.schema.types, data.labels[position], strict=True)
     return {name: data.schema.of(name)[c] for name, c in labels if c != UNLABELLED}
 
 
 def choose_examples(data: EvaluationSet, count: int, seed: int) -> list[Example]:
-    """``count`` edits of each type, drawn at random among those that have a hit."""
+    """``count`` random edits of each type that have a hit."""
     rng = np.random.default_rng(seed)
     examples = []
     for t, name in enumerate(data.schema.types):
@@ -71,15 +70,15 @@ class Search:
     results: list[int]
     """Gallery positions, best first."""
     hits: list[bool]
-    """Whether each result has exactly the wanted combination."""
+    """Whether each has the wanted combination."""
     ignored: list[bool]
-    """Whether each result ignores the edit: it is labelled with another class."""
+    """Whether each is labelled with another class."""
 
     @classmethod
     def run(
         cls, example: Example, data: EvaluationSet, index: Retriever, shown: int = SHOWN
     ) -> Search:
-        """The first results without the query itself; ``index`` is of all of ``data``."""
+        """The results without the query; ``index`` is of all of ``data``."""
         edits = [Edit(example.target_type, example.target_class)]
         query = data.features[[example.query]]
         _, found = index.search(query, edits, shown, exclude=[example.query])
@@ -90,7 +89,7 @@ class Search:
         return cls(example, found[0].tolist(), hits.tolist(), ignored.tolist())
 
     def to_plain(self, image: Callable[[int], dict[str, Any]]) -> dict[str, Any]:
-        """For JSON; ``image`` tells what is known of the image at a position."""
+        """For JSON; ``image`` describes the image at a position."""
         marks = zip(self.results, self.hits, self.ignored, strict=True)
         return {
             "query": image(self.example.query),
@@ -103,10 +102,9 @@ class Search:
 def worst_first(
     data: EvaluationSet, index: Retriever, examples: Sequence[Example]
 ) -> list[tuple[int, Example]]:
-    """The examples with the ranks of their first hits, from 1, the deepest first.
+    """Ranks, from 1, of the first hits and their examples, the deepest first.
 
-    Raises:
-        ValueError: no image of the gallery is a hit of an example.
+    Raises ``ValueError`` if an example has no hit.
     """
     searches = [Search.run(example, data, index, len(index)) for example in examples]
     ranked = [(search.hits.index(True) + 1, search.example) for search in searches]

@@ -14,17 +14,15 @@ from scipy.stats import t
 from flam_pl.errors import FlamError
 from flam_pl.reports.wording import describe_backbone, how_edits, how_intervals, text_of
 
-FORMAT = 2
-"""Of ``metrics.json`` and ``results.json``; another format is refused."""
+FORMAT = 2  # of metrics.json and results.json
 
 PARTS = (
     *("edits", "instance_by_method", "counterfactual", "double_edits", "preservation", "ndcg"),
     *("by_strength", "depth", "ratio", "change", "classification", "calibration"),
 )
-"""Keys of ``metrics.json`` that hold values per method."""
+"""Keys of ``metrics.json`` with values per method."""
 
 KEYS = ["dataset", "part", "method", "group", "measure"]
-"""Columns that name a value. Beside them stand "seed" and ``VALUES``."""
 VALUES = ["value", "low", "high", "n"]
 
 Metrics = Mapping[str, Any]
@@ -36,17 +34,16 @@ class Measurements:
 
     dataset: str
     best: str
-    """The method that searches, of the first seed."""
+    """The method that searches."""
     methods: Mapping[str, Mapping[str, str]]
-    """Method -> "title" and "color", in the order of the tables."""
+    """Method -> "title" and "color"."""
     about: Sequence[str]
-    """Sentences that hold for all tables."""
+    """Notes on all tables."""
     table: pd.DataFrame
-    """The long table, with the run's own seed first."""
+    """Columns "seed", ``KEYS`` and ``VALUES``; the run's own seed is first."""
 
     @classmethod
     def of(cls, by_seed: Sequence[Metrics]) -> Measurements:
-        """From ``metrics.json`` of each seed, the run's own first."""
         own, order = by_seed[0], list(by_seed[0]["methods"])
 
         def place(row: Mapping[str, Any]) -> tuple[int, str]:
@@ -65,12 +62,11 @@ class Measurements:
 
     @cached_property
     def summary(self) -> pd.DataFrame:
-        """``summarise`` of the table, and the "title" of each method."""
         found = summarise(self.table)
         return found.assign(title=found["method"].map(self.title))
 
     def part(self, name: str, **equal: str) -> pd.DataFrame:
-        """Rows of the summary: one part, and e.g. ``group="all"``."""
+        """Rows of the summary, e.g. ``part("edits", group="all")``."""
         found = self.summary
         for column, value in {"part": name, **equal}.items():
             found = found[found[column] == value]
@@ -80,21 +76,19 @@ class Measurements:
         return display_name(method, self.methods)
 
     def to_plain(self) -> dict[str, Any]:
-        """For JSON."""
         rows = self.table.astype(object).where(self.table.notna(), None)
         plain = {name: getattr(self, name) for name in ("dataset", "best", "methods", "about")}
         return {"format": FORMAT, **plain, "table": rows.to_dict("split", index=False)}
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any], source: object) -> Measurements:
-        """Raises: FlamError: another format; ``source`` is named."""
         require_format(plain, source, "make results")
         fields = {name: plain[name] for name in ("dataset", "best", "methods", "about")}
         return cls(**fields, table=_typed(pd.DataFrame(**plain["table"])))
 
 
 def require_format(plain: Mapping[str, Any], source: object, remedy: str) -> None:
-    """Raises: FlamError: another format than ``FORMAT``; the remedy is a command."""
+    """Raises ``FlamError`` for another format than ``FORMAT``; the remedy is a command."""
     if (found := plain.get("format", 1)) != FORMAT:
         raise FlamError(
             f"{source} has format {found}, expected {FORMAT}: another version of flam-pl wrote it. "
@@ -107,7 +101,6 @@ def _typed(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _rows(metrics: Metrics) -> Iterator[dict[str, Any]]:
-    """Rows of the long table, in the order of one ``metrics.json``."""
     fixed = {"seed": int(metrics["config"]["seed"]), "dataset": metrics["dataset"]}
     for part in PARTS:
         for (method, *groups, measure), estimate in _estimates(metrics[part]):
@@ -117,7 +110,7 @@ def _rows(metrics: Metrics) -> Iterator[dict[str, Any]]:
 
 
 def _estimates(node: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[Any, Any]]:
-    """Every {"value", "low", "high", "n"} below a node, with the keys that lead to it."""
+    """Every {"value", "low", "high", "n"} below a node, after its keys."""
     for name, below in node.items():
         if isinstance(below, Mapping) and isinstance(below.get("n"), int):
             yield (*path, name), below
@@ -126,7 +119,7 @@ def _estimates(node: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[
 
 
 def display_name(method: str, methods: Mapping[str, Mapping[str, str]]) -> str:
-    """The title of a method; one without a title keeps its name.
+    """The title of a method, else its name.
 
     >>> display_name("flam+posteriors", {"flam": {"title": "FLAM"}})
     'FLAM + posteriors'
@@ -140,14 +133,12 @@ def display_name(method: str, methods: Mapping[str, Mapping[str, str]]) -> str:
 def summarise(table: pd.DataFrame) -> pd.DataFrame:
     """Mean over the seeds, with a 95 % interval for other items and other seeds.
 
-    All seeds are measured on the same items, so the half-widths of their intervals are averaged.
-    The seeds add the half-width of Student's interval of their mean; half-widths of independent
-    causes add up as squares (Zou and Donner, Statistics in Medicine 2008). A value that all seeds
-    share is shown as that of one seed.
+    The half-widths of the seeds, measured on the same items, are averaged. That of Student's
+    interval of their mean is added as a square (Zou and Donner, Statistics in Medicine 2008).
 
     Returns:
-        One row per ``KEYS`` of the first seed: "value", "std" (ddof=1, nan for a single value),
-        "low", "high", "n" and "text".
+        A row per ``KEYS`` of the first seed, with ``VALUES``, "std" (ddof=1; nan for equal values)
+        and "text".
     """
     known = table[table["value"].notna() & (table["n"] > 0)]
     known = known.assign(below=known["value"] - known["low"], above=known["high"] - known["value"])

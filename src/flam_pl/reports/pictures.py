@@ -21,14 +21,12 @@ from flam_pl.images import read_image
 from flam_pl.reports.examples import SHOWN, Example, Search
 from flam_pl.retrieval.retriever import Retriever
 
-HIT, QUERY = "#1a9850", "#2166ac"
-"""Frames: green and blue."""
-CAPTION = 26
-"""Letters of a line above a result."""
+HIT, QUERY = "#1a9850", "#2166ac"  # frames: green and blue
+CAPTION = 26  # letters of a line above a result
 
 
 def attempt(name: str, make: Callable[[], bool | None]) -> bool:
-    """Whether ``make`` worked; its failure costs a message with the name, and nothing else."""
+    """Whether ``make`` worked; its failure is only logged."""
     try:
         return make() is not False
     except Exception as error:
@@ -37,7 +35,7 @@ def attempt(name: str, make: Callable[[], bool | None]) -> bool:
 
 
 def draw(path: Path, make: Callable[[], Figure | None], dpi: int = 110) -> bool:
-    """Draw a picture into a file and return whether it worked; else an older file is removed."""
+    """Whether the picture was drawn; else an older file is removed."""
 
     def write() -> bool:
         figure = make()
@@ -52,8 +50,7 @@ def draw(path: Path, make: Callable[[], Figure | None], dpi: int = 110) -> bool:
 
 
 def save(figure: Figure, path: Path, dpi: int = 110) -> None:
-    """Write a figure as a PNG. No text in it is read as mathematics: a class may be named $0_$."""
-    for text in figure.findobj(Text):
+    for text in figure.findobj(Text):  # a class may be named $0_$
         text.set_parse_math(False)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.png")
@@ -69,7 +66,7 @@ def panels(rows: int, columns: int, width: float, height: float) -> tuple[Figure
 
 @dataclass(frozen=True)
 class Tile:
-    """An image with a title above it; ``frame`` is a color, None a thin grey one."""
+    """An image with a title; ``frame`` is a color, None thin and grey."""
 
     path: Path
     frame: str | None = None
@@ -77,7 +74,7 @@ class Tile:
 
 
 def draw_tiles(lines: Sequence[Sequence[Tile | None]], size: float = 1.3) -> Figure:
-    """Images of ``size`` inches line by line; None is an empty place, a column of them narrow."""
+    """Images of ``size`` inches; None is an empty place, a column of them narrow."""
     widths = [1.0 if any(column) else 0.25 for column in zip_longest(*lines)]
     titles = [tile.title for line in lines for tile in line if tile]
     high = size + 0.13 * (1 + max(title.count("\n") for title in titles))
@@ -103,11 +100,9 @@ def draw_searches(
     colors: tuple[str, str] = (QUERY, HIT),
     shown: int = SHOWN,
 ) -> Figure:
-    """A line per example: the query, then the first results by each side (title, index).
+    """A line per example: the query, then the results of each side (title, index).
 
-    Args:
-        paths: of the images of ``data``, ``(N,)``.
-        colors: frames of queries and of hits.
+    ``paths`` ``(N,)`` are the images of ``data``; ``colors`` frame queries and hits.
     """
     lines: list[list[Tile | None]] = []
     for example in examples:
@@ -126,7 +121,7 @@ def draw_searches(
 
 
 def draw_results(path: Path, query: tuple[Path, str], results: Sequence[tuple[Path, str]]) -> bool:
-    """Write a photo and what a search for it found, each with its caption; as ``draw``."""
+    """Draw a photo and what a search found, each with its caption."""
 
     def tile(image: tuple[Path, str], frame: str | None = None) -> Tile:
         return Tile(image[0], frame, textwrap.fill(image[1], CAPTION, break_on_hyphens=False))
@@ -141,7 +136,7 @@ def draw_results(path: Path, query: tuple[Path, str], results: Sequence[tuple[Pa
 
 
 def show_image(axis: Axes, path: Path, frame: str | None) -> None:
-    """An image without ticks, in a frame of this color; None is a thin grey one."""
+    """An image in a frame, as of ``Tile``."""
     axis.imshow(read_image(path).permute(1, 2, 0).numpy())
     axis.axis("on")
     axis.set_xticks([])
@@ -152,7 +147,7 @@ def show_image(axis: Axes, path: Path, frame: str | None) -> None:
 
 
 def draw_curves(log: Path, title: str) -> Figure | None:
-    """A panel per value in ``metrics.csv`` of Lightning's CSV logger; None for an empty log."""
+    """A panel per value in Lightning's ``metrics.csv``; None for an empty log."""
     table = pd.read_csv(log) if log.is_file() else pd.DataFrame()
     names = [
         c

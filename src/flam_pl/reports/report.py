@@ -31,11 +31,8 @@ from flam_pl.retrieval.vectors import SearchVectors
 from flam_pl.training.records import STAGES
 
 METRICS = "metrics.json"
-"""Every value of a report; its tables and its page are made from this file."""
 SEARCHES = "searches.json"
-"""The edited searches that the page shows."""
-THUMBNAIL = 128
-"""Pixels per side of an image on the page."""
+THUMBNAIL = 128  # pixels per side
 
 
 @dataclass(frozen=True)
@@ -44,10 +41,8 @@ class Report:
 
     folder: Path
     run: Path
-    """Folder of the run, with the logs of its stages."""
     metrics: Mapping[str, Any]
-    """``metrics.json``, format 2. A value is {"value", "low", "high", "n"}; where nothing counted,
-    n is 0 and the others are null."""
+    """A value is {"value", "low", "high", "n"}; n is 0 and the others null if nothing counted."""
 
     @cached_property
     def found(self) -> Measurements:
@@ -65,8 +60,8 @@ class Report:
 
         Args:
             rows: catalog row of each position of ``data``.
-            methods: all rows of the tables, the one that searches last.
-            examples: edited searches of each attribute type on the page.
+            methods: the one that searches last.
+            examples: edited searches of each attribute type.
         """
         new = self.folder.with_name(f".{self.folder.name}.new")
         shutil.rmtree(new, ignore_errors=True)
@@ -81,7 +76,6 @@ class Report:
         self.write_pages(self.folder)
 
     def draw_charts(self) -> None:
-        """Every picture that needs no image."""
         folder, calibration = self.folder / "figures", self.metrics["calibration"]
         for name, chart in CHARTS.items():
             draw(folder / f"{name}.png", partial(chart, self.found))
@@ -98,10 +92,7 @@ class Report:
         methods: Sequence[SearchVectors],
         examples: int,
     ) -> None:
-        """Edited searches for the page, and a picture per attribute type.
-
-        The first example of each type is searched by every method, the others by the last one.
-        """
+        """The first example of each type is searched by every method, the others by the last."""
         chosen = choose_examples(data, examples, int(self.metrics["config"]["evaluation"]["seed"]))
         titles = [self.found.title(method.name) for method in methods]
         sides = [(t, Retriever.of(m, data.features)) for t, m in zip(titles, methods, strict=True)]
@@ -128,7 +119,7 @@ class Report:
         write_text(self.folder / SEARCHES, json.dumps(searches, indent=1))
 
     def write_pages(self, folder: Path) -> None:
-        """``tables.md`` and ``index.html`` from the metrics and the pictures in ``folder``."""
+        """``tables.md`` and ``index.html``, with the pictures in ``folder``."""
         metrics, found = self.metrics, self.found
         about = [*found.about, *([how_instances(metrics)] if metrics["instance"] else [])]
         tables, short = tables_of(found), short_table(found)
@@ -154,7 +145,7 @@ class Report:
 
     @classmethod
     def open(cls, folder: Path) -> Report:
-        """Raises: FlamError: there is no ``metrics.json``, or it has another format."""
+        """Raises ``FlamError`` without ``metrics.json`` and for another format."""
         path = folder / METRICS
         if not path.is_file():
             raise FlamError(f"{path} is missing: there is no report. Run make evaluate first.")
@@ -163,14 +154,13 @@ class Report:
         return cls(folder, folder.parent, metrics)
 
     def summary(self) -> str:
-        """The short table and where the page is, for the command line."""
         table = short_table(self.found)
         page = f"report: {self.folder / 'index.html'}"
         return "\n".join([table.text("simple"), *table.notes, page])
 
 
 def rewrite(folder: Path) -> Report:
-    """Write the tables and the page of a report again from its metrics; raises as ``open``."""
+    """Write the tables and the page of a report again from its metrics."""
     report = Report.open(folder)
     report.write_pages(folder)
     return report

@@ -11,10 +11,9 @@ from flam_pl.reports.tables import BRIEF, Table, tables_of
 from flam_pl.reports.wording import text_of
 
 PICTURES = {"by_strength": "precision_and_hits", "depth": "candidates", "labels": "label_share"}
-"""Table that has a picture of the same values -> its file without ``.png``."""
+"""Table -> its picture."""
 
-LEFT_OUT = ("macro", "edits_")
-"""Names of tables, or their beginnings, that the page of several runs leaves out."""
+LEFT_OUT = ("macro", "edits_")  # tables that the page of several runs leaves out, by beginning
 
 INTRODUCTION = """# Results
 
@@ -23,7 +22,7 @@ features and measured by the same code."""
 
 
 def run_page(found: Measurements, pictures: Mapping[str, str]) -> str:
-    """Every table of a run; ``pictures``: chart -> its file, as seen from the page."""
+    """Every table of a run; ``pictures``: chart -> its file."""
     parts = [f"# Results on {found.dataset}", bullets(found.about)]
     return "\n\n".join([*parts, *sections(tables_of(found), 2, pictures)]) + "\n"
 
@@ -31,7 +30,7 @@ def run_page(found: Measurements, pictures: Mapping[str, str]) -> str:
 def joined_page(
     runs: Sequence[Measurements], pictures: Sequence[Mapping[str, str]], tried: str | None
 ) -> str:
-    """The page of several runs; ``tried``: what did not help, in Markdown without a title."""
+    """Several runs; ``tried``: what did not help, in Markdown."""
     parts = [INTRODUCTION, at_a_glance(runs).markdown()]
     for found, drawn in zip(runs, pictures, strict=True):
         tables = [table for table in tables_of(found) if not table.name.startswith(LEFT_OUT)]
@@ -42,7 +41,7 @@ def joined_page(
 
 
 def sections(tables: Sequence[Table], level: int, pictures: Mapping[str, str]) -> list[str]:
-    """Tables in Markdown, each picture once, at its first table."""
+    """Each picture stands once, at its first table."""
     left, parts = dict(pictures), []
     for table in tables:
         file = left.pop(PICTURES.get(table.name.partition("_T@")[0], ""), None)
@@ -51,7 +50,7 @@ def sections(tables: Sequence[Table], level: int, pictures: Mapping[str, str]) -
 
 
 def at_a_glance(runs: Sequence[Measurements]) -> Table:
-    """T@1 and T@10 of every method on every data set, without intervals."""
+    """T@1 and T@10 on every data set."""
     datasets, cells = [found.dataset for found in runs], []
     for name in ("T@1", f"T@{BRIEF}"):
         for number, found in enumerate(runs, start=1):

@@ -12,18 +12,15 @@ from tabulate import LATEX_ESCAPE_RULES, tabulate
 from flam_pl.reports.measurements import Measurements
 from flam_pl.reports.wording import text_of
 
-BRIEF = "10"
-"""Cut-off k of a measure that stands in a table at one cut-off only."""
-
-REFERENCE = "cls_concat"
-"""The paper's upper bound, which T@k is divided by."""
+BRIEF = "10"  # cut-off k of a measure with one column
+REFERENCE = "cls_concat"  # the paper's upper bound, which T@k is divided by
 
 EVENTS = {
     "attribute": "a result has the wanted attribute",
     "combination": "a result has the whole combination",
     "answer": "the gallery has the combination",
 }
-"""What an edited search gives the probability of."""
+"""Events of which an edited search gives the probability."""
 
 NOTES = {
     "edits": f"P@{BRIEF}: share of the first {BRIEF} results with the wanted class. as_it_was: "
@@ -52,12 +49,11 @@ NOTES = {
     "share of the edits with an answer that get one. Edits without an answer count here.",
     "labels": "In brackets: the number of labels. Each seed keeps other labels.",
 }
-"""Name of a table -> how its values are read."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table in every form."""
+    """Texts in rows and columns."""
 
     name: str
     title: str
@@ -65,42 +61,38 @@ class Table:
     """One row per cell, with at least "row", "column" and "text"."""
     notes: tuple[str, ...] = ()
     head: str = "method"
-    """Heads the names of the rows."""
 
     @cached_property
     def frame(self) -> pd.DataFrame:
-        """Texts by row and column, in the order of the cells; "-" where there is no cell."""
+        """In the order of the cells; "-" where there is no cell."""
         rows, columns = self.cells["row"].unique(), self.cells["column"].unique()
         grid = self.cells.pivot(index="row", columns="column", values="text")
         grid = grid.reindex(index=rows, columns=columns).fillna("-")
         return grid.rename_axis(index=self.head, columns=None).reset_index()
 
     def text(self, style: str) -> str:
-        """In a style of tabulate: github, latex_booktabs, simple."""
+        """In a style of tabulate."""
         rows, head = self.frame.to_numpy().tolist(), list(self.frame)
         return str(tabulate(rows, head, tablefmt=style, disable_numparse=True))
 
     def markdown(self, level: int = 2, picture: str = "") -> str:
-        """Title, a picture of the same values (in Markdown), notes and rows."""
         notes = "\n".join(f"- {note}" for note in self.notes)
         grid = self.text("github") if len(self.cells) else ""
         return "\n\n".join(filter(None, [f"{'#' * level} {self.title}", picture, notes, grid]))
 
     def latex(self) -> str:
-        """A ``table`` environment, its notes in the caption; needs the package booktabs."""
+        """A ``table`` environment; needs the package booktabs."""
         caption = " ".join([f"{self.title}.", *self.notes])
         escaped = "".join(LATEX_ESCAPE_RULES.get(letter, letter) for letter in caption)
         start = "\\begin{table}\n\\centering\n" + self.text("latex_booktabs")
         return f"{start}\n\\caption{{{escaped}}}\n\\label{{tab:{self.name}}}\n\\end{{table}}"
 
     def to_plain(self) -> dict[str, Any]:
-        """For JSON: every cell with all that is known of it."""
         cells = self.cells.astype(object).where(self.cells.notna(), None)
         return {"title": self.title, "notes": list(self.notes), "cells": cells.to_dict("records")}
 
 
 def tables_of(found: Measurements) -> list[Table]:
-    """Every table that the long table fills, in reading order."""
     edits, types = found.part("edits"), edited_types(found)
     t_at_k, ndcg, kept = (at_cut_off(found, name) for name in ("T", "NDCG", "kept_of_wanted"))
     overall = edits[edits["group"] == "all"]
@@ -142,12 +134,10 @@ def table(name: str, title: str, rows: pd.DataFrame, columns: str = "measure") -
 
 
 def with_group(rows: pd.DataFrame) -> pd.DataFrame:
-    """With the group behind the title, for a row per method and group."""
     return rows.assign(title=rows["title"] + ", " + rows["group"])
 
 
 def calibration(rows: pd.DataFrame) -> Table:
-    """Calibration of each probability, before and after it was fitted."""
     raw = rows["group"] == "raw"
     column = rows["measure"].where(~raw, rows["measure"] + ", raw")
     cells = rows.assign(row=rows["method"].map(EVENTS), column=column)
@@ -156,7 +146,7 @@ def calibration(rows: pd.DataFrame) -> Table:
 
 
 def short_table(found: Measurements) -> Table:
-    """The main values of the methods without posteriors and of the one that searches."""
+    """Main values of methods without posteriors and of the one that searches."""
     rows = found.summary[found.summary["group"] == "all"]
     columns = ["T@1", at_cut_off(found, "T"), at_cut_off(found, "P"), "CF@1", "R@1"]
     parts = ["edits", "counterfactual", "instance_by_method"]
@@ -169,7 +159,6 @@ def short_table(found: Measurements) -> Table:
 
 
 def edited_types(found: Measurements) -> list[str]:
-    """Attribute types that are edited."""
     groups = found.part("edits")["group"].unique()
     return [group for group in groups if group not in ("all", "macro")]
 

@@ -24,10 +24,8 @@ from flam_pl.retrieval.retriever import Retriever
 from flam_pl.training.loggers import finish, make_wandb_logger, use_checkpoints, wandb_of
 from flam_pl.training.records import StageRecord
 
-EXAMPLES = 3
-"""Edited searches of each attribute type at each validation."""
-THUMBNAIL = 96
-"""Pixels per side: a table of nine searches stays below a quarter of a megabyte."""
+EXAMPLES = 3  # searches of each attribute type
+THUMBNAIL = 96  # pixels per side: a table of nine searches stays below a quarter of a megabyte
 
 
 class SearchTable(Callback):
@@ -36,11 +34,7 @@ class SearchTable(Callback):
     def __init__(
         self, editor: Editor, catalog: Catalog, store: FeatureStore, rows: np.ndarray, seed: int
     ) -> None:
-        """Args:
-        editor: the method in training.
-        rows: catalog rows that are queries and gallery, with all labels, ``(N,)``.
-        seed: of the draw of the edits.
-        """
+        """``rows`` ``(N,)`` of the catalog, with all labels, are queries and gallery."""
         self.editor, self.catalog, self.store = editor, catalog, store
         self.rows, self.seed = rows, seed
 
@@ -73,7 +67,7 @@ class SearchTable(Callback):
 
 
 def log_report(config: Config, report: Report, records: Mapping[str, StageRecord]) -> None:
-    """A report as a W&B run of its own: tables, pictures, numbers, and the checkpoints behind."""
+    """A report as a W&B run of its own, with the checkpoints behind it."""
     logger = make_wandb_logger(config, report.folder.name, "evaluate")
     if logger is None:
         return
@@ -88,7 +82,7 @@ def log_report(config: Config, report: Report, records: Mapping[str, StageRecord
 
 
 def numbers(found: Measurements) -> dict[str, float]:
-    """Plain numbers by which W&B compares runs, e.g. ``flam/T@10``."""
+    """Numbers by which W&B compares runs, e.g. ``flam/T@10``."""
     rows = found.summary[found.summary["value"].notna() & (found.summary["group"] == "all")]
     rows = rows[rows["part"].isin(["edits", "counterfactual", "instance_by_method"])]
     names = rows["method"] + "/" + rows["measure"]

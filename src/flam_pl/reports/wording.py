@@ -15,7 +15,7 @@ def text_of(
     high: float = NAN,
     published: float | None = None,
 ) -> str:
-    """A cell of a table; what is nan or None is left out.
+    """A cell of a table, without what is nan or None.
 
     >>> text_of(0.748, 0.007, 0.729, 0.766), text_of(NAN)
     ('.748 ± .007 [.729, .766]', '-')
@@ -30,14 +30,13 @@ def text_of(
 
 
 def short(value: float) -> str:
-    """``.642``, ``-.012``, ``1.00``."""
+    """E.g. ``-.012``, ``1.00``."""
     if abs(value) >= 0.9995:
         return f"{value:.2f}"
     return f"{round(value, 3) + 0.0:.3f}".replace("0.", ".", 1)  # -0.0 + 0.0 is 0.0
 
 
 def how_intervals(seeds: Sequence[int]) -> str:
-    """What stands in brackets."""
     if len(seeds) < 2:
         return "In brackets: the 95 % interval, resampled by item."
     return (
@@ -48,7 +47,6 @@ def how_intervals(seeds: Sequence[int]) -> str:
 
 
 def how_edits(metrics: Mapping[str, Any]) -> str:
-    """What T@k means, and over how many edits."""
     counts = metrics["counts"]
     reasons = {
         "impossible_edits": "edits to a combination that no gallery image has",
@@ -67,7 +65,6 @@ def how_edits(metrics: Mapping[str, Any]) -> str:
 
 
 def how_instances(metrics: Mapping[str, Any]) -> str:
-    """What R@k means, and over how many queries."""
     counts = metrics["counts"]
     how = (
         "distorted views of the gallery's own photos, which is easier than a second photo"
@@ -82,7 +79,7 @@ def how_instances(metrics: Mapping[str, Any]) -> str:
 
 
 def describe_backbone(metrics: Mapping[str, Any]) -> str:
-    """E.g. ``resnet50, 20 epochs from timm, 224 px, 1024 dimensions``, and how it is whitened."""
+    """E.g. ``resnet50, 20 epochs from timm, 224 px, 1024 dimensions``."""
     settings, most = metrics["config"]["backbone"], metrics["config"]["trainer"]["max_epochs"]
     epochs = settings["max_epochs"] and (most or settings["max_epochs"])
     start = settings["weights"]

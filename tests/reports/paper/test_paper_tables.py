@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flam_pl.reports.paper.published import published
-from flam_pl.reports.paper.tables import PaperTables, write
+from flam_pl.reports.paper.tables import PaperTables, published, write
 from flam_pl.reports.tables import Table
 from made_metrics import TYPES, made_metrics, without_edits
 

@@ -1,4 +1,4 @@
-"""T@k against cosine(x, x^), the paper's measure of convergence, over the epochs of stage 3."""
+"""T@k against cosine(x, x^), the paper's measure of convergence, by epoch of stage 3."""
 
 from __future__ import annotations
 
@@ -15,11 +15,9 @@ COSINE = "val/cosine_recovered"
 
 
 def numbers(log: Path, ks: Sequence[int]) -> dict[str, Any] | None:
-    """Validation after each epoch of stage 3, and "no_edit": T@k of the plain search.
+    """Validation after each epoch, and T@k of the plain search, from Lightning's ``metrics.csv``.
 
-    Args:
-        log: ``metrics.csv`` of Lightning's CSV logger; None is returned if it has no validation.
-        ks: cut-offs; those that were not logged are left out.
+    Cut-offs that were not logged are left out; None without any validation.
     """
     table = pd.read_csv(log) if log.is_file() else pd.DataFrame()
     logged = [f"T@{k}" for k in ks if f"val/T@{k}" in table]
@@ -40,7 +38,6 @@ def numbers(log: Path, ks: Sequence[int]) -> dict[str, Any] | None:
 
 
 def draw(found: Mapping[str, Any]) -> Figure:
-    """A panel per cut-off, a point per epoch in their order, and the plain search as a line."""
     epochs, plain = found["epochs"], found["no_edit"]
     figure, axes = panels(1, len(plain), 3.9 * len(plain), 3.5)
     cosines = [epoch["cosine_recovered"] for epoch in epochs]

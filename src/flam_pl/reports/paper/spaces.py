@@ -1,7 +1,6 @@
-"""Figure 3: maps of the embedding spaces, with features that were edited to one class.
+"""Figure 3: maps of the embedding spaces, with features edited to one class.
 
-In the space of the edited type the edited features gather at that class. In the other spaces they
-keep their spread.
+In the space of the edited type they gather at that class. In the others they keep their spread.
 """
 
 from __future__ import annotations
@@ -32,22 +31,18 @@ EDITED = "#111111"
 
 @dataclass(frozen=True)
 class Spaces:
-    """Embeddings of images in every space, some of them before and after an edit."""
+    """Embeddings of N images, and of M of them after an edit."""
 
     schema: AttributeSchema
     target_type: str
     target_class: str
-    labels: np.ndarray
-    """Of the images, ``(N, types)``."""
+    labels: np.ndarray  # (N, types)
     edited: np.ndarray
-    """Positions of the edited images among the N, ``(M,)``."""
-    before: Tensor
-    """Embeddings of the images, ``(N, types, k)``."""
-    after: Tensor
-    """Embeddings of the edited features, ``(M, types, k)``."""
+    """Positions of the edited images, ``(M,)``."""
+    before: Tensor  # (N, types, k)
+    after: Tensor  # (M, types, k)
     wanted: Tensor
-    """Dictionary vectors where those belong, ``(M, types, k)``: of the wanted class in the target's
-    space, of the image's own class in the others."""
+    """Dictionary vectors of the classes after the edit, ``(M, types, k)``."""
 
 
 @torch.inference_mode()
@@ -58,10 +53,9 @@ def edit_to_one_class(
     settings: FiguresConfig,
     seed: int,
 ) -> Spaces:
-    """Embed images drawn at random, and edit some of those that have another class.
+    """Embed random images, and edit some of those that have another class.
 
-    Raises:
-        SchemaError: ``figures.target_class`` is no class of the type.
+    Raises ``SchemaError`` if ``figures.target_class`` is no class of the type.
     """
     schema = data.schema
     kind = settings.target_type if settings.target_type in schema.types else schema.types[0]
@@ -94,12 +88,8 @@ def _wanted_class(name: str | None, schema: AttributeSchema, kind: str, labels: 
 
 
 def statistics(embeddings: Tensor, wanted: Tensor) -> dict[str, float]:
-    """ "distance_to_wanted": mean cosine distance; "spread": trace of the covariance.
-
-    Args:
-        embeddings: of unit length, ``(M, k)``.
-        wanted: dictionary vector of each, of unit length, ``(M, k)``.
-    """
+    """Mean cosine distance of embeddings to their wanted vectors, both of unit length ``(M, k)``,
+    and trace of the covariance of the embeddings."""
     return {
         "distance_to_wanted": float(1 - (embeddings * wanted).sum(dim=1).mean()),
         "spread": float(embeddings.var(dim=0, correction=0).sum()),
@@ -107,7 +97,7 @@ def statistics(embeddings: Tensor, wanted: Tensor) -> dict[str, float]:
 
 
 def numbers(spaces: Spaces) -> dict[str, Any]:
-    """Of each space: the ``statistics`` of the edited images before and after the edit."""
+    """``statistics`` of the edited images in each space, before and after."""
     before, after = spaces.before[torch.from_numpy(spaces.edited)], spaces.after
     return {
         "target_type": spaces.target_type,
@@ -125,7 +115,7 @@ def numbers(spaces: Spaces) -> dict[str, Any]:
 
 
 def maps(spaces: Spaces, seed: int) -> dict[str, np.ndarray]:
-    """Attribute type -> map of the images and then of the edited ones, ``(N + M, 2)``."""
+    """Attribute type -> map of the images, then of the edited ones, ``(N + M, 2)``."""
     return {
         name: place(torch.cat([spaces.before[:, t], spaces.after[:, t]]), seed)
         for t, name in enumerate(spaces.schema.types)
@@ -133,7 +123,7 @@ def maps(spaces: Spaces, seed: int) -> dict[str, np.ndarray]:
 
 
 def place(vectors: Tensor, seed: int) -> np.ndarray:
-    """A map of vectors ``(N, D)`` in the plane by t-SNE, ``(N, 2)``."""
+    """t-SNE of vectors ``(N, D)``: ``(N, 2)``."""
     perplexity = min(30.0, (len(vectors) - 1) / 3)
     tsne = TSNE(init="pca", perplexity=perplexity, random_state=seed, n_jobs=1)
     points: np.ndarray = tsne.fit_transform(vectors.float().numpy())
@@ -141,7 +131,6 @@ def place(vectors: Tensor, seed: int) -> np.ndarray:
 
 
 def draw(spaces: Spaces, by_type: Mapping[str, np.ndarray]) -> Figure:
-    """A map per space, side by side, with the ``statistics`` before and after the edit."""
     types = spaces.schema.types
     figure, axes = panels(1, len(types), 4.3 * len(types), 5.6)
     found = numbers(spaces)["spaces"]
@@ -156,10 +145,9 @@ def draw(spaces: Spaces, by_type: Mapping[str, np.ndarray]) -> Figure:
 
 
 def draw_map(axis: Axes, points: np.ndarray, labels: np.ndarray, classes: tuple[str, ...]) -> None:
-    """Dots in the color of their class, and crosses for edited features.
+    """Dots for images with labels ``(N,)``, crosses for edited features.
 
-    Args:
-        points: of images with labels ``(N,)``, then of edited features, ``(N + M, 2)``.
+    ``points`` ``(N + M, 2)`` has the images first.
     """
     own, edited = points[: len(labels)], points[len(labels) :]
     for c, (name, color) in enumerate(zip(classes, class_colors(classes), strict=True)):
@@ -174,7 +162,7 @@ def draw_map(axis: Axes, points: np.ndarray, labels: np.ndarray, classes: tuple[
 
 
 def class_colors(classes: tuple[str, ...]) -> list[Any]:
-    """The named colors where all classes are color names, else colors that differ."""
+    """The named colors if all classes are color names."""
     names = [name.lower().replace(" ", "").replace("-", "") for name in classes]
     if all(map(is_color_like, names)):
         return list(names)

@@ -6,14 +6,15 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from omegaconf import OmegaConf
 
 from flam_pl.atomic_io import write_text
 from flam_pl.reports.measurements import Measurements, Metrics
-from flam_pl.reports.paper.published import published
 from flam_pl.reports.tables import Table
 from flam_pl.reports.wording import (
     NAN,
@@ -24,11 +25,16 @@ from flam_pl.reports.wording import (
     text_of,
 )
 
-ABLATED = "FLAM (M, OS, adv)"
-"""What Table 3 calls FLAM as the paper proposes it."""
+ABLATED = "FLAM (M, OS, adv)"  # FLAM as proposed, in Table 3
+COLUMNS = ["row", "column", "text"]
+Cell = dict[str, Any]  # with COLUMNS
 
-Cell = dict[str, Any]
-"""With "row", "column" and "text"."""
+
+def published(part: str, dataset: str) -> dict[str, Any]:
+    """Row -> column -> the paper's value on this data set, empty where it has none."""
+    text = files("flam_pl.reports.paper").joinpath("published.yaml").read_text(encoding="utf-8")
+    content: Any = OmegaConf.to_container(OmegaConf.create(text))
+    return dict(content[part].get(dataset, {}))
 
 
 @dataclass(frozen=True)
@@ -36,18 +42,16 @@ class PaperTables:
     """What the tables are filled from."""
 
     dataset: str
-    """The catalog's name, by which the paper's values are looked up."""
     classes: Mapping[str, Mapping[str, int]]
-    """Attribute type -> class -> number of images, the most frequent first."""
+    """Attribute type -> class -> number of images."""
     by_seed: Sequence[Metrics] = ()
-    """``metrics.json`` of each seed; Table 1 needs none."""
     by_backbone: Mapping[str, Metrics] | None = None
-    """Choice of ``conf/backbone/`` -> metrics of its run; the run's own first."""
+    """Choice of ``conf/backbone/`` -> metrics of its run."""
     note: str = ""
-    """Stands below every table."""
+    """Of every table."""
 
     def table(self, number: int) -> list[Table]:
-        """The parts of Table ``number``, 1 to 5."""
+        """The parts of Table 1 to 5."""
         builders = {
             1: [self.class_table],
             2: [self.instance_table],
@@ -85,7 +89,7 @@ class PaperTables:
         return Table("", title, pd.DataFrame(cells), tuple(notes), head="attribute type")
 
     def instance_table(self) -> Table:
-        """Table 2: instance retrieval, beside what the paper quotes from others."""
+        """Table 2: instance retrieval."""
         columns = ["R@1", "R@5", "R@20", "R@50"]
         paper = published("instances", self.dataset)
         own, key = paper.pop("flam", {}), ("instance_by_method", "no_edit", "all")
@@ -97,7 +101,7 @@ class PaperTables:
         return self.filled("instance retrieval, R@k", cells, own, notes)
 
     def edit_table(self) -> Table:
-        """Table 3: T@50 of every method, by the edited type."""
+        """Table 3: T@50 by the edited type."""
         paper, groups = published("edits", self.dataset), [*self.classes, "all"]
         others = {name: of for name, of in paper.items() if name not in self.found.methods}
         cells = self.quoted(others, groups)
@@ -145,7 +149,7 @@ class PaperTables:
         return self.filled(title, cells, paper, notes, "backbone", self.seeds[:1])
 
     def classification(self) -> Table:
-        """Table 5, right: what classifiers of original features see in manipulated ones."""
+        """Table 5, right: classifiers on manipulated features."""
         paper = published("classification", self.dataset)
         cells = [
             self.cell(kind, c, paper.get(kind, {}).get(c), "classification", kind, "all", c)
@@ -162,7 +166,7 @@ class PaperTables:
         return self.filled(title, cells, paper, (how,), "query")
 
     def cell(self, row: str, column: str, paper: float | None, *key: str) -> Cell:
-        """The value under part, method, group and measure, with the paper's beside it."""
+        """The value of a key (part, method, group, measure), and the paper's."""
         known = self.values.get(key, {})
         shown = {name: known.get(name, NAN) for name in ("value", "std", "low", "high")}
         text = text_of(**shown, published=paper)
@@ -174,7 +178,7 @@ class PaperTables:
         return dict(index[["value", "std", "low", "high", "n"]].to_dict("index"))  # type: ignore
 
     def quoted(self, paper: Mapping[str, Mapping[str, float]], columns: list[str]) -> list[Cell]:
-        """Rows that the paper quotes from others, which are not measured here."""
+        """Rows that the paper quotes from others."""
         return [self.cell(row, c, of.get(c)) for row, of in paper.items() for c in columns]
 
     def row_of(self, method: str) -> str:
@@ -197,16 +201,11 @@ class PaperTables:
         head: str = "method",
         seeds: Sequence[int] | None = None,
     ) -> Table:
-        """With the note of all tables, and what brackets and the paper's values mean."""
         beside = "(paper ...): what the paper prints for the same data set." if paper else ""
         intervals = how_intervals(self.seeds if seeds is None else seeds)
         shown = tuple(filter(None, (self.note, *notes, intervals, beside)))
-        return Table(
-            "", title, pd.DataFrame(cells, columns=None if cells else COLUMNS), shown, head
-        )
-
-
-COLUMNS = ["row", "column", "text"]
+        table = pd.DataFrame(cells, columns=None if cells else COLUMNS)
+        return Table("", title, table, shown, head)
 
 
 def write(folder: Path, number: int, tables: Sequence[Table], seeds: Sequence[int]) -> None:
