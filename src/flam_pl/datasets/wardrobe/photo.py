@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from flam_pl.datasets.wardrobe import ink
 from flam_pl.datasets.wardrobe.clothes import sketch_of
 from flam_pl.datasets.wardrobe.garment import Garment
+from flam_pl.datasets.wardrobe.patterns import bar, box, ellipse, polygon, toward
 from flam_pl.datasets.wardrobe.sketch import Canvas, Panel, Pose, Sketch, Step, rounded, to_pixels
 
 OCCLUDERS = ("arm", "bag", "phone", "strap", "leaf")
@@ -49,7 +49,7 @@ def wall(picture: np.ndarray, rng: Generator) -> None:
     picture[edge : edge + 2] = 235 if rng.random() < 0.5 else 60
     if rng.random() < 0.6:  # a window
         corner = rng.integers(0, size, 2) // (1, 2)
-        ink.box(picture, corner, corner + (size // 4, size // 3), room_color(rng))
+        box(picture, corner, corner + (size // 4, size // 3), room_color(rng))
 
 
 def planks(picture: np.ndarray, rng: Generator) -> None:
@@ -84,7 +84,7 @@ def street(picture: np.ndarray, rng: Generator) -> None:
         width = int(rng.integers(10, 26))
         picture[:, x : x + width] = room_color(rng)
         for y in range(3, size - 12, 9):
-            ink.box(picture, (x + 3, y), (x + width // 2, y + 4), room_color(rng) * 0.8)
+            box(picture, (x + 3, y), (x + width // 2, y + 4), room_color(rng) * 0.8)
         x += width
     picture[round(size * 0.8) :] = rng.uniform(80, 150)
     for _ in range(6):
@@ -97,15 +97,15 @@ def clutter(picture: np.ndarray, rng: Generator) -> None:
     for _ in range(int(rng.integers(9, 18))):
         center, reach = rng.uniform(0, picture.shape[0], 2), rng.uniform(5, 16)
         turn = np.sort(rng.uniform(0, 2 * np.pi, int(rng.integers(3, 7))))
-        points = center + reach * np.stack([np.cos(turn), np.sin(turn)], axis=-1)
-        ink.polygon(picture, np.round(points), room_color(rng))
+        points = center + reach * toward(turn)
+        polygon(picture, np.round(points), room_color(rng))
 
 
 def leaves(picture: np.ndarray, rng: Generator) -> None:
     picture[:] = (70, 96, 52)
     for _ in range(70):
         at, turn = rng.integers(0, len(picture), 2), float(rng.uniform(0, 180))
-        ink.ellipse(picture, at, (5, 2), turn, rng.uniform((40, 90, 30), (150, 170, 90)))
+        ellipse(picture, at, (5, 2), turn, rng.uniform((40, 90, 30), (150, 170, 90)))
 
 
 # each paints over a plain picture (S, S, 3), in place
@@ -147,7 +147,7 @@ def wear(canvas: Canvas, rng: Generator) -> None:
     skin, body = SKINS[int(rng.integers(len(SKINS)))], np.zeros_like(canvas.mask)
     for ends, half in canvas.sketch.bones:
         start, end = to_pixels(canvas.matrix, ends)
-        ink.bar(body, start, end, (255,), max(1, round(2 * half * canvas.scale)))
+        bar(body, start, end, (255,), max(1, round(2 * half * canvas.scale)))
     seen = body > canvas.mask
     cv2.copyTo(rounded(cv2.blur(body, (9, 9))), seen.astype(np.uint8), canvas.shade)
     canvas.color[seen] = skin
@@ -168,23 +168,23 @@ def occlude(scene: np.ndarray, kind: str, mask: np.ndarray, rng: Generator) -> N
     color, turn = room_color(rng) * 0.8, float(rng.uniform(0, 2 * np.pi))
     if kind == "arm":
         skin = SKINS[int(rng.integers(len(SKINS)))]
-        ink.bar(scene, at, at + outwards, skin, round(size * 0.075))
+        bar(scene, at, at + outwards, skin, round(size * 0.075))
     elif kind == "bag":
-        ink.box(scene, at - 0.1 * size, at + 0.11 * size, color)
+        box(scene, at - 0.1 * size, at + 0.11 * size, color)
         handle = np.round((0.06 * size, 0.09 * size))
-        ink.ellipse(scene, np.round(at - (0, 0.1 * size)), handle, 0, color, 180, 360, 4)
+        ellipse(scene, np.round(at - (0, 0.1 * size)), handle, 0, color, 180, 360, 4)
     elif kind == "phone":
         corners = cv2.boxPoints((at.tolist(), (0.1 * size, 0.19 * size), np.degrees(turn)))
-        ink.polygon(scene, np.round(corners), (28, 28, 32))
+        polygon(scene, np.round(corners), (28, 28, 32))
     elif kind == "strap":
-        reach = size * np.array([np.cos(turn), np.sin(turn)])
-        ink.bar(scene, at - reach, at + reach, color, round(size * 0.03))
+        reach = size * toward(turn)
+        bar(scene, at - reach, at + reach, color, round(size * 0.03))
     else:
         axes = np.round((0.07 * size, 0.022 * size))
         for k in range(5):
-            tip = at + 0.09 * size * np.array([np.cos(turn + k), np.sin(turn + k)])
+            tip = at + 0.09 * size * toward(turn + k)
             green = (48, 88 + 8 * k, 46)
-            ink.ellipse(scene, np.round((at + tip) / 2), axes, np.degrees(turn + k), green)
+            ellipse(scene, np.round((at + tip) / 2), axes, np.degrees(turn + k), green)
 
 
 SUPERSAMPLING = 2

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike
 
-from flam_pl.datasets.wardrobe import ink, patterns
+from flam_pl.datasets.wardrobe import patterns
 from flam_pl.datasets.wardrobe.garment import Garment, luminance
 
 Step = Sequence[float] | np.ndarray
@@ -160,7 +160,7 @@ class Canvas:
         where = (slice(low[1], high[1]), slice(low[0], high[0]))
         shade, covered, front = self.shade[where], self.mask[where], self.front[where]
         mask = np.zeros(covered.shape, np.uint8)
-        ink.polygon(mask, points - low, (255,))
+        patterns.polygon(mask, points - low, (255,))
         soft = cv2.blur(mask, (9, 9))
         if panel.lift:
             shadow = 255 - (panel.lift * 0.5 * soft).astype(np.uint8)
@@ -196,12 +196,12 @@ class Canvas:
     def mark(self, mark: Mark) -> None:
         points, width = to_pixels(self.matrix, mark.points), mark.width * self.scale
         if len(points) > 1:
-            ink.line(self.color, points, self.tones[mark.tone], max(1, round(width)))
+            patterns.line(self.color, points, self.tones[mark.tone], max(1, round(width)))
             return
         radius = max(1.6, width)
         if mark.tone in ("light", "dark", "gold", "metal"):  # a dark rim
-            ink.disc(self.color, points[0], radius + 0.9, self.tones["seam"])
-        ink.disc(self.color, points[0], radius, self.tones[mark.tone])
+            patterns.disc(self.color, points[0], radius + 0.9, self.tones["seam"])
+        patterns.disc(self.color, points[0], radius, self.tones[mark.tone])
 
     def print(self, place: Mark) -> None:
         corner = to_pixels(self.matrix, place.points[0] - place.width / 2)
