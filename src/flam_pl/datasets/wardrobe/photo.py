@@ -257,7 +257,7 @@ def draw_photo(rng: Generator, domain: str) -> Photo:
 def photograph(garment: Garment, photo: Photo, size: int = 128) -> np.ndarray:
     """uint8 RGB ``(size, size, 3)``; equal arguments give equal pixels.
 
-    >>> from flam_pl.datasets.wardrobe.joint import draw_garment
+    >>> from flam_pl.datasets.wardrobe.garment import draw_garment
     >>> rng = np.random.default_rng(0)
     >>> photograph(draw_garment(0, rng), draw_photo(rng, "shop"), size=64).shape
     (64, 64, 3)
