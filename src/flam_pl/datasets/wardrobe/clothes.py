@@ -26,8 +26,7 @@ def draw_top(sketch: Sketch) -> None:
     neck_back(sketch, body.neck)
     sleeves(sketch, body)
     front(sketch, body)
-    center, size = ((0.0, 0.23), 0.17) if shape == "hoodie" else ((0.0, 0.25), 0.2)
-    sketch.disc(center, size, "print")
+    sketch.disc(*(((0.0, 0.23), 0.17) if shape == "hoodie" else ((0.0, 0.25), 0.2)), "print")
     if shape in ("sweater", "hoodie"):
         details.hem_band(sketch, body.hem, body.end)
     else:
@@ -70,7 +69,7 @@ def draw_jacket(sketch: Sketch) -> None:
         zip_line = path((gap + 0.004, 0.06), (gap + 0.004, 0.3), (gap + 0.036, end, -0.03))
         for side in sketch.sides():
             side.line(zip_line, 0.013, "metal")
-            side.line(zip_line + np.array([0.016, 0]), 0.005)
+            side.line(zip_line + (0.016, 0), 0.005)
         details.hem_band_open(sketch, body, gap + 0.035)
         details.collar(sketch, neck, gap)
     details.outer_pockets(sketch)
@@ -141,7 +140,7 @@ def draw_skirt(sketch: Sketch) -> None:
     if sketch.edge("cuffs") == "trim":
         high, low = (hem - 0.012, end - 0.045), (hem + 0.002, end + 0.001)
         border = symmetric((0, end - 0.03), high, low, (0, end + 0.025, 0.05))
-        sketch.panel(border + np.array([sway, 0]), "trim")
+        sketch.panel(border + (sway, 0), "trim")
     else:
         details.hem_stitch(sketch, hem - 0.015, end, bulge=-0.03)
     details.waistband(sketch, top)
@@ -154,11 +153,8 @@ def draw_legs(sketch: Sketch) -> None:
     traits, is_long = sketch.garment.traits, sketch.garment.shape == "trousers"
     top, hip, crotch = 0.135, 0.168 + 0.012 * traits.fit, 0.245 if is_long else 0.2
     if is_long:  # ankle and knee are half widths of a leg
-        ankle, knee, end = (
-            0.05 + 0.06 * traits.cut,
-            0.075 + 0.02 * traits.fit,
-            0.93 + 0.12 * traits.length,
-        )
+        ankle, knee = 0.05 + 0.06 * traits.cut, 0.075 + 0.02 * traits.fit
+        end = 0.93 + 0.12 * traits.length
     else:
         ankle = knee = 0.078 + 0.022 * traits.cut
         end = 0.36 + 0.19 * traits.length
@@ -166,9 +162,9 @@ def draw_legs(sketch: Sketch) -> None:
             side.bone((0.08 + slant * 0.2, 0.2), (0.08 + slant * 0.7, 0.9), 0.05)
     sketch.panel(symmetric((0, -0.03), (top, -0.03), (top, 0.0), (0, 0.015)), "inner")
     for side, slant in zip(sketch.sides(), sketch.pose.legs, strict=True):
-        foot = (0.085 if is_long else 0.105) + np.sin(slant) * (end - crotch)
+        foot, y = np.sin(slant) * (end - crotch), crotch + 0.45 * (end - crotch)
         x = (0.09 if is_long else 0.1) + np.sin(slant) * 0.45 * (end - crotch)
-        y = crotch + 0.45 * (end - crotch)
+        foot += 0.085 if is_long else 0.105
         leg = path(
             (0.0, -0.01), (top, -0.01), (hip, 0.15, 0.05), (x + knee, y, 0.02),
             (foot + ankle, end, -0.01), (foot - ankle, end, 0.03), (x - knee, y, -0.01),
@@ -196,7 +192,6 @@ def draw_legs(sketch: Sketch) -> None:
 
 
 def wearer_legs(sketch: Sketch, hem: float) -> None:
-    """The wearer's legs beneath a hem at height ``hem``."""
     for side, slant in zip(sketch.sides(), sketch.pose.legs, strict=True):
         side.bone((0.07, hem - 0.2), (0.07 + np.sin(slant) * 0.3, hem + 0.35), 0.045)
 

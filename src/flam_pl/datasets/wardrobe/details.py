@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -34,11 +34,8 @@ SLEEVE_LENGTHS = {"none": 0.0, "short": 0.17, "half": 0.24, "long": 0.51}
 SLEEVE_WIDTHS = {"coat": 0.062, "jacket": 0.058, "hoodie": 0.06, "sweater": 0.055}
 
 
-@dataclass(frozen=True)
-class Torso:
-    """Half widths, ends of the armhole ``(2,)``, height of the hem."""
-
-    neck: float
+class Torso(NamedTuple):
+    neck: float  # half widths, but for the ends (2,) of the armhole and the height of the hem
     shoulder: np.ndarray
     armpit: np.ndarray
     waist: float
@@ -63,9 +60,9 @@ def neck_back(sketch: Sketch, neck: float, depth: float = 0.16) -> None:
 
 def front(sketch: Sketch, body: Torso) -> None:
     _, depth, bulge = NECKLINES[sketch.garment.trait("neckline")]
-    is_shirt = sketch.garment.shape == "shirt"
     bare = 0.05 if sketch.garment.trait("sleeve") == "none" else 0.0  # its armholes cut in
-    high, low, curve = (0.03, 0.03, 0.06) if is_shirt else (0.0, 0.004, 0.02)
+    round_hem = sketch.garment.shape == "shirt"
+    high, low, curve = (0.03, 0.03, 0.06) if round_hem else (0.0, 0.004, 0.02)
     outline = symmetric(
         (0, depth), (body.neck, -0.028, bulge), (body.shoulder[0] - bare, 0.035 - 0.4 * bare, 0.04),
         (*body.armpit, -0.12 - 2.0 * bare), (body.waist, 0.37, -0.03),
@@ -81,7 +78,6 @@ def front_panel(sketch: Sketch, outline: np.ndarray, end: float) -> None:
 
 
 def sleeves(sketch: Sketch, body: Torso) -> None:
-    """Sleeves, and the neck, head and arms of a wearer."""
     for high, low, half in ((-0.1, -0.02, 0.052), (-0.24, -0.2, 0.085)):
         sketch.bone((0.0, low), (0.0, high), half)
     length, pose = SLEEVE_LENGTHS[sketch.garment.trait("sleeve")], sketch.pose
@@ -95,8 +91,7 @@ def sleeves(sketch: Sketch, body: Torso) -> None:
 
 
 def sleeve(sketch: Sketch, body: Torso, arm: float, elbow: float, length: float) -> None:
-    top, pit = body.shoulder, body.armpit
-    down, fore = direction(arm), direction(arm - elbow)
+    top, pit, down, fore = body.shoulder, body.armpit, direction(arm), direction(arm - elbow)
     across, across_end = (np.array([y, -x]) for x, y in (down, fore))
     wide = SLEEVE_WIDTHS.get(sketch.garment.shape, 0.05) + 0.016 * sketch.garment.traits.fit
     start, upper = (top + pit) / 2, min(0.25, length)
@@ -176,10 +171,9 @@ def collar(sketch: Sketch, neck: float, gap: float = 0.0) -> None:
             band = path((0.03, 0.09), outer, inner, (0.02, 0.035, 0.14))
         for side in sketch.sides():
             side.panel(band, sketch.edge("neck"), lift=0.5 if jacket else 0.4)
-            if jacket:
-                for i in range(1, 8, 2):
-                    side.line(band[[i, -1 - i]], 0.004, "rib")
-            else:
+            for i in range(1, 8, 2) if jacket else ():
+                side.line(band[[i, -1 - i]], 0.004, "rib")
+            if not jacket:
                 side.line(band[:9])
         return
     low, grow = (0.06, 1.0) if sketch.garment.shape == "shirt" else (0.055, 1.35)
@@ -209,8 +203,8 @@ def hoodie_front(sketch: Sketch, end: float) -> None:
     y, side_line = end - 0.075, (0.13, end - 0.12, -0.08)
     pocket = symmetric((0, y - 0.14), (0.075, y - 0.14), side_line, (0.13, y), (0, y))
     sketch.panel(pocket, lift=0.6, seam=0.007)
-    top, low = [(0.1, -0.11), (0.148, 0.03, 0.08)], [(-0.012, 0.135, 0.12), (-0.006, 0.095)]
-    edge = path((0.076, -0.09), *top, *low, (0.076, -0.09, -0.16))
+    outer, inner = ((0.1, -0.11), (0.148, 0.03, 0.08)), ((-0.012, 0.135, 0.12), (-0.006, 0.095))
+    edge = path((0.076, -0.09), *outer, *inner, (0.076, -0.09, -0.16))
     for side in sketch.sides():
         side.panel(edge, sketch.edge("neck"), lift=0.6, seam=0.006)
     for side in sketch.sides():
@@ -231,19 +225,17 @@ def hem_band(sketch: Sketch, half: float, end: float) -> None:
     sketch.panel(symmetric((0, high), *corners, (0, end + 0.012)) + sway, sketch.edge("cuffs"))
     line = np.array([[-half, end - 0.053], [half, end - 0.053]]) + sway
     sketch.line(line)
-    sketch.ribs(line, line + np.array([0, 0.058]), 16)
+    sketch.ribs(line, line + (0, 0.058), 16)
 
 
 def hem_band_open(sketch: Sketch, body: Torso, gap: float) -> None:
-    """The ribbed band of an open jacket, in two halves."""
     high, low = body.end - 0.05, body.end + 0.005
     for side in sketch.sides():
         end = body.hem + side.flip * sketch.pose.sway
         band = path((gap, high), (end, high), (end - 0.008, low, 0.05), (gap, low))
         side.panel(band, sketch.edge("cuffs"))
-        line = band[[0, 1]]
-        side.line(line)
-        side.ribs(line, line + np.array([0, 0.052]), 7)
+        side.line(band[:2])
+        side.ribs(band[:2], band[:2] + (0, 0.052), 7)
 
 
 def waistband(sketch: Sketch, half: float) -> None:
@@ -286,7 +278,6 @@ def coat_front(sketch: Sketch, body: Torso) -> None:
 
 
 def outer_pockets(sketch: Sketch) -> None:
-    """The pockets of a jacket or a coat."""
     kind, coat = sketch.garment.trait("pockets"), sketch.garment.shape == "coat"
     if kind == "chest":
         flaps(sketch, 0.11, 0.19, 0.05)
@@ -299,14 +290,12 @@ def outer_pockets(sketch: Sketch) -> None:
 def flaps(sketch: Sketch, x: float, y: float, half: float) -> None:
     """Buttoned pocket flaps, ``half`` is half their width."""
     for at in (-x, x):
-        flap = rectangle(at - half, y - 0.018, at + half, y + 0.012)
-        flap = np.insert(flap, 3, (at, y + 0.026), axis=0)
-        sketch.panel(flap, lift=0.6, seam=0.006)
+        corners = rectangle(at - half, y - 0.018, at + half, y + 0.012)
+        sketch.panel(np.insert(corners, 3, (at, y + 0.026), axis=0), lift=0.6, seam=0.006)
         sketch.disc((at, y + 0.01), 0.008)
 
 
 def slits(sketch: Sketch, points: ArrayLike, width: float = 0.013) -> None:
-    """The edges ``(N, 2)`` of pockets."""
     for side in sketch.sides():
         side.line(points, width)
 

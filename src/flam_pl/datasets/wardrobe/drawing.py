@@ -52,9 +52,8 @@ class Item:
 def items_of(settings: WardrobeSettings) -> Iterator[Item]:
     """All items; counterfactuals follow their original."""
     for split in SPLITS:
-        for number in range(settings.items(split)):
-            for change in range(settings.changes(split) + 1):
-                yield Item(split, number, change)
+        for number, change in np.ndindex(settings.items(split), settings.changes(split) + 1):
+            yield Item(split, number, change)
 
 
 def random(settings: WardrobeSettings, item: Item, stream: int, number: int = 0) -> Generator:

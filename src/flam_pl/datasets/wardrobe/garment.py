@@ -193,17 +193,20 @@ def draw_traits(shape: str, color: str, rng: Generator) -> Traits:
     def value(name: str) -> str:
         return str(rng.choice(APPLIES[shape].get(name, ORDER[name])))
 
-    trim = value("trim") if rng.random() < 0.45 else "none"
-    logo = value("logo") if rng.random() < 0.35 else "none"
-    tint, mark_tint = (tuple(rng.random(3).tolist()) for _ in range(2))
-    ground = color_of(color, tint)
+    drawn: dict[str, Any] = {
+        name: value(name) if rng.random() < share else "none"
+        for name, share in (("trim", 0.45), ("logo", 0.35))
+    }
+    drawn |= {name: tuple(rng.random(3).tolist()) for name in ("tint", "second_tint")}
+    ground, mark_tint = color_of(color, drawn["tint"]), drawn["second_tint"]
     visible = [distance(color_of(name, mark_tint), ground) >= CONTRAST for name in COLORS]
     weights = np.where(visible, SECOND_COLORS, 0.0)
     second, third = rng.choice(COLORS, size=2, replace=False, p=weights / sum(weights)).tolist()
+    drawn |= {name: value(name) for name in ("sleeve", "neckline", "collar", "pockets")}
     return Traits(
-        **{name: value(name) for name in ("sleeve", "neckline", "collar", "pockets")},
-        **{"trim": trim, "logo": logo, "second": second, "third": third},
-        **{"tint": tint, "second_tint": mark_tint},
+        **drawn,
+        second=second,
+        third=third,
         buttons=int(rng.integers(4, 9)),
         button_tone=str(rng.choice(("light", "dark", "gold"))),
         fit=float(rng.random()),

@@ -37,13 +37,14 @@ def disc(picture: np.ndarray, center: ArrayLike, radius: float, color: Color) ->
 
 def box(picture: np.ndarray, low: ArrayLike, high: ArrayLike, color: Color) -> None:
     """A filled rectangle of whole pixels."""
-    cv2.rectangle(picture, *np.round([low, high]).astype(int).tolist(), scalar(color), -1)
+    first, last = np.round([low, high]).astype(int).tolist()
+    cv2.rectangle(picture, first, last, scalar(color), -1)
 
 
 def bar(picture: np.ndarray, start: ArrayLike, end: ArrayLike, color: Color, width: int) -> None:
     """A straight line between whole pixels."""
-    ends = np.round([start, end]).astype(int).tolist()
-    cv2.line(picture, *ends, scalar(color), width, cv2.LINE_AA)
+    first, last = np.round([start, end]).astype(int).tolist()
+    cv2.line(picture, first, last, scalar(color), width, cv2.LINE_AA)
 
 
 def ellipse(
@@ -69,7 +70,7 @@ def cloth(garment: Garment) -> np.ndarray:
     traits, p, pattern = garment.traits, garment.palette(), garment.pattern
     scale, rng = traits.pattern_scale, np.random.default_rng(traits.pattern_seed)
     ground = np.clip(p.ground + 0.5, 0, 255)
-    picture = np.full((CLOTH_PIXELS, CLOTH_PIXELS, 3), ground, np.uint8)
+    picture: np.ndarray = np.full((CLOTH_PIXELS, CLOTH_PIXELS, 3), ground, np.uint8)
     if pattern in PAINTERS:
         PAINTERS[pattern](picture, p, scale, rng)
     for color, coverage in layers(pattern, p, scale, traits.pattern_angle, rng):
@@ -78,8 +79,7 @@ def cloth(garment: Garment) -> np.ndarray:
         pixel = np.array([*np.clip(color, 0, 255), 0.0])  # four numbers, as OpenCV wants
         picture = cv2.add(picture, cv2.multiply(cover, pixel, scale=1 / 255))
     if garment.shape == "sweater":
-        stitches = cv2.merge([knit(scale)] * 3)
-        picture = cv2.multiply(picture, stitches, scale=1 / KNIT_UNIT)
+        picture = cv2.multiply(picture, cv2.merge([knit(scale)] * 3), scale=1 / KNIT_UNIT)
     picture.setflags(write=False)  # it is cached
     return picture
 
