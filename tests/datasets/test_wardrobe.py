@@ -30,10 +30,12 @@ from flam_pl.datasets.wardrobe.garment import (
     SHAPES,
     Garment,
     color_of,
+    draw_change,
+    draw_garment,
     draw_traits,
+    joint_distribution,
     lch_to_rgb,
 )
-from flam_pl.datasets.wardrobe.joint import draw_change, draw_garment, joint_distribution
 from flam_pl.datasets.wardrobe.patterns import cloth
 from flam_pl.datasets.wardrobe.photo import (
     SUPERSAMPLING,

@@ -1,4 +1,1 @@
-"""The wardrobe: a data set of drawn garments.
-
-``Garment.changed`` is the counterfactual of an item, by which a search by edit is judged exactly.
-"""
+"""The wardrobe: a data set of drawn garments, each with counterfactuals for its edits."""

@@ -11,7 +11,6 @@ from flam_pl.datasets.wardrobe.sketch import Pose, Sketch, path, rectangle, symm
 
 
 def sketch_of(garment: Garment, pose: Pose) -> Sketch:
-    """The garment's parts in body units."""
     sketch = Sketch(garment, pose)
     DRAWERS[garment.shape](sketch)
     return sketch
@@ -24,18 +23,17 @@ def draw_top(sketch: Sketch) -> None:
         sketch.panel(symmetric((0, -0.215), (0.125, -0.1, 0.22), (0.14, 0.05, 0.06), (0, 0.06)))
         inside = symmetric((0, -0.165), (0.082, -0.075, 0.22), (0.08, 0.06, 0.05), (0, 0.12))
         sketch.panel(inside, "inner")
-    neck_back(sketch, body)
+    neck_back(sketch, body.neck)
     sleeves(sketch, body)
     front(sketch, body)
-    center, size = ((0.0, 0.23), 0.17) if shape == "hoodie" else ((0.0, 0.25), 0.2)
-    sketch.disc(center, size, "print")
+    sketch.disc(*(((0.0, 0.23), 0.17) if shape == "hoodie" else ((0.0, 0.25), 0.2)), "print")
     if shape in ("sweater", "hoodie"):
         details.hem_band(sketch, body.hem, body.end)
     else:
         details.hem_stitch(sketch, body.hem, body.end, bulge=-0.06 if shape == "shirt" else 0.0)
     if shape == "shirt":
         details.placket(sketch, body.end)
-        details.shirt_collar(sketch, body.neck)
+        details.collar(sketch, body.neck)
     elif shape == "hoodie":
         details.hoodie_front(sketch, body.end)
     else:
@@ -65,26 +63,23 @@ def draw_jacket(sketch: Sketch) -> None:
     sketch.disc((0.105, 0.24), 0.13, "print")
     if lapel:
         details.lapels(sketch, neck, bottom=0.3, gap=gap, wide=1.0)
-        sketch.disc((0.045, 0.34), 0.011)
-        sketch.disc((0.045, 0.4), 0.011)
+        for y in (0.34, 0.4):
+            sketch.disc((0.045, y), 0.011)
     else:
         zip_line = path((gap + 0.004, 0.06), (gap + 0.004, 0.3), (gap + 0.036, end, -0.03))
         for side in sketch.sides():
             side.line(zip_line, 0.013, "metal")
-            side.line(zip_line + np.array([0.016, 0]), 0.005)
+            side.line(zip_line + (0.016, 0), 0.005)
         details.hem_band_open(sketch, body, gap + 0.035)
-        if collar == "stand":
-            details.stand_collar(sketch, neck)
-        else:
-            details.shirt_collar(sketch, neck, gap)
-    details.jacket_pockets(sketch)
+        details.collar(sketch, neck, gap)
+    details.outer_pockets(sketch)
     details.logo(sketch)
     details.torso_folds(sketch, body)
 
 
 def draw_coat(sketch: Sketch) -> None:
     body, lapel = torso(sketch.garment), sketch.garment.trait("collar") == "lapel"
-    neck_back(sketch, body, depth=0.24)
+    neck_back(sketch, body.neck, depth=0.24)
     sleeves(sketch, body)
     outline = symmetric(
         (0, 0.25 if lapel else 0.07), (body.neck, -0.03), (*body.shoulder, 0.04),
@@ -94,10 +89,11 @@ def draw_coat(sketch: Sketch) -> None:
     front_panel(sketch, outline, body.end)
     sketch.disc((0.0, 0.62), 0.22, "print")
     details.coat_front(sketch, body)
+    details.outer_pockets(sketch)
     if lapel:
         details.lapels(sketch, body.neck, bottom=0.27, gap=0.0, wide=1.25)
     else:
-        details.shirt_collar(sketch, body.neck)
+        details.collar(sketch, body.neck)
     for side in sketch.sides():
         side.fold(path((0.1, 0.5), (0.14, body.end, 0.03)), 0.03, 0.7)
         side.fold(path((0.05, 0.55), (0.06, body.end, -0.03)), 0.03, -0.5)
@@ -109,7 +105,7 @@ def draw_dress(sketch: Sketch) -> None:
     waist, start = body.waist, body.end
     end, hem = 0.7 + 0.38 * traits.length, 0.2 + 0.17 * traits.cut
     wearer_legs(sketch, end)
-    neck_back(sketch, body)
+    neck_back(sketch, body.neck)
     sleeves(sketch, body)
     front(sketch, body)
     side_line = (hem, end, 0.04 - 0.08 * traits.cut)
@@ -144,7 +140,7 @@ def draw_skirt(sketch: Sketch) -> None:
     if sketch.edge("cuffs") == "trim":
         high, low = (hem - 0.012, end - 0.045), (hem + 0.002, end + 0.001)
         border = symmetric((0, end - 0.03), high, low, (0, end + 0.025, 0.05))
-        sketch.panel(border + np.array([sway, 0]), "trim")
+        sketch.panel(border + (sway, 0), "trim")
     else:
         details.hem_stitch(sketch, hem - 0.015, end, bulge=-0.03)
     details.waistband(sketch, top)
@@ -154,33 +150,32 @@ def draw_skirt(sketch: Sketch) -> None:
 
 def draw_legs(sketch: Sketch) -> None:
     """Trousers or shorts."""
-    traits = sketch.garment.traits
-    if sketch.garment.shape == "trousers":
+    traits, is_long = sketch.garment.traits, sketch.garment.shape == "trousers"
+    top, hip, crotch = 0.135, 0.168 + 0.012 * traits.fit, 0.245 if is_long else 0.2
+    if is_long:  # ankle and knee are half widths of a leg
         ankle, knee = 0.05 + 0.06 * traits.cut, 0.075 + 0.02 * traits.fit
-        two_legs(sketch, 0.93 + 0.12 * traits.length, ankle, knee)
-        return
-    for side, slant in zip(sketch.sides(), np.sin(sketch.pose.legs), strict=True):
-        side.bone((0.08 + slant * 0.2, 0.2), (0.08 + slant * 0.7, 0.9), 0.05)
-    wide = 0.078 + 0.022 * traits.cut
-    two_legs(sketch, 0.36 + 0.19 * traits.length, wide, wide)
-
-
-def two_legs(sketch: Sketch, end: float, ankle: float, knee: float) -> None:
-    """Both legs; ``ankle`` and ``knee`` are half widths of a leg."""
-    top, hip, is_long = 0.135, 0.168 + 0.012 * sketch.garment.traits.fit, end > 0.7
-    crotch = 0.245 if is_long else 0.2
+        end = 0.93 + 0.12 * traits.length
+    else:
+        ankle = knee = 0.078 + 0.022 * traits.cut
+        end = 0.36 + 0.19 * traits.length
+        for side, slant in zip(sketch.sides(), np.sin(sketch.pose.legs), strict=True):
+            side.bone((0.08 + slant * 0.2, 0.2), (0.08 + slant * 0.7, 0.9), 0.05)
     sketch.panel(symmetric((0, -0.03), (top, -0.03), (top, 0.0), (0, 0.015)), "inner")
     for side, slant in zip(sketch.sides(), sketch.pose.legs, strict=True):
-        foot = (0.085 if is_long else 0.105) + np.sin(slant) * (end - crotch)
+        foot, y = np.sin(slant) * (end - crotch), crotch + 0.45 * (end - crotch)
         x = (0.09 if is_long else 0.1) + np.sin(slant) * 0.45 * (end - crotch)
-        y = crotch + 0.45 * (end - crotch)
+        foot += 0.085 if is_long else 0.105
         leg = path(
             (0.0, -0.01), (top, -0.01), (hip, 0.15, 0.05), (x + knee, y, 0.02),
             (foot + ankle, end, -0.01), (foot - ankle, end, 0.03), (x - knee, y, -0.01),
             (0.0, crotch, 0.02), (0.0, -0.01),
         )  # fmt: skip
         side.panel(leg, "front" if side is sketch else "ground", turn=(-slant, 0.08, 0.2))
-        leg_end(side, foot, end, ankle)
+        if sketch.edge("cuffs") == "trim":  # turned up
+            cuff = rectangle(foot - ankle - 0.003, end - 0.05, foot + ankle + 0.003, end + 0.005)
+            side.panel(cuff, "trim", lift=0.4)
+        else:
+            side.line([(foot - ankle, end - 0.024), (foot + ankle, end - 0.024)], 0.005)
         side.fold(path((0.085, 0.12), (foot, end)), 0.022, 0.8)
         side.fold(path((0.01, crotch), (0.1, crotch - 0.06, 0.1)), 0.016, -0.7)
         side.fold(path((0.01, crotch + 0.03), (0.12, crotch + 0.02, 0.1)), 0.016, -0.5)
@@ -196,17 +191,7 @@ def two_legs(sketch: Sketch, end: float, ankle: float, knee: float) -> None:
     sketch.disc((0.0, -0.01), 0.0125)
 
 
-def leg_end(sketch: Sketch, x: float, y: float, half: float) -> None:
-    """The bottom of a leg: turned up, or only stitched."""
-    if sketch.edge("cuffs") == "trim":
-        cuff = rectangle(x - half - 0.003, y - 0.05, x + half + 0.003, y + 0.005)
-        sketch.panel(cuff, "trim", lift=0.4)
-    else:
-        sketch.line([(x - half, y - 0.024), (x + half, y - 0.024)], 0.005)
-
-
 def wearer_legs(sketch: Sketch, hem: float) -> None:
-    """Legs beneath a hem at height ``hem``."""
     for side, slant in zip(sketch.sides(), sketch.pose.legs, strict=True):
         side.bone((0.07, hem - 0.2), (0.07 + np.sin(slant) * 0.3, hem + 0.35), 0.045)
 

@@ -1,8 +1,8 @@
-"""The upper body: its measures, front and back, and sleeves with their cuffs."""
+"""The upper body with its sleeves, and what lies on a garment: collars, hems, pockets, folds."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -34,11 +34,8 @@ SLEEVE_LENGTHS = {"none": 0.0, "short": 0.17, "half": 0.24, "long": 0.51}
 SLEEVE_WIDTHS = {"coat": 0.062, "jacket": 0.058, "hoodie": 0.06, "sweater": 0.055}
 
 
-@dataclass(frozen=True)
-class Torso:
-    """Half widths, ends of the armhole ``(2,)``, height of the hem."""
-
-    neck: float
+class Torso(NamedTuple):
+    neck: float  # half widths, but for the ends (2,) of the armhole and the height of the hem
     shoulder: np.ndarray
     armpit: np.ndarray
     waist: float
@@ -56,9 +53,7 @@ def torso(garment: Garment) -> Torso:
     return Torso(neck, *armhole, waist, hem, end + longer * traits.length)
 
 
-def neck_back(sketch: Sketch, body: Torso, depth: float = 0.16) -> None:
-    """The inside of the back."""
-    neck = body.neck
+def neck_back(sketch: Sketch, neck: float, depth: float = 0.16) -> None:
     hole = symmetric((0, -0.015), (neck + 0.004, -0.028, -0.1), (neck, 0.03), (0, depth, 0.1))
     sketch.panel(hole, "inner")
 
@@ -66,13 +61,12 @@ def neck_back(sketch: Sketch, body: Torso, depth: float = 0.16) -> None:
 def front(sketch: Sketch, body: Torso) -> None:
     _, depth, bulge = NECKLINES[sketch.garment.trait("neckline")]
     bare = 0.05 if sketch.garment.trait("sleeve") == "none" else 0.0  # its armholes cut in
-    shirt = sketch.garment.shape == "shirt"
-    high, low, round_hem = (0.03, 0.03, 0.06) if shirt else (0.0, 0.004, 0.02)
+    round_hem = sketch.garment.shape == "shirt"
+    high, low, curve = (0.03, 0.03, 0.06) if round_hem else (0.0, 0.004, 0.02)
     outline = symmetric(
-        (0, depth), (body.neck, -0.028, bulge),
-        (body.shoulder[0] - bare, 0.035 - 0.4 * bare, 0.04), (*body.armpit, -0.12 - 2.0 * bare),
-        (body.waist, 0.37, -0.03), (body.hem, body.end - high, -0.02),
-        (0, body.end + low, round_hem),
+        (0, depth), (body.neck, -0.028, bulge), (body.shoulder[0] - bare, 0.035 - 0.4 * bare, 0.04),
+        (*body.armpit, -0.12 - 2.0 * bare), (body.waist, 0.37, -0.03),
+        (body.hem, body.end - high, -0.02), (0, body.end + low, curve),
     )  # fmt: skip
     front_panel(sketch, outline, body.end)
 
@@ -84,9 +78,8 @@ def front_panel(sketch: Sketch, outline: np.ndarray, end: float) -> None:
 
 
 def sleeves(sketch: Sketch, body: Torso) -> None:
-    """Sleeves, and the neck, head and arms of a wearer."""
-    sketch.bone((0.0, -0.02), (0.0, -0.1), 0.052)
-    sketch.bone((0.0, -0.2), (0.0, -0.24), 0.085)
+    for high, low, half in ((-0.1, -0.02, 0.052), (-0.24, -0.2, 0.085)):
+        sketch.bone((0.0, low), (0.0, high), half)
     length, pose = SLEEVE_LENGTHS[sketch.garment.trait("sleeve")], sketch.pose
     start = (body.shoulder + body.armpit) / 2 - (0.02, 0.03)
     for side, arm, elbow in zip(sketch.sides(), pose.arms, pose.elbows, strict=True):
@@ -98,15 +91,12 @@ def sleeves(sketch: Sketch, body: Torso) -> None:
 
 
 def sleeve(sketch: Sketch, body: Torso, arm: float, elbow: float, length: float) -> None:
-    top, pit = body.shoulder, body.armpit
-    down, fore = direction(arm), direction(arm - elbow)
+    top, pit, down, fore = body.shoulder, body.armpit, direction(arm), direction(arm - elbow)
     across, across_end = (np.array([y, -x]) for x, y in (down, fore))
     wide = SLEEVE_WIDTHS.get(sketch.garment.shape, 0.05) + 0.016 * sketch.garment.traits.fit
-    upper = min(0.25, length)
-    start = (top + pit) / 2
+    start, upper = (top + pit) / 2, min(0.25, length)
     bend = start + down * upper
-    end = bend + fore * (length - upper)
-    half = wide * (1.05 if length < 0.3 else 0.8)
+    end, half = bend + fore * (length - upper), wide * (1.05 if length < 0.3 else 0.8)
     outer, inner = end + across_end * half, end - across_end * half
     outline = path(
         top - (0.05, -0.01), top + across * 0.012, (*(bend + across * wide), 0.06), outer,
@@ -124,14 +114,13 @@ def sleeve(sketch: Sketch, body: Torso, arm: float, elbow: float, length: float)
 
 def cuff(sketch: Sketch, ends: np.ndarray, along: np.ndarray, length: float) -> None:
     """The end of a sleeve: corners ``ends`` ``(2, 2)``, direction ``along`` of the forearm."""
-    shape, is_long = sketch.garment.shape, length > 0.3
-    bomber = shape == "jacket" and sketch.garment.trait("collar") != "lapel"
-    ribbed = shape in ("sweater", "hoodie") or bomber
+    shape, is_long, material = sketch.garment.shape, length > 0.3, sketch.edge("cuffs")
+    ribbed = shape in ("sweater", "hoodie")
+    ribbed |= shape == "jacket" and sketch.garment.trait("collar") != "lapel"  # a bomber jacket
     deep = (0.05 if ribbed else 0.042) if is_long else 0.026
     narrow = (ends[0] - ends[1]) * (0.08 if ribbed else 0.0)
     a, b = seam = ends - along * deep
     hem = ends + np.stack([-narrow, narrow])
-    material = sketch.edge("cuffs")
     if material == "trim" or (is_long and shape in ("shirt", "sweater", "hoodie", "jacket")):
         sketch.panel(np.stack([a + 0.3 * narrow, *hem, b - 0.3 * narrow]), material)
     sketch.line(seam)
@@ -163,20 +152,29 @@ def neckband(sketch: Sketch, neck: float) -> None:
     outer = path((0, depth + 1.25 * wide), (neck + wide, -0.024, bulge))
     for side in sketch.sides():
         side.panel(np.concatenate([inner, outer[::-1]]), material)
-        side.line(outer, 0.005)
-        side.line(inner, 0.005)
+        for edge in (outer, inner):
+            side.line(edge, 0.005)
 
 
-def shirt_collar(sketch: Sketch, neck: float, gap: float = 0.0) -> None:
-    """A collar of two leaves, or the low band of a shirt without one."""
+def collar(sketch: Sketch, neck: float, gap: float = 0.0) -> None:
+    """A collar of two leaves, the low band of a shirt, or the knitted band of a bomber jacket."""
+    stand, jacket = sketch.garment.trait("collar") == "stand", sketch.garment.shape == "jacket"
     back = symmetric((0, -0.05), (neck - 0.004, -0.042, 0.05), (neck + 0.004, -0.01), (0, -0.012))
+    if stand and jacket:
+        back = symmetric((0, -0.06), (neck, -0.05), (neck, -0.01), (0, 0.0))
     sketch.panel(back, "inner")
-    if sketch.garment.trait("collar") == "stand":
+    if stand:
         outer, inner = (neck + 0.006, -0.03, -0.1), (neck - 0.012, -0.045)
         band = path((0.004, 0.07), outer, inner, (0.004, 0.03, 0.12))
+        if jacket:
+            outer, inner = (neck + 0.014, -0.025, -0.12), (neck - 0.006, -0.06)
+            band = path((0.03, 0.09), outer, inner, (0.02, 0.035, 0.14))
         for side in sketch.sides():
-            side.panel(band, sketch.edge("neck"), lift=0.4)
-            side.line(band[:9])
+            side.panel(band, sketch.edge("neck"), lift=0.5 if jacket else 0.4)
+            for i in range(1, 8, 2) if jacket else ():
+                side.line(band[[i, -1 - i]], 0.004, "rib")
+            if not jacket:
+                side.line(band[:9])
         return
     low, grow = (0.06, 1.0) if sketch.garment.shape == "shirt" else (0.055, 1.35)
     leaf = path(
@@ -187,17 +185,6 @@ def shirt_collar(sketch: Sketch, neck: float, gap: float = 0.0) -> None:
         side.panel(leaf, sketch.edge("neck"), lift=0.6, seam=0.006)
 
 
-def stand_collar(sketch: Sketch, neck: float) -> None:
-    """The knitted collar of a bomber jacket."""
-    sketch.panel(symmetric((0, -0.06), (neck, -0.05), (neck, -0.01), (0, 0.0)), "inner")
-    outer, inner = (neck + 0.014, -0.025, -0.12), (neck - 0.006, -0.06)
-    band = path((0.03, 0.09), outer, inner, (0.02, 0.035, 0.14))
-    for side in sketch.sides():
-        side.panel(band, sketch.edge("neck"), lift=0.5)
-        for i in range(1, 8, 2):
-            side.line(band[[i, -1 - i]], 0.004, "rib")
-
-
 def lapels(sketch: Sketch, neck: float, bottom: float, gap: float, wide: float) -> None:
     """Notched lapels that meet at height ``bottom``, and their collar."""
     material = "trim" if sketch.edge("neck") == "trim" else "ground"
@@ -205,10 +192,8 @@ def lapels(sketch: Sketch, neck: float, bottom: float, gap: float, wide: float) 
         (gap, bottom), (neck - 0.012, -0.01, 0.02), (neck + 0.04 * wide, 0.055),
         (neck + 0.022 * wide, 0.075), (neck + 0.058 * wide, 0.095), (gap, bottom, 0.09),
     )  # fmt: skip
-    collar = path(
-        (neck - 0.03, 0.03), (neck - 0.02, -0.055), (neck + 0.014, -0.04),
-        (neck + 0.045 * wide, 0.05, 0.05), (neck - 0.03, 0.03),
-    )  # fmt: skip
+    fall, start = (neck + 0.045 * wide, 0.05, 0.05), (neck - 0.03, 0.03)
+    collar = path(start, (neck - 0.02, -0.055), (neck + 0.014, -0.04), fall, start)
     for side in sketch.sides():
         side.panel(lapel, material, lift=0.7, seam=0.006, turn=(-0.35, neck, 0.1))
         side.panel(collar, material, lift=0.5, seam=0.006, turn=(0.5, neck, 0.0))
@@ -218,10 +203,8 @@ def hoodie_front(sketch: Sketch, end: float) -> None:
     y, side_line = end - 0.075, (0.13, end - 0.12, -0.08)
     pocket = symmetric((0, y - 0.14), (0.075, y - 0.14), side_line, (0.13, y), (0, y))
     sketch.panel(pocket, lift=0.6, seam=0.007)
-    edge = path(
-        (0.076, -0.09), (0.1, -0.11), (0.148, 0.03, 0.08), (-0.012, 0.135, 0.12), (-0.006, 0.095),
-        (0.076, -0.09, -0.16),
-    )  # fmt: skip
+    outer, inner = ((0.1, -0.11), (0.148, 0.03, 0.08)), ((-0.012, 0.135, 0.12), (-0.006, 0.095))
+    edge = path((0.076, -0.09), *outer, *inner, (0.076, -0.09, -0.16))
     for side in sketch.sides():
         side.panel(edge, sketch.edge("neck"), lift=0.6, seam=0.006)
     for side in sketch.sides():
@@ -237,26 +220,22 @@ def hem_stitch(sketch: Sketch, half: float, end: float, bulge: float) -> None:
 
 
 def hem_band(sketch: Sketch, half: float, end: float) -> None:
-    """The ribbed band of a sweater or hoodie."""
     high, sway = end - 0.055, np.array([sketch.pose.sway, 0])
-    low_corner = (half - 0.004, end + 0.006, 0.05)
-    band = symmetric((0, high), (half + 0.012, high), low_corner, (0, end + 0.012))
-    sketch.panel(band + sway, sketch.edge("cuffs"))
+    corners = (half + 0.012, high), (half - 0.004, end + 0.006, 0.05)
+    sketch.panel(symmetric((0, high), *corners, (0, end + 0.012)) + sway, sketch.edge("cuffs"))
     line = np.array([[-half, end - 0.053], [half, end - 0.053]]) + sway
     sketch.line(line)
-    sketch.ribs(line, line + np.array([0, 0.058]), 16)
+    sketch.ribs(line, line + (0, 0.058), 16)
 
 
 def hem_band_open(sketch: Sketch, body: Torso, gap: float) -> None:
-    """The ribbed band of an open jacket, in two halves."""
     high, low = body.end - 0.05, body.end + 0.005
     for side in sketch.sides():
         end = body.hem + side.flip * sketch.pose.sway
         band = path((gap, high), (end, high), (end - 0.008, low, 0.05), (gap, low))
         side.panel(band, sketch.edge("cuffs"))
-        line = np.array([[gap, high], [end, high]])
-        side.line(line)
-        side.ribs(line, line + np.array([0, 0.052]), 7)
+        side.line(band[:2])
+        side.ribs(band[:2], band[:2] + (0, 0.052), 7)
 
 
 def waistband(sketch: Sketch, half: float) -> None:
@@ -293,36 +272,30 @@ def coat_front(sketch: Sketch, body: Torso) -> None:
         half = body.waist + 0.004
         belt = symmetric((0, 0.39), (half, 0.388), (half, 0.428), (0, 0.432))
         sketch.panel(belt, sketch.edge("cuffs"), lift=0.5)
-        sketch.line(belt[:4], 0.005)
-        sketch.line(belt[4:], 0.005)
+        for edge in (belt[:4], belt[4:]):
+            sketch.line(edge, 0.005)
         sketch.line(rectangle(-0.026, 0.384, 0.026, 0.438)[[0, 1, 2, 3, 0]], 0.01, "metal")
-    if garment.trait("pockets") == "flap":
-        flaps(sketch, 0.125, 0.54, 0.048)
-    elif garment.trait("pockets") == "side":
-        slits(sketch, [(0.11, 0.56), (0.14, 0.46)])
 
 
-def jacket_pockets(sketch: Sketch) -> None:
-    kind = sketch.garment.trait("pockets")
+def outer_pockets(sketch: Sketch) -> None:
+    kind, coat = sketch.garment.trait("pockets"), sketch.garment.shape == "coat"
     if kind == "chest":
         flaps(sketch, 0.11, 0.19, 0.05)
     if kind == "flap":
-        flaps(sketch, 0.125, 0.36, 0.045)
-    else:
-        slits(sketch, [(0.095, 0.41), (0.135, 0.31)])
+        flaps(sketch, 0.125, *((0.54, 0.048) if coat else (0.36, 0.045)))
+    elif kind != "none":
+        slits(sketch, [(0.11, 0.56), (0.14, 0.46)] if coat else [(0.095, 0.41), (0.135, 0.31)])
 
 
 def flaps(sketch: Sketch, x: float, y: float, half: float) -> None:
     """Buttoned pocket flaps, ``half`` is half their width."""
     for at in (-x, x):
-        left, right, high, low = at - half, at + half, y - 0.018, y + 0.012
-        corners = [[left, high], [right, high], [right, low], [at, y + 0.026], [left, low]]
-        sketch.panel(np.array(corners), lift=0.6, seam=0.006)
+        corners = rectangle(at - half, y - 0.018, at + half, y + 0.012)
+        sketch.panel(np.insert(corners, 3, (at, y + 0.026), axis=0), lift=0.6, seam=0.006)
         sketch.disc((at, y + 0.01), 0.008)
 
 
 def slits(sketch: Sketch, points: ArrayLike, width: float = 0.013) -> None:
-    """The edges ``(N, 2)`` of pockets."""
     for side in sketch.sides():
         side.line(points, width)
 
@@ -338,17 +311,20 @@ def leg_pockets(sketch: Sketch, hip: float, y: float) -> None:
         flaps(sketch, x - 0.007, y + 0.005, 0.04)
 
 
+# logo -> the half width, start and end height, and line width of each of its lines
+LOGO_LINES = {
+    "bar": ((0.03, 0.0, 0.0, 0.016),),
+    "square": ((0.0, -0.016, 0.016, 0.034),),
+    "triangle": tuple((x, y, y, 0.013) for x, y in ((0.0, -0.012), (0.009, 0.0), (0.018, 0.012))),
+}
+
+
 def logo(sketch: Sketch) -> None:
     kind, (x, y) = sketch.garment.trait("logo"), (-0.09, 0.16)
     if kind == "disc":
         sketch.disc((x, y), 0.02, "trim")
-    elif kind == "bar":
-        sketch.line([(x - 0.03, y), (x + 0.03, y)], 0.016, "trim")
-    elif kind == "square":
-        sketch.line([(x, y - 0.016), (x, y + 0.016)], 0.034, "trim")
-    elif kind == "triangle":
-        for half, down in ((0.0, -0.012), (0.009, 0.0), (0.018, 0.012)):
-            sketch.line([(x - half, y + down), (x + half, y + down)], 0.013, "trim")
+    for half, top, bottom, width in LOGO_LINES.get(kind, ()):
+        sketch.line([(x - half, y + top), (x + half, y + bottom)], width, "trim")
 
 
 def skirt_folds(sketch: Sketch, top: float, start: float, hem: float, end: float) -> None:
@@ -363,7 +339,7 @@ def skirt_folds(sketch: Sketch, top: float, start: float, hem: float, end: float
 
 
 def torso_folds(sketch: Sketch, body: Torso) -> None:
-    chest, waist = body.armpit[0], body.waist
+    (chest, _), waist = body.armpit, body.waist
     for side in sketch.sides():
         side.fold(path((chest - 0.01, 0.2), (chest * 0.45, 0.28, 0.12)), 0.02, -0.6)
         side.fold(path((chest - 0.02, 0.24), (chest * 0.5, 0.34, 0.1)), 0.018, 0.55)

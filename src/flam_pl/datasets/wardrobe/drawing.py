@@ -23,17 +23,15 @@ from numpy.random import Generator
 
 from flam_pl.atomic_io import only_writer, replace_folder, restore_folder
 from flam_pl.config.data import WardrobeSettings
-from flam_pl.datasets.wardrobe.garment import SCHEMA, Garment
-from flam_pl.datasets.wardrobe.joint import draw_change, draw_garment
+from flam_pl.datasets.wardrobe.garment import SCHEMA, Garment, draw_change, draw_garment
 from flam_pl.datasets.wardrobe.photo import draw_photo, photograph
 from flam_pl.errors import FlamError
 from flam_pl.progress import progress
 
-SPLITS = ("train", "val", "evaluation")
-
-# Independent streams of random numbers: a new label rate, for example, leaves every picture alone
-GARMENT, PHOTO, LABELS, CHANGE = range(4)
-
+DRAWING_VERSION = 3  # to be raised when the same settings give other pictures or labels
+CATALOG, SETTINGS, SPLITS = "catalog.csv", "settings.json", ("train", "val", "evaluation")
+ITEMS_PER_TASK = 8
+GARMENT, PHOTO, LABELS, CHANGE = range(4)  # independent streams of random numbers
 Row = dict[str, str | int | float]
 
 
@@ -54,9 +52,8 @@ class Item:
 def items_of(settings: WardrobeSettings) -> Iterator[Item]:
     """All items; counterfactuals follow their original."""
     for split in SPLITS:
-        for number in range(settings.items(split)):
-            for change in range(settings.changes(split) + 1):
-                yield Item(split, number, change)
+        for number, change in np.ndindex(settings.items(split), settings.changes(split) + 1):
+            yield Item(split, number, change)
 
 
 def random(settings: WardrobeSettings, item: Item, stream: int, number: int = 0) -> Generator:
@@ -87,14 +84,13 @@ def draw_item(folder: Path, settings: WardrobeSettings, item: Item) -> list[Row]
     photos = 1 if item.change else settings.photos(item.split)
     constant: Row = {f"true_{name}": garment.attribute(name) for name in SCHEMA.types}
     constant["counterfactual_of"] = Item(item.split, item.number).name if item.change else ""
-    constant |= garment.describe()
     for number in range(photos):
         domain = "shop" if number < photos / 2 else "consumer"  # half of them, rounded up
         photo = draw_photo(random(settings, item, PHOTO, number), domain)
         path = f"images/{item.split}/{item.name}-{number}.jpg"
         write_jpeg(folder / path, photograph(garment, photo, settings.image_size))
         row: Row = {"path": path, "item": item.name, "domain": domain, "split": item.split}
-        rows.append(row | labels(settings, item, number, garment) | constant)
+        rows.append(row | labels(settings, item, number, garment) | constant | garment.describe())
     return rows
 
 
@@ -122,20 +118,8 @@ def write_jpeg(path: Path, picture: np.ndarray) -> None:
     path.write_bytes(code.tobytes())
 
 
-CATALOG, SETTINGS = "catalog.csv", "settings.json"
-ITEMS_PER_TASK = 8
-
-DRAWING_VERSION = 3  # to be raised when the same settings give other pictures or labels
-
-
 def draw_wardrobe(folder: Path, settings: WardrobeSettings, processes: int | None = None) -> None:
-    """Draw ``images/``, ``catalog.csv`` and ``settings.json``, unless they are there already.
-
-    ``processes`` is at least 1, or None for one per core; it does not change the result.
-
-    Raises:
-        FlamError: the folder holds something else, the disk is full, or a process died.
-    """
+    """Draw what is not there yet; ``FlamError`` if the folder holds something else or it fails."""
     folder = Path(folder).absolute()
     if is_drawn(folder, settings):  # before the lock: a folder for reading only has none
         print(f"the wardrobe is there already: {folder}")
@@ -144,8 +128,7 @@ def draw_wardrobe(folder: Path, settings: WardrobeSettings, processes: int | Non
         with only_writer(folder):
             restore_folder(folder)
             if not is_drawn(folder, settings):
-                require_ours(folder)
-                draw_anew(folder, settings, processes or cores())
+                draw_anew(folder, settings, processes or cv2.getNumberOfCPUs())
     except OSError as error:
         raise FlamError(
             f"the wardrobe could not be drawn at {folder}: {error.strerror or error}. "
@@ -172,18 +155,14 @@ def record(settings: WardrobeSettings) -> dict[str, int | float]:
     return {**asdict(settings), "DRAWING_VERSION": DRAWING_VERSION}
 
 
-def require_ours(folder: Path) -> None:
-    """Raise ``FlamError`` if the folder holds something else."""
+def draw_anew(folder: Path, settings: WardrobeSettings, processes: int) -> None:
+    """Draw into another folder, then put it in place of nothing or an older wardrobe."""
     names = {path.name for path in folder.iterdir()} if folder.exists() else set()
     if names and not names & {SETTINGS, CATALOG}:
         raise FlamError(
             f"{folder} holds no wardrobe ({SETTINGS} is missing) and is no empty folder, so it is "
             "not replaced. Name another folder, or empty this one yourself."
         )
-
-
-def draw_anew(folder: Path, settings: WardrobeSettings, processes: int) -> None:
-    """Draw into another folder, then put it in place."""
     growing = Path(tempfile.mkdtemp(prefix=f".{folder.name}.drawing-", dir=folder.parent))
     try:
         draw_all(growing, settings, processes)
@@ -221,17 +200,10 @@ def run(draw: partial[list[Row]], items: list[Item], processes: int) -> Iterator
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def settle_worker() -> None:
-    """Set up a drawing process."""
 
     def end_with_parent() -> None:
-        parent = parent_process()
-        if parent is not None:
+        if parent := parent_process():
             parent.join()
             os._exit(1)  # else it would wait for work forever
 

@@ -1,11 +1,13 @@
-"""A garment: three labelled attributes and the unlabelled traits of one item."""
+"""A garment: three labelled attributes and unlabelled traits, and how both are drawn at random."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.random import Generator
 
 from flam_pl.attributes import AttributeSchema
 
@@ -33,8 +35,8 @@ XYZ_TO_RGB = np.array(
 
 def color_of(name: str, tint: Tint) -> np.ndarray:
     """sRGB ``(3,)`` in [0, 255] of a place in a region."""
-    lch = (low + (high - low) * t for (low, high), t in zip(REGIONS[name], tint, strict=True))
-    return lch_to_rgb(*lch)
+    ranges = zip(REGIONS[name], tint, strict=True)
+    return lch_to_rgb(*(low + (high - low) * t for (low, high), t in ranges))
 
 
 def lch_to_rgb(lightness: float, chroma: float, hue: float) -> np.ndarray:
@@ -130,9 +132,7 @@ class Traits:
 
 
 class Palette(NamedTuple):
-    """Colors as sRGB ``(3,)`` in [0, 255]."""
-
-    ground: np.ndarray
+    ground: np.ndarray  # each sRGB (3,) in [0, 255]
     second: np.ndarray
     third: np.ndarray
 
@@ -164,9 +164,9 @@ class Garment:
         return min(APPLIES[self.shape][name], key=lambda value: abs(place(value) - own))
 
     def palette(self) -> Palette:
-        names = (self._visible(name) for name in (self.traits.second, self.traits.third))
-        second, third = (color_of(name, self.traits.second_tint) for name in names)
-        return Palette(color_of(self.color, self.traits.tint), second, third)
+        names = self._visible(self.traits.second), self._visible(self.traits.third)
+        marks = (color_of(name, self.traits.second_tint) for name in names)
+        return Palette(color_of(self.color, self.traits.tint), *marks)
 
     def _visible(self, name: str) -> str:
         """The color class ``name``, or white or black where it would vanish."""
@@ -176,48 +176,124 @@ class Garment:
         return "white" if luminance(ground) < 125 else "black"
 
     def describe(self) -> dict[str, str | int | float]:
-        """The traits as the catalog has them."""
         traits = self.traits
         return {
             **{name: self.trait(name) for name in ORDER},
             "buttons": traits.buttons if self.shape in BUTTONED else "",
-            "fit": round(traits.fit, 2),
-            "length": round(traits.length, 2),
-            "cut": round(traits.cut, 2),
+            **{name: round(getattr(traits, name), 2) for name in ("fit", "length", "cut")},
             "second_color": self._visible(traits.second),
             "pattern_scale": round(traits.pattern_scale, 2),
             "pattern_angle": round(traits.pattern_angle, 2),
         }
 
 
-def draw_traits(shape: str, color: str, rng: np.random.Generator) -> Traits:
+def draw_traits(shape: str, color: str, rng: Generator) -> Traits:
     """Random traits that ``shape`` can have and ``color`` shows."""
 
     def value(name: str) -> str:
         return str(rng.choice(APPLIES[shape].get(name, ORDER[name])))
 
-    trim = value("trim") if rng.random() < 0.45 else "none"
-    logo = value("logo") if rng.random() < 0.35 else "none"
-    tint: Tint = tuple(rng.random(3).tolist())
-    mark_tint: Tint = tuple(rng.random(3).tolist())
-    ground = color_of(color, tint)
+    drawn: dict[str, Any] = {
+        name: value(name) if rng.random() < share else "none"
+        for name, share in (("trim", 0.45), ("logo", 0.35))
+    }
+    drawn |= {name: tuple(rng.random(3).tolist()) for name in ("tint", "second_tint")}
+    ground, mark_tint = color_of(color, drawn["tint"]), drawn["second_tint"]
     visible = [distance(color_of(name, mark_tint), ground) >= CONTRAST for name in COLORS]
     weights = np.where(visible, SECOND_COLORS, 0.0)
-    second, third = rng.choice(COLORS, size=2, replace=False, p=weights / sum(weights))
+    second, third = rng.choice(COLORS, size=2, replace=False, p=weights / sum(weights)).tolist()
+    drawn |= {name: value(name) for name in ("sleeve", "neckline", "collar", "pockets")}
     return Traits(
-        **{name: value(name) for name in ("sleeve", "neckline", "collar", "pockets")},
-        trim=trim,
-        logo=logo,
+        **drawn,
+        second=second,
+        third=third,
         buttons=int(rng.integers(4, 9)),
         button_tone=str(rng.choice(("light", "dark", "gold"))),
         fit=float(rng.random()),
         length=float(rng.random()),
         cut=float(rng.random()),
-        second=str(second),
-        third=str(third),
-        tint=tint,
-        second_tint=mark_tint,
         pattern_scale=float(rng.random()),
         pattern_angle=float(rng.uniform(-1, 1)),
         pattern_seed=int(rng.integers(2**31)),
     )
+
+
+# How often shape, color and pattern go together
+SHAPE_WEIGHTS = (1.4, 1.1, 1.0, 1.0, 1.0, 0.8, 1.3, 0.8, 1.0, 0.8)
+COLOR_WEIGHTS = (1.7, 1.4, 1.1, 0.9, 1.4, 0.8, 0.75, 0.8, 0.8, 0.7)
+PATTERN_WEIGHTS = (2.2, 1.1, 0.9, 1.0, 0.8, 1.0, 0.7, 0.8, 0.65, 0.9)
+
+Factors = dict[str, dict[str, float]]
+# Factors on top of the weights above, 1 for other pairs
+SHAPE_PATTERN: Factors = {
+    "t-shirt": {"horizontal-stripes": 2, "graphic-print": 4, "check": 0.05, "leopard": 0.3},
+    "shirt": {"check": 4, "vertical-stripes": 4, "graphic-print": 0.02, "zigzag": 0.1},
+    "sweater": {"zigzag": 5, "horizontal-stripes": 2.5, "floral": 0.1, "vertical-stripes": 0.1},
+    "hoodie": {"graphic-print": 5, "camouflage": 3, "floral": 0.05, "check": 0.1, "dots": 0.1},
+    "jacket": {"camouflage": 4, "check": 1.5, "dots": 0.05, "horizontal-stripes": 0.1},
+    "coat": {"solid": 2, "check": 2.5, "graphic-print": 0.02, "camouflage": 0.1, "dots": 0.1},
+    "dress": {"floral": 5, "dots": 4, "camouflage": 0.02, "graphic-print": 0.05, "leopard": 2},
+    "skirt": {"check": 2, "dots": 2.5, "floral": 2.5, "camouflage": 0.05, "graphic-print": 0.05},
+    "trousers": {"solid": 2, "vertical-stripes": 2, "camouflage": 2.5, "graphic-print": 0.02},
+    "shorts": {"camouflage": 3, "floral": 1.5, "check": 1.5, "zigzag": 0.3, "leopard": 0.3},
+}
+SHAPE_COLOR: Factors = {
+    "t-shirt": {"white": 2.5, "brown": 0.3, "black": 1.3},
+    "shirt": {"white": 3, "blue": 2.5, "black": 0.5, "orange": 0.1, "brown": 0.3},
+    "sweater": {"grey": 2, "brown": 1.5, "red": 1.5, "white": 0.5},
+    "hoodie": {"grey": 3, "black": 2, "pink": 0.8, "brown": 0.2, "white": 0.4},
+    "jacket": {"black": 2, "green": 2, "blue": 1.5, "pink": 0.05, "yellow": 0.6, "white": 0.2},
+    "coat": {"brown": 4, "black": 2.5, "grey": 2, "pink": 0.1, "orange": 0.05, "yellow": 0.1},
+    "dress": {"red": 2.5, "pink": 2.5, "yellow": 1.5, "brown": 0.2, "grey": 0.3},
+    "skirt": {"black": 1.5, "pink": 2, "red": 1.5, "yellow": 1.2, "grey": 0.7},
+    "trousers": {"blue": 3, "black": 2, "brown": 2, "pink": 0.1, "orange": 0.05, "yellow": 0.1},
+    "shorts": {"blue": 2, "brown": 1.5, "green": 1.5, "pink": 0.5, "white": 0.6},
+}
+COLOR_PATTERN: Factors = {
+    "black": {"floral": 0.5, "camouflage": 0.2},
+    "white": {"camouflage": 0.05, "floral": 1.5, "leopard": 0.3},
+    "grey": {"floral": 0.1, "leopard": 0.3, "camouflage": 0.7},
+    "red": {"camouflage": 0.05, "check": 2.5, "leopard": 0.3},
+    "blue": {"vertical-stripes": 2, "leopard": 0.05, "camouflage": 0.4},
+    "green": {"camouflage": 8, "leopard": 0.05, "dots": 0.3, "horizontal-stripes": 0.4},
+    "yellow": {"leopard": 2.5, "floral": 1.5, "check": 0.4, "camouflage": 0.05},
+    "orange": {"leopard": 2, "zigzag": 2.5, "camouflage": 0.05, "vertical-stripes": 0.2},
+    "pink": {"floral": 2.5, "dots": 2.5, "camouflage": 0.05, "vertical-stripes": 0.4},
+    "brown": {"camouflage": 3, "leopard": 5, "floral": 0.3, "dots": 0.2},
+}
+TASTE = 0.5  # standard deviation of the logarithm of each combination's own seeded factor
+
+
+@lru_cache(maxsize=4)
+def joint_distribution(seed: int) -> np.ndarray:
+    """Probability of each (shape, color, pattern), ``(10, 10, 10)``."""
+
+    def factors(named: Factors, columns: tuple[str, ...]) -> np.ndarray:
+        return np.array([[row.get(column, 1.0) for column in columns] for row in named.values()])
+
+    table = np.einsum("s,c,p->scp", SHAPE_WEIGHTS, COLOR_WEIGHTS, PATTERN_WEIGHTS)
+    table *= factors(SHAPE_PATTERN, PATTERNS)[:, None, :]
+    table *= factors(SHAPE_COLOR, COLORS)[:, :, None]
+    table *= factors(COLOR_PATTERN, PATTERNS)
+    table *= np.random.default_rng([seed, 101]).lognormal(0.0, TASTE, table.shape)
+    table /= table.sum()
+    table.setflags(write=False)  # it is cached
+    return table
+
+
+def draw_garment(seed: int, rng: Generator) -> Garment:
+    table = joint_distribution(seed)
+    s, c, p = np.unravel_index(rng.choice(table.size, p=table.ravel()), table.shape)
+    return Garment(SHAPES[s], COLORS[c], PATTERNS[p], draw_traits(SHAPES[s], COLORS[c], rng))
+
+
+def draw_change(seed: int, garment: Garment, kind: str, rng: Generator) -> Garment:
+    """Another class of type ``kind``, by its probability given the others."""
+    own = [SCHEMA.index(name, garment.attribute(name)) for name in SCHEMA.types]
+    axis = SCHEMA.types.index(kind)
+    table = np.moveaxis(joint_distribution(seed), axis, -1)
+    here = own.pop(axis)
+    probability = table[tuple(own)].copy()
+    probability[here] = 0.0
+    picked = int(rng.choice(probability.size, p=probability / probability.sum()))
+    return garment.changed(kind, SCHEMA.of(kind)[picked])

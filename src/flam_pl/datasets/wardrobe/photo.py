@@ -8,14 +8,16 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from flam_pl.datasets.wardrobe import ink
 from flam_pl.datasets.wardrobe.clothes import sketch_of
 from flam_pl.datasets.wardrobe.garment import Garment
+from flam_pl.datasets.wardrobe.patterns import bar, box, ellipse, polygon, toward
 from flam_pl.datasets.wardrobe.sketch import Canvas, Panel, Pose, Sketch, Step, rounded, to_pixels
 
 OCCLUDERS = ("arm", "bag", "phone", "strap", "leaf")
 SKINS = ((236, 200, 176), (214, 168, 138), (176, 126, 96), (120, 82, 60), (244, 214, 196))
 SOFTNESS = 4  # backgrounds are drawn this much smaller: out of focus
+SUPERSAMPLING = 2
+SHADE_UNIT = 180  # full light in 8 bits; up to 255 is for cloth that faces the lamp
 
 
 def background(kind: str, size: int, rng: Generator) -> np.ndarray:
@@ -23,9 +25,8 @@ def background(kind: str, size: int, rng: Generator) -> np.ndarray:
     small = max(16, size // SOFTNESS)
     if kind == "studio":  # a light, plain sheet, a little darker towards one side
         base = rng.uniform(222, 250) + rng.uniform(-5, 5, 3)
-        fall = np.linspace(0, rng.uniform(-18, 4), small)[:, None, None]
-        side = np.linspace(0, rng.uniform(-10, 10), small)[None, :, None]
-        picture = base + fall + side
+        fall, side = (np.linspace(0, rng.uniform(*end), small) for end in ((-18, 4), (-10, 10)))
+        picture = base + fall[:, None, None] + side[None, :, None]
     else:
         scene = np.full((small, small, 3), room_color(rng), np.uint8)
         PAINTERS[kind](scene, rng)
@@ -37,19 +38,17 @@ def background(kind: str, size: int, rng: Generator) -> np.ndarray:
 
 def room_color(rng: Generator) -> np.ndarray:
     """A mostly dull color of any hue."""
-    hue, dull, value = rng.uniform(0, 180), rng.uniform(15, 130), rng.uniform(70, 225)
-    pixel = np.array([[[hue, dull, value]]], np.uint8)
-    return cv2.cvtColor(pixel, cv2.COLOR_HSV2RGB)[0, 0]
+    hue_dull_value = rng.uniform((0, 15, 70), (180, 130, 225), (1, 1, 3))
+    return cv2.cvtColor(hue_dull_value.astype(np.uint8), cv2.COLOR_HSV2RGB)[0, 0]
 
 
 def wall(picture: np.ndarray, rng: Generator) -> None:
-    size = picture.shape[0]
-    edge = round(size * rng.uniform(0.6, 0.9))
+    edge = round((size := len(picture)) * rng.uniform(0.6, 0.9))
     picture[edge:] = room_color(rng)
     picture[edge : edge + 2] = 235 if rng.random() < 0.5 else 60
     if rng.random() < 0.6:  # a window
         corner = rng.integers(0, size, 2) // (1, 2)
-        ink.box(picture, corner, corner + (size // 4, size // 3), room_color(rng))
+        box(picture, corner, corner + (size // 4, size // 3), room_color(rng))
 
 
 def planks(picture: np.ndarray, rng: Generator) -> None:
@@ -63,12 +62,10 @@ def planks(picture: np.ndarray, rng: Generator) -> None:
 
 
 def tiles(picture: np.ndarray, rng: Generator) -> None:
-    size, base = picture.shape[0], room_color(rng)
-    step = int(rng.integers(8, 16))
-    for i, y in enumerate(range(0, size, step)):
-        for j, x in enumerate(range(0, size, step)):
-            factor = 0.8 if (i + j) % 2 and step > 11 else rng.uniform(0.94, 1.04)
-            picture[y : y + step - 1, x : x + step - 1] = base * factor
+    base, step = room_color(rng), int(rng.integers(8, 16))
+    for i, j in np.ndindex((-(-len(picture) // step),) * 2):
+        factor = 0.8 if (i + j) % 2 and step > 11 else rng.uniform(0.94, 1.04)
+        picture[i * step : (i + 1) * step - 1, j * step : (j + 1) * step - 1] = base * factor
 
 
 def bed(picture: np.ndarray, rng: Generator) -> None:
@@ -84,7 +81,7 @@ def street(picture: np.ndarray, rng: Generator) -> None:
         width = int(rng.integers(10, 26))
         picture[:, x : x + width] = room_color(rng)
         for y in range(3, size - 12, 9):
-            ink.box(picture, (x + 3, y), (x + width // 2, y + 4), room_color(rng) * 0.8)
+            box(picture, (x + 3, y), (x + width // 2, y + 4), room_color(rng) * 0.8)
         x += width
     picture[round(size * 0.8) :] = rng.uniform(80, 150)
     for _ in range(6):
@@ -97,15 +94,14 @@ def clutter(picture: np.ndarray, rng: Generator) -> None:
     for _ in range(int(rng.integers(9, 18))):
         center, reach = rng.uniform(0, picture.shape[0], 2), rng.uniform(5, 16)
         turn = np.sort(rng.uniform(0, 2 * np.pi, int(rng.integers(3, 7))))
-        points = center + reach * np.stack([np.cos(turn), np.sin(turn)], axis=-1)
-        ink.polygon(picture, np.round(points), room_color(rng))
+        polygon(picture, np.round(center + reach * toward(turn)), room_color(rng))
 
 
 def leaves(picture: np.ndarray, rng: Generator) -> None:
     picture[:] = (70, 96, 52)
     for _ in range(70):
         at, turn = rng.integers(0, len(picture), 2), float(rng.uniform(0, 180))
-        ink.ellipse(picture, at, (5, 2), turn, rng.uniform((40, 90, 30), (150, 170, 90)))
+        ellipse(picture, at, (5, 2), turn, rng.uniform((40, 90, 30), (150, 170, 90)))
 
 
 # each paints over a plain picture (S, S, 3), in place
@@ -128,7 +124,6 @@ def cast_shadow(scene: np.ndarray, mask: np.ndarray, strength: float, light: Ste
 
 
 def shadow_stripe(scene: np.ndarray, strength: float, rng: Generator) -> np.ndarray:
-    """A soft shadow of something outside the picture."""
     small = scene.shape[0] // 4
     turn, place = rng.uniform(0, np.pi), rng.uniform(-0.3, 0.3)
     line = np.linspace(-0.5, 0.5, small, dtype=np.float32)
@@ -138,16 +133,12 @@ def shadow_stripe(scene: np.ndarray, strength: float, rng: Generator) -> np.ndar
     return dimmed(scene, cv2.resize(light, scene.shape[1::-1], interpolation=cv2.INTER_LINEAR))
 
 
-def blend(scene: np.ndarray, picture: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    return cv2.add(dimmed(scene, 255 - mask), dimmed(picture, mask))
-
-
 def wear(canvas: Canvas, rng: Generator) -> None:
     """Put a wearer's limbs behind the cloth, in place."""
     skin, body = SKINS[int(rng.integers(len(SKINS)))], np.zeros_like(canvas.mask)
     for ends, half in canvas.sketch.bones:
         start, end = to_pixels(canvas.matrix, ends)
-        ink.bar(body, start, end, (255,), max(1, round(2 * half * canvas.scale)))
+        bar(body, start, end, (255,), max(1, round(2 * half * canvas.scale)))
     seen = body > canvas.mask
     cv2.copyTo(rounded(cv2.blur(body, (9, 9))), seen.astype(np.uint8), canvas.shade)
     canvas.color[seen] = skin
@@ -160,35 +151,29 @@ def occlude(scene: np.ndarray, kind: str, mask: np.ndarray, rng: Generator) -> N
     ys, xs = np.nonzero(mask[::8, ::8] > 127)
     if len(xs) == 0:
         return
-    pick = int(rng.integers(len(xs)))
-    at = np.array([xs[pick], ys[pick]]) * 8.0
-    outwards = at - np.array([xs.mean(), ys.mean()]) * 8.0
-    outwards = size * outwards / (np.linalg.norm(outwards) + 1e-6)
+    points = np.stack([xs, ys], axis=-1) * 8.0
+    at = points[int(rng.integers(len(xs)))]
+    outwards = at - points.mean(axis=0)
+    outwards *= size / (np.linalg.norm(outwards) + 1e-6)
     at = at + 0.1 * outwards  # towards the garment's rim
     color, turn = room_color(rng) * 0.8, float(rng.uniform(0, 2 * np.pi))
     if kind == "arm":
-        skin = SKINS[int(rng.integers(len(SKINS)))]
-        ink.bar(scene, at, at + outwards, skin, round(size * 0.075))
+        bar(scene, at, at + outwards, SKINS[int(rng.integers(len(SKINS)))], round(size * 0.075))
     elif kind == "bag":
-        ink.box(scene, at - 0.1 * size, at + 0.11 * size, color)
+        box(scene, at - 0.1 * size, at + 0.11 * size, color)
         handle = np.round((0.06 * size, 0.09 * size))
-        ink.ellipse(scene, np.round(at - (0, 0.1 * size)), handle, 0, color, 180, 360, 4)
+        ellipse(scene, np.round(at - (0, 0.1 * size)), handle, 0, color, 180, 360, 4)
     elif kind == "phone":
         corners = cv2.boxPoints((at.tolist(), (0.1 * size, 0.19 * size), np.degrees(turn)))
-        ink.polygon(scene, np.round(corners), (28, 28, 32))
+        polygon(scene, np.round(corners), (28, 28, 32))
     elif kind == "strap":
-        reach = size * np.array([np.cos(turn), np.sin(turn)])
-        ink.bar(scene, at - reach, at + reach, color, round(size * 0.03))
+        reach = size * toward(turn)
+        bar(scene, at - reach, at + reach, color, round(size * 0.03))
     else:
         axes = np.round((0.07 * size, 0.022 * size))
         for k in range(5):
-            tip = at + 0.09 * size * np.array([np.cos(turn + k), np.sin(turn + k)])
-            green = (48, 88 + 8 * k, 46)
-            ink.ellipse(scene, np.round((at + tip) / 2), axes, np.degrees(turn + k), green)
-
-
-SUPERSAMPLING = 2
-SHADE_UNIT = 180  # full light in 8 bits; up to 255 is for cloth that faces the lamp
+            middle = np.round((at + (at + 0.09 * size * toward(turn + k))) / 2)
+            ellipse(scene, middle, axes, np.degrees(turn + k), (48, 88 + 8 * k, 46))
 
 
 @dataclass(frozen=True)
@@ -257,7 +242,7 @@ def draw_photo(rng: Generator, domain: str) -> Photo:
 def photograph(garment: Garment, photo: Photo, size: int = 128) -> np.ndarray:
     """uint8 RGB ``(size, size, 3)``; equal arguments give equal pixels.
 
-    >>> from flam_pl.datasets.wardrobe.joint import draw_garment
+    >>> from flam_pl.datasets.wardrobe.garment import draw_garment
     >>> rng = np.random.default_rng(0)
     >>> photograph(draw_garment(0, rng), draw_photo(rng, "shop"), size=64).shape
     (64, 64, 3)
@@ -267,7 +252,7 @@ def photograph(garment: Garment, photo: Photo, size: int = 128) -> np.ndarray:
     picture, mask = lit_garment(garment, photo, large, rng)
     scene = background(photo.background, large, rng)
     scene = cast_shadow(scene, mask, photo.shadow, photo.light)
-    scene = blend(scene, picture, mask)
+    scene = cv2.add(dimmed(scene, 255 - mask), dimmed(picture, mask))
     if photo.occluder != "none":
         occlude(scene, photo.occluder, mask, rng)
     if photo.stripe:
@@ -330,7 +315,6 @@ def bending(size: int, amount: float, rng: Generator) -> tuple[np.ndarray, np.nd
 
 
 def developed(scene: np.ndarray, photo: Photo, size: int, rng: Generator) -> np.ndarray:
-    """The scene as the camera stores it."""
     small = cv2.resize(scene, (size, size), interpolation=cv2.INTER_AREA)
     if photo.blur > 0.25:
         small = cv2.GaussianBlur(small, (0, 0), photo.blur * size / 128)

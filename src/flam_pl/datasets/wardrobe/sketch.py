@@ -1,8 +1,4 @@
-"""The drawing of a garment before it has pixels.
-
-Body units: x = 0 is the middle of the body, y = 0 the base of the neck (lower garments: the
-waist). y grows downwards. 1 is about the length of a coat.
-"""
+"""The drawing of a garment, first in body units, then in pixels."""
 
 from __future__ import annotations
 
@@ -13,17 +9,19 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike
 
-from flam_pl.datasets.wardrobe import ink, patterns
+from flam_pl.datasets.wardrobe import patterns
 from flam_pl.datasets.wardrobe.garment import Garment, luminance
 
+# Body units: x = 0 is the middle of the body, y = 0 the base of the neck or, for lower garments,
+# the waist. y grows downwards; 1 is about the length of a coat.
 Step = Sequence[float] | np.ndarray
+Turn = tuple[float, float, float]  # a rotation by radians about (x, y)
+UNTURNED: Turn = (0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True)
 class Pose:
-    """How the limbs lie: radians on the (left, right)."""
-
-    arms: tuple[float, float]  # between the upper arm and the vertical, outwards
+    arms: tuple[float, float]  # radians on the (left, right) from the vertical, outwards
     elbows: tuple[float, float]  # bend of the forearm, inwards
     legs: tuple[float, float]  # between the leg and the vertical, outwards
     sway: float  # shift of the hem against the shoulders, in body units
@@ -31,19 +29,15 @@ class Pose:
 
 @dataclass(frozen=True)
 class Panel:
-    """A piece of cloth ``(N, 2)``."""
-
-    points: np.ndarray
+    points: np.ndarray  # outline (N, 2) of a piece of cloth
     material: str  # ground and front have the pattern, front also a print; else plain, trim, ...
     lift: float  # darkness of its shadow on the cloth beneath, 0..1
-    turn: tuple[float, float, float]  # rotation of the pattern: radians, about (x, y)
+    turn: Turn  # of the pattern
 
 
 @dataclass(frozen=True)
 class Mark:
-    """A line, a disc, or the place of a graphic print."""
-
-    points: np.ndarray  # (N, 2) of a line, or the center (1, 2)
+    points: np.ndarray  # (N, 2) of a line, or the center (1, 2) of a disc or graphic print
     width: float  # of a line, radius of a disc, side of a print
     tone: str  # "print", or a color: seam, rib, trim, cord, metal, light, dark, gold
 
@@ -69,9 +63,10 @@ class Sketch:
         self,
         outline: np.ndarray,
         material: str = "ground",
+        *,
         lift: float = 0.0,
         seam: float = 0.0,
-        turn: tuple[float, float, float] = (0.0, 0.0, 0.0),
+        turn: Turn = UNTURNED,
     ) -> None:
         """``seam`` is the width of the seam around the cloth."""
         turn = (self.flip * turn[0], self.flip * turn[1], turn[2])
@@ -90,8 +85,7 @@ class Sketch:
     def ribs(self, start: np.ndarray, end: np.ndarray, count: int) -> None:
         """Lines across a knitted band between two edges ``(2, 2)``."""
         for i in range(1, count):
-            across = [a + (b - a) * (i / count) for a, b in (start, end)]
-            self.line(across, 0.004, "rib")
+            self.line([a + (b - a) * (i / count) for a, b in (start, end)], 0.004, "rib")
 
     def fold(self, points: np.ndarray, width: float, depth: float) -> None:
         self.folds.append((self._placed(points), width, depth))
@@ -108,16 +102,12 @@ class Sketch:
 
 
 def path(start: Step, *steps: Step) -> np.ndarray:
-    """A line ``(N, 2)``: a step ``(x, y)`` goes straight there, ``(x, y, bulge)`` in an arc.
-
-    The bulge is the arc's height to the left, as a share of the chord.
-    """
+    """A line ``(N, 2)``; a step ``(x, y, bulge)`` is an arc that high on its left, per chord."""
     pieces, a = [], np.array(start, dtype=float)
     for step in steps:
-        x, y, bulge = (*step, 0.0)[:3]
-        b = np.array([x, y], dtype=float)
+        b, bulge = np.array(step[:2], dtype=float), (*step, 0.0)[2]
         t = np.linspace(0, 1, 9 if bulge else 2)[:, None]
-        across = np.array([(b - a)[1], -(b - a)[0]])
+        across = (b - a)[::-1] * (1, -1)
         pieces.append(a + (b - a) * t + across * bulge * 4 * t * (1 - t))
         a = b
     return np.concatenate(pieces)
@@ -160,7 +150,7 @@ class Canvas:
         where = (slice(low[1], high[1]), slice(low[0], high[0]))
         shade, covered, front = self.shade[where], self.mask[where], self.front[where]
         mask = np.zeros(covered.shape, np.uint8)
-        ink.polygon(mask, points - low, (255,))
+        patterns.polygon(mask, points - low, (255,))
         soft = cv2.blur(mask, (9, 9))
         if panel.lift:
             shadow = 255 - (panel.lift * 0.5 * soft).astype(np.uint8)
@@ -196,12 +186,12 @@ class Canvas:
     def mark(self, mark: Mark) -> None:
         points, width = to_pixels(self.matrix, mark.points), mark.width * self.scale
         if len(points) > 1:
-            ink.line(self.color, points, self.tones[mark.tone], max(1, round(width)))
+            patterns.line(self.color, points, self.tones[mark.tone], max(1, round(width)))
             return
         radius = max(1.6, width)
         if mark.tone in ("light", "dark", "gold", "metal"):  # a dark rim
-            ink.disc(self.color, points[0], radius + 0.9, self.tones["seam"])
-        ink.disc(self.color, points[0], radius, self.tones[mark.tone])
+            patterns.disc(self.color, points[0], radius + 0.9, self.tones["seam"])
+        patterns.disc(self.color, points[0], radius, self.tones[mark.tone])
 
     def print(self, place: Mark) -> None:
         corner = to_pixels(self.matrix, place.points[0] - place.width / 2)
