@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from flam_pl.datasets.wardrobe import details
-from flam_pl.datasets.wardrobe.details import front, front_panel, neck_back, sleeves, torso
+from flam_pl.datasets.wardrobe.details import front_panel, neck_back, sleeves, torso, upper_body
 from flam_pl.datasets.wardrobe.garment import Garment
 from flam_pl.datasets.wardrobe.sketch import Pose, Sketch, path, rectangle, symmetric
 
@@ -17,15 +17,12 @@ def sketch_of(garment: Garment, pose: Pose) -> Sketch:
 
 
 def draw_top(sketch: Sketch) -> None:
-    """A t-shirt, shirt, sweater or hoodie."""
     shape, body = sketch.garment.shape, torso(sketch.garment)
     if shape == "hoodie":  # the hood, lying up behind the neck, and its dark inside
         sketch.panel(symmetric((0, -0.215), (0.125, -0.1, 0.22), (0.14, 0.05, 0.06), (0, 0.06)))
         inside = symmetric((0, -0.165), (0.082, -0.075, 0.22), (0.08, 0.06, 0.05), (0, 0.12))
         sketch.panel(inside, "inner")
-    neck_back(sketch, body.neck)
-    sleeves(sketch, body)
-    front(sketch, body)
+    upper_body(sketch, body)
     sketch.disc(*(((0.0, 0.23), 0.17) if shape == "hoodie" else ((0.0, 0.25), 0.2)), "print")
     if shape in ("sweater", "hoodie"):
         details.hem_band(sketch, body.hem, body.end)
@@ -41,8 +38,7 @@ def draw_top(sketch: Sketch) -> None:
     if sketch.garment.trait("pockets") == "chest":
         corners = [[0.05, 0.165], [0.12, 0.165], [0.12, 0.23], [0.085, 0.245], [0.05, 0.23]]
         sketch.panel(np.array(corners), lift=0.3, seam=0.006)
-    details.logo(sketch)
-    details.torso_folds(sketch, body)
+    details.finish(sketch, body)
 
 
 def draw_jacket(sketch: Sketch) -> None:
@@ -73,8 +69,7 @@ def draw_jacket(sketch: Sketch) -> None:
         details.hem_band_open(sketch, body, gap + 0.035)
         details.collar(sketch, neck, gap)
     details.outer_pockets(sketch)
-    details.logo(sketch)
-    details.torso_folds(sketch, body)
+    details.finish(sketch, body)
 
 
 def draw_coat(sketch: Sketch) -> None:
@@ -97,7 +92,7 @@ def draw_coat(sketch: Sketch) -> None:
     for side in sketch.sides():
         side.fold(path((0.1, 0.5), (0.14, body.end, 0.03)), 0.03, 0.7)
         side.fold(path((0.05, 0.55), (0.06, body.end, -0.03)), 0.03, -0.5)
-    details.torso_folds(sketch, body)
+    details.finish(sketch, body)
 
 
 def draw_dress(sketch: Sketch) -> None:
@@ -105,9 +100,7 @@ def draw_dress(sketch: Sketch) -> None:
     waist, start = body.waist, body.end
     end, hem = 0.7 + 0.38 * traits.length, 0.2 + 0.17 * traits.cut
     wearer_legs(sketch, end)
-    neck_back(sketch, body.neck)
-    sleeves(sketch, body)
-    front(sketch, body)
+    upper_body(sketch, body)
     side_line = (hem, end, 0.04 - 0.08 * traits.cut)
     skirt = symmetric((0, start - 0.01), (waist, start - 0.01), side_line, (0, end + 0.025, 0.05))
     front_panel(sketch, skirt, end)
@@ -149,7 +142,6 @@ def draw_skirt(sketch: Sketch) -> None:
 
 
 def draw_legs(sketch: Sketch) -> None:
-    """Trousers or shorts."""
     traits, is_long = sketch.garment.traits, sketch.garment.shape == "trousers"
     top, hip, crotch = 0.135, 0.168 + 0.012 * traits.fit, 0.245 if is_long else 0.2
     if is_long:  # ankle and knee are half widths of a leg

@@ -58,7 +58,9 @@ def neck_back(sketch: Sketch, neck: float, depth: float = 0.16) -> None:
     sketch.panel(hole, "inner")
 
 
-def front(sketch: Sketch, body: Torso) -> None:
+def upper_body(sketch: Sketch, body: Torso) -> None:
+    neck_back(sketch, body.neck)
+    sleeves(sketch, body)
     _, depth, bulge = NECKLINES[sketch.garment.trait("neckline")]
     bare = 0.05 if sketch.garment.trait("sleeve") == "none" else 0.0  # its armholes cut in
     round_hem = sketch.garment.shape == "shirt"
@@ -288,7 +290,6 @@ def outer_pockets(sketch: Sketch) -> None:
 
 
 def flaps(sketch: Sketch, x: float, y: float, half: float) -> None:
-    """Buttoned pocket flaps, ``half`` is half their width."""
     for at in (-x, x):
         corners = rectangle(at - half, y - 0.018, at + half, y + 0.012)
         sketch.panel(np.insert(corners, 3, (at, y + 0.026), axis=0), lift=0.6, seam=0.006)
@@ -338,7 +339,9 @@ def skirt_folds(sketch: Sketch, top: float, start: float, hem: float, end: float
         sketch.fold(path((x + 0.02, y + 0.08), (foot + hem / count, end, 0.03 * t)), 0.022, -depth)
 
 
-def torso_folds(sketch: Sketch, body: Torso) -> None:
+def finish(sketch: Sketch, body: Torso) -> None:
+    """The logo and the folds of the body."""
+    logo(sketch)
     (chest, _), waist = body.armpit, body.waist
     for side in sketch.sides():
         side.fold(path((chest - 0.01, 0.2), (chest * 0.45, 0.28, 0.12)), 0.02, -0.6)

@@ -131,15 +131,13 @@ def draw_wardrobe(folder: Path, settings: WardrobeSettings, processes: int | Non
                 draw_anew(folder, settings, processes or cv2.getNumberOfCPUs())
     except OSError as error:
         raise FlamError(
-            f"the wardrobe could not be drawn at {folder}: {error.strerror or error}. "
-            "What was there before is unchanged. Free some space (about 8 kB per image are needed) "
-            "or name another folder, and run it again."
+            f"the wardrobe could not be drawn at {folder}: {error.strerror or error}. Free some "
+            "space (about 8 kB per image), or name another folder. What was there is unchanged."
         ) from error
     except BrokenProcessPool as error:
         raise FlamError(
-            f"a process that draws the wardrobe at {folder} died, perhaps for want of memory. "
-            "Run it again with data.workers=0, which draws in one. (In a script of your own, call "
-            "draw_wardrobe below `if __name__ == '__main__':`.)"
+            f"a process that draws the wardrobe at {folder} died, perhaps for want of memory. Use "
+            "data.workers=0. (In a script, call draw_wardrobe below `if __name__ == '__main__':`.)"
         ) from error
 
 

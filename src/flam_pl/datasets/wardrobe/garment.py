@@ -13,7 +13,6 @@ from flam_pl.attributes import AttributeSchema
 
 Tint = tuple[float, float, float]  # place in a region: lightness, chroma, hue, each in [0, 1]
 Range = tuple[float, float]
-
 # Lightness (0..100), chroma, hue in degrees (CIE LCh of D65), with gaps between the regions
 REGIONS: dict[str, tuple[Range, Range, Range]] = {
     "black": ((9, 17), (0, 4), (0, 360)),
@@ -99,18 +98,14 @@ SHAPES, COLORS = tuple(APPLIES), tuple(REGIONS)
 SCHEMA = AttributeSchema({"shape": SHAPES, "color": COLORS, "pattern": PATTERNS})
 
 BUTTONED = ("shirt", "jacket", "coat", "trousers", "shorts")
-KEPT_TRAITS = (*ORDER, "fit", "length", "second_color")
-"""The traits that an edit should preserve: the columns that are empty where nothing shows them."""
+KEPT_TRAITS = (*ORDER, "fit", "length", "second_color")  # what an edit should preserve
 
-# Least ``colors.distance`` of a second color from the ground, and the weights of ``COLORS`` as such
-CONTRAST = 220.0
-SECOND_COLORS = (0.22, 0.32, 0.06, 0.08, 0.10, 0.05, 0.06, 0.04, 0.05, 0.02)
+CONTRAST = 220.0  # least ``distance`` of a second color from the ground
+SECOND_COLORS = (0.22, 0.32, 0.06, 0.08, 0.10, 0.05, 0.06, 0.04, 0.05, 0.02)  # weights of COLORS
 
 
 @dataclass(frozen=True)
-class Traits:
-    """What no label tells; ``Garment.trait`` fits it to the shape."""
-
+class Traits:  # what no label tells; ``Garment.trait`` fits it to the shape
     sleeve: str
     neckline: str
     collar: str
@@ -193,10 +188,8 @@ def draw_traits(shape: str, color: str, rng: Generator) -> Traits:
     def value(name: str) -> str:
         return str(rng.choice(APPLIES[shape].get(name, ORDER[name])))
 
-    drawn: dict[str, Any] = {
-        name: value(name) if rng.random() < share else "none"
-        for name, share in (("trim", 0.45), ("logo", 0.35))
-    }
+    drawn: dict[str, Any] = {"trim": value("trim") if rng.random() < 0.45 else "none"}
+    drawn["logo"] = value("logo") if rng.random() < 0.35 else "none"
     drawn |= {name: tuple(rng.random(3).tolist()) for name in ("tint", "second_tint")}
     ground, mark_tint = color_of(color, drawn["tint"]), drawn["second_tint"]
     visible = [distance(color_of(name, mark_tint), ground) >= CONTRAST for name in COLORS]
@@ -209,10 +202,7 @@ def draw_traits(shape: str, color: str, rng: Generator) -> Traits:
         third=third,
         buttons=int(rng.integers(4, 9)),
         button_tone=str(rng.choice(("light", "dark", "gold"))),
-        fit=float(rng.random()),
-        length=float(rng.random()),
-        cut=float(rng.random()),
-        pattern_scale=float(rng.random()),
+        **dict(zip(("fit", "length", "cut", "pattern_scale"), rng.random(4).tolist(), strict=True)),
         pattern_angle=float(rng.uniform(-1, 1)),
         pattern_seed=int(rng.integers(2**31)),
     )
@@ -223,8 +213,7 @@ SHAPE_WEIGHTS = (1.4, 1.1, 1.0, 1.0, 1.0, 0.8, 1.3, 0.8, 1.0, 0.8)
 COLOR_WEIGHTS = (1.7, 1.4, 1.1, 0.9, 1.4, 0.8, 0.75, 0.8, 0.8, 0.7)
 PATTERN_WEIGHTS = (2.2, 1.1, 0.9, 1.0, 0.8, 1.0, 0.7, 0.8, 0.65, 0.9)
 
-Factors = dict[str, dict[str, float]]
-# Factors on top of the weights above, 1 for other pairs
+Factors = dict[str, dict[str, float]]  # on top of the weights above, 1 for other pairs
 SHAPE_PATTERN: Factors = {
     "t-shirt": {"horizontal-stripes": 2, "graphic-print": 4, "check": 0.05, "leopard": 0.3},
     "shirt": {"check": 4, "vertical-stripes": 4, "graphic-print": 0.02, "zigzag": 0.1},

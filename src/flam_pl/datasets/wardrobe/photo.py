@@ -11,7 +11,7 @@ from numpy.random import Generator
 from flam_pl.datasets.wardrobe.clothes import sketch_of
 from flam_pl.datasets.wardrobe.garment import Garment
 from flam_pl.datasets.wardrobe.patterns import bar, box, ellipse, polygon, toward
-from flam_pl.datasets.wardrobe.sketch import Canvas, Panel, Pose, Sketch, Step, rounded, to_pixels
+from flam_pl.datasets.wardrobe.sketch import Canvas, Panel, Pose, Sketch, rounded, to_pixels
 
 OCCLUDERS = ("arm", "bag", "phone", "strap", "leaf")
 SKINS = ((236, 200, 176), (214, 168, 138), (176, 126, 96), (120, 82, 60), (244, 214, 196))
@@ -37,7 +37,6 @@ def background(kind: str, size: int, rng: Generator) -> np.ndarray:
 
 
 def room_color(rng: Generator) -> np.ndarray:
-    """A mostly dull color of any hue."""
     hue_dull_value = rng.uniform((0, 15, 70), (180, 130, 225), (1, 1, 3))
     return cv2.cvtColor(hue_dull_value.astype(np.uint8), cv2.COLOR_HSV2RGB)[0, 0]
 
@@ -110,17 +109,16 @@ BACKGROUNDS = tuple(PAINTERS)
 
 
 def dimmed(picture: np.ndarray, light: np.ndarray) -> np.ndarray:
-    """The picture in the ``light``, uint8 ``(H, W)``."""
     return cv2.multiply(picture, cv2.merge([light] * 3), scale=1 / 255)
 
 
-def cast_shadow(scene: np.ndarray, mask: np.ndarray, strength: float, light: Step) -> np.ndarray:
-    size = mask.shape[0]
-    move = np.array([[1, 0, -0.022 * size * light[0]], [0, 1, -0.022 * size * light[1]]])
+def cast_shadow(scene: np.ndarray, mask: np.ndarray, photo: Photo) -> np.ndarray:
+    size = len(mask)
+    move = np.column_stack([np.eye(2), -0.022 * size * np.array(photo.light)])
     shadow = cv2.warpAffine(mask, move, (size, size))
     for _ in range(2):
         shadow = cv2.blur(shadow, (size // 16, size // 16))
-    return dimmed(scene, 255 - (shadow * strength).astype(np.uint8))
+    return dimmed(scene, 255 - (shadow * photo.shadow).astype(np.uint8))
 
 
 def shadow_stripe(scene: np.ndarray, strength: float, rng: Generator) -> np.ndarray:
@@ -178,9 +176,7 @@ def occlude(scene: np.ndarray, kind: str, mask: np.ndarray, rng: Generator) -> N
 
 @dataclass(frozen=True)
 class Photo:
-    """All that is not the garment. Lengths are shares of the picture's side."""
-
-    domain: str
+    domain: str  # below, lengths are shares of the picture's side
     pose: Pose
     rotation: float  # degrees
     scale: float  # the garment's longer side
@@ -250,8 +246,7 @@ def photograph(garment: Garment, photo: Photo, size: int = 128) -> np.ndarray:
     large = size * SUPERSAMPLING
     rng = np.random.default_rng(photo.seed)
     picture, mask = lit_garment(garment, photo, large, rng)
-    scene = background(photo.background, large, rng)
-    scene = cast_shadow(scene, mask, photo.shadow, photo.light)
+    scene = cast_shadow(background(photo.background, large, rng), mask, photo)
     scene = cv2.add(dimmed(scene, 255 - mask), dimmed(picture, mask))
     if photo.occluder != "none":
         occlude(scene, photo.occluder, mask, rng)
@@ -267,11 +262,13 @@ def lit_garment(garment: Garment, photo: Photo, size: int, rng: Generator) -> li
     if photo.worn:
         wear(canvas, rng)
     lit = light_up(canvas, photo, rng)
-    across, down = bending(size, photo.warp, rng)
-    return [
-        cv2.remap(image, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        for image in (lit, canvas.mask)
-    ]
+    coarse = rng.standard_normal((4, 4, 2)).astype(np.float32) * np.float32(photo.warp * size * 0.6)
+    smooth = cv2.resize(coarse, (size // 8, size // 8), interpolation=cv2.INTER_CUBIC)
+    bend = cv2.resize(smooth, (size, size), interpolation=cv2.INTER_LINEAR)
+    down, across = np.mgrid[0:size, 0:size].astype(np.float32) + bend.transpose(2, 0, 1)[::-1]
+    how, border = cv2.INTER_LINEAR, cv2.BORDER_REPLICATE
+    images = (lit, canvas.mask)
+    return [cv2.remap(image, across, down, how, borderMode=border) for image in images]
 
 
 def framing(sketch: Sketch, photo: Photo, size: int) -> np.ndarray:
@@ -279,7 +276,7 @@ def framing(sketch: Sketch, photo: Photo, size: int) -> np.ndarray:
     points = np.concatenate([part.points for part in sketch.parts if isinstance(part, Panel)])
     low, high = points.min(axis=0), points.max(axis=0)
     scale = size * photo.scale / float((high - low).max())
-    c, s = np.cos(np.radians(photo.rotation)), np.sin(np.radians(photo.rotation))
+    c, s = toward(np.radians(photo.rotation))
     linear = scale * np.array([[c, -s], [s, c]])
     middle = size * (0.5 + np.array(photo.shift)) - linear @ ((low + high) / 2)
     return np.column_stack([linear, middle])
@@ -293,8 +290,7 @@ def light_up(canvas: Canvas, photo: Photo, rng: Generator) -> np.ndarray:
     small = cv2.resize(canvas.mask, (half, half), interpolation=cv2.INTER_AREA)
     body = cv2.blur(small, (half // 6 | 1, half // 6 | 1)).astype(np.float32) / 255
     height = (canvas.relief() + 0.5 * bumps) * photo.creases + 3.0 * body
-    slope_x = cv2.Sobel(height, cv2.CV_32F, 1, 0, ksize=3)
-    slope_y = cv2.Sobel(height, cv2.CV_32F, 0, 1, ksize=3)
+    slope_x, slope_y = (cv2.Sobel(height, cv2.CV_32F, x, 1 - x, ksize=3) for x in (1, 0))
     # the cloth's normal is (-slope_x, -slope_y, 1): what faces the light is bright
     light = np.clip(-0.16 * (photo.light[0] * slope_x + photo.light[1] * slope_y), -0.42, 0.24)
     factor = cv2.resize((SHADE_UNIT * (1.0 + light)).astype(np.uint8), (size, size))
@@ -303,15 +299,6 @@ def light_up(canvas: Canvas, photo: Photo, rng: Generator) -> np.ndarray:
     lit = cv2.multiply(canvas.color, cv2.merge([factor] * 3), scale=1 / SHADE_UNIT)
     gleam = cv2.resize(np.clip(26.0 * light, 0, 255).astype(np.uint8), (size, size))
     return cv2.add(lit, cv2.merge([gleam] * 3))  # black cloth shows its folds by what it reflects
-
-
-def bending(size: int, amount: float, rng: Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Maps for ``cv2.remap``: smooth shifts of about ``amount``."""
-    coarse = rng.standard_normal((4, 4, 2)).astype(np.float32) * np.float32(amount * size * 0.6)
-    smooth = cv2.resize(coarse, (size // 8, size // 8), interpolation=cv2.INTER_CUBIC)
-    shift = cv2.resize(smooth, (size, size), interpolation=cv2.INTER_LINEAR)
-    line = np.arange(size, dtype=np.float32)
-    return shift[..., 0] + line[None, :], shift[..., 1] + line[:, None]
 
 
 def developed(scene: np.ndarray, photo: Photo, size: int, rng: Generator) -> np.ndarray:

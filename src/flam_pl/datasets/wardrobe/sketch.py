@@ -17,6 +17,8 @@ from flam_pl.datasets.wardrobe.garment import Garment, luminance
 Step = Sequence[float] | np.ndarray
 Turn = tuple[float, float, float]  # a rotation by radians about (x, y)
 UNTURNED: Turn = (0.0, 0.0, 0.0)
+BUTTONS = {"light": (240, 236, 226), "dark": (38, 34, 34), "gold": (196, 160, 84)}
+FITTINGS = {"metal": (190, 190, 196), **BUTTONS}
 
 
 @dataclass(frozen=True)
@@ -44,11 +46,9 @@ class Mark:
 
 @dataclass
 class Sketch:
-    """The parts of a garment, in the order of drawing."""
-
     garment: Garment
     pose: Pose
-    parts: list[Panel | Mark] = field(default_factory=list)
+    parts: list[Panel | Mark] = field(default_factory=list)  # in the order of drawing
     # creases, seen in the light only: a line (N, 2), its width and depth, below 0 a valley
     folds: list[tuple[np.ndarray, float, float]] = field(default_factory=list)
     # limbs of a wearer, behind the cloth: their ends (2, 2) and half width
@@ -130,9 +130,8 @@ class Canvas:
         self.sketch, self.matrix, self.tones = sketch, matrix, tones_of(sketch.garment)
         self.scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))  # pixels per body unit
         self.color = np.zeros((size, size, 3), np.uint8)  # RGB, as under even light
-        self.shade = np.zeros((size, size), np.uint8)  # 255 is fully lit; edges are darker
-        self.mask = np.zeros((size, size), np.uint8)  # 255 where there is garment
-        self.front = np.zeros((size, size), np.uint8)  # 255 where a graphic may lie
+        # 255 is: fully lit (edges are darker), covered by the garment, free for a graphic
+        self.shade, self.mask, self.front = np.zeros((3, size, size), np.uint8)
         for part in sketch.parts:
             if isinstance(part, Panel):
                 self.panel(part)
@@ -171,27 +170,24 @@ class Canvas:
         """The panel's cloth from the pixel ``corner`` on, ``(*shape, 3)``."""
         to_body = np.linalg.inv(np.vstack([self.matrix, [0, 0, 1]]))[:2]
         angle, *center = panel.turn
-        c, s = np.cos(angle), np.sin(angle)
+        c, s = patterns.toward(angle)
         back = np.array([[c, s], [-s, c]])  # turned cloth: look up the point turned back
         start = back @ to_pixels(to_body, corner) + center - back @ center
         move = patterns.CLOTH_SCALE * start + np.array(patterns.CLOTH_ORIGIN)
-        return cv2.warpAffine(
-            patterns.cloth(self.sketch.garment),
-            np.column_stack([patterns.CLOTH_SCALE * back @ to_body[:, :2], move]),
-            shape[::-1],
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_REFLECT_101,
-        )
+        matrix = np.column_stack([patterns.CLOTH_SCALE * back @ to_body[:, :2], move])
+        cloth, how = patterns.cloth(self.sketch.garment), cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        size, border = shape[::-1], cv2.BORDER_REFLECT_101
+        return cv2.warpAffine(cloth, matrix, size, flags=how, borderMode=border)
 
     def mark(self, mark: Mark) -> None:
         points, width = to_pixels(self.matrix, mark.points), mark.width * self.scale
         if len(points) > 1:
             patterns.line(self.color, points, self.tones[mark.tone], max(1, round(width)))
             return
-        radius = max(1.6, width)
-        if mark.tone in ("light", "dark", "gold", "metal"):  # a dark rim
-            patterns.disc(self.color, points[0], radius + 0.9, self.tones["seam"])
-        patterns.disc(self.color, points[0], radius, self.tones[mark.tone])
+        center, radius = points[0], max(1.6, width)
+        if mark.tone in FITTINGS:  # a dark rim
+            patterns.disc(self.color, center, radius + 0.9, self.tones["seam"])
+        patterns.disc(self.color, center, radius, self.tones[mark.tone])
 
     def print(self, place: Mark) -> None:
         corner = to_pixels(self.matrix, place.points[0] - place.width / 2)
@@ -216,7 +212,6 @@ def to_pixels(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 
 def rounded(soft: np.ndarray) -> np.ndarray:
-    """Shade of a piece by its softened mask: darker at the edge."""
     return cv2.addWeighted(soft, 0.75, soft, 0.0, 64.0)
 
 
@@ -232,9 +227,6 @@ def tones_of(garment: Garment) -> dict[str, np.ndarray]:
         "seam": ground + 52 if light < 70 else ground * (0.55 if light < 200 else 0.68),
         "rib": ground + 30 if light < 70 else ground * 0.78,
         "cord": (235, 232, 225) if light < 150 else ground * 0.55,
-        "metal": (190, 190, 196),
-        "light": (240, 236, 226),
-        "dark": (38, 34, 34),
-        "gold": (196, 160, 84),
+        **FITTINGS,
     }
     return {name: np.clip(np.round(color), 0, 255) for name, color in colors.items()}
