@@ -86,16 +86,9 @@ def assemble(found: Found, data: LabelledData, schema: AttributeSchema | None) -
         table["domain"] = np.where(again, "consumer", "shop")
     if not has_item_pairs(table, contents):
         table = with_distorted_views(table, found.types, contents)
-    return Catalog.build(
-        found.name,
-        found.root,
-        table,
-        classes,
-        extra_attributes=tuple(found.extra_attributes),
-        dropped=tuple(found.dropped),
-        notes=tuple(notes),
-        gallery=found.gallery,
-    )
+    others = {"dropped": tuple(found.dropped), "notes": tuple(notes), "gallery": found.gallery}
+    extra = tuple(found.extra_attributes)
+    return Catalog.build(found.name, found.root, table, classes, extra_attributes=extra, **others)
 
 
 def _complete(table: pd.DataFrame, found: Found) -> np.ndarray:

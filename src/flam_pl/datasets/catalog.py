@@ -174,7 +174,14 @@ class Catalog:
         """SHA-256 of each row's file, for a distorted view with the seed, ``(N,)`` bytes."""
         contents, keys = dict(self.contents), []
         unread = [path for path in self.table["path"].unique() if path not in contents]
-        contents |= {path: self._content(path) for path in progress(unread, "hashing photos")}
+        for path in progress(unread, "hashing photos"):
+            try:
+                contents[path] = hashlib.sha256((self.root / path).read_bytes()).hexdigest()
+            except OSError as error:
+                raise FlamError(
+                    f"{self.name}: {self.root / path} cannot be read ({error.strerror}), but the "
+                    "catalog lists it: put it back."
+                ) from error
         for path, view in zip(self.table["path"], self.table["view"], strict=True):
             key = contents[path]
             if view:
@@ -182,15 +189,6 @@ class Catalog:
                 key = hashlib.sha256(f"{key}?{seed}".encode()).hexdigest()
             keys.append(key.encode())
         return np.array(keys)
-
-    def _content(self, path: str) -> str:
-        try:
-            return hashlib.sha256((self.root / path).read_bytes()).hexdigest()
-        except OSError as error:
-            raise FlamError(
-                f"{self.name}: {self.root / path} cannot be read ({error.strerror}), but the "
-                "catalog lists it: put it back."
-            ) from error
 
     def fingerprint(self) -> str:
         """SHA-256 of what the features depend on."""

@@ -27,15 +27,9 @@ def read(root: Path, data: ConsumerToShopData, schema: AttributeSchema | None = 
     table, missing = listings.keep_photos(table, root, ("", "Img"))
     parts = table["path"].str.split("/")  # img/TOPS/T_Shirt/id_00000218/comsumer_01.jpg
     table["shape"], table["department"] = parts.str[-3], parts.str[-4]
-    found = Found(
-        "consumer_to_shop",
-        root,
-        table,
-        schema.types if schema else tuple(data.types),
-        dropped=[*contradictions, *missing],
-        notes=notes,
-        gallery=GALLERIES[data.gallery],
-    )
+    types, dropped = schema.types if schema else tuple(data.types), [*contradictions, *missing]
+    found = Found("consumer_to_shop", root, table, types, dropped=dropped, notes=notes)
+    found.gallery = GALLERIES[data.gallery]
     return assemble(found, data, schema)
 
 

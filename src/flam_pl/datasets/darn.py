@@ -71,8 +71,8 @@ def _read_lists(root: Path, meta: Mapping[str, Sequence[str]]) -> tuple[pd.DataF
         if not path.is_file():
             continue
         names = [text for _, text in listings.numbered_lines(path)]  # blank ones have numbers, too
-        places = [f"{path.name} line {line}" for line in range(1, len(names) + 1)]
-        rows |= {where: (name, split) for where, name in zip(places, names, strict=True) if name}
+        lines = enumerate(names, start=1)
+        rows |= {f"{path.name} line {n}": (name, split) for n, name in lines if name}
         candidates = [root / pattern.format(word) for pattern in LABELS for word in words]
         sources = [candidate for candidate in candidates if candidate.is_file()]
         if not sources:

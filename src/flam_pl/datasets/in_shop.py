@@ -19,10 +19,6 @@ from flam_pl.errors import FlamError
 TYPES = ("shape", "color", "pattern")
 COLORS, DESCRIPTIONS = "list_color_cloth.txt", "list_description_inshop.json"
 PATTERNS, ATTRIBUTES = "list_attr_items.txt", "list_attr_cloth.txt"
-WHOLE = (
-    "images are used whole, not cut to their boxes (list_bbox_inshop.txt): the crop moves R@1 by "
-    "about 6 points, so compare with figures of whole images"
-)
 
 
 def read(root: Path, data: InShopData, schema: AttributeSchema | None = None) -> Catalog:
@@ -31,7 +27,10 @@ def read(root: Path, data: InShopData, schema: AttributeSchema | None = None) ->
     columns = ("path", "item", "published_split")
     table, notes = listings.read_listing(root / "Eval" / "list_eval_partition.txt", columns)
     listings.require_words(table, "published_split", ("train", "query", "gallery"))
-    notes.append(WHOLE)
+    notes.append(
+        "images are used whole, not cut to their boxes (list_bbox_inshop.txt): the crop moves R@1 "
+        "by about 6 points, so compare with figures of whole images"
+    )
     types = schema.types if schema else tuple(data.types)
     for kind, labels, files in (
         ("color", _colors, f"{COLORS} or {DESCRIPTIONS}"),
@@ -59,9 +58,8 @@ def _take_validation(table: pd.DataFrame, number: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     training = table[table["split"] == "train"]
     rows = training.groupby("item", sort=True).indices
-    several = [item for item, positions in rows.items() if len(positions) > 1]
-    number = min(number, int(0.15 * len(several)))
-    for item in rng.permutation(np.array(several, dtype=object))[:number]:
+    several = np.array([item for item in rows if len(rows[item]) > 1], dtype=object)
+    for item in rng.permutation(several)[: min(number, int(0.15 * len(several)))]:
         photos = training.index[rng.permutation(rows[item])]
         table.loc[photos, "split"] = "val"
         table.loc[photos[: len(photos) // 2], "domain"] = "consumer"
@@ -77,7 +75,7 @@ def _colors(annotations: Path, table: pd.DataFrame) -> pd.Series:
     colors = pd.Series(pd.NA, table.index, dtype="string")
     if by_photo.is_file():
         listed, _ = listings.read_listing(by_photo, ("path", "color"), words=True)
-        colors = table["path"].map(dict(zip(listed["path"], listed["color"], strict=True)))
+        colors = table["path"].map(dict(listed.itertuples(index=False)))
     if by_item.is_file():
         colors = colors.fillna(table["item"].map(_described_colors(by_item)))
     return colors.str.strip().where(colors != "", pd.NA)

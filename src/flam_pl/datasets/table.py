@@ -51,11 +51,8 @@ def read(root: Path, data: TableData, schema: AttributeSchema | None = None) -> 
     table = _with_words(table.copy())
     if data.recorded_split and "split" not in table:
         table["split"] = _recorded(table["path"], Path(data.recorded_split))
-    found = Found(
-        *(root.stem, images, table, types, extra, dropped, notes),
-        together=("item", "garment"),
-        partial_labels=True,
-    )
+    found = Found(root.stem, images, table, types, extra, dropped, notes)
+    found.together, found.partial_labels = ("item", "garment"), True
     return assemble(found, data, schema)
 
 
@@ -169,15 +166,14 @@ def _one_label_each(
         counts = labels.value_counts()
         known = {fold_spelling(name) for name in counts.index}
         for mark in [separator] if separator else SEPARATORS:
-            listed = {name: name.split(mark) for name in counts.index if mark in name}
-            if not separator:  # what a mark separates are labels where all stand alone, too
-                listed = {
-                    name: parts
-                    for name, parts in listed.items()
-                    if known.issuperset(map(fold_spelling, parts))
-                }
+            listed = [  # without a set separator, the parts must also stand alone
+                name
+                for name in counts.index
+                if mark in name
+                and (separator or known.issuperset(map(fold_spelling, name.split(mark))))
+            ]
             if listed:
-                number, example = counts[list(listed)].sum(), next(iter(listed))
+                number, example = counts[listed].sum(), listed[0]
                 todo = f"set data.label_separator='{mark}', else each such text is one class"
                 notes.append(
                     f"{number} {kind} cell(s) list several labels, such as {example!r}: "

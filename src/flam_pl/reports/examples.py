@@ -52,13 +52,10 @@ def choose_examples(data: EvaluationSet, count: int, seed: int) -> list[Example]
         for c in range(data.schema.sizes[t]):
             if (t, c) in data.possible:
                 possible[data.queries[data.possible[t, c][0]], c] = True
-        found: list[Example] = []
-        for query in rng.permutation(data.queries):
-            classes = np.flatnonzero(possible[query])
-            if len(classes) and len(found) < count:
-                wanted = data.schema.of(name)[int(rng.choice(classes))]
-                found.append(Example(int(query), name, wanted))
-        examples += found
+        order = rng.permutation(data.queries)
+        for query in order[possible[order].any(axis=1)][:count]:
+            wanted = data.schema.of(name)[int(rng.choice(np.flatnonzero(possible[query])))]
+            examples.append(Example(int(query), name, wanted))
     return examples
 
 

@@ -104,9 +104,8 @@ def _rows(metrics: Metrics) -> Iterator[dict[str, Any]]:
     fixed = {"seed": int(metrics["config"]["seed"]), "dataset": metrics["dataset"]}
     for part in PARTS:
         for (method, *groups, measure), estimate in _estimates(metrics[part]):
-            group = groups[0] if groups else "all"
-            names = {"part": part, "method": method, "group": group, "measure": measure}
-            yield {**fixed, **names, **estimate}
+            names = {"part": part, "method": method, "group": [*groups, "all"][0]}
+            yield {**fixed, **names, "measure": measure, **estimate}
 
 
 def _estimates(node: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[Any, Any]]:

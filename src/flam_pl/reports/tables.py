@@ -93,7 +93,8 @@ class Table:
 
 
 def tables_of(found: Measurements) -> list[Table]:
-    edits, types = found.part("edits"), edited_types(found)
+    edits = found.part("edits")
+    types = [group for group in edits["group"].unique() if group not in ("all", "macro")]
     t_at_k, ndcg, kept = (at_cut_off(found, name) for name in ("T", "NDCG", "kept_of_wanted"))
     overall = edits[edits["group"] == "all"]
     by_type = edits[(edits["measure"] == t_at_k) & edits["group"].isin(["all", *types])]
@@ -156,11 +157,6 @@ def short_table(found: Measurements) -> Table:
     cells = rows.assign(row=rows["title"], column=rows["measure"], text=text)
     note = f"The search uses {found.title(found.best)}, as chosen on validation images."
     return Table("short", "The main numbers", cells, (note,))
-
-
-def edited_types(found: Measurements) -> list[str]:
-    groups = found.part("edits")["group"].unique()
-    return [group for group in groups if group not in ("all", "macro")]
 
 
 def at_cut_off(found: Measurements, measure: str) -> str:

@@ -163,8 +163,8 @@ def draw_map(axis: Axes, points: np.ndarray, labels: np.ndarray, classes: tuple[
 
 def class_colors(classes: tuple[str, ...]) -> list[Any]:
     """The named colors if all classes are color names."""
-    names = [name.lower().replace(" ", "").replace("-", "") for name in classes]
+    names: list[Any] = [name.lower().replace(" ", "").replace("-", "") for name in classes]
     if all(map(is_color_like, names)):
-        return list(names)
+        return names
     wheel = colormaps["tab10" if len(classes) <= 10 else "tab20"]
     return [wheel(c % wheel.N) for c in range(len(classes))]
