@@ -128,7 +128,7 @@ def draw_wardrobe(folder: Path, settings: WardrobeSettings, processes: int | Non
         with only_writer(folder):
             restore_folder(folder)
             if not is_drawn(folder, settings):
-                draw_anew(folder, settings, processes or cv2.getNumberOfCPUs())
+                draw_anew(folder, settings, processes or cores())
     except OSError as error:
         raise FlamError(
             f"the wardrobe could not be drawn at {folder}: {error.strerror or error}. Free some "
@@ -139,6 +139,13 @@ def draw_wardrobe(folder: Path, settings: WardrobeSettings, processes: int | Non
             f"a process that draws the wardrobe at {folder} died, perhaps for want of memory. Use "
             "data.workers=0. (In a script, call draw_wardrobe below `if __name__ == '__main__':`.)"
         ) from error
+
+
+def cores() -> int:
+    """Cores that this process may use; a container often has fewer than the machine."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def is_drawn(folder: Path, settings: WardrobeSettings) -> bool:
