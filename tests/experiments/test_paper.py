@@ -120,13 +120,13 @@ def test_r_at_k_of_a_concatenation_is_that_of_a_loop_over_its_vectors(folder: Pa
         if asks[i]:
             shop = [j for j in range(len(mine)) if not asks[j]]
             shop.sort(key=lambda j, i=i: -float(vectors[i] @ vectors[j]))
-            found.append([items[i] in [items[j] for j in shop[:k]] for k in (1, 5, 20, 50)])
-    shares = np.mean(found, axis=0)  # R@100 means nothing in this gallery
+            found.append([items[i] in [items[j] for j in shop[:k]] for k in (1, 5, 20)])
+    shares = np.mean(found, axis=0)  # a larger k means nothing in this gallery
     cells = read(folder, 4)
     assert 0 < shares[1] < 1
     own = [metrics(of) for of in (run.folder, run.folder / "seeds" / "1")]
     concat = [m["instance_by_method"]["cls_concat"] for m in own]
-    for k, share in zip((1, 5, 20, 50), shares, strict=True):
+    for k, share in zip((1, 5, 20), shares, strict=True):
         assert concat[0][f"R@{k}"]["value"] == pytest.approx(share, abs=0.02)  # ties
         cell = cells["Cls-Concat"][f"R@{k}"]
         assert cell["value"] == pytest.approx(np.mean([of[f"R@{k}"]["value"] for of in concat]))
