@@ -19,7 +19,7 @@ from flam_pl.training.run import Run
 from flam_pl.training.stage import StageSpec, train_stage
 
 RECIPE = 2
-"""Version of this training code: a change that alters results raises it."""
+"""Raised by a change of this file that alters results."""
 
 
 def train_classifiers(run: Run, method: Method) -> StageRecord:
@@ -70,7 +70,6 @@ def train_wide_embedders(run: Run, method: Method) -> StageRecord:
 
 
 def start(run: Run) -> StageRecord:
-    """Reseed; the record of the run's embedders, whose parent is the parent of the method."""
     run.reseed()
     return require(run.folder / "embedder", "embedder")
 
@@ -82,13 +81,8 @@ def train(
     net: ConcatClassifiers | AttributeEmbedders,
     architecture: dict[str, Any],
     embedder: StageRecord,
-    monitor: str | None,
+    monitor: str | None,  # validation metric of the best epoch; a softmax uses its last (None)
 ) -> StageRecord:
-    """Train and calibrate the network.
-
-    Args:
-        monitor: validation metric of the best epoch; a softmax keeps its last epoch (None).
-    """
     complete = calibration(run.data, net)
     spec = StageSpec(
         method.name,
@@ -107,8 +101,7 @@ def train(
 
 
 def space_dimension(settings: ConcatConfig, embedder: StageRecord, rows: int) -> int | None:
-    """Dimension that a concatenation works in: that of the run's embedders where the settings say
-    "embedder"; ``rows`` features span no more."""
+    """Dimension of the working space; ``rows`` features span no more."""
     if settings.working_dim == "embedder":
         own: int | None = embedder.architecture["working_dim"]
         return own

@@ -15,10 +15,7 @@ from flam_pl.training.restore import restore_classifiers, restore_embedders
 
 
 class ConcatEditor(Editor):
-    """Searches by a concatenation of one part per attribute type; an edit changes some parts.
-
-    It stores a second vector per photo, which instance search cannot use.
-    """
+    """Searches by one vector part per attribute type; an edit changes the parts of its types."""
 
     def __init__(
         self,
@@ -28,13 +25,10 @@ class ConcatEditor(Editor):
         prototypes: Callable[[str], Tensor],
         classes: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
-        """Args:
-        blocks: stored features ``(B, D)`` -> ``(B, types, width)``, each of unit length.
-        prototypes: attribute type -> the vector of each of its classes, ``(classes, width)``: the
-            class mean (Cls-Concat), the dictionary vector (Emb-Concat) or the memory (ADDE-M).
-        classes: stored features ``(B, D)`` -> predicted class of each type, ``(B, types)``. With
-            it (ADDE-M) an edit subtracts the prototype of the predicted class from the query's
-            part and adds that of the wanted class; without it the wanted one replaces the part.
+        """``blocks``: features ``(B, D)`` -> unit vectors ``(B, types, width)``. ``prototypes``: type ->
+        ``(classes, width)``. ``classes``: features -> predicted classes ``(B, types)``. With
+        ``classes`` (ADDE-M) an edit replaces the predicted prototype within the query's part by
+        the wanted one; without ``classes`` the wanted prototype replaces the whole part.
         """
         self.name, self.schema = name, schema
         self.blocks, self.prototypes, self.classes = blocks, prototypes, classes
@@ -56,7 +50,6 @@ class ConcatEditor(Editor):
 
 
 def open_classifiers(place: Place) -> OpenMethod:
-    """Cls-Concat or ADDE-M."""
     assert place.record is not None, "a concatenation is trained"
     net = restore_classifiers(place.folder, place.record)
     classes = net.classify if place.name == "adde_m" else None
@@ -65,7 +58,6 @@ def open_classifiers(place: Place) -> OpenMethod:
 
 
 def open_wide_embedders(place: Place) -> OpenMethod:
-    """Emb-Concat."""
     assert place.record is not None, "a concatenation is trained"
     net = restore_embedders(place.folder, place.record)
     editor = ConcatEditor(place.name, net.schema, net, lambda kind: net.of(kind).dictionary)

@@ -1,4 +1,4 @@
-"""Rows of the paper's Table 3 beside FLAM itself (M + OS + adv): stage 3 with parts left out."""
+"""Rows of the paper's Table 3 beside FLAM: stage 3 with parts left out."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from flam_pl.methods.registry import Method
 
 
 def ablation(name: str, title: str, color: str, row: int) -> Method:
-    """An ablation whose settings are ``conf/manipulator/<name>.yaml``."""
+    """Settings: ``conf/manipulator/<name>.yaml``."""
     return Method(
         name,
         title,

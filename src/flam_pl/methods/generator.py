@@ -1,4 +1,4 @@
-"""Editing by a generator: x-tilde = G(x, d_{a,i}), the query time of FLAM and its rivals."""
+"""Editing by a generator: x-tilde = G(x, d_{a,i})."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from flam_pl.training.restore import restore_embedders, restore_manipulator
 
 
 class Flam(Editor):
-    """Query time of section 3.3: the gallery is the stored features themselves."""
+    """Query time of section 3.3: the gallery is the stored features."""
 
     def __init__(
         self, embedders: AttributeEmbedders, manipulator: Manipulator, name: str = "flam"
@@ -30,9 +30,8 @@ class Flam(Editor):
     def edit(self, features: Tensor, edits: Sequence[Edit]) -> Tensor:
         """Apply G once per edit, in the order of the schema.
 
-        The wanted embedding is the dictionary vector of a class, the direction of the weighted sum
-        of a mix, or phi_a(example) of an example. Between two edits the feature gets the length of
-        the query again: G is trained by cosines, so the length of its output means nothing.
+        Between two edits the feature gets the length of the query again: G is trained by cosines,
+        so the length of its output means nothing.
         """
         space = self.embedders.space
         length = features.norm(dim=1, keepdim=True)
@@ -55,13 +54,11 @@ def open_generator(place: Place) -> OpenMethod:
 
 
 def open_both_stages(place: Place) -> OpenMethod:
-    """A generator with embedders of its own."""
     folder = place.folder / "embedder"
     return open_with(place, restore_embedders(folder, require(folder, "embedder")))
 
 
 def open_with(place: Place, embedders: AttributeEmbedders) -> OpenMethod:
-    """The generator of a trained stage 3, and the embedders that classify for it."""
     assert place.record is not None, "a generator is trained"
     manipulator = restore_manipulator(place.folder, place.record)
     editor = Flam(embedders, manipulator, place.name)

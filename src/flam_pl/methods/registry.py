@@ -1,7 +1,6 @@
-"""The registry of methods: one file of this room is one method, or one family of methods.
+"""The registry of methods: a file of this room that defines ``METHODS``, a list of ``Method``.
 
-A method file defines ``METHODS``, a list of ``Method``. ``registered`` finds the files by
-themselves; no other file must name a new method.
+``registered`` finds the files; no other file must name a new method.
 """
 
 from __future__ import annotations
@@ -27,24 +26,16 @@ if TYPE_CHECKING:
     from flam_pl.training.run import Run
 
 FOLDER = "methods"
-"""Folder of a run that holds one folder per trained method."""
 
 OTHER_ROWS: dict[str, dict[str, str]] = {
     "filter": {"title": "filter, then similarity", "color": "#333333"},
     "oracle": {"title": "oracle: true labels, then similarity", "color": "#000000"},
 }
-"""Rows of the tables that are no method of their own."""
 
 
 @dataclass(frozen=True)
 class OpenMethod:
-    """A method that can search.
-
-    Attributes:
-        editor: makes the query vectors.
-        classifiers: the method's own classifiers, which can score its results; None: it has none.
-        nets: its networks.
-    """
+    """A method that can search; ``classifiers`` are its own, which can score its results."""
 
     editor: Editor
     classifiers: Posteriors | None = None
@@ -53,18 +44,11 @@ class OpenMethod:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a trained method lies, and the embedders of its run.
-
-    Attributes:
-        name: of the method.
-        folder: of the method.
-        record: of the method's last stage; None for a method that trains nothing.
-        embedders: of the run, frozen.
-    """
+    """Where a trained method lies, and the frozen embedders of its run."""
 
     name: str
     folder: Path
-    record: StageRecord | None
+    record: StageRecord | None  # of the last stage; None: nothing to train
     embedders: AttributeEmbedders
 
 
@@ -73,13 +57,9 @@ class Method:
     """What the rest of the program knows about a method.
 
     Attributes:
-        name: in settings, in ``metrics.json`` and of its folder.
-        title: in tables and pictures.
         color: of its line in every chart, ``#rrggbb``.
         row: position among the methods in tables.
-        open: a method that was trained (or needs no training) -> ready to search.
-        training: ``module:function`` of this room that trains it, imported when it is needed;
-            None: it trains nothing and every run has it.
+        training: ``module:function`` of this room, imported when needed; None: nothing to train.
         overrides: config groups that the method chooses; a value that the user writes wins.
         own_embedders: it trains stage 2 by its own recipe.
         own_vectors: it stores a second vector per photo, which instance search cannot use.
@@ -100,7 +80,7 @@ class Method:
     by_candidates: bool = True
 
     def train(self, run: Run) -> StageRecord:
-        """Train the method on a run; a method that is up to date is not trained again."""
+        """Train the method, unless it is up to date."""
         assert self.training is not None, f"{self.name} trains nothing"
         module, _, function = self.training.partition(":")
         record: StageRecord = getattr(import_module(f"{__package__}.{module}"), function)(run, self)
@@ -132,8 +112,7 @@ def chosen(config: Config) -> list[Method]:
     """The methods that the settings name, in the order of the tables.
 
     Raises:
-        ConfigError: a name that is not registered or that trains nothing; a setting that no
-            method uses.
+        ConfigError: a name without a trainable method; a setting that no method uses.
     """
     require_known(config.methods, "methods")
     found = [method for name, method in registered().items() if name in config.methods]
@@ -155,6 +134,6 @@ def require_known(names: Sequence[str], setting: str) -> None:
 
 
 def looks() -> dict[str, dict[str, str]]:
-    """Title and colour of every method and further row, in the order of the tables."""
+    """Title and color of every method and further row, in the order of the tables."""
     found = {name: {"title": of.title, "color": of.color} for name, of in registered().items()}
     return found | OTHER_ROWS

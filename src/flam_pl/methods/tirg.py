@@ -1,7 +1,6 @@
 """TIRG (Vo et al., "Composing text and image for image retrieval", CVPR 2019), on our features.
 
-Its gated composition edits the feature, and its batch-wise softmax trains it. The embedders are
-those of FLAM+, so that the two generators are compared on equal terms.
+Its embedders are those of FLAM+, so that the two generators are compared on equal terms.
 """
 
 from __future__ import annotations

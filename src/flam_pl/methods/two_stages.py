@@ -1,4 +1,4 @@
-"""Trains stages 2 and 3, the attribute embedders and the generator, of FLAM and its rivals."""
+"""Trains stages 2 and 3, the attribute embedders and the generator."""
 
 from __future__ import annotations
 
@@ -21,8 +21,7 @@ from flam_pl.training.run import Run
 from flam_pl.training.stage import StageSpec, train_stage
 
 EMBEDDER_RECIPE, MANIPULATOR_RECIPE = 1, 1
-"""Version of the training code of each stage: a change that alters results raises it, so that
-existing runs train again."""
+"""Raised by a change of a stage's training code that alters results."""
 
 
 def train_embedders(
@@ -31,14 +30,9 @@ def train_embedders(
     place: str = "embedder",
     settings: EmbedderConfig | None = None,
 ) -> StageRecord:
-    """Stage 2: phi_a and d_a of every type, on whatever labels there are.
+    """Stage 2: phi_a and d_a of every type, into ``<run>/<place>``.
 
-    The working space is measured on the labelled rows and a sample of the others
-    (``FlamDataModule.fitting_rows``), which fits into memory whatever the number of photos.
-
-    Args:
-        place: folder under the run's.
-        settings: of another recipe; None: the run's.
+    ``FlamDataModule.fitting_rows`` measures the working space on rows that fit into memory.
     """
     run.reseed()
     settings, catalog = settings or run.config.embedder, run.catalog
@@ -68,8 +62,8 @@ def train_embedders(
         schema=catalog.schema,
         inputs=run.feature_inputs | {"recipe": EMBEDDER_RECIPE},
         parent=backbone.checkpoint,
-        # a softmax keeps its last epoch: the epoch of the best accuracy is a lucky one, and its
-        # probabilities are worse
+        # a softmax uses its last epoch: in the epoch of the best accuracy its probabilities are
+        # worse
         monitor="val/accuracy" if complete and settings.loss == "triplet" else None,
         complete=complete,
     )
@@ -85,12 +79,9 @@ def train_manipulator(
     settings: ManipulatorConfig | None = None,
     teacher: str = "embedder",
 ) -> StageRecord:
-    """Stage 3: the generator that edits features, against a discriminator.
+    """Stage 3: the generator, against a discriminator, into ``<run>/<place>``.
 
-    Args:
-        place: folder under the run's; its last part names the stage.
-        settings: of another recipe; None: the run's.
-        teacher: folder under the run's with the embedders, whose record is ``parent``.
+    ``teacher`` is the folder, under the run's, of the embedders whose record is ``parent``.
     """
     run.reseed()
     settings = settings or run.config.manipulator
@@ -132,7 +123,7 @@ def train_manipulator(
 
 
 def train_both_stages(run: Run, method: Method) -> StageRecord:
-    """Stages 2 and 3 by the method's own settings, on the run's own features."""
+    """Stages 2 and 3 by the method's own settings."""
     settings = method_config(run.config, method.overrides)
     backbone = require(run.backbone_folder, "backbone")
     own = f"{method.place}/embedder"
@@ -141,13 +132,12 @@ def train_both_stages(run: Run, method: Method) -> StageRecord:
 
 
 def train_flam(run: Run, method: Method) -> StageRecord:
-    """Stages 2 and 3, in the folders ``embedder`` and ``manipulator`` of the run."""
     backbone = require(run.backbone_folder, "backbone")
     return train_manipulator(run, train_embedders(run, backbone))
 
 
 def train_ablation(run: Run, method: Method) -> StageRecord:
-    """Stage 3 by the settings of the method, on the embedders of the run."""
+    """Stage 3 by the method's own settings, on the embedders of the run."""
     settings = method_config(run.config, method.overrides).manipulator
     embedder = require(run.folder / "embedder", "embedder")
     return train_manipulator(run, embedder, method.place, settings)
