@@ -80,9 +80,9 @@ def evaluate(overrides: Sequence[str]) -> None:
     from flam_pl.config.loading import load_run_config
 
     settings = load_run_config(overrides)
-    from flam_pl.experiments.evaluate import evaluate as evaluate_run
+    from flam_pl.experiments.evaluate import measure, reopen
 
-    show(evaluate_run(*settings))
+    show(measure(*reopen(*settings)))
 
 
 def search(overrides: Sequence[str]) -> None:

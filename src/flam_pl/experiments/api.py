@@ -26,10 +26,7 @@ def load_config(*overrides: str) -> Config:
 
 
 def train(config: Config) -> OpenRun:
-    """Train every stage and method that is not up to date.
-
-    Returns:
-        The run, opened for searching.
+    """Train every stage and method that is not up to date, and open the run for searching.
 
     Raises:
         FlamError: unusable data, or an interrupted training.
@@ -39,7 +36,7 @@ def train(config: Config) -> OpenRun:
 
 
 def open_run(folder: str | Path) -> OpenRun:
-    """A finished run, e.g. ``open_run("runs/wardrobe")``, opened for searching.
+    """Open a finished run for searching, e.g. ``open_run("runs/wardrobe")``.
 
     Raises:
         FlamError: there is no such run, it is not finished, or its data set has changed.

@@ -38,17 +38,14 @@ EDIT_PARTS = tuple(part for part in PARTS if part != "instance_by_method")
 COSINES = ("cosine_recovered", "cosine_edited")
 
 ByGroup = dict[str, dict[str, Estimate]]
-"""Method, group or the like -> measure -> estimate."""
+"""Method or group -> measure -> estimate."""
 
 DEPTHS = (50, 100, 200, 500)
-"""Numbers of candidates: only so many images, the nearest by the edited feature, are scored."""
+"""Numbers of candidates: the images nearest to the edited feature, which alone are scored."""
 
 
 def compute_metrics(
-    run: Run,
-    trained: TrainedRun,
-    data: EvaluationSet,
-    photos: EvaluationSet,
+    run: Run, trained: TrainedRun, data: EvaluationSet, photos: EvaluationSet
 ) -> dict[str, Any]:
     """All measured values of ``metrics.json``, format 2.
 
@@ -96,7 +93,7 @@ def compute_metrics(
 def measure_edits(
     trained: TrainedRun, data: EvaluationSet, photos: EvaluationSet, settings: EvaluationConfig
 ) -> tuple[dict[str, Any], dict[str, int]]:
-    """``EDIT_PARTS`` of the metrics, and how many edits count; arguments as above."""
+    """``EDIT_PARTS`` of the metrics, and how many edits count."""
     found: dict[str, Any] = {part: {} for part in EDIT_PARTS}
     by_method: dict[str, EditResults] = {}
     precisions: dict[str, Precision] = {}
@@ -112,11 +109,11 @@ def measure_edits(
         results = evaluate_edits(searcher, data, ks, bar, also=[traits, ranks, precision])
         hits, of_results = results.estimates(*draws), precision.estimates(*draws)
         groups = {group: hits[group] | of_results[group] for group in hits}
-        kept, ndcg = traits.estimates(*draws), ranks.estimates(*draws)
-        groups["all"] |= kept.pop(MEAN, {}) | ndcg.pop("all", {})
+        preserved, ndcg = traits.estimates(*draws), ranks.estimates(*draws)
+        groups["all"] |= preserved.pop(MEAN, {}) | ndcg.pop("all", {})
         groups["macro"] = results.macro_estimates(*draws)
         found["edits"][name] = groups
-        found["preservation"][name], found["ndcg"][name] = kept, ndcg
+        found["preservation"][name], found["ndcg"][name] = preserved, ndcg
         if searcher is oracle:
             break
         by_method[name], precisions[name] = results, precision
@@ -125,11 +122,9 @@ def measure_edits(
             pairs = evaluate_double_edits(searcher, data, *double, ks, bar)
             found["double_edits"][name] = pairs.estimates(*draws)
     if trained.classifiers:  # the same edits count for all methods
-        found["classification"] = with_mean_change(
-            evaluate_classification(
-                trained.classifiers, trained.methods["flam"].editor, data, *draws
-            )
-        )
+        flam = trained.methods["flam"].editor
+        classified = evaluate_classification(trained.classifiers, flam, data, *draws)
+        found["classification"] = with_mean_change(classified)
     found["depth"] = measure_depths(trained, data, settings)
     for name, of_row in found["depth"].items():  # all images as candidates: measured above
         first = next(iter(of_row.values()))
@@ -157,7 +152,7 @@ def cut_offs(ks: Sequence[int], gallery: int) -> list[int]:
 
 
 def with_mean_change(classified: ByGroup) -> ByGroup:
-    """With "mean change": accuracy on manipulated minus on original features, mean of the types."""
+    """Add "mean change": accuracy on manipulated minus on original features, mean of the types."""
     before, after = classified["original"], classified["manipulated"]
     changes = [after[name].value - before[name].value for name in before]  # nan where none counted
     value, nan = float(np.mean(changes)), float("nan")
@@ -177,19 +172,20 @@ def measure_depths(
     for row in (row for row in trained.rows() if counts and row.name in wanted):
         precisions = {count: Precision(data, [10]) for count in counts}
         results = evaluate_candidates(row, data, ks, {c: [p] for c, p in precisions.items()})
-        of_row = {str(count): results[count].estimates(*draws)["all"] for count in counts}
-        if 10 in ks:
-            for count in counts:
-                of_row[str(count)]["P@10"] = precisions[count].estimates(*draws)["all"]["P@10"]
-        found[row.name] = of_row
+        found[row.name] = {str(c): results[c].estimates(*draws)["all"] for c in counts}
+        for count in counts if 10 in ks else ():
+            at_10 = precisions[count].estimates(*draws)["all"]["P@10"]
+            found[row.name][str(count)]["P@10"] = at_10
     return found
 
 
 def measure_counterfactuals(
     trained: TrainedRun, photos: EvaluationSet, settings: EvaluationConfig
 ) -> tuple[ByGroup, ByGroup]:
-    """CF@k of every row and of the oracle ranking, and CF@k of every other row minus that of the
-    best; both empty where no photo has a counterfactual."""
+    """CF@k of every row and of the oracle ranking; CF@k of every row minus that of the best.
+
+    Both are empty where no photo has a counterfactual.
+    """
     edits = counterfactual_edits(photos)
     if not len(edits):
         return {}, {}
@@ -222,8 +218,10 @@ def compare(
     resamples: int,
     seed: int,
 ) -> tuple[dict[str, ByGroup], ByGroup]:
-    """Method -> concatenation -> T@k divided by that of the concatenation; and method -> every
-    value minus that of the best row. Both are paired by item."""
+    """Method -> concatenation -> ratio of T@k; method -> every value minus that of the best row.
+
+    Both are paired by item.
+    """
     first, of_best = by_method[best], precisions[best]
     hits = {name: of.sums()[0] for name, of in by_method.items()}
     every = {name: np.hstack([hits[name], of.all_sums()]) for name, of in precisions.items()}
@@ -239,7 +237,7 @@ def compare(
 
 
 def measure_instances(run: Run, trained: TrainedRun) -> tuple[ByGroup, int, dict[str, int]]:
-    """R@k of every method in the vectors that it searches: those of FLAM are the stored features.
+    """R@k of every method among its own vectors: those of FLAM are the stored features.
 
     Returns:
         Method -> R@k; queries without a match; method -> dimension of its vectors.
@@ -268,7 +266,6 @@ def measure_instances(run: Run, trained: TrainedRun) -> tuple[ByGroup, int, dict
 
 
 def to_plain(node: Any) -> Any:
-    """Estimates at any depth, for JSON."""
     if isinstance(node, Estimate):
         return node.to_dict()
     return {key: to_plain(of) for key, of in node.items()} if isinstance(node, dict) else node

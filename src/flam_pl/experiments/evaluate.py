@@ -33,24 +33,8 @@ from flam_pl.training.run import Run
 from flam_pl.training.stage import evaluation_device
 
 
-def evaluate(config: Config, own: bool) -> Report | None:
-    """Evaluate a finished run again, or on a data set other than the one it was trained on.
-
-    With ``report=<name>`` the data set is another catalogue, and the report of the run stays.
-
-    Args:
-        own: whether ``config.data`` is what the run was trained on.
-
-    Raises:
-        FlamError: as ``reopen``.
-    """
-    return measure(*reopen(config, own))
-
-
 def open_folder(folder: Path) -> tuple[Run, TrainedRun]:
-    """A finished run with its own data, from its folder alone: ``runs/wardrobe``.
-
-    Nothing is written.
+    """A finished run with its own data, from its folder alone; nothing is written.
 
     Raises:
         FlamError: as ``reopen``, or there is no run.
@@ -63,7 +47,7 @@ def reopen(config: Config, own: bool, write: bool = True) -> tuple[Run, TrainedR
     """A finished run with its catalog, its features and its networks.
 
     Args:
-        own: whether ``config.data`` is what the run was trained on.
+        own: whether ``config.data`` is the data set of the training.
         write: whether missing features are extracted and written; without, they are an error.
 
     Raises:
@@ -109,7 +93,7 @@ def reopen(config: Config, own: bool, write: bool = True) -> tuple[Run, TrainedR
 def as_trained(config: Config, schema: AttributeSchema) -> DataConfig:
     """The data settings with the classes and the split of the training.
 
-    A table of your own may have changed since: its known photos keep their split.
+    A table may have changed since: its known photos stay in their split.
     """
     split = config.folder / "split.csv"
     if not isinstance(config.data, TableData) or not split.is_file():
@@ -119,11 +103,7 @@ def as_trained(config: Config, schema: AttributeSchema) -> DataConfig:
 
 
 def measured(run: Run) -> Report | None:
-    """The run's report, measured anew only where something that it was measured from has changed.
-
-    Returns:
-        As ``measure``.
-    """
+    """The run's report, measured again only where its inputs have changed; see ``measure``."""
     if not is_first_process():
         return None
     trained = TrainedRun.open(run.folder, run.backbone_folder, run.config.methods)
@@ -139,16 +119,11 @@ def measured(run: Run) -> Report | None:
 
 
 def measure(run: Run, trained: TrainedRun | None = None) -> Report | None:
-    """Every figure of the run's evaluation split, written as the report that it belongs to.
-
-    Returns:
-        The report; None in the further processes of a DDP run, whose work is done.
-    """
+    """Measure and write the report; None in the further processes of a DDP run."""
     if not is_first_process():
         return None
     config, catalog = run.config, run.catalog
     trained = trained or TrainedRun.open(run.folder, run.backbone_folder, run.config.methods)
-    settings = config.evaluation
     started = time.monotonic()
     device = evaluation_device(config)
     trained.to(device)
@@ -168,13 +143,13 @@ def measure(run: Run, trained: TrainedRun | None = None) -> Report | None:
         "inputs": measured_from(run, trained),
     }
     report = Report(folder=report_folder(config), run=config.folder, metrics=metrics)
-    report.write(catalog, rows, data, trained.rows(), settings.examples)
+    report.write(catalog, rows, data, trained.rows(), config.evaluation.examples)
     log_report(config, report, trained.records)
     return report
 
 
 def measured_from(run: Run, trained: TrainedRun) -> str:
-    """SHA-256 over what the figures depend on: equal inputs need no second evaluation."""
+    """SHA-256 over everything that the figures depend on."""
     return inputs_hash(
         checkpoints={name: record.checkpoint for name, record in trained.records.items()},
         scoring=asdict(trained.scoring),
@@ -192,7 +167,7 @@ def report_folder(config: Config) -> Path:
 
 
 def log_overlap(config: Config, catalog: Catalog) -> None:
-    """Log how many photos of another data set the run was trained on: they raise its figures."""
+    """Log how many photos of another data set were training photos."""
     saved = saved_settings(config.folder)["data"]
     root = Path(saved["root"]).expanduser()
     root = Path(saved.get("images") or (root if root.is_dir() else root.parent)).expanduser()
@@ -204,11 +179,7 @@ def log_overlap(config: Config, catalog: Catalog) -> None:
 
 
 def require_other_place(config: Config) -> None:
-    """Another wardrobe must not be drawn over the one that the run was trained on.
-
-    Raises:
-        ConfigError: the same ``data.root``.
-    """
+    """Raises: ConfigError: another wardrobe would be drawn over that of the training."""
     own = saved_settings(config.folder)["data"]["root"]
     if own and config.data.root and Path(own).resolve() == Path(config.data.root).resolve():
         raise ConfigError(
@@ -218,6 +189,6 @@ def require_other_place(config: Config) -> None:
 
 
 def peak_memory_mb() -> int:
-    """Most memory this process ever held, in MB; loading workers, 0.8 GB each, come on top."""
+    """Peak memory of this process in MB, without its loading workers (0.8 GB each)."""
     unit = 1024 if sys.platform != "darwin" else 1024 * 1024  # kB on Linux, bytes on macOS
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit)

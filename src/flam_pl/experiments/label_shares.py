@@ -1,4 +1,4 @@
-"""T@k against the share of the training labels: the method's claim is that few labels do."""
+"""T@k against the share of the training labels."""
 
 from __future__ import annotations
 
@@ -19,22 +19,16 @@ from flam_pl.training.run import Run
 
 CUTOFFS = (10, 50)
 METHODS = ("no_edit", "arithmetic", "flam", "cls_concat", "emb_concat", "flam_plus")
-"""Methods that are compared, where every share has them."""
 BASELINES = ("cls_concat", "emb_concat")
-"""What is trained for each share beside FLAM by default."""
 
 
 def train_shares(run: Run, methods: Sequence[str] = BASELINES) -> dict[float, Run]:
-    """Share of the training labels -> the run on it; a share of 1 is the run itself.
-
-    Backbone and features are the run's own: they read no label.
-    """
-    shares = sorted({*run.config.figures.shares})
-    return {share: train_share(run, share, methods) for share in shares}
+    """Share of the training labels -> the run on it; a share of 1 is the run itself."""
+    return {s: train_share(run, s, methods) for s in sorted({*run.config.figures.shares})}
 
 
 def train_share(run: Run, share: float, methods: Sequence[str]) -> Run:
-    """Stages 2 and 3 and the methods, in ``<run>/shares/<percent>``; seeds keep other labels."""
+    """Stages 2 and 3 and the methods, in ``<run>/shares/<percent>``; the seed draws the labels."""
     if share == 1:
         return run
     settings = run.config.data
@@ -50,16 +44,13 @@ def train_share(run: Run, share: float, methods: Sequence[str]) -> Run:
     return train_beside(run, f"shares/{100 * share:g}", config, catalog)
 
 
-def with_as_many_steps(config: Config, full: Catalog, kept: Catalog) -> Config:
-    """Settings by which fewer labels are trained on for as many steps, so for more epochs.
-
-    With equal epochs a hundredth of the labels would be trained on for a hundredth of the steps.
-    """
+def with_as_many_steps(config: Config, full: Catalog, fewer: Catalog) -> Config:
+    """Settings that train on fewer labels for as many steps, so for more epochs."""
 
     def epochs(number: int, batch_size: int) -> int:
         batches = [
             batches_in_pass(len(catalog.rows(split="train", labelled=True)), batch_size)
-            for catalog in (full, kept)
+            for catalog in (full, fewer)
         ]
         return round(number * batches[0] / batches[1])
 
@@ -77,8 +68,7 @@ def with_as_many_steps(config: Config, full: Catalog, kept: Catalog) -> Config:
 def measure_shares(by_seed: Sequence[Mapping[float, Run]]) -> Measurements:
     """Part "labels" of the long table: T@k, with the share and its number of labels as the group.
 
-    Args:
-        by_seed: share -> the run on it, of each seed. Labels are counted in the first seed.
+    ``by_seed`` maps, per seed, a share to its run. Labels are counted in the first seed.
     """
     groups = {
         share: f"{100 * share:g} % ({sum(label_counts(run.catalog).values()):,})"

@@ -1,4 +1,4 @@
-"""Fills the paper's tables: trains what is missing, measures what is not measured, writes them."""
+"""Fills the paper's tables: trains and measures what is missing."""
 
 from __future__ import annotations
 
@@ -22,13 +22,10 @@ from flam_pl.reports.paper.tables import PaperTables, write
 from flam_pl.training.run import Run
 
 CUTOFFS = (1, 5, 20, 50, 100)
-"""Those of the paper's tables."""
-
-CONCAT = ("cls_concat", "emb_concat")
 NEEDED: dict[int, tuple[str, ...]] = {
     3: tuple(name for name in trainable_methods() if registered()[name].in_table_3),
-    4: CONCAT,
-    5: CONCAT[:1],
+    4: ("cls_concat", "emb_concat"),
+    5: ("cls_concat",),
 }
 """Table -> what must be trained for it beside FLAM; Table 1 needs no training at all."""
 
@@ -36,13 +33,11 @@ NEEDED: dict[int, tuple[str, ...]] = {
 def make_tables(config: Config) -> str | None:
     """Write ``runs/<run>/tables/table<N>.{md,tex,json}`` for every N of ``tables.which``.
 
-    What is trained and measured with the same settings on the same data is used as it is.
-
     Returns:
         The tables in Markdown; None in the further processes of a DDP run.
 
     Raises:
-        ConfigError: a backbone that ``conf/backbone/`` does not have, before anything is trained.
+        ConfigError: a backbone that ``conf/backbone/`` does not have.
     """
     settings = config.tables
     needed = {name for number in settings.which for name in NEEDED.get(number, ())}
@@ -54,7 +49,7 @@ def make_tables(config: Config) -> str | None:
     else:
         run = train(config)
         # Table 2 is of stage 1 alone
-        seeds = further_seeds(config.seed, config.tables.seeds) if needed else []
+        seeds = further_seeds(config.seed, settings.seeds) if needed else []
         by_seed = [run, *(with_seed(run, seed) for seed in seeds)]
         by_backbone = {
             name: train(of_backbone, run.catalog)
@@ -74,7 +69,6 @@ def make_tables(config: Config) -> str | None:
 
 
 def extended(config: Config, methods: Collection[str], cut_offs: Sequence[int]) -> Config:
-    """The settings with further methods and cut-offs."""
     return replace(
         config,
         methods=[name for name in trainable_methods() if name in {*config.methods, *methods}],
@@ -83,7 +77,6 @@ def extended(config: Config, methods: Collection[str], cut_offs: Sequence[int]) 
 
 
 def further_seeds(own: int, seeds: Sequence[int]) -> list[int]:
-    """Those beside the run's own, each once."""
     return [seed for seed in dict.fromkeys(seeds) if seed != own]
 
 
@@ -92,8 +85,7 @@ def with_seed(run: Run, seed: int) -> Run:
     config, place = replace(run.config, seed=seed), f"seeds/{seed}"
     if config.backbone.max_epochs:
         return train(replace(config, run=f"{run.config.name}/{place}"), run.catalog)
-    else:
-        return train_beside(run, place, config)
+    return train_beside(run, place, config)
 
 
 def backbone_settings(config: Config) -> dict[str, Config]:
@@ -101,12 +93,12 @@ def backbone_settings(config: Config) -> dict[str, Config]:
 
     None is trained for longer than the run's own, if that is trained.
     """
-    kept = [o for o in config.overrides if not o.startswith(("backbone=", "backbone.", "run="))]
+    shared = [o for o in config.overrides if not o.startswith(("backbone=", "backbone.", "run="))]
     most = config.backbone.max_epochs
     found = {}
     for name in config.tables.backbones:
         own = [
-            *kept,
+            *shared,
             f"backbone={name}",
             f"run={config.name}/backbones/{name}",
             "methods=[]",
@@ -123,7 +115,7 @@ def backbone_settings(config: Config) -> dict[str, Config]:
 
 
 def trainable(run: Run, config: Config) -> bool:
-    """Whether the data set can train this backbone; prints a line where it cannot."""
+    """Whether the data set can train this backbone."""
     if not config.backbone.max_epochs or has_items_to_learn(run):
         return True
     log(f"{config.name}: left out, {run.catalog.name} has no photos of two items to train it on")
@@ -150,10 +142,10 @@ def metrics_of(run: Run) -> Mapping[str, Any]:
     return report.metrics
 
 
-def frequent_classes(catalog: Catalog, most: int = 10) -> dict[str, dict[str, int]]:
-    """Attribute type -> its ``most`` most frequent classes -> number of images, ties by name."""
+def frequent_classes(catalog: Catalog) -> dict[str, dict[str, int]]:
+    """Attribute type -> its most frequent classes -> number of images; ties by name."""
     counts = class_counts(catalog, np.arange(len(catalog)))
     return {
-        name: dict(sorted(of.items(), key=lambda pair: (-pair[1], pair[0]))[:most])
+        name: dict(sorted(of.items(), key=lambda pair: (-pair[1], pair[0]))[:10])
         for name, of in counts.items()
     }

@@ -1,4 +1,4 @@
-"""Draws the paper's figures: trains what is missing, then writes each as a PNG and its numbers."""
+"""Draws the paper's figures, each as a PNG with its numbers in a JSON file."""
 
 from __future__ import annotations
 
@@ -29,7 +29,6 @@ from flam_pl.training.run import Run
 COLORS = ("#1a9850", "#d73027")
 """Frames of Figure 2 as in the paper: queries green, hits red."""
 SHOWN = 3
-"""Results of each search in Figure 2."""
 
 Drawn = tuple[Mapping[str, Any], Callable[[], Figure | None]]
 """The numbers of a figure, and what draws it."""
@@ -37,8 +36,6 @@ Drawn = tuple[Mapping[str, Any], Callable[[], Figure | None]]
 
 def make_figures(config: Config) -> list[Path]:
     """Write ``runs/<run>/figures/<name>.{png,json}`` for every name in ``figures.which``.
-
-    What is trained with the same settings on the same data is used as it is.
 
     Returns:
         The pictures; none in the further processes of a DDP run.
@@ -51,9 +48,7 @@ def make_figures(config: Config) -> list[Path]:
     if impossible:
         log(f"{run.catalog.name}: {impossible}. There are no edits to draw.")
         return []
-    by_share = {}
-    if "labels" in which:
-        by_share = label_shares.train_shares(run)
+    by_share = label_shares.train_shares(run) if "labels" in which else {}
     if not is_first_process():
         return []
     figures: dict[str, tuple[str, Callable[[Run], Drawn | str]]] = {
@@ -75,7 +70,7 @@ def make_figures(config: Config) -> list[Path]:
 def write(
     picture: Path, numbers: Mapping[str, Any], make: Callable[[], Figure | None]
 ) -> list[Path]:
-    """The numbers in a JSON file, then the picture; empty where the picture fails."""
+    """Returns the picture in a list, or an empty list where the drawing fails."""
     write_text(picture.with_suffix(".json"), json.dumps(numbers, indent=1, allow_nan=False))
     return [picture] if draw(picture, make, dpi=150) else []
 
@@ -90,9 +85,8 @@ def evaluation_set(run: Run) -> tuple[EvaluationSet, list[Path]]:
 def searches(run: Run) -> Drawn | str:
     """Figure 2: the first results of edits drawn at random; or why there is none."""
     flam = TrainedRun.open(run.folder, run.backbone_folder).methods["flam"].editor
-    settings = run.config
     data, paths = evaluation_set(run)
-    chosen = choose_examples(data, settings.figures.examples, settings.evaluation.seed)
+    chosen = choose_examples(data, run.config.figures.examples, run.config.evaluation.seed)
     if not chosen:
         return "the gallery has no image that an edit wants"
     index = Retriever.of(flam, data.features)
@@ -125,7 +119,6 @@ def convergence_of(run: Run) -> Drawn | str:
 
 
 def shares(by_share: Mapping[float, Run], _: Run) -> Drawn:
-    """T@k against the share of labels; what is not measured yet is measured."""
     found = label_shares.measure_shares([by_share])
     rows = found.part("labels").drop(columns=["dataset", "part", "std", "text"])
     counts = {share: label_shares.label_counts(of.catalog) for share, of in by_share.items()}

@@ -1,4 +1,4 @@
-"""The newcomer's page: every stage in its order, top to bottom.
+"""Every stage in its order, top to bottom.
 
 images -> Catalog -> backbone -> features -> embedders -> manipulator -> evaluation -> report
 """
@@ -38,14 +38,13 @@ from flam_pl.training.stage import StageSpec, make_trainer, train_stage
 from flam_pl.training.whitening import measure_whitening
 
 BACKBONE_RECIPE = 1
-"""Version of the training code of stage 1: a change that alters results raises it."""
+"""Increase it with every change of the training code of stage 1 that alters results."""
 
 
 def train(config: Config, catalog: Catalog | None = None) -> Run:
     """Train everything that the settings name.
 
-    Args:
-        catalog: the data set where it was read before, without what cannot be used.
+    ``catalog`` is the data set, if it was read before, without unusable images.
     """
     run, net = open_run(config, catalog)
     backbone = train_backbone(run, net)
@@ -57,10 +56,8 @@ def train(config: Config, catalog: Catalog | None = None) -> Run:
 def train_beside(run: Run, place: str, config: Config, catalog: Catalog | None = None) -> Run:
     """Stages 2 and 3 by another seed or other labels, in ``<run>/<place>``, on the same features.
 
-    Stage 1 is most of the time, and reads no attribute label.
-
     Args:
-        config: the run's settings with what differs; those of stage 1 are not looked at.
+        config: the run's settings with what differs; those of stage 1 are ignored.
         catalog: the run's images with other labels; None: with their own.
     """
     config = replace(config, run=f"{run.config.name}/{place}")
@@ -74,7 +71,7 @@ def train_beside(run: Run, place: str, config: Config, catalog: Catalog | None =
 
 
 def train_methods(run: Run) -> None:
-    """FLAM and every method that ``methods=[...]`` names; then choose their score weights."""
+    """FLAM and every method of ``methods=[...]``; then choose their score weights."""
     for method in [registered()["flam"], *chosen(run.config)]:
         method.train(run)
     if is_first_process():
@@ -82,7 +79,7 @@ def train_methods(run: Run) -> None:
 
 
 def open_run(config: Config, catalog: Catalog | None = None) -> tuple[Run, Backbone]:
-    """Read the data set, leave out what cannot be used, build the backbone, open the folder."""
+    """Read the data set without unusable images, build the backbone, open the folder."""
     chosen(config)  # refuses unknown methods before anything is read
     pl.seed_everything(config.seed, workers=True, verbose=False)
     show_progress(config.trainer.progress)
@@ -103,11 +100,7 @@ def open_run(config: Config, catalog: Catalog | None = None) -> tuple[Run, Backb
 
 
 def usable(catalog: Catalog, config: Config, write: bool = True) -> Catalog:
-    """The catalog without images that cannot be decoded or are too small, which are counted.
-
-    Args:
-        write: whether what was read is stored in the run's folder.
-    """
+    """The catalog without unusable images; ``write`` stores the check in the run's folder."""
     memory = config.folder / f"photos-{config.report or catalog.name}.json"
     catalog, bad = check_photos(catalog, config.data.min_side, memory, write)
     if not bad:
@@ -156,18 +149,18 @@ def train_backbone(run: Run, net: Backbone) -> StageRecord:
 
 
 def has_items_to_learn(run: Run) -> bool:
-    """Whether a backbone can be trained: a triplet needs photos of two items."""
+    """A triplet needs photos of two items."""
     return len(np.unique(run.catalog.items[run.data.item_rows])) >= 2
 
 
 def weights_hash(settings: BackboneConfig) -> str:
-    """What the initial weights are: their name, or the content of a local file."""
+    """The name of the initial weights, or the SHA-256 of a local file."""
     path = Path(settings.weights)
     return sha256(path) if path.is_file() else settings.weights
 
 
 def extract(run: Run, backbone: StageRecord, folder: Path) -> None:
-    """Features of the whole catalog by the trained backbone; what is stored is not extracted."""
+    """Extract the features of the whole catalog, unless they are stored."""
     started = time.monotonic()
     net, run.data.preprocess = restore_backbone(run.backbone_folder, backbone)
     nothing = (np.zeros(0, np.int64), np.zeros(0, bool))

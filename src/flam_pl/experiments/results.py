@@ -1,4 +1,4 @@
-"""What a search of a run returns: photos, their attributes and how likely each meets the edits."""
+"""The results of a search: photos, their attributes and how likely each meets the edits."""
 
 from __future__ import annotations
 
@@ -23,12 +23,11 @@ class Hit:
 
     Attributes:
         row: in the catalog.
-        path: of the file.
         item: name of its item; None: it has none.
         labels: attribute type -> class, of the labelled types.
         score: inner product with the query vector.
         edited: probability that it has the wanted classes; None without an edit.
-        combination: probability that it also keeps the query's class of every other type.
+        combination: probability that it also has the query's class of every other type.
     """
 
     row: int
@@ -39,16 +38,20 @@ class Hit:
     edited: float | None = None
     combination: float | None = None
 
+    @property
+    def caption(self) -> str:
+        """Score and classes."""
+        return " ".join([f"{self.score:.3f}", *self.labels.values()])
+
 
 @dataclass(frozen=True)
 class Results(Sequence[Hit]):
     """The hits of one search, best first.
 
     Attributes:
-        query: file of the query photo; None where a feature was searched with.
-        edits: as they are written, e.g. ``color=red``.
-        hits: the photos.
-        notes: what the user may want to know, e.g. that the query is red already.
+        query: file of the query photo; None for a feature.
+        edits: as typed, e.g. ``color=red``.
+        notes: remarks for the user, e.g. that the query is red already.
         confidence: a sentence on how likely the gallery holds the wanted combination.
         searched, total: number of photos that were searched, and of all photos of the catalog.
     """
@@ -72,11 +75,14 @@ class Results(Sequence[Hit]):
 
     @property
     def scope(self) -> str:
-        """Sentence that says how many photos were searched."""
         return f"searching {self.searched} of {self.total} photos"
 
+    @property
+    def remarks(self) -> list[str]:
+        """The notes, then the confidence."""
+        return [*self.notes, *([self.confidence] if self.confidence else [])]
+
     def table(self) -> str:
-        """One row per hit."""
         types = list(dict.fromkeys(name for hit in self.hits for name in hit.labels))
         likely = any(hit.combination is not None for hit in self.hits)
         body = [
@@ -94,23 +100,17 @@ class Results(Sequence[Hit]):
         return str(tabulate(body, headers=head, tablefmt="simple", disable_numparse=True))
 
     def __str__(self) -> str:
-        lines = [self.scope, *self.notes, *([self.confidence] if self.confidence else [])]
-        return "\n".join([*lines, self.table()])
+        return "\n".join([self.scope, *self.remarks, self.table()])
 
     def _repr_html_(self) -> str:
-        """A notebook shows the query and the hits as pictures."""
+        """The query and the hits as pictures, for a notebook."""
         query = [figure(self.query, f"query {self.edits}".strip())] if self.query else []
-        shown = [
-            figure(hit.path, " ".join([f"{hit.score:.3f}", *hit.labels.values()]))
-            for hit in self.hits
-        ]
-        lines = [*self.notes, *([self.confidence] if self.confidence else [])]
-        text = "".join(f"<p>{escape(line)}</p>" for line in lines)
+        shown = [figure(hit.path, hit.caption) for hit in self.hits]
+        text = "".join(f"<p>{escape(line)}</p>" for line in self.remarks)
         return f"{text}<div style='display:flex;flex-wrap:wrap'>{''.join([*query, *shown])}</div>"
 
 
 def percent(probability: float | None) -> str:
-    """``73 %``; empty for an unknown probability."""
     return "" if probability is None else f"{100 * probability:.0f} %"
 
 

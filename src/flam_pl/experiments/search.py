@@ -18,7 +18,7 @@ from flam_pl.config.root import Config
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.editing.edits import Edit, EditError, wanted_probabilities
 from flam_pl.editing.parsing import parse_edits
-from flam_pl.errors import ConfigError, FlamError
+from flam_pl.errors import FlamError
 from flam_pl.experiments.evaluate import reopen
 from flam_pl.experiments.results import Hit, Results
 from flam_pl.experiments.trained_run import TrainedRun
@@ -34,15 +34,10 @@ from flam_pl.training.run import Run
 
 
 class OpenRun:
-    """A finished run. It searches every usable photo, by the row that is best on validation."""
+    """A finished run, which searches every usable photo by the row that is best on validation."""
 
     def __init__(self, run: Run, trained: TrainedRun) -> None:
-        """Args:
-        run: with its features, as ``reopen`` gives it.
-
-        Raises:
-            FlamError: the catalog has no photo.
-        """
+        """Raises: FlamError: the catalog has no photo."""
         self.run, self.trained = run, trained
         self.catalog: Catalog = run.catalog
         self.rows = np.flatnonzero((self.catalog.table["view"] == 0).to_numpy(bool))
@@ -58,7 +53,6 @@ class OpenRun:
 
     @property
     def folder(self) -> Path:
-        """Folder of the run."""
         return self.run.folder
 
     @cached_property
@@ -69,12 +63,10 @@ class OpenRun:
         return found | {str(names[row]): int(row) for row in self.rows}
 
     def row(self, photo: str) -> int | None:
-        """Catalog row of a photo; None: the catalog does not have the photo."""
         row = self.row_of.get(photo)
         return self.row_of.get(str(Path(photo).expanduser().resolve())) if row is None else row
 
     def path(self, photo: str) -> Path:
-        """File of a photo, named by a path on disk or by its path in the catalog."""
         row = self.row(photo)
         if row is None:
             return Path(photo).expanduser()
@@ -94,7 +86,7 @@ class OpenRun:
         return self.trained.backbone(pixels[None])[0].float()
 
     def parse(self, edits: Sequence[str]) -> list[Edit]:
-        """Edits as they are typed, e.g. ``color=red`` or ``color=@other.jpg``.
+        """Edits as typed, e.g. ``color=red`` or ``color=@other.jpg``.
 
         Raises:
             EditError: as ``parse_edits``.
@@ -117,33 +109,33 @@ class OpenRun:
             EditError: an edit that cannot be read, or that cannot apply to this photo.
             UnreadableImage: as ``feature``.
         """
-        asked = [edit if isinstance(edit, Edit) else self.parse([edit])[0] for edit in edits]
+        parsed = [edit if isinstance(edit, Edit) else self.parse([edit])[0] for edit in edits]
         name = None if isinstance(photo, Tensor) else str(photo)
         query = (photo if isinstance(photo, Tensor) else self.feature(photo))[None]
         own = self.posteriors.read(query)
-        wanted = wanted_probabilities(own, asked, self.posteriors)
-        judged = self.applicability.judge(asked, [p[0] for p in own], [p[0] for p in wanted])
+        wanted = wanted_probabilities(own, parsed, self.posteriors)
+        judged = self.applicability.judge(parsed, [p[0] for p in own], [p[0] for p in wanted])
         if judged.refusal:
             raise EditError(judged.refusal.reason)
         row = self.row(name) if name else None
         place = [*np.flatnonzero(self.rows == row), -1][0]
         exclude = torch.tensor([place])
-        scores, ids = self.retriever.search(query, asked, k, exclude)
+        scores, ids = self.retriever.search(query, parsed, k, exclude)
         hits = [
             self.hit(int(self.rows[number]), float(score))
             for number, score in zip(ids[0].tolist(), scores[0], strict=True)
         ]
         results = Results(
             self.path(name) if name else None,
-            " ".join(map(str, asked)),
+            " ".join(map(str, parsed)),
             tuple(hits),
             judged.remarks,
             searched=len(self.rows) - (place >= 0),
             total=len(self.rows),
         )
-        if self.confidence is None or not any(edit.strength > 0 for edit in asked):
+        if self.confidence is None or not any(edit.strength > 0 for edit in parsed):
             return results
-        found = self.confidence.of(query, asked, ids, exclude=exclude)
+        found = self.confidence.of(query, parsed, ids, exclude=exclude)
         hits = [
             replace(hit, edited=float(edited), combination=float(combination))
             for hit, edited, combination in zip(
@@ -153,7 +145,6 @@ class OpenRun:
         return replace(results, hits=tuple(hits), confidence=found.texts[0])
 
     def hit(self, row: int, score: float) -> Hit:
-        """What the catalog knows about the photo of a row."""
         record, labels = self.catalog.table.iloc[row], self.catalog.labels[row]
         item = record["item"]
         return Hit(
@@ -170,17 +161,16 @@ class OpenRun:
 
 
 def answer(config: Config, own: bool) -> str:
-    """The ``search`` command: the results as text; a picture of them is drawn as well.
+    """The ``search`` command: the results as text, and a picture of them.
 
     Raises:
         FlamError: as ``reopen`` and ``OpenRun.search``.
     """
-    if not config.image:
-        raise ConfigError("image= is missing; expected the photo to search with")
+    assert config.image, "the command checks image="
     run = OpenRun(*reopen(config, own))
     results = run.search(config.image, run.parse(config.edits), config.k)
     picture = config.folder / "searches" / f"{file_name(config.image, results.edits)}.png"
-    shown = [(hit.path, " ".join([f"{hit.score:.3f}", *hit.labels.values()])) for hit in results]
+    shown = [(hit.path, hit.caption) for hit in results]
     lines = [str(results), f"by {display_name(run.vectors.name, looks())}"]
     try:
         draw_results(picture, (run.path(config.image), results.edits), shown)
@@ -191,5 +181,4 @@ def answer(config: Config, own: bool) -> str:
 
 
 def file_name(image: str, edits: str) -> str:
-    """A file name of letters and digits, made of the photo's name and the edits."""
     return re.sub(r"[^\w.+-]+", "_", f"{Path(image).stem} {edits}".strip())[:120]

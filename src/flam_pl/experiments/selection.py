@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from flam_pl.config.root import to_plain
@@ -22,14 +21,13 @@ from flam_pl.training.run import Run
 from flam_pl.training.stage import evaluation_device
 
 VERSION = 3
-"""Version of the selection: another version chooses again."""
+"""Increase it with every change that alters a selection."""
 
 
 def select_scoring(run: Run) -> Scoring:
     """Select score weights and the best row, and save both in the folder of the run.
 
-    A selection for the same checkpoints, data and settings is used again. Without posteriors in the
-    settings, or without validation searches, it is the paper's search.
+    A selection for the same checkpoints, data and settings is used again.
     """
     trained = TrainedRun.open(run.folder, run.backbone_folder, run.config.methods)
     key = inputs_hash(
@@ -51,22 +49,22 @@ def select_scoring(run: Run) -> Scoring:
 
 
 def choice(run: Run, trained: TrainedRun) -> Scoring:
-    """The weights of every row, and the best row among those with one vector per photo."""
+    """The weights of every row, and the best row among those with one vector per photo.
+
+    The paper's search without posteriors in the settings or without validation searches.
+    """
     dense, counterfactual = validation_sets(run, trained)
     if not run.config.scoring.posteriors or len(dense.queries) < 2:
         return Scoring()
     unscored = trained.posteriors
     found: dict[str, Trial] = {}
     for editor in trained.editors():
-        none = [ScoreWeights()]
-        found[editor.name] = choose(try_weights(editor, unscored, dense, counterfactual, none))
+        trials = try_weights(editor, unscored, dense, counterfactual, [ScoreWeights()])
+        found[editor.name] = choose(trials)
     rows = trained.scorers()
     for name, (editor, posteriors) in progress(rows.items(), "choosing the scoring"):
-        tried = (
-            [filter_weights(len(posteriors.schema.types))]
-            if name == FILTER
-            else weights_of(run, posteriors)
-        )
+        filtering = [filter_weights(len(posteriors.schema.types))]
+        tried = filtering if name == FILTER else weights_of(run, posteriors)
         found[name] = choose(try_weights(editor, posteriors, dense, counterfactual, tried))
     objective = {name: round(trial.objective, 6) for name, trial in found.items()}
     one_vector = [name for name in found if stores_one_vector(name)]
@@ -76,7 +74,7 @@ def choice(run: Run, trained: TrainedRun) -> Scoring:
 
 
 def stores_one_vector(row: str) -> bool:
-    """Whether the method of a row searches with the stored features, and needs no second vector."""
+    """Whether the method of a row needs no second vector beside the stored features."""
     method = registered().get(row.partition("+")[0])
     return method is None or not method.own_vectors
 
@@ -84,18 +82,14 @@ def stores_one_vector(row: str) -> bool:
 def weights_of(run: Run, posteriors: Posteriors) -> list[ScoreWeights]:
     """The grid of weights, with those of the settings fixed."""
     settings = run.config.scoring
-    written: Mapping[str, float | None] = {
-        "target": settings.target,
-        "others": settings.others,
-        "moved": settings.moved,
-    }
-    fixed = {name: value for name, value in written.items() if value is not None}
+    given = {name: getattr(settings, name) for name in ("target", "others", "moved")}
+    fixed = {name: value for name, value in given.items() if value is not None}
     tried = [replace(weights, **fixed) for weights in grid(posteriors.means is not None)]
     return list(dict.fromkeys(tried))
 
 
 def validation_sets(run: Run, trained: TrainedRun) -> tuple[EvaluationSet, EvaluationSet]:
-    """The validation photos whose edits are evaluated; and all of them, for counterfactuals."""
+    """The validation photos whose edits are evaluated; all of them, for counterfactuals."""
     catalog, store = run.catalog, run.data.features
     dense = EvaluationSet.of(catalog, store, catalog.edit_rows("val"))
     photos = EvaluationSet.of_photos(catalog, store, "val")
@@ -103,7 +97,6 @@ def validation_sets(run: Run, trained: TrainedRun) -> tuple[EvaluationSet, Evalu
 
 
 def fit_calibration(run: Run, trained: TrainedRun) -> None:
-    """Fit the calibration of the best row to validation searches, and save it."""
     if not trained.scoring.weights:
         return
     dense, _ = validation_sets(run, trained)

@@ -1,10 +1,9 @@
-"""The results of a run in one go: every method, several seeds, several shares of the labels."""
+"""The results of a run: every method, several seeds, several shares of the labels."""
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -24,18 +23,13 @@ from flam_pl.reports.results_page import joined_page, run_page
 from flam_pl.training.run import Run
 
 RESULTS = "results.json"
-
 CUTOFFS = (1, 5, 10, 20, 50)
-"""k of the results' tables."""
-
 OF_SHARES = ("cls_concat", "emb_concat", "flam_plus")
 """Trained on few labels beside FLAM, where they are trained on all labels."""
 
 
 def make_results(config: Config) -> str | None:
     """Write ``runs/<run>/results/results.{json,md}``, or the page of the runs in ``results.page``.
-
-    What is trained and measured with the same settings on the same data is used as it is.
 
     Returns:
         The page; None in the further processes of a DDP run.
@@ -53,12 +47,10 @@ def make_results(config: Config) -> str | None:
         by_share = [label_shares.train_shares(of_seed, of_shares) for of_seed in by_seed]
     if not is_first_process():
         return None
-    return str(write(run.folder / "results", measure(by_seed, by_share)))
-
-
-def measure(by_seed: Sequence[Run], by_share: Sequence[dict[float, Run]]) -> Measurements:
     found = Measurements.of([metrics_of(of_seed) for of_seed in by_seed])
-    return found.plus(label_shares.measure_shares(by_share).table) if by_share else found
+    if by_share:
+        found = found.plus(label_shares.measure_shares(by_share).table)
+    return str(write(run.folder / "results", found))
 
 
 def write(folder: Path, found: Measurements) -> Path:

@@ -1,4 +1,4 @@
-"""A finished run: its networks, its methods, and which rows of the tables can search."""
+"""A finished run: its networks, its methods, and the rows of the tables that can search."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from flam_pl.attributes import AttributeSchema
 from flam_pl.distributed import log
 from flam_pl.editing.editor import Editor, NoEdit
 from flam_pl.images import Preprocess
-from flam_pl.methods.registry import FOLDER, Method, OpenMethod, Place, registered
+from flam_pl.methods.registry import FOLDER, OpenMethod, Place, registered
 from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.models.backbone import Backbone
 from flam_pl.models.concat import ConcatClassifiers
@@ -32,7 +32,7 @@ class TrainedRun:
         records: of the three stages and of every further method, by name.
         methods: every method that can search, by name, in the order of the tables.
         scoring: score weights and best row, as chosen on the validation split.
-        calibration: of the confidence of the best row; None: it was not measured.
+        calibration: of the confidence of the best row; None: not measured.
     """
 
     backbone: Backbone
@@ -76,19 +76,14 @@ class TrainedRun:
             if record or not method.training:
                 found[name] = method.open(Place(name, place, record, embedders))
         run = cls(backbone, preprocess, embedders, stages | trained, found)
-        run._open_scoring(folder)
+        scoring, rows = Scoring.load(folder), {*run.methods, *run.scorers()}
+        # a choice that was made for other methods does not count
+        if scoring.checkpoints == run.checkpoints and scoring.best in rows:
+            run.scoring, run.calibration = scoring, Calibration.load(folder, scoring.key)
         return run
-
-    def _open_scoring(self, folder: Path) -> None:
-        """Take the choice that was made for exactly these methods; others are chosen anew."""
-        scoring, rows = Scoring.load(folder), {*self.methods, *self.scorers()}
-        if scoring.checkpoints == self.checkpoints and scoring.best in rows:
-            self.scoring = scoring
-            self.calibration = Calibration.load(folder, scoring.key)
 
     @property
     def schema(self) -> AttributeSchema:
-        """Attribute types and classes of the run."""
         return self.embedders.schema
 
     @property
@@ -99,7 +94,7 @@ class TrainedRun:
 
     @property
     def posteriors(self) -> Posteriors:
-        """The classifiers that score photos: those of FLAM+ where it is trained, else of FLAM."""
+        """The classifiers that score photos: those of FLAM+, if trained, or of FLAM."""
         plus = self.methods.get("flam_plus")
         return (plus and plus.classifiers) or Posteriors.of_embedders(self.embedders)
 
@@ -115,7 +110,6 @@ class TrainedRun:
             net.to(device)
 
     def editors(self) -> list[Editor]:
-        """The editor of every method."""
         return [method.editor for method in self.methods.values()]
 
     def scorers(self) -> dict[str, tuple[Editor, Posteriors]]:
@@ -136,8 +130,7 @@ class TrainedRun:
         return found
 
     def rows(self) -> list[SearchVectors]:
-        """Every row of the tables: the methods by cosine alone, then the scored ones; the best
-        last."""
+        """The methods by cosine alone, then the scored ones; the best row last."""
         rows = [SearchVectors(editor) for editor in self.editors()]
         rows += [
             SearchVectors(editor, posteriors, self.scoring.weights[name], name)
@@ -155,23 +148,17 @@ class TrainedRun:
 def method_records(
     folder: Path, stages: Mapping[str, StageRecord], names: Collection[str] | None = None
 ) -> dict[str, StageRecord]:
-    """Records of the methods that were trained on these stages; the others are left out.
-
-    Args:
-        folder: of all methods.
-        stages: records of the run's own stages.
-        names: the methods to look for; None: all.
-    """
+    """Records of the methods in ``folder`` that were trained on these stages."""
     found = {}
     for name, method in registered().items():
         if StageRecord.load(folder / name) is None or (names is not None and name not in names):
             continue
         record = require(folder / name, name)
-        parent, needed = parent_of(method, stages)
+        parent = "backbone" if method.own_vectors or method.own_embedders else "embedder"
         if method.own_embedders:
             own = require(folder / name / "embedder", "embedder")
             record = replace(record, parent=own.parent if record.parent == own.checkpoint else None)
-        if record.parent != needed:
+        if record.parent != stages[parent].checkpoint:
             log(f"{name}: trained on another {parent}, left out; train it again")
             continue
         if record.data != stages["embedder"].data:  # a frozen backbone stays the same
@@ -179,10 +166,3 @@ def method_records(
             continue
         found[name] = record
     return found
-
-
-def parent_of(method: Method, stages: Mapping[str, StageRecord]) -> tuple[str, str]:
-    """The stage that a method is trained on, and the checkpoint that it must have."""
-    on_features = method.own_vectors or method.own_embedders
-    parent = "backbone" if on_features else "embedder"
-    return parent, stages[parent].checkpoint

@@ -19,7 +19,7 @@ from flam_pl.training.run import Run
 from flam_pl.training.stage import StageSpec, train_stage
 
 RECIPE = 2
-"""Raised by a change of this file that alters results."""
+"""Increase it with every change of this file that alters results."""
 
 
 def train_classifiers(run: Run, method: Method) -> StageRecord:

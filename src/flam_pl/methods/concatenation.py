@@ -25,10 +25,12 @@ class ConcatEditor(Editor):
         prototypes: Callable[[str], Tensor],
         classes: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
-        """``blocks``: features ``(B, D)`` -> unit vectors ``(B, types, width)``. ``prototypes``: type ->
-        ``(classes, width)``. ``classes``: features -> predicted classes ``(B, types)``. With
-        ``classes`` (ADDE-M) an edit replaces the predicted prototype within the query's part by
-        the wanted one; without ``classes`` the wanted prototype replaces the whole part.
+        """Args:
+        blocks: features ``(B, D)`` -> unit vectors ``(B, types, width)``.
+        prototypes: attribute type -> one vector per class, ``(classes, width)``.
+        classes: features -> predicted classes ``(B, types)``. With it (ADDE-M) an edit subtracts
+            the predicted prototype from the query's part and adds the wanted one; without it
+            the wanted prototype replaces the part.
         """
         self.name, self.schema = name, schema
         self.blocks, self.prototypes, self.classes = blocks, prototypes, classes

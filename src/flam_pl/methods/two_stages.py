@@ -21,7 +21,7 @@ from flam_pl.training.run import Run
 from flam_pl.training.stage import StageSpec, train_stage
 
 EMBEDDER_RECIPE, MANIPULATOR_RECIPE = 1, 1
-"""Raised by a change of a stage's training code that alters results."""
+"""Increase it with every change of a stage's training code that alters results."""
 
 
 def train_embedders(
