@@ -31,8 +31,7 @@ def train(config: Config) -> OpenRun:
     Raises:
         FlamError: unusable data, or an interrupted training.
     """
-    run = pipeline.train(config)
-    return open_run(run.folder)
+    return open_run(pipeline.train(config).folder)
 
 
 def open_run(folder: str | Path) -> OpenRun:

@@ -49,9 +49,7 @@ def compute_metrics(
 ) -> dict[str, Any]:
     """All measured values of ``metrics.json``, format 2.
 
-    Args:
-        data: evaluation images with all labels.
-        photos: images among which counterfactuals are searched.
+    ``data``: evaluation images with all labels. ``photos``: images with counterfactuals.
     """
     catalog = run.catalog
     impossible = edits_cannot_be_evaluated(catalog)
@@ -93,7 +91,6 @@ def compute_metrics(
 def measure_edits(
     trained: TrainedRun, data: EvaluationSet, photos: EvaluationSet, settings: EvaluationConfig
 ) -> tuple[dict[str, Any], dict[str, int]]:
-    """``EDIT_PARTS`` of the metrics, and how many edits count."""
     found: dict[str, Any] = {part: {} for part in EDIT_PARTS}
     by_method: dict[str, EditResults] = {}
     precisions: dict[str, Precision] = {}

@@ -1,4 +1,4 @@
-"""Measures a trained run, on its own evaluation images or on another catalogue, and reports."""
+"""Measures a trained run, on its own evaluation images or on another data set."""
 
 from __future__ import annotations
 
@@ -34,11 +34,7 @@ from flam_pl.training.stage import evaluation_device
 
 
 def open_folder(folder: Path) -> tuple[Run, TrainedRun]:
-    """A finished run with its own data, from its folder alone; nothing is written.
-
-    Raises:
-        FlamError: as ``reopen``, or there is no run.
-    """
+    """A finished run with its own data; nothing is written. Raises as ``reopen``."""
     config, own = load_run_config([f"run={folder.name}", f"runs_dir={folder.parent}"])
     return reopen(config, own, write=False)
 
@@ -46,9 +42,8 @@ def open_folder(folder: Path) -> tuple[Run, TrainedRun]:
 def reopen(config: Config, own: bool, write: bool = True) -> tuple[Run, TrainedRun]:
     """A finished run with its catalog, its features and its networks.
 
-    Args:
-        own: whether ``config.data`` is the data set of the training.
-        write: whether missing features are extracted and written; without, they are an error.
+    ``own``: ``config.data`` is the data set of the training. ``write``: extract missing features,
+    which are an error otherwise.
 
     Raises:
         FlamError: the run is not finished, or other data is given without ``report=``.

@@ -33,11 +33,10 @@ NEEDED: dict[int, tuple[str, ...]] = {
 def make_tables(config: Config) -> str | None:
     """Write ``runs/<run>/tables/table<N>.{md,tex,json}`` for every N of ``tables.which``.
 
-    Returns:
-        The tables in Markdown; None in the further processes of a DDP run.
+    Returns the tables in Markdown; None in the further processes of a DDP run.
 
     Raises:
-        ConfigError: a backbone that ``conf/backbone/`` does not have.
+        ConfigError: ``conf/backbone/`` lacks a backbone; nothing is trained before this check.
     """
     settings = config.tables
     needed = {name for number in settings.which for name in NEEDED.get(number, ())}
@@ -115,7 +114,6 @@ def backbone_settings(config: Config) -> dict[str, Config]:
 
 
 def trainable(run: Run, config: Config) -> bool:
-    """Whether the data set can train this backbone."""
     if not config.backbone.max_epochs or has_items_to_learn(run):
         return True
     log(f"{config.name}: left out, {run.catalog.name} has no photos of two items to train it on")
@@ -123,7 +121,6 @@ def trainable(run: Run, config: Config) -> bool:
 
 
 def fill(by_seed: Sequence[Run], by_backbone: Mapping[str, Run]) -> PaperTables:
-    """Measure whatever is not measured yet; the run's own seed is the first."""
     run = by_seed[0]
     metrics = [metrics_of(of_seed) for of_seed in by_seed]
     own_backbone = f"{run.config.backbone.model} (this run)"

@@ -37,8 +37,7 @@ Drawn = tuple[Mapping[str, Any], Callable[[], Figure | None]]
 def make_figures(config: Config) -> list[Path]:
     """Write ``runs/<run>/figures/<name>.{png,json}`` for every name in ``figures.which``.
 
-    Returns:
-        The pictures; none in the further processes of a DDP run.
+    Returns the pictures; none in the further processes of a DDP run.
     """
     which = config.figures.which
     if "labels" in which:
@@ -70,7 +69,6 @@ def make_figures(config: Config) -> list[Path]:
 def write(
     picture: Path, numbers: Mapping[str, Any], make: Callable[[], Figure | None]
 ) -> list[Path]:
-    """Returns the picture in a list, or an empty list where the drawing fails."""
     write_text(picture.with_suffix(".json"), json.dumps(numbers, indent=1, allow_nan=False))
     return [picture] if draw(picture, make, dpi=150) else []
 

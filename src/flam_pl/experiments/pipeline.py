@@ -42,10 +42,7 @@ BACKBONE_RECIPE = 1
 
 
 def train(config: Config, catalog: Catalog | None = None) -> Run:
-    """Train everything that the settings name.
-
-    ``catalog`` is the data set, if it was read before, without unusable images.
-    """
+    """Train everything that the settings name; ``catalog`` has no unusable images."""
     run, net = open_run(config, catalog)
     backbone = train_backbone(run, net)
     extract(run, backbone, run.folder / "features")
@@ -56,9 +53,8 @@ def train(config: Config, catalog: Catalog | None = None) -> Run:
 def train_beside(run: Run, place: str, config: Config, catalog: Catalog | None = None) -> Run:
     """Stages 2 and 3 by another seed or other labels, in ``<run>/<place>``, on the same features.
 
-    Args:
-        config: the run's settings with what differs; those of stage 1 are ignored.
-        catalog: the run's images with other labels; None: with their own.
+    ``config`` differs from the run's in stages 2 and 3 alone. ``catalog`` has the run's images
+    with other labels; None: with their own.
     """
     config = replace(config, run=f"{run.config.name}/{place}")
     catalog = run.catalog if catalog is None else catalog
@@ -71,7 +67,6 @@ def train_beside(run: Run, place: str, config: Config, catalog: Catalog | None =
 
 
 def train_methods(run: Run) -> None:
-    """FLAM and every method of ``methods=[...]``; then choose their score weights."""
     for method in [registered()["flam"], *chosen(run.config)]:
         method.train(run)
     if is_first_process():
@@ -160,7 +155,6 @@ def weights_hash(settings: BackboneConfig) -> str:
 
 
 def extract(run: Run, backbone: StageRecord, folder: Path) -> None:
-    """Extract the features of the whole catalog, unless they are stored."""
     started = time.monotonic()
     net, run.data.preprocess = restore_backbone(run.backbone_folder, backbone)
     nothing = (np.zeros(0, np.int64), np.zeros(0, bool))

@@ -1,9 +1,9 @@
-"""The results of a search: photos, their attributes and how likely each meets the edits."""
+"""The results of a search."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -13,62 +13,40 @@ from torchvision.io import encode_jpeg
 
 from flam_pl.images import fit, read_image
 
-THUMBNAIL = 128
-"""Side of the pictures that a notebook shows, in pixels."""
+THUMBNAIL = 128  # pixels
 
 
 @dataclass(frozen=True)
 class Hit:
-    """One photo that was found.
+    """One photo that was found."""
 
-    Attributes:
-        row: in the catalog.
-        item: name of its item; None: it has none.
-        labels: attribute type -> class, of the labelled types.
-        score: inner product with the query vector.
-        edited: probability that it has the wanted classes; None without an edit.
-        combination: probability that it also has the query's class of every other type.
-    """
-
-    row: int
+    row: int  # in the catalog
     path: Path
     item: str | None
-    labels: dict[str, str]
-    score: float
-    edited: float | None = None
-    combination: float | None = None
+    labels: dict[str, str]  # attribute type -> class, of the labelled types
+    score: float  # inner product with the query vector
+    edited: float | None = None  # probability of the wanted classes; None without an edit
+    combination: float | None = None  # and of the query's class of every other type
 
     @property
     def caption(self) -> str:
-        """Score and classes."""
         return " ".join([f"{self.score:.3f}", *self.labels.values()])
 
 
 @dataclass(frozen=True)
 class Results(Sequence[Hit]):
-    """The hits of one search, best first.
+    """The hits of one search, best first."""
 
-    Attributes:
-        query: file of the query photo; None for a feature.
-        edits: as typed, e.g. ``color=red``.
-        notes: remarks for the user, e.g. that the query is red already.
-        confidence: a sentence on how likely the gallery holds the wanted combination.
-        searched, total: number of photos that were searched, and of all photos of the catalog.
-    """
-
-    query: Path | None
+    query: Path | None  # None: a feature was searched with
     edits: str
     hits: tuple[Hit, ...]
-    notes: tuple[str, ...] = ()
-    confidence: str | None = None
-    searched: int = 0
-    total: int = 0
+    notes: tuple[str, ...] = ()  # e.g. that the query is red already
+    confidence: str | None = None  # how likely the gallery holds the wanted combination
+    searched: int = 0  # photos
+    total: int = 0  # photos of the catalog
 
     def __len__(self) -> int:
         return len(self.hits)
-
-    def __iter__(self) -> Iterator[Hit]:
-        return iter(self.hits)
 
     def __getitem__(self, number):  # type: ignore[no-untyped-def]
         return self.hits[number]
@@ -79,7 +57,6 @@ class Results(Sequence[Hit]):
 
     @property
     def remarks(self) -> list[str]:
-        """The notes, then the confidence."""
         return [*self.notes, *([self.confidence] if self.confidence else [])]
 
     def table(self) -> str:
@@ -115,7 +92,7 @@ def percent(probability: float | None) -> str:
 
 
 def figure(path: Path, caption: str) -> str:
-    """A small picture with its caption, as HTML that needs no file."""
+    """An HTML picture that needs no file."""
     jpeg = encode_jpeg(fit(read_image(path), THUMBNAIL)).numpy().tobytes()
     source = f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
     return (

@@ -1,4 +1,4 @@
-"""Searches the photos of a trained run with a photo and edits: "this one, but in red"."""
+"""Searches the photos of a trained run with a photo and edits."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class OpenRun:
 
     @cached_property
     def row_of(self) -> dict[str, int]:
-        """Catalog row of each photo, by its path in the catalog and by its full path."""
+        """Catalog row by the path in the catalog and by the full path."""
         paths, names = self.catalog.paths, self.catalog.table["path"].to_numpy()
         found = {str(paths[row].resolve()): int(row) for row in self.rows}
         return found | {str(names[row]): int(row) for row in self.rows}
@@ -74,7 +74,7 @@ class OpenRun:
 
     @torch.inference_mode()
     def feature(self, photo: str | Path) -> Tensor:
-        """Feature ``(D,)`` of a photo: stored, or extracted where the catalog does not have it.
+        """Feature ``(D,)`` of a photo, extracted if the catalog does not have the photo.
 
         Raises:
             UnreadableImage: there is no such file, or it is no image.
@@ -161,11 +161,7 @@ class OpenRun:
 
 
 def answer(config: Config, own: bool) -> str:
-    """The ``search`` command: the results as text, and a picture of them.
-
-    Raises:
-        FlamError: as ``reopen`` and ``OpenRun.search``.
-    """
+    """The ``search`` command: the results as text, and a picture of them."""
     assert config.image, "the command checks image="
     run = OpenRun(*reopen(config, own))
     results = run.search(config.image, run.parse(config.edits), config.k)

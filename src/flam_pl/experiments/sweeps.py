@@ -31,8 +31,7 @@ OF_SHARES = ("cls_concat", "emb_concat", "flam_plus")
 def make_results(config: Config) -> str | None:
     """Write ``runs/<run>/results/results.{json,md}``, or the page of the runs in ``results.page``.
 
-    Returns:
-        The page; None in the further processes of a DDP run.
+    Returns the page; None in the further processes of a DDP run.
     """
     if config.results.page:
         return str(make_page(config)) if is_first_process() else None

@@ -1,4 +1,4 @@
-"""A finished run: its networks, its methods, and the rows of the tables that can search."""
+"""A finished run: its networks, methods, and rows of the tables."""
 
 from __future__ import annotations
 
@@ -26,22 +26,15 @@ from flam_pl.training.restore import restore_backbone, restore_embedders, schema
 
 @dataclass
 class TrainedRun:
-    """Every stage and method of a finished run, checked to fit each other.
-
-    Attributes:
-        records: of the three stages and of every further method, by name.
-        methods: every method that can search, by name, in the order of the tables.
-        scoring: score weights and best row, as chosen on the validation split.
-        calibration: of the confidence of the best row; None: not measured.
-    """
+    """Every stage and method of a finished run, checked to fit each other."""
 
     backbone: Backbone
     preprocess: Preprocess
     embedders: AttributeEmbedders
-    records: dict[str, StageRecord]
-    methods: dict[str, OpenMethod]
-    scoring: Scoring = field(default_factory=Scoring)
-    calibration: Calibration | None = None
+    records: dict[str, StageRecord]  # of the three stages and of every further method
+    methods: dict[str, OpenMethod]  # in the order of the tables
+    scoring: Scoring = field(default_factory=Scoring)  # chosen on the validation split
+    calibration: Calibration | None = None  # of the best row; None: not measured
 
     @classmethod
     def open(
@@ -49,9 +42,8 @@ class TrainedRun:
     ) -> TrainedRun:
         """Open a run from its folder, e.g. ``runs/wardrobe``.
 
-        Args:
-            backbone_folder: of stage 1, where another run owns it.
-            names: methods to open beside those of every run; None: every trained one.
+        ``backbone_folder`` is that of another run which shares its stage 1. ``names`` are the
+        methods to open beside those of every run; None: every trained one.
 
         Raises:
             RecordError: a stage is missing, or does not fit its parent.
@@ -100,11 +92,9 @@ class TrainedRun:
 
     @property
     def checkpoints(self) -> dict[str, str]:
-        """SHA-256 of every stage and method."""
         return {name: record.checkpoint for name, record in self.records.items()}
 
     def to(self, device: torch.device) -> None:
-        """Move every network, in place."""
         nets = [method.nets for method in self.methods.values() if method.nets]
         for net in (self.backbone, self.embedders, *nets):
             net.to(device)

@@ -49,7 +49,6 @@ class Flam(Editor):
 
 
 def open_generator(place: Place) -> OpenMethod:
-    """A generator with the embedders of the run."""
     return open_with(place, place.embedders)
 
 

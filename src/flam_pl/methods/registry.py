@@ -25,8 +25,9 @@ from flam_pl.training.records import StageRecord
 if TYPE_CHECKING:
     from flam_pl.training.run import Run
 
-FOLDER = "methods"
+FOLDER = "methods"  # of a run, with one folder per trained method
 
+# rows of the tables that are no method
 OTHER_ROWS: dict[str, dict[str, str]] = {
     "filter": {"title": "filter, then similarity", "color": "#333333"},
     "oracle": {"title": "oracle: true labels, then similarity", "color": "#000000"},
@@ -35,10 +36,10 @@ OTHER_ROWS: dict[str, dict[str, str]] = {
 
 @dataclass(frozen=True)
 class OpenMethod:
-    """A method that can search; ``classifiers`` are its own, which can score its results."""
+    """A method that can search."""
 
     editor: Editor
-    classifiers: Posteriors | None = None
+    classifiers: Posteriors | None = None  # its own, which can score its results
     nets: nn.Module | None = None
 
 
@@ -54,33 +55,21 @@ class Place:
 
 @dataclass(frozen=True)
 class Method:
-    """What the rest of the program knows about a method.
-
-    Attributes:
-        color: of its line in every chart, ``#rrggbb``.
-        row: position among the methods in tables.
-        training: ``module:function`` of this room, imported when needed; None: nothing to train.
-        overrides: config groups that the method chooses; a value that the user writes wins.
-        own_embedders: it trains stage 2 by its own recipe.
-        own_vectors: it stores a second vector per photo, which instance search cannot use.
-        in_table_3: the paper's Table 3 has it.
-        by_candidates: its scored row is also measured with few candidates.
-    """
+    """What the rest of the program knows about a method."""
 
     name: str
     title: str
-    color: str
-    row: int
+    color: str  # in every chart, #rrggbb
+    row: int  # position in the tables
     open: Callable[[Place], OpenMethod]
-    training: str | None = None
-    overrides: tuple[str, ...] = ()
-    own_embedders: bool = False
-    own_vectors: bool = False
-    in_table_3: bool = False
-    by_candidates: bool = True
+    training: str | None = None  # "module:function" of this room, imported when needed
+    overrides: tuple[str, ...] = ()  # config groups; a value that the user writes wins
+    own_embedders: bool = False  # trains stage 2 by its own recipe
+    own_vectors: bool = False  # stores a second vector per photo, not for instance search
+    in_table_3: bool = False  # of the paper
+    by_candidates: bool = True  # its scored row is also measured with few candidates
 
     def train(self, run: Run) -> StageRecord:
-        """Train the method, unless it is up to date."""
         assert self.training is not None, f"{self.name} trains nothing"
         module, _, function = self.training.partition(":")
         record: StageRecord = getattr(import_module(f"{__package__}.{module}"), function)(run, self)
@@ -88,7 +77,6 @@ class Method:
 
     @property
     def place(self) -> str:
-        """Folder of the method under that of its run."""
         return f"{FOLDER}/{self.name}"
 
 

@@ -123,7 +123,6 @@ def train_manipulator(
 
 
 def train_both_stages(run: Run, method: Method) -> StageRecord:
-    """Stages 2 and 3 by the method's own settings."""
     settings = method_config(run.config, method.overrides)
     backbone = require(run.backbone_folder, "backbone")
     own = f"{method.place}/embedder"
@@ -137,7 +136,7 @@ def train_flam(run: Run, method: Method) -> StageRecord:
 
 
 def train_ablation(run: Run, method: Method) -> StageRecord:
-    """Stage 3 by the method's own settings, on the embedders of the run."""
+    """Stage 3 on the embedders of the run."""
     settings = method_config(run.config, method.overrides).manipulator
     embedder = require(run.folder / "embedder", "embedder")
     return train_manipulator(run, embedder, method.place, settings)
