@@ -71,7 +71,7 @@ notebooks: $(ENV) ## execute the notebooks on the last run
 	$(VENV)/bin/python notebooks/execute.py
 
 test: $(ENV) ## the tests
-	$(VENV)/bin/python -m pytest $(ARGS)
+	$(VENV)/bin/python -m pytest --numprocesses auto --dist loadfile $(ARGS)
 
 doctest: $(ENV) ## the examples in the docstrings
 	$(VENV)/bin/python -m pytest --quiet --doctest-modules src $(ARGS)

@@ -22,7 +22,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("experiments",),
     ("__main__",),
 )
-LONGEST_FILE = 400
+LONGEST_FILE = 350
 HEAPS = {"utils", "util", "misc", "helpers", "helper", "common"}
 
 
@@ -112,11 +112,12 @@ def test_no_two_modules_need_each_other() -> None:
 
 LIGHT = ("models", "losses", "metrics", "editing", "retrieval", "galleries")
 NETWORKS = [name for name in MODULES if room_of(name) in LIGHT]
+HEAVY = {"pytorch_lightning", "lightning", "hydra", "matplotlib", "pandas", "wandb"}
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_networks_never_see_lightning(name: str) -> None:
-    assert not {m.split(".")[0] for m in reachable(name)} & {"pytorch_lightning", "lightning"}
+def test_what_answers_a_search_imports_nothing_of_training_or_reports(name: str) -> None:
+    assert not {m.split(".")[0] for m in reachable(name)} & HEAVY
 
 
 @pytest.mark.parametrize(
@@ -138,7 +139,7 @@ def test_the_walk_over_imports_sees_what_is_there() -> None:
 
 
 @pytest.mark.parametrize("folder", ["src", "tests"])
-def test_no_file_is_longer_than_400_lines_or_a_heap(folder: str) -> None:
+def test_no_file_is_longer_than_350_lines_or_a_heap(folder: str) -> None:
     files = [
         Path(place) / file
         for place, _, names in os.walk(ROOT / folder)

@@ -141,7 +141,8 @@ def test_what_the_training_labels_rule_out_is_refused(
 ) -> None:
     image, edit = evaluation_image(search), Edit("pattern", "dots")
     search.search(image, [edit], 3)  # every type is labelled everywhere
-    counted = Applicability.of(search.catalog)
+    training = search.catalog.labels[search.catalog.rows(split="train")]
+    counted = Applicability.of(search.catalog.schema, training)
     t = search.catalog.schema.types.index("pattern")
     with torch.inference_mode():
         query = search.feature(image)[None]

@@ -310,3 +310,14 @@ def test_a_trainer_that_cannot_be_had_is_one_message(
 ) -> None:
     with pytest.raises(FlamError, match=next(iter(options.values()))):
         make_trainer(config(tmp_path, **options), 1, logger=False)
+
+
+@pytest.mark.parametrize("progress", [True, False])
+def test_a_log_file_gets_lines_in_place_of_bars(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], progress: bool
+) -> None:
+    world = make_world()
+    run(tmp_path, module(world), world, config(tmp_path, progress=progress))
+    shown = capsys.readouterr()
+    assert ("embedder: epoch 2 of 2, val/accuracy" in shown.out) == progress
+    assert "it/s" not in shown.err

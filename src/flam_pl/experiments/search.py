@@ -49,7 +49,8 @@ class OpenRun:
         self.confidence: ConfidenceEstimator | None = None
         if trained.calibration:
             self.confidence = ConfidenceEstimator(trained.calibration, self.posteriors, features)
-        self.applicability = Applicability.of(self.catalog)
+        training = self.catalog.labels[self.catalog.rows(split="train")]
+        self.applicability = Applicability.of(self.catalog.schema, training)
 
     @property
     def folder(self) -> Path:

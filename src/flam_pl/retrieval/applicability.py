@@ -9,7 +9,6 @@ import numpy as np
 from torch import Tensor
 
 from flam_pl.attributes import UNLABELLED, AttributeSchema
-from flam_pl.datasets.catalog import Catalog
 from flam_pl.editing.edits import Edit
 
 ENOUGH = 30  # images to judge a class by: 0.8^30, that none is labelled by accident, is 1 in 800
@@ -42,12 +41,12 @@ class Applicability:
     labelled: Sequence[np.ndarray]  # of these, with a label of each type, (classes, types)
 
     @classmethod
-    def of(cls, catalog: Catalog) -> Applicability:
-        labels = catalog.labels[catalog.rows(split="train")]
+    def of(cls, schema: AttributeSchema, labels: np.ndarray) -> Applicability:
+        """Count the labels of the training images, ``(N, types)``."""
         has_label = (labels != UNLABELLED).astype(np.int64)
-        classes = [labels[:, t, None] == np.arange(s) for t, s in enumerate(catalog.schema.sizes)]
+        classes = [labels[:, t, None] == np.arange(s) for t, s in enumerate(schema.sizes)]
         labelled = [of.T.astype(np.int64) @ has_label for of in classes]
-        return cls(catalog.schema, [of.sum(axis=0) for of in classes], labelled)
+        return cls(schema, [of.sum(axis=0) for of in classes], labelled)
 
     def why_not(self, attribute_type: str, other_type: str, class_name: str) -> str | None:
         """Why a type does not apply to a class of another type; None if it may apply."""

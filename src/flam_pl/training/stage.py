@@ -25,6 +25,7 @@ from flam_pl.attributes import AttributeSchema
 from flam_pl.config.root import Config, to_plain
 from flam_pl.distributed import by_first_process, log
 from flam_pl.errors import FlamError
+from flam_pl.training.epoch_lines import EpochLines
 from flam_pl.training.loggers import finish, log_checkpoint, make_loggers
 from flam_pl.training.records import CHECKPOINT, StageRecord, inputs_hash, sha256, versions
 
@@ -89,9 +90,9 @@ def make_trainer(
         # each of two optimizers leaves the other's parameters without a gradient, and some
         # backbones have parameters that their feature maps do not depend on
         strategy = "ddp_find_unused_parameters_true"
-    if settings.progress:
-        terminal = sys.stderr.isatty()
-        callbacks = [TQDMProgressBar(refresh_rate=1 if terminal else 50), *(callbacks or [])]
+    bars = settings.progress and sys.stderr.isatty()
+    if bars:
+        callbacks = [TQDMProgressBar(), *(callbacks or [])]
     devices = settings.devices
     try:
         return pl.Trainer(
@@ -102,7 +103,7 @@ def make_trainer(
             precision=settings.precision,  # type: ignore[arg-type]  # a word that check() knows
             max_epochs=settings.max_epochs if settings.max_epochs is not None else epochs,
             callbacks=[SeedPerRank(), *(callbacks or [])],
-            enable_progress_bar=settings.progress,
+            enable_progress_bar=bars,
             enable_model_summary=False,
             use_distributed_sampler=False,  # the samplers of the data module know their rank
             num_sanity_val_steps=0,
@@ -151,6 +152,8 @@ def train_stage(spec: StageSpec, data: pl.LightningDataModule, config: Config) -
     keep = BestEpoch(trainer_folder, monitor)
     loggers = make_loggers(config, stage, folder)
     callbacks = [keep, *spec.callbacks]
+    if config.trainer.progress and not sys.stderr.isatty():
+        callbacks.append(EpochLines(stage))
     trainer = make_trainer(config, epochs, callbacks, logger=loggers, log_every_n_steps=10)
     record = None if config.retrain else StageRecord.load(folder)
     same = record and (record.inputs, record.architecture) == (wanted, spec.architecture)
