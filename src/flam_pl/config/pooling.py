@@ -19,10 +19,12 @@ POOLINGS = (*BY_LETTER.values(), LEVELS, *COMBINATIONS)
 
 
 def combined_descriptors(pooling: str, feature_dim: int | None) -> tuple[str, ...]:
-    """The descriptors that a CGD combines, each an equal block of the feature; else none.
+    """The descriptors that a CGD pooling combines, each an equal block of the feature.
+
+    Any other pooling has none: ``()``.
 
     Raises:
-        ConfigError: an unknown pooling, or a feature_dim without such blocks.
+        ConfigError: an unknown pooling, or a feature_dim that their number does not divide.
 
     >>> combined_descriptors("cgd-SG", 1024)
     ('spoc', 'gem')

@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 def cycle_loss(features: Tensor, recovered: Tensor) -> Tensor:
-    """E ||x - x^|| / sqrt(D) of x ``(B, D)`` and x^ = G(G(x, e-), e) ``(B, D)`` -> scalar.
+    """Mean of ||x - x-hat|| / sqrt(D); x and x-hat = G(G(x, e-), e) are ``(B, D)`` -> scalar.
 
     The paper leaves the norm open.
 

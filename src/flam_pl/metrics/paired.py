@@ -10,7 +10,9 @@ from flam_pl.metrics.bootstrap import Estimate, estimate_of, ratio, resampled
 
 
 class PairedShares:
-    """F named shares per method, all by the same draws (``metrics.bootstrap``).
+    """F named shares (hits / edits) per method, with intervals of their differences and ratios.
+
+    All methods are resampled with the same draws (``metrics.bootstrap``).
 
     ``sums`` are per method the hits of each query image, ``(Q, F)``; ``counts`` its edits ``(Q,)``.
 

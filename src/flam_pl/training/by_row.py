@@ -8,7 +8,7 @@ from torchmetrics import Metric
 
 
 class ByRow(Metric):
-    """The mean vector of each row; under DDP the sampler repeats some rows."""
+    """One vector per row. A row that comes twice gets the mean: under DDP the sampler repeats some."""
 
     full_state_update = False
     total: Tensor

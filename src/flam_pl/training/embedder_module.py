@@ -26,8 +26,9 @@ SHARPENED = 0.5
 class EmbedderModule(ByTypeModule):
     """Each type trains on the rows of the batch that carry its label.
 
-    Self-training, not in the paper: on features of ``bank`` ``(N, D)`` each ensemble member, with
-    noise, learns the probabilities of the ensemble without noise (Xie et al., CVPR 2020).
+    Self-training, not in the paper (Xie et al., CVPR 2020): the whole ensemble classifies features
+    of ``bank`` ``(N, D)``, and each member, whose input gets noise, learns these probabilities.
+    Without a bank there is none.
     """
 
     settings: EmbedderConfig

@@ -13,7 +13,8 @@ INTERVAL = 10.0  # least seconds between two lines
 
 
 class EpochLines(Callback):
-    """Prints the figures of an epoch, of the last one in any case."""
+    """Prints the validation figures of an epoch, at most every ``interval`` seconds, and always
+    those of the last epoch."""
 
     def __init__(self, stage: str, interval: float = INTERVAL) -> None:
         self.stage, self.interval = stage, interval

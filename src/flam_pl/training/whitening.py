@@ -15,7 +15,7 @@ SAMPLE = 4096
 
 
 def measure_whitening(stage: BackboneModule, data: FlamDataModule, trainer: pl.Trainer) -> None:
-    """Fit the backbone's whitening to features of training photos, alike on every rank."""
+    """Fit the backbone's whitening to at most ``SAMPLE`` training photos, equally on every rank."""
     net, rows = stage.net, data.catalog.rows(split="train")
     assert net.whitening is not None
     if len(rows) > SAMPLE:
