@@ -20,7 +20,8 @@ def parse_edits(
     with an optional ``:strength``. ``feature_of`` gives the stored feature ``(D,)`` of an example.
 
     Case matters only where two names differ by nothing else. A class whose own name is ``a+b`` or
-    ``a:1`` is read as that class. Raises EditError, which names the edit, the known words, and the nearest of them.
+    ``a:1`` is read as that class. Raises EditError, which names the edit, the known words, and the
+    nearest of them.
 
     Example:
         >>> schema = AttributeSchema({"color": ("red", "blue"), "sleeve": ("short", "long")})

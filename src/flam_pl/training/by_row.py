@@ -8,7 +8,7 @@ from torchmetrics import Metric
 
 
 class ByRow(Metric):
-    """One vector per row. A row that comes twice gets the mean: under DDP the sampler repeats some."""
+    """One vector per row: the mean of its values, as the sampler repeats some rows under DDP."""
 
     full_state_update = False
     total: Tensor
