@@ -15,7 +15,7 @@ from flam_pl.datasets.wardrobe.garment import KEPT_TRAITS, SCHEMA
 
 def read(root: Path, data: WardrobeData, schema: AttributeSchema | None = None) -> Catalog:
     """The Catalog of the wardrobe; for a trained run, every photo is evaluated by true labels."""
-    draw_wardrobe(root, data.settings, None if data.workers < 0 else max(1, data.workers))
+    draw_wardrobe(root, data.settings, data.workers)
     table = pd.read_csv(root / "catalog.csv", dtype="string", keep_default_na=False, na_values=[""])
     if schema is not None:
         schema.require_same(SCHEMA, "the wardrobe")
