@@ -25,7 +25,6 @@ from flam_pl.datasets.wardrobe.drawing import draw_wardrobe
 from flam_pl.datasets.wardrobe.garment import (
     COLORS,
     PATTERNS,
-    REGIONS,
     SCHEMA,
     SHAPES,
     Garment,
@@ -34,7 +33,6 @@ from flam_pl.datasets.wardrobe.garment import (
     draw_garment,
     draw_traits,
     joint_distribution,
-    lch_to_rgb,
 )
 from flam_pl.datasets.wardrobe.patterns import cloth
 from flam_pl.datasets.wardrobe.photo import (
@@ -226,11 +224,8 @@ def test_counterfactuals_of_the_catalog_name_their_original(catalog: pd.DataFram
 
 def nearest_color(rgb: np.ndarray) -> str:
     """Class whose region's middle is nearest in Lab."""
-    middles = []
-    for regions in REGIONS.values():
-        lightness, chroma, hue = (sum(r) / 2 for r in regions)
-        middles.append(lch_to_rgb(lightness, chroma, hue))
-    return tuple(REGIONS)[int(np.linalg.norm(lab(np.array(middles)) - lab(rgb), axis=1).argmin())]
+    middles = np.array([color_of(name, (0.5, 0.5, 0.5)) for name in COLORS])
+    return COLORS[int(np.linalg.norm(lab(middles) - lab(rgb), axis=1).argmin())]
 
 
 @pytest.mark.parametrize("color", COLORS)

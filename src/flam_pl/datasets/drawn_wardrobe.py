@@ -10,7 +10,7 @@ from flam_pl.attributes import AttributeSchema
 from flam_pl.config.data import WardrobeData
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.wardrobe.drawing import draw_wardrobe
-from flam_pl.datasets.wardrobe.garment import KEPT_TRAITS, SCHEMA
+from flam_pl.datasets.wardrobe.garment import PRESERVED_ATTRIBUTES, SCHEMA
 
 
 def read(root: Path, data: WardrobeData, schema: AttributeSchema | None = None) -> Catalog:
@@ -22,4 +22,4 @@ def read(root: Path, data: WardrobeData, schema: AttributeSchema | None = None) 
         table["split"] = "evaluation"
         for name in SCHEMA.types:
             table[name] = table[f"true_{name}"]
-    return Catalog.build(data.name, root, table, SCHEMA, extra_attributes=tuple(KEPT_TRAITS))
+    return Catalog.build(data.name, root, table, SCHEMA, extra_attributes=PRESERVED_ATTRIBUTES)

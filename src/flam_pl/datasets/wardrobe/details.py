@@ -110,8 +110,8 @@ def sleeve(sketch: Sketch, body: Torso, arm: float, elbow: float, length: float)
         for depth, at in ((-0.7, 0.82), (0.6, 1.0), (-0.6, 1.16)):
             low = start + down * upper * at - across * wide * 0.9
             high = start + down * upper * (at - 0.12) + across * wide * 0.5
-            sketch.fold(path(low, (*high, 0.1)), 0.014, depth)
-    sketch.fold(path(pit, (*(start + down * 0.12 + across * 0.02), 0.1)), 0.016, -0.7)
+            sketch.fold(low, (*high, 0.1), 0.014, depth)
+    sketch.fold(pit, (*(start + down * 0.12 + across * 0.02), 0.1), 0.016, -0.7)
 
 
 def cuff(sketch: Sketch, ends: np.ndarray, along: np.ndarray, length: float) -> None:
@@ -335,8 +335,8 @@ def skirt_folds(sketch: Sketch, top: float, start: float, hem: float, end: float
     for i in range(count):
         t = (i + 0.5) / count * 2 - 1
         x, y, foot = t * top * 0.9, start + 0.02, t * hem * 0.92 + sketch.pose.sway
-        sketch.fold(path((x, y), (foot, end, 0.03 * t)), 0.022, depth)
-        sketch.fold(path((x + 0.02, y + 0.08), (foot + hem / count, end, 0.03 * t)), 0.022, -depth)
+        sketch.fold((x, y), (foot, end, 0.03 * t), 0.022, depth)
+        sketch.fold((x + 0.02, y + 0.08), (foot + hem / count, end, 0.03 * t), 0.022, -depth)
 
 
 def finish(sketch: Sketch, body: Torso) -> None:
@@ -344,6 +344,6 @@ def finish(sketch: Sketch, body: Torso) -> None:
     logo(sketch)
     (chest, _), waist = body.armpit, body.waist
     for side in sketch.sides():
-        side.fold(path((chest - 0.01, 0.2), (chest * 0.45, 0.28, 0.12)), 0.02, -0.6)
-        side.fold(path((chest - 0.02, 0.24), (chest * 0.5, 0.34, 0.1)), 0.018, 0.55)
-        side.fold(path((waist - 0.01, 0.37), (waist * 0.4, 0.42, 0.1)), 0.018, -0.5)
+        side.fold((chest - 0.01, 0.2), (chest * 0.45, 0.28, 0.12), 0.02, -0.6)
+        side.fold((chest - 0.02, 0.24), (chest * 0.5, 0.34, 0.1), 0.018, 0.55)
+        side.fold((waist - 0.01, 0.37), (waist * 0.4, 0.42, 0.1), 0.018, -0.5)

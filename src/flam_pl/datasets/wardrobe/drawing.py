@@ -163,7 +163,7 @@ def draw_anew(folder: Path, settings: WardrobeSettings, workers: int) -> None:
 def draw_all(folder: Path, settings: WardrobeSettings, workers: int) -> None:
     for split in SPLITS:
         (folder / "images" / split).mkdir(parents=True)
-    drawn = DataLoader(
+    drawn: DataLoader[Item] = DataLoader(
         list(items_of(settings)),  # type: ignore[arg-type]  # a list is a data set, too
         batch_size=None,
         collate_fn=partial(draw_item, folder, settings),

@@ -135,8 +135,8 @@ def wear(canvas: Canvas, rng: Generator) -> None:
     """Put a wearer's limbs behind the cloth, in place."""
     skin, body = SKINS[int(rng.integers(len(SKINS)))], np.zeros_like(canvas.mask)
     for ends, half in canvas.sketch.bones:
-        start, end = to_pixels(canvas.matrix, ends)
-        bar(body, start, end, (255,), max(1, round(2 * half * canvas.scale)))
+        width = max(1, round(2 * half * canvas.scale))
+        bar(body, to_pixels(canvas.matrix, ends), (255,), width)
     seen = body > canvas.mask
     cv2.copyTo(rounded(cv2.blur(body, (9, 9))), seen.astype(np.uint8), canvas.shade)
     canvas.color[seen] = skin
@@ -145,18 +145,15 @@ def wear(canvas: Canvas, rng: Generator) -> None:
 
 def occlude(scene: np.ndarray, kind: str, mask: np.ndarray, rng: Generator) -> None:
     """Put a thing before the garment's rim, in place."""
-    size = scene.shape[0]
-    ys, xs = np.nonzero(mask[::8, ::8] > 127)
-    if len(xs) == 0:
-        return
-    points = np.stack([xs, ys], axis=-1) * 8.0
-    at = points[int(rng.integers(len(xs)))]
+    size, points = len(scene), np.argwhere(mask[::8, ::8] > 127)[:, ::-1] * 8.0
+    at = points[int(rng.integers(len(points)))]
     outwards = at - points.mean(axis=0)
     outwards *= size / (np.linalg.norm(outwards) + 1e-6)
     at = at + 0.1 * outwards  # towards the garment's rim
     color, turn = room_color(rng) * 0.8, float(rng.uniform(0, 2 * np.pi))
     if kind == "arm":
-        bar(scene, at, at + outwards, SKINS[int(rng.integers(len(SKINS)))], round(size * 0.075))
+        skin = SKINS[int(rng.integers(len(SKINS)))]
+        bar(scene, [at, at + outwards], skin, round(size * 0.075))
     elif kind == "bag":
         box(scene, at - 0.1 * size, at + 0.11 * size, color)
         handle = np.round((0.06 * size, 0.09 * size))
@@ -166,7 +163,7 @@ def occlude(scene: np.ndarray, kind: str, mask: np.ndarray, rng: Generator) -> N
         polygon(scene, np.round(corners), (28, 28, 32))
     elif kind == "strap":
         reach = size * toward(turn)
-        bar(scene, at - reach, at + reach, color, round(size * 0.03))
+        bar(scene, [at - reach, at + reach], color, round(size * 0.03))
     else:
         axes = np.round((0.07 * size, 0.022 * size))
         for k in range(5):
@@ -176,8 +173,7 @@ def occlude(scene: np.ndarray, kind: str, mask: np.ndarray, rng: Generator) -> N
 
 @dataclass(frozen=True)
 class Photo:
-    domain: str  # below, lengths are shares of the picture's side
-    pose: Pose
+    pose: Pose  # below, lengths are shares of the picture's side
     rotation: float  # degrees
     scale: float  # the garment's longer side
     shift: tuple[float, float]
@@ -200,20 +196,14 @@ class Photo:
 def draw_photo(rng: Generator, domain: str) -> Photo:
     """Random circumstances: mild for "shop", hard for "consumer"."""
     hard = domain == "consumer"
-    spread = 1.0 if hard else 0.4
 
     def about(middle: float, reach: float) -> float:
-        return float(middle + spread * rng.uniform(-reach, reach))
+        return float(middle + (1.0 if hard else 0.4) * rng.uniform(-reach, reach))
 
-    pose = Pose(
-        arms=(about(0.36, 0.26), about(0.36, 0.26)),
-        elbows=(about(0.1, 0.3), about(0.1, 0.3)),
-        legs=(about(0.08, 0.08), about(0.08, 0.08)),
-        sway=about(0.0, 0.035),
-    )
-    warmth = about(0.0, 0.1)
+    limbs = ((0.36, 0.26), (0.1, 0.3), (0.08, 0.08))
+    arms, elbows, legs = ((about(*limb), about(*limb)) for limb in limbs)
+    pose, warmth = Pose(arms, elbows, legs, sway=about(0.0, 0.035)), about(0.0, 0.1)
     return Photo(
-        domain=domain,
         pose=pose,
         rotation=about(0, 22),
         scale=float(rng.uniform(0.68, 1.0)) if hard else about(0.87, 0.03),
