@@ -138,7 +138,8 @@ def draw_skirt(sketch: Sketch) -> None:
         details.hem_stitch(sketch, hem - 0.015, end, bulge=-0.03)
     details.waistband(sketch, top)
     if sketch.garment.trait("pockets") == "side":
-        details.slits(sketch, path((0.07, 0.03), (top + 0.012, 0.12, -0.12)), 0.008)
+        for side in sketch.sides():
+            side.line(path((0.07, 0.03), (top + 0.012, 0.12, -0.12)), 0.008)
 
 
 def draw_legs(sketch: Sketch) -> None:

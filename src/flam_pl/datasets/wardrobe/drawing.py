@@ -90,17 +90,15 @@ def draw_item(folder: Path, settings: WardrobeSettings, item: Item) -> list[Row]
 
 def labels(settings: WardrobeSettings, item: Item, number: int, garment: Garment) -> Row:
     """Labels of one image: sparse and partly wrong in training."""
-    true: Row = {name: garment.attribute(name) for name in SCHEMA.types}
-    if item.split != "train":
-        return true
-    rng = random(settings, item, LABELS, number)
-    labelled = rng.random() < settings.labelled_share
-    given: Row = {}
-    for name, word in true.items():
-        written, wrong = rng.random() < settings.label_rate, rng.random() < settings.wrong_rate
-        other = str(rng.choice([known for known in SCHEMA.of(name) if known != word]))
-        given[name] = (other if wrong else word) if labelled and written else ""
-    return given
+    labels: Row = {name: garment.attribute(name) for name in SCHEMA.types}
+    if item.split == "train":
+        rng = random(settings, item, LABELS, number)
+        labelled = rng.random() < settings.labelled_share
+        for name, true in labels.items():
+            written, wrong = rng.random() < settings.label_rate, rng.random() < settings.wrong_rate
+            other = str(rng.choice([known for known in SCHEMA.of(name) if known != true]))
+            labels[name] = (other if wrong else true) if labelled and written else ""
+    return labels
 
 
 def write_jpeg(path: Path, picture: np.ndarray) -> None:

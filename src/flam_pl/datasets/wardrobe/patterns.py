@@ -42,7 +42,8 @@ def box(picture: np.ndarray, low: ArrayLike, high: ArrayLike, color: Color) -> N
 
 def bar(picture: np.ndarray, ends: ArrayLike, color: Color, width: int) -> None:
     """A straight line between whole pixels."""
-    cv2.line(picture, *np.round(ends).astype(int).tolist(), scalar(color), width, cv2.LINE_AA)
+    start, end = np.round(np.asarray(ends)).astype(int).tolist()
+    cv2.line(picture, start, end, scalar(color), width, cv2.LINE_AA)
 
 
 def ellipse(
@@ -238,8 +239,7 @@ HEART_Y = 13 * np.cos(T) - 5 * np.cos(2 * T) - 2 * np.cos(3 * T) - np.cos(4 * T)
 HEART = np.stack([64 + 3.5 * 16 * np.sin(T) ** 3, 60 - 3.5 * HEART_Y], axis=-1)
 # The parts of each graphic: how, with which of two colors, where
 STAR = ((disc, 0, MIDDLE, 58), (polygon, 1, CORNERS))
-FRAME, SUN = (box, 0, (8, 16), (120, 112)), (disc, 1, (90, 42), 15)
-MOUNTAINS = (FRAME, SUN, (polygon, 1, PEAKS))
+MOUNTAINS = ((box, 0, (8, 16), (120, 112)), (disc, 1, (90, 42), 15), (polygon, 1, PEAKS))
 BARS = ((box, 1, (6, 80), (122, 92)), (box, 0, (26, 100), (102, 108)))  # below a word
 RINGS = tuple((disc, i % 2, MIDDLE, radius) for i, radius in enumerate((60, 45, 30, 14)))
 BROKEN_HEART = ((polygon, 0, HEART), (polygon, 1, CRACK))
