@@ -6,14 +6,7 @@ import numpy as np
 
 from flam_pl.datasets.wardrobe import details
 from flam_pl.datasets.wardrobe.details import front_panel, neck_back, sleeves, torso, upper_body
-from flam_pl.datasets.wardrobe.garment import Garment
-from flam_pl.datasets.wardrobe.sketch import Pose, Sketch, path, rectangle, symmetric
-
-
-def sketch_of(garment: Garment, pose: Pose) -> Sketch:
-    sketch = Sketch(garment, pose)
-    DRAWERS[garment.shape](sketch)
-    return sketch
+from flam_pl.datasets.wardrobe.sketch import Sketch, path, rectangle, symmetric
 
 
 def draw_top(sketch: Sketch) -> None:

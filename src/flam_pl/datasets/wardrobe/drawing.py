@@ -104,17 +104,14 @@ def labels(settings: WardrobeSettings, item: Item, number: int, garment: Garment
 def write_jpeg(path: Path, picture: np.ndarray) -> None:
     """Write RGB uint8. Not by ``cv2.imwrite``, which hides a full disk."""
     bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
-    done, code = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, 90])
-    if not done:
-        raise OSError(f"the picture could not be encoded: {path}")
+    _, code = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, 90])
     path.write_bytes(code.tobytes())
 
 
 def draw_wardrobe(folder: Path, settings: WardrobeSettings, workers: int = 0) -> None:
     """Draw what is not there yet; ``FlamError`` if the folder holds something else or it fails.
 
-    Args:
-        workers: processes that draw; 0: this process alone, -1: as many as there are cores.
+    ``workers`` processes draw; 0: this process alone, -1: as many as there are cores.
     """
     folder = Path(folder).absolute()
     if is_drawn(folder, settings):  # before the lock: a folder for reading only has none

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from flam_pl.datasets.wardrobe.clothes import sketch_of
+from flam_pl.datasets.wardrobe.clothes import DRAWERS
 from flam_pl.datasets.wardrobe.garment import Garment
 from flam_pl.datasets.wardrobe.patterns import bar, box, ellipse, polygon, toward
 from flam_pl.datasets.wardrobe.sketch import Canvas, Panel, Pose, Sketch, rounded, to_pixels
@@ -84,8 +84,8 @@ def street(picture: np.ndarray, rng: Generator) -> None:
         x += width
     picture[round(size * 0.8) :] = rng.uniform(80, 150)
     for _ in range(6):
-        at = rng.integers(0, size, 2)
-        cv2.circle(picture, at.tolist(), int(rng.integers(1, 4)), (250, 236, 190), -1)
+        at = rng.integers(0, size, 2).tolist()
+        cv2.circle(picture, at, int(rng.integers(1, 4)), (250, 236, 190), -1)
     picture[:] = cv2.GaussianBlur(picture, (0, 0), 1.6)
 
 
@@ -122,10 +122,9 @@ def cast_shadow(scene: np.ndarray, mask: np.ndarray, photo: Photo) -> np.ndarray
 
 
 def shadow_stripe(scene: np.ndarray, strength: float, rng: Generator) -> np.ndarray:
-    small = scene.shape[0] // 4
     turn, place = rng.uniform(0, np.pi), rng.uniform(-0.3, 0.3)
-    line = np.linspace(-0.5, 0.5, small, dtype=np.float32)
-    across = np.float32(np.cos(turn)) * line[None, :] + np.float32(np.sin(turn)) * line[:, None]
+    x = np.linspace(-0.5, 0.5, len(scene) // 4, dtype=np.float32)
+    across = np.float32(np.cos(turn)) * x + np.float32(np.sin(turn)) * x[:, None]
     dark = np.clip((across - np.float32(place)) * 9, 0, 1) * np.float32(strength)
     light = (255 * (1 - dark)).astype(np.uint8)
     return dimmed(scene, cv2.resize(light, scene.shape[1::-1], interpolation=cv2.INTER_LINEAR))
@@ -247,7 +246,8 @@ def photograph(garment: Garment, photo: Photo, size: int = 128) -> np.ndarray:
 
 def lit_garment(garment: Garment, photo: Photo, size: int, rng: Generator) -> list[np.ndarray]:
     """The lit, bent garment: RGB ``(S, S, 3)`` and coverage ``(S, S)``, uint8."""
-    sketch = sketch_of(garment, photo.pose)
+    sketch = Sketch(garment, photo.pose)
+    DRAWERS[garment.shape](sketch)
     canvas = Canvas(sketch, framing(sketch, photo, size), size)
     if photo.worn:
         wear(canvas, rng)

@@ -134,14 +134,14 @@ class Canvas:
                 self.panel(part)
             elif part.tone != "print":
                 self.mark(part)
-            elif self.sketch.garment.pattern == "graphic-print":
+            elif sketch.garment.pattern == "graphic-print":
                 self.print(part)
 
     def panel(self, panel: Panel) -> None:
         points, margin = to_pixels(self.matrix, panel.points), 6  # its shadow reaches 4 pixels
         low = np.maximum(np.floor(points.min(axis=0)).astype(int) - margin, 0)
         high = np.minimum(np.ceil(points.max(axis=0)).astype(int) + margin, len(self.mask))
-        if (high - low).min() < 3:
+        if (high - low).min() < 3:  # outside the picture
             return
         where = (slice(low[1], high[1]), slice(low[0], high[0]))
         shade, covered, front = self.shade[where], self.mask[where], self.front[where]
@@ -153,10 +153,9 @@ class Canvas:
             shade[:] = cv2.multiply(shade, shadow, scale=1 / 255)
         cv2.copyTo(rounded(soft), mask, shade)
         if panel.material in ("ground", "front"):
-            color = self.cloth(panel, low, mask.shape)
+            cv2.copyTo(self.cloth(panel, low, mask.shape), mask, self.color[where])
         else:
-            color = np.full((*mask.shape, 3), self.tones[panel.material], np.uint8)
-        cv2.copyTo(color, mask, self.color[where])
+            self.color[where][mask > 0] = self.tones[panel.material]
         cv2.max(covered, mask, covered)
         if panel.material == "front":
             cv2.max(front, mask, front)
