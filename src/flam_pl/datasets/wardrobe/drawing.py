@@ -90,15 +90,15 @@ def draw_item(folder: Path, settings: WardrobeSettings, item: Item) -> list[Row]
 
 def labels(settings: WardrobeSettings, item: Item, number: int, garment: Garment) -> Row:
     """Labels of one image: sparse and partly wrong in training."""
-    labels: Row = {name: garment.attribute(name) for name in SCHEMA.types}
+    row: Row = {name: garment.attribute(name) for name in SCHEMA.types}
     if item.split == "train":
         rng = random(settings, item, LABELS, number)
         labelled = rng.random() < settings.labelled_share
-        for name, true in labels.items():
+        for name, true in row.items():
             written, wrong = rng.random() < settings.label_rate, rng.random() < settings.wrong_rate
             other = str(rng.choice([known for known in SCHEMA.of(name) if known != true]))
-            labels[name] = (other if wrong else true) if labelled and written else ""
-    return labels
+            row[name] = (other if wrong else true) if labelled and written else ""
+    return row
 
 
 def write_jpeg(path: Path, picture: np.ndarray) -> None:
@@ -121,13 +121,19 @@ def draw_wardrobe(folder: Path, settings: WardrobeSettings, workers: int = 0) ->
         with only_writer(folder):
             restore_folder(folder)
             if not is_drawn(folder, settings):
-                draw_anew(folder, settings, os.cpu_count() or 1 if workers < 0 else workers)
+                draw_anew(folder, settings, cores() if workers < 0 else workers)
     except (OSError, RuntimeError) as error:  # RuntimeError: a worker died
         raise FlamError(
             f"the wardrobe could not be drawn at {folder}: {error}. Free some space (about 8 kB "
             "per image) or name another folder; if a worker died, use data.workers=0. What was "
             "there is unchanged."
         ) from error
+
+
+def cores() -> int:
+    """Cores that this process may use; a container often has fewer than the machine."""
+    affinity = hasattr(os, "sched_getaffinity")
+    return len(os.sched_getaffinity(0)) if affinity else os.cpu_count() or 1
 
 
 def is_drawn(folder: Path, settings: WardrobeSettings) -> bool:
@@ -158,8 +164,10 @@ def draw_anew(folder: Path, settings: WardrobeSettings, workers: int) -> None:
 def draw_all(folder: Path, settings: WardrobeSettings, workers: int) -> None:
     for split in SPLITS:
         (folder / "images" / split).mkdir(parents=True)
+    items = list(items_of(settings))
+    workers = min(workers, len(items) // 8)  # a worker takes seconds to start
     drawn: DataLoader[Item] = DataLoader(
-        list(items_of(settings)),  # type: ignore[arg-type]  # a list is a data set, too
+        items,  # type: ignore[arg-type]  # a list is a data set, too
         batch_size=None,
         collate_fn=partial(draw_item, folder, settings),
         num_workers=workers,

@@ -82,8 +82,7 @@ APPLIES: dict[str, dict[str, tuple[str, ...]]] = {
              "pockets": ("none", "side", "flap"), "trim": ORDER["trim"]},
     "dress": {"sleeve": ORDER["sleeve"], "neckline": NECKLINES, "trim": ORDER["trim"]},
     "skirt": {"pockets": ("none", "side"), "trim": ("none", "cuffs")},
-    "trousers": BOTTOM,
-    "shorts": BOTTOM,
+    "trousers": BOTTOM, "shorts": BOTTOM,
 }
 PATTERNS = ("solid", "horizontal-stripes", "vertical-stripes", "check", "dots",
             "floral", "camouflage", "leopard", "zigzag", "graphic-print")

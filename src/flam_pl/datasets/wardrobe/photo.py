@@ -256,9 +256,8 @@ def lit_garment(garment: Garment, photo: Photo, size: int, rng: Generator) -> li
     smooth = cv2.resize(coarse, (size // 8, size // 8), interpolation=cv2.INTER_CUBIC)
     bend = cv2.resize(smooth, (size, size), interpolation=cv2.INTER_LINEAR)
     down, across = np.mgrid[0:size, 0:size].astype(np.float32) + bend.transpose(2, 0, 1)[::-1]
-    how, border = cv2.INTER_LINEAR, cv2.BORDER_REPLICATE
-    images = (lit, canvas.mask)
-    return [cv2.remap(image, across, down, how, borderMode=border) for image in images]
+    images, how = (lit, canvas.mask), cv2.INTER_LINEAR
+    return [cv2.remap(x, across, down, how, borderMode=cv2.BORDER_REPLICATE) for x in images]
 
 
 def framing(sketch: Sketch, photo: Photo, size: int) -> np.ndarray:
