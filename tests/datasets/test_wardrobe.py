@@ -25,7 +25,6 @@ from flam_pl.datasets.wardrobe.drawing import draw_wardrobe
 from flam_pl.datasets.wardrobe.garment import (
     COLORS,
     PATTERNS,
-    REGIONS,
     SCHEMA,
     SHAPES,
     Garment,
@@ -34,7 +33,6 @@ from flam_pl.datasets.wardrobe.garment import (
     draw_garment,
     draw_traits,
     joint_distribution,
-    lch_to_rgb,
 )
 from flam_pl.datasets.wardrobe.patterns import cloth
 from flam_pl.datasets.wardrobe.photo import (
@@ -62,7 +60,7 @@ SMALL = WardrobeSettings(
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wardrobe") / "small"
-    draw_wardrobe(folder, SMALL, processes=1)
+    draw_wardrobe(folder, SMALL)
     return folder
 
 
@@ -112,15 +110,15 @@ def lab(rgb: np.ndarray) -> np.ndarray:
 # ---------------------------------------------------------------- same seed, same bytes
 
 
-def test_the_same_seed_gives_the_same_bytes_whatever_the_number_of_processes(
+def test_the_same_seed_gives_the_same_bytes_whatever_the_number_of_workers(
     drawn: Path, tmp_path: Path
 ) -> None:
-    draw_wardrobe(tmp_path / "two", SMALL, processes=2)
+    draw_wardrobe(tmp_path / "two", SMALL, workers=2)
     assert fingerprint(tmp_path / "two") == fingerprint(drawn)
 
 
 def test_another_seed_gives_other_pictures_and_another_catalog(drawn: Path, tmp_path: Path) -> None:
-    draw_wardrobe(tmp_path / "other", replace(SMALL, seed=4), processes=1)
+    draw_wardrobe(tmp_path / "other", replace(SMALL, seed=4))
     name = "images/train/train-00000-0.jpg"
     assert (tmp_path / "other" / name).read_bytes() != (drawn / name).read_bytes()
     assert (tmp_path / "other/catalog.csv").read_bytes() != (drawn / "catalog.csv").read_bytes()
@@ -128,7 +126,7 @@ def test_another_seed_gives_other_pictures_and_another_catalog(drawn: Path, tmp_
 
 def test_another_label_rate_leaves_every_picture_as_it_was(drawn: Path, tmp_path: Path) -> None:
     settings = replace(SMALL, labelled_share=1.0, label_rate=1.0, wrong_rate=0.0)
-    draw_wardrobe(tmp_path / "labelled", settings, processes=1)
+    draw_wardrobe(tmp_path / "labelled", settings)
     assert fingerprint(tmp_path / "labelled/images") == fingerprint(drawn / "images")
 
 
@@ -226,11 +224,8 @@ def test_counterfactuals_of_the_catalog_name_their_original(catalog: pd.DataFram
 
 def nearest_color(rgb: np.ndarray) -> str:
     """Class whose region's middle is nearest in Lab."""
-    middles = []
-    for regions in REGIONS.values():
-        lightness, chroma, hue = (sum(r) / 2 for r in regions)
-        middles.append(lch_to_rgb(lightness, chroma, hue))
-    return tuple(REGIONS)[int(np.linalg.norm(lab(np.array(middles)) - lab(rgb), axis=1).argmin())]
+    middles = np.array([color_of(name, (0.5, 0.5, 0.5)) for name in COLORS])
+    return COLORS[int(np.linalg.norm(lab(middles) - lab(rgb), axis=1).argmin())]
 
 
 @pytest.mark.parametrize("color", COLORS)
@@ -410,8 +405,8 @@ def test_a_drawn_wardrobe_is_not_drawn_again(
 
 def test_other_settings_replace_the_old_set(tmp_path: Path) -> None:
     tiny = WardrobeSettings(image_size=32, train_items=1, val_items=0, evaluation_items=0)
-    draw_wardrobe(tmp_path / "w", tiny, processes=1)
-    draw_wardrobe(tmp_path / "w", replace(tiny, train_photos=2), processes=1)
+    draw_wardrobe(tmp_path / "w", tiny)
+    draw_wardrobe(tmp_path / "w", replace(tiny, train_photos=2))
     assert len(list((tmp_path / "w").rglob("*.jpg"))) == 2
     assert json.loads((tmp_path / "w/settings.json").read_text())["train_photos"] == 2
     assert beside(tmp_path) == ["w"]
@@ -431,7 +426,7 @@ def test_an_interruption_keeps_the_old_set_and_leaves_nothing_else(
     seen: type[BaseException],
 ) -> None:
     tiny = WardrobeSettings(image_size=32, train_items=3, val_items=0, evaluation_items=0)
-    draw_wardrobe(tmp_path / "w", tiny, processes=1)
+    draw_wardrobe(tmp_path / "w", tiny)
     before, done = fingerprint(tmp_path / "w"), []
     write = drawing.write_jpeg
 
@@ -443,7 +438,7 @@ def test_an_interruption_keeps_the_old_set_and_leaves_nothing_else(
 
     monkeypatch.setattr(drawing, "write_jpeg", fail_later)
     with pytest.raises(seen) as caught:
-        draw_wardrobe(tmp_path / "w", replace(tiny, seed=1), processes=1)
+        draw_wardrobe(tmp_path / "w", replace(tiny, seed=1))
     if seen is FlamError:
         assert "No space left" in str(caught.value)
         assert str(tmp_path / "w") in str(caught.value)
@@ -454,10 +449,10 @@ def test_an_interruption_keeps_the_old_set_and_leaves_nothing_else(
 
 def test_a_run_killed_between_the_two_renames_is_mended(tmp_path: Path) -> None:
     tiny = WardrobeSettings(image_size=32, train_items=1, val_items=0, evaluation_items=0)
-    draw_wardrobe(tmp_path / "w", tiny, processes=1)
+    draw_wardrobe(tmp_path / "w", tiny)
     before = fingerprint(tmp_path / "w")
     (tmp_path / "w").rename(tmp_path / ".w.old")
-    draw_wardrobe(tmp_path / "w", tiny, processes=1)
+    draw_wardrobe(tmp_path / "w", tiny)
     assert fingerprint(tmp_path / "w") == before
     assert beside(tmp_path) == ["w"]
 
@@ -484,9 +479,9 @@ def test_two_that_draw_at_once_draw_once(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(drawing, "draw_all", slow)
     monkeypatch.setattr(sys, "stdout", output)
     with ThreadPoolExecutor(2) as threads:
-        first = threads.submit(draw_wardrobe, tmp_path / "w", tiny, 1)
+        first = threads.submit(draw_wardrobe, tmp_path / "w", tiny)
         assert started.wait(60)
-        second = threads.submit(draw_wardrobe, tmp_path / "w", tiny, 1)
+        second = threads.submit(draw_wardrobe, tmp_path / "w", tiny)
         first.result(60), second.result(60)
     assert "another process is writing" in output.getvalue()
     assert times == [1]
@@ -497,7 +492,7 @@ def test_two_that_draw_at_once_draw_once(tmp_path: Path, monkeypatch: pytest.Mon
 def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("two years of work")
     with pytest.raises(FlamError, match="holds no wardrobe"):
-        draw_wardrobe(tmp_path, SMALL, processes=1)
+        draw_wardrobe(tmp_path, SMALL)
     assert (tmp_path / "thesis.tex").read_text() == "two years of work"
 
 

@@ -14,7 +14,7 @@ import torch
 from PIL import Image, ImageOps
 
 from flam_pl.__main__ import main
-from flam_pl.datasets.wardrobe.garment import KEPT_TRAITS, SCHEMA
+from flam_pl.datasets.wardrobe.garment import PRESERVED_ATTRIBUTES, SCHEMA
 from flam_pl.evaluation.oracle import ORACLE
 from flam_pl.galleries.base import Gallery
 from flam_pl.methods.registry import looks
@@ -73,7 +73,7 @@ def test_metrics_hold_every_value_with_its_interval(trained: Path) -> None:
         dimensions = [found["dimensions"][m] for m in (method, f"{method}+posteriors")]
         assert dimensions[1] == dimensions[0] + tail
     for row in ROWS:
-        assert list(found["preservation"][row]) == [*KEPT_TRAITS]
+        assert list(found["preservation"][row]) == [*PRESERVED_ATTRIBUTES]
         for values in found["preservation"][row].values():
             assert list(values) == [f"kept_of_wanted@{k}" for k in KS]
         of_all = {k: of for k, of in found["edits"][row]["all"].items() if k.startswith("NDCG")}

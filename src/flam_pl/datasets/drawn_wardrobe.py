@@ -10,16 +10,16 @@ from flam_pl.attributes import AttributeSchema
 from flam_pl.config.data import WardrobeData
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.wardrobe.drawing import draw_wardrobe
-from flam_pl.datasets.wardrobe.garment import KEPT_TRAITS, SCHEMA
+from flam_pl.datasets.wardrobe.garment import PRESERVED_ATTRIBUTES, SCHEMA
 
 
 def read(root: Path, data: WardrobeData, schema: AttributeSchema | None = None) -> Catalog:
     """The Catalog of the wardrobe; for a trained run, every photo is evaluated by true labels."""
-    draw_wardrobe(root, data.settings, None if data.workers < 0 else max(1, data.workers))
+    draw_wardrobe(root, data.settings, data.workers)
     table = pd.read_csv(root / "catalog.csv", dtype="string", keep_default_na=False, na_values=[""])
     if schema is not None:
         schema.require_same(SCHEMA, "the wardrobe")
         table["split"] = "evaluation"
         for name in SCHEMA.types:
             table[name] = table[f"true_{name}"]
-    return Catalog.build(data.name, root, table, SCHEMA, extra_attributes=tuple(KEPT_TRAITS))
+    return Catalog.build(data.name, root, table, SCHEMA, extra_attributes=PRESERVED_ATTRIBUTES)

@@ -6,14 +6,7 @@ import numpy as np
 
 from flam_pl.datasets.wardrobe import details
 from flam_pl.datasets.wardrobe.details import front_panel, neck_back, sleeves, torso, upper_body
-from flam_pl.datasets.wardrobe.garment import Garment
-from flam_pl.datasets.wardrobe.sketch import Pose, Sketch, path, rectangle, symmetric
-
-
-def sketch_of(garment: Garment, pose: Pose) -> Sketch:
-    sketch = Sketch(garment, pose)
-    DRAWERS[garment.shape](sketch)
-    return sketch
+from flam_pl.datasets.wardrobe.sketch import Sketch, path, rectangle, symmetric
 
 
 def draw_top(sketch: Sketch) -> None:
@@ -90,8 +83,8 @@ def draw_coat(sketch: Sketch) -> None:
     else:
         details.collar(sketch, body.neck)
     for side in sketch.sides():
-        side.fold(path((0.1, 0.5), (0.14, body.end, 0.03)), 0.03, 0.7)
-        side.fold(path((0.05, 0.55), (0.06, body.end, -0.03)), 0.03, -0.5)
+        side.fold((0.1, 0.5), (0.14, body.end, 0.03), 0.03, 0.7)
+        side.fold((0.05, 0.55), (0.06, body.end, -0.03), 0.03, -0.5)
     details.finish(sketch, body)
 
 
@@ -114,7 +107,7 @@ def draw_dress(sketch: Sketch) -> None:
     details.hem_stitch(sketch, hem - 0.01, end, bulge=-0.03)
     details.neckband(sketch, body.neck)
     for side in sketch.sides():
-        side.fold(path((0.13, 0.2), (0.06, 0.33, 0.05)), 0.018, 0.6)
+        side.fold((0.13, 0.2), (0.06, 0.33, 0.05), 0.018, 0.6)
 
 
 def draw_skirt(sketch: Sketch) -> None:
@@ -138,7 +131,8 @@ def draw_skirt(sketch: Sketch) -> None:
         details.hem_stitch(sketch, hem - 0.015, end, bulge=-0.03)
     details.waistband(sketch, top)
     if sketch.garment.trait("pockets") == "side":
-        details.slits(sketch, path((0.07, 0.03), (top + 0.012, 0.12, -0.12)), 0.008)
+        for side in sketch.sides():
+            side.line(path((0.07, 0.03), (top + 0.012, 0.12, -0.12)), 0.008)
 
 
 def draw_legs(sketch: Sketch) -> None:
@@ -168,11 +162,11 @@ def draw_legs(sketch: Sketch) -> None:
             side.panel(cuff, "trim", lift=0.4)
         else:
             side.line([(foot - ankle, end - 0.024), (foot + ankle, end - 0.024)], 0.005)
-        side.fold(path((0.085, 0.12), (foot, end)), 0.022, 0.8)
-        side.fold(path((0.01, crotch), (0.1, crotch - 0.06, 0.1)), 0.016, -0.7)
-        side.fold(path((0.01, crotch + 0.03), (0.12, crotch + 0.02, 0.1)), 0.016, -0.5)
+        side.fold((0.085, 0.12), (foot, end), 0.022, 0.8)
+        side.fold((0.01, crotch), (0.1, crotch - 0.06, 0.1), 0.016, -0.7)
+        side.fold((0.01, crotch + 0.03), (0.12, crotch + 0.02, 0.1), 0.016, -0.5)
         for high in (y - 0.03, y + 0.03) if is_long else ():
-            side.fold(path((x - knee, high), (x, high - 0.02, 0.12)), 0.014, -0.6)
+            side.fold((x - knee, high), (x, high - 0.02, 0.12), 0.014, -0.6)
     sketch.disc((0.1, 0.32 if is_long else 0.22), 0.13, "print")
     sketch.line([(0.0, 0.0), (0.0, crotch + 0.01)], 0.008)
     sketch.line(path((0.035, 0.0), (0.002, 0.17, -0.12)), 0.005)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from flam_pl.datasets.wardrobe.garment import Garment
+from flam_pl.datasets.wardrobe.patterns import toward
 from flam_pl.datasets.wardrobe.sketch import Sketch, path, rectangle, symmetric
 
 # neckline -> half width, depth, and bulge of each half
@@ -80,21 +80,23 @@ def front_panel(sketch: Sketch, outline: np.ndarray, end: float) -> None:
 
 
 def sleeves(sketch: Sketch, body: Torso) -> None:
-    for high, low, half in ((-0.1, -0.02, 0.052), (-0.24, -0.2, 0.085)):
-        sketch.bone((0.0, low), (0.0, high), half)
+    sketch.bone((0.0, -0.02), (0.0, -0.1), 0.052)  # neck and head
+    sketch.bone((0.0, -0.2), (0.0, -0.24), 0.085)
     length, pose = SLEEVE_LENGTHS[sketch.garment.trait("sleeve")], sketch.pose
     start = (body.shoulder + body.armpit) / 2 - (0.02, 0.03)
     for side, arm, elbow in zip(sketch.sides(), pose.arms, pose.elbows, strict=True):
-        bend = start + 0.27 * direction(arm)
+        down, fore = toward(arm)[::-1], toward(arm - elbow)[::-1]  # angles from the vertical
+        bend = start + 0.27 * down
         side.bone(start, bend, 0.036)
-        side.bone(bend, bend + 0.3 * direction(arm - elbow), 0.03)
+        side.bone(bend, bend + 0.3 * fore, 0.03)
         if length:
-            sleeve(side, body, arm, elbow, length)
+            sleeve(side, body, arm, np.stack([down, fore]), length)
 
 
-def sleeve(sketch: Sketch, body: Torso, arm: float, elbow: float, length: float) -> None:
-    top, pit, down, fore = body.shoulder, body.armpit, direction(arm), direction(arm - elbow)
-    across, across_end = (np.array([y, -x]) for x, y in (down, fore))
+def sleeve(sketch: Sketch, body: Torso, arm: float, ways: np.ndarray, length: float) -> None:
+    """``ways`` ``(2, 2)``: the directions of the upper arm and of the forearm."""
+    top, pit, (down, fore) = body.shoulder, body.armpit, ways
+    across, across_end = ways[:, ::-1] * (1, -1)
     wide = SLEEVE_WIDTHS.get(sketch.garment.shape, 0.05) + 0.016 * sketch.garment.traits.fit
     start, upper = (top + pit) / 2, min(0.25, length)
     bend = start + down * upper
@@ -110,8 +112,8 @@ def sleeve(sketch: Sketch, body: Torso, arm: float, elbow: float, length: float)
         for depth, at in ((-0.7, 0.82), (0.6, 1.0), (-0.6, 1.16)):
             low = start + down * upper * at - across * wide * 0.9
             high = start + down * upper * (at - 0.12) + across * wide * 0.5
-            sketch.fold(path(low, (*high, 0.1)), 0.014, depth)
-    sketch.fold(path(pit, (*(start + down * 0.12 + across * 0.02), 0.1)), 0.016, -0.7)
+            sketch.fold(low, (*high, 0.1), 0.014, depth)
+    sketch.fold(pit, (*(start + down * 0.12 + across * 0.02), 0.1), 0.016, -0.7)
 
 
 def cuff(sketch: Sketch, ends: np.ndarray, along: np.ndarray, length: float) -> None:
@@ -133,11 +135,6 @@ def cuff(sketch: Sketch, ends: np.ndarray, along: np.ndarray, length: float) -> 
     elif shape in ("coat", "jacket"):
         for back in (0.0, 0.02):
             sketch.disc(a - along * back + (b - a) * 0.25, 0.008)
-
-
-def direction(angle: float) -> np.ndarray:
-    """Unit vector at an angle from the vertical, outwards."""
-    return np.array([np.sin(angle), np.cos(angle)])
 
 
 def neckband(sketch: Sketch, neck: float) -> None:
@@ -286,7 +283,9 @@ def outer_pockets(sketch: Sketch) -> None:
     if kind == "flap":
         flaps(sketch, 0.125, *((0.54, 0.048) if coat else (0.36, 0.045)))
     elif kind != "none":
-        slits(sketch, [(0.11, 0.56), (0.14, 0.46)] if coat else [(0.095, 0.41), (0.135, 0.31)])
+        slit = [(0.11, 0.56), (0.14, 0.46)] if coat else [(0.095, 0.41), (0.135, 0.31)]
+        for side in sketch.sides():
+            side.line(slit, 0.013)
 
 
 def flaps(sketch: Sketch, x: float, y: float, half: float) -> None:
@@ -296,20 +295,28 @@ def flaps(sketch: Sketch, x: float, y: float, half: float) -> None:
         sketch.disc((at, y + 0.01), 0.008)
 
 
-def slits(sketch: Sketch, points: ArrayLike, width: float = 0.013) -> None:
-    for side in sketch.sides():
-        side.line(points, width)
-
-
 def leg_pockets(sketch: Sketch, hip: float, y: float) -> None:
     """Pockets at the hip, and those of cargo trousers at height ``y``."""
     kind, x = sketch.garment.trait("pockets"), hip - 0.045
     if kind != "none":
-        slits(sketch, path((0.08, 0.01), (hip - 0.008, 0.13, -0.1)), 0.008)
-    if kind == "flap":
         for side in sketch.sides():
-            side.panel(rectangle(x - 0.045, y, x + 0.03, y + 0.08), lift=0.4, seam=0.006)
+            side.line(path((0.08, 0.01), (hip - 0.008, 0.13, -0.1)), 0.008)
+    if kind == "flap":
+        corners = rectangle(x - 0.045, y, x + 0.03, y + 0.08)
+        for side in sketch.sides():
+            side.panel(corners, lift=0.4, seam=0.006)
         flaps(sketch, x - 0.007, y + 0.005, 0.04)
+
+
+def skirt_folds(sketch: Sketch, top: float, start: float, hem: float, end: float) -> None:
+    """Folds of a skirt of half width ``top`` at the height ``start``, ``hem`` at ``end``."""
+    cut = sketch.garment.traits.cut
+    count, depth = 3 + round(4 * cut), 0.5 + 0.6 * cut
+    for i in range(count):
+        t = (i + 0.5) / count * 2 - 1
+        x, y, foot = t * top * 0.9, start + 0.02, t * hem * 0.92 + sketch.pose.sway
+        sketch.fold((x, y), (foot, end, 0.03 * t), 0.022, depth)
+        sketch.fold((x + 0.02, y + 0.08), (foot + hem / count, end, 0.03 * t), 0.022, -depth)
 
 
 # logo -> the half width, start and end height, and line width of each of its lines
@@ -320,30 +327,15 @@ LOGO_LINES = {
 }
 
 
-def logo(sketch: Sketch) -> None:
+def finish(sketch: Sketch, body: Torso) -> None:
+    """The logo and the folds of the body."""
     kind, (x, y) = sketch.garment.trait("logo"), (-0.09, 0.16)
     if kind == "disc":
         sketch.disc((x, y), 0.02, "trim")
     for half, top, bottom, width in LOGO_LINES.get(kind, ()):
         sketch.line([(x - half, y + top), (x + half, y + bottom)], width, "trim")
-
-
-def skirt_folds(sketch: Sketch, top: float, start: float, hem: float, end: float) -> None:
-    """Folds of a skirt of half width ``top`` at the height ``start``, ``hem`` at ``end``."""
-    cut = sketch.garment.traits.cut
-    count, depth = 3 + round(4 * cut), 0.5 + 0.6 * cut
-    for i in range(count):
-        t = (i + 0.5) / count * 2 - 1
-        x, y, foot = t * top * 0.9, start + 0.02, t * hem * 0.92 + sketch.pose.sway
-        sketch.fold(path((x, y), (foot, end, 0.03 * t)), 0.022, depth)
-        sketch.fold(path((x + 0.02, y + 0.08), (foot + hem / count, end, 0.03 * t)), 0.022, -depth)
-
-
-def finish(sketch: Sketch, body: Torso) -> None:
-    """The logo and the folds of the body."""
-    logo(sketch)
     (chest, _), waist = body.armpit, body.waist
     for side in sketch.sides():
-        side.fold(path((chest - 0.01, 0.2), (chest * 0.45, 0.28, 0.12)), 0.02, -0.6)
-        side.fold(path((chest - 0.02, 0.24), (chest * 0.5, 0.34, 0.1)), 0.018, 0.55)
-        side.fold(path((waist - 0.01, 0.37), (waist * 0.4, 0.42, 0.1)), 0.018, -0.5)
+        side.fold((chest - 0.01, 0.2), (chest * 0.45, 0.28, 0.12), 0.02, -0.6)
+        side.fold((chest - 0.02, 0.24), (chest * 0.5, 0.34, 0.1), 0.018, 0.55)
+        side.fold((waist - 0.01, 0.37), (waist * 0.4, 0.42, 0.1), 0.018, -0.5)

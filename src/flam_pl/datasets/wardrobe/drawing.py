@@ -5,21 +5,17 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
-import tempfile
-import threading
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
-from multiprocessing import get_context, parent_process
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pandas as pd
+import torch
 from numpy.random import Generator
+from torch.utils.data import DataLoader
 
 from flam_pl.atomic_io import only_writer, replace_folder, restore_folder
 from flam_pl.config.data import WardrobeSettings
@@ -29,8 +25,7 @@ from flam_pl.errors import FlamError
 from flam_pl.progress import progress
 
 DRAWING_VERSION = 3  # to be raised when the same settings give other pictures or labels
-CATALOG, SETTINGS, SPLITS = "catalog.csv", "settings.json", ("train", "val", "evaluation")
-ITEMS_PER_TASK = 8
+SETTINGS, SPLITS = "settings.json", ("train", "val", "evaluation")
 GARMENT, PHOTO, LABELS, CHANGE = range(4)  # independent streams of random numbers
 Row = dict[str, str | int | float]
 
@@ -80,11 +75,10 @@ def garment_of(settings: WardrobeSettings, item: Item) -> Garment:
 
 def draw_item(folder: Path, settings: WardrobeSettings, item: Item) -> list[Row]:
     """Write the pictures of one item below ``folder``, or raise ``OSError``; returns their rows."""
-    garment, rows = garment_of(settings, item), []
-    photos = 1 if item.change else settings.photos(item.split)
+    garment, rows, photos = garment_of(settings, item), [], settings.photos(item.split)
     constant: Row = {f"true_{name}": garment.attribute(name) for name in SCHEMA.types}
     constant["counterfactual_of"] = Item(item.split, item.number).name if item.change else ""
-    for number in range(photos):
+    for number in range(1 if item.change else photos):
         domain = "shop" if number < photos / 2 else "consumer"  # half of them, rounded up
         photo = draw_photo(random(settings, item, PHOTO, number), domain)
         path = f"images/{item.split}/{item.name}-{number}.jpg"
@@ -96,30 +90,29 @@ def draw_item(folder: Path, settings: WardrobeSettings, item: Item) -> list[Row]
 
 def labels(settings: WardrobeSettings, item: Item, number: int, garment: Garment) -> Row:
     """Labels of one image: sparse and partly wrong in training."""
-    true: Row = {name: garment.attribute(name) for name in SCHEMA.types}
-    if item.split != "train":
-        return true
-    rng = random(settings, item, LABELS, number)
-    labelled = rng.random() < settings.labelled_share
-    given: Row = {}
-    for name, word in true.items():
-        written, wrong = rng.random() < settings.label_rate, rng.random() < settings.wrong_rate
-        other = str(rng.choice([known for known in SCHEMA.of(name) if known != word]))
-        given[name] = (other if wrong else word) if labelled and written else ""
-    return given
+    row: Row = {name: garment.attribute(name) for name in SCHEMA.types}
+    if item.split == "train":
+        rng = random(settings, item, LABELS, number)
+        labelled = rng.random() < settings.labelled_share
+        for name, true in row.items():
+            written, wrong = rng.random() < settings.label_rate, rng.random() < settings.wrong_rate
+            other = str(rng.choice([known for known in SCHEMA.of(name) if known != true]))
+            row[name] = (other if wrong else true) if labelled and written else ""
+    return row
 
 
 def write_jpeg(path: Path, picture: np.ndarray) -> None:
     """Write RGB uint8. Not by ``cv2.imwrite``, which hides a full disk."""
     bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
-    done, code = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, 90])
-    if not done:
-        raise OSError(f"the picture could not be encoded: {path}")
+    _, code = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, 90])
     path.write_bytes(code.tobytes())
 
 
-def draw_wardrobe(folder: Path, settings: WardrobeSettings, processes: int | None = None) -> None:
-    """Draw what is not there yet; ``FlamError`` if the folder holds something else or it fails."""
+def draw_wardrobe(folder: Path, settings: WardrobeSettings, workers: int = 0) -> None:
+    """Draw what is not there yet; ``FlamError`` if the folder holds something else or it fails.
+
+    ``workers`` processes draw; 0: this process alone, -1: as many as there are cores.
+    """
     folder = Path(folder).absolute()
     if is_drawn(folder, settings):  # before the lock: a folder for reading only has none
         print(f"the wardrobe is there already: {folder}")
@@ -128,90 +121,65 @@ def draw_wardrobe(folder: Path, settings: WardrobeSettings, processes: int | Non
         with only_writer(folder):
             restore_folder(folder)
             if not is_drawn(folder, settings):
-                draw_anew(folder, settings, processes or cores())
-    except OSError as error:
+                draw_anew(folder, settings, cores() if workers < 0 else workers)
+    except (OSError, RuntimeError) as error:  # RuntimeError: a worker died
         raise FlamError(
-            f"the wardrobe could not be drawn at {folder}: {error.strerror or error}. Free some "
-            "space (about 8 kB per image), or name another folder. What was there is unchanged."
-        ) from error
-    except BrokenProcessPool as error:
-        raise FlamError(
-            f"a process that draws the wardrobe at {folder} died, perhaps for want of memory. Use "
-            "data.workers=0. (In a script, call draw_wardrobe below `if __name__ == '__main__':`.)"
+            f"the wardrobe could not be drawn at {folder}: {error}. Free some space (about 8 kB "
+            "per image) or name another folder; if a worker died, use data.workers=0. What was "
+            "there is unchanged."
         ) from error
 
 
 def cores() -> int:
     """Cores that this process may use; a container often has fewer than the machine."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    affinity = hasattr(os, "sched_getaffinity")
+    return len(os.sched_getaffinity(0)) if affinity else os.cpu_count() or 1
 
 
 def is_drawn(folder: Path, settings: WardrobeSettings) -> bool:
-    try:
-        found = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return bool(found == record(settings)) and (folder / CATALOG).is_file()
+    found = folder / SETTINGS
+    return found.is_file() and found.read_text(encoding="utf-8") == record(settings)
 
 
-def record(settings: WardrobeSettings) -> dict[str, int | float]:
-    return {**asdict(settings), "DRAWING_VERSION": DRAWING_VERSION}
+def record(settings: WardrobeSettings) -> str:
+    return json.dumps({**asdict(settings), "DRAWING_VERSION": DRAWING_VERSION}, indent=2) + "\n"
 
 
-def draw_anew(folder: Path, settings: WardrobeSettings, processes: int) -> None:
+def draw_anew(folder: Path, settings: WardrobeSettings, workers: int) -> None:
     """Draw into another folder, then put it in place of nothing or an older wardrobe."""
-    names = {path.name for path in folder.iterdir()} if folder.exists() else set()
-    if names and not names & {SETTINGS, CATALOG}:
+    if folder.exists() and any(folder.iterdir()) and not (folder / SETTINGS).exists():
         raise FlamError(
             f"{folder} holds no wardrobe ({SETTINGS} is missing) and is no empty folder, so it is "
             "not replaced. Name another folder, or empty this one yourself."
         )
-    growing = Path(tempfile.mkdtemp(prefix=f".{folder.name}.drawing-", dir=folder.parent))
+    growing = folder.with_name(f".{folder.name}.drawing")
+    shutil.rmtree(growing, ignore_errors=True)  # left by a process that was killed
     try:
-        draw_all(growing, settings, processes)
-        growing.chmod(0o755)  # mkdtemp makes folders that only the owner may read
+        draw_all(growing, settings, workers)
         replace_folder(growing, folder)
     finally:
         shutil.rmtree(growing, ignore_errors=True)
 
 
-def draw_all(folder: Path, settings: WardrobeSettings, processes: int) -> None:
+def draw_all(folder: Path, settings: WardrobeSettings, workers: int) -> None:
     for split in SPLITS:
         (folder / "images" / split).mkdir(parents=True)
     items = list(items_of(settings))
-    rows: list[Row] = []
-    total = sum(settings.items(s) * (settings.photos(s) + settings.changes(s)) for s in SPLITS)
-    with progress(None, "drawing the wardrobe", total) as bar:
-        for drawn in run(partial(draw_item, folder, settings), items, processes):
-            rows += drawn
-            bar.update(len(drawn))
-    pd.DataFrame(rows).to_csv(folder / CATALOG, index=False, encoding="utf-8")
-    (folder / SETTINGS).write_text(json.dumps(record(settings), indent=2) + "\n", encoding="utf-8")
+    workers = min(workers, len(items) // 8)  # a worker takes seconds to start
+    drawn: DataLoader[Item] = DataLoader(
+        items,  # type: ignore[arg-type]  # a list is a data set, too
+        batch_size=None,
+        collate_fn=partial(draw_item, folder, settings),
+        num_workers=workers,
+        worker_init_fn=one_thread,
+        multiprocessing_context="spawn" if workers else None,
+        generator=torch.Generator(),  # else iterating moves the global random state
+    )
+    rows = [row for rows in progress(drawn, "drawing the wardrobe") for row in rows]
+    pd.DataFrame(rows).to_csv(folder / "catalog.csv", index=False, encoding="utf-8")
+    (folder / SETTINGS).write_text(record(settings), encoding="utf-8")
 
 
-def run(draw: partial[list[Row]], items: list[Item], processes: int) -> Iterator[list[Row]]:
-    """The rows of each item, in the order of the items."""
-    processes = min(processes, -(-len(items) // ITEMS_PER_TASK))
-    if processes == 1:
-        yield from map(draw, items)
-        return
-    spawn = get_context("spawn")  # the fork of a process with threads (PyTorch's) may hang
-    pool = ProcessPoolExecutor(processes, mp_context=spawn, initializer=settle_worker)
-    try:
-        yield from pool.map(draw, items, chunksize=ITEMS_PER_TASK)
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def settle_worker() -> None:
-
-    def end_with_parent() -> None:
-        if parent := parent_process():
-            parent.join()
-            os._exit(1)  # else it would wait for work forever
-
-    cv2.setNumThreads(1)  # as many processes as cores are drawing already
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets it too, and ends the pool
-    threading.Thread(target=end_with_parent, daemon=True).start()
+def one_thread(worker: int) -> None:
+    """OpenCV's threads are too many where as many workers as cores draw."""
+    cv2.setNumThreads(1)

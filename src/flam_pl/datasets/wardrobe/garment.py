@@ -27,24 +27,18 @@ REGIONS: dict[str, tuple[Range, Range, Range]] = {
     "brown": ((26, 37), (24, 34), (52, 66)),
 }
 D65_WHITE = np.array([0.95047, 1.0, 1.08883])
-XYZ_TO_RGB = np.array(
-    [[3.2406, -1.5372, -0.4986], [-0.9689, 1.8758, 0.0415], [0.0557, -0.2040, 1.0570]]
-)
+XYZ_TO_RGB = [[3.2406, -1.5372, -0.4986], [-0.9689, 1.8758, 0.0415], [0.0557, -0.2040, 1.0570]]
 
 
 def color_of(name: str, tint: Tint) -> np.ndarray:
-    """sRGB ``(3,)`` in [0, 255] of a place in a region."""
+    """sRGB ``(3,)`` in [0, 255], clipped into the gamut, of a place in a region."""
     ranges = zip(REGIONS[name], tint, strict=True)
-    return lch_to_rgb(*(low + (high - low) * t for (low, high), t in ranges))
-
-
-def lch_to_rgb(lightness: float, chroma: float, hue: float) -> np.ndarray:
-    """CIE LCh -> sRGB ``(3,)`` in [0, 255], clipped into the gamut."""
+    lightness, chroma, hue = (low + (high - low) * t for (low, high), t in ranges)
     a, b = chroma * np.cos(np.radians(hue)), chroma * np.sin(np.radians(hue))
     y = (lightness + 16) / 116
     f = np.array([y + a / 500, y, y - b / 200])
     xyz = D65_WHITE * np.where(f > 6 / 29, f**3, 3 * (6 / 29) ** 2 * (f - 4 / 29))
-    linear = np.clip(XYZ_TO_RGB @ xyz, 0, 1)
+    linear = np.clip(np.array(XYZ_TO_RGB) @ xyz, 0, 1)
     encoded = np.where(linear > 0.0031308, 1.055 * linear ** (1 / 2.4) - 0.055, 12.92 * linear)
     return np.asarray(255 * encoded)
 
@@ -54,11 +48,11 @@ def luminance(rgb: np.ndarray) -> float:
     return float(rgb @ np.array([0.299, 0.587, 0.114]))
 
 
-def distance(first: np.ndarray, second: np.ndarray) -> float:
-    """The "redmean" distance of two sRGB colors, 0..765."""
-    red = (first[0] + second[0]) / 2
+def is_visible(color: np.ndarray, ground: np.ndarray) -> bool:
+    """Whether the "redmean" distance of two sRGB colors, 0..765, is at least 220."""
+    red = (color[0] + ground[0]) / 2
     weights = np.array([2 + red / 256, 4, 2 + (255 - red) / 256])
-    return float(np.sqrt(weights @ (first - second) ** 2))
+    return bool(np.sqrt(weights @ (color - ground) ** 2) >= 220.0)
 
 
 # Neighbours are alike: a value that a shape cannot have becomes the nearest that it can have.
@@ -70,14 +64,14 @@ ORDER: dict[str, tuple[str, ...]] = {
     "trim": ("none", "neck", "cuffs", "both"),
     "logo": ("none", "disc", "bar", "square", "triangle"),
 }
-TRIM = {"trim": ORDER["trim"]}
-TRIM_LOGO = {**TRIM, "logo": ORDER["logo"]}
+TRIM_LOGO = {"trim": ORDER["trim"], "logo": ORDER["logo"]}
 BOTTOM = {"pockets": ("none", "side", "flap"), "trim": ("none", "cuffs")}
+NECKLINES = ORDER["neckline"][:4]
 # fmt: off
 # The values of each trait that each shape can have
 APPLIES: dict[str, dict[str, tuple[str, ...]]] = {
-    "t-shirt": {"sleeve": ("none", "short", "half"), "neckline": ("boat", "scoop", "crew", "v"),
-                "pockets": ("none", "chest"), **TRIM_LOGO},
+    "t-shirt": {"sleeve": ORDER["sleeve"][:3], "neckline": NECKLINES, "pockets": ("none", "chest"),
+                **TRIM_LOGO},
     "shirt": {"sleeve": ("short", "long"), "collar": ("stand", "classic"),
               "pockets": ("none", "chest"), **TRIM_LOGO},
     "sweater": {"sleeve": ("long",), "neckline": ("crew", "v", "turtle"), **TRIM_LOGO},
@@ -85,11 +79,10 @@ APPLIES: dict[str, dict[str, tuple[str, ...]]] = {
     "jacket": {"sleeve": ("long",), "collar": ("stand", "classic", "lapel"),
                "pockets": ("chest", "side", "flap"), **TRIM_LOGO},
     "coat": {"sleeve": ("long",), "collar": ("classic", "lapel"),
-             "pockets": ("none", "side", "flap"), **TRIM},
-    "dress": {"sleeve": ORDER["sleeve"], "neckline": ("boat", "scoop", "crew", "v"), **TRIM},
+             "pockets": ("none", "side", "flap"), "trim": ORDER["trim"]},
+    "dress": {"sleeve": ORDER["sleeve"], "neckline": NECKLINES, "trim": ORDER["trim"]},
     "skirt": {"pockets": ("none", "side"), "trim": ("none", "cuffs")},
-    "trousers": BOTTOM,
-    "shorts": BOTTOM,
+    "trousers": BOTTOM, "shorts": BOTTOM,
 }
 PATTERNS = ("solid", "horizontal-stripes", "vertical-stripes", "check", "dots",
             "floral", "camouflage", "leopard", "zigzag", "graphic-print")
@@ -98,9 +91,7 @@ SHAPES, COLORS = tuple(APPLIES), tuple(REGIONS)
 SCHEMA = AttributeSchema({"shape": SHAPES, "color": COLORS, "pattern": PATTERNS})
 
 BUTTONED = ("shirt", "jacket", "coat", "trousers", "shorts")
-KEPT_TRAITS = (*ORDER, "fit", "length", "second_color")  # what an edit should preserve
-
-CONTRAST = 220.0  # least ``distance`` of a second color from the ground
+PRESERVED_ATTRIBUTES = (*ORDER, "fit", "length", "second_color")  # by an edit
 SECOND_COLORS = (0.22, 0.32, 0.06, 0.08, 0.10, 0.05, 0.06, 0.04, 0.05, 0.02)  # weights of COLORS
 
 
@@ -144,8 +135,7 @@ class Garment:
     def changed(self, attribute_type: str, name: str) -> Garment:
         """The counterfactual with another class; raises ``SchemaError``."""
         SCHEMA.index(attribute_type, name)
-        change: dict[str, Any] = {attribute_type: name}
-        return replace(self, **change)
+        return replace(self, **{attribute_type: name})  # type: ignore[arg-type]
 
     def attribute(self, attribute_type: str) -> str:
         return str(getattr(self, attribute_type))
@@ -166,7 +156,7 @@ class Garment:
     def _visible(self, name: str) -> str:
         """The color class ``name``, or white or black where it would vanish."""
         ground = color_of(self.color, self.traits.tint)
-        if distance(color_of(name, self.traits.second_tint), ground) >= CONTRAST:
+        if is_visible(color_of(name, self.traits.second_tint), ground):
             return name
         return "white" if luminance(ground) < 125 else "black"
 
@@ -192,20 +182,16 @@ def draw_traits(shape: str, color: str, rng: Generator) -> Traits:
     drawn["logo"] = value("logo") if rng.random() < 0.35 else "none"
     drawn |= {name: tuple(rng.random(3).tolist()) for name in ("tint", "second_tint")}
     ground, mark_tint = color_of(color, drawn["tint"]), drawn["second_tint"]
-    visible = [distance(color_of(name, mark_tint), ground) >= CONTRAST for name in COLORS]
+    visible = [is_visible(color_of(name, mark_tint), ground) for name in COLORS]
     weights = np.where(visible, SECOND_COLORS, 0.0)
-    second, third = rng.choice(COLORS, size=2, replace=False, p=weights / sum(weights)).tolist()
+    marks = rng.choice(COLORS, size=2, replace=False, p=weights / sum(weights)).tolist()
+    drawn |= dict(zip(("second", "third"), marks, strict=True))
     drawn |= {name: value(name) for name in ("sleeve", "neckline", "collar", "pockets")}
-    return Traits(
-        **drawn,
-        second=second,
-        third=third,
-        buttons=int(rng.integers(4, 9)),
-        button_tone=str(rng.choice(("light", "dark", "gold"))),
-        **dict(zip(("fit", "length", "cut", "pattern_scale"), rng.random(4).tolist(), strict=True)),
-        pattern_angle=float(rng.uniform(-1, 1)),
-        pattern_seed=int(rng.integers(2**31)),
-    )
+    drawn["buttons"] = int(rng.integers(4, 9))
+    drawn["button_tone"] = str(rng.choice(("light", "dark", "gold")))
+    drawn |= {name: float(rng.random()) for name in ("fit", "length", "cut", "pattern_scale")}
+    angle, seed = float(rng.uniform(-1, 1)), int(rng.integers(2**31))
+    return Traits(**drawn, pattern_angle=angle, pattern_seed=seed)
 
 
 # How often shape, color and pattern go together
@@ -214,7 +200,7 @@ COLOR_WEIGHTS = (1.7, 1.4, 1.1, 0.9, 1.4, 0.8, 0.75, 0.8, 0.8, 0.7)
 PATTERN_WEIGHTS = (2.2, 1.1, 0.9, 1.0, 0.8, 1.0, 0.7, 0.8, 0.65, 0.9)
 
 Factors = dict[str, dict[str, float]]  # on top of the weights above, 1 for other pairs
-SHAPE_PATTERN: Factors = {
+PATTERN_FACTORS: Factors = {  # of each shape, then of each color
     "t-shirt": {"horizontal-stripes": 2, "graphic-print": 4, "check": 0.05, "leopard": 0.3},
     "shirt": {"check": 4, "vertical-stripes": 4, "graphic-print": 0.02, "zigzag": 0.1},
     "sweater": {"zigzag": 5, "horizontal-stripes": 2.5, "floral": 0.1, "vertical-stripes": 0.1},
@@ -225,20 +211,6 @@ SHAPE_PATTERN: Factors = {
     "skirt": {"check": 2, "dots": 2.5, "floral": 2.5, "camouflage": 0.05, "graphic-print": 0.05},
     "trousers": {"solid": 2, "vertical-stripes": 2, "camouflage": 2.5, "graphic-print": 0.02},
     "shorts": {"camouflage": 3, "floral": 1.5, "check": 1.5, "zigzag": 0.3, "leopard": 0.3},
-}
-SHAPE_COLOR: Factors = {
-    "t-shirt": {"white": 2.5, "brown": 0.3, "black": 1.3},
-    "shirt": {"white": 3, "blue": 2.5, "black": 0.5, "orange": 0.1, "brown": 0.3},
-    "sweater": {"grey": 2, "brown": 1.5, "red": 1.5, "white": 0.5},
-    "hoodie": {"grey": 3, "black": 2, "pink": 0.8, "brown": 0.2, "white": 0.4},
-    "jacket": {"black": 2, "green": 2, "blue": 1.5, "pink": 0.05, "yellow": 0.6, "white": 0.2},
-    "coat": {"brown": 4, "black": 2.5, "grey": 2, "pink": 0.1, "orange": 0.05, "yellow": 0.1},
-    "dress": {"red": 2.5, "pink": 2.5, "yellow": 1.5, "brown": 0.2, "grey": 0.3},
-    "skirt": {"black": 1.5, "pink": 2, "red": 1.5, "yellow": 1.2, "grey": 0.7},
-    "trousers": {"blue": 3, "black": 2, "brown": 2, "pink": 0.1, "orange": 0.05, "yellow": 0.1},
-    "shorts": {"blue": 2, "brown": 1.5, "green": 1.5, "pink": 0.5, "white": 0.6},
-}
-COLOR_PATTERN: Factors = {
     "black": {"floral": 0.5, "camouflage": 0.2},
     "white": {"camouflage": 0.05, "floral": 1.5, "leopard": 0.3},
     "grey": {"floral": 0.1, "leopard": 0.3, "camouflage": 0.7},
@@ -250,6 +222,18 @@ COLOR_PATTERN: Factors = {
     "pink": {"floral": 2.5, "dots": 2.5, "camouflage": 0.05, "vertical-stripes": 0.4},
     "brown": {"camouflage": 3, "leopard": 5, "floral": 0.3, "dots": 0.2},
 }
+COLOR_FACTORS: Factors = {
+    "t-shirt": {"white": 2.5, "brown": 0.3, "black": 1.3},
+    "shirt": {"white": 3, "blue": 2.5, "black": 0.5, "orange": 0.1, "brown": 0.3},
+    "sweater": {"grey": 2, "brown": 1.5, "red": 1.5, "white": 0.5},
+    "hoodie": {"grey": 3, "black": 2, "pink": 0.8, "brown": 0.2, "white": 0.4},
+    "jacket": {"black": 2, "green": 2, "blue": 1.5, "pink": 0.05, "yellow": 0.6, "white": 0.2},
+    "coat": {"brown": 4, "black": 2.5, "grey": 2, "pink": 0.1, "orange": 0.05, "yellow": 0.1},
+    "dress": {"red": 2.5, "pink": 2.5, "yellow": 1.5, "brown": 0.2, "grey": 0.3},
+    "skirt": {"black": 1.5, "pink": 2, "red": 1.5, "yellow": 1.2, "grey": 0.7},
+    "trousers": {"blue": 3, "black": 2, "brown": 2, "pink": 0.1, "orange": 0.05, "yellow": 0.1},
+    "shorts": {"blue": 2, "brown": 1.5, "green": 1.5, "pink": 0.5, "white": 0.6},
+}
 TASTE = 0.5  # standard deviation of the logarithm of each combination's own seeded factor
 
 
@@ -257,13 +241,13 @@ TASTE = 0.5  # standard deviation of the logarithm of each combination's own see
 def joint_distribution(seed: int) -> np.ndarray:
     """Probability of each (shape, color, pattern), ``(10, 10, 10)``."""
 
-    def factors(named: Factors, columns: tuple[str, ...]) -> np.ndarray:
-        return np.array([[row.get(column, 1.0) for column in columns] for row in named.values()])
+    def factors(named: Factors, rows: tuple[str, ...], columns: tuple[str, ...]) -> np.ndarray:
+        return np.array([[named[row].get(column, 1.0) for column in columns] for row in rows])
 
     table = np.einsum("s,c,p->scp", SHAPE_WEIGHTS, COLOR_WEIGHTS, PATTERN_WEIGHTS)
-    table *= factors(SHAPE_PATTERN, PATTERNS)[:, None, :]
-    table *= factors(SHAPE_COLOR, COLORS)[:, :, None]
-    table *= factors(COLOR_PATTERN, PATTERNS)
+    table *= factors(PATTERN_FACTORS, SHAPES, PATTERNS)[:, None, :]
+    table *= factors(COLOR_FACTORS, SHAPES, COLORS)[:, :, None]
+    table *= factors(PATTERN_FACTORS, COLORS, PATTERNS)
     table *= np.random.default_rng([seed, 101]).lognormal(0.0, TASTE, table.shape)
     table /= table.sum()
     table.setflags(write=False)  # it is cached
@@ -278,11 +262,10 @@ def draw_garment(seed: int, rng: Generator) -> Garment:
 
 def draw_change(seed: int, garment: Garment, kind: str, rng: Generator) -> Garment:
     """Another class of type ``kind``, by its probability given the others."""
-    own = [SCHEMA.index(name, garment.attribute(name)) for name in SCHEMA.types]
     axis = SCHEMA.types.index(kind)
-    table = np.moveaxis(joint_distribution(seed), axis, -1)
-    here = own.pop(axis)
-    probability = table[tuple(own)].copy()
-    probability[here] = 0.0
+    own = [SCHEMA.index(name, garment.attribute(name)) for name in SCHEMA.types]
+    here: list[Any] = [*own[:axis], slice(None), *own[axis + 1 :]]
+    probability = joint_distribution(seed)[tuple(here)].copy()
+    probability[own[axis]] = 0.0
     picked = int(rng.choice(probability.size, p=probability / probability.sum()))
     return garment.changed(kind, SCHEMA.of(kind)[picked])

@@ -31,8 +31,7 @@ def line(picture: np.ndarray, points: ArrayLike, color: Color, width: int) -> No
 
 
 def disc(picture: np.ndarray, center: ArrayLike, radius: float, color: Color) -> None:
-    reach = max(1, round(radius * 2**SHIFT))
-    cv2.circle(picture, fixed(center).tolist(), reach, scalar(color), -1, cv2.LINE_AA, SHIFT)
+    ellipse(picture, center, (radius, radius), 0, color)
 
 
 def box(picture: np.ndarray, low: ArrayLike, high: ArrayLike, color: Color) -> None:
@@ -41,10 +40,10 @@ def box(picture: np.ndarray, low: ArrayLike, high: ArrayLike, color: Color) -> N
     cv2.rectangle(picture, first, last, scalar(color), -1)
 
 
-def bar(picture: np.ndarray, start: ArrayLike, end: ArrayLike, color: Color, width: int) -> None:
+def bar(picture: np.ndarray, ends: ArrayLike, color: Color, width: int) -> None:
     """A straight line between whole pixels."""
-    first, last = np.round([start, end]).astype(int).tolist()
-    cv2.line(picture, first, last, scalar(color), width, cv2.LINE_AA)
+    start, end = np.round(np.asarray(ends)).astype(int).tolist()
+    cv2.line(picture, start, end, scalar(color), width, cv2.LINE_AA)
 
 
 def ellipse(
@@ -106,10 +105,7 @@ def layers(
         at, period = np.stack(grid(angle * np.pi / 4)), 0.075 + 0.06 * scale
         radius = np.float32(period * rng.uniform(0.2, 0.23))
         offsets = (np.square(from_middle(at, period, shift)) for shift in (0.0, 0.5))
-        yield (
-            p.second,
-            np.minimum(sum(soft(radius - np.sqrt(x + y)) for x, y in offsets), 1),
-        )
+        yield p.second, np.minimum(sum(soft(radius - np.sqrt(x + y)) for x, y in offsets), 1)
     elif pattern == "zigzag":
         x, y = grid(0.05 * angle)
         tooth = np.abs(from_middle(x, 0.12 + 0.05 * scale))
@@ -190,10 +186,9 @@ def floral(picture: np.ndarray, p: Palette, scale: float, rng: Generator) -> Non
 
 
 def leopard(picture: np.ndarray, p: Palette, scale: float, rng: Generator) -> None:
-    dark_ground = luminance(p.ground) < 60
-    ring = (205.0, 190.0, 165.0) if dark_ground else (28.0, 20.0, 16.0)
-    heart = p.ground + 45 if dark_ground else 0.68 * p.ground
-    radius = 7 + 5 * scale
+    ring, heart, radius = (28.0, 20.0, 16.0), 0.68 * p.ground, 7 + 5 * scale
+    if luminance(p.ground) < 60:
+        ring, heart = (205.0, 190.0, 165.0), p.ground + 45
     width = max(3, round(radius * 0.55))
     for center in np.round(scattered(rng, radius * 3.1)):
         turn = rng.uniform(0, 360)
@@ -244,8 +239,7 @@ HEART_Y = 13 * np.cos(T) - 5 * np.cos(2 * T) - 2 * np.cos(3 * T) - np.cos(4 * T)
 HEART = np.stack([64 + 3.5 * 16 * np.sin(T) ** 3, 60 - 3.5 * HEART_Y], axis=-1)
 # The parts of each graphic: how, with which of two colors, where
 STAR = ((disc, 0, MIDDLE, 58), (polygon, 1, CORNERS))
-FRAME, SUN = (box, 0, (8, 16), (120, 112)), (disc, 1, (90, 42), 15)
-MOUNTAINS = (FRAME, SUN, (polygon, 1, PEAKS))
+MOUNTAINS = ((box, 0, (8, 16), (120, 112)), (disc, 1, (90, 42), 15), (polygon, 1, PEAKS))
 BARS = ((box, 1, (6, 80), (122, 92)), (box, 0, (26, 100), (102, 108)))  # below a word
 RINGS = tuple((disc, i % 2, MIDDLE, radius) for i, radius in enumerate((60, 45, 30, 14)))
 BROKEN_HEART = ((polygon, 0, HEART), (polygon, 1, CRACK))

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from flam_pl.datasets.wardrobe.clothes import sketch_of
+from flam_pl.datasets.wardrobe.clothes import DRAWERS
 from flam_pl.datasets.wardrobe.garment import Garment
 from flam_pl.datasets.wardrobe.patterns import bar, box, ellipse, polygon, toward
 from flam_pl.datasets.wardrobe.sketch import Canvas, Panel, Pose, Sketch, rounded, to_pixels
@@ -84,8 +84,8 @@ def street(picture: np.ndarray, rng: Generator) -> None:
         x += width
     picture[round(size * 0.8) :] = rng.uniform(80, 150)
     for _ in range(6):
-        at = rng.integers(0, size, 2)
-        cv2.circle(picture, at.tolist(), int(rng.integers(1, 4)), (250, 236, 190), -1)
+        at = rng.integers(0, size, 2).tolist()
+        cv2.circle(picture, at, int(rng.integers(1, 4)), (250, 236, 190), -1)
     picture[:] = cv2.GaussianBlur(picture, (0, 0), 1.6)
 
 
@@ -122,10 +122,9 @@ def cast_shadow(scene: np.ndarray, mask: np.ndarray, photo: Photo) -> np.ndarray
 
 
 def shadow_stripe(scene: np.ndarray, strength: float, rng: Generator) -> np.ndarray:
-    small = scene.shape[0] // 4
     turn, place = rng.uniform(0, np.pi), rng.uniform(-0.3, 0.3)
-    line = np.linspace(-0.5, 0.5, small, dtype=np.float32)
-    across = np.float32(np.cos(turn)) * line[None, :] + np.float32(np.sin(turn)) * line[:, None]
+    x = np.linspace(-0.5, 0.5, len(scene) // 4, dtype=np.float32)
+    across = np.float32(np.cos(turn)) * x + np.float32(np.sin(turn)) * x[:, None]
     dark = np.clip((across - np.float32(place)) * 9, 0, 1) * np.float32(strength)
     light = (255 * (1 - dark)).astype(np.uint8)
     return dimmed(scene, cv2.resize(light, scene.shape[1::-1], interpolation=cv2.INTER_LINEAR))
@@ -135,8 +134,8 @@ def wear(canvas: Canvas, rng: Generator) -> None:
     """Put a wearer's limbs behind the cloth, in place."""
     skin, body = SKINS[int(rng.integers(len(SKINS)))], np.zeros_like(canvas.mask)
     for ends, half in canvas.sketch.bones:
-        start, end = to_pixels(canvas.matrix, ends)
-        bar(body, start, end, (255,), max(1, round(2 * half * canvas.scale)))
+        width = max(1, round(2 * half * canvas.scale))
+        bar(body, to_pixels(canvas.matrix, ends), (255,), width)
     seen = body > canvas.mask
     cv2.copyTo(rounded(cv2.blur(body, (9, 9))), seen.astype(np.uint8), canvas.shade)
     canvas.color[seen] = skin
@@ -145,18 +144,15 @@ def wear(canvas: Canvas, rng: Generator) -> None:
 
 def occlude(scene: np.ndarray, kind: str, mask: np.ndarray, rng: Generator) -> None:
     """Put a thing before the garment's rim, in place."""
-    size = scene.shape[0]
-    ys, xs = np.nonzero(mask[::8, ::8] > 127)
-    if len(xs) == 0:
-        return
-    points = np.stack([xs, ys], axis=-1) * 8.0
-    at = points[int(rng.integers(len(xs)))]
+    size, points = len(scene), np.argwhere(mask[::8, ::8] > 127)[:, ::-1] * 8.0
+    at = points[int(rng.integers(len(points)))]
     outwards = at - points.mean(axis=0)
     outwards *= size / (np.linalg.norm(outwards) + 1e-6)
     at = at + 0.1 * outwards  # towards the garment's rim
     color, turn = room_color(rng) * 0.8, float(rng.uniform(0, 2 * np.pi))
     if kind == "arm":
-        bar(scene, at, at + outwards, SKINS[int(rng.integers(len(SKINS)))], round(size * 0.075))
+        skin = SKINS[int(rng.integers(len(SKINS)))]
+        bar(scene, [at, at + outwards], skin, round(size * 0.075))
     elif kind == "bag":
         box(scene, at - 0.1 * size, at + 0.11 * size, color)
         handle = np.round((0.06 * size, 0.09 * size))
@@ -166,7 +162,7 @@ def occlude(scene: np.ndarray, kind: str, mask: np.ndarray, rng: Generator) -> N
         polygon(scene, np.round(corners), (28, 28, 32))
     elif kind == "strap":
         reach = size * toward(turn)
-        bar(scene, at - reach, at + reach, color, round(size * 0.03))
+        bar(scene, [at - reach, at + reach], color, round(size * 0.03))
     else:
         axes = np.round((0.07 * size, 0.022 * size))
         for k in range(5):
@@ -176,8 +172,7 @@ def occlude(scene: np.ndarray, kind: str, mask: np.ndarray, rng: Generator) -> N
 
 @dataclass(frozen=True)
 class Photo:
-    domain: str  # below, lengths are shares of the picture's side
-    pose: Pose
+    pose: Pose  # below, lengths are shares of the picture's side
     rotation: float  # degrees
     scale: float  # the garment's longer side
     shift: tuple[float, float]
@@ -200,20 +195,14 @@ class Photo:
 def draw_photo(rng: Generator, domain: str) -> Photo:
     """Random circumstances: mild for "shop", hard for "consumer"."""
     hard = domain == "consumer"
-    spread = 1.0 if hard else 0.4
 
     def about(middle: float, reach: float) -> float:
-        return float(middle + spread * rng.uniform(-reach, reach))
+        return float(middle + (1.0 if hard else 0.4) * rng.uniform(-reach, reach))
 
-    pose = Pose(
-        arms=(about(0.36, 0.26), about(0.36, 0.26)),
-        elbows=(about(0.1, 0.3), about(0.1, 0.3)),
-        legs=(about(0.08, 0.08), about(0.08, 0.08)),
-        sway=about(0.0, 0.035),
-    )
-    warmth = about(0.0, 0.1)
+    limbs = ((0.36, 0.26), (0.1, 0.3), (0.08, 0.08))
+    arms, elbows, legs = ((about(*limb), about(*limb)) for limb in limbs)
+    pose, warmth = Pose(arms, elbows, legs, sway=about(0.0, 0.035)), about(0.0, 0.1)
     return Photo(
-        domain=domain,
         pose=pose,
         rotation=about(0, 22),
         scale=float(rng.uniform(0.68, 1.0)) if hard else about(0.87, 0.03),
@@ -257,7 +246,8 @@ def photograph(garment: Garment, photo: Photo, size: int = 128) -> np.ndarray:
 
 def lit_garment(garment: Garment, photo: Photo, size: int, rng: Generator) -> list[np.ndarray]:
     """The lit, bent garment: RGB ``(S, S, 3)`` and coverage ``(S, S)``, uint8."""
-    sketch = sketch_of(garment, photo.pose)
+    sketch = Sketch(garment, photo.pose)
+    DRAWERS[garment.shape](sketch)
     canvas = Canvas(sketch, framing(sketch, photo, size), size)
     if photo.worn:
         wear(canvas, rng)
@@ -266,9 +256,8 @@ def lit_garment(garment: Garment, photo: Photo, size: int, rng: Generator) -> li
     smooth = cv2.resize(coarse, (size // 8, size // 8), interpolation=cv2.INTER_CUBIC)
     bend = cv2.resize(smooth, (size, size), interpolation=cv2.INTER_LINEAR)
     down, across = np.mgrid[0:size, 0:size].astype(np.float32) + bend.transpose(2, 0, 1)[::-1]
-    how, border = cv2.INTER_LINEAR, cv2.BORDER_REPLICATE
-    images = (lit, canvas.mask)
-    return [cv2.remap(image, across, down, how, borderMode=border) for image in images]
+    images, how = (lit, canvas.mask), cv2.INTER_LINEAR
+    return [cv2.remap(x, across, down, how, borderMode=cv2.BORDER_REPLICATE) for x in images]
 
 
 def framing(sketch: Sketch, photo: Photo, size: int) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -16,29 +17,25 @@ from flam_pl.datasets.wardrobe.garment import Garment, luminance
 # the waist. y grows downwards; 1 is about the length of a coat.
 Step = Sequence[float] | np.ndarray
 Turn = tuple[float, float, float]  # a rotation by radians about (x, y)
-UNTURNED: Turn = (0.0, 0.0, 0.0)
 BUTTONS = {"light": (240, 236, 226), "dark": (38, 34, 34), "gold": (196, 160, 84)}
 FITTINGS = {"metal": (190, 190, 196), **BUTTONS}
 
 
-@dataclass(frozen=True)
-class Pose:
+class Pose(NamedTuple):
     arms: tuple[float, float]  # radians on the (left, right) from the vertical, outwards
     elbows: tuple[float, float]  # bend of the forearm, inwards
     legs: tuple[float, float]  # between the leg and the vertical, outwards
     sway: float  # shift of the hem against the shoulders, in body units
 
 
-@dataclass(frozen=True)
-class Panel:
+class Panel(NamedTuple):
     points: np.ndarray  # outline (N, 2) of a piece of cloth
     material: str  # ground and front have the pattern, front also a print; else plain, trim, ...
     lift: float  # darkness of its shadow on the cloth beneath, 0..1
     turn: Turn  # of the pattern
 
 
-@dataclass(frozen=True)
-class Mark:
+class Mark(NamedTuple):
     points: np.ndarray  # (N, 2) of a line, or the center (1, 2) of a disc or graphic print
     width: float  # of a line, radius of a disc, side of a print
     tone: str  # "print", or a color: seam, rib, trim, cord, metal, light, dark, gold
@@ -66,7 +63,7 @@ class Sketch:
         *,
         lift: float = 0.0,
         seam: float = 0.0,
-        turn: Turn = UNTURNED,
+        turn: Turn = (0.0, 0.0, 0.0),
     ) -> None:
         """``seam`` is the width of the seam around the cloth."""
         turn = (self.flip * turn[0], self.flip * turn[1], turn[2])
@@ -87,8 +84,8 @@ class Sketch:
         for i in range(1, count):
             self.line([a + (b - a) * (i / count) for a, b in (start, end)], 0.004, "rib")
 
-    def fold(self, points: np.ndarray, width: float, depth: float) -> None:
-        self.folds.append((self._placed(points), width, depth))
+    def fold(self, start: Step, end: Step, width: float, depth: float) -> None:
+        self.folds.append((self._placed(path(start, end)), width, depth))
 
     def bone(self, start: ArrayLike, end: ArrayLike, half_width: float) -> None:
         self.bones.append((self._placed(np.array([start, end])), half_width))
@@ -137,14 +134,14 @@ class Canvas:
                 self.panel(part)
             elif part.tone != "print":
                 self.mark(part)
-            elif self.sketch.garment.pattern == "graphic-print":
+            elif sketch.garment.pattern == "graphic-print":
                 self.print(part)
 
     def panel(self, panel: Panel) -> None:
         points, margin = to_pixels(self.matrix, panel.points), 6  # its shadow reaches 4 pixels
         low = np.maximum(np.floor(points.min(axis=0)).astype(int) - margin, 0)
         high = np.minimum(np.ceil(points.max(axis=0)).astype(int) + margin, len(self.mask))
-        if (high - low).min() < 3:
+        if (high - low).min() < 3:  # outside the picture
             return
         where = (slice(low[1], high[1]), slice(low[0], high[0]))
         shade, covered, front = self.shade[where], self.mask[where], self.front[where]
@@ -156,10 +153,9 @@ class Canvas:
             shade[:] = cv2.multiply(shade, shadow, scale=1 / 255)
         cv2.copyTo(rounded(soft), mask, shade)
         if panel.material in ("ground", "front"):
-            color = self.cloth(panel, low, mask.shape)
+            cv2.copyTo(self.cloth(panel, low, mask.shape), mask, self.color[where])
         else:
-            color = np.full((*mask.shape, 3), self.tones[panel.material], np.uint8)
-        cv2.copyTo(color, mask, self.color[where])
+            self.color[where][mask > 0] = self.tones[panel.material]
         cv2.max(covered, mask, covered)
         if panel.material == "front":
             cv2.max(front, mask, front)
@@ -176,18 +172,17 @@ class Canvas:
         move = patterns.CLOTH_SCALE * start + np.array(patterns.CLOTH_ORIGIN)
         matrix = np.column_stack([patterns.CLOTH_SCALE * back @ to_body[:, :2], move])
         cloth, how = patterns.cloth(self.sketch.garment), cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        size, border = shape[::-1], cv2.BORDER_REFLECT_101
-        return cv2.warpAffine(cloth, matrix, size, flags=how, borderMode=border)
+        border = cv2.BORDER_REFLECT_101
+        return cv2.warpAffine(cloth, matrix, shape[::-1], flags=how, borderMode=border)
 
     def mark(self, mark: Mark) -> None:
         points, width = to_pixels(self.matrix, mark.points), mark.width * self.scale
         if len(points) > 1:
             patterns.line(self.color, points, self.tones[mark.tone], max(1, round(width)))
             return
-        center, radius = points[0], max(1.6, width)
         if mark.tone in FITTINGS:  # a dark rim
-            patterns.disc(self.color, center, radius + 0.9, self.tones["seam"])
-        patterns.disc(self.color, center, radius, self.tones[mark.tone])
+            patterns.disc(self.color, points[0], max(1.6, width) + 0.9, self.tones["seam"])
+        patterns.disc(self.color, points[0], max(1.6, width), self.tones[mark.tone])
 
     def print(self, place: Mark) -> None:
         corner = to_pixels(self.matrix, place.points[0] - place.width / 2)
