@@ -20,7 +20,7 @@ from flam_pl.editing.editor import NoEdit
 from flam_pl.errors import FlamError
 from flam_pl.evaluation.searches import EvaluationSet
 from flam_pl.reports import report as module
-from flam_pl.reports.report import Report, rewrite
+from flam_pl.reports.report import Report
 from flam_pl.retrieval.vectors import SearchVectors
 from made_metrics import made_metrics, without_edits
 
@@ -73,7 +73,7 @@ def labelled_set() -> EvaluationSet:
 
 def write(folder: Path, photos: list[Path], **changes: Any) -> Report:
     """A report in ``folder/report``; its run has no logs."""
-    report = Report(folder / "report", folder, made_metrics() | changes)
+    report = Report(folder / "report", made_metrics() | changes)
     catalog: Any = SimpleNamespace(paths=photos)
     methods = [SearchVectors(NoEdit()), SearchVectors(Random())]
     report.write(catalog, np.arange(ROWS), labelled_set(), methods, 3)
@@ -207,7 +207,7 @@ def test_a_killed_picture_leaves_the_new_numbers(
 
 
 def test_a_report_without_edits_has_no_searches(tmp_path: Path, photos: list[Path]) -> None:
-    report = Report(tmp_path / "report", tmp_path, without_edits(made_metrics()))
+    report = Report(tmp_path / "report", without_edits(made_metrics()))
     catalog: Any = SimpleNamespace(paths=photos)
     data = labelled_set()
     nobody = EvaluationSet(
@@ -222,7 +222,8 @@ def test_a_report_without_edits_has_no_searches(tmp_path: Path, photos: list[Pat
 def test_the_page_is_written_again_from_what_is_there(written: Path) -> None:
     before = page_of(written)
     (written / "report" / "index.html").unlink()
-    again = rewrite(written / "report")
+    again = Report.open(written / "report")
+    again.write_pages(again.folder)
     assert page_of(written) == before
     said = again.summary()
     assert "FLAM+ + posteriors" in said and str(written / "report" / "index.html") in said

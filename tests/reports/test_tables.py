@@ -153,8 +153,8 @@ def test_latex_is_balanced_and_escaped() -> None:
 
 
 def test_markdown_has_title_picture_notes_and_rows_in_their_order() -> None:
-    lines = AWKWARD.markdown(3, "![a](a.png)").splitlines()
-    assert lines[0] == "### T@50 & more" and lines[2] == "![a](a.png)"
+    lines = AWKWARD.markdown(3, "a.png").splitlines()
+    assert lines[0] == "### T@50 & more" and lines[2] == "![T@50 & more](a.png)"
     assert lines[4] == "- 100 % of #3, c_1 ~ 2 ^ 3."
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines[6:]]
     assert cells[0] == ["method", "a_b", "50 %"]

@@ -106,7 +106,7 @@ def embedding_spaces(run: Run) -> Drawn | str:
     )
     if len(found.edited) < 2:
         return f"{len(found.labels)} images leave {len(found.edited)} to be edited"
-    return spaces.numbers(found), lambda: spaces.draw(found, spaces.maps(found, seed))
+    return spaces.numbers(found), partial(spaces.draw, found, seed)
 
 
 def convergence_of(run: Run) -> Drawn | str:

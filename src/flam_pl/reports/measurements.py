@@ -24,6 +24,7 @@ PARTS = (
 
 KEYS = ["dataset", "part", "method", "group", "measure"]
 VALUES = ["value", "low", "high", "n"]
+FLOATS = dict.fromkeys(VALUES[:3], float)
 
 Metrics = Mapping[str, Any]
 
@@ -33,12 +34,9 @@ class Measurements:
     """What was measured of one run, with one seed or several."""
 
     dataset: str
-    best: str
-    """The method that searches."""
-    methods: Mapping[str, Mapping[str, str]]
-    """Method -> "title" and "color"."""
-    about: Sequence[str]
-    """Notes on all tables."""
+    best: str  # the method that searches
+    methods: Mapping[str, Mapping[str, str]]  # method -> "title" and "color"
+    about: Sequence[str]  # notes on all tables
     table: pd.DataFrame
     """Columns "seed", ``KEYS`` and ``VALUES``; the run's own seed is first."""
 
@@ -54,7 +52,7 @@ class Measurements:
         seeds = [int(metrics["config"]["seed"]) for metrics in by_seed]
         features = f"Features: {describe_backbone(own)}."
         about = [how_edits(own), features, how_intervals(seeds), *own["notes"]]
-        table = _typed(pd.DataFrame(rows, columns=["seed", *KEYS, *VALUES]))
+        table = pd.DataFrame(rows, columns=["seed", *KEYS, *VALUES]).astype(FLOATS)
         return cls(own["dataset"], own["best"], own["methods"], about, table)
 
     def plus(self, table: pd.DataFrame) -> Measurements:
@@ -84,7 +82,7 @@ class Measurements:
     def from_plain(cls, plain: Mapping[str, Any], source: object) -> Measurements:
         require_format(plain, source, "make results")
         fields = {name: plain[name] for name in ("dataset", "best", "methods", "about")}
-        return cls(**fields, table=_typed(pd.DataFrame(**plain["table"])))
+        return cls(**fields, table=pd.DataFrame(**plain["table"]).astype(FLOATS))
 
 
 def require_format(plain: Mapping[str, Any], source: object, remedy: str) -> None:
@@ -94,10 +92,6 @@ def require_format(plain: Mapping[str, Any], source: object, remedy: str) -> Non
             f"{source} has format {found}, expected {FORMAT}: another version of flam-pl wrote it. "
             f"Evaluate again: {remedy}"
         )
-
-
-def _typed(table: pd.DataFrame) -> pd.DataFrame:
-    return table.astype(dict.fromkeys(VALUES[:3], float))
 
 
 def _rows(metrics: Metrics) -> Iterator[dict[str, Any]]:

@@ -10,7 +10,7 @@ import pandas as pd
 from tabulate import LATEX_ESCAPE_RULES, tabulate
 
 from flam_pl.reports.measurements import Measurements
-from flam_pl.reports.wording import text_of
+from flam_pl.reports.wording import bullets, text_of
 
 BRIEF = "10"  # cut-off k of a measure with one column
 REFERENCE = "cls_concat"  # the paper's upper bound, which T@k is divided by
@@ -57,8 +57,7 @@ class Table:
 
     name: str
     title: str
-    cells: pd.DataFrame
-    """One row per cell, with at least "row", "column" and "text"."""
+    cells: pd.DataFrame  # one row per cell, with at least "row", "column" and "text"
     notes: tuple[str, ...] = ()
     head: str = "method"
 
@@ -76,9 +75,11 @@ class Table:
         return str(tabulate(rows, head, tablefmt=style, disable_numparse=True))
 
     def markdown(self, level: int = 2, picture: str = "") -> str:
-        notes = "\n".join(f"- {note}" for note in self.notes)
+        """``picture`` is the file of one."""
+        head, notes = f"{'#' * level} {self.title}", bullets(self.notes)
+        image = f"![{self.title}]({picture})" if picture else ""
         grid = self.text("github") if len(self.cells) else ""
-        return "\n\n".join(filter(None, [f"{'#' * level} {self.title}", picture, notes, grid]))
+        return "\n\n".join(filter(None, [head, image, notes, grid]))
 
     def latex(self) -> str:
         """A ``table`` environment; needs the package booktabs."""
@@ -126,9 +127,10 @@ def tables_of(found: Measurements) -> list[Table]:
 
 
 def table(name: str, title: str, rows: pd.DataFrame, columns: str = "measure") -> Table:
-    """A row per method, a column per measure or group."""
+    """A row per method, a column per group or measure: most measures only at k = ``BRIEF``."""
     if columns == "measure":
-        rows = rows[in_tables(rows["measure"])]
+        shown = rf"(T|R|CF)@.*|[^@]*|.*@{cut_off(rows['measure'])}"
+        rows = rows[rows["measure"].str.fullmatch(shown).astype(bool)]
     note = NOTES.get(name.partition("_T@")[0])
     cells = rows.assign(row=rows["title"], column=rows[columns])
     return Table(name, title, cells, (note,) if note else ())
@@ -167,10 +169,3 @@ def at_cut_off(found: Measurements, measure: str) -> str:
 def cut_off(measures: pd.Series) -> str:
     known = [name.partition("@")[2] for name in measures if "@" in name]
     return BRIEF if BRIEF in known or not known else known[-1]
-
-
-def in_tables(measures: pd.Series) -> pd.Series:
-    """Whether a measure has a column: T@k, R@k and CF@k do at every k, others at one."""
-    every, once = ("T", "R", "CF"), ("", cut_off(measures))
-    parts = [name.partition("@") for name in measures]
-    return pd.Series([of in every or k in once for of, _, k in parts], measures.index, dtype=bool)

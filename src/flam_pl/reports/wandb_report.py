@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -28,15 +30,15 @@ EXAMPLES = 3  # searches of each attribute type
 THUMBNAIL = 96  # pixels per side: a table of nine searches stays below a quarter of a megabyte
 
 
+@dataclass(eq=False)
 class SearchTable(Callback):
     """The same edited searches at each validation, as a table in W&B."""
 
-    def __init__(
-        self, editor: Editor, catalog: Catalog, store: FeatureStore, rows: np.ndarray, seed: int
-    ) -> None:
-        """``rows`` ``(N,)`` of the catalog, with all labels, are queries and gallery."""
-        self.editor, self.catalog, self.store = editor, catalog, store
-        self.rows, self.seed = rows, seed
+    editor: Editor
+    catalog: Catalog
+    store: FeatureStore
+    rows: np.ndarray  # of the catalog, with all labels: queries and gallery, (N,)
+    seed: int
 
     @rank_zero_only
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -73,8 +75,8 @@ def log_report(config: Config, report: Report, records: Mapping[str, StageRecord
         return
     use_checkpoints(logger, config, [record.checkpoint for record in records.values()])
     for table in tables_of(report.found):
-        frame = table.frame
-        logger.log_table(f"report/{table.name}", [*frame.columns], frame.to_numpy().tolist())
+        name = re.sub(r"[^\w@-]+", "_", table.name)  # W&B makes a file name of it
+        logger.log_table(f"report/{name}", [*table.frame], table.frame.to_numpy().tolist())
     for picture in sorted((report.folder / "figures").glob("*.png")):
         logger.log_image(f"report/{picture.stem}", [str(picture)])
     logger.experiment.summary.update(numbers(report.found))
@@ -83,7 +85,6 @@ def log_report(config: Config, report: Report, records: Mapping[str, StageRecord
 
 def numbers(found: Measurements) -> dict[str, float]:
     """Numbers by which W&B compares runs, e.g. ``flam/T@10``."""
-    rows = found.summary[found.summary["value"].notna() & (found.summary["group"] == "all")]
+    rows = found.summary.dropna(subset="value").query("group == 'all'")
     rows = rows[rows["part"].isin(["edits", "counterfactual", "instance_by_method"])]
-    names = rows["method"] + "/" + rows["measure"]
-    return dict(zip(names, rows["value"].tolist(), strict=True))
+    return dict(zip(rows["method"] + "/" + rows["measure"], rows["value"].tolist(), strict=True))
