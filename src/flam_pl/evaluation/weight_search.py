@@ -1,7 +1,6 @@
 """Searches the weights of the score on validation photos, for the largest mean utility@5.
 
-Counterfactuals, if there are any, are a quarter of the objective, by their mean reciprocal rank:
-they tell what is preserved beside the labels.
+Counterfactuals, which tell what is preserved beside the labels, are a quarter of the objective.
 """
 
 from __future__ import annotations
@@ -32,11 +31,11 @@ MOVED = (0.0, 0.5, 1.5)
 
 @dataclass(frozen=True)
 class Trial:
-    """The mean utility@5 and the mean reciprocal rank of counterfactuals of some weights."""
+    """What some weights reach."""
 
     weights: ScoreWeights
-    utility: float
-    counterfactual: float | None
+    utility: float  # mean utility@5
+    counterfactual: float | None  # mean reciprocal rank of counterfactuals, if there are any
 
     @property
     def objective(self) -> float:

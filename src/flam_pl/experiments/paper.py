@@ -42,22 +42,22 @@ def make_tables(config: Config) -> str | None:
     needed = {name for number in settings.which for name in NEEDED.get(number, ())}
     config = extended(config, needed, CUTOFFS)
     others = backbone_settings(config) if 5 in settings.which else {}
+    by_seed, by_backbone = [], {}
     if settings.which == [1]:
         catalog = open_catalog(config.data)
-        filled = PaperTables(catalog.name, frequent_classes(catalog), note=settings.note)
     else:
         run = train(config)
         # Table 2 is of stage 1 alone
         seeds = further_seeds(config.seed, settings.seeds) if needed else []
-        by_seed = [run, *(with_seed(run, seed) for seed in seeds)]
-        by_backbone = {
-            name: train(of_backbone, run.catalog)
-            for name, of_backbone in others.items()
-            if trainable(run, of_backbone)
-        }
+        runs = [run, *(with_seed(run, seed) for seed in seeds)]
+        beside = {n: train(of, run.catalog) for n, of in others.items() if trainable(run, of)}
         if not is_first_process():
             return None
-        filled = fill(by_seed, by_backbone)
+        catalog, by_seed = run.catalog, [metrics_of(of_seed) for of_seed in runs]
+        by_backbone = {f"{config.backbone.model} (this run)": by_seed[0]}
+        by_backbone |= {name: metrics_of(of_backbone) for name, of_backbone in beside.items()}
+    classes = frequent_classes(catalog)
+    filled = PaperTables(catalog.name, classes, by_seed, by_backbone, settings.note)
     folder, texts = config.folder / "tables", []
     for number in settings.which:
         tables = filled.table(number)
@@ -93,22 +93,15 @@ def backbone_settings(config: Config) -> dict[str, Config]:
     None is trained for longer than the run's own, if that is trained.
     """
     shared = [o for o in config.overrides if not o.startswith(("backbone=", "backbone.", "run="))]
-    most = config.backbone.max_epochs
-    found = {}
+    shared += ["methods=[]", f"evaluation.ks={config.evaluation.ks}"]
+    most, found = config.backbone.max_epochs, {}
     for name in config.tables.backbones:
-        own = [
-            *shared,
-            f"backbone={name}",
-            f"run={config.name}/backbones/{name}",
-            "methods=[]",
-            f"evaluation.ks={config.evaluation.ks}",
-        ]
+        own = [*shared, f"backbone={name}", f"run={config.name}/backbones/{name}"]
         of_backbone = load_config(own)
         if of_backbone.backbone == config.backbone:
             continue
         if most and of_backbone.backbone.max_epochs > most:
-            own.append(f"backbone.max_epochs={most}")
-            of_backbone = load_config(own)
+            of_backbone = load_config([*own, f"backbone.max_epochs={most}"])
         found[name] = of_backbone
     return found
 
@@ -120,19 +113,6 @@ def trainable(run: Run, config: Config) -> bool:
     return False
 
 
-def fill(by_seed: Sequence[Run], by_backbone: Mapping[str, Run]) -> PaperTables:
-    run = by_seed[0]
-    metrics = [metrics_of(of_seed) for of_seed in by_seed]
-    own_backbone = f"{run.config.backbone.model} (this run)"
-    return PaperTables(
-        run.catalog.name,
-        frequent_classes(run.catalog),
-        metrics,
-        {own_backbone: metrics[0]} | {name: metrics_of(of) for name, of in by_backbone.items()},
-        run.config.tables.note,
-    )
-
-
 def metrics_of(run: Run) -> Mapping[str, Any]:
     report = measured(run)
     assert report is not None  # the first process measures
@@ -140,7 +120,7 @@ def metrics_of(run: Run) -> Mapping[str, Any]:
 
 
 def frequent_classes(catalog: Catalog) -> dict[str, dict[str, int]]:
-    """Attribute type -> its most frequent classes -> number of images; ties by name."""
+    """Attribute type -> its 10 most frequent classes -> number of images; ties by name."""
     counts = class_counts(catalog, np.arange(len(catalog)))
     return {
         name: dict(sorted(of.items(), key=lambda pair: (-pair[1], pair[0]))[:10])
