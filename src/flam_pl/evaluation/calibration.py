@@ -13,8 +13,7 @@ from flam_pl.metrics.bootstrap import Estimate, bootstraps
 from flam_pl.retrieval.confidence import Calibration
 from flam_pl.retrieval.posteriors import KINDS
 
-BINS = 15
-"""Of equal width, from 0 to 1; of the diagram and of the expected calibration error."""
+BINS = 15  # of equal width, from 0 to 1; of the diagram and of the expected calibration error
 
 
 def measure_calibration(

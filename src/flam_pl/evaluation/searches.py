@@ -68,6 +68,11 @@ class EvaluationSet:
     def to(self, device: torch.device) -> EvaluationSet:
         return replace(self, features=self.features.to(device))
 
+    def with_queries(self, most: int, seed: int) -> EvaluationSet:
+        """As many of the queries, drawn at random."""
+        drawn = np.random.default_rng(seed).permutation(self.queries)[:most]
+        return replace(self, queries=np.sort(drawn))
+
     def fully_labelled(self) -> EvaluationSet:
         keep = (self.labels != UNLABELLED).all(axis=1)
         features = self.features[torch.from_numpy(keep).to(self.features.device)]

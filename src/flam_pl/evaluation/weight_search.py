@@ -5,8 +5,8 @@ Counterfactuals, which tell what is preserved beside the labels, are a quarter o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
@@ -60,13 +60,11 @@ def try_weights(
     posteriors: Posteriors,
     data: EvaluationSet,
     counterfactual: EvaluationSet,
-    weights: Iterable[ScoreWeights] | None = None,
+    tried: Sequence[ScoreWeights],
     seed: int = 0,
 ) -> list[Trial]:
-    """A trial for each of the weights, by default of the ``grid``."""
-    tried = list(grid(posteriors.means is not None) if weights is None else weights)
-    rng = np.random.default_rng(seed)
-    data = replace(data, queries=np.sort(rng.permutation(data.queries)[:QUERIES]))
+    """A trial for each of the weights that are tried."""
+    data = data.with_queries(QUERIES, seed)
     first = Precision(data, [K])
     measures = [Precision(data, [K], like=first) for _ in tried]
     scorer = Scorer(editor, posteriors, data)

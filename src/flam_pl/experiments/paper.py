@@ -22,12 +22,11 @@ from flam_pl.reports.paper.tables import PaperTables, write
 from flam_pl.training.run import Run
 
 CUTOFFS = (1, 5, 20, 50, 100)
-NEEDED: dict[int, tuple[str, ...]] = {
+NEEDED: dict[int, tuple[str, ...]] = {  # table -> what is trained for it beside FLAM
     3: tuple(name for name in trainable_methods() if registered()[name].in_table_3),
     4: ("cls_concat", "emb_concat"),
     5: ("cls_concat",),
 }
-"""Table -> what must be trained for it beside FLAM; Table 1 needs no training at all."""
 
 
 def make_tables(config: Config) -> str | None:
@@ -48,8 +47,7 @@ def make_tables(config: Config) -> str | None:
     else:
         run = train(config)
         # Table 2 is of stage 1 alone
-        seeds = further_seeds(config.seed, settings.seeds) if needed else []
-        runs = [run, *(with_seed(run, seed) for seed in seeds)]
+        runs = with_seeds(run, settings.seeds if needed else [])
         beside = {n: train(of, run.catalog) for n, of in others.items() if trainable(run, of)}
         if not is_first_process():
             return None
@@ -75,16 +73,16 @@ def extended(config: Config, methods: Collection[str], cut_offs: Sequence[int]) 
     )
 
 
-def further_seeds(own: int, seeds: Sequence[int]) -> list[int]:
-    return [seed for seed in dict.fromkeys(seeds) if seed != own]
-
-
-def with_seed(run: Run, seed: int) -> Run:
-    """The whole run by another seed; a backbone that is not trained stays the run's own."""
-    config, place = replace(run.config, seed=seed), f"seeds/{seed}"
-    if config.backbone.max_epochs:
-        return train(replace(config, run=f"{run.config.name}/{place}"), run.catalog)
-    return train_beside(run, place, config)
+def with_seeds(run: Run, seeds: Sequence[int]) -> list[Run]:
+    """The run, then the whole run by each other seed."""
+    runs = {run.config.seed: run}
+    for seed in seeds:
+        config, place = replace(run.config, seed=seed), f"seeds/{seed}"
+        if seed not in runs and config.backbone.max_epochs:
+            runs[seed] = train(replace(config, run=f"{run.config.name}/{place}"), run.catalog)
+        elif seed not in runs:  # a backbone that is not trained stays the run's own
+            runs[seed] = train_beside(run, place, config)
+    return list(runs.values())
 
 
 def backbone_settings(config: Config) -> dict[str, Config]:

@@ -26,9 +26,8 @@ from flam_pl.reports.pictures import draw, draw_searches
 from flam_pl.retrieval.retriever import Retriever
 from flam_pl.training.run import Run
 
-COLORS = ("#1a9850", "#d73027")
-"""Frames of Figure 2 as in the paper: queries green, hits red."""
-SHOWN = 3
+COLORS = ("#1a9850", "#d73027")  # frames of Figure 2 as in the paper: queries green, hits red
+SHOWN = 3  # results in Figure 2
 
 Drawn = tuple[Mapping[str, Any], Callable[[], Figure | None]]
 """The numbers of a figure, and what draws it."""

@@ -16,11 +16,10 @@ from flam_pl.reports.wording import describe_backbone, how_edits, how_intervals,
 
 FORMAT = 2  # of metrics.json and results.json
 
-PARTS = (
+PARTS = (  # keys of metrics.json with values per method
     *("edits", "instance_by_method", "counterfactual", "double_edits", "preservation", "ndcg"),
     *("by_strength", "depth", "ratio", "change", "classification", "calibration"),
 )
-"""Keys of ``metrics.json`` with values per method."""
 
 KEYS = ["dataset", "part", "method", "group", "measure"]
 VALUES = ["value", "low", "high", "n"]
@@ -112,11 +111,7 @@ def _estimates(node: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[
 
 
 def display_name(method: str, methods: Mapping[str, Mapping[str, str]]) -> str:
-    """The title of a method, else its name.
-
-    >>> display_name("flam+posteriors", {"flam": {"title": "FLAM"}})
-    'FLAM + posteriors'
-    """
+    """The title of a method, e.g. ``FLAM + posteriors``, else its name."""
     head, plus, scorer = method.partition("+")
     if head not in methods:
         return method
@@ -128,10 +123,7 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
 
     The half-widths of the seeds, measured on the same items, are averaged. That of Student's
     interval of their mean is added as a square (Zou and Donner, Statistics in Medicine 2008).
-
-    Returns:
-        A row per ``KEYS`` of the first seed, with ``VALUES``, "std" (ddof=1; nan for equal values)
-        and "text".
+    A row per ``KEYS`` of the first seed also has "std" (ddof=1; nan for equal values) and "text".
     """
     known = table[table["value"].notna() & (table["n"] > 0)]
     known = known.assign(below=known["value"] - known["low"], above=known["high"] - known["value"])
@@ -142,9 +134,8 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
     mean = groups["value"].agg(lambda v: np.mean(v.to_numpy())).where(several)
     std = groups["value"].agg(lambda v: np.std(v.to_numpy(), ddof=len(v) > 1)).where(several)
     of_seeds = t.ppf(0.975, seeds - 1) * std / np.sqrt(seeds)
-    found["value"] = mean.fillna(found["value"])
-    found["low"] = (mean - np.hypot(half["below"], of_seeds)).fillna(found["low"])
-    found["high"] = (mean + np.hypot(half["above"], of_seeds)).fillna(found["high"])
+    below, above = np.hypot(half["below"], of_seeds), np.hypot(half["above"], of_seeds)
+    found.update(pd.DataFrame({"value": mean, "low": mean - below, "high": mean + above}))
     found["std"] = std
     own = table.loc[table["seed"] == table["seed"].iloc[0], KEYS] if len(table) else table[KEYS]
     found = found.reindex(pd.MultiIndex.from_frame(own.drop_duplicates())).reset_index()

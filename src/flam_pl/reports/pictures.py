@@ -154,7 +154,7 @@ def draw_curves(log: Path, title: str) -> Figure | None:
             axis.axis("off")
             continue
         axis.plot(values[name].dropna(), lw=1.4)
-        plain = f"val/no_edit/{name.removeprefix('val/')}"
+        plain = str(name).replace("val/", "val/no_edit/")
         if plain in table:
             axis.axhline(table[plain].dropna().iloc[-1], color="grey", ls=":", lw=1)
         axis.set_title(name, fontsize=8)

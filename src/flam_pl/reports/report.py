@@ -57,10 +57,8 @@ class Report:
     ) -> None:
         """Replace the folder by one with numbers and tables, then draw into it.
 
-        Args:
-            rows: catalog row of each position of ``data``.
-            methods: the one that searches last.
-            examples: edited searches of each attribute type.
+        ``rows`` are the catalog rows of ``data``, ``methods[-1]`` searches, and ``examples`` is
+        the number of edited searches of each attribute type.
         """
         new = self.folder.with_name(f".{self.folder.name}.new")
         shutil.rmtree(new, ignore_errors=True)
@@ -93,8 +91,7 @@ class Report:
     ) -> None:
         """The first example of each type is searched by every method, the others by the last."""
         chosen = choose_examples(data, examples, int(self.metrics["config"]["evaluation"]["seed"]))
-        titles = [self.found.title(method.name) for method in methods]
-        sides = [(t, Retriever.of(m, data.features)) for t, m in zip(titles, methods, strict=True)]
+        sides = [(self.found.title(m.name), Retriever.of(m, data.features)) for m in methods]
         searches = []
         (self.folder / "images").mkdir()
 
@@ -114,7 +111,7 @@ class Report:
             for number, example in enumerate(of_type):
                 for title, index in reversed(sides[-1:] if number else sides):
                     search = Search.run(example, data, index).to_plain(image)
-                    of = {"method": title, "first": title == titles[-1], "number": number}
+                    of = {"method": title, "first": title == sides[-1][0], "number": number}
                     searches.append(search | of)
             if of_type:  # a type's name is no file name
                 make = partial(draw_searches, paths, data, [sides[0], sides[-1]], of_type)

@@ -10,12 +10,11 @@ from flam_pl.reports.measurements import Measurements
 from flam_pl.reports.tables import BRIEF, Table, tables_of
 from flam_pl.reports.wording import bullets, text_of
 
-PICTURES = {
+PICTURES = {  # table -> its picture
     "by_strength": "precision_and_hits",
     "depth": "candidates",
     f"labels_T@{BRIEF}": "label_share",
 }
-"""Table -> its picture."""
 
 LEFT_OUT = ("macro", "edits_")  # tables that the page of several runs leaves out, by beginning
 

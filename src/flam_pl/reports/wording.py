@@ -11,11 +11,7 @@ NAN = float("nan")
 def text_of(
     value: float, std: float = NAN, low: float = NAN, high: float = NAN, paper: float = NAN
 ) -> str:
-    """A cell of a table, without what is nan.
-
-    >>> text_of(0.748, 0.007, 0.729, 0.766), text_of(NAN)
-    ('.748 ± .007 [.729, .766]', '-')
-    """
+    """A cell of a table without what is nan, e.g. ``.748 ± .007 [.729, .766]``, else ``-``."""
     words = [
         short(value) if value == value else "",
         f"± {short(std)}" if std == std else "",

@@ -1,7 +1,4 @@
-"""Figure 3: maps of the embedding spaces, with features edited to one class.
-
-In the space of the edited type they gather at that class. In the others they keep their spread.
-"""
+"""Figure 3: maps of the embedding spaces, with features that are edited to one class."""
 
 from __future__ import annotations
 
@@ -127,10 +124,11 @@ def draw_map(axis: Axes, points: np.ndarray, labels: np.ndarray, classes: tuple[
     """
     own, edited = points[: len(labels)], points[len(labels) :]
     for c, (name, color) in enumerate(zip(classes, class_colors(classes), strict=True)):
-        of_class = own[labels == c].T
-        axis.scatter(*of_class, s=11, color=color, edgecolors="#00000055", lw=0.3, label=name)
+        x, y = own[labels == c].T
+        axis.scatter(x, y, s=11, color=color, edgecolors="#00000055", lw=0.3, label=name)
     if len(edited):
-        axis.scatter(*edited.T, s=9, color="#111111", marker="x", lw=0.7, label="edited")
+        x, y = edited.T
+        axis.scatter(x, y, s=9, color="#111111", marker="x", lw=0.7, label="edited")
     axis.set(xticks=[], yticks=[])
     axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.02), ncols=3, fontsize=8, frameon=False)
 

@@ -39,8 +39,7 @@ class PaperTables:
     dataset: str
     classes: Mapping[str, Mapping[str, int]]  # attribute type -> class -> number of images
     by_seed: Sequence[Metrics] = ()
-    by_backbone: Mapping[str, Metrics] | None = None
-    """Choice of ``conf/backbone/`` -> metrics of its run."""
+    by_backbone: Mapping[str, Metrics] | None = None  # choice of conf/backbone/ -> of its run
     note: str = ""  # of every table
 
     def table(self, number: int) -> list[Table]:
@@ -72,20 +71,16 @@ class PaperTables:
         paper, cells = published("classes", self.dataset), []
         for name, counts in self.classes.items():
             text = ", ".join(f"{label} {count}" for label, count in counts.items())
-            column = "classes (images)"
-            cells.append({"row": name, "column": column, "text": text, "counts": {**counts}})
-            if paper:
-                shown = paper.get(name, "-")
-                cells.append({"row": name, "column": "classes in the paper", "text": shown})
+            own = {"column": "classes (images)", "text": text, "counts": {**counts}}
+            quoted = {"column": "classes in the paper", "text": paper.get(name, "-")}
+            cells += [{"row": name} | of for of in ([own, quoted] if paper else [own])]
         title = "attribute classes used for the experiments"
         notes = filter(None, (self.note, "Images of all splits that carry the label."))
         return Table("", title, pd.DataFrame(cells), tuple(notes), head="attribute type")
 
     def instance_table(self) -> Table:
         """Table 2: instance retrieval."""
-        keys = {
-            f"R@{k}": ("instance_by_method", "no_edit", "all", f"R@{k}") for k in (1, 5, 20, 50)
-        }
+        keys = at_cut_offs("instance_by_method", "no_edit", "R", 1, 5, 20, 50)
         paper, own = published("instances", self.dataset), self.by_seed[0]
         of_flam = paper.pop("flam", {})
         cells = self.quoted(paper, keys) + self.cells("FLAM (features of stage 1)", keys, of_flam)
@@ -112,11 +107,8 @@ class PaperTables:
         """Table 4: one vector for both tasks."""
         paper, cells = published("both_tasks", self.dataset), []
         for method in ("cls_concat", "emb_concat", "flam"):
-            keys = {
-                f"{letter}@{k}": (part, method, "all", f"{letter}@{k}")
-                for part, letter in (("instance_by_method", "R"), ("edits", "T"))
-                for k in (1, 5, 20, 100)
-            }
+            keys = at_cut_offs("instance_by_method", method, "R", 1, 5, 20, 100)
+            keys |= at_cut_offs("edits", method, "T", 1, 5, 20, 100)
             cells += self.of_method(method, keys, paper)
         how = "R@k: searched in the vectors in which the method searches edits."
         title = "instance retrieval (R@k) and edited search (T@k) in the same vector"
@@ -125,10 +117,8 @@ class PaperTables:
     def backbones(self) -> Table:
         """Table 5, left: R@20 and T@20 by backbone."""
         paper, cells = published("backbones", self.dataset), []
-        keys = {
-            "R@20": ("instance_by_method", "no_edit", "all", "R@20"),
-            "T@20": ("edits", "flam", "all", "T@20"),
-        }
+        keys = at_cut_offs("instance_by_method", "no_edit", "R", 20)
+        keys |= at_cut_offs("edits", "flam", "T", 20)
         for row, metrics in (self.by_backbone or {}).items():
             settings = metrics["config"]["backbone"]
             own = paper.get(settings["model"], {}) if settings["max_epochs"] else {}
@@ -161,8 +151,8 @@ class PaperTables:
         cells = []
         for column, key in keys.items():
             known = self.values.get(key, {}) | {"published": paper.get(column)}
-            shown = [known.get(name, NAN) for name in ("value", "std", "low", "high")]
-            text = text_of(*shown, paper.get(column, NAN))
+            shown = {name: known.get(name, NAN) for name in ("value", "std", "low", "high")}
+            text = text_of(**shown, paper=paper.get(column, NAN))
             cells.append({"row": row, "column": column, "text": text, **known})
         return cells
 
@@ -192,6 +182,10 @@ class PaperTables:
         shown = tuple(filter(None, (self.note, *notes, how_intervals(self.seeds), beside)))
         table = pd.DataFrame(cells, columns=None if cells else ["row", "column", "text"])
         return Table("", title, table, shown, head)
+
+
+def at_cut_offs(part: str, method: str, measure: str, *ks: int) -> dict[str, tuple[str, ...]]:
+    return {f"{measure}@{k}": (part, method, "all", f"{measure}@{k}") for k in ks}
 
 
 def write(folder: Path, number: int, tables: Sequence[Table], seeds: Sequence[int]) -> None:
