@@ -174,6 +174,8 @@ def test_convergence_is_what_the_log_says_and_the_weights_kept_are_not_counted_t
 
 def test_without_validation_there_is_no_convergence(tmp_path: Path) -> None:
     assert convergence.numbers(tmp_path / "metrics.csv", (10,)) is None
+    (tmp_path / "metrics.csv").touch()
+    assert convergence.numbers(tmp_path / "metrics.csv", (10,)) is None
     (tmp_path / "metrics.csv").write_text("epoch,step,train/g_cycle\n0,9,1.5\n")
     assert convergence.numbers(tmp_path / "metrics.csv", (10,)) is None
 
