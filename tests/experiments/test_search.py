@@ -203,7 +203,8 @@ def test_the_command_prints_a_table_and_draws_the_results(
     assert main([*asked, "edits=[color=red:0.5, shape=t-shirt+dress]"]) == 0
     again = capsys.readouterr().out
     assert f"{picture.name}: left out (" in again and "picture: " not in again
-    assert again.splitlines()[-len(lines) + 1 :] == lines[:-1]
+    results = lines[head:-1]
+    assert again.splitlines()[-len(results) :] == results
 
 
 @pytest.mark.parametrize(
