@@ -36,6 +36,7 @@ RUN = os.environ.get("FLAM_PL_RUN", "../runs/wardrobe")
 
 # %%
 # %matplotlib inline
+plt.rcParams["text.parse_math"] = False  # a class may be named $0_$
 catalog = open_run(RUN).catalog
 types = catalog.schema.types
 

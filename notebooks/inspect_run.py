@@ -24,13 +24,14 @@ import json
 import os
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import pandas as pd
 from IPython.display import Image, Markdown, display
 
 from flam_pl import open_run
 from flam_pl.evaluation.searches import EvaluationSet
 from flam_pl.retrieval.retriever import Retriever
-from flam_pl.reports.examples import choose_examples, worst_first
+from flam_pl.reports.examples import Search, choose_examples
 from flam_pl.reports.measurements import Measurements
 from flam_pl.reports.pictures import draw_searches
 from flam_pl.reports.tables import short_table, tables_of
@@ -39,6 +40,7 @@ RUN = os.environ.get("FLAM_PL_RUN", "../runs/wardrobe")
 
 # %%
 # %matplotlib inline
+plt.rcParams["text.parse_math"] = False  # a class may be named $0_$
 folder = Path(RUN)
 report = folder / "report"
 found = Measurements.of([json.loads((report / "metrics.json").read_text())])
@@ -102,7 +104,11 @@ data = EvaluationSet.of(run.catalog, run.data.features, rows)
 plain, *_, best = trained.rows()
 paths = [run.catalog.paths[row] for row in rows]
 index = Retriever.of(best, data.features)
-failures = worst_first(data, index, choose_examples(data, 50, seed=0))
+failures = []
+for example in choose_examples(data, 50, seed=0):
+    search = Search.run(example, data, index, len(index))
+    failures.append((search.hits.index(True) + 1, example))
+failures.sort(key=lambda pair: -pair[0])
 
 # %%
 ranks = pd.DataFrame(

@@ -39,6 +39,7 @@ IMAGES, EDITED = 800, 100
 
 # %%
 # %matplotlib inline
+plt.rcParams["text.parse_math"] = False  # a class may be named $0_$
 opened = open_run(RUN)
 run, trained = opened.run, opened.trained
 schema, embedders, flam = trained.schema, trained.embedders, trained.methods["flam"].editor
@@ -80,7 +81,7 @@ for t, name in enumerate(schema.types):
 # %%
 settings = replace(run.config.figures, features=IMAGES, manipulated=EDITED)
 found = spaces.edit_to_one_class(flam, embedders, data, settings, seed=0)
-spaces.draw(found, spaces.maps(found, seed=0))
+spaces.draw(found, seed=0)
 
 # %% [markdown]
 # The same as numbers, for the images that were edited: how far from the class that each of them

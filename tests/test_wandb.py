@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from PIL import Image
 
 from flam_pl.reports.wording import text_of
 from wandb_files import OfflineRun, read_runs
@@ -47,21 +46,14 @@ def test_losses_and_figures_are_those_of_the_csv_log(
     assert {"train/g_cycle", "val/T@10", "val/cosine_edited"} <= columns
 
 
-def test_each_validation_shows_the_same_searches(runs: dict[str, OfflineRun]) -> None:
-    run = runs["wardrobe-manipulator"]
-    validations = sum("val/searches/path" in step for step in run.history)
-    assert validations == sum("val/T@10" in step for step in run.history) == 3  # 2 epochs, the best
-    shown, files = table(run, "val/searches")
-    assert shown["columns"] == ["query", "edit", "hit", "1", "2", "3", "4", "5"]
-    assert 3 <= len(shown["data"]) <= 9  # 3 of each type that the few images have answers for
-    for query, edit, hit, *results in shown["data"]:
-        assert "→" in edit and "\n" not in edit
-        assert isinstance(hit, bool)
-        paths = [files[image["path"]] for image in (query, *results)]
-        assert query["path"] not in {image["path"] for image in results}
-        for path in paths:
-            with Image.open(path) as picture:
-                assert picture.size == (96, 96) and picture.format == "JPEG"
+def test_each_validation_shows_the_searches(runs: dict[str, OfflineRun], trained: Path) -> None:
+    history = runs["wardrobe-manipulator"].history
+    validations = sum("val/searches/filenames" in step for step in history)
+    assert validations == sum("val/T@10" in step for step in history) == 3  # 2 epochs, the best
+    folder = trained / "runs" / "wardrobe" / "wandb"
+    pictures = [*folder.glob("*/files/media/images/val/searches_*.png")]
+    assert {path.stat().st_size > 5000 for path in pictures} == {True}
+    assert len(pictures) % validations == 0  # other methods have pictures of their own
 
 
 @pytest.mark.parametrize(
@@ -111,7 +103,7 @@ def test_the_report_comes_with_what_it_was_made_from(
     assert len(counterfactual) == len(metrics["counterfactual"]) == len(metrics["edits"])
     assert len(table(run, "report/instance")[0]["data"]) == len(metrics["instance_by_method"])
     pictures = {key.split("/")[1] for step in run.history for key in step if "edits-" in key}
-    assert pictures == {"edits-shape", "edits-color", "edits-pattern"}
+    assert pictures == {"edits-1", "edits-2", "edits-3"}
 
 
 def test_a_copied_checkpoint_opens(runs: dict[str, OfflineRun]) -> None:

@@ -106,9 +106,11 @@ def report(overrides: Sequence[str]) -> None:
 
     config, _ = load_run_config(overrides)
     from flam_pl.experiments.evaluate import report_folder
-    from flam_pl.reports.report import rewrite
+    from flam_pl.reports.report import Report
 
-    show(rewrite(report_folder(config)))
+    written = Report.open(report_folder(config))
+    written.write_pages(written.folder)
+    show(written)
 
 
 def tables(overrides: Sequence[str]) -> None:

@@ -18,7 +18,7 @@ from flam_pl.datasets.catalog import Catalog
 from flam_pl.editing.editor import Editor, NoEdit
 from flam_pl.editing.edits import Edit
 from flam_pl.evaluation.hits import EditResults, evaluate_edits, evaluate_instances
-from flam_pl.evaluation.searches import EvaluationSet, meaningful_cutoffs
+from flam_pl.evaluation.searches import EvaluationSet
 from made_editors import Shift
 from slow_measures import edit_of, every_edit, interval_by_item, is_hit, may_change, wanted_by
 
@@ -177,15 +177,6 @@ def test_the_fully_labelled_part_of_a_set_has_the_same_photos_and_queries() -> N
     for name in ("features", "labels", "items", "garments"):
         assert getattr(part, name).tolist() == getattr(data, name)[rows].tolist()
     assert [rows[q] for q in part.queries] == [q for q in data.queries.tolist() if q in rows]
-
-
-@given(ks=st.lists(st.integers(1, 500), unique=True, max_size=6), gallery_size=st.integers(0, 1000))
-def test_cutoffs_that_mean_something_are_those_up_to_half_of_the_gallery(
-    ks: list[int], gallery_size: int
-) -> None:
-    kept = meaningful_cutoffs(ks, gallery_size)
-    assert [k for k in ks if k in kept] == list(kept)
-    assert all((k <= gallery_size - k) == (k in kept) for k in ks)
 
 
 def tiny_set(labels: list[list[int]], features: list[list[float]]) -> EvaluationSet:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,8 @@ from flam_pl.config.loading import load_config
 from flam_pl.data.datamodule import FlamDataModule
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.sources import open_catalog
-from flam_pl.experiments.paper import backbone_settings, further_seeds, trainable
+from flam_pl.experiments import paper
+from flam_pl.experiments.paper import backbone_settings, trainable, with_seeds
 from flam_pl.experiments.pipeline import Run, extract
 from flam_pl.experiments.trained_run import TrainedRun
 from flam_pl.images import Preprocess
@@ -208,8 +210,21 @@ def test_a_backbone_that_is_the_run_s_own_is_not_trained_twice() -> None:
     assert load_config(config.overrides).backbone == config.backbone
 
 
-def test_further_seeds_leave_out_the_run_s_own_and_repetitions() -> None:
-    assert further_seeds(3, [3, 1, 1, 0]) == [1, 0]
+def test_each_seed_is_run_once_and_the_run_s_own_not_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(paper, "train", lambda config, _: config)
+    trained, frozen = (
+        SimpleNamespace(config=load_config(["seed=3", f"backbone={name}"]), catalog=None)
+        for name in ("scratch", "imagenet_frozen")
+    )
+    _, *others = with_seeds(trained, [3, 1, 1, 0])  # type: ignore[arg-type]
+    assert [(of.seed, of.name) for of in others] == [  # type: ignore[attr-defined]
+        (1, "wardrobe/seeds/1"),
+        (0, "wardrobe/seeds/0"),
+    ]
+    monkeypatch.setattr(paper, "train_beside", lambda run, place, config: (place, config.seed))
+    assert with_seeds(frozen, [3, 1])[1:] == [("seeds/1", 1)]  # type: ignore[arg-type,comparison-overlap]
 
 
 def test_a_backbone_that_is_not_there_is_refused_before_anything_is_trained(

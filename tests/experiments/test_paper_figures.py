@@ -119,10 +119,14 @@ def test_a_second_call_trains_extracts_and_measures_nothing(
 def test_a_picture_that_fails_costs_neither_its_numbers_nor_the_others(
     run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    numbers = run / "figures" / "convergence.json"
+    kept = {path: path.read_bytes() for path in (run / "figures").iterdir()}
+    numbers.unlink()
+
     def fails(*_: object) -> None:
+        assert numbers.is_file()  # all numbers are written before the first picture
         raise RuntimeError("no room")
 
-    kept = {path: path.read_bytes() for path in (run / "figures").iterdir()}
     monkeypatch.setattr(paper_figures, "draw_searches", fails)
     given = [*settings(run.parents[1], QUICKER), "figures.which=[2,convergence]"]
     assert main(["figures", *given]) == 0
@@ -138,7 +142,7 @@ def test_a_picture_that_fails_costs_neither_its_numbers_nor_the_others(
 def test_only_what_is_asked_for_is_drawn(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[str] = []
     monkeypatch.setattr(
-        paper_figures, "write", lambda picture, *_: written.append(picture.name) or [picture]
+        paper_figures, "draw", lambda picture, *_, **__: not written.append(picture.name)
     )
     monkeypatch.setattr(
         paper_figures.label_shares, "train_shares", lambda run: pytest.fail("not asked")
@@ -151,7 +155,7 @@ def test_only_what_is_asked_for_is_drawn(run: Path, monkeypatch: pytest.MonkeyPa
 def test_too_few_images_have_no_map(
     run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(paper_figures, "write", lambda *_: pytest.fail("nothing to draw"))
+    monkeypatch.setattr(paper_figures, "draw", lambda *_, **__: pytest.fail("nothing to draw"))
     given = [*settings(run.parents[1], QUICKER), "figures.which=[3]", "figures.features=3"]
     assert main(["figures", *given]) == 0
     assert "figure3: left out, 3 images leave 1" in capsys.readouterr().out
@@ -164,6 +168,6 @@ def test_a_gallery_without_labelled_images_has_no_figures(
         return "no image has all labels"
 
     monkeypatch.setattr(paper_figures, "edits_cannot_be_evaluated", without)
-    monkeypatch.setattr(paper_figures, "write", lambda *_: pytest.fail("nothing to draw"))
+    monkeypatch.setattr(paper_figures, "draw", lambda *_, **__: pytest.fail("nothing to draw"))
     assert main(["figures", *settings(run.parents[1], QUICKER), "figures.which=[2,3]"]) == 0
     assert "There are no edits to draw" in capsys.readouterr().out

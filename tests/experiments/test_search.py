@@ -198,6 +198,14 @@ def test_the_command_prints_a_table_and_draws_the_results(
     picture = Path(lines[-1].removeprefix("picture: "))
     assert picture.parent == runs / "wardrobe" / "searches"
     assert picture.stat().st_size > 5000
+    # a picture that cannot be written costs no result
+    shutil.rmtree(picture.parent)
+    picture.parent.touch()
+    assert main([*asked, "edits=[color=red:0.5, shape=t-shirt+dress]"]) == 0
+    again = capsys.readouterr().out
+    assert f"{picture.name}: left out (" in again and "picture: " not in again
+    results = lines[head:-1]
+    assert again.splitlines()[-len(results) :] == results
 
 
 @pytest.mark.parametrize(

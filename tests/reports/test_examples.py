@@ -1,4 +1,4 @@
-"""Which edited searches a report draws, what they find, and the ranks of their hits."""
+"""Which edited searches a report draws, and what they find."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from attribute_world import SCHEMA, make_world
 from flam_pl.editing.editor import NoEdit
 from flam_pl.evaluation.searches import EvaluationSet
-from flam_pl.reports.examples import Search, choose_examples, classes_of, worst_first
+from flam_pl.reports.examples import Search, choose_examples, classes_of
 from flam_pl.retrieval.retriever import Retriever
 
 
@@ -53,20 +53,6 @@ def test_a_search_leaves_out_its_query_and_tells_the_hits() -> None:
         assert [r["hit"] for r in plain["results"]] == search.hits
 
 
-def test_ranks_of_first_hits_the_deepest_first() -> None:
-    data = labelled_set()
-    index = Retriever.of(NoEdit(), data.features)
-    examples = choose_examples(data, 6, seed=0)
-    found = worst_first(data, index, examples)
-    expected = {}
-    for example in examples:
-        order = [data.labels[p].tolist() for p in ranked(data, example.query)]
-        expected[example] = order.index(example.wanted(data).tolist()) + 1
-    assert {example: rank for rank, example in found} == expected
-    ranks = [rank for rank, _ in found]
-    assert ranks == sorted(ranks, reverse=True) and ranks[0] > ranks[-1]
-
-
 def test_missing_labels_are_neither_shown_nor_edited_nor_held_against_a_result() -> None:
     data = labelled_set()
     rng = np.random.default_rng(0)
@@ -88,5 +74,4 @@ def test_missing_labels_are_neither_shown_nor_edited_nor_held_against_a_result()
             assert hit == all(w in (-1, c) for w, c in zip(wanted, labels, strict=True))
             assert ignored == (labels[t] not in (-1, wanted[t]))
             unknown += labels[t] == -1
-        assert worst_first(data, index, [example])[0][0] >= 1
     assert unknown

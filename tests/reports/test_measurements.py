@@ -195,8 +195,8 @@ def test_values_are_short(value: float, text: str) -> None:
 
 
 def test_a_cell_leaves_out_what_is_not_known() -> None:
-    assert text_of(NAN, published=0.7) == "(paper .700)"
-    assert text_of(0.5, 0.1, published=0.7) == ".500 ± .100 (paper .700)"
+    assert text_of(NAN, paper=0.7) == "(paper .700)"
+    assert text_of(0.5, 0.1, paper=0.7) == ".500 ± .100 (paper .700)"
     assert text_of(NAN) == "-"
 
 

@@ -18,7 +18,6 @@ from flam_pl.reports.pictures import (
     draw_results,
     draw_tiles,
     panels,
-    save,
 )
 
 AWKWARD = ("$0_$", "$x", r"\frac{1}{2}$_^$", "a_1^2")
@@ -41,6 +40,7 @@ def test_no_text_is_read_as_mathematics(name: str, tmp_path: Path, photo: Path) 
     axis.annotate(name, (0, 0))
     axis.legend()
     figure.suptitle(name)
+    figure.savefig(tmp_path / "of_a_notebook.png")
     assert draw(tmp_path / "chart.png", lambda: figure)
     assert draw(tmp_path / "tiles.png", lambda: draw_tiles([[Tile(photo, HIT, name)]]))
     assert draw_results(tmp_path / "results.png", (photo, name), [(photo, name)])
@@ -70,7 +70,7 @@ def test_an_interruption_is_no_failed_picture() -> None:
 
 
 def test_nothing_but_the_picture_is_left(tmp_path: Path) -> None:
-    save(panels(1, 1, 2, 2)[0], tmp_path / "a.png", dpi=50)
+    assert draw(tmp_path / "a.png", lambda: panels(1, 1, 2, 2)[0], dpi=50)
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
     with Image.open(tmp_path / "a.png") as picture:
         assert picture.size == (100, 100)

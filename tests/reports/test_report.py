@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,11 +17,13 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from attribute_world import SCHEMA, make_world
+from flam_pl.attributes import AttributeSchema
 from flam_pl.editing.editor import NoEdit
 from flam_pl.errors import FlamError
 from flam_pl.evaluation.searches import EvaluationSet
 from flam_pl.reports import report as module
-from flam_pl.reports.report import Report, rewrite
+from flam_pl.reports.examples import choose_examples
+from flam_pl.reports.report import Report
 from flam_pl.retrieval.vectors import SearchVectors
 from made_metrics import made_metrics, without_edits
 
@@ -71,12 +74,14 @@ def labelled_set() -> EvaluationSet:
     return EvaluationSet(SCHEMA, world.features, world.labels, np.arange(ROWS), nobody, nobody)
 
 
-def write(folder: Path, photos: list[Path], **changes: Any) -> Report:
+def write(
+    folder: Path, photos: list[Path], data: EvaluationSet | None = None, **changes: Any
+) -> Report:
     """A report in ``folder/report``; its run has no logs."""
-    report = Report(folder / "report", folder, made_metrics() | changes)
+    report = Report(folder / "report", made_metrics() | changes)
     catalog: Any = SimpleNamespace(paths=photos)
     methods = [SearchVectors(NoEdit()), SearchVectors(Random())]
-    report.write(catalog, np.arange(ROWS), labelled_set(), methods, 3)
+    report.write(catalog, np.arange(ROWS), data or labelled_set(), methods, 3)
     return report
 
 
@@ -178,6 +183,41 @@ def test_numbers_are_written_before_the_first_picture_and_survive_it(
     assert json.loads((folder / "metrics.json").read_text()) == made_metrics()
 
 
+def test_a_fault_costs_its_own_picture_alone_and_no_name_is_a_path(
+    tmp_path: Path, photos: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ("../../shape", "/color", "$x$")
+    classes = ["$0_$", "a_1^2", r"\\frac{", "$x$", "../up"]
+    schema = AttributeSchema(
+        {name: (*classes[: size - 1], "%") for name, size in zip(names, SCHEMA.sizes, strict=True)}
+    )
+    run = tmp_path / "a" / "b" / "run"
+    (run / "embedder" / "logs").mkdir(parents=True)
+    (run / "embedder" / "logs" / "metrics.csv").touch()
+    data = replace(labelled_set(), schema=schema)
+    broken = choose_examples(data, 3, seed=0)[0].query  # of the first type
+    paths = [*photos]
+    paths[broken] = tmp_path / "missing.jpg"
+    before = {*tmp_path.rglob("*")}
+    write(run, paths, data)
+    said = capsys.readouterr().out
+    for name, kind in {
+        "training-embedder.png": "EmptyDataError",
+        "edits-1.png": "UnreadableImage",
+        f"images/{broken}.jpg": "UnreadableImage",
+    }.items():
+        assert f"{name}: left out ({kind}" in said
+    assert said.count(f"images/{broken}.jpg: left out") == 1
+    report = run / "report"
+    assert all(report in [path, *path.parents] for path in {*tmp_path.rglob("*")} - before)
+    pictures = ["candidates", "edits-2", "edits-3", "precision_and_hits", "reliability"]
+    assert sorted(path.stem for path in (report / "figures").iterdir()) == pictures
+    assert json.loads((report / "metrics.json").read_text()) == made_metrics()
+    assert {search["type"] for search in json.loads((report / "searches.json").read_text())} == {
+        *names
+    }
+
+
 def test_searches_that_fail_cost_neither_numbers_nor_charts(
     tmp_path: Path, photos: list[Path], monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -207,7 +247,7 @@ def test_a_killed_picture_leaves_the_new_numbers(
 
 
 def test_a_report_without_edits_has_no_searches(tmp_path: Path, photos: list[Path]) -> None:
-    report = Report(tmp_path / "report", tmp_path, without_edits(made_metrics()))
+    report = Report(tmp_path / "report", without_edits(made_metrics()))
     catalog: Any = SimpleNamespace(paths=photos)
     data = labelled_set()
     nobody = EvaluationSet(
@@ -222,7 +262,8 @@ def test_a_report_without_edits_has_no_searches(tmp_path: Path, photos: list[Pat
 def test_the_page_is_written_again_from_what_is_there(written: Path) -> None:
     before = page_of(written)
     (written / "report" / "index.html").unlink()
-    again = rewrite(written / "report")
+    again = Report.open(written / "report")
+    again.write_pages(again.folder)
     assert page_of(written) == before
     said = again.summary()
     assert "FLAM+ + posteriors" in said and str(written / "report" / "index.html") in said

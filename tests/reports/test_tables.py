@@ -129,7 +129,7 @@ AWKWARD = Table(
         [
             {"row": "x_y", "column": "a_b", "text": "{1}", "value": 0.5},
             {"row": "x_y", "column": "50 %", "text": "$2", "value": None},
-            {"row": "z", "column": "50 %", "text": ".5"},
+            {"row": r"z\x", "column": "50 %", "text": ".5"},
         ]
     ),
     ("100 % of #3, c_1 ~ 2 ^ 3.",),
@@ -144,6 +144,7 @@ def test_latex_is_balanced_and_escaped() -> None:
     unescaped = re.sub(r"\\[{}]", "", text)
     assert unescaped.count("{") == unescaped.count("}")
     assert not re.search(r"(?<!\\)[%#$]", text)
+    assert r"z\textbackslash{}x" in text
     rows = [line for line in text.splitlines() if line.endswith(r"\\")]
     assert [len(re.findall(r"(?<!\\)&", row)) for row in rows] == [2, 2, 2]
     outside = re.sub(r"\\label\{[^}]*\}", "", text)
@@ -153,12 +154,12 @@ def test_latex_is_balanced_and_escaped() -> None:
 
 
 def test_markdown_has_title_picture_notes_and_rows_in_their_order() -> None:
-    lines = AWKWARD.markdown(3, "![a](a.png)").splitlines()
-    assert lines[0] == "### T@50 & more" and lines[2] == "![a](a.png)"
+    lines = AWKWARD.markdown(3, "a.png").splitlines()
+    assert lines[0] == "### T@50 & more" and lines[2] == "![T@50 & more](a.png)"
     assert lines[4] == "- 100 % of #3, c_1 ~ 2 ^ 3."
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines[6:]]
     assert cells[0] == ["method", "a_b", "50 %"]
-    assert cells[2:] == [["x_y", "{1}", "$2"], ["z", "-", ".5"]]
+    assert cells[2:] == [["x_y", "{1}", "$2"], [r"z\x", "-", ".5"]]
 
 
 def test_a_table_without_cells_shows_its_notes() -> None:

@@ -1,4 +1,4 @@
-"""The table of searches where nobody logs to W&B, and the numbers of a report."""
+"""The picture of searches where nobody logs to W&B, and the numbers of a report."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.loggers import CSVLogger
 
 from flam_pl.reports.measurements import Measurements
-from flam_pl.reports.wandb_report import SearchTable, numbers
+from flam_pl.reports.wandb_report import SearchPicture, numbers
 from made_metrics import KS, METHODS, NOTHING, made_metrics, without_edits
 
 
@@ -24,7 +24,7 @@ class Untouchable:
 
 def test_without_wandb_nothing_is_searched_or_opened(tmp_path: Path) -> None:
     nothing: Any = Untouchable()
-    callback = SearchTable(nothing, nothing, nothing, np.arange(3), 0)
+    callback = SearchPicture(nothing, nothing, nothing, np.arange(3), 0)
     trainer: Any = SimpleNamespace(loggers=[CSVLogger(str(tmp_path))])
     callback.on_validation_end(trainer, pl.LightningModule())
 

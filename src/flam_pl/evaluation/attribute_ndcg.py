@@ -18,9 +18,8 @@ from flam_pl.metrics.dcg import dcg_at, gain, ideal_dcg_at
 class AttributeNDCG(QuerySums):
     """NDCG@k over "all" types, the "target" type and the "other" types.
 
-    As in ADDE (Hou et al., ICCV 2021), the relevance of a result is the share of these types with
-    the wanted class. The ideal order is that of the gallery without the query; the code of ADDE
-    assumes k perfect results.
+    The relevance of a result is the share of these types with the wanted class, as in ADDE (Hou et
+    al., ICCV 2021), whose code assumes k perfect results. Here the best order is of the gallery.
     """
 
     def __init__(self, data: EvaluationSet, ks: Sequence[int]) -> None:
@@ -47,8 +46,8 @@ class AttributeNDCG(QuerySums):
             self.count(group, search.numbers, dcg / ideal[row])
 
     def ideal(self, wanted: Tensor, types: Sequence[int], compared: Tensor, own: Tensor) -> Tensor:
-        """DCG@k of the best order per row of wanted labels ``(U, all types)``. So many labels are
-        ``compared``; the query, which is not in its own gallery, has ``own`` of them."""
+        """DCG@k of the best order per row of wanted labels ``(U, types)``, of which so many are
+        ``compared``; the query, which is no result, has ``own`` of them."""
         counts = self.data.count_matches(wanted, types, self.data.combinations[1])
         counts[torch.arange(len(counts)), own] -= 1
         found = torch.empty(len(wanted), len(self.ks), dtype=torch.double, device=wanted.device)

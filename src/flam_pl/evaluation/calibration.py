@@ -13,8 +13,7 @@ from flam_pl.metrics.bootstrap import Estimate, bootstraps
 from flam_pl.retrieval.confidence import Calibration
 from flam_pl.retrieval.posteriors import KINDS
 
-BINS = 15
-"""Of equal width, from 0 to 1; of the diagram and of the expected calibration error."""
+BINS = 15  # of equal width, from 0 to 1; of the diagram and of the expected calibration error
 
 
 def measure_calibration(
@@ -22,18 +21,16 @@ def measure_calibration(
 ) -> dict[str, Any]:
     """Event (``KINDS``) -> "raw" and "calibrated" -> as ``measure_probabilities``.
 
-    The calibrated "answer" also has "AUROC"; "detection_rate", the share of the edits without an
-    answer below the threshold; "false_alarm_rate", the same of those with one; "threshold".
+    Of the edits without an answer, "detection_rate" is the share below the threshold; of those
+    with one, "false_alarm_rate".
     """
     item, draws = outcomes.item, (resamples, seed)
     by_kind = {"raw": outcomes.raw, "calibrated": calibration.probabilities(outcomes.raw)}
-    found: dict[str, Any] = {
-        event: {
-            kind: measure_probabilities(of[event], outcomes.true[event], item, *draws)
-            for kind, of in by_kind.items()
-        }
-        for event in KINDS
-    }
+    found: dict[str, Any] = {event: {} for event in KINDS}
+    for event in KINDS:
+        for kind, of in by_kind.items():
+            each = of[event], outcomes.true[event], item
+            found[event][kind] = measure_probabilities(*each, *draws)
     answer, p = outcomes.true["answer"], by_kind["calibrated"]["answer"]
     warned, both = p < calibration.threshold, answer.any() and not answer.all()
     auroc = float(binary_auroc(*as_tensors(p, answer))) if both else float("nan")
@@ -52,9 +49,7 @@ def measure_probabilities(
     """ "ECE", the expected calibration error (Naeini et al., AAAI 2015; Guo et al., ICML 2017);
     "Brier", the mean squared error; "observed", the share that came true; "bins".
 
-    Args:
-        p, true: of each search, or of each result of each search, ``(E, ...)``.
-        item: number of the item of each search's query, ``(E,)``.
+    ``p`` and ``true`` ``(E, ...)`` are of searches or results, ``item (E,)`` of their queries.
     """
     of_result = np.broadcast_to(item.reshape(-1, *[1] * (p.ndim - 1)), p.shape).ravel()
     flat, came = p.ravel(), true.ravel()
@@ -89,12 +84,11 @@ def alone(value: float, n: int) -> dict[str, Any]:
 def bins(p: np.ndarray, true: np.ndarray) -> list[dict[str, float | None]]:
     """Of each bin: mean probability, share that came true (both None where it is empty), count."""
     number = np.minimum((p * BINS).astype(int), BINS - 1)
+
+    def mean(of: np.ndarray) -> float | None:
+        return float(of.mean()) if len(of) else None
+
     inside = [number == b for b in range(BINS)]
     return [
-        {
-            "predicted": float(p[of].mean()) if of.any() else None,
-            "observed": float(true[of].mean()) if of.any() else None,
-            "n": int(of.sum()),
-        }
-        for of in inside
+        {"predicted": mean(p[of]), "observed": mean(true[of]), "n": int(of.sum())} for of in inside
     ]

@@ -5,14 +5,10 @@ In the wardrobe and in the Fashion Product Images, photos of a garment differ in
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 
 from flam_pl.evaluation.searches import EvaluationSet, Method, edit_to, searcher_of
-from flam_pl.metrics.bootstrap import Estimate, bootstraps
 
 
 def counterfactual_edits(data: EvaluationSet) -> np.ndarray:
@@ -30,27 +26,14 @@ def counterfactual_edits(data: EvaluationSet) -> np.ndarray:
     return np.array(sorted(edits), dtype=np.int64).reshape(-1, 3)
 
 
-@dataclass(frozen=True)
-class CounterfactualResults:
-    """Ranks from 1, infinite if not found ``(E,)``, and garments ``(E,)``."""
-
-    ranks: np.ndarray
-    items: np.ndarray
-
-    def hits(self, ks: Sequence[int]) -> np.ndarray:
-        return self.ranks[:, None] <= np.array(ks)
-
-    def estimates(self, ks: Sequence[int], resamples: int, seed: int) -> dict[str, Estimate]:
-        """Each "CF@k", with an interval resampled by garment."""
-        each = self.hits(ks), np.ones(len(self.ranks)), [f"CF@{k}" for k in ks]
-        return bootstraps(*each, resamples=resamples, seed=seed, items=self.items)
-
-
 @torch.inference_mode()
-def evaluate_counterfactuals(
+def counterfactual_ranks(
     method: Method, data: EvaluationSet, edits: np.ndarray, depth: int
-) -> CounterfactualResults:
-    """Search with every edit of ``counterfactual_edits``, ``depth`` results each."""
+) -> np.ndarray:
+    """Rank of the first right photo, from 1, per edit of ``counterfactual_edits`` ``(E,)``.
+
+    Infinite if it is not among the first ``depth`` results.
+    """
     search = searcher_of(method, data, depth)
     ranks = np.full(len(edits), np.inf)
     for t, c in np.unique(edits[:, 1:], axis=0):
@@ -60,4 +43,4 @@ def evaluate_counterfactuals(
         garments = data.garments[data.queries[numbers]]
         right = (data.garments[found] == garments[:, None]) & (data.labels[found, t] == c)
         ranks[rows] = np.where(right.any(axis=1), right.argmax(axis=1) + 1.0, np.inf)
-    return CounterfactualResults(ranks, data.query_items[edits[:, 0]])
+    return ranks

@@ -110,10 +110,10 @@ def evaluate_instances(
     resamples: int,
     seed: int,
 ) -> tuple[dict[str, Estimate], int]:
-    """R@k: is a shop photo of the same item among the first k results of a consumer photo?
+    """R@k, and how many queries are left out because their item has no shop photo.
 
-    ``is_query (N,)`` marks consumer photos. Returned beside R@k, with intervals resampled by item,
-    is how many queries are left out because their item has no shop photo.
+    ``is_query (N,)`` marks consumer photos, which search the shop photos. Intervals are resampled
+    by item.
     """
     query, shop = np.flatnonzero(is_query), np.flatnonzero(~is_query)
     findable = query[np.isin(items[query], items[shop])]

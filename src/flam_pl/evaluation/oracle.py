@@ -1,7 +1,7 @@
 """The oracle ranking: a search that knows the labels.
 
-It shows how much of what an edit should preserve even the nearest hits have lost. It is no upper
-bound: one hit followed by the query's neighbours would preserve more.
+It shows what even the nearest hits have lost. It is no upper bound: one hit followed by the query's
+neighbours would preserve more.
 """
 
 from __future__ import annotations
@@ -37,13 +37,15 @@ class OracleRanking(Searcher):
         rows = torch.from_numpy(self.data.queries[numbers]).to(self.heads.device)
         wanted = self.data.label_tensor[rows]
         wanted[:, schema.types.index(name)] = schema.index(name, edits[0].wanted)
-        parts = zip(torch.split(rows, CHUNK), torch.split(wanted, CHUNK), strict=True)
-        return torch.cat([self._first(*part) for part in parts])
-
-    def _first(self, rows: Tensor, wanted: Tensor) -> Tensor:
-        is_hit = torch.ones(len(rows), len(self.heads), dtype=torch.bool, device=rows.device)
-        for of_query, of_photo in zip(wanted.T[:, :, None], self.data.label_tensor.T, strict=True):
-            is_hit &= (of_photo == of_query) | (of_query == UNLABELLED)
-        order = self.heads[rows] @ self.heads.T + 3 * is_hit  # two cosines differ by 2 at most
-        order[torch.arange(len(order)), rows] = -torch.inf
-        return order.topk(self.depth, dim=1).indices
+        found = []
+        for own, goal in zip(torch.split(rows, CHUNK), torch.split(wanted, CHUNK), strict=True):
+            scores = self.heads[own] @ self.heads.T
+            is_hit = torch.ones_like(scores, dtype=torch.bool)
+            for of_query, of_photo in zip(
+                goal.T[:, :, None], self.data.label_tensor.T, strict=True
+            ):
+                is_hit &= (of_photo == of_query) | (of_query == UNLABELLED)
+            scores += 3 * is_hit  # two cosines differ by 2 at most
+            scores[torch.arange(len(own)), own] = -torch.inf
+            found.append(scores.topk(self.depth, dim=1).indices)
+        return torch.cat(found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,15 +34,12 @@ class Outcomes:
         data: EvaluationSet,
         progress: Progress = lambda edits: edits,
     ) -> Outcomes:
-        """Search with every edit among the fully labelled photos: a missing label does not say
-        whether an event happened.
-        """
+        """Search with every edit among the fully labelled photos: only labels tell what is true."""
         data = data.fully_labelled()
         gallery = posteriors.read(data.features)
         _, items = np.unique(data.query_items, return_inverse=True)
-        raw: dict[str, list[np.ndarray]] = {kind: [] for kind in KINDS}
-        true: dict[str, list[np.ndarray]] = {kind: [] for kind in KINDS}
-        item = []
+        nothing = {kind: np.zeros(0, bool) for kind in KINDS}
+        parts: list[Any] = []
         for search in search_edits(vectors, data, DEPTH, impossible=True, progress=progress):
             rows = torch.from_numpy(data.queries[search.numbers]).to(data.features.device)
             own, edit = [of[rows] for of in gallery], edit_to(data.schema, search.t, search.c)
@@ -49,10 +47,9 @@ class Outcomes:
             seen = raw_probabilities(target, gallery, search.found, [search.t], exclude=rows)
             answer = torch.from_numpy(data.has_hit(search.wanted))
             events = search.matches[..., search.t], data.hits(search.found, search.wanted), answer
-            for kind, event in zip(KINDS, events, strict=True):
-                raw[kind].append(seen[kind].cpu().numpy())
-                true[kind].append(event.cpu().numpy())
-            item.append(items[search.numbers])
-        none = [np.zeros(0, bool)]
-        joined = [{k: np.concatenate(of[k] or none) for k in KINDS} for of in (raw, true)]
-        return cls(joined[0], joined[1], np.concatenate(item or [items[:0]]))
+            true = {kind: of.cpu().numpy() for kind, of in zip(KINDS, events, strict=True)}
+            raw = {kind: of.cpu().numpy() for kind, of in seen.items()}
+            parts.append((raw, true, items[search.numbers]))
+        *both, item = zip(*(parts or [(nothing, nothing, items[:0])]), strict=True)
+        raw, true = ({k: np.concatenate([of[k] for of in each]) for k in KINDS} for each in both)
+        return cls(raw, true, np.concatenate(item))

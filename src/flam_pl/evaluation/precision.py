@@ -25,8 +25,7 @@ class Precision(QuerySums):
     """Figures of the first k results, over "all" edits and per type.
 
     P@k is the share with the wanted class, as_it_was@k the share with all of the query's own
-    labels, utility@k the discounted ``utility`` divided by that of the ideal order. The weights of
-    the score are chosen by utility@5.
+    labels, utility@k the discounted ``utility`` divided by that of the ideal order.
     """
 
     def __init__(

@@ -16,8 +16,7 @@ MEAN = "mean"  # beside the attributes: the plain mean of their shares
 class Preservation:
     """The share of results with the query's value, per extra attribute.
 
-    Only results with the wanted class and a value count. Else a search that ignores the edit would
-    keep the most.
+    Only results with the wanted class count: else a search that ignores the edit would be best.
     """
 
     def __init__(self, data: EvaluationSet, ks: Sequence[int]) -> None:

@@ -31,17 +31,14 @@ class EvaluationSet:
     """Photos with labels. All are the gallery, some are queries.
 
     An edit wants the query's labels with one replaced. A photo with all of these labels is a
-    **hit**, and an edit is evaluated if there is a hit. The rules for missing labels:
+    **hit**. An edit is evaluated if there is a hit; ``left_out`` counts the others. If labels are
+    missing:
 
-    - A query is edited in types that it has a label of: else nobody knows whether the edit changes
-      it. It also needs another label, or labels of all types: else nothing says what must be
-      preserved, and every photo of the wanted class would be a hit.
-    - An edit wants the query's labels with the edited one replaced. A photo with all of these
-      labels is a **hit**. Types without a label of the query are not compared.
-    - A photo that lacks one of these labels is no hit. It may be right, but nobody knows; if it
-      counted, the photos with the fewest labels would be hits most often. So T@k and P@k on
-      missing labels are lower bounds, for all methods alike.
-    - An edit is evaluated if the gallery has a hit. ``left_out`` counts the others.
+    - A query is edited in types that it has a label of. It needs another label, or labels of all
+      types: else every photo of the wanted class would be a hit.
+    - Types without a label of the query are not compared.
+    - A photo that lacks a wanted label is no hit: nobody knows whether it is right. So T@k and P@k
+      are lower bounds, for all methods alike.
     """
 
     schema: AttributeSchema
@@ -65,11 +62,16 @@ class EvaluationSet:
     @classmethod
     def of_photos(cls, catalog: Catalog, store: FeatureStore, split: str) -> EvaluationSet:
         """A split without distorted views."""
-        photos = np.flatnonzero((catalog.table["view"] == 0).to_numpy(bool))
-        return cls.of(catalog, store, np.intersect1d(catalog.rows(split=split), photos))
+        rows = catalog.rows(split=split)
+        return cls.of(catalog, store, rows[(catalog.table["view"].iloc[rows] == 0).to_numpy(bool)])
 
     def to(self, device: torch.device) -> EvaluationSet:
         return replace(self, features=self.features.to(device))
+
+    def with_queries(self, most: int, seed: int) -> EvaluationSet:
+        """As many of the queries, drawn at random."""
+        drawn = np.random.default_rng(seed).permutation(self.queries)[:most]
+        return replace(self, queries=np.sort(drawn))
 
     def fully_labelled(self) -> EvaluationSet:
         keep = (self.labels != UNLABELLED).all(axis=1)
@@ -223,12 +225,3 @@ def search_edits(
     for (t, c), (numbers, wanted) in progress(list(edits.items())):
         found = search(numbers, [edit_to(data.schema, t, c, strength)])
         yield EditedSearch(data, t, c, numbers, wanted, found)
-
-
-def meaningful_cutoffs(ks: Sequence[int], gallery_size: int) -> tuple[int, ...]:
-    """The cut-offs up to half of the gallery: others find a hit in nearly every search.
-
-    >>> meaningful_cutoffs([1, 5, 10], gallery_size=12)
-    (1, 5)
-    """
-    return tuple(k for k in ks if 2 * k <= gallery_size)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
-import numpy as np
 import torch
 from torch.nn import functional as F
 
@@ -50,8 +48,7 @@ def evaluate_strengths(
     strengths: Sequence[float] = STRENGTHS,
 ) -> dict[str, dict[str, Estimate]]:
     """Strength, e.g. "0.25" -> figures of ``QUERIES`` random queries."""
-    rng, drawn = np.random.default_rng(seed), (resamples, seed)
-    data = replace(data, queries=np.sort(rng.permutation(data.queries)[:QUERIES]))
+    data, drawn = data.with_queries(QUERIES, seed), (resamples, seed)
     search, found = Searcher(editor, data, K), {}
     for strength in strengths:
         moves, precision = Moves(data, search.retriever.vectors, strength), Precision(data, [K])

@@ -1,13 +1,12 @@
 """Searches the weights of the score on validation photos, for the largest mean utility@5.
 
-Counterfactuals, if there are any, are a quarter of the objective, by their mean reciprocal rank:
-they tell what is preserved beside the labels.
+Counterfactuals, which tell what is preserved beside the labels, are a quarter of the objective.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
@@ -32,11 +31,11 @@ MOVED = (0.0, 0.5, 1.5)
 
 @dataclass(frozen=True)
 class Trial:
-    """The mean utility@5 and the mean reciprocal rank of counterfactuals of some weights."""
+    """What some weights reach."""
 
     weights: ScoreWeights
-    utility: float
-    counterfactual: float | None
+    utility: float  # mean utility@5
+    counterfactual: float | None  # mean reciprocal rank of counterfactuals, if there are any
 
     @property
     def objective(self) -> float:
@@ -61,13 +60,11 @@ def try_weights(
     posteriors: Posteriors,
     data: EvaluationSet,
     counterfactual: EvaluationSet,
-    weights: Iterable[ScoreWeights] | None = None,
+    tried: Sequence[ScoreWeights],
     seed: int = 0,
 ) -> list[Trial]:
-    """A trial for each of the weights, by default of the ``grid``."""
-    tried = list(grid(posteriors.means is not None) if weights is None else weights)
-    rng = np.random.default_rng(seed)
-    data = replace(data, queries=np.sort(rng.permutation(data.queries)[:QUERIES]))
+    """A trial for each of the weights that are tried."""
+    data = data.with_queries(QUERIES, seed)
     first = Precision(data, [K])
     measures = [Precision(data, [K], like=first) for _ in tried]
     scorer = Scorer(editor, posteriors, data)

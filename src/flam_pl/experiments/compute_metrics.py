@@ -14,7 +14,7 @@ from flam_pl.datasets.inspection import edits_cannot_be_evaluated
 from flam_pl.evaluation.attribute_ndcg import AttributeNDCG
 from flam_pl.evaluation.calibration import measure_calibration
 from flam_pl.evaluation.classification import evaluate_classification
-from flam_pl.evaluation.counterfactuals import counterfactual_edits, evaluate_counterfactuals
+from flam_pl.evaluation.counterfactuals import counterfactual_edits, counterfactual_ranks
 from flam_pl.evaluation.depth import evaluate_candidates
 from flam_pl.evaluation.double_edits import draw_double_edits, evaluate_double_edits
 from flam_pl.evaluation.hits import EditResults, evaluate_edits, evaluate_instances
@@ -22,11 +22,11 @@ from flam_pl.evaluation.oracle import ORACLE, OracleRanking
 from flam_pl.evaluation.outcomes import Outcomes
 from flam_pl.evaluation.precision import Precision
 from flam_pl.evaluation.preservation import MEAN, Preservation
-from flam_pl.evaluation.searches import EvaluationSet, Searcher, meaningful_cutoffs
+from flam_pl.evaluation.searches import EvaluationSet, Searcher
 from flam_pl.evaluation.strength import evaluate_strengths
 from flam_pl.experiments.trained_run import TrainedRun
 from flam_pl.methods.registry import looks, registered
-from flam_pl.metrics.bootstrap import Estimate
+from flam_pl.metrics.bootstrap import Estimate, bootstraps
 from flam_pl.metrics.paired import PairedShares
 from flam_pl.progress import progress
 from flam_pl.reports.measurements import FORMAT, PARTS
@@ -144,8 +144,12 @@ def measure_edits(
 
 
 def cut_offs(ks: Sequence[int], gallery: int) -> list[int]:
-    """The cut-offs that mean something in a gallery of this size, at least the first one."""
-    return [*meaningful_cutoffs(ks, gallery)] or [min(ks)]
+    """The cut-offs up to half of the gallery, else the first: others find hits by chance.
+
+    >>> cut_offs([1, 5, 10], gallery=12), cut_offs([5, 10], gallery=8)
+    ([1, 5], [5])
+    """
+    return [k for k in ks if 2 * k <= gallery] or [min(ks)]
 
 
 def with_mean_change(classified: ByGroup) -> ByGroup:
@@ -187,25 +191,19 @@ def measure_counterfactuals(
     if not len(edits):
         return {}, {}
     ks = cut_offs(settings.ks, len(photos.labels))
-    depth = max(ks)
-    rows: dict[str, Searcher] = {row.name: Searcher(row, photos, depth) for row in trained.rows()}
-    rows[ORACLE] = OracleRanking(photos, depth)
-    found = {
-        name: evaluate_counterfactuals(search, photos, edits, depth)
+    rows: dict[str, Searcher] = {row.name: Searcher(row, photos, max(ks)) for row in trained.rows()}
+    rows[ORACLE] = OracleRanking(photos, max(ks))
+    hits = {
+        name: counterfactual_ranks(search, photos, edits, max(ks))[:, None] <= np.array(ks)
         for name, search in rows.items()
     }
-    best = trained.scoring.best
-    changes = PairedShares(
-        {name: of.hits(ks) for name, of in found.items() if name != ORACLE},
-        np.ones(len(edits)),
-        [f"CF@{k}" for k in ks],
-        items=found[best].items,
-        resamples=settings.resamples,
-        seed=settings.seed,
-    ).minus(best)
+    items = photos.query_items[edits[:, 0]]
+    drawn: Any = {"items": items, "resamples": settings.resamples, "seed": settings.seed}
+    each, best = (np.ones(len(edits)), [f"CF@{k}" for k in ks]), trained.scoring.best
+    methods = {name: of for name, of in hits.items() if name != ORACLE}
+    changes = PairedShares(methods, *each, **drawn).minus(best)
     changes.pop(best)
-    draws = (settings.resamples, settings.seed)
-    return {name: of.estimates(ks, *draws) for name, of in found.items()}, changes
+    return {name: bootstraps(of, *each, **drawn) for name, of in hits.items()}, changes
 
 
 def compare(

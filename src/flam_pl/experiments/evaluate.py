@@ -137,7 +137,7 @@ def measure(run: Run, trained: TrainedRun | None = None) -> Report | None:
         "versions": versions(),
         "inputs": measured_from(run, trained),
     }
-    report = Report(folder=report_folder(config), run=config.folder, metrics=metrics)
+    report = Report(report_folder(config), metrics)
     report.write(catalog, rows, data, trained.rows(), config.evaluation.examples)
     log_report(config, report, trained.records)
     return report

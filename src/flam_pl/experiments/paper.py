@@ -22,12 +22,11 @@ from flam_pl.reports.paper.tables import PaperTables, write
 from flam_pl.training.run import Run
 
 CUTOFFS = (1, 5, 20, 50, 100)
-NEEDED: dict[int, tuple[str, ...]] = {
+NEEDED: dict[int, tuple[str, ...]] = {  # table -> what is trained for it beside FLAM
     3: tuple(name for name in trainable_methods() if registered()[name].in_table_3),
     4: ("cls_concat", "emb_concat"),
     5: ("cls_concat",),
 }
-"""Table -> what must be trained for it beside FLAM; Table 1 needs no training at all."""
 
 
 def make_tables(config: Config) -> str | None:
@@ -42,22 +41,21 @@ def make_tables(config: Config) -> str | None:
     needed = {name for number in settings.which for name in NEEDED.get(number, ())}
     config = extended(config, needed, CUTOFFS)
     others = backbone_settings(config) if 5 in settings.which else {}
+    by_seed, by_backbone = [], {}
     if settings.which == [1]:
         catalog = open_catalog(config.data)
-        filled = PaperTables(catalog.name, frequent_classes(catalog), note=settings.note)
     else:
         run = train(config)
         # Table 2 is of stage 1 alone
-        seeds = further_seeds(config.seed, settings.seeds) if needed else []
-        by_seed = [run, *(with_seed(run, seed) for seed in seeds)]
-        by_backbone = {
-            name: train(of_backbone, run.catalog)
-            for name, of_backbone in others.items()
-            if trainable(run, of_backbone)
-        }
+        runs = with_seeds(run, settings.seeds if needed else [])
+        beside = {n: train(of, run.catalog) for n, of in others.items() if trainable(run, of)}
         if not is_first_process():
             return None
-        filled = fill(by_seed, by_backbone)
+        catalog, by_seed = run.catalog, [metrics_of(of_seed) for of_seed in runs]
+        by_backbone = {f"{config.backbone.model} (this run)": by_seed[0]}
+        by_backbone |= {name: metrics_of(of_backbone) for name, of_backbone in beside.items()}
+    classes = frequent_classes(catalog)
+    filled = PaperTables(catalog.name, classes, by_seed, by_backbone, settings.note)
     folder, texts = config.folder / "tables", []
     for number in settings.which:
         tables = filled.table(number)
@@ -75,16 +73,16 @@ def extended(config: Config, methods: Collection[str], cut_offs: Sequence[int]) 
     )
 
 
-def further_seeds(own: int, seeds: Sequence[int]) -> list[int]:
-    return [seed for seed in dict.fromkeys(seeds) if seed != own]
-
-
-def with_seed(run: Run, seed: int) -> Run:
-    """The whole run by another seed; a backbone that is not trained stays the run's own."""
-    config, place = replace(run.config, seed=seed), f"seeds/{seed}"
-    if config.backbone.max_epochs:
-        return train(replace(config, run=f"{run.config.name}/{place}"), run.catalog)
-    return train_beside(run, place, config)
+def with_seeds(run: Run, seeds: Sequence[int]) -> list[Run]:
+    """The run, then the whole run by each other seed."""
+    runs = {run.config.seed: run}
+    for seed in seeds:
+        config, place = replace(run.config, seed=seed), f"seeds/{seed}"
+        if seed not in runs and config.backbone.max_epochs:
+            runs[seed] = train(replace(config, run=f"{run.config.name}/{place}"), run.catalog)
+        elif seed not in runs:  # a backbone that is not trained stays the run's own
+            runs[seed] = train_beside(run, place, config)
+    return list(runs.values())
 
 
 def backbone_settings(config: Config) -> dict[str, Config]:
@@ -93,22 +91,15 @@ def backbone_settings(config: Config) -> dict[str, Config]:
     None is trained for longer than the run's own, if that is trained.
     """
     shared = [o for o in config.overrides if not o.startswith(("backbone=", "backbone.", "run="))]
-    most = config.backbone.max_epochs
-    found = {}
+    shared += ["methods=[]", f"evaluation.ks={config.evaluation.ks}"]
+    most, found = config.backbone.max_epochs, {}
     for name in config.tables.backbones:
-        own = [
-            *shared,
-            f"backbone={name}",
-            f"run={config.name}/backbones/{name}",
-            "methods=[]",
-            f"evaluation.ks={config.evaluation.ks}",
-        ]
+        own = [*shared, f"backbone={name}", f"run={config.name}/backbones/{name}"]
         of_backbone = load_config(own)
         if of_backbone.backbone == config.backbone:
             continue
         if most and of_backbone.backbone.max_epochs > most:
-            own.append(f"backbone.max_epochs={most}")
-            of_backbone = load_config(own)
+            of_backbone = load_config([*own, f"backbone.max_epochs={most}"])
         found[name] = of_backbone
     return found
 
@@ -120,19 +111,6 @@ def trainable(run: Run, config: Config) -> bool:
     return False
 
 
-def fill(by_seed: Sequence[Run], by_backbone: Mapping[str, Run]) -> PaperTables:
-    run = by_seed[0]
-    metrics = [metrics_of(of_seed) for of_seed in by_seed]
-    own_backbone = f"{run.config.backbone.model} (this run)"
-    return PaperTables(
-        run.catalog.name,
-        frequent_classes(run.catalog),
-        metrics,
-        {own_backbone: metrics[0]} | {name: metrics_of(of) for name, of in by_backbone.items()},
-        run.config.tables.note,
-    )
-
-
 def metrics_of(run: Run) -> Mapping[str, Any]:
     report = measured(run)
     assert report is not None  # the first process measures
@@ -140,7 +118,7 @@ def metrics_of(run: Run) -> Mapping[str, Any]:
 
 
 def frequent_classes(catalog: Catalog) -> dict[str, dict[str, int]]:
-    """Attribute type -> its most frequent classes -> number of images; ties by name."""
+    """Attribute type -> its 10 most frequent classes -> number of images; ties by name."""
     counts = class_counts(catalog, np.arange(len(catalog)))
     return {
         name: dict(sorted(of.items(), key=lambda pair: (-pair[1], pair[0]))[:10])

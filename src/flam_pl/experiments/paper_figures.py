@@ -26,25 +26,24 @@ from flam_pl.reports.pictures import draw, draw_searches
 from flam_pl.retrieval.retriever import Retriever
 from flam_pl.training.run import Run
 
-COLORS = ("#1a9850", "#d73027")
-"""Frames of Figure 2 as in the paper: queries green, hits red."""
-SHOWN = 3
+COLORS = ("#1a9850", "#d73027")  # frames of Figure 2 as in the paper: queries green, hits red
+SHOWN = 3  # results in Figure 2
 
 Drawn = tuple[Mapping[str, Any], Callable[[], Figure | None]]
 """The numbers of a figure, and what draws it."""
 
 
 def make_figures(config: Config) -> list[Path]:
-    """Write ``runs/<run>/figures/<name>.{png,json}`` for every name in ``figures.which``.
+    """Write ``runs/<run>/figures/<name>.{json,png}`` for every name in ``figures.which``.
 
-    Returns the pictures; none in the further processes of a DDP run.
+    All numbers are written before the first picture. Returns the pictures; none in the further
+    processes of a DDP run.
     """
     which = config.figures.which
     if "labels" in which:
         config = extended(config, label_shares.BASELINES, label_shares.CUTOFFS)
     run = train(config)
-    impossible = edits_cannot_be_evaluated(run.catalog)
-    if impossible:
+    if impossible := edits_cannot_be_evaluated(run.catalog):
         log(f"{run.catalog.name}: {impossible}. There are no edits to draw.")
         return []
     by_share = label_shares.train_shares(run) if "labels" in which else {}
@@ -56,27 +55,21 @@ def make_figures(config: Config) -> list[Path]:
         "convergence": ("convergence", convergence_of),
         "labels": ("label_share", partial(shares, by_share)),
     }
-    written = []
+    pictures = {}
     for name, prepare in (figures[key] for key in dict.fromkeys(which)):
         found = prepare(run)
         if isinstance(found, str):
             log(f"{name}: left out, {found}")
-        else:
-            written += write(run.folder / "figures" / f"{name}.png", *found)
-    return written
-
-
-def write(
-    picture: Path, numbers: Mapping[str, Any], make: Callable[[], Figure | None]
-) -> list[Path]:
-    write_text(picture.with_suffix(".json"), json.dumps(numbers, indent=1, allow_nan=False))
-    return [picture] if draw(picture, make, dpi=150) else []
+            continue
+        numbers, pictures[run.folder / "figures" / f"{name}.png"] = found
+        text = json.dumps(numbers, indent=1, allow_nan=False)
+        write_text(run.folder / "figures" / f"{name}.json", text)
+    return [picture for picture, make in pictures.items() if draw(picture, make, dpi=150)]
 
 
 def evaluation_set(run: Run) -> tuple[EvaluationSet, list[Path]]:
     """Evaluation images with all labels, and their files."""
-    rows = run.catalog.edit_rows("evaluation")
-    paths = run.catalog.paths
+    rows, paths = run.catalog.edit_rows("evaluation"), run.catalog.paths
     return EvaluationSet.of(run.catalog, run.data.features, rows), [paths[row] for row in rows]
 
 
@@ -101,12 +94,11 @@ def embedding_spaces(run: Run) -> Drawn | str:
     """Figure 3: maps of the embedding spaces; or why there is none."""
     trained = TrainedRun.open(run.folder, run.backbone_folder)
     (data, _), seed = evaluation_set(run), run.config.evaluation.seed
-    found = spaces.edit_to_one_class(
-        trained.methods["flam"].editor, trained.embedders, data, run.config.figures, seed
-    )
+    flam, settings = trained.methods["flam"].editor, run.config.figures
+    found = spaces.edit_to_one_class(flam, trained.embedders, data, settings, seed)
     if len(found.edited) < 2:
         return f"{len(found.labels)} images leave {len(found.edited)} to be edited"
-    return spaces.numbers(found), lambda: spaces.draw(found, spaces.maps(found, seed))
+    return spaces.numbers(found), partial(spaces.draw, found, seed)
 
 
 def convergence_of(run: Run) -> Drawn | str:

@@ -169,11 +169,8 @@ def answer(config: Config, own: bool) -> str:
     picture = config.folder / "searches" / f"{file_name(config.image, results.edits)}.png"
     shown = [(hit.path, hit.caption) for hit in results]
     lines = [str(results), f"by {display_name(run.vectors.name, looks())}"]
-    try:
-        draw_results(picture, (run.path(config.image), results.edits), shown)
+    if draw_results(picture, (run.path(config.image), results.edits), shown):
         lines.append(f"picture: {picture}")
-    except OSError as error:  # the run may be read-only
-        lines.append(f"no picture: {picture} cannot be written ({error.strerror})")
     return "\n".join(lines)
 
 

@@ -13,7 +13,7 @@ from flam_pl.datasets.inspection import edits_cannot_be_evaluated
 from flam_pl.distributed import is_first_process, log
 from flam_pl.errors import FlamError
 from flam_pl.experiments import label_shares
-from flam_pl.experiments.paper import extended, further_seeds, metrics_of, with_seed
+from flam_pl.experiments.paper import extended, metrics_of, with_seeds
 from flam_pl.experiments.pipeline import train
 from flam_pl.methods.registry import require_known, trainable
 from flam_pl.reports.charts import CHARTS
@@ -39,7 +39,7 @@ def make_results(config: Config) -> str | None:
     require_known(settings.methods, "results.methods")
     config = extended(config, settings.methods or trainable(), CUTOFFS)
     run = train(config)
-    by_seed = [run, *(with_seed(run, s) for s in further_seeds(config.seed, settings.seeds))]
+    by_seed = with_seeds(run, settings.seeds)
     by_share: list[dict[float, Run]] = []
     if settings.labels and not edits_cannot_be_evaluated(run.catalog):
         of_shares = [m for m in OF_SHARES if m in config.methods]

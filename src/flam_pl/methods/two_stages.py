@@ -12,7 +12,7 @@ from flam_pl.methods.generator import Flam
 from flam_pl.methods.registry import Method
 from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.models.manipulator import Manipulator
-from flam_pl.reports.wandb_report import SearchTable
+from flam_pl.reports.wandb_report import SearchPicture
 from flam_pl.training.embedder_module import EmbedderModule
 from flam_pl.training.manipulator_module import ManipulatorModule
 from flam_pl.training.records import StageRecord, require
@@ -115,7 +115,7 @@ def train_manipulator(
         inputs=run.feature_inputs | {"recipe": MANIPULATOR_RECIPE},
         parent=parent.checkpoint,
         monitor=f"val/{MONITOR}" if evaluate else None,
-        callbacks=[SearchTable(editor, run.catalog, data.features, held_out, run.config.seed)],
+        callbacks=[SearchPicture(editor, run.catalog, data.features, held_out, run.config.seed)],
     )
     record = train_stage(spec, data, run.config)
     run.seconds[name] = record.seconds

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from flam_pl.reports.measurements import Measurements
@@ -22,44 +20,22 @@ def precision_and_hits(found: Measurements) -> Figure | None:
     rows = found.part("by_strength").dropna(subset="value")
     if rows.empty:
         return None
-    figure, [[axis]] = panels(1, 1, 6.4, 4.8)
-    ends = []
+    figure, [[axis]] = panels(1, 1, 7.4, 4.8)
     for method, of in rows.groupby("method", sort=False):
         x, y = (of.loc[of["measure"] == name, "value"].to_numpy() for name in ("T@10", "P@10"))
         style = line_style(found, str(method))
         axis.plot(x, y, **style, lw=1.6, marker="o", ms=3)
         axis.plot(x[-1], y[-1], "o", color=style["color"], ms=7)
-        ends.append((y[-1], x[-1], style["label"], style["color"]))
-    label_ends(axis, ends)
-    axis.set_xlabel("T@10: an image of exactly the wanted combination is there")
-    axis.set_ylabel("P@10: share of the results with the wanted class")
+    label = "T@10: an image of exactly the wanted combination is there"
+    axis.set(xlabel=label, ylabel="P@10: share of the results with the wanted class")
     axis.grid(alpha=0.25)
+    figure.legend(loc="outside right upper", fontsize=8)
     return figure
-
-
-def label_ends(axis: Axes, ends: Sequence[tuple[float, float, str, str]]) -> None:
-    """Names right of the chart, each with a thin line to its (y, x, name, color)."""
-    (left, right), (low, high) = axis.get_xlim(), axis.get_ylim()
-    axis.set(xlim=(left, right), ylim=(low, high))
-    gap, place = 0.05 * (high - low), low
-    for number, (y, x, name, color) in enumerate(sorted(ends), start=1):
-        place = min(max(place + gap, y), high - gap * (len(ends) - number))
-        axis.annotate(
-            name,
-            (x, y),
-            (right + 0.03 * (right - left), place),
-            color=color,
-            fontsize=9,
-            va="center",
-            annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": color, "lw": 0.5, "relpos": (0, 0.5)},
-        )
 
 
 def candidates(found: Measurements) -> Figure | None:
     rows = found.part("depth")
-    few = rows[rows["measure"].isin(["T@1", "T@50"])]
-    rows = few if len(few) else rows[rows["measure"] == rows["measure"].min()]
+    rows = rows[rows["measure"].str.startswith("T@")]
     return draw_groups(found, rows, "candidates, the nearest by the edited feature")
 
 
@@ -76,21 +52,21 @@ CHARTS: Mapping[str, Callable[[Measurements], Figure | None]] = {
 
 def draw_groups(found: Measurements, rows: pd.DataFrame, label: str) -> Figure | None:
     """A panel per measure and a line per method over the groups, with 95 % intervals."""
-    names, groups = rows["measure"].unique(), list(rows["group"].unique())
-    if not len(names):
+    if rows.empty:
         return None
-    figure, axes = panels(1, len(names), 4.8 * len(names), 3.8)
+    by_measure, groups = list(rows.groupby("measure", sort=False)), list(rows["group"].unique())
     places = range(len(groups))
-    for axis, name in zip(axes[0], names, strict=True):
-        for method, of in rows[rows["measure"] == name].groupby("method", sort=False):
+    figure, axes = panels(1, len(by_measure), 4.8 * len(by_measure), 3.8)
+    for axis, (name, of_measure) in zip(axes[0], by_measure, strict=True):
+        for method, of in of_measure.groupby("method", sort=False):
             of = of.set_index("group").reindex(groups)
-            around = of["value"] - of["low"], of["high"] - of["value"]
-            style = line_style(found, str(method))
-            axis.errorbar(places, of["value"], around, **style, lw=1.6, marker="o", ms=4, capsize=2)
+            y, around = of["value"], (of["value"] - of["low"], of["high"] - of["value"])
+            axis.errorbar(
+                places, y, around, **line_style(found, str(method)), marker="o", ms=4, capsize=2
+            )
         axis.set_xticks(places, [group.replace(" (", "\n(") for group in groups])
         axis.set_ylim(bottom=0)
-        axis.set_xlabel(label)
-        axis.set_ylabel(f"{name}, with its 95 % interval")
+        axis.set(xlabel=label, ylabel=f"{name}, with its 95 % interval")
         axis.grid(alpha=0.25)
     axes[0, 0].legend(fontsize=8)
     return figure
@@ -104,24 +80,15 @@ def line_style(found: Measurements, method: str) -> dict[str, Any]:
 
 
 def reliability(calibration: Mapping[str, Any]) -> Figure:
-    """Reliability diagram (DeGroot and Fienberg, 1983) per event, with counts."""
-    figure, axes = panels(2, len(calibration), 12, 5.2)
-    kinds = (("raw", "#aaaaaa", "embedders alone"), ("calibrated", "#2166ac", "calibrated"))
-    for (above, below), (event, of_event) in zip(axes.T, calibration.items(), strict=True):
-        above.plot([0, 1], [0, 1], color="grey", ls=":", lw=1)
-        for kind, color, label in kinds:
-            of = of_event[kind]
-            shown = [b for b in of["bins"] if b["n"] >= FEWEST]
-            predicted, observed = ([b[name] for b in shown] for name in ("predicted", "observed"))
-            text = f"{label}: ECE {of['ECE']['value']:.3f}"
-            above.plot(predicted, observed, "o-", color=color, lw=1.4, ms=4, label=text)
-        counts = [b["n"] for b in of_event["calibrated"]["bins"]]
-        middles = (np.arange(len(counts)) + 0.5) / len(counts)
-        below.bar(middles, counts, width=0.9 / len(counts), color="#2166ac")
-        below.set(yscale="log", xlabel="predicted", ylabel="count")
-        below.yaxis.set_major_formatter("{x:,.0f}")
-        below.set_ylim(bottom=1)
-        above.set_title(EVENTS[event], fontsize=10)
-        above.set_ylabel("observed share")
-        above.legend(fontsize=8, loc="upper left", frameon=False)
+    """Reliability diagram (DeGroot and Fienberg, 1983) per event."""
+    figure, axes = panels(1, len(calibration), 12, 3.6)
+    kinds = {"raw": ("#aaaaaa", "embedders alone"), "calibrated": ("#2166ac", "calibrated")}
+    for axis, (event, of_event) in zip(axes[0], calibration.items(), strict=True):
+        axis.plot([0, 1], [0, 1], color="grey", ls=":", lw=1)
+        for kind, (color, label) in kinds.items():
+            bins = pd.DataFrame(of_event[kind]["bins"]).query("n >= @FEWEST")
+            label += f": ECE {of_event[kind]['ECE']['value']:.3f}"
+            axis.plot(bins["predicted"], bins["observed"], "o-", color=color, ms=4, label=label)
+        axis.set(xlabel="predicted probability", ylabel="observed share", title=EVENTS[event])
+        axis.legend(fontsize=8, loc="upper left", frameon=False)
     return figure

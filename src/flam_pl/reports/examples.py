@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,8 +20,7 @@ SHOWN = 5  # results of each search
 class Example:
     """One edit of a query image."""
 
-    query: int
-    """Position in the evaluation set."""
+    query: int  # position in the evaluation set
     target_type: str
     target_class: str
 
@@ -49,9 +48,9 @@ def choose_examples(data: EvaluationSet, count: int, seed: int) -> list[Example]
     examples = []
     for t, name in enumerate(data.schema.types):
         possible = np.zeros((len(data.labels), data.schema.sizes[t]), dtype=bool)
-        for c in range(data.schema.sizes[t]):
-            if (t, c) in data.possible:
-                possible[data.queries[data.possible[t, c][0]], c] = True
+        for (kind, c), (numbers, _) in data.possible.items():
+            if kind == t:
+                possible[data.queries[numbers], c] = True
         order = rng.permutation(data.queries)
         for query in order[possible[order].any(axis=1)][:count]:
             wanted = data.schema.of(name)[int(rng.choice(np.flatnonzero(possible[query])))]
@@ -64,12 +63,9 @@ class Search:
     """What an edited search found."""
 
     example: Example
-    results: list[int]
-    """Gallery positions, best first."""
-    hits: list[bool]
-    """Whether each has the wanted combination."""
-    ignored: list[bool]
-    """Whether each is labelled with another class."""
+    results: list[int]  # gallery positions, best first
+    hits: list[bool]  # whether each has the wanted combination
+    ignored: list[bool]  # whether each is labelled with another class
 
     @classmethod
     def run(
@@ -80,8 +76,8 @@ class Search:
         query = data.features[[example.query]]
         _, found = index.search(query, edits, shown, exclude=[example.query])
         wanted, t = example.wanted(data), data.schema.types.index(example.target_type)
-        classes = data.labels[found[0].cpu().numpy(), t]
-        ignored = (classes != wanted[t]) & (classes != UNLABELLED)
+        labels = data.labels[found[0].cpu().numpy(), t]
+        ignored = (labels != wanted[t]) & (labels != UNLABELLED)
         hits = data.hits(found, wanted[None])[0]
         return cls(example, found[0].tolist(), hits.tolist(), ignored.tolist())
 
@@ -94,15 +90,3 @@ class Search:
             "edit": self.example.target_class,
             "results": [image(p) | {"hit": hit, "ignored": no} for p, hit, no in marks],
         }
-
-
-def worst_first(
-    data: EvaluationSet, index: Retriever, examples: Sequence[Example]
-) -> list[tuple[int, Example]]:
-    """Ranks, from 1, of the first hits and their examples, the deepest first.
-
-    Raises ``ValueError`` if an example has no hit.
-    """
-    searches = [Search.run(example, data, index, len(index)) for example in examples]
-    ranked = [(search.hits.index(True) + 1, search.example) for search in searches]
-    return sorted(ranked, key=lambda pair: -pair[0])

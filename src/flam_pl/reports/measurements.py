@@ -16,14 +16,14 @@ from flam_pl.reports.wording import describe_backbone, how_edits, how_intervals,
 
 FORMAT = 2  # of metrics.json and results.json
 
-PARTS = (
+PARTS = (  # keys of metrics.json with values per method
     *("edits", "instance_by_method", "counterfactual", "double_edits", "preservation", "ndcg"),
     *("by_strength", "depth", "ratio", "change", "classification", "calibration"),
 )
-"""Keys of ``metrics.json`` with values per method."""
 
 KEYS = ["dataset", "part", "method", "group", "measure"]
 VALUES = ["value", "low", "high", "n"]
+FLOATS = dict.fromkeys(VALUES[:3], float)
 
 Metrics = Mapping[str, Any]
 
@@ -33,12 +33,9 @@ class Measurements:
     """What was measured of one run, with one seed or several."""
 
     dataset: str
-    best: str
-    """The method that searches."""
-    methods: Mapping[str, Mapping[str, str]]
-    """Method -> "title" and "color"."""
-    about: Sequence[str]
-    """Notes on all tables."""
+    best: str  # the method that searches
+    methods: Mapping[str, Mapping[str, str]]  # method -> "title" and "color"
+    about: Sequence[str]  # notes on all tables
     table: pd.DataFrame
     """Columns "seed", ``KEYS`` and ``VALUES``; the run's own seed is first."""
 
@@ -54,7 +51,7 @@ class Measurements:
         seeds = [int(metrics["config"]["seed"]) for metrics in by_seed]
         features = f"Features: {describe_backbone(own)}."
         about = [how_edits(own), features, how_intervals(seeds), *own["notes"]]
-        table = _typed(pd.DataFrame(rows, columns=["seed", *KEYS, *VALUES]))
+        table = pd.DataFrame(rows, columns=["seed", *KEYS, *VALUES]).astype(FLOATS)
         return cls(own["dataset"], own["best"], own["methods"], about, table)
 
     def plus(self, table: pd.DataFrame) -> Measurements:
@@ -84,7 +81,7 @@ class Measurements:
     def from_plain(cls, plain: Mapping[str, Any], source: object) -> Measurements:
         require_format(plain, source, "make results")
         fields = {name: plain[name] for name in ("dataset", "best", "methods", "about")}
-        return cls(**fields, table=_typed(pd.DataFrame(**plain["table"])))
+        return cls(**fields, table=pd.DataFrame(**plain["table"]).astype(FLOATS))
 
 
 def require_format(plain: Mapping[str, Any], source: object, remedy: str) -> None:
@@ -94,10 +91,6 @@ def require_format(plain: Mapping[str, Any], source: object, remedy: str) -> Non
             f"{source} has format {found}, expected {FORMAT}: another version of flam-pl wrote it. "
             f"Evaluate again: {remedy}"
         )
-
-
-def _typed(table: pd.DataFrame) -> pd.DataFrame:
-    return table.astype(dict.fromkeys(VALUES[:3], float))
 
 
 def _rows(metrics: Metrics) -> Iterator[dict[str, Any]]:
@@ -118,11 +111,7 @@ def _estimates(node: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[
 
 
 def display_name(method: str, methods: Mapping[str, Mapping[str, str]]) -> str:
-    """The title of a method, else its name.
-
-    >>> display_name("flam+posteriors", {"flam": {"title": "FLAM"}})
-    'FLAM + posteriors'
-    """
+    """The title of a method, e.g. ``FLAM + posteriors``, else its name."""
     head, plus, scorer = method.partition("+")
     if head not in methods:
         return method
@@ -134,10 +123,7 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
 
     The half-widths of the seeds, measured on the same items, are averaged. That of Student's
     interval of their mean is added as a square (Zou and Donner, Statistics in Medicine 2008).
-
-    Returns:
-        A row per ``KEYS`` of the first seed, with ``VALUES``, "std" (ddof=1; nan for equal values)
-        and "text".
+    A row per ``KEYS`` of the first seed also has "std" (ddof=1; nan for equal values) and "text".
     """
     known = table[table["value"].notna() & (table["n"] > 0)]
     known = known.assign(below=known["value"] - known["low"], above=known["high"] - known["value"])
@@ -148,9 +134,8 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
     mean = groups["value"].agg(lambda v: np.mean(v.to_numpy())).where(several)
     std = groups["value"].agg(lambda v: np.std(v.to_numpy(), ddof=len(v) > 1)).where(several)
     of_seeds = t.ppf(0.975, seeds - 1) * std / np.sqrt(seeds)
-    found["value"] = mean.fillna(found["value"])
-    found["low"] = (mean - np.hypot(half["below"], of_seeds)).fillna(found["low"])
-    found["high"] = (mean + np.hypot(half["above"], of_seeds)).fillna(found["high"])
+    below, above = np.hypot(half["below"], of_seeds), np.hypot(half["above"], of_seeds)
+    found.update(pd.DataFrame({"value": mean, "low": mean - below, "high": mean + above}))
     found["std"] = std
     own = table.loc[table["seed"] == table["seed"].iloc[0], KEYS] if len(table) else table[KEYS]
     found = found.reindex(pd.MultiIndex.from_frame(own.drop_duplicates())).reset_index()

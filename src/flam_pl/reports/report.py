@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from flam_pl.reports.examples import Search, choose_examples, classes_of
 from flam_pl.reports.measurements import Measurements, require_format
 from flam_pl.reports.pictures import attempt, draw, draw_curves, draw_searches
 from flam_pl.reports.tables import short_table, tables_of
-from flam_pl.reports.wording import how_instances
+from flam_pl.reports.wording import bullets, how_instances
 from flam_pl.retrieval.retriever import Retriever
 from flam_pl.retrieval.vectors import SearchVectors
 from flam_pl.training.records import STAGES
@@ -39,8 +39,7 @@ THUMBNAIL = 128  # pixels per side
 class Report:
     """What was measured, and where it is written."""
 
-    folder: Path
-    run: Path
+    folder: Path  # in that of the run
     metrics: Mapping[str, Any]
     """A value is {"value", "low", "high", "n"}; n is 0 and the others null if nothing counted."""
 
@@ -58,10 +57,8 @@ class Report:
     ) -> None:
         """Replace the folder by one with numbers and tables, then draw into it.
 
-        Args:
-            rows: catalog row of each position of ``data``.
-            methods: the one that searches last.
-            examples: edited searches of each attribute type.
+        ``rows`` are the catalog rows of ``data``, ``methods[-1]`` searches, and ``examples`` is
+        the number of edited searches of each attribute type.
         """
         new = self.folder.with_name(f".{self.folder.name}.new")
         shutil.rmtree(new, ignore_errors=True)
@@ -82,7 +79,7 @@ class Report:
         if calibration:
             draw(folder / "reliability.png", partial(reliability, calibration))
         for stage in STAGES:
-            log = self.run / stage / "logs" / "metrics.csv"
+            log = self.folder.parent / stage / "logs" / "metrics.csv"
             draw(folder / f"training-{stage}.png", partial(draw_curves, log, stage))
 
     def show_searches(
@@ -94,28 +91,31 @@ class Report:
     ) -> None:
         """The first example of each type is searched by every method, the others by the last."""
         chosen = choose_examples(data, examples, int(self.metrics["config"]["evaluation"]["seed"]))
-        titles = [self.found.title(method.name) for method in methods]
-        sides = [(t, Retriever.of(m, data.features)) for t, m in zip(titles, methods, strict=True)]
+        sides = [(self.found.title(m.name), Retriever.of(m, data.features)) for m in methods]
         searches = []
         (self.folder / "images").mkdir()
 
+        @cache
         def image(position: int) -> dict[str, Any]:
-            file = self.folder / "images" / f"{position}.jpg"
-            if not file.is_file():
-                write_jpeg(fit(read_image(paths[position]), THUMBNAIL), str(file), quality=85)
-            classes = " ".join(classes_of(data, position).values())
-            return {"file": f"images/{file.name}", "classes": classes}
+            file = f"images/{position}.jpg"
 
-        for name in data.schema.types:
+            def write() -> None:
+                pixels = fit(read_image(paths[position]), THUMBNAIL)
+                write_jpeg(pixels, str(self.folder / file), quality=85)
+
+            attempt(file, write)
+            return {"file": file, "classes": " ".join(classes_of(data, position).values())}
+
+        for t, name in enumerate(data.schema.types, start=1):
             of_type = [example for example in chosen if example.target_type == name]
             for number, example in enumerate(of_type):
                 for title, index in reversed(sides[-1:] if number else sides):
                     search = Search.run(example, data, index).to_plain(image)
-                    of = {"method": title, "first": title == titles[-1], "number": number}
+                    of = {"method": title, "first": title == sides[-1][0], "number": number}
                     searches.append(search | of)
-            if of_type:
+            if of_type:  # a type's name is no file name
                 make = partial(draw_searches, paths, data, [sides[0], sides[-1]], of_type)
-                draw(self.folder / "figures" / f"edits-{name}.png", make)
+                draw(self.folder / "figures" / f"edits-{t}.png", make)
         write_text(self.folder / SEARCHES, json.dumps(searches, indent=1))
 
     def write_pages(self, folder: Path) -> None:
@@ -125,8 +125,8 @@ class Report:
         tables, short = tables_of(found), short_table(found)
         seconds = ", ".join(f"{name} {value:.0f} s" for name, value in metrics["seconds"].items())
         cost = f"Time: {seconds}. Peak memory: {metrics['peak_memory_mb']} MB."
-        notes = "\n".join(f"- {note}" for note in [*about, cost])
-        text = [f"# {metrics['dataset']}", notes, *(table.markdown() for table in [short, *tables])]
+        start = [f"# {metrics['dataset']}", bullets([*about, cost])]
+        text = [*start, *(table.markdown() for table in [short, *tables])]
         write_text(folder / "tables.md", "\n\n".join(text) + "\n")
         searches = folder / SEARCHES
         template = files("flam_pl.reports").joinpath("page.html").read_text(encoding="utf-8")
@@ -151,16 +151,9 @@ class Report:
             raise FlamError(f"{path} is missing: there is no report. Run make evaluate first.")
         metrics = json.loads(path.read_text())
         require_format(metrics, path, "make evaluate")
-        return cls(folder, folder.parent, metrics)
+        return cls(folder, metrics)
 
     def summary(self) -> str:
         table = short_table(self.found)
         page = f"report: {self.folder / 'index.html'}"
         return "\n".join([table.text("simple"), *table.notes, page])
-
-
-def rewrite(folder: Path) -> Report:
-    """Write the tables and the page of a report again from its metrics."""
-    report = Report.open(folder)
-    report.write_pages(folder)
-    return report

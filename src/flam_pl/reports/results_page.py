@@ -8,10 +8,13 @@ import pandas as pd
 
 from flam_pl.reports.measurements import Measurements
 from flam_pl.reports.tables import BRIEF, Table, tables_of
-from flam_pl.reports.wording import text_of
+from flam_pl.reports.wording import bullets, text_of
 
-PICTURES = {"by_strength": "precision_and_hits", "depth": "candidates", "labels": "label_share"}
-"""Table -> its picture."""
+PICTURES = {  # table -> its picture
+    "by_strength": "precision_and_hits",
+    "depth": "candidates",
+    f"labels_T@{BRIEF}": "label_share",
+}
 
 LEFT_OUT = ("macro", "edits_")  # tables that the page of several runs leaves out, by beginning
 
@@ -41,12 +44,7 @@ def joined_page(
 
 
 def sections(tables: Sequence[Table], level: int, pictures: Mapping[str, str]) -> list[str]:
-    """Each picture stands once, at its first table."""
-    left, parts = dict(pictures), []
-    for table in tables:
-        file = left.pop(PICTURES.get(table.name.partition("_T@")[0], ""), None)
-        parts.append(table.markdown(level, f"![{table.title}]({file})" if file else ""))
-    return parts
+    return [t.markdown(level, pictures.get(PICTURES.get(t.name, ""), "")) for t in tables]
 
 
 def at_a_glance(runs: Sequence[Measurements]) -> Table:
@@ -60,7 +58,3 @@ def at_a_glance(runs: Sequence[Measurements]) -> Table:
             text = [text_of(*pair) for pair in zip(rows["value"], rows["std"], strict=True)]
             cells.append(rows.assign(row=rows["title"], column=column, text=text))
     return Table("glance", "At a glance", pd.concat(cells))
-
-
-def bullets(texts: Sequence[str]) -> str:
-    return "\n".join(f"- {text}" for text in texts)

@@ -10,24 +10,22 @@ import pandas as pd
 from tabulate import LATEX_ESCAPE_RULES, tabulate
 
 from flam_pl.reports.measurements import Measurements
-from flam_pl.reports.wording import text_of
+from flam_pl.reports.wording import bullets, text_of
 
 BRIEF = "10"  # cut-off k of a measure with one column
 REFERENCE = "cls_concat"  # the paper's upper bound, which T@k is divided by
 
-EVENTS = {
+EVENTS = {  # of which an edited search gives the probability
     "attribute": "a result has the wanted attribute",
     "combination": "a result has the whole combination",
     "answer": "the gallery has the combination",
 }
-"""Events of which an edited search gives the probability."""
 
 NOTES = {
     "edits": f"P@{BRIEF}: share of the first {BRIEF} results with the wanted class. as_it_was: "
-    "share with the query's own combination. utility: 0 for a result without the wanted class, "
-    "else four times as much for each other attribute that is the query's; summed with a discount "
-    "by rank, and divided by that of the best order. "
-    "kept_of_wanted and NDCG: see their own tables.",
+    "share with the query's own combination. utility: 0 without the wanted class, else four times "
+    "as much for each other attribute that is the query's; discounted by rank, divided by the best "
+    "order's. kept_of_wanted and NDCG: see their own tables.",
     "macro": "Averaged over the wanted combinations: rare ones count as much as frequent ones.",
     "change": "Each method minus the one that searches, paired by item.",
     "counterfactual": "CF@k: share of the edits with the same item, with only this attribute "
@@ -37,16 +35,14 @@ NOTES = {
     "by_strength": "From 0, the plain search, to 1, the whole edit. wanted_first: share of first "
     "results with the wanted class. cosine_to_query: cosine of the edited to the unedited query.",
     "depth": "Only so many images, the nearest by the edited feature, are scored with posteriors.",
-    "ndcg": "A result gains 2^r - 1, discounted by log2(rank + 1), where r is the share of its "
-    "attributes that are as wanted: of all, of the edited one (target) or of the other attributes. "
-    "1 is the best order of the gallery.",
+    "ndcg": "A result gains 2^r - 1, discounted by log2(rank + 1). r: the share of its attributes, "
+    "of the edited one (target) or of the others that are as wanted. 1: the gallery's best order.",
     "preservation": "Of the results with the wanted class, the share with the query's value of an "
     "attribute that no training and no edit uses.",
     "calibration": "Probabilities of the embedders (raw), and after Platt scaling on validation "
     "searches. ECE: expected calibration error. observed: share of the events that came true. The "
-    "search warns where the probability of an answer is below a threshold chosen on validation. "
-    "detection_rate: share of the edits without an answer that get a warning. false_alarm_rate: "
-    "share of the edits with an answer that get one. Edits without an answer count here.",
+    "search warns where an answer is too unlikely: detection_rate is the share of edits without an "
+    "answer that get a warning, false_alarm_rate the same of those with one.",
     "labels": "In brackets: the number of labels. Each seed keeps other labels.",
 }
 
@@ -57,8 +53,7 @@ class Table:
 
     name: str
     title: str
-    cells: pd.DataFrame
-    """One row per cell, with at least "row", "column" and "text"."""
+    cells: pd.DataFrame  # one row per cell, with at least "row", "column" and "text"
     notes: tuple[str, ...] = ()
     head: str = "method"
 
@@ -76,9 +71,11 @@ class Table:
         return str(tabulate(rows, head, tablefmt=style, disable_numparse=True))
 
     def markdown(self, level: int = 2, picture: str = "") -> str:
-        notes = "\n".join(f"- {note}" for note in self.notes)
+        """``picture`` is the file of one."""
+        head, notes = f"{'#' * level} {self.title}", bullets(self.notes)
+        image = f"![{self.title}]({picture})" if picture else ""
         grid = self.text("github") if len(self.cells) else ""
-        return "\n\n".join(filter(None, [f"{'#' * level} {self.title}", picture, notes, grid]))
+        return "\n\n".join(filter(None, [head, image, notes, grid]))
 
     def latex(self) -> str:
         """A ``table`` environment; needs the package booktabs."""
@@ -100,8 +97,9 @@ def tables_of(found: Measurements) -> list[Table]:
     by_type = edits[(edits["measure"] == t_at_k) & edits["group"].isin(["all", *types])]
     by_kind = pd.concat([overall, found.part("ndcg")]).query("measure == @ndcg")
     by_trait = pd.concat([overall, found.part("preservation")]).query("measure == @kept")
+    both = (found.part(name) for name in ("by_strength", "depth"))
+    strengths, depths = (of.assign(title=of["title"] + ", " + of["group"]) for of in both)
     share = f"T@k divided by that of {found.title(REFERENCE)}"
-    labels = found.part("labels")
     tables = [
         table("edits", "Edited search, all edits", overall),
         table("macro", "Mean over the wanted combinations", edits[edits["group"] == "macro"]),
@@ -112,30 +110,27 @@ def tables_of(found: Measurements) -> list[Table]:
         table("counterfactual", "Counterfactuals", found.part("counterfactual")),
         table("instance", "Instance search", found.part("instance_by_method")),
         table("double_edits", "Two edits at once", found.part("double_edits", group="all")),
-        table("by_strength", "Strength of the edit", with_group(found.part("by_strength"))),
-        table("depth", "Number of candidates", with_group(found.part("depth"))),
+        table("by_strength", "Strength of the edit", strengths),
+        table("depth", "Number of candidates", depths),
         table("ndcg", f"{ndcg} by attribute", by_kind, columns="group"),
         table("preservation", f"Attribute preservation, {kept}", by_trait, columns="group"),
         calibration(found.part("calibration")),
         *(
             table(f"labels_{name}", f"{name} by the share of the labels", of_k, columns="group")
-            for name, of_k in labels.groupby("measure", sort=False)
+            for name, of_k in found.part("labels").groupby("measure", sort=False)
         ),
     ]
     return [table for table in tables if len(table.cells)]
 
 
 def table(name: str, title: str, rows: pd.DataFrame, columns: str = "measure") -> Table:
-    """A row per method, a column per measure or group."""
+    """A row per method, a column per group or measure: most measures only at k = ``BRIEF``."""
     if columns == "measure":
-        rows = rows[in_tables(rows["measure"])]
+        shown = rf"(T|R|CF)@.*|[^@]*|.*@{cut_off(rows['measure'])}"
+        rows = rows[rows["measure"].str.fullmatch(shown).astype(bool)]
     note = NOTES.get(name.partition("_T@")[0])
     cells = rows.assign(row=rows["title"], column=rows[columns])
     return Table(name, title, cells, (note,) if note else ())
-
-
-def with_group(rows: pd.DataFrame) -> pd.DataFrame:
-    return rows.assign(title=rows["title"] + ", " + rows["group"])
 
 
 def calibration(rows: pd.DataFrame) -> Table:
@@ -167,10 +162,3 @@ def at_cut_off(found: Measurements, measure: str) -> str:
 def cut_off(measures: pd.Series) -> str:
     known = [name.partition("@")[2] for name in measures if "@" in name]
     return BRIEF if BRIEF in known or not known else known[-1]
-
-
-def in_tables(measures: pd.Series) -> pd.Series:
-    """Whether a measure has a column: T@k, R@k and CF@k do at every k, others at one."""
-    every, once = ("T", "R", "CF"), ("", cut_off(measures))
-    parts = [name.partition("@") for name in measures]
-    return pd.Series([of in every or k in once for of, _, k in parts], measures.index, dtype=bool)

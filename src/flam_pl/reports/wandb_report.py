@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytorch_lightning as pl
@@ -15,9 +18,9 @@ from flam_pl.data.feature_store import FeatureStore
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.editing.editor import Editor
 from flam_pl.evaluation.searches import EvaluationSet
-from flam_pl.images import fit, read_image
-from flam_pl.reports.examples import SHOWN, Example, Search, choose_examples
+from flam_pl.reports.examples import choose_examples
 from flam_pl.reports.measurements import Measurements
+from flam_pl.reports.pictures import draw, draw_searches
 from flam_pl.reports.report import Report
 from flam_pl.reports.tables import tables_of
 from flam_pl.retrieval.retriever import Retriever
@@ -25,18 +28,17 @@ from flam_pl.training.loggers import finish, make_wandb_logger, use_checkpoints,
 from flam_pl.training.records import StageRecord
 
 EXAMPLES = 3  # searches of each attribute type
-THUMBNAIL = 96  # pixels per side: a table of nine searches stays below a quarter of a megabyte
 
 
-class SearchTable(Callback):
-    """The same edited searches at each validation, as a table in W&B."""
+@dataclass(eq=False)
+class SearchPicture(Callback):
+    """The same edited searches at each validation, as a picture in W&B."""
 
-    def __init__(
-        self, editor: Editor, catalog: Catalog, store: FeatureStore, rows: np.ndarray, seed: int
-    ) -> None:
-        """``rows`` ``(N,)`` of the catalog, with all labels, are queries and gallery."""
-        self.editor, self.catalog, self.store = editor, catalog, store
-        self.rows, self.seed = rows, seed
+    editor: Editor
+    catalog: Catalog
+    store: FeatureStore
+    rows: np.ndarray  # of the catalog, with all labels: queries and gallery, (N,)
+    seed: int
 
     @rank_zero_only
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -44,26 +46,13 @@ class SearchTable(Callback):
         if logger is None:
             return
         data = EvaluationSet.of(self.catalog, self.store, self.rows).to(pl_module.device)
-        index = Retriever.of(self.editor, data.features)
-        columns = ["query", "edit", "hit", *(str(rank + 1) for rank in range(SHOWN))]
+        side, paths = ("edited", Retriever.of(self.editor, data.features)), self.catalog.paths
         examples = choose_examples(data, EXAMPLES, self.seed)
-        rows = [self.line(example, data, index) for example in examples]
-        if rows:
-            logger.log_table("val/searches", columns, rows, step=trainer.global_step)
-
-    def line(self, example: Example, data: EvaluationSet, index: Retriever) -> list[Any]:
-        search = Search.run(example, data, index, SHOWN)
-        edit = example.title(data).replace("\n", " ")
-        shown = [self.thumbnail(position) for position in search.results]
-        shown += [None] * (SHOWN - len(shown))  # a gallery of fewer images
-        return [self.thumbnail(example.query), edit, any(search.hits), *shown]
-
-    def thumbnail(self, position: int) -> Any:
-        import wandb
-
-        path = self.catalog.root / self.catalog.table["path"].iloc[self.rows[position]]
-        pixels = fit(read_image(path), THUMBNAIL).permute(1, 2, 0).numpy()
-        return wandb.Image(pixels, file_type="jpg")
+        shown = [paths[row] for row in self.rows], data, [side], examples
+        with TemporaryDirectory() as folder:
+            picture = Path(folder) / "searches.png"
+            if examples and draw(picture, lambda: draw_searches(*shown)):
+                logger.log_image("val/searches", [str(picture)], step=trainer.global_step)
 
 
 def log_report(config: Config, report: Report, records: Mapping[str, StageRecord]) -> None:
@@ -73,8 +62,8 @@ def log_report(config: Config, report: Report, records: Mapping[str, StageRecord
         return
     use_checkpoints(logger, config, [record.checkpoint for record in records.values()])
     for table in tables_of(report.found):
-        frame = table.frame
-        logger.log_table(f"report/{table.name}", [*frame.columns], frame.to_numpy().tolist())
+        name = re.sub(r"[^\w@-]+", "_", table.name)  # W&B makes a file name of it
+        logger.log_table(f"report/{name}", [*table.frame], table.frame.to_numpy().tolist())
     for picture in sorted((report.folder / "figures").glob("*.png")):
         logger.log_image(f"report/{picture.stem}", [str(picture)])
     logger.experiment.summary.update(numbers(report.found))
@@ -83,7 +72,6 @@ def log_report(config: Config, report: Report, records: Mapping[str, StageRecord
 
 def numbers(found: Measurements) -> dict[str, float]:
     """Numbers by which W&B compares runs, e.g. ``flam/T@10``."""
-    rows = found.summary[found.summary["value"].notna() & (found.summary["group"] == "all")]
+    rows = found.summary.dropna(subset="value").query("group == 'all'")
     rows = rows[rows["part"].isin(["edits", "counterfactual", "instance_by_method"])]
-    names = rows["method"] + "/" + rows["measure"]
-    return dict(zip(names, rows["value"].tolist(), strict=True))
+    return dict(zip(rows["method"] + "/" + rows["measure"], rows["value"].tolist(), strict=True))

@@ -9,22 +9,14 @@ NAN = float("nan")
 
 
 def text_of(
-    value: float,
-    std: float = NAN,
-    low: float = NAN,
-    high: float = NAN,
-    published: float | None = None,
+    value: float, std: float = NAN, low: float = NAN, high: float = NAN, paper: float = NAN
 ) -> str:
-    """A cell of a table, without what is nan or None.
-
-    >>> text_of(0.748, 0.007, 0.729, 0.766), text_of(NAN)
-    ('.748 ± .007 [.729, .766]', '-')
-    """
+    """A cell of a table without what is nan, e.g. ``.748 ± .007 [.729, .766]``, else ``-``."""
     words = [
         short(value) if value == value else "",
         f"± {short(std)}" if std == std else "",
         f"[{short(low)}, {short(high)}]" if low == low else "",
-        f"(paper {short(published)})" if published is not None else "",
+        f"(paper {short(paper)})" if paper == paper else "",
     ]
     return " ".join(filter(None, words)) or "-"
 
@@ -34,6 +26,10 @@ def short(value: float) -> str:
     if abs(value) >= 0.9995:
         return f"{value:.2f}"
     return f"{round(value, 3) + 0.0:.3f}".replace("0.", ".", 1)  # -0.0 + 0.0 is 0.0
+
+
+def bullets(texts: Sequence[str]) -> str:
+    return "\n".join(f"- {text}" for text in texts)
 
 
 def how_intervals(seeds: Sequence[int]) -> str:

@@ -160,6 +160,16 @@ def test_a_data_set_without_edits_leaves_their_cells_empty_and_says_why(tmp_path
         write(tmp_path, number, own.table(number), own.seeds)
 
 
+def test_the_name_of_a_data_set_is_escaped_in_latex(tmp_path: Path) -> None:
+    own = PaperTables(r"50%_{x}\y", {"color": {"red_$": 3}})
+    write(tmp_path, 1, own.table(1), own.seeds)
+    latex = (tmp_path / "table1.tex").read_text()
+    assert (
+        r"\label{tab:1-0-50-x-y}" in latex and r"Table 1 on 50\%\_\{x\}\textbackslash{}y" in latex
+    )
+    assert r"red\_\$ 3" in latex
+
+
 def test_the_note_stands_below_every_part() -> None:
     noted = tables("wardrobe", note="only a trial")
     for number in range(1, 6):

@@ -19,14 +19,13 @@ def numbers(log: Path, ks: Sequence[int]) -> dict[str, Any] | None:
 
     Cut-offs that were not logged are left out; None without any validation.
     """
-    table = pd.read_csv(log) if log.is_file() else pd.DataFrame()
+    table = pd.read_csv(log) if log.is_file() and log.stat().st_size else pd.DataFrame()
     logged = [f"T@{k}" for k in ks if f"val/T@{k}" in table]
     if COSINE not in table or not logged:
         return None
     # the best weights are validated once more at the end, after an epoch that was not trained
     trained = table.loc[table.filter(like="train/").notna().any(axis=1), "epoch"]
-    validated = table.dropna(subset=[COSINE])
-    seen = validated[validated["epoch"].isin(trained)].drop_duplicates("epoch")
+    seen = table[table[COSINE].notna() & table["epoch"].isin(trained)].drop_duplicates("epoch")
     names = ["cosine_recovered", "cosine_edited", *logged]
     return {
         "epochs": [
@@ -38,21 +37,17 @@ def numbers(log: Path, ks: Sequence[int]) -> dict[str, Any] | None:
 
 
 def draw(found: Mapping[str, Any]) -> Figure:
-    epochs, plain = found["epochs"], found["no_edit"]
+    epochs, plain = pd.DataFrame(found["epochs"]), found["no_edit"]
     figure, axes = panels(1, len(plain), 3.9 * len(plain), 3.5)
-    cosines = [epoch["cosine_recovered"] for epoch in epochs]
     for axis, name in zip(axes[0], plain, strict=True):
-        values = [epoch[name] for epoch in epochs]
-        axis.plot(cosines, values, color="#bbbbbb", lw=1, zorder=1)
-        axis.scatter(
-            cosines, values, c=[e["epoch"] for e in epochs], cmap="viridis", s=28, zorder=2
-        )
-        for epoch, x, y in zip(epochs, cosines, values, strict=True):
-            axis.annotate(str(epoch["epoch"]), (x, y), (4, 4), textcoords="offset points", size=8)
+        points = epochs["cosine_recovered"], epochs[name]
+        axis.plot(*points, color="#bbbbbb", lw=1, zorder=1)
+        axis.scatter(*points, c=epochs["epoch"], cmap="viridis", s=28, zorder=2)
+        for epoch, x, y in zip(epochs["epoch"], *points, strict=True):
+            axis.annotate(str(epoch), (x, y), (4, 4), textcoords="offset points", size=8)
         axis.axhline(plain[name], color="grey", ls=":", lw=1.2, label="no edit")
-        axis.set_xlabel("cosine(x, x^)")
-        axis.set_ylabel(name)
+        axis.set(xlabel="cosine(x, x^)", ylabel=name)
         axis.margins(0.12)
-        axis.legend(fontsize=8, loc="best")
+        axis.legend(fontsize=8)
     figure.suptitle("stage 3 on the validation split, a point per epoch", fontsize=10)
     return figure

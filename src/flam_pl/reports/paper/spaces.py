@@ -1,11 +1,7 @@
-"""Figure 3: maps of the embedding spaces, with features edited to one class.
-
-In the space of the edited type they gather at that class. In the others they keep their spread.
-"""
+"""Figure 3: maps of the embedding spaces, with features that are edited to one class."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,8 +22,6 @@ from flam_pl.evaluation.searches import EvaluationSet
 from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.reports.pictures import panels
 
-EDITED = "#111111"
-
 
 @dataclass(frozen=True)
 class Spaces:
@@ -37,12 +31,10 @@ class Spaces:
     target_type: str
     target_class: str
     labels: np.ndarray  # (N, types)
-    edited: np.ndarray
-    """Positions of the edited images, ``(M,)``."""
+    edited: np.ndarray  # positions of the edited images, (M,)
     before: Tensor  # (N, types, k)
     after: Tensor  # (M, types, k)
-    wanted: Tensor
-    """Dictionary vectors of the classes after the edit, ``(M, types, k)``."""
+    wanted: Tensor  # dictionary vectors of the classes after the edit, (M, types, k)
 
 
 @torch.inference_mode()
@@ -53,38 +45,30 @@ def edit_to_one_class(
     settings: FiguresConfig,
     seed: int,
 ) -> Spaces:
-    """Embed random images, and edit some of those that have another class.
+    """Embed random images, and edit some of those that have another class: of the settings, else
+    the most frequent one.
 
     Raises ``SchemaError`` if ``figures.target_class`` is no class of the type.
     """
     schema = data.schema
     kind = settings.target_type if settings.target_type in schema.types else schema.types[0]
     t = schema.types.index(kind)
-    rng = np.random.default_rng(seed)
-    shown = rng.permutation(len(data.labels))[: settings.features]
-    labels = data.labels[shown]
-    c = _wanted_class(settings.target_class, schema, kind, labels[:, t])
+    shown = np.random.default_rng(seed).permutation(len(data.labels))[: settings.features]
+    labels, features = data.labels[shown], data.features[torch.from_numpy(shown)]
+    c = int(np.bincount(labels[:, t], minlength=schema.sizes[t]).argmax())
+    if settings.target_class is not None:
+        try:
+            c = schema.index(kind, settings.target_class)
+        except SchemaError as error:
+            raise SchemaError(f"figures.target_class: {error}") from error
     others = np.flatnonzero(labels[:, t] != c)
     edited = others[: min(settings.manipulated, len(shown) // 3)]
-    features = data.features[torch.from_numpy(shown)]
-    goals = labels[edited].copy()
+    goals = torch.from_numpy(labels[edited])
     goals[:, t] = c
-    dictionaries = [embedders.of(name).dictionary for name in schema.types]
-    wanted = [d[torch.from_numpy(goals[:, i])] for i, d in enumerate(dictionaries)]
-    name = schema.of(kind)[c]
+    wanted = [embedders.of(name).dictionary[goals[:, i]] for i, name in enumerate(schema.types)]
+    name, before = schema.of(kind)[c], embedders(features)
     after = embedders(editor.edit(features[torch.from_numpy(edited)], [Edit(kind, name)]))
-    before = embedders(features)
     return Spaces(schema, kind, name, labels, edited, before, after, torch.stack(wanted, dim=1))
-
-
-def _wanted_class(name: str | None, schema: AttributeSchema, kind: str, labels: np.ndarray) -> int:
-    """The named class, else the most frequent one; ties by order of the schema."""
-    if name is None:
-        return int(np.bincount(labels, minlength=len(schema.of(kind))).argmax())
-    try:
-        return schema.index(kind, name)
-    except SchemaError as error:
-        raise SchemaError(f"figures.target_class: {error}") from error
 
 
 def statistics(embeddings: Tensor, wanted: Tensor) -> dict[str, float]:
@@ -98,27 +82,16 @@ def statistics(embeddings: Tensor, wanted: Tensor) -> dict[str, float]:
 
 def numbers(spaces: Spaces) -> dict[str, Any]:
     """``statistics`` of the edited images in each space, before and after."""
-    before, after = spaces.before[torch.from_numpy(spaces.edited)], spaces.after
+    of_edited = {"before": spaces.before[torch.from_numpy(spaces.edited)], "after": spaces.after}
     return {
         "target_type": spaces.target_type,
         "target_class": spaces.target_class,
         "images": len(spaces.labels),
         "edited": len(spaces.edited),
         "spaces": {
-            name: {
-                when: statistics(embeddings[:, t], spaces.wanted[:, t])
-                for when, embeddings in (("before", before), ("after", after))
-            }
+            name: {w: statistics(e[:, t], spaces.wanted[:, t]) for w, e in of_edited.items()}
             for t, name in enumerate(spaces.schema.types)
         },
-    }
-
-
-def maps(spaces: Spaces, seed: int) -> dict[str, np.ndarray]:
-    """Attribute type -> map of the images, then of the edited ones, ``(N + M, 2)``."""
-    return {
-        name: place(torch.cat([spaces.before[:, t], spaces.after[:, t]]), seed)
-        for t, name in enumerate(spaces.schema.types)
     }
 
 
@@ -130,12 +103,12 @@ def place(vectors: Tensor, seed: int) -> np.ndarray:
     return points
 
 
-def draw(spaces: Spaces, by_type: Mapping[str, np.ndarray]) -> Figure:
-    types = spaces.schema.types
+def draw(spaces: Spaces, seed: int) -> Figure:
+    types, found = spaces.schema.types, numbers(spaces)["spaces"]
     figure, axes = panels(1, len(types), 4.3 * len(types), 5.6)
-    found = numbers(spaces)["spaces"]
     for t, (axis, name) in enumerate(zip(axes[0], types, strict=True)):
-        draw_map(axis, by_type[name], spaces.labels[:, t], spaces.schema.of(name))
+        points = place(torch.cat([spaces.before[:, t], spaces.after[:, t]]), seed)
+        draw_map(axis, points, spaces.labels[:, t], spaces.schema.of(name))
         before, after = found[name]["before"], found[name]["after"]
         changes = [f"{key} {before[key]:.2f} → {after[key]:.2f}" for key in before]
         axis.set_title("\n".join([f"embeddings of {name}", *changes]), fontsize=9)
@@ -155,9 +128,8 @@ def draw_map(axis: Axes, points: np.ndarray, labels: np.ndarray, classes: tuple[
         axis.scatter(x, y, s=11, color=color, edgecolors="#00000055", lw=0.3, label=name)
     if len(edited):
         x, y = edited.T
-        axis.scatter(x, y, s=9, color=EDITED, marker="x", lw=0.7, label="edited")
-    axis.set_xticks([])
-    axis.set_yticks([])
+        axis.scatter(x, y, s=9, color="#111111", marker="x", lw=0.7, label="edited")
+    axis.set(xticks=[], yticks=[])
     axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.02), ncols=3, fontsize=8, frameon=False)
 
 
@@ -166,5 +138,4 @@ def class_colors(classes: tuple[str, ...]) -> list[Any]:
     names: list[Any] = [name.lower().replace(" ", "").replace("-", "") for name in classes]
     if all(map(is_color_like, names)):
         return names
-    wheel = colormaps["tab10" if len(classes) <= 10 else "tab20"]
-    return [wheel(c % wheel.N) for c in range(len(classes))]
+    return [colormaps["tab20"](c % 20) for c in range(len(classes))]
