@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -141,9 +142,14 @@ def create_trunk(model: str, image_size: int | None, pretrained: bool = False) -
     """A timm model without its head, for this size of image if it takes one."""
     options: dict[str, Any] = {"num_classes": 0, "global_pool": "", "pretrained": pretrained}
     try:
-        return timm.create_model(model, img_size=image_size, **options)  # timm drops a None
-    except TypeError:  # a convolutional network takes no size
+        with suppress(TypeError):  # a convolutional network takes no size
+            return timm.create_model(model, img_size=image_size, **options)  # timm drops a None
         return timm.create_model(model, **options)
+    except Exception as error:  # each family of timm raises its own
+        raise FlamError(
+            f"backbone.model: timm cannot build {model} without its pooling and head at the size "
+            f"{image_size} ({type(error).__name__}: {error}). Choose another backbone.model."
+        ) from error
 
 
 def level_channels(trunk: Any, model: str, levels: int) -> list[int]:
