@@ -113,6 +113,21 @@ def test_extra_attributes_are_columns_that_no_network_trains_on(tmp_path: Path) 
         read(path, extra_attributes=["sleeve"])
 
 
+def test_columns_are_found_in_any_spelling(tmp_path: Path) -> None:
+    """An item column that is overlooked lets photos of a product train and be evaluated."""
+    path = write(tmp_path, frame().assign(item=[*"aabbccdd"], größe=["s", "m"] * 4))
+    rows = path.read_text().splitlines()
+    path.write_text("\n".join([" Image,SHAPE,Color\u200b,Item,gro\u0308\u00dfe", *rows[1:]]))
+    mini = read(path, types=[*TYPES, "größe"])
+    assert mini.schema.types == ("shape", "color", "größe")
+    assert mini.table["item"].tolist()[:8] == [*"aabbccdd"]
+    path.write_text("\n".join(["path,shape,Color,COLOR,item", *rows[1:]]))
+    with pytest.raises(FlamError, match="expected one column 'color', got 2"):
+        read(path)
+    path.write_text("\n".join(["path,shape,color,COLOR,item", *rows[1:]]))
+    assert read(path).schema.of("color") == ("1", "2")  # the name itself is no question
+
+
 def test_a_column_called_image_needs_no_rename(tmp_path: Path) -> None:
     assert len(read(write(tmp_path, frame().rename(columns={"path": "image"})))) == 13
 

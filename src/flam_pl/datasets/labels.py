@@ -85,11 +85,7 @@ def join_spellings(
 
 
 def fold_id(text: str) -> str:
-    """An item's name as ``fold_spelling``; programs write the number 7 as 7, 7.0 or 007, too.
-
-    >>> fold_id("007"), fold_id("7.0"), fold_id("A-07")
-    ('7', '7', 'a-07')
-    """
+    """An item's id as ``fold_spelling``; programs write the number 7 as 7, 7.0 or 007, too."""
     number = re.fullmatch(r"0*(\d+)(?:\.0*)?", text)
     return number[1] if number else fold_spelling(text)
 

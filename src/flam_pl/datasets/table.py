@@ -155,6 +155,9 @@ def _renamed(
                 f"{did_you_mean(own, have)}; it has {', '.join(have)}"
             )
     table = table.rename(columns=names)
+    ours = [name for name in (*OWN, "image", *wanted) if name not in table]  # "Item", " COLOR"
+    spelled = {c: n for n in ours for c in table if fold_spelling(str(c)) == fold_spelling(n)}
+    table = table.rename(columns=spelled)
     if "path" not in table:
         table = table.rename(columns={"image": "path"})
     for name in (*OWN, *wanted):
