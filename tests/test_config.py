@@ -114,6 +114,7 @@ def test_a_text_setting_is_what_was_written(name: str) -> None:
         ("[collar=round (crew),a=it's]", ["collar=round (crew)", "a=it's"]),
         ("['color=a, b',\"c=d\", 1e3]", ["color=a, b", "c=d", "1e3"]),
         ("[color=@/photos/a.jpg]", ["color=@/photos/a.jpg"]),
+        ("[size [cm]=[36],'a [b]=c, d',1e3,null]", ["size [cm]=[36]", "a [b]=c, d", "1e3", "null"]),
     ],
 )
 def test_texts_in_a_list_are_what_was_written(given: str, texts: list[str]) -> None:
@@ -123,6 +124,49 @@ def test_texts_in_a_list_are_what_was_written(given: str, texts: list[str]) -> N
 def test_a_text_that_is_no_list_is_refused_where_a_list_belongs() -> None:
     with pytest.raises(ConfigError, match="edits"):
         load_config(["edits=color=red"])
+
+
+@pytest.mark.parametrize(
+    ("given", "classes"),
+    [
+        ("8", 8),
+        ("{size:8}", {"size": 8}),
+        ("[007,1.50,1e3,true,null,2024_11]", ["007", "1.50", "1e3", "true", "null", "2024_11"]),
+        ("{size:[01,2],color:8}", {"size": ["01", "2"], "color": 8}),
+        (
+            "{ color: [Navy Blue, Off/White, H&M, 50%], size (cm): 3 }",
+            {"color": ["Navy Blue", "Off/White", "H&M", "50%"], "size (cm)": 3},
+        ),
+        (
+            "{größe:[Café,it's,a:b,c=d,$x],'a, b':2}",
+            {"größe": ["Café", "it's", "a:b", "c=d", "$x"], "a, b": 2},
+        ),
+        ("{color:['a, b',\"c]\"]}", {"color": ["a, b", "c]"]}),
+    ],
+)
+def test_names_of_classes_are_what_was_written(given: str, classes: object) -> None:
+    config = load_config(["data=table", f"data.classes={given}"])
+    assert isinstance(config.data, TableData) and config.data.classes == classes
+
+
+@pytest.mark.parametrize("text", ["{color:[a,b}", "[a,b", "{color}", "{color:[a]b}"])
+def test_classes_that_cannot_be_read_are_refused_with_an_example(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"data.classes is .*\{color:\[Red,Blue\],shape:8\}"):
+        load_config(["data=table", f"data.classes={text}"])
+
+
+def test_bytes_that_are_no_text_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"data.root is '/\\udce9.csv'; expected text in UTF-8"):
+        load_config(["data=table", "data.root=/\udce9.csv"])
+
+
+def test_a_dollar_sign_of_a_name_can_be_written() -> None:
+    config = load_config(["data=table", r"data.root=/a$b/\${c}", r"data.types=[a$b,\${c},$]"])
+    assert isinstance(config.data, TableData)
+    assert (config.data.root, config.data.types) == ("/a$b/${c}", ["a$b", "${c}", "$"])
+    for given in ("data.root=/a/${c}", "data.types=[${c}]"):
+        with pytest.raises(ConfigError, match=r"data.* is .*\$\{...\} names another setting, and "):
+            load_config(["data=table", given])
 
 
 def test_a_text_setting_can_name_another() -> None:

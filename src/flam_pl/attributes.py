@@ -14,6 +14,14 @@ from flam_pl.errors import FlamError
 UNLABELLED = -1
 """Class index of a photo without a label of a type."""
 
+BLANKS = "\u034f\u115f\u1160\u2800\ufe0e\ufe0f"  # invisible, but letters and marks to Unicode
+LOOK_ALIKES = str.maketrans(
+    "\u0430\u0432\u0435\u0456\u043a\u043c\u043d\u043e\u0440\u0441\u0442\u0443\u0445\u0458\u0455"
+    "\u03b1\u03b2\u03b5\u03b9\u03ba\u03bf\u03c1\u03c4\u03c7\u2010\u2012\u2013\u2014\u2212\u2018\u2019",
+    "abeikmhopctyxjsabeikoptx-----''",
+)
+"""Lower-case Cyrillic and Greek letters, dashes, quotes -> the sign that looks the same."""
+
 
 class SchemaError(FlamError):
     """A name that the schema does not know, or two schemas that differ."""
@@ -97,13 +105,20 @@ class AttributeSchema:
 
 
 def fold_spelling(name: str) -> str:
-    """The name without case, outer and double spaces, Unicode form and invisible signs.
+    """The name without case, outer and double spaces, Unicode form and invisible signs; Cyrillic
+    and Greek letters that look like Latin ones become these.
 
     >>> fold_spelling(" Navy\\u200b  BLUE ")
     'navy blue'
     """
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
-    return " ".join("".join(c for c in folded if unicodedata.category(c) != "Cf").split())
+    return " ".join("".join(c for c in folded if c.isspace() or is_visible(c)).split()).translate(
+        LOOK_ALIKES
+    )
+
+
+def is_visible(sign: str) -> bool:
+    return unicodedata.category(sign) not in ("Cf", "Cc") and sign not in BLANKS
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

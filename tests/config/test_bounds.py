@@ -84,7 +84,7 @@ def test_a_choice_is_one_of_the_known(value: Any, bounds: dict[str, Any], right:
             {"choices": ("embedder",), "least": 1},
             "embedder, or a whole number, 1 or more, or null",
         ),
-        (Any, {}, "a value"),
+        (Any, {}, "a whole number or names in brackets, also by type: {color:[Red,Blue],shape:8}"),
     ],
 )
 def test_what_a_setting_takes_is_said_in_words(kind: Any, bounds: Any, words: str) -> None:

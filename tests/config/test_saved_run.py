@@ -105,6 +105,14 @@ def test_an_expression_is_saved_as_its_value(
     assert config.logger.project == "p-5"
 
 
+def test_a_dollar_sign_of_a_path_survives(tmp_path: Path) -> None:
+    given = ["data=table", rf"data.root={tmp_path}/\${{x}}.csv", r"data.types=['a, b',\${y}]"]
+    config, own = load_run_config(trained(tmp_path, *given))
+    assert isinstance(config.data, TableData) and own
+    assert config.data.root == f"{tmp_path}/${{x}}.csv"
+    assert config.data.types == ["a, b", "${y}"]
+
+
 @pytest.mark.parametrize("key", ["data.root", "logger.project"])
 def test_an_expression_in_a_saved_file_is_never_evaluated(
     key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -141,7 +141,10 @@ def test_missing_images_are_counted(root: Path) -> None:
     assert [(drop.where, drop.reason) for drop in mini.dropped] == [
         ("filenames_train.txt line 4 (pic/train/0003.jpg)", "no image file"),
         ("filenames_train.txt line 5 (pic/train/0004.jpg)", "no image file"),
-        ("filenames_test.txt line 1 (pic/train/0000.jpg)", "the same file was listed before"),
+        (
+            "filenames_test.txt line 1 (pic/train/0000.jpg)",
+            "the same file was listed before, with another published_split",
+        ),
     ]
     assert "2 x no image file" in describe(mini)
 

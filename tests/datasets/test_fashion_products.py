@@ -122,7 +122,8 @@ def test_photos_with_other_endings_are_found(tmp_path: Path) -> None:
     names = ["0.JPG", "1.jpg", "2.JPEG", "3.jpg", "4.jpg"]
     assert mini.table["path"].tolist() == [f"images/{name}" for name in names]
     assert [(d.where, d.reason) for d in mini.dropped] == [
-        ("images/99.JPG", "no row in styles.csv")
+        ("images/1.jpeg", "no row in styles.csv"),
+        ("images/99.JPG", "no row in styles.csv"),
     ]
 
 

@@ -28,6 +28,12 @@ from flam_pl.errors import FlamError
         ("\uff32\uff45\uff44", "Red"),  # full-width letters
         ("navy\u00a0blue", "navy blue"),  # a no-break space
         ("STRASSE", "stra\u00dfe"),
+        ("r\u0435d", "red"),  # a Cyrillic letter
+        ("\u0392LUE", "blue"),  # a Greek letter
+        ("t\u2011shirt", "t-shirt"),  # a hyphen that does not break
+        ("men\u2019s", "men's"),
+        ("red\x07", "red"),  # a control character
+        ("red\ufe0f", "red\u2800"),  # a variation selector, a Braille blank
     ],
 )
 def test_spellings_that_look_alike_are_one(one: str, other: str) -> None:
@@ -84,6 +90,12 @@ def test_the_note_names_what_was_respelled_with_counts() -> None:
     joined, _, notes = use_classes(pd.DataFrame({"color": labels}), ["color"], 10)
     assert joined["color"].value_counts().to_dict() == {"Black": 15, "White": 13}
     assert notes == ["11 color label(s) are respelled: black -> Black (6), WHITE -> White (5)"]
+    labels = ["red"] * 9 + ["r\u0435d"] + ["\u041a\u041e\u0422"] * 2 + ["\u041a\u043e\u0442"] * 3
+    _, _, notes = use_classes(pd.DataFrame({"color": labels}), ["color"], 10)
+    assert notes == [
+        "3 color label(s) are respelled: \u041a\u041e\u0422 -> \u041a\u043e\u0442 (2), "
+        "'r\\u0435d' -> 'red' (1)"
+    ]  # what the eye cannot see is escaped
 
 
 def chosen(table: pd.DataFrame, wanted: Any, *kinds: str, rows: Any = None) -> AttributeSchema:

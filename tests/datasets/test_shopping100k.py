@@ -126,7 +126,8 @@ def test_adde_beside_the_images_and_a_validation_list_of_its_own(root: Path) -> 
         "evaluation": 18,
         "val": 2,
     }
-    assert [drop.reason for drop in mini.dropped] == ["the same file was listed before"] * 2
+    reason = "the same file was listed before, with another split"
+    assert [drop.reason for drop in mini.dropped] == [reason] * 2
 
 
 def test_identical_files_stand_on_one_side_or_are_reported(root: Path, tmp_path: Path) -> None:
@@ -210,6 +211,10 @@ def test_files_of_adde_that_do_not_fit_each_other(root: Path, tmp_path: Path) ->
     refused("x" + lines[0][1:], *lines[1:], says="line 1: .*expected zeros and ones")
     twice = "1 1" + lines[0][3:]
     refused(twice, *lines[1:], says="line 1: category has more than one value")
+    names = (folder / "imgs_train.txt").read_text().splitlines()
+    write_lines(folder / "imgs_train.txt", [names[0], "", *names[1:]])
+    refused(*lines[:5], "", *lines[5:], says="belong together line by line, blank lines too")
+    write_lines(folder / "imgs_train.txt", names)
     write_lines(labels, lines)
     write_lines(folder / "attr_num.txt", ATTR_NUM[:11])
     with pytest.raises(FlamError, match="attr_num.txt: got 11 numbers, expected 12"):

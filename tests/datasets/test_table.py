@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from flam_pl.attributes import AttributeSchema
 from flam_pl.config.data import TableData
@@ -109,6 +111,21 @@ def test_extra_attributes_are_columns_that_no_network_trains_on(tmp_path: Path) 
     assert {*mini.table["brand"]} == {"Roxy"} and "season" not in mini.table
     with pytest.raises(FlamError, match="'sleeve', got 0.*data.extra_attributes"):
         read(path, extra_attributes=["sleeve"])
+
+
+def test_columns_are_found_in_any_spelling(tmp_path: Path) -> None:
+    """An item column that is overlooked lets photos of a product train and be evaluated."""
+    path = write(tmp_path, frame().assign(item=[*"aabbccdd"], größe=["s", "m"] * 4))
+    rows = path.read_text().splitlines()
+    path.write_text("\n".join([" Image,SHAPE,Color\u200b,Item,gro\u0308\u00dfe", *rows[1:]]))
+    mini = read(path, types=[*TYPES, "größe"])
+    assert mini.schema.types == ("shape", "color", "größe")
+    assert mini.table["item"].tolist()[:8] == [*"aabbccdd"]
+    path.write_text("\n".join(["path,shape,Color,COLOR,item", *rows[1:]]))
+    with pytest.raises(FlamError, match="expected one column 'color', got 2"):
+        read(path)
+    path.write_text("\n".join(["path,shape,color,COLOR,item", *rows[1:]]))
+    assert read(path).schema.of("color") == ("1", "2")  # the name itself is no question
 
 
 def test_a_column_called_image_needs_no_rename(tmp_path: Path) -> None:
@@ -258,8 +275,10 @@ def test_a_schema_from_elsewhere(tmp_path: Path) -> None:
         ("shop.csv", b"", "has no rows"),
         ("shop.csv", b"path,shape,color\n", "has no rows"),
         ("shop.csv", b"path,shape,color\n\n,,\n", "has no rows"),
-        ("shop.csv", b"path,shape\n\xff\xfe,a\n", "cannot be read as csv"),
-        ("shop.csv", b'path,shape\na,"b\nc,d,e\n', "cannot be read as csv"),
+        ("shop.csv", b"path,shape\na,b\n\xff\xfe,a\n", "shop.csv line 3 is no UTF-8; save"),
+        ("shop.csv", "path\na\n".encode("utf-16"), "shop.csv line 1 is no UTF-8; save"),
+        ("shop.csv", b'path,shape\na,b\nc,"d\ne,f\n', "shop.csv line 3: unexpected end"),
+        ("shop.csv", b'path,shape\na,b\nc,"d"e\n', "shop.csv line 3: ',' expected after"),
         ("shop.parquet", b"no parquet at all", "cannot be read as parquet"),
     ],
 )
@@ -352,6 +371,92 @@ def test_cells_that_other_programs_write(tmp_path: Path) -> None:
     assert read(write(tmp_path, long)).dropped[0].reason == "no image file"
 
 
+@pytest.mark.parametrize(
+    "cell",
+    [
+        ["red", None],
+        [{"name": "red"}],
+        {"name": "red"},
+        [[["red", "blue"]]],
+        "caf\xe9".encode("l1"),
+    ],
+)
+def test_cells_that_are_not_one_text_are_refused_in_parquet(tmp_path: Path, cell: object) -> None:
+    path = write(tmp_path, frame().assign(color=[cell] * 8), "shop.parquet")
+    with pytest.raises(FlamError, match="shop.parquet row 1: column color has .*Write bytes as"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ["['red']", '["red", "blue"]', "['red' 'blue']", "[1, 2]", "[]", "b'red'", "{'name': 'red'}"],
+)
+def test_lists_and_records_that_a_program_wrote_as_text_are_refused(
+    tmp_path: Path, cell: str
+) -> None:
+    path = write(tmp_path, frame().assign(color=["red", "[red]", "b", cell] * 2))
+    with pytest.raises(FlamError, match="shop.csv line 5: column color has .*expected one value"):
+        read(path)
+
+
+def test_bytes_of_a_fixed_length_and_lists_in_lists_are_read(tmp_path: Path) -> None:
+    for cells in ([b"red\0\0", b"blue\0"], [[["red"]], [["blue"]]], [[None, "red"][1:], ["blue"]]):
+        mini = read(write(tmp_path, frame().assign(color=cells * 4), "shop.parquet"))
+        assert mini.schema.of("color") == ("blue", "red")
+
+
+@pytest.mark.parametrize("names", [["item"], ["item", "path"], ["path"]])
+def test_columns_that_pandas_stores_as_its_index_are_read(tmp_path: Path, names: list[str]) -> None:
+    path = write(tmp_path, frame().assign(item=[*"aabbccdd"]).set_index(names), "shop.parquet")
+    photos = read(path).table.query("view == 0")
+    assert photos["item"].tolist() == [*"aabbccdd"]
+    assert (photos.groupby("item")["split"].nunique() == 1).all()
+
+
+def test_large_numbers_beside_a_gap_are_not_rounded(tmp_path: Path) -> None:
+    items = [2**60, 2**60 + 1, None, 3, 4, 5, 6, 7]
+    path = write(tmp_path, frame(), "shop.parquet")
+    with_items = pa.Table.from_pandas(frame()).append_column("item", pa.array(items))
+    parquet.write_table(with_items.replace_schema_metadata(), path)
+    assert read(path).table["item"].tolist()[:2] == [str(2**60), str(2**60 + 1)]
+
+
+@pytest.mark.parametrize("name", ["shop.csv", "shop.tsv"])
+@pytest.mark.parametrize("delimiter", [*",;|\t"])
+def test_the_header_tells_the_delimiter(tmp_path: Path, name: str, delimiter: str) -> None:
+    write(tmp_path, frame())
+    table = frame().assign(color=["a,b", "c;d", "a,b", "e|f"] * 2)
+    table.to_csv(tmp_path / name, index=False, sep=delimiter)
+    assert set(read(tmp_path / name).schema.of("color")) == {"a,b", "c;d", "e|f"}
+
+
+def test_rows_that_take_several_lines_are_reported(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A double quote too many hides the rows up to the next one."""
+    path = write(tmp_path, frame().assign(name="x"))
+    read(path)
+    assert "several lines" not in caplog.text
+    rows = path.read_text().splitlines()
+    rows[3], rows[5] = 'photos/2.png,shirt,2,"Top', 'photos/4.png,shirt,1,Top"'
+    path.write_text("\n".join(rows))
+    assert len(read(path).rows(domain="shop")) == 6
+    assert "1 rows take several lines" in caplog.text and "first in line 4" in caplog.text
+
+
+@pytest.mark.parametrize("line", [2, 4])
+def test_a_row_with_fewer_values_than_columns_is_refused(tmp_path: Path, line: int) -> None:
+    path = write(tmp_path, frame())
+    rows = path.read_text().splitlines()
+    rows[line - 1] = rows[line - 1].replace(",", " ", 1)
+    path.write_text("\n".join(rows))
+    with pytest.raises(FlamError, match=f"shop.csv line {line}: got 2 values, expected 3"):
+        read(path)
+    header, *rest = frame().to_csv(index=False).splitlines()
+    path.write_text("\n".join([f" {header.replace(',', ' , ')},,", *rest, "  "]))
+    assert len(read(path).rows(domain="shop")) == 8  # spaces, empty columns of the header
+
+
 @pytest.mark.parametrize("line", [2, 4])
 def test_a_row_with_more_values_than_columns_is_refused(tmp_path: Path, line: int) -> None:
     path = write(tmp_path, frame())
@@ -388,9 +493,93 @@ def test_numbers_of_items_that_a_column_with_gaps_turned_into_floats(tmp_path: P
         made = mini.table["counterfactual_of"].dropna()
         assert made.tolist() == ["2", "3"] and made.isin(mini.table["item"]).all()
         assert not any("counterfactuals" in note for note in mini.notes)
-    lost = table.assign(counterfactual_of=[None] * 6 + ["02", "3"])
+    lost = table.assign(counterfactual_of=[None] * 6 + ["22", "3"])
     notes = read(write(tmp_path, lost)).notes
-    assert "1 counterfactuals of no item here, such as '02'" in notes
+    assert "1 counterfactuals of no item here, such as '22'" in notes
+    (tmp_path / "photos" / "3.png").unlink()  # the photo of the other one's original
+    assert any("2 counterfactuals of no item" in note for note in read(tmp_path / "shop.csv").notes)
+
+
+@pytest.mark.parametrize(
+    ("items", "originals"),
+    [
+        (["000", "001", "002", "003"], ["2", "3.0"]),  # a program read them as numbers
+        (["0", "1", "2", "3"], ["002", "03"]),
+        (["a-0", "a-1", "A-2", "A-3"], ["a-2\u200b", "a-3"]),
+    ],
+)
+def test_counterfactuals_are_found_by_another_spelling_of_the_item(
+    tmp_path: Path, items: list[str], originals: list[str]
+) -> None:
+    made = [None] * 6 + originals
+    mini = read(write(tmp_path, frame().assign(item=[*items, *"efgh"], counterfactual_of=made)))
+    assert mini.table["counterfactual_of"].dropna().tolist() == items[2:]
+    assert any(note.startswith("2 counterfactual_of label(s) are respelled") for note in mini.notes)
+
+
+def test_spellings_of_an_item_are_one_item_on_one_side(tmp_path: Path) -> None:
+    items = ["007", "7", "7.0", "Dress-1", "dress-1", "DRESS-1\u200b", "caf\u00e9", "cafe\u0301"]
+    for seed in range(3):
+        mini = read(write(tmp_path, frame().assign(item=items)), split_seed=seed)
+        photos = mini.table[mini.table["view"] == 0]
+        assert pd.factorize(photos["item"])[0].tolist() == [0, 0, 0, 1, 1, 1, 2, 2]
+        assert (photos.groupby("item")["split"].nunique() == 1).all()
+        assert any(n.startswith("4 item label(s) are respelled: ") for n in mini.notes)
+
+
+def test_words_of_programs_for_an_empty_cell(tmp_path: Path) -> None:
+    items = ["nan", "NaN", "None", "NULL", "<NA>", "a", "a", "b"]
+    mini = read(write(tmp_path, frame().assign(item=items, color=["nan", "red", "blue", "b"] * 2)))
+    listed = mini.table.loc[mini.table["view"] == 0, "item"]
+    assert listed[5:].tolist() == ["a", "a", "b"] and not set(listed[:5]) & {*items}
+    (note,) = (note for note in mini.notes if "classes: leave cells empty" in note)
+    assert note.startswith("2 color cell(s) hold words such as 'nan'")
+
+
+def test_a_split_is_read_in_any_spelling(tmp_path: Path) -> None:
+    words = ["TRAIN", "train\u200b", " Training", "Val", "val", "test", "Test", "TEST"]
+    mini = read(write(tmp_path, frame().assign(split=words)))
+    photos = mini.table.loc[mini.table["view"] == 0, "split"]
+    assert photos.tolist() == ["train"] * 3 + ["val"] * 2 + ["evaluation"] * 3
+
+
+def test_paths_are_found_in_the_spelling_of_the_disk(tmp_path: Path) -> None:
+    """Tables and photos that come from Windows or macOS."""
+    table = frame().assign(path=[f"Photos/{i}.PNG" for i in range(8)])
+    table.loc[[1, 2], "path"] = ["photos/caf\u00e9.jpg", "./photos//2.png"]
+    path = write(tmp_path, table)
+    (tmp_path / "photos" / "1.png").rename(tmp_path / "photos" / "cafe\u0301.JPEG")
+    mini = read(path)
+    expected = [f"photos/{i}.png" for i in range(8)]
+    expected[1] = "photos/cafe\u0301.JPEG"
+    assert mini.table.loc[mini.table["view"] == 0, "path"].tolist() == expected
+    (tmp_path / "photos" / "3.png").rename(tmp_path / "photos" / "3.Png")
+    (tmp_path / "photos" / "3.pNG").write_bytes(b"which of the two?")
+    assert [d.reason for d in read(path).dropped] == ["no image file"]
+
+
+def test_a_path_that_no_file_can_have_is_no_image_file(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "3.png").symlink_to("3.png")  # a link to itself
+    table = frame()
+    table.loc[[3, 4], "path"] = ["photos/3.png", "a\0b.png"]
+    write(tmp_path, table, images=3)
+    for i in (5, 6, 7):
+        (tmp_path / "photos" / f"{i}.png").write_bytes(b"%d" % i)
+    reasons = [d.reason for d in read(tmp_path / "shop.csv").dropped]
+    assert reasons == ["no image file"] * 2
+
+
+def test_what_differs_in_a_photo_s_second_row_is_named(tmp_path: Path) -> None:
+    table = frame().assign(item=[*"aabbccdd"])
+    again = [table[:1], table[1:2].assign(color=9), table[2:3].assign(item="x", color=9)]
+    mini = read(write(tmp_path, pd.concat([table, *again])))
+    assert [d.reason.removeprefix("the same file was listed before") for d in mini.dropped] == [
+        "",
+        ", with another color",
+        ", with another item, with another color",
+    ]
+    assert "9" not in mini.schema.of("color")
 
 
 def test_photos_with_some_labels_are_evaluated_where_few_have_all(tmp_path: Path) -> None:
@@ -408,6 +597,25 @@ def test_photos_with_some_labels_are_evaluated_where_few_have_all(tmp_path: Path
     assert (full.labels[full.edit_rows("evaluation")] >= 0).all()
 
 
+def test_a_new_photo_of_a_known_item_or_file_joins_its_split(tmp_path: Path) -> None:
+    items = frame().assign(item=[*"abcdefgh"], counterfactual_of=None)
+    before = read(write(tmp_path, items))
+    record = tmp_path / "split.csv"
+    record.write_text(split_csv(before))
+    old = before.table.loc[before.table["view"] == 0, "split"].tolist()
+    new = frame(24)[8:].assign(
+        item=[*"abcdefgh", *"ijklmnop"], counterfactual_of=[None] * 12 + [*"abcd"]
+    )
+    path = write(tmp_path, pd.concat([items, new]), images=24)
+    copy(tmp_path, 0, 16)
+    copy(tmp_path, 7, 17)
+    mini = read(path, recorded_split=str(record))
+    found = mini.table.loc[mini.table["view"] == 0, "split"].tolist()
+    assert found[:16] == [*old, *old] and {"train", "val", "evaluation"} == {*old}
+    assert found[16:20] == [old[0], old[7], "evaluation", "evaluation"]
+    assert found[20:] == old[:4]  # counterfactuals of the first four items
+
+
 def test_a_recorded_split_holds_and_new_photos_are_evaluated(tmp_path: Path) -> None:
     before = read(write(tmp_path, frame(8)))
     record = tmp_path / "split.csv"
@@ -417,6 +625,13 @@ def test_a_recorded_split_holds_and_new_photos_are_evaluated(tmp_path: Path) -> 
     old = before.table[before.table["view"] == 0].set_index("path")["split"]
     assert photos[old.index].tolist() == old.tolist()
     assert (photos.drop(old.index) == "evaluation").all() and len(photos) == 12
+    # other spellings, and links to the files that were listed
+    (tmp_path / "links").mkdir()
+    for i in range(4, 8):
+        (tmp_path / "links" / f"{i}.png").symlink_to(f"../photos/{i}.png")
+    names = [f"./photos//{i}.png" for i in range(4)] + [f"links/{i}.png" for i in range(4, 8)]
+    after = read(write(tmp_path, frame().assign(path=names)), recorded_split=str(record))
+    assert after.table.loc[after.table["view"] == 0, "split"].tolist() == old.tolist()
     record.write_text("nothing")
     with pytest.raises(FlamError, match=r"split\.csv cannot be read as a split"):
         read(tmp_path / "shop.csv", recorded_split=str(record))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from flam_pl.config.loading import load_config
 from flam_pl.config.root import Config
 from flam_pl.data.datamodule import FlamDataModule
 from flam_pl.data.samplers import ItemBatchSampler
+from flam_pl.datasets.assembly import split_csv
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.inspection import check_usable, describe
 from flam_pl.datasets.sources import find_images, open_catalog, with_unlabelled
@@ -47,7 +49,7 @@ def config(root: Path, *more: object) -> Config:
 
 
 def test_images_are_found_in_every_subfolder(folder: Path, tmp_path: Path) -> None:
-    found = [path.relative_to(folder).as_posix() for path in find_images(folder)]
+    found = [path.relative_to(folder).as_posix() for path in find_images(folder)[0]]
     assert found == ["a/1.png", "a/deep/2.jpeg", "a/deep/3.webp", "b.JPG", "c d/4.jpg"]
     with pytest.raises(FlamError, match="nowhere, which is no folder"):
         find_images(tmp_path / "nowhere")
@@ -64,7 +66,7 @@ def test_they_follow_the_catalog_as_training_images(root: Path, folder: Path) ->
     assert mini.table.iloc[: len(plain)].equals(plain.table)
     assert set(new["split"]) == {"train"} and (mini.items[-5:] == -1).all()
     assert (mini.labels[-5:] == -1).all()
-    assert mini.paths[-5:] == find_images(folder)
+    assert (mini.paths[-5:], []) == find_images(folder)
     assert all(Path(path).is_absolute() for path in new["path"])
     assert len(mini.fingerprint()) == 64  # every file is found
     note = f"5 unlabelled images of {folder} for the manipulator"
@@ -154,6 +156,28 @@ def test_broken_links_are_left_out_and_loops_end(root: Path, folder: Path) -> No
     assert [(d.where, d.reason) for d in mini.dropped] == [
         (str(folder / "lost.jpg"), "no image file")
     ]
+
+
+def test_what_cannot_be_read_is_left_out_and_counted(
+    root: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "closed").mkdir()
+    with open(os.fsencode(folder) + b"/caf\xe9.jpg", "wb") as file:  # Latin-1
+        file.write(b"x")
+
+    def scandir(place: Any, scan: Any = os.scandir) -> Any:
+        if str(place).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(place))
+        return scan(place)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    mini = with_unlabelled(open_catalog(config(root).data), folder)
+    assert [(d.where, d.reason) for d in mini.dropped] == [
+        (f"{folder}/closed", "cannot be opened (Permission denied)"),
+        (f"{folder}/caf\ufffd.jpg", "its name is not UTF-8"),
+    ]
+    assert f"5 unlabelled images of {folder}" in mini.notes[-1]
+    (describe(mini) + split_csv(mini)).encode()
 
 
 def test_copies_of_held_out_photos_never_train(root: Path, folder: Path) -> None:

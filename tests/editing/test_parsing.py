@@ -39,6 +39,7 @@ def test_case_matters_only_where_names_differ_by_nothing_else() -> None:
         Edit("Color", {"Navy Blue": 1, "Blue": 1}, 0.5)
     ]
     assert parse_edits(["Color=Red"], schema) == [Edit("Color", "Red")]
+    assert parse_edits(["Color=Navy\u00a0 blue\u200b"], schema) == [Edit("Color", "Navy Blue")]
     with pytest.raises(EditError, match="no class 'red'"):
         parse_edits(["color=red"], schema)
     with pytest.raises(EditError, match="did you mean 'Navy Blue'"):

@@ -230,3 +230,31 @@ def test_timm_s_weights_of_a_transformer_fit_another_size_of_image(
     assert torch.equal(net.trunk.patch_embed.proj.weight, made_for_160.patch_embed.proj.weight)
     assert net.trunk.pos_embed.shape[1] == 1 + 16 < made_for_160.pos_embed.shape[1]
     assert net(pixels(64)).shape == (2, 5)
+
+
+@pytest.mark.parametrize(
+    ("model", "size", "words"),
+    [
+        ("efficientvit_b0", 64, "timm cannot build efficientvit_b0 without its pooling"),
+        ("coat_tiny", 64, "timm cannot build coat_tiny without its pooling"),
+        ("efficientvim_m1", 64, "without its pooling and its head, efficientvim_m1 gives no"),
+        ("test_vit", 100, "test_vit gives no feature map of 100 x 100 pixels"),
+        ("resnet10t.none_such", 32, "timm cannot build resnet10t.none_such"),
+        ("ResNet10t ", 32, "timm has no 'ResNet10t '; similar names: .*resnet10t"),
+    ],
+)
+def test_a_model_that_cannot_be_used_is_refused_at_once(model: str, size: int, words: str) -> None:
+    with pytest.raises(FlamError, match=f"backbone.model: .*{words}"):
+        Backbone(model, 8, size)
+
+
+def test_the_trial_of_a_model_changes_nothing() -> None:
+    nets, draws = [], []
+    for size in (None, 32):
+        torch.manual_seed(0)
+        nets.append(Backbone(MODEL, 8, size))
+        draws.append(torch.rand(3))
+    torch.testing.assert_close(draws[0], draws[1], rtol=0, atol=0)
+    states = [net.state_dict() for net in nets]
+    torch.testing.assert_close(states[0], states[1], rtol=0, atol=0)
+    assert all(module.training for module in nets[1].modules())

@@ -28,9 +28,11 @@ from wandb_files import read_runs
 @pytest.fixture
 def nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
     """Nobody is logged in, and any connection is an error of the test."""
-    for name in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_BASE_URL", "NETRC"):
-        monkeypatch.delenv(name, raising=False)
+    for name in ("API_KEY", "MODE", "BASE_URL", "CONFIG_DIR", "IDENTITY_TOKEN_FILE"):
+        monkeypatch.delenv(f"WANDB_{name}", raising=False)
+    monkeypatch.delenv("NETRC", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
 
     def refuse(*_: Any, **__: Any) -> None:
         raise AssertionError("the network was asked")
@@ -96,6 +98,58 @@ def test_a_key_in_netrc_counts_as_logged_in(nobody: pytest.MonkeyPatch, tmp_path
     assert wandb_mode("auto") is None
     file.write_text("this is no netrc")
     assert wandb_mode("auto") is None
+    file.write_bytes(b"machine api.wandb.ai login caf\xe9 \xff")
+    assert wandb_mode("auto") is None
+
+
+@pytest.mark.parametrize("stored", ["environment", "user", "project"])
+@pytest.mark.parametrize("netrc", [".netrc", "_netrc", "keys/of/mine"])
+def test_a_key_for_an_own_server_counts_as_logged_in(
+    stored: str, netrc: str, nobody: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What ``wandb login --host`` leaves: the server in the settings, its key in the netrc file."""
+    asked: list[tuple[Any, Any]] = []
+
+    def connect(address: tuple[str, int], timeout: float) -> Connection:
+        asked.append((address, timeout))
+        return Connection()
+
+    nobody.setattr(socket, "create_connection", connect)
+    server, port = {
+        "environment": ("https://wandb.local:8080/", 8080),
+        "user": ("http://wandb.local", 80),
+        "project": ("https://wandb.local/below", 443),
+    }[stored]
+    if stored == "environment":
+        nobody.setenv("WANDB_BASE_URL", server)
+    else:
+        folder = tmp_path / {"user": ".config/wandb", "project": "wandb"}[stored]
+        folder.mkdir(parents=True)
+        (folder / "settings").write_text(f"[default]\nbase_url = {server}\n")
+    file = tmp_path / netrc
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if file.parent != tmp_path:
+        nobody.setenv("NETRC", str(file))
+    host = server.split("/")[2]
+    file.write_text("machine api.wandb.ai login user password " + "k" * 40)
+    assert wandb_mode("auto") is None and not asked
+    file.write_text(f"machine {host} login user password {'k' * 40}")
+    assert wandb_mode("auto") == "online"
+    assert asked == [(("wandb.local", port), 3)]
+
+
+def test_a_token_file_counts_as_logged_in_and_damaged_settings_as_none(
+    nobody: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    nobody.setattr(socket, "create_connection", lambda *_, **__: Connection())
+    nobody.setenv("WANDB_CONFIG_DIR", str(tmp_path))
+    (tmp_path / "settings").write_bytes(b"base_url = \xff")
+    assert wandb_mode("auto") is None
+    nobody.setenv("WANDB_IDENTITY_TOKEN_FILE", str(tmp_path / "token"))
+    assert wandb_mode("auto") == "online"
+    nobody.setenv("WANDB_BASE_URL", "http://wandb.local:port")
+    with pytest.warns(UserWarning, match="wandb.local:port cannot be reached"):
+        assert wandb_mode("auto") == "offline"
 
 
 @pytest.mark.parametrize(

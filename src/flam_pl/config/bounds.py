@@ -19,7 +19,9 @@ LIMITS: dict[str, tuple[Callable[[Any, Any], bool], str]] = {
 }
 """Name of a limit -> what a value must pass, and its words."""
 
-KINDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+KINDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"} | {
+    Any: "a whole number or names in brackets, also by type: {color:[Red,Blue],shape:8}"
+}
 
 
 def number(default: T, **bounds: Any) -> T:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from importlib.resources import files
@@ -118,7 +119,8 @@ def save_config(config: Config) -> None:
     own = _of_training(config.overrides)
     for key in [*paths, *(key for key, text in own.items() if "${" in text)]:
         value = attrgetter(key)(saved)
-        own[key] = value if isinstance(value, str) else json.dumps(value)
+        text = value if isinstance(value, str) else json.dumps(value)
+        own[key] = text.replace("${", r"\${")
     saved.overrides = _joined(own)
     write_text(config.folder / SETTINGS, OmegaConf.to_yaml(OmegaConf.structured(saved)))
 
@@ -148,7 +150,7 @@ def saved_settings(folder: Path) -> dict[str, Any]:
 def _saved_overrides(folder: Path) -> dict[str, str]:
     own = _of_training(map(str, saved_settings(folder)["overrides"]))
     for key, text in own.items():
-        if "${" in text:
+        if re.search(r"(?<!\\)\$\{", text):
             raise ConfigError(
                 f"{folder / SETTINGS} holds {key}={text}. An expression of a saved file is not "
                 "evaluated: write its value there, or train the run again."

@@ -19,8 +19,12 @@ from flam_pl.errors import ConfigError
 
 LISTING = "all settings: python -m flam_pl config"
 
-ELEMENT = re.compile(r"""\s*(?:'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|[^,]+)\s*(?=,|$)""")
+QUOTED = r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\""""
+ELEMENT = re.compile(rf"\s*({QUOTED}|[^,]+?)\s*(?:,|$)")
 """A text of a list: in quotes, or up to the next comma."""
+PAIR = re.compile(rf"\s*({QUOTED}|[^,:\[\]]+?)\s*:\s*(\[[^\[\]]*\]|[^,\[\]]+)\s*(?:,|$)")
+"""The classes of a type: ``color:[Red,Blue]`` or ``shape:8``."""
+CLASSES = re.compile(rf"(?:{PAIR.pattern})+")
 
 
 def divided(
@@ -35,6 +39,8 @@ def divided(
     values: dict[str, str] = {}
     for override in overrides:
         key, equals, text = override.partition("=")
+        if any("\ud800" <= sign <= "\udfff" for sign in override):  # bytes of a file name
+            raise ConfigError(f"{key} is {text!a}; expected text in UTF-8. Rename the file.")
         if override.startswith(("+", "~")):
             raise ConfigError(
                 f"{override!r} would add or remove a setting; only settings that exist can be "
@@ -68,9 +74,14 @@ def set_values(config: DictConfig, values: Mapping[str, str]) -> None:
         kind, bounds = known[key]
         try:
             OmegaConf.update(config, key, _read(kind, text), merge=False)
-            OmegaConf.select(config, key, throw_on_missing=True)  # evaluates ${...}
+            value = OmegaConf.select(config, key, throw_on_missing=True)  # evaluates ${...}
+            if OmegaConf.is_config(value):
+                OmegaConf.to_container(value, resolve=True)
         except (HydraException, OmegaConfBaseException) as error:
-            raise ConfigError(f"{key} is {text!r}; expected {expected(kind, bounds)}") from error
+            wanted = expected(kind, bounds)
+            if "${" in text:
+                wanted += r"; ${...} names another setting, and \${...} is that text"
+            raise ConfigError(f"{key} is {text!r}; expected {wanted}") from error
 
 
 def _unknown(key: str, known: list[str], data: str) -> str:
@@ -90,15 +101,20 @@ def _unknown(key: str, known: list[str], data: str) -> str:
 def _read(kind: Any, text: str) -> Any:
     if kind in (str, str | None):
         return _text(text)
-    if kind == list[str] and re.fullmatch(r"\[[^\[\]]*\]", text):
-        elements = (element.strip() for element in ELEMENT.findall(text[1:-1]))
-        return [_text(element) for element in elements if element]
+    if kind in (list[str], Any) and text[:1] + text[-1:] == "[]":
+        return [_unquoted(element) for element in ELEMENT.findall(text[1:-1]) if element.strip()]
+    if kind is Any and text[:1] + text[-1:] == "{}" and CLASSES.fullmatch(text[1:-1]):
+        return {_unquoted(key): _read(Any, value) for key, value in PAIR.findall(text[1:-1])}
     return _parse(text)
 
 
 def _text(text: str) -> Any:
+    return None if text == "null" else _unquoted(text)
+
+
+def _unquoted(text: str) -> Any:
     quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
-    return _parse(text) if quoted or text == "null" else text
+    return _parse(text) if quoted else text
 
 
 def _parse(text: str) -> Any:

@@ -20,7 +20,7 @@ from scipy.sparse.csgraph import connected_components
 from flam_pl.attributes import AttributeSchema
 from flam_pl.config.data import LabelledData, SplitData
 from flam_pl.datasets.catalog import Catalog, Dropped, fill_garments
-from flam_pl.datasets.labels import use_classes
+from flam_pl.datasets.labels import join_spellings, use_classes
 from flam_pl.errors import FlamError
 
 EVERY_DENSE_ROW = -1  # as the number of evaluation photos: all that carry every label
@@ -69,6 +69,8 @@ def assemble(found: Found, data: LabelledData, schema: AttributeSchema | None) -
             f"{', '.join(classes.of(lacking[0]))}. Rename the labels: {'; '.join(notes)}"
         )
     notes = [*found.notes, *notes]
+    for name in found.extra_attributes:
+        notes += join_spellings(table, name)
     table["garment"] = fill_garments(table)
     contents = identical_files([found.root / path for path in table["path"]])
     if "split" in table:

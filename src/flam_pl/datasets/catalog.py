@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -20,15 +21,7 @@ from flam_pl.progress import progress
 
 SPLITS = ("train", "val", "evaluation")
 DOMAINS = ("shop", "consumer")
-COLUMNS = (
-    "path",
-    "item",
-    "domain",
-    "split",
-    "view",
-    "counterfactual_of",
-    "garment",
-)  # of every catalog
+COLUMNS = ("path", "item", "domain", "split", "view", "counterfactual_of", "garment")
 
 
 @dataclass(frozen=True)
@@ -37,6 +30,9 @@ class Dropped:
 
     where: str
     reason: str
+
+    def __post_init__(self) -> None:  # a file name that is not UTF-8 could not be printed
+        object.__setattr__(self, "where", os.fsencode(self.where).decode(errors="replace"))
 
 
 @dataclass(frozen=True, eq=False)  # a table has no single truth value, so == stays identity

@@ -55,14 +55,13 @@ def read(root: Path, data: FashionProductsData, schema: AttributeSchema | None =
             f"{root} is not there or lacks styles.csv or images/. Point data.root at the unpacked "
             "Fashion Product Images of Kaggle."
         )
-    files = sorted(folder.iterdir(), key=lambda file: file.suffix == ".jpg")  # the last one counts
-    photos = {f.stem: f.name for f in files if f.suffix.lower() in (".jpg", ".jpeg")}
-    rows, dropped = _read_rows(styles, photos)
+    rows, dropped = _read_rows(styles)
     table = pd.DataFrame(list(rows.values()), list(rows)).astype("string")
     known = sorted(table["masterCategory"].dropna().unique())
-    unlisted = sorted(photos[identity] for identity in photos.keys() - set(table["item"]))
     table, missing = keep_photos(table, root)
-    dropped += [*missing, *(Dropped(f"images/{name}", "no row in styles.csv") for name in unlisted)]
+    photos = {f"images/{f.name}" for f in folder.iterdir() if f.suffix.lower() in (".jpg", ".jpeg")}
+    unlisted = sorted(photos - set(table["path"]))
+    dropped += [*missing, *(Dropped(path, "no row in styles.csv") for path in unlisted)]
     table = table[table["masterCategory"].eq(data.category).fillna(False)]
     if table.empty:
         raise FlamError(
@@ -88,9 +87,7 @@ def pattern_of(name: str) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
-def _read_rows(
-    styles: Path, photos: dict[str, str]
-) -> tuple[dict[str, dict[str, str | None]], list[Dropped]]:
+def _read_rows(styles: Path) -> tuple[dict[str, dict[str, str | None]], list[Dropped]]:
     """Place -> record of every product, and the other lines."""
     rows: dict[str, dict[str, str | None]] = {}
     dropped, seen = [], set()
@@ -108,8 +105,8 @@ def _read_rows(
         row = dict(zip(FIELDS, fields, strict=True))
         name, kept = row["productDisplayName"], ("gender", "masterCategory", "subCategory")
         record = {column: row[column] for column in (*kept, "season", "usage")}
-        path = f"images/{photos.get(identity, identity + '.jpg')}"
-        record |= {"path": path, "item": identity, "name": name, "pattern": pattern_of(name) or ""}
+        record |= {"path": f"images/{identity}.jpg", "item": identity, "name": name}
+        record["pattern"] = pattern_of(name) or ""
         for kind, column in (("shape", "articleType"), ("color", "baseColour")):
             record[kind] = "" if row[column] == "NA" else row[column]  # "NA" is a usage, no class
         rows[where] = {column: value or None for column, value in record.items()}

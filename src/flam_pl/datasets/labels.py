@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +14,7 @@ from flam_pl.attributes import AttributeSchema, did_you_mean, fold_spelling
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.errors import FlamError
 
+Fold = Callable[[str], str]
 Label = tuple[str, str, str]  # path of a photo, attribute, value
 MOST_FREQUENT = 10  # classes of a type that data.classes does not name
 WORDS_SHOWN = 5  # labels that a note names; the others are counted
@@ -45,7 +47,7 @@ def use_classes(
     for kind in types:
         chosen = by_type.get(kind, MOST_FREQUENT)
         named = [str(name) for name in chosen] if isinstance(chosen, list | tuple) else None
-        notes += _join_spellings(table, kind, named or [])
+        notes += join_spellings(table, kind, named or [])
         counted = _counts(table[kind] if rows is None else table[kind].iloc[rows])
         used = [*foreign.of(kind)] if foreign else _choose(kind, counted, chosen, named)
         counts = _counts(table[kind])
@@ -60,20 +62,32 @@ def use_classes(
     return table, foreign or AttributeSchema(classes), notes
 
 
-def _join_spellings(table: pd.DataFrame, kind: str, named: list[str]) -> list[str]:
-    """Gives each class one spelling, in place; a note if labels change."""
-    counts = _counts(table[kind])
+def join_spellings(
+    table: pd.DataFrame, column: str, named: Iterable[str] = (), fold: Fold = fold_spelling
+) -> list[str]:
+    """Gives texts that ``fold`` makes equal one spelling, in place: the named one, else the most
+    frequent one. A note if texts change."""
+    counts, named = _counts(table[column]), dict.fromkeys(named)
     spelling: dict[str, str] = {}
     for name in (*named, *counts.index):
-        spelling.setdefault(fold_spelling(name), name)
-    others = {n: spelling[fold_spelling(n)] for n in counts.index if n not in named}
+        spelling.setdefault(fold(name), name)
+    others = {n: spelling[fold(n)] for n in counts.index if n not in named}
     others = {name: other for name, other in others.items() if name != other}
     if not others:
         return []
-    table[kind] = table[kind].replace(others)
-    found = counts[list(others)]
-    found.index = pd.Index([f"{name} -> {other}" for name, other in others.items()])
-    return [f"{found.sum()} {kind} label(s) are respelled: {_words(found)}"]
+    texts, found = table[column], counts[list(others)]
+    table[column] = texts.map(others).fillna(texts).astype(texts.dtype)
+    found.index = pd.Index(
+        f"{a} -> {b}" if a.casefold() == b.casefold() else f"{a!a} -> {b!a}"
+        for a, b in others.items()
+    )
+    return [f"{found.sum()} {column} label(s) are respelled: {_words(found)}"]
+
+
+def fold_id(text: str) -> str:
+    """An item's id as ``fold_spelling``; programs write the number 7 as 7, 7.0 or 007, too."""
+    number = re.fullmatch(r"0*(\d+)(?:\.0*)?", text)
+    return number[1] if number else fold_spelling(text)
 
 
 def _choose(kind: str, counts: pd.Series, chosen: Any, named: list[str] | None) -> list[str]:

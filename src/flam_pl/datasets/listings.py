@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
 
+from flam_pl.attributes import fold_spelling
 from flam_pl.datasets.catalog import Dropped
 from flam_pl.errors import FlamError
 
@@ -92,27 +95,48 @@ def keep_photos(
 ) -> tuple[pd.DataFrame, list[Dropped]]:
     """The rows whose photo is there, each file once, and what was left out.
 
-    The index of the table names each row's place; photos lie in one of the ``folders``.
+    The index of the table names each row's place; photos lie in one of the ``folders``. Paths get
+    the case and the Unicode form that they have on disk.
     """
-    sample = table["path"].dropna()[:: max(1, len(table) // 100)]
-    folder = max(folders, key=lambda f: sum(os.path.isfile(root / f / name) for name in sample))
+    names, sample = cache(_names_in), table["path"].dropna()[:: max(1, len(table) // 100)]
+    found = [sum(os.path.isfile(_on_disk(root / f / p, names)) for p in sample) for f in folders]
+    folder = folders[found.index(max(found))]
     table = table.assign(path=f"{folder}/" + table["path"] if folder else table["path"])
-    seen: set[str] = set()
-    dropped, kept = [], []
-    for where, path in table["path"].items():
-        file = "" if pd.isna(path) else os.path.realpath(root / path)
-        reason = "the same file was listed before" if file in seen else ""
-        if not os.path.isfile(file):
-            reason = "no image file" if file else "no path"
+    cells = table.drop(columns="path").astype("string").fillna("")
+    first, kept, dropped = dict[str, int](), dict[int, str](), list[Dropped]()
+    for row, (where, path) in enumerate(table["path"].fillna("").items()):
+        photo, reason = _on_disk(root / path, names), "no image file" if path else "no path"
+        if os.path.isfile(photo):
+            before, reason = first.setdefault(os.path.realpath(photo), row), ""
+            if before < row:
+                other = cells.columns[(cells.iloc[row] != cells.iloc[before]).to_numpy(bool)]
+                reason = ", with another ".join(["the same file was listed before", *other])
         if reason:
-            dropped.append(Dropped(f"{where} ({path})" if file else str(where), reason))
-        kept.append(not reason)
-        seen.add(file)
-    if not any(kept):
+            dropped.append(Dropped(f"{where} ({path})" if path else str(where), reason))
+        else:
+            inside = photo.relative_to(root) if photo.is_relative_to(root) else photo
+            kept[row] = inside.as_posix()
+    if not kept:
         places = ", ".join(str(root / folder) for folder in folders)
         raise FlamError(
             f"none of the {len(table)} photos that are listed is there, the first: "
             f"{next(iter(sample), 'no path at all')}; looked in {places}. "
             f"{advice or 'Unpack them there, or point data.root elsewhere.'}"
         )
-    return table[kept], dropped
+    return table.iloc[[*kept]].assign(path=pd.array([*kept.values()], dtype="string")), dropped
+
+
+def _on_disk(path: Path, names: Callable[[Path], Mapping[str, Sequence[str]]]) -> Path:
+    """The path, or the only one there that differs in case, Unicode form, or .jpeg for .jpg."""
+    if os.path.exists(path) or path == path.parent:
+        return path
+    folder = _on_disk(path.parent, names)
+    alike = names(folder).get(fold_spelling(path.name).replace(".jpeg", ".jpg"), ())
+    return folder / (alike[0] if len(alike) == 1 else path.name)
+
+
+def _names_in(folder: Path) -> Mapping[str, Sequence[str]]:
+    names = defaultdict(list)
+    for name in os.listdir(folder) if os.path.isdir(folder) else ():
+        names[fold_spelling(name).replace(".jpeg", ".jpg")].append(name)
+    return names

@@ -82,10 +82,10 @@ def _read_adde(folder: Path) -> tuple[pd.DataFrame, list[Label]]:
             continue
         names = [pair for pair in listings.numbered_lines(photos) if pair[1]]
         vectors = [pair for pair in listings.numbered_lines(source) if pair[1]]
-        if len(names) != len(vectors):
+        if [line for line, _ in names] != [line for line, _ in vectors]:
             raise FlamError(
-                f"{source} has {len(vectors)} lines and {photos.name} has {len(names)}: they "
-                "belong together line by line. Get both again."
+                f"{source} has {len(vectors)} lines and {photos.name} has {len(names)}, and they "
+                "belong together line by line, blank lines too. Get both again."
             )
         for (line, name), (label_line, vector) in zip(names, vectors, strict=True):
             rows[f"{photos.name} line {line}"] = (name, split)

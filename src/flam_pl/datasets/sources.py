@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
@@ -18,6 +19,7 @@ from flam_pl.datasets.catalog import Catalog, Dropped
 from flam_pl.datasets.labels import keep_label_share
 from flam_pl.errors import FlamError
 
+NOT_UTF8 = re.compile("[\ud800-\udfff]")  # how Python stands for other bytes of a file name
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 
 
@@ -45,23 +47,29 @@ def open_catalog(data: DataConfig, schema: AttributeSchema | None = None) -> Cat
     return catalog
 
 
-def find_images(folder: Path) -> list[Path]:
-    """Image files in the folder and below, sorted, without hidden ones."""
-    found, seen = [], set()
-    for place, folders, files in os.walk(folder, followlinks=True):
+def find_images(folder: Path) -> tuple[list[Path], list[Dropped]]:
+    """Image files in the folder and below, sorted, without hidden ones, and what was left out."""
+    found, seen, closed = set[Path](), set[str](), list[OSError]()
+    for place, folders, files in os.walk(folder, followlinks=True, onerror=closed.append):
         if (real := os.path.realpath(place)) in seen:  # a link to a folder that was walked already
             folders.clear()
             continue
         seen.add(real)
         folders[:] = [name for name in folders if not name.startswith(".")]
         images = (name for name in files if name.lower().endswith(SUFFIXES))
-        found += [Path(place, name) for name in images if not name.startswith(".")]
+        found |= {Path(place, name) for name in images if not name.startswith(".")}
     if not found:
         what = "holds no image, also not in its subfolders" if seen else "is no folder"
         raise FlamError(
             f"data.unlabelled is {folder}, which {what}; images end in {', '.join(SUFFIXES)}"
         )
-    return sorted(found)
+    lost = [Dropped(str(e.filename), f"cannot be opened ({e.strerror})") for e in closed]
+    for image in sorted(found):
+        if NOT_UTF8.search(str(image)) or not image.is_file():
+            reason = "no image file" if not image.is_file() else "its name is not UTF-8"
+            lost.append(Dropped(str(image), reason))
+            found.remove(image)
+    return sorted(found), lost
 
 
 def with_unlabelled(catalog: Catalog, folder: Path) -> Catalog:
@@ -71,9 +79,8 @@ def with_unlabelled(catalog: Catalog, folder: Path) -> Catalog:
     """
     root = Path(os.path.realpath(catalog.root))
     known = {os.path.realpath(root / path) for path in catalog.table["path"]}
-    images = find_images(Path(os.path.realpath(folder)))
-    lost = [Dropped(str(image), "no image file") for image in images if not image.is_file()]
-    files = {os.path.realpath(image): image for image in images if image.is_file()}
+    images, lost = find_images(Path(os.path.realpath(folder)))
+    files = {os.path.realpath(image): image for image in images}
     new = [image for file, image in files.items() if file not in known]
     paths = catalog.paths
     held_out = [paths[row] for split in ("val", "evaluation") for row in catalog.rows(split)]
@@ -84,7 +91,7 @@ def with_unlabelled(catalog: Catalog, folder: Path) -> Catalog:
     more = pd.DataFrame({"path": names, "split": "train", "domain": "shop", "view": 0})
     table = pd.concat([catalog.table, more])
     grown = Catalog.build(catalog.name, catalog.root, table, catalog.schema)
-    again = len(images) - len(lost) - len(added)
+    again = len(images) - len(added)
     note = f"{len(added)} unlabelled images of {folder} for the manipulator"
     note += f", {again} more are part of the data set" if again else ""
     notes, dropped = (*catalog.notes, note), (*catalog.dropped, *lost)

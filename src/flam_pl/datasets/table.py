@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import csv
+import io
+import logging
+import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from flam_pl.attributes import AttributeSchema, did_you_mean, fold_spelling
 from flam_pl.config.data import TableData
-from flam_pl.datasets.assembly import Found, assemble
-from flam_pl.datasets.catalog import DOMAINS, SPLITS, Catalog
+from flam_pl.datasets.assembly import Found, assemble, identical_files, leak_groups
+from flam_pl.datasets.catalog import DOMAINS, SPLITS, Catalog, fill_garments
+from flam_pl.datasets.labels import fold_id, join_spellings
 from flam_pl.datasets.listings import keep_photos, require_words
 from flam_pl.errors import FlamError
 
@@ -24,7 +28,12 @@ SPLIT_WORDS = {
     **dict.fromkeys(("eval", "test", "testing", "query", "gallery"), "evaluation"),
 }
 SEPARATORS = (";", "|", ",", "/")  # what often stands between several labels in one cell
+log = logging.getLogger(__name__)
 OWN = ("path", "item", "domain", "split", "counterfactual_of", "garment")  # read if they are there
+TOGETHER = ("item", "garment")
+NOTHING = {"nan", "none", "null", "na", "n/a", "<na>", "nat", "#n/a"}  # empty cells of programs
+WRITTEN_OUT = re.compile(r"\[\s*['\"].*\]|\[[\d\s.,]*\]|\{.*:.*\}|b(['\"]).*\1", re.DOTALL)
+"""A list, a record or bytes as the text that a program makes of them."""
 
 
 def read(root: Path, data: TableData, schema: AttributeSchema | None = None) -> Catalog:
@@ -36,32 +45,44 @@ def read(root: Path, data: TableData, schema: AttributeSchema | None = None) -> 
     extra = tuple(dict.fromkeys(data.extra_attributes))
     table = _renamed(_load(root), data.columns, (*types, *extra), root)
     # nothing else comes along: the table's own "view" may mean "front" or "back"
-    table = table[[c for c in dict.fromkeys((*OWN, *types, *extra)) if c in table]]
-    table = table.apply(lambda cells: _as_text(cells, data.label_separator))
+    own = [c for c in dict.fromkeys((*OWN, *types, *extra)) if c in table]
+    table = table[own].apply(lambda cells: _as_text(cells, data.label_separator))
     table["path"] = table["path"].str.replace("\\", "/", regex=False)  # written on Windows
-    table, notes = _one_label_each(table, types, data.label_separator)
-    if "counterfactual_of" in table:
-        named = table["counterfactual_of"].dropna()
-        lost = named[~named.isin(table.get("item", []))]
-        if len(lost):
-            notes.append(f"{len(lost)} counterfactuals of no item here, such as {lost.iloc[0]!r}")
+    notes = _one_label_each(table, types, data.label_separator)
+    for column in TOGETHER:
+        notes += join_spellings(table, column, fold=fold_id) if column in table else []
     images = Path(data.images).expanduser() if data.images else root.parent
     advice = f"Set data.images to the folder that the column 'path' starts from (now {images})."
     table, dropped = keep_photos(table, images, advice=advice)
     table = _with_words(table.copy())
+    if "counterfactual_of" in table:
+        items: list[str] = table["item"].dropna().tolist() if "item" in table else []
+        notes += join_spellings(table, "counterfactual_of", items, fold_id)
+        lost = table["counterfactual_of"].dropna().loc[lambda ids: ~ids.isin(items)]
+        if len(lost):
+            notes.append(f"{len(lost)} counterfactuals of no item here, such as {lost.iloc[0]!r}")
     if data.recorded_split and "split" not in table:
-        table["split"] = _recorded(table["path"], Path(data.recorded_split))
+        table["split"] = _recorded(table, images, Path(data.recorded_split))
     found = Found(root.stem, images, table, types, extra, dropped, notes)
-    found.together, found.partial_labels = ("item", "garment"), True
+    found.together, found.partial_labels = TOGETHER, True
     return assemble(found, data, schema)
 
 
-def _recorded(paths: pd.Series, file: Path) -> pd.Series:
+def _recorded(table: pd.DataFrame, images: Path, file: Path) -> pd.Series:
+    """The recorded split of each file. A new photo has that of its item, its garment or an equal
+    file; without one, it is evaluated."""
     try:
-        recorded = pd.read_csv(file, dtype="string").set_index("path")["split"]
+        recorded = pd.read_csv(file, dtype="string", keep_default_na=False)
+        files = [os.path.realpath(images / path) for path in recorded["path"]]
+        split = dict(zip(files, recorded["split"], strict=True))
     except (OSError, ValueError, KeyError) as error:
         raise FlamError(f"{file} cannot be read as a split ({error}); train again") from error
-    return paths.map(recorded[~recorded.index.duplicated()]).fillna("evaluation").astype("string")
+    paths = [images / path for path in table["path"]]
+    known = pd.Series([split.get(os.path.realpath(path)) for path in paths], table.index)
+    table = table.assign(garment=fill_garments(table))
+    groups = leak_groups(table, set(TOGETHER) & {*table}, identical_files(paths))
+    beside = known.groupby(groups).transform("first")
+    return known.fillna(beside).fillna("evaluation").astype("string")
 
 
 def _load(path: Path) -> pd.DataFrame:
@@ -72,33 +93,51 @@ def _load(path: Path) -> pd.DataFrame:
         raise FlamError(f"{path} {problem}; expected a .csv, .tsv or .parquet file")
     try:
         if suffix == ".parquet":
-            table = pd.read_parquet(path)
+            table = pd.read_parquet(path, dtype_backend="pyarrow")  # else large numbers are rounded
+            if any(name is not None for name in table.index.names):
+                table = table.reset_index()  # pandas stored these columns as its index
             table.index = pd.Index([f"{path.name} row {n}" for n in range(1, len(table) + 1)])
         else:
-            table = _read_csv(path, "\t" if suffix == ".tsv" else ",")
-    except (OSError, ValueError, csv.Error) as error:  # ArrowInvalid and bad UTF-8 are ValueErrors
+            table = _read_csv(path, "\t,;|" if suffix == ".tsv" else ",;\t|")
+    except (OSError, ValueError) as error:  # ArrowInvalid is a ValueError
         raise FlamError(f"{path} cannot be read as {suffix[1:]}: {error}") from error
     if table.empty:
         raise FlamError(f"{path} has no rows; expected a header and a row per photo")
     return table
 
 
-def _read_csv(path: Path, delimiter: str) -> pd.DataFrame:
-    """The cells as text, so that "NA" and "007" are values like any other."""
-    rows = {}
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(file, delimiter=delimiter, strict=True)
-        header = next(reader, [])
+def _read_csv(path: Path, delimiters: str) -> pd.DataFrame:
+    """The cells as text, so that "NA" and "007" are values like any other; the header tells the
+    delimiter."""
+    data = path.read_bytes()
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise FlamError(f"{path} line {line} is no UTF-8; save the table in UTF-8") from error
+    delimiter = max(delimiters, key=next(iter(text.splitlines()), "").count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    rows, several, line = {}, [], 1
+    try:
+        header = [name.strip() for name in next(reader, [])]
+        while header and not header[-1]:
+            header.pop()
         line = reader.line_num + 1  # of the row's start: a quoted value may have line breaks
         for row in reader:
-            if any(row[len(header) :]):
-                raise FlamError(
-                    f"{path} line {line}: got {len(row)} values, expected {len(header)}, one per "
-                    "column. Put a value with a comma into double quotes."
-                )
-            if any(row):
-                rows[f"{path.name} line {line}"] = [*row, *[""] * len(header)][: len(header)]
+            if any(cell.strip() for cell in row):
+                if len(row) < len(header) or any(row[len(header) :]):
+                    raise csv.Error(
+                        f"got {len(row)} values, expected {len(header)}, one per column. Leave "
+                        f"unknown ones empty, put one that holds {delimiter!r} into double quotes"
+                    )
+                rows[f"{path.name} line {line}"] = row[: len(header)]
+            several += [line] * (reader.line_num > line)
             line = reader.line_num + 1
+    except csv.Error as error:
+        raise FlamError(f"{path} line {line}: {error}.") from error
+    if several:
+        what = "rows take several lines; if no value has line breaks, a double quote is missing"
+        log.warning("%s: %d %s, first in line %d", path, len(several), what, several[0])
     return pd.DataFrame(list(rows.values()), list(rows), header, dtype="object")
 
 
@@ -116,6 +155,9 @@ def _renamed(
                 f"{did_you_mean(own, have)}; it has {', '.join(have)}"
             )
     table = table.rename(columns=names)
+    ours = [name for name in (*OWN, "image", *wanted) if name not in table]  # "Item", " COLOR"
+    spelled = {c: n for n in ours for c in table if fold_spelling(str(c)) == fold_spelling(n)}
+    table = table.rename(columns=spelled)
     if "path" not in table:
         table = table.rename(columns={"image": "path"})
     for name in (*OWN, *wanted):
@@ -132,39 +174,46 @@ def _renamed(
 
 def _as_text(cells: pd.Series, separator: str | None) -> pd.Series:
     """Text without outer spaces; NA where nothing is visible."""
-
-    def text(where: object, value: Any) -> str | None:
-        if isinstance(value, bytes):
-            value = value.decode(errors="replace")
-        if isinstance(value, list | np.ndarray) and (len(value) < 2 or separator):
-            value = (separator or "").join(map(str, value))
-        if isinstance(value, list | np.ndarray | dict):
-            advice = "Set data.label_separator, e.g. to ';', to use the first one of several labels"
-            if isinstance(value, dict):
-                advice = "Write the record's parts into columns, a picture into a file"
-            got = f"{where}: column {cells.name} has {str(value)[:60]}"
-            raise FlamError(f"{got}, expected one value. {advice}.")
-        if isinstance(value, float | np.floating) and float(value).is_integer():
-            value = int(value)
-        return str(value).strip() if not pd.isna(value) and fold_spelling(str(value)) else None
-
-    values = [text(where, value) for where, value in cells.items()]
+    values = []
+    for where, value in cells.items():
+        try:
+            values.append(_text(value, separator))
+        except ValueError as error:
+            raise FlamError(
+                f"{where}: column {cells.name} has {str(value)[:60]}, expected one value. Write "
+                "bytes as UTF-8, the parts of a record into columns, a picture into a file; set "
+                "data.label_separator, e.g. to ';', to use the first one of several labels."
+            ) from error
     found = pd.Series(values, cells.index, dtype="string")
-    if cells.name in OWN[1:]:  # numbers that a column with gaps turned into 3.0
-        found = found.str.replace(r"^(\d+)\.0+$", r"\1", regex=True)
+    if cells.name in OWN:
+        found = found.mask(found.str.lower().isin(NOTHING).fillna(False))
+        found = found.str.replace(r"^(-?\d+)\.0+$", r"\1", regex=True)  # 3.0 in a column with gaps
     return found
 
 
-def _one_label_each(
-    table: pd.DataFrame, types: Sequence[str], separator: str | None
-) -> tuple[pd.DataFrame, list[str]]:
-    """The table with the first label of each cell, and notes; without a separator, the cells
-    stay."""
+def _text(value: Any, separator: str | None) -> str | None:
+    """What a cell holds, None for nothing; raises ValueError if it is not one text."""
+    if isinstance(value, bytes):
+        value = value.decode().rstrip("\0")
+    if isinstance(value, list) and (len(value) < 2 or separator):
+        value = (separator or "").join(_text(part, separator) or "" for part in value)
+    if isinstance(value, list | dict | tuple) or WRITTEN_OUT.fullmatch(str(value)):
+        raise ValueError
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value).strip() if not pd.isna(value) and fold_spelling(str(value)) else None
+
+
+def _one_label_each(table: pd.DataFrame, types: Sequence[str], separator: str | None) -> list[str]:
+    """Leaves the first label of each cell, in place; notes. Without a separator, the cells stay."""
     notes = []
     for kind in types:
         labels = table[kind].str.strip(f" {separator}") if separator else table[kind]
         counts = labels.value_counts()
         known = {fold_spelling(name) for name in counts.index}
+        if words := [name for name in counts.index if fold_spelling(name) in NOTHING]:
+            note = f"{counts[words].sum()} {kind} cell(s) hold words such as {words[0]!r}, which"
+            notes.append(f"{note} are classes: leave cells empty that mean 'not known'")
         for mark in [separator] if separator else SEPARATORS:
             listed = [  # without a set separator, the parts must also stand alone
                 name
@@ -181,17 +230,17 @@ def _one_label_each(
                 )
         if separator:
             table[kind] = labels.str.split(separator, regex=False).str[0].str.strip()
-    return table, notes
+    return notes
 
 
 def _with_words(table: pd.DataFrame) -> pd.DataFrame:
     if "split" in table:
-        words = table["split"].str.lower()
+        words = table["split"].map(fold_spelling, na_action="ignore")
         table["split"] = words.map(SPLIT_WORDS).fillna(table["split"])
         require_words(table, "split", SPLITS)
         if "domain" not in table and (words == "query").any():
             table["domain"] = words.map({"query": "consumer"}).fillna("shop")
     if "domain" in table:
-        table["domain"] = table["domain"].str.lower().fillna("shop")
+        table["domain"] = table["domain"].map(fold_spelling, na_action="ignore").fillna("shop")
         require_words(table, "domain", DOMAINS)
     return table

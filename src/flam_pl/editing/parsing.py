@@ -7,7 +7,7 @@ from difflib import get_close_matches
 
 from torch import Tensor
 
-from flam_pl.attributes import AttributeSchema
+from flam_pl.attributes import AttributeSchema, fold_spelling
 from flam_pl.editing.edits import Edit, EditError, in_order
 
 EXAMPLE = "@"  # stands before the name of an example photo
@@ -70,10 +70,10 @@ def _parse(text: str, schema: AttributeSchema, feature_of: Callable[[str], Tenso
 
 
 def _known(word: str, known: Sequence[str]) -> str | None:
-    """The same word, or the only name that differs in case alone."""
+    """The same word, or the only name that differs in its spelling alone."""
     if word in known:
         return word
-    alike = [name for name in known if name.casefold() == word.casefold()]
+    alike = [name for name in known if fold_spelling(name) == fold_spelling(word)]
     return alike[0] if len(alike) == 1 else None
 
 

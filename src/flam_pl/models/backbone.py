@@ -23,7 +23,8 @@ class Backbone(nn.Module):
     is C of the last feature map ``(B, C, h, w)``, ``dimension`` is D once a whitening is measured.
 
     Raises:
-        FlamError: timm has no such model, or the model lacks the channels or feature levels.
+        FlamError: timm has no such model, or the model lacks the channels or feature levels, or
+            gives no feature map of an image of this size.
         ConfigError: unknown pooling, or one that contradicts feature_dim or whitening.
 
     >>> net = Backbone("test_resnet", feature_dim=8).eval()
@@ -51,10 +52,17 @@ class Backbone(nn.Module):
         combined = combined_descriptors(pooling, feature_dim)
         require_whitening(pooling, whitening)
         if not timm.is_model(model):
-            near = ", ".join(timm.list_models(f"*{model.split('_')[0]}*")[:8]) or "none similar"
+            word = model.strip().lower().split("_")[0]
+            near = ", ".join(timm.list_models(f"*{word}*")[:8]) or "none similar"
             raise FlamError(f"backbone.model: timm has no {model!r}; similar names: {near}")
         self.image_size = image_size
-        self.trunk = create_trunk(model, image_size)
+        try:
+            self.trunk = create_trunk(model, image_size)
+        except Exception as error:  # each family of timm raises its own kind
+            raise FlamError(
+                f"backbone.model: timm cannot build {model} without its pooling and its head "
+                f"({type(error).__name__}: {error}). Choose another backbone.model."
+            ) from error
         self.trunk.to(memory_format=torch.channels_last)  # twice as fast on a CPU
         self.prefix = getattr(self.trunk, "num_prefix_tokens", 0)
         self.width = self.pooled_dimension = int(self.trunk.num_features)
@@ -87,6 +95,21 @@ class Backbone(nn.Module):
         for name in ("mean", "std"):
             values = torch.tensor(self.trunk.pretrained_cfg[name], dtype=torch.float32)
             self.register_buffer(name, values.view(3, 1, 1))
+        if image_size:
+            self._try(model, image_size)
+
+    @torch.no_grad()
+    def _try(self, model: str, size: int) -> None:
+        """Raises FlamError if the model cannot read an image of this size."""
+        try:
+            self.eval().pooled(torch.zeros(1, 3, size, size, dtype=torch.uint8))
+        except Exception as error:  # each family of timm raises its own kind
+            raise FlamError(
+                f"backbone.model: without its pooling and its head, {model} gives no feature map "
+                f"of {size} x {size} pixels ({error!r}). Choose another backbone.model, or another "
+                "backbone.image_size."
+            ) from error
+        self.train()
 
     @property
     def whitening(self) -> Whitening | PartsWhitening | None:

@@ -5,6 +5,7 @@ Each stage and each evaluation is a W&B run in ``runs/<run>/wandb/``.
 
 from __future__ import annotations
 
+import configparser
 import netrc
 import os
 import re
@@ -12,9 +13,11 @@ import socket
 import sys
 import warnings
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path, PurePath
 from typing import Any
+from urllib.parse import SplitResult, urlsplit
 
 from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
@@ -127,20 +130,35 @@ def wandb_mode(wanted: str) -> str | None:
             return None
         warnings.warn("W&B: not logged in (wandb login), logging offline", stacklevel=2)
         return "offline"
-    host = os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai").split("//")[-1].split("/")[0]
-    name, _, port = host.partition(":")
+    server = wandb_server()
     try:
-        socket.create_connection((name, int(port or 443)), timeout=3).close()
-    except OSError:
-        warnings.warn(f"W&B: {host} cannot be reached, logging offline", stacklevel=2)
+        port = server.port or (80 if server.scheme == "http" else 443)
+        socket.create_connection((server.hostname or "", port), timeout=3).close()
+    except (OSError, ValueError):
+        warnings.warn(f"W&B: {server.netloc} cannot be reached, logging offline", stacklevel=2)
         return "offline"
     return "online"
 
 
 def logged_in() -> bool:
-    if os.environ.get("WANDB_API_KEY"):
+    """Whether the environment, or the netrc file for the server, holds a key, as W&B finds it."""
+    if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
         return True
+    standard = Path("~/.netrc").expanduser()
+    file = os.environ.get("NETRC") or (standard if standard.exists() else "~/_netrc")
     try:
-        return netrc.netrc().authenticators("api.wandb.ai") is not None
-    except (OSError, netrc.NetrcParseError):
+        keys = netrc.netrc(Path(file).expanduser())
+    except (OSError, ValueError, netrc.NetrcParseError):
         return False
+    return keys.authenticators(wandb_server().netloc) is not None
+
+
+def wandb_server() -> SplitResult:
+    """``$WANDB_BASE_URL``, else what ``wandb login --host`` or ``wandb init`` stored."""
+    stored = configparser.ConfigParser(interpolation=None)
+    folders = os.environ.get("WANDB_CONFIG_DIR", "~/.config/wandb"), "wandb"
+    with suppress(configparser.Error, ValueError):
+        stored.read([Path(folder).expanduser() / "settings" for folder in folders])
+    default = stored.get("default", "base_url", fallback="https://api.wandb.ai")
+    url = os.environ.get("WANDB_BASE_URL", default)
+    return urlsplit(url if "//" in url else f"//{url}")
