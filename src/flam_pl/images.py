@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import io
 import math
+import os
+import stat
+import threading
+import warnings
 import zlib
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -26,6 +31,16 @@ FITS = ("pad", "crop", "stretch")
 WHITE = 255
 MIDDLE_GREY = 128
 
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")  # no other decoder is run
+MAX_PIXELS = 2**27  # of a photo, e.g. 11,600 x 11,570; a header that promises more is refused
+MAX_BYTES = 2**30  # of a file
+LARGE = 2**25  # pixels; of the photos with more, a process decodes one at a time
+
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # ours is MAX_PIXELS
+_one_large_photo = threading.Lock()
+
+ORIENTATION, TILE_WIDTH, TILE_HEIGHT = 0x0112, 0x0142, 0x0143  # tags of EXIF and TIFF
+
 _JPEG_START = b"\xff\xd8"
 _TRANSPARENT_MODES = ("RGBA", "RGBa", "LA", "La", "PA")
 
@@ -43,39 +58,86 @@ class UnreadableImage(FlamError):
 
 def read_image(path: Path) -> Tensor:
     """The photo as uint8 RGB ``(3, H, W)``. Raises UnreadableImage."""
+    return decode(read_file(path), path)
+
+
+def read_file(path: Path) -> bytes:
+    """The content of a file; a folder, pipe, socket or device is not opened.
+
+    Raises UnreadableImage, also for a file above ``MAX_BYTES``.
+    """
     try:
-        data = Path(path).read_bytes()
+        state = os.stat(path)
+        if not stat.S_ISREG(state.st_mode):
+            raise UnreadableImage(path, "not a file but a folder, pipe, socket or device")
+        if state.st_size > MAX_BYTES:
+            size = f"{state.st_size / 2**20:,.0f} MB, at most {MAX_BYTES / 2**20:,.0f} are read"
+            raise UnreadableImage(path, f"too large ({size})")
+        return Path(path).read_bytes()
     except OSError as error:
         raise UnreadableImage(path, f"cannot be opened ({error.strerror})") from error
-    return decode(data, path)
+    except ValueError as error:  # a zero byte in the path
+        raise UnreadableImage(path, f"cannot be opened ({error})") from error
 
 
 def decode(data: bytes, path: Path) -> Tensor:
     """The content of a file as uint8 RGB ``(3, H, W)``, turned as its EXIF tag says, over white.
 
-    Raises UnreadableImage, which names ``path``.
+    Of an animation or of several pages, it is the first. Raises UnreadableImage, which names
+    ``path``, for a format beside ``FORMATS``, broken data, or more than ``MAX_PIXELS``.
     """
     if not data:
         raise UnreadableImage(path, "the file is empty")
-    if data.startswith(_JPEG_START):
-        try:  # twice as fast as Pillow
-            encoded = torch.frombuffer(bytearray(data), dtype=torch.uint8)
-            decoded: Tensor = decode_image(
-                encoded, mode=ImageReadMode.RGB, apply_exif_orientation=True
-            )
-            return decoded
-        except RuntimeError:
-            pass  # Pillow reads more kinds, and names the fault
+    too_large = f"too large (at most {MAX_PIXELS / 1e6:.0f} million pixels are decoded)"
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            pixels = np.array(_over_white(ImageOps.exif_transpose(image)))
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:  # reads the header alone
+            tile = getattr(image, "tag_v2", {})  # of a TIFF: it may be larger than the photo
+            width, height = tile.get(TILE_WIDTH, 0), tile.get(TILE_HEIGHT, 0)
+            pixels = max(image.width * image.height, width * height)
+            if pixels > MAX_PIXELS:
+                raise UnreadableImage(path, too_large)
+            with _one_large_photo if pixels > LARGE else nullcontext():
+                return _decoded(image, data)
+    except UnreadableImage:
+        raise
     except UnidentifiedImageError as error:
-        raise UnreadableImage(path, "not an image of a known format") from error
+        known = f"not an image of a known format ({', '.join(FORMATS)})"
+        raise UnreadableImage(path, known) from error
+    except Image.DecompressionBombError as error:
+        raise UnreadableImage(path, too_large) from error
     except Exception as error:  # the plugins of Pillow raise all kinds on broken data
         truncated = "truncated" in str(error).lower()
         reason = "truncated" if truncated else f"broken ({type(error).__name__}: {error})"
         raise UnreadableImage(path, reason) from error
-    return torch.from_numpy(pixels).permute(2, 0, 1)
+
+
+def _decoded(image: Image.Image, data: bytes) -> Tensor:
+    if data.startswith(_JPEG_START):
+        with suppress(RuntimeError):  # Pillow reads more kinds, and names the fault
+            encoded = torch.frombuffer(bytearray(data), dtype=torch.uint8)
+            decoded = decode_image(encoded, mode=ImageReadMode.RGB)  # twice as fast as Pillow
+            return _upright(decoded, _orientation(image))
+    image.load()
+    pixels = torch.from_numpy(np.array(_over_white(image))).permute(2, 0, 1)
+    return _upright(pixels, _orientation(image))
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF tag, from 1 to 8; 1 is upright."""
+    with suppress(Exception):  # a broken block raises all kinds: viewers show the photo upright
+        if image.format not in ("JPEG", "MPO"):
+            return int(image.getexif().get(ORIENTATION, 1))
+        exif = Image.Exif()  # of XMP, which getexif reads too, browsers take no orientation
+        exif.load(image.info["exif"])
+        return int(exif.get(ORIENTATION, 1))
+    return 1
+
+
+def _upright(image: Tensor, orientation: int) -> Tensor:
+    if 5 <= orientation <= 8:
+        image = image.transpose(-2, -1)
+    axes = {2: [-1], 3: [-2, -1], 4: [-2], 6: [-1], 7: [-2, -1], 8: [-2]}.get(orientation)
+    return image.flip(axes) if axes else image
 
 
 def fit(image: Tensor, size: int, mode: str = "pad") -> Tensor:
