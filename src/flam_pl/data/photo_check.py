@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,8 +16,12 @@ from typing import NamedTuple
 
 from flam_pl.atomic_io import only_writer, write_text
 from flam_pl.datasets.catalog import Catalog
-from flam_pl.images import UnreadableImage, decode
+from flam_pl.images import UnreadableImage, decode, read_file
 from flam_pl.progress import progress
+
+THREADS = min(8, os.cpu_count() or 1)  # more would only need more memory
+
+log = logging.getLogger(__name__)
 
 
 class Photo(NamedTuple):
@@ -26,12 +31,13 @@ class Photo(NamedTuple):
     mtime: int  # time of the last change, ns
     content: str  # SHA-256; empty if the file cannot be opened
     finding: int | str  # shorter side in pixels, or why it cannot be decoded
+    pixels: str  # BLAKE2 of the decoded pixels; empty if it cannot be decoded
 
 
 def check_photos(
     catalog: Catalog, min_side: int = 8, memory: Path | None = None, write: bool = True
 ) -> tuple[Catalog, dict[int, str]]:
-    """The catalog with content hashes, and row -> reason of photos that cannot be used.
+    """The catalog with hashes of files and pixels, and row -> reason of unusable photos.
 
     ``memory`` is a JSON file with earlier findings. One process of a DDP run adds to it (``write``)
     while the others wait.
@@ -52,7 +58,38 @@ def check_photos(
         elif finding < min_side:
             bad[row] = f"smaller than {min_side} pixels"
     contents = {path: photos[file].content for path, file in paths.items() if file in lasting}
-    return replace(catalog, contents=contents), bad
+    pixels = {path: photos[file].pixels for path, file in paths.items() if photos[file].pixels}
+    checked = replace(catalog, contents=contents, pixels=pixels)
+    return replace(checked, notes=(*catalog.notes, *_twin_notes(checked))), bad
+
+
+def _twin_notes(catalog: Catalog) -> list[str]:
+    """Notes, also logged, on photos with the same pixels in other splits or of other items.
+
+    The readers know about equal files already: these are re-encoded, or have other metadata.
+    """
+    table = catalog.table.assign(
+        content=catalog.table["path"].map(catalog.contents), pixels=catalog.pixel_codes
+    )
+    photos = table[(table["view"] == 0).to_numpy(bool)]
+    several = photos[photos.groupby("pixels")["content"].transform("nunique") > 1]
+    apart = several[several.groupby("pixels")["split"].transform("nunique") > 1]
+    notes = []
+    if len(apart):
+        notes.append(
+            f"{len(apart)} photos have the same pixels as a photo of another split, in another "
+            f"file: figures on them are too high, for example {apart['path'].iloc[0]}"
+        )
+    rows = catalog.instance_rows()
+    items = table.iloc[rows].groupby("pixels")["item"].transform("nunique")
+    if count := int((items > 1).sum()):
+        notes.append(
+            f"{count} photos of the instance search have the same pixels as a photo of another "
+            "item: each counts as a match of both items"
+        )
+    for note in notes:
+        log.warning("%s", note)
+    return notes
 
 
 def _recall(memory: Path | None) -> dict[str, Photo]:
@@ -74,24 +111,26 @@ def _read_changed(files: Collection[str], known: Mapping[str, Photo]) -> dict[st
         return (state.st_size, state.st_mtime_ns) == (photo.size, photo.mtime)
 
     changed = [file for file in files if not same(file)]
-    findings = {photo.content: photo.finding for photo in known.values()}
-    with ThreadPoolExecutor(os.cpu_count()) as threads:  # decoding releases the GIL
+    findings = {photo.content: (photo.finding, photo.pixels) for photo in known.values()}
+    with ThreadPoolExecutor(THREADS) as threads:  # decoding releases the GIL
         read = threads.map(partial(_read, findings=findings), changed)
         new = dict(zip(changed, progress(read, "checking images", len(changed)), strict=True))
     return {file: new[file] if file in new else known[file] for file in files}
 
 
-def _read(file: str, findings: Mapping[str, int | str]) -> Photo:
+def _read(file: str, findings: Mapping[str, tuple[int | str, str]]) -> Photo:
+    size, time, content = 0, 0, ""
     try:
-        state = os.stat(file)  # before the read: should the file change, it is read again
-        data = Path(file).read_bytes()
-    except OSError as error:
-        return Photo(0, 0, "", f"cannot be opened ({error.strerror})")
-    content = hashlib.sha256(data).hexdigest()
-    finding = findings.get(content)
-    if finding is None:
-        try:
-            finding = min(decode(data, Path(file)).shape[-2:])
-        except UnreadableImage as error:
-            finding = error.reason
-    return Photo(state.st_size, state.st_mtime_ns, content, finding)
+        with suppress(OSError, ValueError):
+            state = os.stat(file)  # before the read: should the file change, it is read again
+            size, time = state.st_size, state.st_mtime_ns
+        data = read_file(Path(file))
+        content = hashlib.sha256(data).hexdigest()
+        if content in findings:
+            return Photo(size, time, content, *findings[content])
+        image = decode(data, Path(file))
+    except UnreadableImage as error:
+        return Photo(size, time, content, error.reason, "")
+    pixels = hashlib.blake2b(repr(image.shape).encode(), digest_size=16)
+    pixels.update(image.permute(1, 2, 0).contiguous().numpy())
+    return Photo(size, time, content, min(image.shape[-2:]), pixels.hexdigest())

@@ -22,6 +22,7 @@ from flam_pl.config.data import LabelledData, SplitData
 from flam_pl.datasets.catalog import Catalog, Dropped, fill_garments
 from flam_pl.datasets.labels import use_classes
 from flam_pl.errors import FlamError
+from flam_pl.images import UnreadableImage, read_file
 
 EVERY_DENSE_ROW = -1  # as the number of evaluation photos: all that carry every label
 EVALUATION_SHARE, VALIDATION_SHARE = 0.60, 0.15  # most of these photos that each may take
@@ -145,9 +146,9 @@ def identical_files(paths: Sequence[Path]) -> np.ndarray:
     times = Counter(sizes)  # a file of a size of its own is not read
 
     def content(row: int) -> str | None:
-        with suppress(OSError):
+        with suppress(UnreadableImage):
             if sizes[row] is not None and times[sizes[row]] > 1:
-                return hashlib.sha256(paths[row].read_bytes()).hexdigest()
+                return hashlib.sha256(read_file(paths[row])).hexdigest()
         return None
 
     with ThreadPoolExecutor(os.cpu_count()) as threads:  # hashing releases the GIL
