@@ -132,5 +132,5 @@ def _read(file: str, findings: Mapping[str, tuple[int | str, str]]) -> Photo:
     except UnreadableImage as error:
         return Photo(size, time, content, error.reason, "")
     pixels = hashlib.blake2b(repr(image.shape).encode(), digest_size=16)
-    pixels.update(image.permute(1, 2, 0).contiguous().numpy())
+    pixels.update(image.permute(1, 2, 0).contiguous().numpy().data)
     return Photo(size, time, content, min(image.shape[-2:]), pixels.hexdigest())
