@@ -25,6 +25,7 @@ from flam_pl.errors import FlamError
 from flam_pl.images import UnreadableImage, read_file
 
 EVERY_DENSE_ROW = -1  # as the number of evaluation photos: all that carry every label
+END = 4096  # bytes of a file that are compared before the whole
 EVALUATION_SHARE, VALIDATION_SHARE = 0.60, 0.15  # most of these photos that each may take
 
 log = logging.getLogger(__name__)
@@ -142,17 +143,29 @@ def garment_note(table: pd.DataFrame) -> list[str]:
 
 def identical_files(paths: Sequence[Path]) -> np.ndarray:
     """Codes ``(N,)``, equal for equal files; an unreadable file is like no other."""
-    sizes = [os.path.getsize(path) if os.path.isfile(path) else None for path in paths]
-    times = Counter(sizes)  # a file of a size of its own is not read
-
-    def content(row: int) -> str | None:
-        with suppress(UnreadableImage):
-            if sizes[row] is not None and times[sizes[row]] > 1:
-                return hashlib.sha256(read_file(paths[row])).hexdigest()
-        return None
-
+    keys: list[object] = [os.path.getsize(path) if os.path.isfile(path) else None for path in paths]
     with ThreadPoolExecutor(os.cpu_count()) as threads:  # hashing releases the GIL
-        return _codes(threads.map(content, range(len(paths))))
+        for read in (_end, _content):  # a file that has a key of its own is not read further
+            times = Counter(keys)
+            rows = [row for row, key in enumerate(keys) if key is not None and times[key] > 1]
+            found = threads.map(read, [paths[row] for row in rows])
+            for row, more in zip(rows, found, strict=True):
+                keys[row] = None if more is None else (keys[row], more)
+    return _codes(keys)
+
+
+def _end(path: Path) -> bytes | None:
+    """The last bytes: photos of one size that differ mostly differ there, and less at the start."""
+    with suppress(OSError), open(path, "rb") as file:
+        file.seek(-min(END, os.path.getsize(path)), os.SEEK_END)
+        return hashlib.sha256(file.read(END)).digest()
+    return None
+
+
+def _content(path: Path) -> bytes | None:
+    with suppress(UnreadableImage):
+        return hashlib.sha256(read_file(path)).digest()
+    return None
 
 
 def leak_groups(table: pd.DataFrame, columns: Iterable[str], contents: np.ndarray) -> np.ndarray:
