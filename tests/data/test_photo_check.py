@@ -183,7 +183,15 @@ def test_copied_photos_have_the_same_fingerprint_and_are_not_decoded_again(
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{", b"[1]", b"3", b'{"a": 3}', b'{"a": [1]}', b"\xff\xfe", b"null"]
+    "content",
+    [
+        *(b"", b"{", b"[1]", b"3", b'{"a": 3}', b'{"a": [1]}', b"\xff\xfe", b"null"),
+        *(
+            b'{"a": [1, 2, "b", null, ""]}',
+            b'{"a": [1, 2, "b", 9, NaN]}',
+            b'{"a": [1, 2, {}, 9, ""]}',
+        ),
+    ],
 )
 def test_a_damaged_memory_is_built_again(
     content: bytes, tmp_path: Path, decoded: list[str]

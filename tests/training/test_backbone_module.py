@@ -344,7 +344,7 @@ def test_an_extraction_goes_on_behind_its_last_batch(batches: int, tmp_path: Pat
     done = extract(data, module, tmp_path / "features")
     assert net.images == 80 - 5 * batches
     assert done.startswith("features: 0 reused, 80 extracted")
-    assert (f", {5 * batches} of them before an interruption" in done) == (batches > 0)
+    assert (f"({5 * batches} of them before an interruption" in done) == (batches > 0)
     for name in ("features.npy", "photos.npy", "manifest.json"):
         written = (tmp_path / "features" / name).read_bytes()
         assert written == (tmp_path / "at once" / name).read_bytes()

@@ -216,10 +216,8 @@ class FlamDataModule(pl.LightningDataModule):
         if old and not len(new):
             self._store = old.select(positions)
             return f"features: nothing to extract, {folder} is up to date ({len(photos)} images)"
-        shards, size = (
-            folder.with_name(f".{folder.name}.shards"),
-            self.config.backbone.extract_batch,
-        )
+        shards = folder.with_name(f".{folder.name}.shards")
+        size = self.config.backbone.extract_batch
         inputs = json.dumps([asdict(manifest), size])
         left = np.setdiff1d(new, resume(shards, inputs, manifest, clear=is_first_process()))
         trainer = make_trainer(FeatureWriter(shards, manifest, left))
@@ -234,9 +232,9 @@ class FlamDataModule(pl.LightningDataModule):
         part = (reused, old.array, positions[reused]) if old else None
         by_first_process(trainer.strategy, lambda: publish(shards, folder, manifest, photos, part))
         self._store = FeatureStore.open(folder)
-        before = f", {len(new) - len(left)} of them before an interruption"
-        extracted = f"{len(new)} extracted into {folder}{before if len(left) < len(new) else ''}"
-        return f"features: {len(reused)} reused, {extracted} ({why})"
+        if len(left) < len(new):
+            why = f"{len(new) - len(left)} of them before an interruption; {why}"
+        return f"features: {len(reused)} reused, {len(new)} extracted into {folder} ({why})"
 
     def _manifest(self, checkpoint: str, dimension: int) -> Manifest:
         how, precision = self.preprocess.to_dict(), self.config.trainer.precision

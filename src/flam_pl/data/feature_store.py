@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -85,25 +86,24 @@ class FeatureStore:
         """
         try:
             stored = json.loads((folder / "manifest.json").read_text())
-            hashes = {name: stored.pop(name, "") for name in ("content", "sample")}
-            seal = stored.pop("seal", "")
+            seal = stored.pop("seal", None)
+            if stored.get("format") == FORMAT and seal != _seal(stored):
+                raise ValueError("manifest.json was edited")
+            content, sample = stored.pop("content", ""), stored.pop("sample", "")
             manifest = Manifest(**stored)
             array = np.load(folder / "features.npy", mmap_mode="r")
+            shape, dtype = array.shape, str(array.dtype)
+            if (*shape, dtype) != (manifest.rows, manifest.dimension, manifest.dtype):
+                raise ValueError(f"features.npy is {dtype} {shape}, unlike its manifest")
+            is_small = array.nbytes <= READ_WHOLE
+            is_whole = _content(array) == content if is_small else _sample(array) == sample
+            if manifest.format == FORMAT and not is_whole:  # another format serves nothing
+                raise ValueError("features.npy is not what was written")
         except FileNotFoundError as error:
             raise FlamError(f"no features at {folder}: not extracted yet") from error
         except (OSError, EOFError, ValueError, TypeError, AttributeError) as error:
             raise FlamError(f"{folder} is damaged ({error})") from error
-        if (*array.shape, str(array.dtype)) != (manifest.rows, manifest.dimension, manifest.dtype):
-            found = f"features.npy is {array.dtype} {array.shape}, unlike its manifest"
-            raise FlamError(f"{folder} is damaged ({found})")
-        if manifest.format == FORMAT:  # else it does not serve
-            if seal != _seal(manifest, hashes):
-                raise FlamError(f"{folder} is damaged (manifest.json was edited)")
-            small = array.nbytes <= READ_WHOLE
-            name, read = ("content", _content) if small else ("sample", _sample)
-            if read(array) != hashes[name]:
-                raise FlamError(f"{folder} is damaged (features.npy is not what was written)")
-        return cls(folder, array, manifest, hashes["content"])
+        return cls(folder, array, manifest, content)
 
     def find(self, wanted: Manifest, photos: np.ndarray) -> np.ndarray:
         """Positions in ``array`` of ``Catalog.photo_keys`` ``(N,)``; -1 must be extracted."""
@@ -111,7 +111,7 @@ class FeatureStore:
         if wanted == mine:
             return np.arange(len(self.array))
         if replace(wanted, images=mine.images, rows=mine.rows) == mine:  # else all is extracted
-            with suppress(OSError, EOFError, ValueError):  # damaged: all is extracted
+            with suppress(OSError, EOFError, ValueError, TypeError):  # damaged: all is extracted
                 own = np.load(self.folder / "photos.npy").tolist()
                 if sha256(b"".join(own)).hexdigest() == mine.images:
                     position_of = dict(zip(own, range(mine.rows), strict=True))
@@ -125,12 +125,11 @@ class FeatureStore:
         return FeatureStore(self.folder, self.array, self.manifest, content, positions)
 
 
-def _content(array: np.ndarray, positions: np.ndarray | None = None) -> str:
-    """SHA-256 of the rows at these positions, or of all."""
-    content = sha256()
-    for start in range(0, len(array if positions is None else positions), CHUNK):
-        chunk = slice(start, start + CHUNK)
-        content.update(array[chunk if positions is None else positions[chunk]].tobytes())
+def _content(array: np.ndarray, positions: np.ndarray | slice = slice(None)) -> str:
+    """SHA-256 of the rows at these positions."""
+    content, rows = sha256(), np.arange(len(array))[positions]
+    for start in range(0, len(rows), CHUNK):
+        content.update(array[rows[start : start + CHUNK]].tobytes())
     return content.hexdigest()
 
 
@@ -142,8 +141,8 @@ def _sample(array: np.ndarray) -> str:
     return sample.hexdigest()
 
 
-def _seal(manifest: Manifest, hashes: dict[str, str]) -> str:
-    return sha256(json.dumps([asdict(manifest), hashes], sort_keys=True).encode()).hexdigest()
+def _seal(stored: dict[str, Any]) -> str:
+    return sha256(json.dumps(stored, sort_keys=True).encode()).hexdigest()
 
 
 @contextmanager
@@ -167,7 +166,7 @@ def _record(manifest: Manifest) -> np.dtype:
 def _checksums(records: np.ndarray) -> np.ndarray:
     """CRC-32 of everything behind the checksum, ``(N,)``."""
     content = records.view(np.uint8).reshape(len(records), records.itemsize)[:, 8:]
-    return np.array([zlib.crc32(row) for row in content], dtype=np.int64)
+    return np.fromiter(map(zlib.crc32, content), np.int64, len(content))
 
 
 class ShardWriter:
@@ -233,8 +232,8 @@ def publish(
             content = _write_rows(new / "features.npy", parts, manifest)
             np.save(new / "photos.npy", photos)
             sample = _sample(np.load(new / "features.npy", mmap_mode="r"))
-            hashes = {"content": content, "sample": sample}
-            stored = asdict(manifest) | hashes | {"seal": _seal(manifest, hashes)}
+            stored = asdict(manifest) | {"content": content, "sample": sample}
+            stored["seal"] = _seal(stored)
             (new / "manifest.json").write_text(json.dumps(stored, indent=1))
             replace_folder(new, folder)
         finally:
@@ -248,12 +247,8 @@ def _read_shard(path: Path, manifest: Manifest) -> Part:
     if not (count := path.stat().st_size // record.itemsize):
         return np.zeros(0, np.int64), np.zeros((0, manifest.dimension)), np.zeros(0, np.int64)
     records: np.ndarray = np.memmap(path, record, "r", shape=count)
-    for start in range(0, count, CHUNK):
-        chunk = records[start : start + CHUNK]
-        right = chunk["checksum"] == _checksums(chunk)
-        if not right.all():
-            records = records[: start + right.argmin()]
-            break
+    right = records["checksum"] == _checksums(records)
+    records = records if right.all() else records[: right.argmin()]
     return np.array(records["row"]), records["feature"], np.arange(len(records))
 
 

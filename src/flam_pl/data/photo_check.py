@@ -14,6 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import pandas as pd
+
 from flam_pl.atomic_io import only_writer, write_text
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.images import UnreadableImage, decode, read_file
@@ -32,6 +34,11 @@ class Photo(NamedTuple):
     content: str  # SHA-256; empty if the file cannot be opened
     finding: int | str  # shorter side in pixels, or why it cannot be decoded
     pixels: str  # BLAKE2 of the decoded pixels; empty if it cannot be decoded
+
+    @property
+    def is_valid(self) -> bool:
+        kinds = (int, int, str, int | str, str)
+        return all(isinstance(value, kind) for value, kind in zip(self, kinds, strict=True))
 
 
 def check_photos(
@@ -64,29 +71,21 @@ def check_photos(
 
 
 def _twin_notes(catalog: Catalog) -> list[str]:
-    """Notes, also logged, on photos with the same pixels in other splits or of other items.
+    """Notes, also logged, on photos with the same pixels in two splits or of two items."""
 
-    The readers know about equal files already: these are re-encoded, or have other metadata.
-    """
-    table = catalog.table.assign(
-        content=catalog.table["path"].map(catalog.contents), pixels=catalog.pixel_codes
-    )
-    photos = table[(table["view"] == 0).to_numpy(bool)]
-    several = photos[photos.groupby("pixels")["content"].transform("nunique") > 1]
-    apart = several[several.groupby("pixels")["split"].transform("nunique") > 1]
+    def several(rows: pd.DataFrame, column: str) -> pd.DataFrame:
+        return rows[rows.groupby(catalog.pixel_codes[rows.index])[column].transform("nunique") > 1]
+
+    table = catalog.table.assign(content=catalog.table["path"].map(catalog.contents))
+    # the readers have noted equal files already: these have other bytes
+    apart = several(several(table[(table["view"] == 0).to_numpy(bool)], "content"), "split")
     notes = []
     if len(apart):
-        notes.append(
-            f"{len(apart)} photos have the same pixels as a photo of another split, in another "
-            f"file: figures on them are too high, for example {apart['path'].iloc[0]}"
-        )
-    rows = catalog.instance_rows()
-    items = table.iloc[rows].groupby("pixels")["item"].transform("nunique")
-    if count := int((items > 1).sum()):
-        notes.append(
-            f"{count} photos of the instance search have the same pixels as a photo of another "
-            "item: each counts as a match of both items"
-        )
+        what = "photos have the same pixels as a photo of another split: figures on them are"
+        notes.append(f"{len(apart)} {what} too high, for example {apart['path'].iloc[0]}")
+    if count := len(several(table.iloc[catalog.instance_rows()], "item")):
+        what = "photos of the instance search have the same pixels as a photo of another item: each"
+        notes.append(f"{count} {what} counts as a match of both items")
     for note in notes:
         log.warning("%s", note)
     return notes
@@ -95,7 +94,8 @@ def _twin_notes(catalog: Catalog) -> list[str]:
 def _recall(memory: Path | None) -> dict[str, Photo]:
     try:
         stored = json.loads(memory.read_bytes()) if memory else {}
-        return {file: Photo(*entry) for file, entry in stored.items()}
+        photos = {file: Photo(*entry) for file, entry in stored.items()}
+        return {file: photo for file, photo in photos.items() if photo.is_valid}
     except (OSError, ValueError, TypeError, AttributeError):
         return {}
 

@@ -6,11 +6,13 @@ import hashlib
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,7 +27,6 @@ from flam_pl.errors import FlamError
 from flam_pl.images import UnreadableImage, read_file
 
 EVERY_DENSE_ROW = -1  # as the number of evaluation photos: all that carry every label
-END = 4096  # bytes of a file that are compared before the whole
 EVALUATION_SHARE, VALIDATION_SHARE = 0.60, 0.15  # most of these photos that each may take
 
 log = logging.getLogger(__name__)
@@ -143,29 +144,28 @@ def garment_note(table: pd.DataFrame) -> list[str]:
 
 def identical_files(paths: Sequence[Path]) -> np.ndarray:
     """Codes ``(N,)``, equal for equal files; an unreadable file is like no other."""
-    keys: list[object] = [os.path.getsize(path) if os.path.isfile(path) else None for path in paths]
+    keys: list[Any] = [os.path.getsize(p) if os.path.isfile(p) else None for p in paths]
     with ThreadPoolExecutor(os.cpu_count()) as threads:  # hashing releases the GIL
-        for read in (_end, _content):  # a file that has a key of its own is not read further
+        for read in (file_end, read_file):  # a file that has a key of its own is not read further
             times = Counter(keys)
             rows = [row for row, key in enumerate(keys) if key is not None and times[key] > 1]
-            found = threads.map(read, [paths[row] for row in rows])
-            for row, more in zip(rows, found, strict=True):
-                keys[row] = None if more is None else (keys[row], more)
+            hashes = threads.map(partial(_hash, read), [paths[row] for row in rows])
+            for row, found in zip(rows, hashes, strict=True):
+                keys[row] = found and (keys[row], found)
     return _codes(keys)
 
 
-def _end(path: Path) -> bytes | None:
-    """The last bytes: photos of one size that differ mostly differ there, and less at the start."""
-    with suppress(OSError), open(path, "rb") as file:
-        file.seek(-min(END, os.path.getsize(path)), os.SEEK_END)
-        return hashlib.sha256(file.read(END)).digest()
+def _hash(read: Callable[[Path], bytes], path: Path) -> bytes | None:
+    with suppress(OSError, UnreadableImage):
+        return hashlib.sha256(read(path)).digest()
     return None
 
 
-def _content(path: Path) -> bytes | None:
-    with suppress(UnreadableImage):
-        return hashlib.sha256(read_file(path)).digest()
-    return None
+def file_end(path: Path) -> bytes:
+    """The last 4096 bytes, in which photos of one size differ; at the start, fewer do."""
+    with open(path, "rb") as file:
+        file.seek(-min(4096, os.path.getsize(path)), os.SEEK_END)
+        return file.read()
 
 
 def leak_groups(table: pd.DataFrame, columns: Iterable[str], contents: np.ndarray) -> np.ndarray:
