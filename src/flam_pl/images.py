@@ -71,13 +71,11 @@ def read_file(path: Path) -> bytes:
         if not stat.S_ISREG(state.st_mode):
             raise UnreadableImage(path, "not a file but a folder, pipe, socket or device")
         if state.st_size > MAX_BYTES:
-            size = f"{state.st_size / 2**20:,.0f} MB, at most {MAX_BYTES / 2**20:,.0f} are read"
-            raise UnreadableImage(path, f"too large ({size})")
+            raise UnreadableImage(path, f"too large (at most {MAX_BYTES >> 20:,} MB are read)")
         return Path(path).read_bytes()
-    except OSError as error:
-        raise UnreadableImage(path, f"cannot be opened ({error.strerror})") from error
-    except ValueError as error:  # a zero byte in the path
-        raise UnreadableImage(path, f"cannot be opened ({error})") from error
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
+        reason = f"cannot be opened ({getattr(error, 'strerror', error)})"
+        raise UnreadableImage(path, reason) from error
 
 
 def decode(data: bytes, path: Path) -> Tensor:
@@ -88,23 +86,21 @@ def decode(data: bytes, path: Path) -> Tensor:
     """
     if not data:
         raise UnreadableImage(path, "the file is empty")
-    too_large = f"too large (at most {MAX_PIXELS / 1e6:.0f} million pixels are decoded)"
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:  # reads the header alone
             tile = getattr(image, "tag_v2", {})  # of a TIFF: it may be larger than the photo
             width, height = tile.get(TILE_WIDTH, 0), tile.get(TILE_HEIGHT, 0)
             pixels = max(image.width * image.height, width * height)
             if pixels > MAX_PIXELS:
-                raise UnreadableImage(path, too_large)
+                raise Image.DecompressionBombError  # Pillow itself raises it for twice as many
             with _one_large_photo if pixels > LARGE else nullcontext():
                 return _decoded(image, data)
-    except UnreadableImage:
-        raise
     except UnidentifiedImageError as error:
         known = f"not an image of a known format ({', '.join(FORMATS)})"
         raise UnreadableImage(path, known) from error
     except Image.DecompressionBombError as error:
-        raise UnreadableImage(path, too_large) from error
+        reason = f"too large (at most {MAX_PIXELS / 1e6:.0f} million pixels are decoded)"
+        raise UnreadableImage(path, reason) from error
     except Exception as error:  # the plugins of Pillow raise all kinds on broken data
         truncated = "truncated" in str(error).lower()
         reason = "truncated" if truncated else f"broken ({type(error).__name__}: {error})"

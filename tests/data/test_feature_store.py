@@ -448,6 +448,18 @@ def test_an_extraction_goes_on_behind_what_is_whole(
         assert resumed == (folder / "at once" / name).read_bytes()
 
 
+def test_an_extraction_by_two_processes_goes_on_in_one(tmp_path: Path) -> None:
+    made, values, shards = manifest(9), features(9), tmp_path / "shards"
+    resume(shards, "inputs", made, clear=True)
+    write_shards(shards, values, [[[0, 2, 4]], [[1, 3]]], "float32")
+    assert resume(shards, "inputs", made, clear=True).tolist() == [0, 1, 2, 3, 4]
+    write_shards(shards, values, [[[5, 6]]], "float32")  # killed a second time
+    assert resume(shards, "inputs", made, clear=True).tolist() == [0, 1, 2, 3, 4, 5, 6]
+    write_shards(shards, values, [[[7, 8, 7]]], "float32")
+    publish(shards, tmp_path / "features", made, photos(9))
+    assert torch.equal(opened(tmp_path / "features", made).rows(np.arange(9)), values)
+
+
 def test_other_inputs_start_again(tmp_path: Path) -> None:
     made = manifest(5)
     resume(tmp_path / "shards", "inputs", made, clear=True)

@@ -200,9 +200,9 @@ class FlamDataModule(pl.LightningDataModule):
         checkpoint: str,
         dimension: int,
     ) -> str:
-        """Use the features at ``folder``, extract missing ones, and return what was done.
+        """Use the features at ``folder``, or of a killed extraction; extract the others.
 
-        An extraction that was killed goes on behind the last batch that it wrote.
+        Returns what was done.
         """
         manifest, photos = self._manifest(checkpoint, dimension), self.catalog.photo_keys
         old, positions = None, np.full(len(photos), -1)

@@ -196,10 +196,7 @@ class ShardWriter:
 
 
 def resume(shards: Path, inputs: str, manifest: Manifest, clear: bool) -> np.ndarray:
-    """Sorted rows whose features a killed extraction from the same ``inputs`` has written.
-
-    What came from other inputs is removed by the process with ``clear``.
-    """
+    """Sorted rows that a killed extraction has written; ``clear`` removes those of other inputs."""
     started = shards / "inputs.json"
     if not started.is_file() or started.read_text(errors="replace") != inputs:
         if clear:

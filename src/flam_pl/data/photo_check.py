@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import os
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -21,10 +20,6 @@ from flam_pl.datasets.catalog import Catalog
 from flam_pl.images import UnreadableImage, decode, read_file
 from flam_pl.progress import progress
 
-THREADS = min(8, os.cpu_count() or 1)  # more would only need more memory
-
-log = logging.getLogger(__name__)
-
 
 class Photo(NamedTuple):
     """A file as it was when it was read."""
@@ -35,10 +30,8 @@ class Photo(NamedTuple):
     finding: int | str  # shorter side in pixels, or why it cannot be decoded
     pixels: str  # BLAKE2 of the decoded pixels; empty if it cannot be decoded
 
-    @property
-    def is_valid(self) -> bool:
-        kinds = (int, int, str, int | str, str)
-        return all(isinstance(value, kind) for value, kind in zip(self, kinds, strict=True))
+
+KINDS = ([int, int, str, int, str], [int, int, str, str, str])
 
 
 def check_photos(
@@ -71,7 +64,7 @@ def check_photos(
 
 
 def _twin_notes(catalog: Catalog) -> list[str]:
-    """Notes, also logged, on photos with the same pixels in two splits or of two items."""
+    """Notes on photos with the same pixels in two splits or of two items."""
 
     def several(rows: pd.DataFrame, column: str) -> pd.DataFrame:
         return rows[rows.groupby(catalog.pixel_codes[rows.index])[column].transform("nunique") > 1]
@@ -86,16 +79,14 @@ def _twin_notes(catalog: Catalog) -> list[str]:
     if count := len(several(table.iloc[catalog.instance_rows()], "item")):
         what = "photos of the instance search have the same pixels as a photo of another item: each"
         notes.append(f"{count} {what} counts as a match of both items")
-    for note in notes:
-        log.warning("%s", note)
     return notes
 
 
 def _recall(memory: Path | None) -> dict[str, Photo]:
     try:
         stored = json.loads(memory.read_bytes()) if memory else {}
-        photos = {file: Photo(*entry) for file, entry in stored.items()}
-        return {file: photo for file, photo in photos.items() if photo.is_valid}
+        found = {file: Photo(*entry) for file, entry in stored.items()}
+        return {file: photo for file, photo in found.items() if [*map(type, photo)] in KINDS}
     except (OSError, ValueError, TypeError, AttributeError):
         return {}
 
@@ -112,7 +103,8 @@ def _read_changed(files: Collection[str], known: Mapping[str, Photo]) -> dict[st
 
     changed = [file for file in files if not same(file)]
     findings = {photo.content: (photo.finding, photo.pixels) for photo in known.values()}
-    with ThreadPoolExecutor(THREADS) as threads:  # decoding releases the GIL
+    # decoding releases the GIL; more threads would only need more memory
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
         read = threads.map(partial(_read, findings=findings), changed)
         new = dict(zip(changed, progress(read, "checking images", len(changed)), strict=True))
     return {file: new[file] if file in new else known[file] for file in files}

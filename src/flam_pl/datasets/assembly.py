@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -24,7 +25,6 @@ from flam_pl.config.data import LabelledData, SplitData
 from flam_pl.datasets.catalog import Catalog, Dropped, fill_garments
 from flam_pl.datasets.labels import use_classes
 from flam_pl.errors import FlamError
-from flam_pl.images import UnreadableImage, read_file
 
 EVERY_DENSE_ROW = -1  # as the number of evaluation photos: all that carry every label
 EVALUATION_SHARE, VALIDATION_SHARE = 0.60, 0.15  # most of these photos that each may take
@@ -146,26 +146,21 @@ def identical_files(paths: Sequence[Path]) -> np.ndarray:
     """Codes ``(N,)``, equal for equal files; an unreadable file is like no other."""
     keys: list[Any] = [os.path.getsize(p) if os.path.isfile(p) else None for p in paths]
     with ThreadPoolExecutor(os.cpu_count()) as threads:  # hashing releases the GIL
-        for read in (file_end, read_file):  # a file that has a key of its own is not read further
+        for last in (4096, sys.maxsize):  # a file that has a key of its own is not read further
             times = Counter(keys)
             rows = [row for row, key in enumerate(keys) if key is not None and times[key] > 1]
-            hashes = threads.map(partial(_hash, read), [paths[row] for row in rows])
+            hashes = threads.map(partial(_hash, last=last), [paths[row] for row in rows])
             for row, found in zip(rows, hashes, strict=True):
                 keys[row] = found and (keys[row], found)
     return _codes(keys)
 
 
-def _hash(read: Callable[[Path], bytes], path: Path) -> bytes | None:
-    with suppress(OSError, UnreadableImage):
-        return hashlib.sha256(read(path)).digest()
+def _hash(path: Path, last: int) -> bytes | None:
+    """SHA-256 of the last bytes of a file."""
+    with suppress(OSError), open(path, "rb") as file:
+        file.seek(max(0, os.path.getsize(path) - last))
+        return hashlib.sha256(file.read()).digest()
     return None
-
-
-def file_end(path: Path) -> bytes:
-    """The last 4096 bytes, in which photos of one size differ; at the start, fewer do."""
-    with open(path, "rb") as file:
-        file.seek(-min(4096, os.path.getsize(path)), os.SEEK_END)
-        return file.read()
 
 
 def leak_groups(table: pd.DataFrame, columns: Iterable[str], contents: np.ndarray) -> np.ndarray:

@@ -126,7 +126,6 @@ def evaluate_instances(
     pixels = np.arange(len(items)) if pixels is None else pixels
     results, photos = shop[found.cpu().numpy()], pixels.max() + 1
     is_hit = np.isin(items[findable][:, None] * photos + pixels[results], items * photos + pixels)
-    is_hit |= items[results] == items[findable][:, None]
     hits = hits_at(torch.from_numpy(is_hit), torch.ones(len(is_hit), dtype=torch.bool), ks).numpy()
     each = hits, np.ones(len(hits)), [f"R@{k}" for k in ks]
     figures = bootstraps(*each, resamples=resamples, seed=seed, items=items[findable])
