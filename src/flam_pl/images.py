@@ -295,7 +295,6 @@ def _over_white(image: Image.Image) -> Image.Image:
             values = values * 255
         return Image.fromarray(values.clip(0, 255).round().astype(np.uint8)).convert("RGB")
     if image.mode in _TRANSPARENT_MODES or "transparency" in image.info:
-        layer = image.convert("RGBA")
-        white = Image.new("RGBA", layer.size, (WHITE,) * 4)
-        return Image.alpha_composite(white, layer).convert("RGB")
-    return image.convert("RGB")
+        image = image if image.mode == "RGBA" else image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, (WHITE,) * 4), image)
+    return image if image.mode == "RGB" else image.convert("RGB")  # without a copy
