@@ -425,7 +425,7 @@ def test_an_extraction_goes_on_behind_what_is_whole(
     """The shard of 20 records is cut anywhere, and a byte of it changed."""
     folder, made, values = tmp_path_factory.mktemp("store"), manifest(20), features(20)
     shards = folder / "shards"
-    assert len(resume(shards, "inputs", made, clear=True)) == 0
+    assert len(resume(shards, made, clear=True)) == 0
     write_shards(shards, values, [[list(range(20))]], "float32")
     data = bytearray((shards / "0-0.bin").read_bytes())
     assert len(data) == 20 * 40
@@ -434,13 +434,13 @@ def test_an_extraction_goes_on_behind_what_is_whole(
     (shards / "0-0.bin").write_bytes(data[:cut])
     whole = min(cut // 40, 20 if flip is None else flip // 40)
     for clear in (False, True):
-        done = resume(shards, "inputs", made, clear=clear)
+        done = resume(shards, made, clear=clear)
         assert done.tolist() == list(range(whole))
     left = np.setdiff1d(np.arange(20), done)
     write_shards(
         shards, values, [[left[i : i + batch] for i in range(0, len(left), batch)]], "float32"
     )
-    assert len(resume(shards, "inputs", made, clear=True)) == 20
+    assert len(resume(shards, made, clear=True)) == 20
     publish(shards, folder / "features", made, photos(20))
     store_at(folder / "at once", rows=20)
     for name in ("features.npy", "photos.npy", "manifest.json"):
@@ -450,25 +450,25 @@ def test_an_extraction_goes_on_behind_what_is_whole(
 
 def test_an_extraction_by_two_processes_goes_on_in_one(tmp_path: Path) -> None:
     made, values, shards = manifest(9), features(9), tmp_path / "shards"
-    resume(shards, "inputs", made, clear=True)
+    resume(shards, made, clear=True)
     write_shards(shards, values, [[[0, 2, 4]], [[1, 3]]], "float32")
-    assert resume(shards, "inputs", made, clear=True).tolist() == [0, 1, 2, 3, 4]
+    assert resume(shards, made, clear=True).tolist() == [0, 1, 2, 3, 4]
     write_shards(shards, values, [[[5, 6]]], "float32")  # killed a second time
-    assert resume(shards, "inputs", made, clear=True).tolist() == [0, 1, 2, 3, 4, 5, 6]
+    assert resume(shards, made, clear=True).tolist() == [0, 1, 2, 3, 4, 5, 6]
     write_shards(shards, values, [[[7, 8, 7]]], "float32")
     publish(shards, tmp_path / "features", made, photos(9))
     assert torch.equal(opened(tmp_path / "features", made).rows(np.arange(9)), values)
 
 
 def test_other_inputs_start_again(tmp_path: Path) -> None:
-    made = manifest(5)
-    resume(tmp_path / "shards", "inputs", made, clear=True)
-    write_shards(tmp_path / "shards", features(5), [[[0, 1, 2]]], "float32")
-    assert resume(tmp_path / "shards", "inputs", made, clear=True).tolist() == [0, 1, 2]
-    assert len(resume(tmp_path / "shards", "others", made, clear=False)) == 0
-    assert (tmp_path / "shards" / "0-0.bin").exists()
-    assert len(resume(tmp_path / "shards", "others", made, clear=True)) == 0
-    assert os.listdir(tmp_path / "shards") == ["inputs.json"]
+    made, one, two = manifest(5), tmp_path / ".features.shards-1", tmp_path / ".features.shards-2"
+    beside = tmp_path / ".features-other.shards-1"  # of another store
+    for shards in (one, beside):
+        write_shards(shards, features(5), [[[0, 1, 2]]], "float32")
+    assert len(resume(two, made, clear=False)) == 0
+    assert resume(one, made, clear=True).tolist() == [0, 1, 2]
+    assert len(resume(two, made, clear=True)) == 0
+    assert not one.exists() and resume(beside, made, clear=True).tolist() == [0, 1, 2]
 
 
 def test_the_manifest_is_plain_json(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import asdict
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
@@ -216,10 +217,10 @@ class FlamDataModule(pl.LightningDataModule):
         if old and not len(new):
             self._store = old.select(positions)
             return f"features: nothing to extract, {folder} is up to date ({len(photos)} images)"
-        shards = folder.with_name(f".{folder.name}.shards")
         size = self.config.backbone.extract_batch
-        inputs = json.dumps([asdict(manifest), size])
-        left = np.setdiff1d(new, resume(shards, inputs, manifest, clear=is_first_process()))
+        inputs = sha256(json.dumps([asdict(manifest), size]).encode()).hexdigest()
+        shards = folder.with_name(f".{folder.name}.shards-{inputs[:16]}")
+        left = np.setdiff1d(new, resume(shards, manifest, clear=is_first_process()))
         trainer = make_trainer(FeatureWriter(shards, manifest, left))
         if len(left):
             # The size of a batch changes the last bits of its features. Only whole batches are

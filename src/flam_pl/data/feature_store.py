@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from flam_pl.atomic_io import replace_folder, write_text
+from flam_pl.atomic_io import replace_folder
 from flam_pl.errors import FlamError
 
 FORMAT = 4
@@ -195,15 +195,11 @@ class ShardWriter:
         self._file.close()
 
 
-def resume(shards: Path, inputs: str, manifest: Manifest, clear: bool) -> np.ndarray:
+def resume(shards: Path, manifest: Manifest, clear: bool) -> np.ndarray:
     """Sorted rows that a killed extraction has written; ``clear`` removes those of other inputs."""
-    started = shards / "inputs.json"
-    if not started.is_file() or started.read_text(errors="replace") != inputs:
-        if clear:
-            shutil.rmtree(shards, ignore_errors=True)
-            with disk_errors(shards):
-                write_text(started, inputs)
-        return np.zeros(0, np.int64)
+    if clear:
+        for other in set(shards.parent.glob(f"{shards.stem}.shards*")) - {shards}:
+            shutil.rmtree(other, ignore_errors=True)
     done = [_read_shard(path, manifest)[0] for path in shards.glob("*.bin")]
     return np.unique(np.concatenate([np.zeros(0, np.int64), *done]))
 
