@@ -96,8 +96,8 @@ def decode(data: bytes, path: Path) -> Tensor:
             with _one_large_photo if pixels > LARGE else nullcontext():
                 return _decoded(image, data)
     except UnidentifiedImageError as error:
-        known = f"not an image of a known format ({', '.join(FORMATS)})"
-        raise UnreadableImage(path, known) from error
+        reason = f"not an image of a known format ({', '.join(FORMATS)})"
+        raise UnreadableImage(path, reason) from error
     except Image.DecompressionBombError as error:
         reason = f"too large (at most {MAX_PIXELS / 1e6:.0f} million pixels are decoded)"
         raise UnreadableImage(path, reason) from error
@@ -108,32 +108,29 @@ def decode(data: bytes, path: Path) -> Tensor:
 
 
 def _decoded(image: Image.Image, data: bytes) -> Tensor:
+    pixels: Tensor | None = None
     if data.startswith(_JPEG_START):
         with suppress(RuntimeError):  # Pillow reads more kinds, and names the fault
             encoded = torch.frombuffer(bytearray(data), dtype=torch.uint8)
-            decoded = decode_image(encoded, mode=ImageReadMode.RGB)  # twice as fast as Pillow
-            return _upright(decoded, _orientation(image))
-    image.load()
-    pixels = torch.from_numpy(np.array(_over_white(image))).permute(2, 0, 1)
-    return _upright(pixels, _orientation(image))
+            pixels = decode_image(encoded, mode=ImageReadMode.RGB)  # twice as fast as Pillow
+    if pixels is None:
+        image.load()
+        pixels = torch.from_numpy(np.array(_over_white(image))).permute(2, 0, 1)
+    orientation = _orientation(image)
+    pixels = pixels.transpose(-2, -1) if 5 <= orientation <= 8 else pixels
+    axes = {2: [-1], 3: [-2, -1], 4: [-2], 6: [-1], 7: [-2, -1], 8: [-2]}.get(orientation)
+    return pixels.flip(axes) if axes else pixels
 
 
 def _orientation(image: Image.Image) -> int:
     """The EXIF tag, from 1 to 8; 1 is upright."""
     with suppress(Exception):  # a broken block raises all kinds: viewers show the photo upright
-        if image.format not in ("JPEG", "MPO"):
-            return int(image.getexif().get(ORIENTATION, 1))
-        exif = Image.Exif()  # of XMP, which getexif reads too, browsers take no orientation
-        exif.load(image.info["exif"])
+        exif = image.getexif()
+        if image.format in ("JPEG", "MPO"):  # getexif also reads XMP, which browsers do not obey
+            exif = Image.Exif()
+            exif.load(image.info["exif"])
         return int(exif.get(ORIENTATION, 1))
     return 1
-
-
-def _upright(image: Tensor, orientation: int) -> Tensor:
-    if 5 <= orientation <= 8:
-        image = image.transpose(-2, -1)
-    axes = {2: [-1], 3: [-2, -1], 4: [-2], 6: [-1], 7: [-2, -1], 8: [-2]}.get(orientation)
-    return image.flip(axes) if axes else image
 
 
 def fit(image: Tensor, size: int, mode: str = "pad") -> Tensor:

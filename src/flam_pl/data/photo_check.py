@@ -13,9 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import pandas as pd
-
 from flam_pl.atomic_io import only_writer, write_text
+from flam_pl.datasets.assembly import identical_on_two_sides
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.images import UnreadableImage, decode, read_file
 from flam_pl.progress import progress
@@ -65,18 +64,14 @@ def check_photos(
 
 def _twin_notes(catalog: Catalog) -> list[str]:
     """Notes on photos with the same pixels in two splits or of two items."""
-
-    def several(rows: pd.DataFrame, column: str) -> pd.DataFrame:
-        return rows[rows.groupby(catalog.pixel_codes[rows.index])[column].transform("nunique") > 1]
-
+    codes, rows = catalog.pixel_codes, catalog.instance_rows()
     table = catalog.table.assign(content=catalog.table["path"].map(catalog.contents))
     # the readers have noted equal files already: these have other bytes
-    apart = several(several(table[(table["view"] == 0).to_numpy(bool)], "content"), "split")
-    notes = []
-    if len(apart):
-        what = "photos have the same pixels as a photo of another split: figures on them are"
-        notes.append(f"{len(apart)} {what} too high, for example {apart['path'].iloc[0]}")
-    if count := len(several(table.iloc[catalog.instance_rows()], "item")):
+    several = (table.groupby(codes)["content"].transform("nunique") > 1) & (table["view"] == 0)
+    others = several.to_numpy(bool)
+    notes = identical_on_two_sides(table[others], codes[others], "have the same pixels as")
+    items = table.iloc[rows].groupby(codes[rows])["item"].transform("nunique")
+    if count := int((items > 1).sum()):
         what = "photos of the instance search have the same pixels as a photo of another item: each"
         notes.append(f"{count} {what} counts as a match of both items")
     return notes

@@ -178,13 +178,15 @@ def leak_groups(table: pd.DataFrame, columns: Iterable[str], contents: np.ndarra
     return _codes(connected_components(graph, directed=False)[1].tolist())
 
 
-def identical_on_two_sides(table: pd.DataFrame, contents: np.ndarray) -> list[str]:
+def identical_on_two_sides(
+    table: pd.DataFrame, contents: np.ndarray, how: str = "are byte by byte equal to"
+) -> list[str]:
     """A note, also logged, if the split parts identical files."""
     sides = table.groupby(contents)["split"].transform("nunique")
     apart = table[(sides > 1).to_numpy(bool)]
     if apart.empty:
         return []
-    what = "photos are byte by byte equal to a photo of another split: figures on them are too high"
+    what = f"photos {how} a photo of another split: figures on them are too high"
     note = f"{len(apart)} {what}, for example {apart['path'].iloc[0]}"
     log.warning("%s", note)
     return [note]
