@@ -9,7 +9,6 @@ from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext, suppress
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -88,36 +87,35 @@ def _recall(memory: Path | None) -> dict[str, Photo]:
 
 def _read_changed(files: Collection[str], known: Mapping[str, Photo]) -> dict[str, Photo]:
     """Files whose size and time are known are not read."""
-
-    def same(file: str) -> bool:
-        try:
-            state, photo = os.stat(file), known[file]
-        except (OSError, KeyError):
-            return False
-        return (state.st_size, state.st_mtime_ns) == (photo.size, photo.mtime)
-
-    changed = [file for file in files if not same(file)]
+    states = {file: _state(file) for file in files}  # should one change now, it is read again
+    changed = [file for file in files if file not in known or known[file][:2] != states[file]]
     findings = {photo.content: (photo.finding, photo.pixels) for photo in known.values()}
     # decoding releases the GIL; more threads would only need more memory
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
-        read = threads.map(partial(_read, findings=findings), changed)
+        read = threads.map(lambda file: _read(file, states[file], findings), changed)
         new = dict(zip(changed, progress(read, "checking images", len(changed)), strict=True))
     return {file: new[file] if file in new else known[file] for file in files}
 
 
-def _read(file: str, findings: Mapping[str, tuple[int | str, str]]) -> Photo:
-    size, time, content = 0, 0, ""
+def _state(file: str) -> tuple[int, int]:
+    with suppress(OSError, ValueError):
+        state = os.stat(file)
+        return state.st_size, state.st_mtime_ns
+    return 0, 0
+
+
+def _read(
+    file: str, state: tuple[int, int], findings: Mapping[str, tuple[int | str, str]]
+) -> Photo:
+    content = ""
     try:
-        with suppress(OSError, ValueError):
-            state = os.stat(file)  # before the read: should the file change, it is read again
-            size, time = state.st_size, state.st_mtime_ns
         data = read_file(Path(file))
         content = hashlib.sha256(data).hexdigest()
         if content in findings:
-            return Photo(size, time, content, *findings[content])
+            return Photo(*state, content, *findings[content])
         image = decode(data, Path(file))
     except UnreadableImage as error:
-        return Photo(size, time, content, error.reason, "")
+        return Photo(*state, content, error.reason, "")
     pixels = hashlib.blake2b(repr(image.shape).encode(), digest_size=16)
     pixels.update(image.permute(1, 2, 0).contiguous().numpy().data)
-    return Photo(size, time, content, min(image.shape[-2:]), pixels.hexdigest())
+    return Photo(*state, content, min(image.shape[-2:]), pixels.hexdigest())
