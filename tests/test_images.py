@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import pickle
+import socket
+import struct
+import threading
+import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageOps
 from torch.utils.data import DataLoader
 
+from flam_pl import images
 from flam_pl.errors import FlamError
 from flam_pl.images import (
     FITS,
     ImageDataset,
     Preprocess,
     UnreadableImage,
+    decode,
     distort,
     fit,
     read_image,
@@ -97,6 +107,207 @@ def test_the_exif_orientation_is_obeyed(tmp_path: Path, suffix: str) -> None:
     image.save(tmp_path / f"turned.{suffix}", exif=exif, quality=95)
     got = pixels(read_image(tmp_path / f"turned.{suffix}"))
     assert np.abs(got - np.rot90(gradient(), k=-1)).max() <= 12
+
+
+def encoded(name: str, image: Image.Image | None = None, **options: Any) -> bytes:
+    """The file content of a small photo in this format."""
+    file = io.BytesIO()
+    (image or Image.fromarray(gradient())).save(file, name, **options)
+    return file.getvalue()
+
+
+def exif_of(orientation: int) -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return exif
+
+
+def segment(content: bytes) -> bytes:
+    """An APP1 segment of a JPEG."""
+    return b"\xff\xe1" + struct.pack(">H", len(content) + 2) + content
+
+
+@pytest.mark.parametrize("name", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("orientation", range(9))
+def test_every_orientation_is_that_of_pillow(name: str, orientation: int) -> None:
+    options = {"lossless": True} if name == "WEBP" else {}
+    data = encoded(name, exif=exif_of(orientation), **options)
+    expected = np.array(ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB"))
+    got = pixels(decode(data, Path("photo")))
+    assert got.shape == expected.shape and np.abs(got - expected).max() <= 4  # two JPEG decoders
+    assert (got.shape == (32, 24, 3)) == (orientation >= 5)
+
+
+@pytest.mark.parametrize("where", ["xmp before", "xmp after", "long xmp before", "comment before"])
+def test_the_orientation_counts_wherever_its_block_stands(where: str) -> None:
+    plain, turn = encoded("JPEG"), segment(b"Exif\0\0" + exif_of(6).tobytes()[6:])
+    xmp = segment(b"http://ns.adobe.com/xap/1.0/\0<x:xmpmeta/>")
+    if where == "long xmp before":
+        xmp = segment(b"http://ns.adobe.com/xmp/extension/\0" + b"x" * 60_000)
+    if where == "comment before":
+        xmp = b"\xff\xfe\0\6abcd"
+    blocks = turn + xmp if where == "xmp after" else xmp + turn
+    assert decode(plain[:2] + blocks + plain[2:], Path("photo")).shape == (3, 32, 24)
+    assert decode(plain[:2] + xmp + plain[2:], Path("photo")).shape == (3, 24, 32)
+
+
+@pytest.mark.parametrize("name", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize(
+    "block", [b"junkjunkjunk", b"II*\0\xff\xff\xff\xff", b"II*\0\x08\0\0\0\x09\0", b"MM"]
+)
+def test_a_photo_with_a_broken_exif_block_is_used_upright(name: str, block: bytes) -> None:
+    options = {"lossless": True} if name == "WEBP" else {}
+    with_block = decode(encoded(name, exif=b"Exif\0\0" + block, **options), Path("photo"))
+    assert torch.equal(with_block, decode(encoded(name, **options), Path("photo")))
+
+
+@pytest.mark.parametrize("name", ["GIF", "WEBP", "PNG", "TIFF"])
+def test_of_several_frames_the_first_is_read(name: str) -> None:
+    frames = [Image.new("RGB", (20, 10), color) for color in ((250, 0, 0), (0, 0, 250))]
+    data = encoded(name, frames[0], save_all=True, append_images=frames[1:])
+    assert Image.open(io.BytesIO(data)).n_frames == 2  # type: ignore[attr-defined]
+    red, green, blue = pixels(decode(data, Path("photo")))[5, 10]
+    assert red > 200 and green < 50 and blue < 50
+
+
+def png_chunk(name: bytes, content: bytes) -> bytes:
+    ends = struct.pack(">I", zlib.crc32(name + content))
+    return struct.pack(">I", len(content)) + name + content + ends
+
+
+def tiff_with_tile(side: int) -> bytes:
+    """A photo of 16 x 16 pixels in one tile of this side."""
+    long, short = 4, 3
+    tags = [(0x100, long, 16), (0x101, long, 16), (0x102, short, 8), (0x103, short, 8)]
+    tags += [(0x106, short, 1), (0x115, short, 1), (0x142, long, side), (0x143, long, side)]
+    tags += [(0x144, long, 134), (0x145, long, 17)]
+    listed = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in tags)
+    head = b"II*\0\x08\0\0\0" + struct.pack("<H", len(tags)) + listed + bytes(4)
+    return head + zlib.compress(bytes(1000))
+
+
+def bomb(name: str) -> bytes:
+    """A small file whose header promises more than four billion pixels."""
+    side = struct.pack(">H", 65_500)
+    if name == "JPEG":
+        data = encoded("JPEG")
+        start = data.index(b"\xff\xc0") + 5  # height and width of the frame header
+        return data[:start] + side + side + data[start + 4 :]
+    if name == "PNG":
+        data = encoded("PNG")
+        header = struct.pack(">II", 65_500, 65_500) + data[24:29]
+        return data[:8] + png_chunk(b"IHDR", header) + data[33:]
+    if name == "BMP":
+        data = encoded("BMP")
+        return data[:18] + struct.pack("<ii", 65_500, 65_500) + data[26:]
+    if name == "GIF":
+        data = encoded("GIF")
+        return data[:6] + side[::-1] + side[::-1] + data[10:]
+    if name == "WEBP":  # 16,383 x 16,383 is the most that the format knows
+        data = encoded("WEBP", lossless=True)[12:]
+        canvas = b"VP8X" + struct.pack("<I", 10) + bytes(4) + (16_382).to_bytes(3, "little") * 2
+        return b"RIFF" + struct.pack("<I", 4 + len(canvas + data)) + b"WEBP" + canvas + data
+    if name == "TIFF":
+        data = encoded("TIFF")
+        for tag, value in ((0x100, 32), (0x101, 24)):
+            for kind, size in ((3, "H2x"), (4, "I")):
+                field = struct.pack("<HHI" + size, tag, kind, 1, value)
+                data = data.replace(field, struct.pack("<HHII", tag, 4, 1, 65_500))
+        return data
+    return tiff_with_tile(40_000)
+
+
+@pytest.mark.parametrize("name", ["JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "TIFF tile"])
+def test_a_header_that_promises_too_many_pixels_is_refused_before_decoding(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def decoded(*_: object) -> None:
+        raise AssertionError("decoded")
+
+    data = bomb(name)
+    assert len(data) < 5_000
+    monkeypatch.setattr(images, "_decoded", decoded)
+    with pytest.raises(UnreadableImage, match="too large .at most 134 million pixels"):
+        decode(data, Path("bomb"))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        encoded("EPS"),
+        encoded("PPM"),
+        encoded("ICO"),
+        encoded("TGA"),
+        encoded("PDF"),
+        b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>',
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
+    ],
+)
+def test_only_the_named_formats_are_opened(data: bytes, tmp_path: Path) -> None:
+    (tmp_path / "photo.jpg").write_bytes(data)  # whatever the name says
+    with pytest.raises(UnreadableImage, match="known format .JPEG, PNG, WEBP, BMP, GIF, TIFF"):
+        read_image(tmp_path / "photo.jpg")
+
+
+def test_what_is_no_file_is_refused_without_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")  # to open it would wait for a writer
+    (tmp_path / "folder.jpg").mkdir()
+    (tmp_path / "link.jpg").symlink_to("/dev/zero")
+    (tmp_path / "loop.jpg").symlink_to(tmp_path / "loop.jpg")
+    monkeypatch.chdir(tmp_path)  # the path of a socket must be short
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("socket.jpg")
+    for name in ("pipe.jpg", "folder.jpg", "link.jpg", "socket.jpg"):
+        with pytest.raises(UnreadableImage, match="not a file but a folder, pipe, socket or dev"):
+            read_image(tmp_path / name)
+    for name in ("loop.jpg", "zero\0byte.jpg", "long" * 99 + ".jpg"):
+        with pytest.raises(UnreadableImage, match="cannot be opened"):
+            read_image(tmp_path / name)
+
+
+def test_a_file_of_many_bytes_is_not_read(tmp_path: Path) -> None:
+    with open(tmp_path / "film.jpg", "wb") as file:
+        file.truncate(2**30 + 1)  # takes no space on the disk
+    with pytest.raises(UnreadableImage, match=r"too large \(at most 1,024 MB"):
+        read_image(tmp_path / "film.jpg")
+
+
+@pytest.mark.parametrize(("large", "most"), [(0, 1), (2**25, 4)])
+def test_large_photos_are_decoded_one_at_a_time(
+    large: int, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_once, counts, lock = 0, [], threading.Lock()
+    meeting = threading.Barrier(most)
+
+    def decoded(image: Image.Image, _data: bytes) -> torch.Tensor:
+        nonlocal at_once
+        with lock:
+            at_once += 1
+            counts.append(at_once)
+        meeting.wait(20)  # small photos: all are here at once
+        with lock:
+            at_once -= 1
+        return torch.zeros(3, image.height, image.width)
+
+    monkeypatch.setattr(images, "_decoded", decoded)
+    monkeypatch.setattr(images, "LARGE", large)
+    with ThreadPoolExecutor(4) as threads:
+        shapes = list(threads.map(lambda _: decode(encoded("PNG"), Path("photo")).shape, range(4)))
+    assert max(counts) == most and shapes == [(3, 24, 32)] * 4
+
+
+@pytest.mark.parametrize("name", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP"])
+def test_a_cut_file_is_refused_or_read_but_never_crashes(name: str) -> None:
+    data = encoded(name)
+    for end in range(1, len(data), max(1, len(data) // 40)):
+        try:
+            assert decode(data[:end], Path("cut")).shape == (3, 24, 32)
+        except UnreadableImage as error:
+            assert error.reason
+    with pytest.raises(UnreadableImage):
+        decode(data[: len(data) // 2], Path("cut"))
 
 
 def test_one_pixel(tmp_path: Path) -> None:

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import io
 import math
+import os
+import stat
+import threading
+import warnings
 import zlib
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -26,6 +31,16 @@ FITS = ("pad", "crop", "stretch")
 WHITE = 255
 MIDDLE_GREY = 128
 
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")  # no other decoder is run
+MAX_PIXELS = 2**27  # of a photo, e.g. 11,600 x 11,570; a header that promises more is refused
+MAX_BYTES = 2**30  # of a file
+LARGE = 2**25  # pixels; of the photos with more, a process decodes one at a time
+
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # ours is MAX_PIXELS
+_one_large_photo = threading.Lock()
+
+ORIENTATION, TILE_WIDTH, TILE_HEIGHT = 0x0112, 0x0142, 0x0143  # tags of EXIF and TIFF
+
 _JPEG_START = b"\xff\xd8"
 _TRANSPARENT_MODES = ("RGBA", "RGBa", "LA", "La", "PA")
 
@@ -43,39 +58,79 @@ class UnreadableImage(FlamError):
 
 def read_image(path: Path) -> Tensor:
     """The photo as uint8 RGB ``(3, H, W)``. Raises UnreadableImage."""
+    return decode(read_file(path), path)
+
+
+def read_file(path: Path) -> bytes:
+    """The content of a file; a folder, pipe, socket or device is not opened.
+
+    Raises UnreadableImage, also for a file above ``MAX_BYTES``.
+    """
     try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise UnreadableImage(path, f"cannot be opened ({error.strerror})") from error
-    return decode(data, path)
+        state = os.stat(path)
+        if not stat.S_ISREG(state.st_mode):
+            raise UnreadableImage(path, "not a file but a folder, pipe, socket or device")
+        if state.st_size > MAX_BYTES:
+            raise UnreadableImage(path, f"too large (at most {MAX_BYTES >> 20:,} MB are read)")
+        return Path(path).read_bytes()
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
+        reason = f"cannot be opened ({getattr(error, 'strerror', error)})"
+        raise UnreadableImage(path, reason) from error
 
 
 def decode(data: bytes, path: Path) -> Tensor:
     """The content of a file as uint8 RGB ``(3, H, W)``, turned as its EXIF tag says, over white.
 
-    Raises UnreadableImage, which names ``path``.
+    Of an animation or of several pages, it is the first. Raises UnreadableImage, which names
+    ``path``, for a format beside ``FORMATS``, broken data, or more than ``MAX_PIXELS``.
     """
     if not data:
         raise UnreadableImage(path, "the file is empty")
-    if data.startswith(_JPEG_START):
-        try:  # twice as fast as Pillow
-            encoded = torch.frombuffer(bytearray(data), dtype=torch.uint8)
-            decoded: Tensor = decode_image(
-                encoded, mode=ImageReadMode.RGB, apply_exif_orientation=True
-            )
-            return decoded
-        except RuntimeError:
-            pass  # Pillow reads more kinds, and names the fault
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            pixels = np.array(_over_white(ImageOps.exif_transpose(image)))
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:  # reads the header alone
+            tile = getattr(image, "tag_v2", {})  # of a TIFF: it may be larger than the photo
+            width, height = tile.get(TILE_WIDTH, 0), tile.get(TILE_HEIGHT, 0)
+            pixels = max(image.width * image.height, width * height)
+            if pixels > MAX_PIXELS:
+                raise Image.DecompressionBombError  # Pillow itself raises it for twice as many
+            with _one_large_photo if pixels > LARGE else nullcontext():
+                return _decoded(image, data)
     except UnidentifiedImageError as error:
-        raise UnreadableImage(path, "not an image of a known format") from error
+        reason = f"not an image of a known format ({', '.join(FORMATS)})"
+        raise UnreadableImage(path, reason) from error
+    except Image.DecompressionBombError as error:
+        reason = f"too large (at most {MAX_PIXELS / 1e6:.0f} million pixels are decoded)"
+        raise UnreadableImage(path, reason) from error
     except Exception as error:  # the plugins of Pillow raise all kinds on broken data
         truncated = "truncated" in str(error).lower()
         reason = "truncated" if truncated else f"broken ({type(error).__name__}: {error})"
         raise UnreadableImage(path, reason) from error
-    return torch.from_numpy(pixels).permute(2, 0, 1)
+
+
+def _decoded(image: Image.Image, data: bytes) -> Tensor:
+    pixels: Tensor | None = None
+    if data.startswith(_JPEG_START):
+        with suppress(RuntimeError):  # Pillow reads more kinds, and names the fault
+            encoded = torch.frombuffer(bytearray(data), dtype=torch.uint8)
+            pixels = decode_image(encoded, mode=ImageReadMode.RGB)  # twice as fast as Pillow
+    if pixels is None:
+        image.load()
+        pixels = torch.from_numpy(np.array(_over_white(image))).permute(2, 0, 1)
+    orientation = _orientation(image)
+    pixels = pixels.transpose(-2, -1) if 5 <= orientation <= 8 else pixels
+    axes = {2: [-1], 3: [-2, -1], 4: [-2], 6: [-1], 7: [-2, -1], 8: [-2]}.get(orientation)
+    return pixels.flip(axes) if axes else pixels
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF tag, from 1 to 8; 1 is upright."""
+    with suppress(Exception):  # a broken block raises all kinds: viewers show the photo upright
+        exif = image.getexif()
+        if image.format in ("JPEG", "MPO"):  # getexif also reads XMP, which browsers do not obey
+            exif = Image.Exif()
+            exif.load(image.info["exif"])
+        return int(exif.get(ORIENTATION, 1))
+    return 1
 
 
 def fit(image: Tensor, size: int, mode: str = "pad") -> Tensor:
@@ -237,7 +292,6 @@ def _over_white(image: Image.Image) -> Image.Image:
             values = values * 255
         return Image.fromarray(values.clip(0, 255).round().astype(np.uint8)).convert("RGB")
     if image.mode in _TRANSPARENT_MODES or "transparency" in image.info:
-        layer = image.convert("RGBA")
-        white = Image.new("RGBA", layer.size, (WHITE,) * 4)
-        return Image.alpha_composite(white, layer).convert("RGB")
-    return image.convert("RGB")
+        image = image if image.mode == "RGBA" else image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, (WHITE,) * 4), image)
+    return image if image.mode == "RGB" else image.convert("RGB")  # without a copy

@@ -21,6 +21,8 @@ from flam_pl.data import photo_check
 from flam_pl.data.photo_check import check_photos
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.inspection import describe
+from flam_pl.errors import FlamError
+from flam_pl.images import read_image
 
 SCHEMA = AttributeSchema({"shape": ("shirt", "jeans")})
 NAMES = [f"{i}.jpg" for i in range(4)]
@@ -88,6 +90,58 @@ def test_the_content_hashes_are_those_of_the_files(tmp_path: Path) -> None:
     }
 
 
+def saved_again(file: Path, target: Path) -> None:
+    """The same pixels in another file."""
+    pixels = read_image(file).permute(1, 2, 0).numpy()
+    Image.fromarray(pixels).save(target)
+
+
+def test_pixels_are_compared_whatever_the_file(tmp_path: Path) -> None:
+    photos_in(tmp_path)
+    with_comment = Image.open(tmp_path / "0.jpg").copy()
+    whole = (tmp_path / "0.jpg").read_bytes()
+    (tmp_path / "comment.jpg").write_bytes(whole[:2] + b"\xff\xfe\0\6abcd" + whole[2:])
+    saved_again(tmp_path / "0.jpg", tmp_path / "lossless.png")
+    turned = with_comment.transpose(Image.Transpose.ROTATE_180)
+    turned.save(tmp_path / "turned.png")
+    names = ["0.jpg", "comment.jpg", "lossless.png", "turned.png", "1.jpg"]
+    table = pd.DataFrame({"path": names, "split": "train"})
+    checked, bad = check_photos(Catalog.build("mini", tmp_path, table, SCHEMA))
+    assert bad == {} and len(set(checked.contents.values())) == 5
+    assert checked.pixel_codes.tolist() == [0, 0, 0, 1, 2] and checked.notes == ()
+
+
+def test_the_same_pixels_in_two_splits_or_items_are_noted(tmp_path: Path) -> None:
+    photos_in(tmp_path)
+    saved_again(tmp_path / "0.jpg", tmp_path / "0.png")
+    shutil.copy(tmp_path / "1.jpg", tmp_path / "copy.jpg")  # the readers note equal files
+    columns = {
+        "path": ["0.jpg", "0.png", "1.jpg", "copy.jpg", "2.jpg", "3.jpg"],
+        "item": ["a", "a", "b", "c", "b", "d"],
+        "domain": ["shop", "shop", "shop", "shop", "consumer", "shop"],
+        "split": ["train", *["evaluation"] * 5],
+    }
+    catalog = Catalog.build("mini", tmp_path, pd.DataFrame(columns), SCHEMA)
+    memory = tmp_path / "memory.json"
+    for _ in range(2):
+        splits, items = check_photos(catalog, memory=memory)[0].notes
+        assert splits.startswith("2 photos have the same pixels as a photo of another split")
+        assert splits.endswith("for example 0.jpg")
+        assert items.startswith("2 photos of the instance search have the same pixels")
+    one_side = pd.DataFrame(columns).assign(split="evaluation", item=["a", "a", "b", "b", "b", "d"])
+    assert check_photos(Catalog.build("mini", tmp_path, one_side, SCHEMA))[0].notes == ()
+
+
+def test_a_pipe_in_the_table_stops_nothing(tmp_path: Path) -> None:
+    photos_in(tmp_path)
+    (tmp_path / "1.jpg").unlink()
+    os.mkfifo(tmp_path / "1.jpg")
+    checked, bad = check_photos(catalog(tmp_path))
+    assert list(bad) == [1] and bad[1].startswith("unreadable: not a file but a folder, pipe")
+    with pytest.raises(FlamError, match=r"1\.jpg cannot be read .not a file"):
+        _ = checked.photo_keys
+
+
 def test_only_what_has_changed_is_read_again(tmp_path: Path, decoded: list[str]) -> None:
     photos, memory = photos_in(tmp_path / "photos"), tmp_path / "run" / "photos.json"
     first, _ = check_photos(photos, memory=memory)
@@ -126,7 +180,15 @@ def test_copied_photos_have_the_same_fingerprint_and_are_not_decoded_again(
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{", b"[1]", b"3", b'{"a": 3}', b'{"a": [1]}', b"\xff\xfe", b"null"]
+    "content",
+    [
+        *(b"", b"{", b"[1]", b"3", b'{"a": 3}', b'{"a": [1]}', b"\xff\xfe", b"null"),
+        *(
+            b'{"a": [1, 2, "b", null, ""]}',
+            b'{"a": [1, 2, "b", 9, NaN]}',
+            b'{"a": [1, 2, {}, 9, ""]}',
+        ),
+    ],
 )
 def test_a_damaged_memory_is_built_again(
     content: bytes, tmp_path: Path, decoded: list[str]

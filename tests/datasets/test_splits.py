@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flam_pl.attributes import AttributeSchema
+from flam_pl.datasets import assembly
 from flam_pl.datasets.assembly import (
     has_item_pairs,
     identical_files,
@@ -38,9 +39,10 @@ def is_partition_of(codes: np.ndarray, together: list[list[bool]]) -> None:
     assert list(dict.fromkeys(codes.tolist())) == list(range(len(set(codes.tolist()))))
 
 
-@given(
-    files=st.lists(st.sampled_from([b"", b"a", b"b", b"ab", b"ba", b"long" * 9, None]), max_size=9)
-)
+LONG = [b"a" + b"x" * 5000, b"b" + b"x" * 5000, b"x" * 5000 + b"a"]  # alike at the end, or start
+
+
+@given(files=st.lists(st.sampled_from([b"", b"a", b"b", b"ab", b"ba", *LONG, None]), max_size=9))
 @settings(max_examples=40)
 def test_identical_files_are_those_that_are_equal_byte_by_byte(
     tmp_path_factory: pytest.TempPathFactory, files: list[bytes | None]
@@ -56,19 +58,25 @@ def test_identical_files_are_those_that_are_equal_byte_by_byte(
     assert [[bool(a == b) for b in codes] for a in codes] == together
 
 
-def test_only_files_of_a_size_that_occurs_again_are_read(
+def test_only_files_whose_size_and_end_occur_again_are_read_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    contents = [b"one", b"two", b"three", b"two", b"seven", b"a size of its own"]
-    paths = [tmp_path / f"{number}.jpg" for number in range(6)]
+    contents = [b"one", b"two", b"three", b"two", b"seven", b"a size of its own", *LONG]
+    paths = [tmp_path / f"{number}.jpg" for number in range(len(contents))]
     for path, content in zip(paths, contents, strict=True):
         path.write_bytes(content)
     read: list[str] = []
-    read_bytes = Path.read_bytes
-    monkeypatch.setattr(Path, "read_bytes", lambda path: read.append(path.name) or read_bytes(path))
+    hash_ = assembly._hash
+
+    def counted(path: Path, last: int) -> bytes | None:
+        if last > 4096:
+            read.append(path.name)
+        return hash_(path, last)
+
+    monkeypatch.setattr(assembly, "_hash", counted)
     codes = identical_files(paths)
-    assert sorted(read) == [f"{number}.jpg" for number in range(5)]
-    assert codes[1] == codes[3] and len(set(codes.tolist())) == 5
+    assert sorted(read) == ["1.jpg", "3.jpg", "6.jpg", "7.jpg"]
+    assert codes[1] == codes[3] and len(set(codes.tolist())) == 8
 
 
 WORD = st.sampled_from([*"abcdef", None])

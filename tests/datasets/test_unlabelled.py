@@ -129,7 +129,7 @@ def test_unreadable_ones_are_left_out_as_any_other(tmp_path: Path) -> None:
     settings = config(root, f"data.unlabelled={folder}", f"runs_dir={tmp_path / 'runs'}")
     mini: Catalog = usable(open_catalog(settings.data), settings)
     assert mini.paths[-1] == folder / "good.jpg"
-    assert mini.dropped[-1].reason == "unreadable: not an image of a known format"
+    assert mini.dropped[-1].reason.startswith("unreadable: not an image of a known format")
 
 
 def test_links_into_the_data_set_are_part_of_it(root: Path, tmp_path: Path) -> None:

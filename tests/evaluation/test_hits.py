@@ -359,9 +359,11 @@ def test_an_interval_draws_items_and_not_photos() -> None:
 # --- FIR
 
 
-@settings(max_examples=15)
-@given(seed=st.integers(0, 1000))
-def test_instances_are_measured_as_a_loop_over_queries_measures_them(seed: int) -> None:
+@settings(max_examples=30)
+@given(seed=st.integers(0, 1000), with_twins=st.booleans())
+def test_instances_are_measured_as_a_loop_over_queries_measures_them(
+    seed: int, with_twins: bool
+) -> None:
     rng = np.random.default_rng(seed)
     features = torch.from_numpy(rng.normal(size=(40, 4)).astype(np.float32))
     items = rng.integers(12, size=40)
@@ -369,6 +371,8 @@ def test_instances_are_measured_as_a_loop_over_queries_measures_them(seed: int) 
     is_query[:2] = True, False
     items[0] = items[1]
     items[2], is_query[2] = 99, True  # no shop photo of it
+    pixels = rng.integers(25, size=40) if with_twins else None
+    shown = np.arange(40) if pixels is None else pixels
     vectors = features.numpy() / np.linalg.norm(features.numpy(), axis=1, keepdims=True)
     found: list[list[bool]] = []
     of_items: list[int] = []
@@ -379,9 +383,11 @@ def test_instances_are_measured_as_a_loop_over_queries_measures_them(seed: int) 
             unfindable += 1
             continue
         order = sorted(shop, key=lambda i, row=row: -float(vectors[row] @ vectors[i]))
-        found.append([items[row] in [items[i] for i in order[:k]] for k in KS])
+        photos = {shown[i] for i in range(40) if items[i] == items[row]}
+        matches = [i for i in shop if items[i] == items[row] or shown[i] in photos]
+        found.append([any(i in matches for i in order[:k]) for k in KS])
         of_items.append(int(items[row]))
-    figures, without = evaluate_instances(features, items, is_query, KS, 50, 0)
+    figures, without = evaluate_instances(features, items, is_query, KS, 50, 0, pixels)
     assert without == unfindable >= 1
     for i, k in enumerate(KS):
         assert figures[f"R@{k}"].n == len(found)
@@ -397,6 +403,23 @@ def test_no_findable_query_gives_no_figure_but_their_number() -> None:
         torch.randn(3, 2), items, np.array([True, True, False]), KS, 10, 0
     )
     assert figures == {} and without == 2
+
+
+def test_a_twin_of_the_query_or_of_its_match_is_no_miss() -> None:
+    """Item 5 is listed again as item 6, with the same photo; item 7 has another photo."""
+    features = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.9, 0.1]])
+    is_query = np.array([True, False, False, False])
+
+    def hit_at_1(items: list[int], pixels: list[int] | None) -> float:
+        codes = None if pixels is None else np.array(pixels)
+        return evaluate_instances(features, np.array(items), is_query, [1], 10, 0, codes)[0][
+            "R@1"
+        ].value
+
+    assert hit_at_1([5, 6, 5, 7], None) == 0  # by item alone
+    assert hit_at_1([5, 6, 5, 7], [0, 0, 1, 2]) == 1  # the first result equals the query
+    assert hit_at_1([5, 6, 5, 7], [3, 0, 0, 2]) == 1  # the first result equals the match
+    assert hit_at_1([5, 6, 5, 7], [3, 2, 0, 2]) == 0  # it equals a photo of a third item
 
 
 def test_a_cut_off_beyond_the_gallery_asks_for_all_of_it() -> None:

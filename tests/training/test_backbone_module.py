@@ -314,6 +314,81 @@ class Gone(nn.Module):
         raise AssertionError("extracted again")
 
 
+class Killed(Colors):
+    """Fails at one of its batches."""
+
+    def __init__(self, left: int) -> None:
+        torch.manual_seed(0)
+        super().__init__()
+        self.left, self.images = left, 0
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        if self.left == 0:
+            raise RuntimeError("killed")
+        self.left -= 1
+        self.images += len(pixels)
+        return super().forward(pixels)
+
+
+@pytest.mark.parametrize("batches", [0, 1, 7, 15])
+def test_an_extraction_goes_on_behind_its_last_batch(batches: int, tmp_path: Path) -> None:
+    """80 photos in 16 batches of 5."""
+    catalog, module = draw(tmp_path), stage()
+    module.net = Killed(-1)
+    extract(data_of(catalog), module, tmp_path / "at once")
+    module.net = Killed(batches)
+    with pytest.raises(RuntimeError, match="killed"):
+        extract(data_of(catalog), module, tmp_path / "features")
+    module.net = net = Killed(-1)
+    data = data_of(catalog)
+    done = extract(data, module, tmp_path / "features")
+    assert net.images == 80 - 5 * batches
+    assert done.startswith("features: 0 reused, 80 extracted")
+    assert (f"({5 * batches} of them before an interruption" in done) == (batches > 0)
+    for name in ("features.npy", "photos.npy", "manifest.json"):
+        written = (tmp_path / "features" / name).read_bytes()
+        assert written == (tmp_path / "at once" / name).read_bytes()
+    assert not list(tmp_path.glob(".features.shards*"))
+
+
+def test_an_extraction_that_was_killed_before_its_last_rename_only_merges(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog, module = draw(tmp_path), stage()
+    with monkeypatch.context() as patch:
+        patch.setattr("flam_pl.data.datamodule.publish", Gone())
+        with pytest.raises(TypeError):
+            extract(data_of(catalog), module, tmp_path / "features")
+    module.net = Gone()
+    data = data_of(catalog)
+    assert "80 of them before an interruption" in extract(data, module, tmp_path / "features")
+    assert len(data.features) == 80
+
+
+def test_an_interrupted_extraction_starts_again_from_another_checkpoint(tmp_path: Path) -> None:
+    catalog, module = draw(tmp_path), stage()
+    module.net = Killed(3)
+    with pytest.raises(RuntimeError, match="killed"):
+        extract(data_of(catalog), module, tmp_path / "features")
+    module.net = net = Killed(-1)
+    done = extract(data_of(catalog), module, tmp_path / "features", "e" * 64)
+    assert net.images == 80 and "interruption" not in done
+
+
+def test_damaged_features_are_extracted_again_and_the_reason_is_given(tmp_path: Path) -> None:
+    catalog, module = draw(tmp_path), stage()
+    extract(data_of(catalog), module, tmp_path / "features")
+    file = tmp_path / "features" / "features.npy"
+    written = file.read_bytes()
+    np.save(file, np.load(file)[::-1])
+    reader = data_of(catalog)
+    with pytest.raises(FlamError, match=r"npy is not what was written.*train-flam or evaluate"):
+        reader.open_features(tmp_path / "features", "c" * 64)
+    done = extract(data_of(catalog), module, tmp_path / "features")
+    assert "0 reused, 80 extracted" in done and "features.npy is not what was written" in done
+    assert file.read_bytes() == written
+
+
 def changed_photos(catalog: Catalog) -> Catalog:
     """Of 80 photos: two new ones, one of them first, another content, a view, and no first item."""
     root, table = catalog.root, catalog.table.iloc[4:].copy()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Callable
+from dataclasses import asdict
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,10 +21,10 @@ from torch.utils.data.distributed import DistributedSampler
 from flam_pl.config.root import Config
 from flam_pl.config.stages import BackboneConfig
 from flam_pl.data.feature_batches import FeatureBatches, whole_batch
-from flam_pl.data.feature_store import FeatureStore, Manifest, ShardWriter, publish
+from flam_pl.data.feature_store import FeatureStore, Manifest, ShardWriter, publish, resume
 from flam_pl.data.samplers import ItemBatchSampler
 from flam_pl.datasets.catalog import Catalog
-from flam_pl.distributed import by_first_process
+from flam_pl.distributed import by_first_process, is_first_process
 from flam_pl.errors import FlamError
 from flam_pl.images import ImageDataset, Preprocess, training_transform
 from flam_pl.progress import progress
@@ -178,14 +179,17 @@ class FlamDataModule(pl.LightningDataModule):
 
     def open_features(self, folder: Path, checkpoint: str) -> None:
         """Raises FlamError if a photo has no feature at ``folder``."""
-        store = FeatureStore.open(folder)
+        again = "Run train-flam or evaluate again: they extract what is missing."
+        try:
+            store = FeatureStore.open(folder)
+        except FlamError as error:
+            raise FlamError(f"{error}. {again}") from error
         manifest = self._manifest(checkpoint, store.dimension)
         positions = store.find(manifest, self.catalog.photo_keys)
         if missing := int((positions < 0).sum()):
             raise FlamError(
                 f"{folder} lacks the features of {missing} of {len(positions)} images ("
-                f"{manifest.differences(store.manifest)}). Train again: that extracts "
-                "what is missing."
+                f"{manifest.differences(store.manifest)}). {again}"
             )
         self._store = store.select(positions)
 
@@ -197,7 +201,10 @@ class FlamDataModule(pl.LightningDataModule):
         checkpoint: str,
         dimension: int,
     ) -> str:
-        """Use the features at ``folder``, extract missing ones, and return what was done."""
+        """Use the features at ``folder``, or of a killed extraction; extract the others.
+
+        Returns what was done.
+        """
         manifest, photos = self._manifest(checkpoint, dimension), self.catalog.photo_keys
         old, positions = None, np.full(len(photos), -1)
         try:
@@ -210,20 +217,24 @@ class FlamDataModule(pl.LightningDataModule):
         if old and not len(new):
             self._store = old.select(positions)
             return f"features: nothing to extract, {folder} is up to date ({len(photos)} images)"
-        shards = folder.with_name(f".{folder.name}.shards")
-        trainer = make_trainer(FeatureWriter(shards, manifest, new))
-        if trainer.is_global_zero:
-            shutil.rmtree(shards, ignore_errors=True)
-        # The size of a batch changes the last bits of its features. Only whole batches are
-        # extracted, so a photo has the same feature whatever it is extracted with.
-        batch = self.config.backbone.extract_batch * trainer.world_size
-        self._extracted = np.resize(new, -(-len(new) // batch) * batch)
-        trainer.predict(backbone, datamodule=self, return_predictions=False)
-        if trainer.interrupted or not trainer.state.finished:
-            raise FlamError("extraction was interrupted: nothing is kept of it. Run it again.")
+        size = self.config.backbone.extract_batch
+        inputs = sha256(json.dumps([asdict(manifest), size]).encode()).hexdigest()
+        shards = folder.with_name(f".{folder.name}.shards-{inputs[:16]}")
+        left = np.setdiff1d(new, resume(shards, manifest, clear=is_first_process()))
+        trainer = make_trainer(FeatureWriter(shards, manifest, left))
+        if len(left):
+            # The size of a batch changes the last bits of its features. Only whole batches are
+            # extracted, so a photo has the same feature whatever it is extracted with.
+            batch = size * trainer.world_size
+            self._extracted = np.resize(left, -(-len(left) // batch) * batch)
+            trainer.predict(backbone, datamodule=self, return_predictions=False)
+            if trainer.interrupted or not trainer.state.finished:
+                raise FlamError("extraction was interrupted: the same command goes on from here.")
         part = (reused, old.array, positions[reused]) if old else None
         by_first_process(trainer.strategy, lambda: publish(shards, folder, manifest, photos, part))
         self._store = FeatureStore.open(folder)
+        if len(left) < len(new):
+            why = f"{len(new) - len(left)} of them before an interruption; {why}"
         return f"features: {len(reused)} reused, {len(new)} extracted into {folder} ({why})"
 
     def _manifest(self, checkpoint: str, dimension: int) -> Manifest:
@@ -242,7 +253,7 @@ class FeatureWriter(Callback):
         self.shards, self.manifest, self.rows = shards, manifest, rows
 
     def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        trainer.strategy.barrier()  # rank 0 has cleared the folder
+        trainer.strategy.barrier()  # rank 0 has cleared the folder, the others have read it
         self._writer = ShardWriter(self.shards, trainer.global_rank, self.manifest)
         if trainer.is_global_zero:
             self._bar = progress(None, "extracting features", len(self.rows))

@@ -1,6 +1,7 @@
 """Features on disk: a folder with ``features.npy``, ``photos.npy`` and ``manifest.json``.
 
 Each rank writes a shard. The merged shards appear by one rename, so a store is always complete.
+The shards of a killed extraction serve the next one, as far as their checksums are right.
 """
 
 from __future__ import annotations
@@ -8,11 +9,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,8 +24,10 @@ from torch import Tensor
 from flam_pl.atomic_io import replace_folder
 from flam_pl.errors import FlamError
 
-FORMAT = 3
+FORMAT = 4
 CHUNK = 8192  # rows that are copied at a time
+BLOCK, BLOCKS = 2**16, 64  # bytes and number of the blocks that every opening reads
+READ_WHOLE = 2**26  # bytes; a smaller array is read whole
 
 
 @dataclass(frozen=True)
@@ -75,19 +80,29 @@ class FeatureStore:
 
     @classmethod
     def open(cls, folder: Path) -> FeatureStore:
-        """Raises FlamError where there is no store, or a damaged one."""
+        """Raises FlamError where there is no store, or a damaged one.
+
+        Of a large array only a sample is read.
+        """
         try:
             stored = json.loads((folder / "manifest.json").read_text())
-            content = stored.pop("content", "")
+            seal = stored.pop("seal", None)
+            if stored.get("format") == FORMAT and seal != _seal(stored):
+                raise ValueError("manifest.json was edited")
+            content, sample = stored.pop("content", ""), stored.pop("sample", "")
             manifest = Manifest(**stored)
             array = np.load(folder / "features.npy", mmap_mode="r")
+            shape, dtype = array.shape, str(array.dtype)
+            if (*shape, dtype) != (manifest.rows, manifest.dimension, manifest.dtype):
+                raise ValueError(f"features.npy is {dtype} {shape}, unlike its manifest")
+            is_small = array.nbytes <= READ_WHOLE
+            is_whole = _content(array) == content if is_small else _sample(array) == sample
+            if manifest.format == FORMAT and not is_whole:  # another format serves nothing
+                raise ValueError("features.npy is not what was written")
         except FileNotFoundError as error:
             raise FlamError(f"no features at {folder}: not extracted yet") from error
         except (OSError, EOFError, ValueError, TypeError, AttributeError) as error:
             raise FlamError(f"{folder} is damaged ({error})") from error
-        if (*array.shape, str(array.dtype)) != (manifest.rows, manifest.dimension, manifest.dtype):
-            found = f"features.npy is {array.dtype} {array.shape}, unlike its manifest"
-            raise FlamError(f"{folder} is damaged ({found})")
         return cls(folder, array, manifest, content)
 
     def find(self, wanted: Manifest, photos: np.ndarray) -> np.ndarray:
@@ -96,19 +111,38 @@ class FeatureStore:
         if wanted == mine:
             return np.arange(len(self.array))
         if replace(wanted, images=mine.images, rows=mine.rows) == mine:  # else all is extracted
-            with suppress(OSError, EOFError, ValueError):  # damaged: all is extracted
-                own = np.load(self.folder / "photos.npy")
-                position_of = dict(zip(own.tolist(), range(mine.rows), strict=True))
+            with suppress(OSError, EOFError, ValueError, TypeError):  # damaged: all is extracted
+                own = np.load(self.folder / "photos.npy").tolist()
+                if sha256(b"".join(own)).hexdigest() == mine.images:
+                    position_of = dict(zip(own, range(mine.rows), strict=True))
         return np.array([position_of.get(photo, -1) for photo in photos.tolist()], dtype=np.int64)
 
     def select(self, positions: np.ndarray) -> FeatureStore:
         """The store of these rows of ``array``, in this order."""
         if np.array_equal(positions, np.arange(len(self.array))):
             return self
-        content = sha256()
-        for start in range(0, len(positions), CHUNK):
-            content.update(self.array[positions[start : start + CHUNK]].tobytes())
-        return FeatureStore(self.folder, self.array, self.manifest, content.hexdigest(), positions)
+        content = _content(self.array, positions)
+        return FeatureStore(self.folder, self.array, self.manifest, content, positions)
+
+
+def _content(array: np.ndarray, positions: np.ndarray | slice = slice(None)) -> str:
+    """SHA-256 of the rows at these positions."""
+    content, rows = sha256(), np.arange(len(array))[positions]
+    for start in range(0, len(rows), CHUNK):
+        content.update(array[rows[start : start + CHUNK]].tobytes())
+    return content.hexdigest()
+
+
+def _sample(array: np.ndarray) -> str:
+    """SHA-256 of blocks that are spread evenly from the first to the last byte."""
+    data, sample = array.reshape(-1).view(np.uint8), sha256()
+    for start in np.linspace(0, max(0, len(data) - BLOCK), BLOCKS).astype(np.int64):
+        sample.update(data[start : start + BLOCK].data)
+    return sample.hexdigest()
+
+
+def _seal(stored: dict[str, Any]) -> str:
+    return sha256(json.dumps(stored, sort_keys=True).encode()).hexdigest()
 
 
 @contextmanager
@@ -119,12 +153,20 @@ def disk_errors(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise FlamError(
             f"features could not be written to {folder}: {error.strerror or error}. Nothing that "
-            "was there is lost. Free some disk space, or choose another place with runs_dir=."
+            "was there is lost, and the same command goes on from here. Free some disk space, or "
+            "choose another place with runs_dir=."
         ) from error
 
 
 def _record(manifest: Manifest) -> np.dtype:
-    return np.dtype([("row", np.int64), ("feature", manifest.dtype, manifest.dimension)])
+    feature = ("feature", manifest.dtype, manifest.dimension)
+    return np.dtype([("checksum", np.int64), ("row", np.int64), feature])
+
+
+def _checksums(records: np.ndarray) -> np.ndarray:
+    """CRC-32 of everything behind the checksum, ``(N,)``."""
+    content = records.view(np.uint8).reshape(len(records), records.itemsize)[:, 8:]
+    return np.fromiter(map(zlib.crc32, content), np.int64, len(content))
 
 
 class ShardWriter:
@@ -136,12 +178,14 @@ class ShardWriter:
         self.folder, self.record = folder, _record(manifest)
         with disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
+            number = len(list(folder.glob(f"{rank}-*.bin")))  # the others are of a killed process
             # unbuffered: a full disk is noticed at the write, not at some later flush
-            self._file = open(folder / f"{rank}.bin", "wb", buffering=0)  # noqa: SIM115
+            self._file = open(folder / f"{rank}-{number}.bin", "wb", buffering=0)  # noqa: SIM115
 
     def append(self, rows: np.ndarray, features: Tensor) -> None:
         records = np.empty(len(rows), self.record)
         records["row"], records["feature"] = rows, features.float().cpu().numpy()
+        records["checksum"] = _checksums(records)
         data = memoryview(records.tobytes())
         with disk_errors(self.folder):
             while data:
@@ -149,6 +193,15 @@ class ShardWriter:
 
     def close(self) -> None:
         self._file.close()
+
+
+def resume(shards: Path, manifest: Manifest, clear: bool) -> np.ndarray:
+    """Sorted rows that a killed extraction has written; ``clear`` removes those of other inputs."""
+    if clear:
+        for other in set(shards.parent.glob(f"{shards.stem}.shards*")) - {shards}:
+            shutil.rmtree(other, ignore_errors=True)
+    done = [_read_shard(path, manifest)[0] for path in shards.glob("*.bin")]
+    return np.unique(np.concatenate([np.zeros(0, np.int64), *done]))
 
 
 Part = tuple[np.ndarray, np.ndarray, np.ndarray]  # rows (M,), array, positions in it (M,)
@@ -167,10 +220,13 @@ def publish(
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(parents=True)
         try:
-            parts = [*_read_shards(shards, manifest), *([reused] if reused else [])]
+            parts = [_read_shard(path, manifest) for path in sorted(shards.glob("*.bin"))]
+            parts += [reused] if reused else []
             content = _write_rows(new / "features.npy", parts, manifest)
             np.save(new / "photos.npy", photos)
-            stored = asdict(manifest) | {"content": content}
+            sample = _sample(np.load(new / "features.npy", mmap_mode="r"))
+            stored = asdict(manifest) | {"content": content, "sample": sample}
+            stored["seal"] = _seal(stored)
             (new / "manifest.json").write_text(json.dumps(stored, indent=1))
             replace_folder(new, folder)
         finally:
@@ -178,17 +234,15 @@ def publish(
     shutil.rmtree(shards, ignore_errors=True)
 
 
-def _read_shards(shards: Path, manifest: Manifest) -> Iterator[Part]:
-    for path in sorted(shards.glob("*.bin")):
-        size, each = path.stat().st_size, _record(manifest).itemsize
-        if size % each:
-            raise FlamError(
-                f"{path} has {size} bytes, expected a multiple of {each}: the extraction was "
-                "interrupted. Run the command again."
-            )
-        if size:
-            records = np.memmap(path, _record(manifest), "r")
-            yield records["row"], records["feature"], np.arange(len(records))
+def _read_shard(path: Path, manifest: Manifest) -> Part:
+    """The records up to the first one that is torn or damaged."""
+    record = _record(manifest)
+    if not (count := path.stat().st_size // record.itemsize):
+        return np.zeros(0, np.int64), np.zeros((0, manifest.dimension)), np.zeros(0, np.int64)
+    records: np.ndarray = np.memmap(path, record, "r", shape=count)
+    right = records["checksum"] == _checksums(records)
+    records = records if right.all() else records[: right.argmin()]
+    return np.array(records["row"]), records["feature"], np.arange(len(records))
 
 
 def _write_rows(target: Path, parts: list[Part], manifest: Manifest) -> str:

@@ -7,15 +7,15 @@ import json
 import os
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from flam_pl.atomic_io import only_writer, write_text
+from flam_pl.datasets.assembly import identical_on_two_sides
 from flam_pl.datasets.catalog import Catalog
-from flam_pl.images import UnreadableImage, decode
+from flam_pl.images import UnreadableImage, decode, read_file
 from flam_pl.progress import progress
 
 
@@ -26,12 +26,16 @@ class Photo(NamedTuple):
     mtime: int  # time of the last change, ns
     content: str  # SHA-256; empty if the file cannot be opened
     finding: int | str  # shorter side in pixels, or why it cannot be decoded
+    pixels: str  # BLAKE2 of the decoded pixels; empty if it cannot be decoded
+
+
+KINDS = ([int, int, str, int, str], [int, int, str, str, str])
 
 
 def check_photos(
     catalog: Catalog, min_side: int = 8, memory: Path | None = None, write: bool = True
 ) -> tuple[Catalog, dict[int, str]]:
-    """The catalog with content hashes, and row -> reason of photos that cannot be used.
+    """The catalog with hashes of files and pixels, and row -> reason of unusable photos.
 
     ``memory`` is a JSON file with earlier findings. One process of a DDP run adds to it (``write``)
     while the others wait.
@@ -52,46 +56,66 @@ def check_photos(
         elif finding < min_side:
             bad[row] = f"smaller than {min_side} pixels"
     contents = {path: photos[file].content for path, file in paths.items() if file in lasting}
-    return replace(catalog, contents=contents), bad
+    pixels = {path: photos[file].pixels for path, file in paths.items() if photos[file].pixels}
+    checked = replace(catalog, contents=contents, pixels=pixels)
+    return replace(checked, notes=(*catalog.notes, *_twin_notes(checked))), bad
+
+
+def _twin_notes(catalog: Catalog) -> list[str]:
+    """Notes on photos with the same pixels in two splits or of two items."""
+    codes, rows = catalog.pixel_codes, catalog.instance_rows()
+    table = catalog.table.assign(content=catalog.table["path"].map(catalog.contents))
+    # the readers have noted equal files already: these have other bytes
+    several = (table.groupby(codes)["content"].transform("nunique") > 1) & (table["view"] == 0)
+    others = several.to_numpy(bool)
+    notes = identical_on_two_sides(table[others], codes[others], "have the same pixels as")
+    items = table.iloc[rows].groupby(codes[rows])["item"].transform("nunique")
+    if count := int((items > 1).sum()):
+        what = "photos of the instance search have the same pixels as a photo of another item: each"
+        notes.append(f"{count} {what} counts as a match of both items")
+    return notes
 
 
 def _recall(memory: Path | None) -> dict[str, Photo]:
     try:
         stored = json.loads(memory.read_bytes()) if memory else {}
-        return {file: Photo(*entry) for file, entry in stored.items()}
+        found = {file: Photo(*entry) for file, entry in stored.items()}
+        return {file: photo for file, photo in found.items() if [*map(type, photo)] in KINDS}
     except (OSError, ValueError, TypeError, AttributeError):
         return {}
 
 
 def _read_changed(files: Collection[str], known: Mapping[str, Photo]) -> dict[str, Photo]:
     """Files whose size and time are known are not read."""
-
-    def same(file: str) -> bool:
-        try:
-            state, photo = os.stat(file), known[file]
-        except (OSError, KeyError):
-            return False
-        return (state.st_size, state.st_mtime_ns) == (photo.size, photo.mtime)
-
-    changed = [file for file in files if not same(file)]
-    findings = {photo.content: photo.finding for photo in known.values()}
-    with ThreadPoolExecutor(os.cpu_count()) as threads:  # decoding releases the GIL
-        read = threads.map(partial(_read, findings=findings), changed)
+    states = {file: _state(file) for file in files}  # should one change now, it is read again
+    changed = [file for file in files if file not in known or known[file][:2] != states[file]]
+    findings = {photo.content: (photo.finding, photo.pixels) for photo in known.values()}
+    # decoding releases the GIL; more threads would only need more memory
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
+        read = threads.map(lambda file: _read(file, states[file], findings), changed)
         new = dict(zip(changed, progress(read, "checking images", len(changed)), strict=True))
     return {file: new[file] if file in new else known[file] for file in files}
 
 
-def _read(file: str, findings: Mapping[str, int | str]) -> Photo:
+def _state(file: str) -> tuple[int, int]:
+    with suppress(OSError, ValueError):
+        state = os.stat(file)
+        return state.st_size, state.st_mtime_ns
+    return 0, 0
+
+
+def _read(
+    file: str, state: tuple[int, int], findings: Mapping[str, tuple[int | str, str]]
+) -> Photo:
+    content = ""
     try:
-        state = os.stat(file)  # before the read: should the file change, it is read again
-        data = Path(file).read_bytes()
-    except OSError as error:
-        return Photo(0, 0, "", f"cannot be opened ({error.strerror})")
-    content = hashlib.sha256(data).hexdigest()
-    finding = findings.get(content)
-    if finding is None:
-        try:
-            finding = min(decode(data, Path(file)).shape[-2:])
-        except UnreadableImage as error:
-            finding = error.reason
-    return Photo(state.st_size, state.st_mtime_ns, content, finding)
+        data = read_file(Path(file))
+        content = hashlib.sha256(data).hexdigest()
+        if content in findings:
+            return Photo(*state, content, *findings[content])
+        image = decode(data, Path(file))
+    except UnreadableImage as error:
+        return Photo(*state, content, error.reason, "")
+    pixels = hashlib.blake2b(repr(image.shape).encode(), digest_size=16)
+    pixels.update(image.permute(1, 2, 0).contiguous().numpy().data)
+    return Photo(*state, content, min(image.shape[-2:]), pixels.hexdigest())

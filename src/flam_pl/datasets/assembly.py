@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -143,17 +146,23 @@ def garment_note(table: pd.DataFrame) -> list[str]:
 
 def identical_files(paths: Sequence[Path]) -> np.ndarray:
     """Codes ``(N,)``, equal for equal files; an unreadable file is like no other."""
-    sizes = [os.path.getsize(path) if os.path.isfile(path) else None for path in paths]
-    times = Counter(sizes)  # a file of a size of its own is not read
-
-    def content(row: int) -> str | None:
-        with suppress(OSError):
-            if sizes[row] is not None and times[sizes[row]] > 1:
-                return hashlib.sha256(paths[row].read_bytes()).hexdigest()
-        return None
-
+    keys: list[Any] = [os.path.getsize(p) if os.path.isfile(p) else None for p in paths]
     with ThreadPoolExecutor(os.cpu_count()) as threads:  # hashing releases the GIL
-        return _codes(threads.map(content, range(len(paths))))
+        for last in (4096, sys.maxsize):  # a file that has a key of its own is not read further
+            times = Counter(keys)
+            rows = [row for row, key in enumerate(keys) if key is not None and times[key] > 1]
+            hashes = threads.map(partial(_hash, last=last), [paths[row] for row in rows])
+            for row, found in zip(rows, hashes, strict=True):
+                keys[row] = found and (keys[row], found)
+    return _codes(keys)
+
+
+def _hash(path: Path, last: int) -> bytes | None:
+    """SHA-256 of the last bytes of a file."""
+    with suppress(OSError), open(path, "rb") as file:
+        file.seek(max(0, os.path.getsize(path) - last))
+        return hashlib.sha256(file.read()).digest()
+    return None
 
 
 def leak_groups(table: pd.DataFrame, columns: Iterable[str], contents: np.ndarray) -> np.ndarray:
@@ -171,13 +180,15 @@ def leak_groups(table: pd.DataFrame, columns: Iterable[str], contents: np.ndarra
     return _codes(connected_components(graph, directed=False)[1].tolist())
 
 
-def identical_on_two_sides(table: pd.DataFrame, contents: np.ndarray) -> list[str]:
+def identical_on_two_sides(
+    table: pd.DataFrame, contents: np.ndarray, how: str = "are byte by byte equal to"
+) -> list[str]:
     """A note, also logged, if the split parts identical files."""
     sides = table.groupby(contents)["split"].transform("nunique")
     apart = table[(sides > 1).to_numpy(bool)]
     if apart.empty:
         return []
-    what = "photos are byte by byte equal to a photo of another split: figures on them are too high"
+    what = f"photos {how} a photo of another split: figures on them are too high"
     note = f"{len(apart)} {what}, for example {apart['path'].iloc[0]}"
     log.warning("%s", note)
     return [note]

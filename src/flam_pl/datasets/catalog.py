@@ -16,7 +16,7 @@ import pandas as pd
 
 from flam_pl.attributes import UNLABELLED, AttributeSchema
 from flam_pl.errors import FlamError
-from flam_pl.images import view_seed
+from flam_pl.images import UnreadableImage, read_file, view_seed
 from flam_pl.progress import progress
 
 SPLITS = ("train", "val", "evaluation")
@@ -46,6 +46,7 @@ class Catalog:
         extra_attributes: attribute columns that no network trains on.
         gallery: splits whose shop photos the instance search searches.
         contents: path -> SHA-256 of the file, where ``check_photos`` has read it.
+        pixels: path -> hash of the decoded pixels, where ``check_photos`` has decoded it.
 
     >>> table = pd.DataFrame({"path": ["a.jpg", "b.jpg"], "split": ["train", "evaluation"]})
     >>> schema = AttributeSchema({"color": ("red", "blue")})
@@ -63,6 +64,7 @@ class Catalog:
     notes: tuple[str, ...] = ()
     gallery: tuple[str, ...] = ("evaluation",)
     contents: Mapping[str, str] = field(default_factory=dict)
+    pixels: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "table", self.table.reset_index(drop=True))
@@ -109,6 +111,12 @@ class Catalog:
         codes = pd.factorize(self.table["item"].astype("string"), sort=True)[0].astype(np.int64)
         codes.setflags(write=False)
         return codes
+
+    @property
+    def pixel_codes(self) -> np.ndarray:
+        """Codes ``(N,)`` int64, equal for rows whose files show the same pixels."""
+        names = self.table["path"].map(lambda path: self.pixels.get(path, path))
+        return pd.factorize(names)[0].astype(np.int64)
 
     def rows(
         self,
@@ -172,10 +180,10 @@ class Catalog:
         unread = [path for path in self.table["path"].unique() if path not in contents]
         for path in progress(unread, "hashing photos"):
             try:
-                contents[path] = hashlib.sha256((self.root / path).read_bytes()).hexdigest()
-            except OSError as error:
+                contents[path] = hashlib.sha256(read_file(self.root / path)).hexdigest()
+            except UnreadableImage as error:
                 raise FlamError(
-                    f"{self.name}: {self.root / path} cannot be read ({error.strerror}), but the "
+                    f"{self.name}: {self.root / path} cannot be read ({error.reason}), but the "
                     "catalog lists it: put it back."
                 ) from error
         for path, view in zip(self.table["path"], self.table["view"], strict=True):

@@ -109,19 +109,24 @@ def evaluate_instances(
     ks: Sequence[int],
     resamples: int,
     seed: int,
+    pixels: np.ndarray | None = None,
 ) -> tuple[dict[str, Estimate], int]:
     """R@k, and how many queries are left out because their item has no shop photo.
 
-    ``is_query (N,)`` marks consumer photos, which search the shop photos. Intervals are resampled
-    by item.
+    ``is_query (N,)`` marks consumer photos, which search the shop photos. ``pixels (N,)`` are codes
+    of equal photos: a result is also a hit if it equals a photo of the query's item. Intervals are
+    resampled by item.
     """
     query, shop = np.flatnonzero(is_query), np.flatnonzero(~is_query)
     findable = query[np.isin(items[query], items[shop])]
     if not len(findable):
         return {}, len(query)
-    vectors, codes = F.normalize(features, dim=-1), torch.from_numpy(items).to(features.device)
+    vectors = F.normalize(features, dim=-1)
     _, found = top_k(vectors[findable], vectors[shop], max(ks))
-    hits = hits_at(codes[shop][found], codes[findable], ks).cpu().numpy()
+    pixels = np.arange(len(items)) if pixels is None else pixels
+    results, photos = shop[found.cpu().numpy()], pixels.max() + 1
+    is_hit = np.isin(items[findable][:, None] * photos + pixels[results], items * photos + pixels)
+    hits = hits_at(torch.from_numpy(is_hit), torch.ones(len(is_hit), dtype=torch.bool), ks).numpy()
     each = hits, np.ones(len(hits)), [f"R@{k}" for k in ks]
     figures = bootstraps(*each, resamples=resamples, seed=seed, items=items[findable])
     return figures, len(query) - len(findable)

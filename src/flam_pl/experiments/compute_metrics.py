@@ -244,6 +244,7 @@ def measure_instances(run: Run, trained: TrainedRun) -> tuple[ByGroup, int, dict
     measure_in = partial(
         evaluate_instances,
         items=catalog.items[rows],
+        pixels=catalog.pixel_codes[rows],
         is_query=is_query,
         ks=cut_offs(settings.ks, int((~is_query).sum())),
         resamples=settings.resamples,
