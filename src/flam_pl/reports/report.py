@@ -130,7 +130,6 @@ class Report:
         cost = f"Time: {seconds}. Peak memory: {metrics['peak_memory_mb']} MB."
         notes = "\n".join(f"- {note}" for note in [*about, cost])
         text = [f"# {metrics['dataset']}", notes, *(table.markdown() for table in [short, *tables])]
-        write_text(folder / "tables.md", "\n\n".join(text) + "\n")
         searches = folder / SEARCHES
         template = files("flam_pl.reports").joinpath("page.html").read_text(encoding="utf-8")
         engine = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
@@ -144,6 +143,7 @@ class Report:
             searches=json.loads(searches.read_text()) if searches.is_file() else [],
             pictures={path.stem for path in folder.glob("figures/*.png")},
         )
+        write_text(folder / "tables.md", "\n\n".join(text) + "\n")
         write_text(folder / "index.html", page)
 
     @classmethod

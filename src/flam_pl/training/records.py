@@ -21,6 +21,7 @@ from flam_pl.saved_files import DamagedFile, read_json, sealed
 
 CHECKPOINT = "best.ckpt"
 RECORD = "stage.json"
+REMEDY = "Run make train-flam: this stage is trained again."
 STAGES = ("backbone", "embedder", "manipulator")
 """Each is the parent of the next."""
 PACKAGES = ("flam-pl", "torch", "torchvision", "pytorch-lightning", "timm", "numpy")
@@ -56,12 +57,11 @@ class StageRecord:
         path = folder / RECORD
         if not path.is_file():
             return None
-        remedy = "Run make train-flam: this stage is trained again."
-        record: StageRecord = read_json(path, cls, remedy, nan=True)
+        record: StageRecord = read_json(path, cls, REMEDY, nan=True)
         try:
             AttributeSchema.from_dict(record.schema)
         except SchemaError as error:
-            raise DamagedFile(path, error, remedy) from error
+            raise DamagedFile(path, error, REMEDY) from error
         return record
 
     @classmethod
