@@ -175,7 +175,7 @@ def test_numbers_are_written_before_the_first_picture_and_survive_it(
     assert seen == [{"metrics.json", "tables.md", "index.html"}]
     assert (folder / "figures" / "candidates.png").is_file()  # the others are drawn
     assert "precision_and_hits.png" not in page_of(tmp_path)
-    assert json.loads((folder / "metrics.json").read_text()) == made_metrics()
+    assert Report.open(folder).metrics == made_metrics()
 
 
 def test_searches_that_fail_cost_neither_numbers_nor_charts(

@@ -99,7 +99,6 @@ def backbone_settings(config: Config) -> dict[str, Config]:
         own = [
             *shared,
             f"backbone={name}",
-            f"run={config.name}/backbones/{name}",
             "methods=[]",
             f"evaluation.ks={config.evaluation.ks}",
         ]
@@ -109,7 +108,7 @@ def backbone_settings(config: Config) -> dict[str, Config]:
         if most and of_backbone.backbone.max_epochs > most:
             own.append(f"backbone.max_epochs={most}")
             of_backbone = load_config(own)
-        found[name] = of_backbone
+        found[name] = replace(of_backbone, run=f"{config.name}/backbones/{name}")
     return found
 
 

@@ -141,7 +141,7 @@ def method_records(
     """Records of the methods in ``folder`` that were trained on these stages."""
     found = {}
     for name, method in registered().items():
-        if StageRecord.load(folder / name) is None or (names is not None and name not in names):
+        if (names is not None and name not in names) or StageRecord.load(folder / name) is None:
             continue
         record = require(folder / name, name)
         parent = "backbone" if method.own_vectors or method.own_embedders else "embedder"

@@ -156,16 +156,22 @@ def is_drawn(folder: Path, settings: WardrobeSettings) -> bool:
     return bool(found == record(settings)) and (folder / CATALOG).is_file()
 
 
+def is_wardrobe(folder: Path) -> bool:
+    """Whether this module has drawn into the folder, by any version or settings."""
+    path = folder / SETTINGS
+    return path.is_file() and b"DRAWING_VERSION" in path.read_bytes()
+
+
 def record(settings: WardrobeSettings) -> dict[str, int | float]:
     return {**asdict(settings), "DRAWING_VERSION": DRAWING_VERSION}
 
 
 def draw_anew(folder: Path, settings: WardrobeSettings, processes: int) -> None:
     """Draw into another folder, then put it in place of nothing or an older wardrobe."""
-    names = {path.name for path in folder.iterdir()} if folder.exists() else set()
-    if names and not names & {SETTINGS, CATALOG}:
+    filled = folder.exists() and any(folder.iterdir())
+    if filled and not is_wardrobe(folder):
         raise FlamError(
-            f"{folder} holds no wardrobe ({SETTINGS} is missing) and is no empty folder, so it is "
+            f"{folder} is not empty and holds no wardrobe of flam-pl (see {SETTINGS}), so it is "
             "not replaced. Name another folder, or empty this one yourself."
         )
     growing = Path(tempfile.mkdtemp(prefix=f".{folder.name}.drawing-", dir=folder.parent))
