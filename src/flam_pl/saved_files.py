@@ -97,5 +97,5 @@ def require_ours(folder: Path, *marks: str) -> None:
         return
     raise FlamError(
         f"{folder} would be replaced, but flam-pl did not write it: expected a folder with "
-        f"{' and '.join(marks)}, an empty one, or none. Move it away, or name another report=."
+        f"{' and '.join(marks)}, an empty one, or none. Move it away, or name another run= or report=."
     )

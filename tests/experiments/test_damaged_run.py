@@ -15,6 +15,7 @@ import yaml
 from flam_pl.__main__ import main
 from flam_pl.attributes import AttributeSchema, SchemaError
 from flam_pl.config.loading import load_config, load_run_config
+from flam_pl.datasets.sources import open_catalog
 from flam_pl.errors import FlamError
 from flam_pl.experiments.evaluate import open_folder, read_split, reopen
 from flam_pl.experiments.pipeline import train
@@ -302,3 +303,54 @@ def test_a_foreign_architecture_is_refused_by_name(stage: str, copied: Path) -> 
         with pytest.raises(FlamError) as error:
             reopen(config, own, write=False)
         assert str(path.parent) in str(error.value), shape
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("damage", ["half", "empty", "list", "noise", "nested"])
+def test_a_search_survives_damage_in_any_file_or_names_it(
+    damage: str, trained: Path, copied: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Only what can be made again without training is made again; all else stays as it is."""
+    shutil.copytree(
+        trained / "runs" / "wardrobe" / "embedder" / "logs", copied / "embedder" / "logs"
+    )
+    (copied / "notes.txt").write_text("mine")
+    photo = (copied / "split.csv").read_text().splitlines()[-1].partition(",")[0]
+    search = ["search", f"runs_dir={copied.parent}", f"image={photo}", "edits=[color=red]"]
+    assert main(search) == 0
+    whole = {file: file.read_bytes() for file in copied.rglob("*") if file.is_file()}
+    capsys.readouterr()
+    for path, content in whole.items():
+        if not content:
+            continue
+        path.write_bytes(ANY_FILE[damage](content))
+        written = path.read_bytes()
+        code = main(search)
+        error = capsys.readouterr().err
+        assert code == 0 or (str(path) in error or str(path.parent) in error), (path, error)
+        again = {copied / "searches", copied / "features", path if "photos" in path.name else None}
+        for file, before in whole.items():
+            now = file.read_bytes()
+            expected = written if file == path else before
+            assert now == expected or {file, file.parent} & again, (path, file)
+            if now != before:
+                file.write_bytes(before)
+
+
+def test_a_missing_selection_is_said(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (copied / "scoring.json").unlink()
+    config, own = load_run_config([f"runs_dir={copied.parent}"])
+    assert reopen(config, own, write=False)[1].best.name == "flam"
+    said = capsys.readouterr().out
+    assert f"{copied} has no selection" in said and "scoring.json" in said
+
+
+@pytest.mark.parametrize("damage", ["half", "empty", "list", "noise"])
+def test_a_damaged_catalog_of_the_wardrobe_is_refused_by_name(damage: str, tmp_path: Path) -> None:
+    few = [f"data.{split}_items=1" for split in ("train", "val", "evaluation")]
+    data = load_config([*few, "data.workers=0", f"data.root={tmp_path}/w"]).data
+    open_catalog(data)
+    path = tmp_path / "w" / "catalog.csv"
+    path.write_bytes(ANY_FILE[damage](path.read_bytes()))
+    with pytest.raises(FlamError, match=r"w/catalog\.csv cannot be read .*Delete .*/w: the ward"):
+        open_catalog(data)

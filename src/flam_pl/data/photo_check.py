@@ -59,7 +59,7 @@ def _recall(memory: Path | None) -> dict[str, Photo]:
     try:
         stored = json.loads(memory.read_bytes()) if memory else {}
         return {file: Photo(*entry) for file, entry in stored.items()}
-    except (OSError, ValueError, TypeError, AttributeError):
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return {}
 
 

@@ -35,7 +35,8 @@ from flam_pl.experiments.trained_run import TrainedRun
 from flam_pl.progress import show_progress
 from flam_pl.reports.report import Report, require_replaceable
 from flam_pl.reports.wandb_report import log_report
-from flam_pl.saved_files import DamagedFile, reading, require_ours
+from flam_pl.retrieval.scoring import FILE as SCORING
+from flam_pl.saved_files import DamagedFile, reading
 from flam_pl.training.records import inputs_hash, sha256, versions
 from flam_pl.training.run import Run
 from flam_pl.training.stage import evaluation_device
@@ -58,6 +59,11 @@ def reopen(config: Config, own: bool, write: bool = True) -> tuple[Run, TrainedR
     """
     show_progress(config.trainer.progress)
     trained = TrainedRun.open(config.folder, names=config.methods)
+    if not trained.scoring.key:
+        log(
+            f"{config.folder} has no selection for these methods ({SCORING}): FLAM searches by the "
+            "cosine alone. Run make train-flam to select again."
+        )
     if not own and config.report is None:
         raise ConfigError(
             f"the run {config.folder} was trained on other data than {config.data.root}. Evaluate "
@@ -89,7 +95,6 @@ def reopen(config: Config, own: bool, write: bool = True) -> tuple[Run, TrainedR
     if write:
         if not own:
             require_replaceable(report_folder(config))
-            require_ours(features, "features.npy")
         extract(run, backbone, features)
     else:
         run.data.open_features(features, backbone.checkpoint)
