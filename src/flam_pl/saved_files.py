@@ -96,6 +96,6 @@ def require_ours(folder: Path, *marks: str) -> None:
     if real and (not any(folder.iterdir()) or all((folder / mark).is_file() for mark in marks)):
         return
     raise FlamError(
-        f"{folder} would be replaced, but flam-pl did not write it: expected a folder with "
-        f"{' and '.join(marks)}, an empty one, or none. Move it away, or name another run= or report=."
+        f"{folder} would be replaced, but flam-pl did not write it: expected a folder "
+        f"with {' and '.join(marks)}, or none. Move it away, or name another run or report."
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from flam_pl.experiments.evaluate import open_folder, read_split, reopen
 from flam_pl.experiments.pipeline import train
 from flam_pl.experiments.selection import discard_damaged
 from flam_pl.reports.report import Report, rewrite
+from flam_pl.retrieval.scoring import Scoring
 from flam_pl.saved_files import SEAL
 from flam_pl.training.records import StageRecord
 from tiny_run import settings
@@ -122,6 +124,7 @@ def test_damaged_settings_are_refused_by_name(copied: Path) -> None:
     hostile = {
         "a number": lambda _: b"overrides: 3",
         "numbers": lambda _: b"overrides: [1, 2]",
+        "no setting": lambda _: b"overrides: [a]",
         "bomb": lambda _: (
             b"a: &a [x]\n"
             + b"".join(
@@ -343,6 +346,13 @@ def test_a_missing_selection_is_said(copied: Path, capsys: pytest.CaptureFixture
     assert reopen(config, own, write=False)[1].best.name == "flam"
     said = capsys.readouterr().out
     assert f"{copied} has no selection" in said and "scoring.json" in said
+
+
+def test_the_best_row_without_its_weights_is_no_selection(copied: Path) -> None:
+    found = Scoring.load(copied)
+    replace(found, best="arithmetic+posteriors", weights={}).save(copied)
+    _, opened = open_folder(copied)
+    assert opened.scoring == Scoring() and opened.best.name == "flam"
 
 
 @pytest.mark.parametrize("damage", ["half", "empty", "list", "noise"])

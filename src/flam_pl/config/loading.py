@@ -167,8 +167,8 @@ def saved_settings(folder: Path) -> dict[str, Any]:
     try:
         found = yaml.safe_load(path.read_bytes())
         own = found.get("overrides") if isinstance(found, dict) else None
-        if not isinstance(own, list) or not all(isinstance(each, str) for each in own):
-            raise ValueError("it holds no settings of a run")
+        if not isinstance(own, list) or not all(isinstance(s, str) and "=" in s for s in own):
+            raise ValueError("it holds no settings of a run, expected key=value below 'overrides'")
     except (YAMLError, OSError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"{path} cannot be read ({reason}); train the run again") from error

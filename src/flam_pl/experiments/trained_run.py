@@ -68,7 +68,8 @@ class TrainedRun:
             if record or not method.training:
                 found[name] = method.open(Place(name, place, record, embedders))
         run = cls(backbone, preprocess, embedders, stages | trained, found)
-        scoring, rows = Scoring.load(folder), {*run.methods, *run.scorers()}
+        scoring = Scoring.load(folder)
+        rows = {*run.methods, *(run.scorers().keys() & scoring.weights.keys())}
         # a choice that was made for other methods does not count
         if scoring.checkpoints == run.checkpoints and scoring.best in rows:
             run.scoring, run.calibration = scoring, Calibration.load(folder, scoring.key)
