@@ -106,11 +106,9 @@ def report(overrides: Sequence[str]) -> None:
 
     config, _ = load_run_config(overrides)
     from flam_pl.experiments.evaluate import report_folder
-    from flam_pl.reports.report import Report
+    from flam_pl.reports.report import rewrite
 
-    written = Report.open(report_folder(config))
-    written.write_pages(written.folder)
-    show(written)
+    show(rewrite(report_folder(config)))
 
 
 def tables(overrides: Sequence[str]) -> None:

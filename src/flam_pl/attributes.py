@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flam_pl.errors import FlamError
+from flam_pl.errors import FlamError, not_a_name
 
 UNLABELLED = -1
 """Class index of a photo without a label of a type."""
@@ -40,6 +40,11 @@ class AttributeSchema:
 
     def __post_init__(self) -> None:
         for name, values in self.classes.items():
+            if wrong := not_a_name(name):  # pictures are called by it
+                raise SchemaError(
+                    f"attribute type {name!r} cannot be used: {wrong}. Expected a name that a file "
+                    "can have; rename that column."
+                )
             if len(values) < 2 or len(set(values)) != len(values):
                 raise SchemaError(
                     f"attribute type {name!r} has the classes {list(values)}; expected two or more "

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import unicodedata
+
 
 class FlamError(Exception):
     """What was got, what was expected, where, and what to do about it."""
@@ -9,3 +12,25 @@ class FlamError(Exception):
 
 class ConfigError(FlamError):
     """A setting that does not exist, has the wrong type, or contradicts another."""
+
+
+LONGEST_NAME = 150
+"""Bytes of a name; a file system takes 255, and a file's name is longer than what it is of."""
+
+
+def not_a_name(name: str) -> str | None:
+    """Why a text cannot be part of a file's name; None if it can.
+
+    >>> not_a_name("2024_11_24"), not_a_name("../mine")
+    (None, "it holds '/'")
+    """
+    for part in ("/", "\\", ".."):
+        if part in name:
+            return f"it holds {part!r}"
+    if any(unicodedata.category(sign) in ("Cc", "Cs", "Zl", "Zp") for sign in name):
+        return "it holds a control character"
+    if not name.strip(" .") or name.startswith("."):
+        return "it is empty, or starts with a dot"
+    if len(os.fsencode(name)) > LONGEST_NAME:
+        return f"it is longer than {LONGEST_NAME} bytes"
+    return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 from omegaconf import OmegaConf
 
 from flam_pl.config.data import TableData
@@ -95,14 +96,14 @@ def test_an_expression_is_saved_as_its_value(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PHOTOS", str(tmp_path / "photos"))
-    given = ["data.root=${oc.env:PHOTOS}", "tables.note=${seed}", "logger.project=p-${seed}"]
+    given = ["data.root=${oc.env:PHOTOS}", "backbone.weights=w-${seed}"]
     where = trained(tmp_path, *given, "seed=5", "k=2")
     text = (tmp_path / "mine" / SETTINGS).read_text()
     assert "${" not in text and str(tmp_path / "photos") in text
     monkeypatch.delenv("PHOTOS")
     config, own = load_run_config(where)
     assert own and config.data.root == str(tmp_path / "photos")
-    assert config.logger.project == "p-5"
+    assert config.backbone.weights == "w-5"
 
 
 def test_a_dollar_sign_of_a_path_survives(tmp_path: Path) -> None:
@@ -113,7 +114,7 @@ def test_a_dollar_sign_of_a_path_survives(tmp_path: Path) -> None:
     assert config.data.types == ["a, b", "${y}"]
 
 
-@pytest.mark.parametrize("key", ["data.root", "logger.project"])
+@pytest.mark.parametrize("key", ["data.root", "backbone.weights"])
 def test_an_expression_in_a_saved_file_is_never_evaluated(
     key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -198,3 +199,81 @@ def test_a_run_called_by_a_number_is_found_again(tmp_path: Path) -> None:
     assert (tmp_path / "2024_11_24" / "config.yaml").is_file()
     found, own = load_run_config(given[:2])
     assert found.run == "2024_11_24" and own and found.data.train_items == 7
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["${oc.env:SECRET}", r"$\{oc.env:SECRET\}", r"'$\{oc.env:SECRET\}'", "${oc.create:{a: 1}}"],
+)
+@pytest.mark.parametrize("key", ["data.root", "seed", "data.unlabelled", "methods"])
+def test_no_spelling_of_an_expression_is_evaluated(
+    text: str, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET", "7")
+    where = trained(tmp_path)
+    plain = saved_settings(tmp_path / "mine") | {"overrides": [f"{key}={text}"]}
+    (tmp_path / "mine" / SETTINGS).write_text(yaml.safe_dump(plain))
+    with pytest.raises(ConfigError, match=f"holds {key}="):
+        load_run_config(where)
+
+
+OUTPUTS = (
+    *("run=../../victim", "runs_dir=/victim", "report=x/../../../../victim", "image=/victim"),
+    *(
+        "edits=[color=red]",
+        "logger.wandb=online",
+        "logger.project=theirs",
+        "results.page=[/victim]",
+    ),
+    *("retrain=true", "k=3", "tables.note=theirs", "+report=victim", "figures.examples=9"),
+)
+
+
+def test_nothing_but_training_settings_is_read_of_a_run_of_somebody_else(tmp_path: Path) -> None:
+    where = trained(tmp_path, "seed=7")
+    own, _ = load_run_config(where)
+    plain = saved_settings(tmp_path / "mine")
+    plain |= {"report": "../victim", "run": "../victim", "logger": {"wandb": "online"}}
+    plain["overrides"] = [*plain["overrides"], *OUTPUTS]
+    (tmp_path / "mine" / SETTINGS).write_text(yaml.safe_dump(plain))
+    theirs, _ = load_run_config(where)
+    assert theirs == own and theirs.seed == 7
+
+
+@pytest.mark.parametrize(
+    "saved",
+    [["seed=x"], ["data.no_such=1"], ["data=../../x"], ["data.name=../x"], ["data.root=a\0b"]],
+)
+def test_settings_that_cannot_be_used_name_the_file(saved: list[str], tmp_path: Path) -> None:
+    where = trained(tmp_path)
+    (tmp_path / "mine" / SETTINGS).write_text(yaml.safe_dump({"overrides": saved}))
+    with pytest.raises(ConfigError, match=rf"mine/{SETTINGS} holds .*train the run again"):
+        load_run_config(where)
+
+
+BAD_NAMES = (
+    "a/b",
+    "/a",
+    "..",
+    "a/../b",
+    "a\\b",
+    "",
+    " ",
+    ".",
+    ".hidden",
+    "a\nb",
+    "a\x1bb",
+    200 * "n",
+)
+
+
+@pytest.mark.parametrize("name", BAD_NAMES)
+@pytest.mark.parametrize("key", ["run", "report", "data.name"])
+def test_a_name_is_no_path(key: str, name: str) -> None:
+    with pytest.raises(ConfigError, match=rf"{key} is .*Expected a name, not a path"):
+        load_config([f"{key}={name}"])
+
+
+@pytest.mark.parametrize("name", ["2024_11_24", "Sömmer 2 (neu)", "v1.2", "店"])
+def test_a_plain_name_is_taken(name: str) -> None:
+    assert load_config([f"run={name}", f"report={name}"]).name == name

@@ -28,6 +28,7 @@ from flam_pl.experiments.trained_run import TrainedRun
 from flam_pl.retrieval.confidence import FILE as CALIBRATION
 from flam_pl.retrieval.scoring import FILE, FILTER, Scoring, filter_weights
 from flam_pl.retrieval.vectors import ScoreWeights
+from flam_pl.saved_files import SEAL, sealed
 from flam_pl.training.records import sha256
 from flam_pl.training.run import Run
 from tiny_run import settings
@@ -91,7 +92,7 @@ DAMAGED: dict[str, Any] = {
 @pytest.mark.parametrize("damage", list(DAMAGED))
 def test_a_damaged_file_is_refused_by_name(damage: str, tmp_path: Path) -> None:
     (tmp_path / FILE).write_text(DAMAGED[damage])
-    with pytest.raises(FlamError, match=r"scoring\.json cannot be read .*Delete it and .* anew"):
+    with pytest.raises(FlamError, match=r"scoring\.json cannot be read .*train-flam"):
         Scoring.load(tmp_path)
 
 
@@ -239,7 +240,8 @@ def test_other_checkpoints_are_chosen_for_anew(copy: Path) -> None:
     torch.save(state, place / "best.ckpt")
     record = json.loads((place / "stage.json").read_text())
     record["checkpoint"] = sha256(place / "best.ckpt")
-    (place / "stage.json").write_text(json.dumps(record))
+    del record[SEAL]
+    (place / "stage.json").write_text(sealed(record))
     run, opened = open_folder(copy)
     assert opened.scoring == Scoring() and opened.calibration is None and opened.best.name == "flam"
     old, found = Scoring.load(copy), select_scoring(run)

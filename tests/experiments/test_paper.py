@@ -94,7 +94,7 @@ def test_a_backbone_is_a_run_of_its_own(folder: Path) -> None:
     assert list(cells) == ["resnet10t (this run)", "scratch"]
     assert cells["scratch"]["T@20"]["value"] == own["edits"]["flam"]["all"]["T@20"]["value"]
     assert cells["scratch"]["R@20"]["value"] == own["instance"]["R@20"]["value"]
-    assert main(["evaluate", f"runs_dir={folder}/runs", "run=wardrobe/backbones/scratch"]) == 0
+    assert main(["evaluate", f"runs_dir={run.parent}", "run=scratch"]) == 0
     assert metrics(run)["config"]["backbone"] == own["config"]["backbone"]
 
 

@@ -180,7 +180,7 @@ def test_numbers_are_written_before_the_first_picture_and_survive_it(
     assert seen == [{"metrics.json", "tables.md", "index.html"}]
     assert (folder / "figures" / "candidates.png").is_file()  # the others are drawn
     assert "precision_and_hits.png" not in page_of(tmp_path)
-    assert json.loads((folder / "metrics.json").read_text()) == made_metrics()
+    assert Report.open(folder).metrics == made_metrics()
 
 
 def test_a_fault_costs_its_own_picture_alone_and_no_name_is_a_path(

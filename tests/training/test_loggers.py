@@ -193,8 +193,8 @@ RECORD = StageRecord(
 
 def config(folder: Path, run: str = "run", artifacts: bool = True) -> Config:
     """Offline, with a finished backbone and embedder in the run's folder."""
-    made = load_config([f"run={run}", f"runs_dir={folder}", "logger.wandb=offline"])
-    made.logger.artifacts = artifacts
+    made = load_config([f"runs_dir={folder}", "logger.wandb=offline"])
+    made.run, made.logger.artifacts = run, artifacts
     backbone = replace(RECORD, stage="backbone", parent=None, checkpoint="b" * 64)
     for record in (backbone, RECORD):
         record.save(made.folder / record.stage)

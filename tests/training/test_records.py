@@ -12,6 +12,7 @@ from torch import nn
 
 from flam_pl.attributes import AttributeSchema, SchemaError
 from flam_pl.errors import FlamError
+from flam_pl.saved_files import DamagedFile
 from flam_pl.training.records import (
     CHECKPOINT,
     RECORD,
@@ -86,7 +87,7 @@ def test_a_tampered_checkpoint_is_refused(tmp_path: Path) -> None:
 def test_a_damaged_record_is_refused_with_what_to_do(content: str, tmp_path: Path) -> None:
     finished(tmp_path)
     (tmp_path / RECORD).write_text(content)
-    with pytest.raises(RecordError, match=r"cannot be read.*retrain=true"):
+    with pytest.raises(DamagedFile, match=r"stage\.json cannot be read.*trained again"):
         require(tmp_path, "embedder")
 
 

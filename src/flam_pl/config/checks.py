@@ -7,7 +7,7 @@ from operator import attrgetter
 from flam_pl.config.bounds import expected, within
 from flam_pl.config.pooling import combined_descriptors, require_whitening
 from flam_pl.config.root import Config, settings_of
-from flam_pl.errors import ConfigError
+from flam_pl.errors import ConfigError, not_a_name
 
 
 def check(config: Config) -> None:
@@ -17,8 +17,17 @@ def check(config: Config) -> None:
         value = attrgetter(key)(config)
         if not within(value, bounds):
             raise ConfigError(f"{key} is {value!r}; expected {expected(kind, bounds)}")
+        if isinstance(value, str) and "\0" in value:
+            raise ConfigError(f"{key} is {value!r}; expected a text without the character NUL")
         if "loss" in bounds:
             loss_weights.setdefault(key.split(".")[0], {})[key] = value
+    for key, name in {
+        "run": config.run,
+        "report": config.report,
+        "data.name": config.data.name,
+    }.items():
+        if name is not None and (wrong := not_a_name(name)):
+            raise ConfigError(f"{key} is {name!r}: {wrong}. Expected a name, not a path.")
     for stage, weights in loss_weights.items():
         if not any(weights.values()):
             raise ConfigError(f"{', '.join(weights)} are all 0: the {stage} would learn nothing")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -12,6 +13,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
+import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.errors import HydraException
@@ -24,16 +26,26 @@ from flam_pl.config.checks import check
 from flam_pl.config.data import DATA_SCHEMAS, DataConfig
 from flam_pl.config.overrides import divided, set_values
 from flam_pl.config.root import Config, to_plain
-from flam_pl.errors import ConfigError
+from flam_pl.errors import ConfigError, FlamError
 
-SETTINGS = "config.yaml"
-"""File of a saved run."""
+SETTINGS, SPLIT = "config.yaml", "split.csv"
+"""Files of a saved run."""
 
-OF_ONE_CALL = {
-    *("run", "runs_dir", "retrain", "report", "image", "edits", "k"),
-    *("tables", "figures", "results"),
+SPLIT_HASH = "split_sha256"
+"""Key of ``SETTINGS`` with the SHA-256 of ``SPLIT``."""
+
+EXPRESSION = re.compile(r"\$\\*\{")
+"""``${``, also as ``$\\{``, from which Hydra takes the backslash."""
+
+LITERAL = re.compile(r"(?<!\\)\\\$\{")
+"""``\\${``: a dollar sign and a brace that are no expression."""
+
+OF_TRAINING = {
+    *("seed", "experiment", "data", "backbone", "embedder", "manipulator", "methods", "concat"),
+    *("scoring", "evaluation", "trainer"),
 }
-"""Settings that a saved run does not store: its training does not depend on them."""
+"""Settings that a saved run stores and that are read back. The run may be somebody else's: it
+decides on no name, no place of outputs and no upload."""
 
 DATA_PATHS = ("root", "unlabelled", "images", "splits")
 """Settings of data sets that are paths; a saved run stores absolute ones."""
@@ -100,16 +112,32 @@ def load_run_config(overrides: Sequence[str]) -> tuple[Config, bool]:
         ConfigError: no such run, or an unknown setting.
     """
     here, given = load_config(overrides), _pairs(overrides)
-    own = _saved_overrides(here.folder)
+    own, trained = _saved_overrides(here.folder), trained_config(here.folder)
     # data=... replaces all of data.*
     still = {key: text for key, text in own.items() if _group(key) not in given}
     config = load_config(_joined(still | given | {"run": here.name, "runs_dir": here.runs_dir}))
     # other data would bring its own default backbone, but the run's is trained
     backbone = {key: text for key, text in given.items() if _group(key) == "backbone"}
     config.backbone = load_config(_joined(own | backbone)).backbone
-    trained_on = load_config(_joined(own)).data
-    same = replace(config.data, workers=trained_on.workers)
-    return config, to_plain(_absolute(same)) == to_plain(_absolute(trained_on))
+    same = replace(config.data, workers=trained.data.workers)
+    return config, to_plain(_absolute(same)) == to_plain(trained.data)
+
+
+def trained_config(folder: Path) -> Config:
+    """The settings that a saved run was trained with; its paths are absolute.
+
+    Raises:
+        ConfigError: there is no such run, or its file cannot be used.
+    """
+    own = _joined(_saved_overrides(folder))
+    try:
+        config = load_config(own)
+    except FlamError as error:
+        raise ConfigError(
+            f"{folder / SETTINGS} holds settings that cannot be used: {error} Correct its line "
+            "below 'overrides', or train the run again."
+        ) from error
+    return replace(config, data=_absolute(config.data))
 
 
 def save_config(config: Config) -> None:
@@ -122,7 +150,10 @@ def save_config(config: Config) -> None:
         text = value if isinstance(value, str) else json.dumps(value)
         own[key] = text.replace("${", r"\${")
     saved.overrides = _joined(own)
-    write_text(config.folder / SETTINGS, OmegaConf.to_yaml(OmegaConf.structured(saved)))
+    text, split = OmegaConf.to_yaml(OmegaConf.structured(saved)), config.folder / SPLIT
+    if split.is_file():
+        text += f"{SPLIT_HASH}: {hashlib.sha256(split.read_bytes()).hexdigest()}\n"
+    write_text(config.folder / SETTINGS, text)
 
 
 def saved_settings(folder: Path) -> dict[str, Any]:
@@ -138,19 +169,20 @@ def saved_settings(folder: Path) -> dict[str, Any]:
             "one with run="
         )
     try:
-        found = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
-        if not isinstance(found, dict) or not isinstance(found.get("overrides"), list):
-            raise ValueError("it holds no settings of a run")
-    except (YAMLError, OmegaConfBaseException, OSError, ValueError) as error:
+        found = yaml.safe_load(path.read_bytes())
+        own = found.get("overrides") if isinstance(found, dict) else None
+        if not isinstance(own, list) or not all(isinstance(s, str) and "=" in s for s in own):
+            raise ValueError("it holds no settings of a run, expected key=value below 'overrides'")
+    except (YAMLError, OSError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"{path} cannot be read ({reason}); train the run again") from error
     return {str(key): value for key, value in found.items()}
 
 
 def _saved_overrides(folder: Path) -> dict[str, str]:
-    own = _of_training(map(str, saved_settings(folder)["overrides"]))
+    own = _of_training(saved_settings(folder)["overrides"])
     for key, text in own.items():
-        if re.search(r"(?<!\\)\$\{", text):
+        if EXPRESSION.search(LITERAL.sub("", text)):
             raise ConfigError(
                 f"{folder / SETTINGS} holds {key}={text}. An expression of a saved file is not "
                 "evaluated: write its value there, or train the run again."
@@ -165,7 +197,7 @@ def _absolute(data: DataConfig) -> DataConfig:
 
 
 def _of_training(overrides: Iterable[str]) -> dict[str, str]:
-    return {key: t for key, t in _pairs(overrides).items() if _group(key) not in OF_ONE_CALL}
+    return {key: t for key, t in _pairs(overrides).items() if _group(key) in OF_TRAINING}
 
 
 def _group(key: str) -> str:

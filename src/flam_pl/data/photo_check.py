@@ -81,7 +81,7 @@ def _recall(memory: Path | None) -> dict[str, Photo]:
         stored = json.loads(memory.read_bytes()) if memory else {}
         found = {file: Photo(*entry) for file, entry in stored.items()}
         return {file: photo for file, photo in found.items() if [*map(type, photo)] in KINDS}
-    except (OSError, ValueError, TypeError, AttributeError):
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return {}
 
 

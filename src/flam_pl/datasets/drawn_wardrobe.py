@@ -9,14 +9,20 @@ import pandas as pd
 from flam_pl.attributes import AttributeSchema
 from flam_pl.config.data import WardrobeData
 from flam_pl.datasets.catalog import Catalog
-from flam_pl.datasets.wardrobe.drawing import draw_wardrobe
+from flam_pl.datasets.wardrobe.drawing import SPLITS, draw_wardrobe
 from flam_pl.datasets.wardrobe.garment import PRESERVED_ATTRIBUTES, SCHEMA
+from flam_pl.saved_files import reading
 
 
 def read(root: Path, data: WardrobeData, schema: AttributeSchema | None = None) -> Catalog:
     """The Catalog of the wardrobe; for a trained run, every photo is evaluated by true labels."""
     draw_wardrobe(root, data.settings, data.workers)
-    table = pd.read_csv(root / "catalog.csv", dtype="string", keep_default_na=False, na_values=[""])
+    catalog, settings = root / "catalog.csv", data.settings
+    with reading(catalog, f"Delete {root}: the wardrobe is drawn again."):
+        table = pd.read_csv(catalog, dtype="string", keep_default_na=False, na_values=[""])
+        rows = sum(settings.items(s) * (settings.photos(s) + settings.changes(s)) for s in SPLITS)
+        if len(table) != rows:
+            raise ValueError(f"it has {len(table)} rows, expected {rows}")
     if schema is not None:
         schema.require_same(SCHEMA, "the wardrobe")
         table["split"] = "evaluation"

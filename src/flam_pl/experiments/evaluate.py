@@ -12,10 +12,17 @@ import pandas as pd
 
 from flam_pl.attributes import AttributeSchema
 from flam_pl.config.data import DataConfig, TableData, WardrobeData
-from flam_pl.config.loading import load_run_config, saved_settings
+from flam_pl.config.loading import (
+    SETTINGS,
+    SPLIT,
+    SPLIT_HASH,
+    load_run_config,
+    saved_settings,
+    trained_config,
+)
 from flam_pl.config.root import Config, to_plain
 from flam_pl.data.datamodule import FlamDataModule
-from flam_pl.datasets.catalog import Catalog
+from flam_pl.datasets.catalog import SPLITS, Catalog
 from flam_pl.datasets.inspection import check_usable, edits_cannot_be_evaluated
 from flam_pl.datasets.labels import extra_attribute_codes
 from flam_pl.datasets.sources import open_catalog
@@ -26,9 +33,11 @@ from flam_pl.experiments.compute_metrics import compute_metrics
 from flam_pl.experiments.pipeline import extract, usable
 from flam_pl.experiments.trained_run import TrainedRun
 from flam_pl.progress import show_progress
-from flam_pl.reports.report import Report
+from flam_pl.reports.report import Report, require_replaceable
 from flam_pl.reports.wandb_report import log_report
-from flam_pl.training.records import inputs_hash, versions
+from flam_pl.retrieval.scoring import FILE as SCORING
+from flam_pl.saved_files import DamagedFile, reading
+from flam_pl.training.records import inputs_hash, sha256, versions
 from flam_pl.training.run import Run
 from flam_pl.training.stage import evaluation_device
 
@@ -50,6 +59,11 @@ def reopen(config: Config, own: bool, write: bool = True) -> tuple[Run, TrainedR
     """
     show_progress(config.trainer.progress)
     trained = TrainedRun.open(config.folder, names=config.methods)
+    if not trained.scoring.key:
+        log(
+            f"{config.folder} has no selection for these methods ({SCORING}): FLAM searches by the "
+            "cosine alone. Run make train-flam to select again."
+        )
     if not own and config.report is None:
         raise ConfigError(
             f"the run {config.folder} was trained on other data than {config.data.root}. Evaluate "
@@ -79,6 +93,8 @@ def reopen(config: Config, own: bool, write: bool = True) -> tuple[Run, TrainedR
     suffix = "" if own else f"-{config.report}"
     features, backbone = config.folder / f"features{suffix}", trained.records["backbone"]
     if write:
+        if not own:
+            require_replaceable(report_folder(config))
         extract(run, backbone, features)
     else:
         run.data.open_features(features, backbone.checkpoint)
@@ -90,11 +106,11 @@ def as_trained(config: Config, schema: AttributeSchema) -> DataConfig:
 
     A table may have changed since: its known photos stay in their split.
     """
-    split = config.folder / "split.csv"
-    if not isinstance(config.data, TableData) or not split.is_file():
+    if not isinstance(config.data, TableData):
         return config.data
+    read_split(config.folder)
     classes = {kind: list(names) for kind, names in schema.classes.items()}
-    return replace(config.data, classes=classes, recorded_split=str(split))
+    return replace(config.data, classes=classes, recorded_split=str(config.folder / SPLIT))
 
 
 def measured(run: Run) -> Report | None:
@@ -120,6 +136,7 @@ def measure(run: Run, trained: TrainedRun | None = None) -> Report | None:
     config, catalog = run.config, run.catalog
     trained = trained or TrainedRun.open(run.folder, run.backbone_folder, run.config.methods)
     started = time.monotonic()
+    require_replaceable(report_folder(config))
     device = evaluation_device(config)
     trained.to(device)
     without_edits = edits_cannot_be_evaluated(catalog)
@@ -163,19 +180,34 @@ def report_folder(config: Config) -> Path:
 
 def log_overlap(config: Config, catalog: Catalog) -> None:
     """Log how many photos of another data set were training photos."""
-    saved = saved_settings(config.folder)["data"]
-    root = Path(saved["root"]).expanduser()
-    root = Path(saved.get("images") or (root if root.is_dir() else root.parent)).expanduser()
-    split = pd.read_csv(config.folder / "split.csv", dtype=str)
+    data = trained_config(config.folder).data
+    root = Path(data.root or "")
+    root = Path(getattr(data, "images", None) or (root if root.is_dir() else root.parent))
+    split = read_split(config.folder)
     seen = {(root / path).resolve() for path in split.loc[split["split"] == "train", "path"]}
     count = sum(path.resolve() in seen for path in catalog.paths)
     if count:
         log(f"{count} of these {len(catalog)} photos were trained on: the figures are too high")
 
 
+def read_split(folder: Path) -> pd.DataFrame:
+    """The columns ``path`` and ``split`` of the training. Raises DamagedFile."""
+    path, remedy = folder / SPLIT, "Run make train-flam again: it is written anew."
+    if not path.is_file():
+        raise DamagedFile(path, "it is missing", remedy)
+    written = saved_settings(folder).get(SPLIT_HASH)
+    if written not in (None, sha256(path)):
+        raise DamagedFile(path, f"it is not the one that {SETTINGS} was written for", remedy)
+    with reading(path, remedy):
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        if list(table) != ["path", "split"] or not table["split"].isin(SPLITS).all():
+            raise ValueError(f"expected the columns path and split, one of {', '.join(SPLITS)}")
+    return table
+
+
 def require_other_place(config: Config) -> None:
     """Raises: ConfigError: another wardrobe would be drawn over that of the training."""
-    own = saved_settings(config.folder)["data"]["root"]
+    own = trained_config(config.folder).data.root
     if own and config.data.root and Path(own).resolve() == Path(config.data.root).resolve():
         raise ConfigError(
             f"data.root={own} holds the wardrobe that the run was trained on, and other settings "

@@ -94,13 +94,13 @@ def backbone_settings(config: Config) -> dict[str, Config]:
     shared += ["methods=[]", f"evaluation.ks={config.evaluation.ks}"]
     most, found = config.backbone.max_epochs, {}
     for name in config.tables.backbones:
-        own = [*shared, f"backbone={name}", f"run={config.name}/backbones/{name}"]
+        own = [*shared, f"backbone={name}"]
         of_backbone = load_config(own)
         if of_backbone.backbone == config.backbone:
             continue
         if most and of_backbone.backbone.max_epochs > most:
             of_backbone = load_config([*own, f"backbone.max_epochs={most}"])
-        found[name] = of_backbone
+        found[name] = replace(of_backbone, run=f"{config.name}/backbones/{name}")
     return found
 
 

@@ -30,6 +30,7 @@ from flam_pl.images import Preprocess
 from flam_pl.methods.registry import chosen, registered
 from flam_pl.models.backbone import Backbone, load_weights
 from flam_pl.progress import show_progress
+from flam_pl.saved_files import require_ours
 from flam_pl.training.backbone_module import BackboneModule, most_photographed
 from flam_pl.training.records import StageRecord, require, sha256
 from flam_pl.training.restore import restore_backbone
@@ -156,6 +157,7 @@ def weights_hash(settings: BackboneConfig) -> str:
 
 def extract(run: Run, backbone: StageRecord, folder: Path) -> None:
     started = time.monotonic()
+    require_ours(folder, "features.npy", "manifest.json")
     net, run.data.preprocess = restore_backbone(run.backbone_folder, backbone)
     nothing = (np.zeros(0, np.int64), np.zeros(0, bool))
     stage = BackboneModule(net, [0], nothing, run.config.backbone)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 from flam_pl.config.root import to_plain
 from flam_pl.distributed import log
@@ -16,6 +18,7 @@ from flam_pl.retrieval.confidence import Calibration
 from flam_pl.retrieval.posteriors import Posteriors
 from flam_pl.retrieval.scoring import FILTER, Scoring, filter_weights
 from flam_pl.retrieval.vectors import ScoreWeights
+from flam_pl.saved_files import DamagedFile
 from flam_pl.training.records import inputs_hash
 from flam_pl.training.run import Run
 from flam_pl.training.stage import evaluation_device
@@ -29,6 +32,7 @@ def select_scoring(run: Run) -> Scoring:
 
     A selection for the same checkpoints, data and settings is used again.
     """
+    discard_damaged(run.folder)
     trained = TrainedRun.open(run.folder, run.backbone_folder, run.config.methods)
     key = inputs_hash(
         version=VERSION,
@@ -46,6 +50,16 @@ def select_scoring(run: Run) -> Scoring:
         trained.scoring.save(run.folder)
     fit_calibration(run, trained)
     return trained.scoring
+
+
+def discard_damaged(folder: Path) -> None:
+    """Delete an earlier selection or calibration that cannot be read, with a word."""
+    for load in (Scoring.load, partial(Calibration.load, checkpoint="")):
+        try:
+            load(folder)
+        except DamagedFile as error:
+            log(f"{error} It is deleted.")
+            error.path.unlink()
 
 
 def choice(run: Run, trained: TrainedRun) -> Scoring:

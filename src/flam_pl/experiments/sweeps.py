@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from flam_pl.atomic_io import write_text
 from flam_pl.config.root import Config
@@ -20,6 +20,7 @@ from flam_pl.reports.charts import CHARTS
 from flam_pl.reports.measurements import Measurements
 from flam_pl.reports.pictures import draw
 from flam_pl.reports.results_page import joined_page, run_page
+from flam_pl.saved_files import read_json, reading, sealed
 from flam_pl.training.run import Run
 
 RESULTS = "results.json"
@@ -54,7 +55,7 @@ def make_results(config: Config) -> str | None:
 
 def write(folder: Path, found: Measurements) -> Path:
     """``results.json``, the charts and ``results.md``, which is returned."""
-    write_text(folder / RESULTS, json.dumps(found.to_plain(), allow_nan=False))
+    write_text(folder / RESULTS, sealed(found.to_plain()))
     page = folder / "results.md"
     write_text(page, run_page(found, {}))
     drawn = {
@@ -97,4 +98,6 @@ def read(run: Path) -> Measurements:
             f"{path} is missing: there are no results of {run}. Run make results for it first "
             f'(ARGS="run={run.name} ..." with the settings that it was trained with)'
         )
-    return Measurements.from_plain(json.loads(path.read_text(encoding="utf-8")), path)
+    remedy = "Run make results for this run again."
+    with reading(path, remedy):
+        return Measurements.from_plain(read_json(path, dict[str, Any], remedy), path)

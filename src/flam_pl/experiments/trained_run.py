@@ -68,7 +68,8 @@ class TrainedRun:
             if record or not method.training:
                 found[name] = method.open(Place(name, place, record, embedders))
         run = cls(backbone, preprocess, embedders, stages | trained, found)
-        scoring, rows = Scoring.load(folder), {*run.methods, *run.scorers()}
+        scoring = Scoring.load(folder)
+        rows = {*run.methods, *(run.scorers().keys() & scoring.weights.keys())}
         # a choice that was made for other methods does not count
         if scoring.checkpoints == run.checkpoints and scoring.best in rows:
             run.scoring, run.calibration = scoring, Calibration.load(folder, scoring.key)
@@ -141,7 +142,7 @@ def method_records(
     """Records of the methods in ``folder`` that were trained on these stages."""
     found = {}
     for name, method in registered().items():
-        if StageRecord.load(folder / name) is None or (names is not None and name not in names):
+        if (names is not None and name not in names) or StageRecord.load(folder / name) is None:
             continue
         record = require(folder / name, name)
         parent = "backbone" if method.own_vectors or method.own_embedders else "embedder"

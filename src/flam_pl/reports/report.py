@@ -28,10 +28,12 @@ from flam_pl.reports.tables import short_table, tables_of
 from flam_pl.reports.wording import bullets, how_instances
 from flam_pl.retrieval.retriever import Retriever
 from flam_pl.retrieval.vectors import SearchVectors
+from flam_pl.saved_files import read_json, reading, require_ours, sealed
 from flam_pl.training.records import STAGES
 
 METRICS = "metrics.json"
 SEARCHES = "searches.json"
+REMEDY = "Run make evaluate: the report is measured and written again."
 THUMBNAIL = 128  # pixels per side
 
 
@@ -60,10 +62,11 @@ class Report:
         ``rows`` are the catalog rows of ``data``, ``methods[-1]`` searches, and ``examples`` is
         the number of edited searches of each attribute type.
         """
+        require_replaceable(self.folder)
         new = self.folder.with_name(f".{self.folder.name}.new")
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(parents=True)
-        (new / METRICS).write_text(json.dumps(self.metrics, indent=1, allow_nan=False))
+        (new / METRICS).write_text(sealed(self.metrics))
         self.write_pages(new)
         replace_folder(new, self.folder)
         self.draw_charts()
@@ -127,7 +130,6 @@ class Report:
         cost = f"Time: {seconds}. Peak memory: {metrics['peak_memory_mb']} MB."
         start = [f"# {metrics['dataset']}", bullets([*about, cost])]
         text = [*start, *(table.markdown() for table in [short, *tables])]
-        write_text(folder / "tables.md", "\n\n".join(text) + "\n")
         searches = folder / SEARCHES
         template = files("flam_pl.reports").joinpath("page.html").read_text(encoding="utf-8")
         engine = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
@@ -141,6 +143,7 @@ class Report:
             searches=json.loads(searches.read_text()) if searches.is_file() else [],
             pictures={path.stem for path in folder.glob("figures/*.png")},
         )
+        write_text(folder / "tables.md", "\n\n".join(text) + "\n")
         write_text(folder / "index.html", page)
 
     @classmethod
@@ -149,7 +152,7 @@ class Report:
         path = folder / METRICS
         if not path.is_file():
             raise FlamError(f"{path} is missing: there is no report. Run make evaluate first.")
-        metrics = json.loads(path.read_text())
+        metrics = read_json(path, dict[str, Any], REMEDY)
         require_format(metrics, path, "make evaluate")
         return cls(folder, metrics)
 
@@ -157,3 +160,16 @@ class Report:
         table = short_table(self.found)
         page = f"report: {self.folder / 'index.html'}"
         return "\n".join([table.text("simple"), *table.notes, page])
+
+
+def rewrite(folder: Path) -> Report:
+    """Write the tables and the page of a report again from its metrics."""
+    report = Report.open(folder)
+    with reading(folder, REMEDY):
+        report.write_pages(folder)
+    return report
+
+
+def require_replaceable(folder: Path) -> None:
+    """Raises: FlamError: a report would replace a folder that is none."""
+    require_ours(folder, METRICS, "tables.md")

@@ -6,11 +6,9 @@ Platt scaling (Platt, 1999), fitted on the validation split, corrects them.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +19,8 @@ from torch import Tensor
 from flam_pl.atomic_io import write_text
 from flam_pl.editing.edits import Edit, in_order, wanted_probabilities
 from flam_pl.retrieval.posteriors import KINDS, LEAST, Posteriors, raw_probabilities
-from flam_pl.retrieval.scoring import read_choice
+from flam_pl.retrieval.scoring import REMEDY
+from flam_pl.saved_files import read_json, sealed
 
 FILE = "calibration.json"  # in the run's folder
 FALSE_ALARMS = 0.1  # share of validation searches with an answer that fall below the threshold
@@ -78,18 +77,15 @@ class Calibration:
         return {kind: getattr(self, kind)(raw[kind]) for kind in KINDS}
 
     def save(self, folder: Path) -> None:
-        write_text(folder / FILE, json.dumps(asdict(self), indent=1))
+        write_text(folder / FILE, sealed(asdict(self)))
 
     @classmethod
     def load(cls, folder: Path, checkpoint: str) -> Calibration | None:
-        """None without a file or for another checkpoint. Raises FlamError."""
-
-        def parse(plain: dict[str, Any]) -> Calibration:
-            platts = {k: Platt(**{of: float(v) for of, v in plain[k].items()}) for k in KINDS}
-            return cls(**plain | platts)
-
-        found = read_choice(folder / FILE, parse)
-        return found if found and found.checkpoint == checkpoint else None
+        """None without a file or for another checkpoint. Raises DamagedFile."""
+        if not (folder / FILE).is_file():
+            return None
+        found: Calibration = read_json(folder / FILE, cls, REMEDY)
+        return found if found.checkpoint == checkpoint else None
 
 
 @dataclass(frozen=True)

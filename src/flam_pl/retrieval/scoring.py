@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
 
 from flam_pl.atomic_io import write_text
-from flam_pl.errors import FlamError
 from flam_pl.retrieval.vectors import ScoreWeights
+from flam_pl.saved_files import read_json, sealed
 
-T = TypeVar("T")
 FILE = "scoring.json"  # in the run's folder
+
+REMEDY = "Run make train-flam: it is measured again on the validation split."
 
 FILTER = "filter"  # the method whose posteriors are 0 or 1
 
@@ -34,30 +33,12 @@ class Scoring:
     key: str = ""  # SHA-256 of all that the choice depends on
 
     def save(self, folder: Path) -> None:
-        write_text(folder / FILE, json.dumps(asdict(self), indent=1, allow_nan=False))
+        write_text(folder / FILE, sealed(asdict(self)))
 
     @classmethod
     def load(cls, folder: Path) -> Scoring:
-        """Without a file: FLAM by the cosine alone. Raises FlamError."""
-
-        def parse(plain: dict[str, Any]) -> Scoring:
-            weights = {
-                name: ScoreWeights(**{part: float(value) for part, value in of.items()})
-                for name, of in plain["weights"].items()
-            }
-            return cls(**plain | {"weights": weights})
-
-        return read_choice(folder / FILE, parse) or cls()
-
-
-def read_choice(path: Path, parse: Callable[[dict[str, Any]], T]) -> T | None:
-    """A JSON file of what was chosen; None without it, FlamError for a damaged file."""
-    if not path.is_file():
-        return None
-    try:
-        return parse(json.loads(path.read_text()))
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise FlamError(
-            f"{path} cannot be read ({error!r}), expected what was chosen on the validation "
-            "split. Delete it and run make train-flam again: it is measured anew."
-        ) from error
+        """Without a file: FLAM by the cosine alone. Raises DamagedFile."""
+        if not (folder / FILE).is_file():
+            return cls()
+        found: Scoring = read_json(folder / FILE, cls, REMEDY)
+        return found

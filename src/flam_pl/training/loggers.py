@@ -76,7 +76,7 @@ def use_checkpoints(
     for name in (config.name, *map(str, PurePath(config.name).parents[:-1])):
         for stage in STAGES:
             folder = Path(config.runs_dir) / name / stage
-            record = StageRecord.load(folder)
+            record = StageRecord.intact(folder)
             if record and record.checkpoint in checkpoints:
                 # W&B finds the logged version by its content
                 _use(logger.experiment, checkpoint_artifact(name, folder, record, copied=False))

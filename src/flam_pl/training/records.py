@@ -14,11 +14,14 @@ import torch
 from torch import Tensor, nn
 
 from flam_pl.atomic_io import write_text
-from flam_pl.attributes import AttributeSchema
+from flam_pl.attributes import AttributeSchema, SchemaError
+from flam_pl.distributed import log
 from flam_pl.errors import FlamError
+from flam_pl.saved_files import DamagedFile, read_json, sealed
 
 CHECKPOINT = "best.ckpt"
 RECORD = "stage.json"
+REMEDY = "Run make train-flam: this stage is trained again."
 STAGES = ("backbone", "embedder", "manipulator")
 """Each is the parent of the next."""
 PACKAGES = ("flam-pl", "torch", "torchvision", "pytorch-lightning", "timm", "numpy")
@@ -46,20 +49,29 @@ class StageRecord:
     versions: dict[str, str]
 
     def save(self, folder: Path) -> None:
-        write_text(folder / RECORD, json.dumps(asdict(self), indent=1))
+        write_text(folder / RECORD, sealed(asdict(self), nan=True))
 
     @classmethod
     def load(cls, folder: Path) -> StageRecord | None:
-        """The record in a stage's folder; None: not finished. An unreadable one: RecordError."""
+        """The record in a stage's folder; None: not finished. Raises DamagedFile."""
         path = folder / RECORD
         if not path.is_file():
             return None
+        record: StageRecord = read_json(path, cls, REMEDY, nan=True)
         try:
-            return cls(**json.loads(path.read_text()))
-        except (ValueError, TypeError) as error:
-            raise RecordError(
-                f"{path} cannot be read ({error}). Train the stage again with retrain=true."
-            ) from error
+            AttributeSchema.from_dict(record.schema)
+        except SchemaError as error:
+            raise DamagedFile(path, error, REMEDY) from error
+        return record
+
+    @classmethod
+    def intact(cls, folder: Path) -> StageRecord | None:
+        """As ``load``; a damaged record is logged, and is none: the stage is trained again."""
+        try:
+            return cls.load(folder)
+        except DamagedFile as error:
+            log(str(error))
+            return None
 
 
 def sha256(path: Path) -> str:

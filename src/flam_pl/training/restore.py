@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,38 +15,43 @@ from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.models.backbone import Backbone
 from flam_pl.models.concat import ConcatClassifiers
 from flam_pl.models.manipulator import Manipulator
-from flam_pl.training.records import StageRecord, load_into
+from flam_pl.saved_files import reading
+from flam_pl.training.records import RECORD, REMEDY, StageRecord, load_into
 
 Net = TypeVar("Net", bound=nn.Module)
 
 
 def restore_backbone(folder: Path, record: StageRecord) -> tuple[Backbone, Preprocess]:
-    shape = dict(record.architecture)
-    preprocess = Preprocess(**shape.pop("preprocess"))
-    net = Backbone(**shape, image_size=preprocess.size)
-    return frozen(net, folder, "net."), preprocess
+    with reading(folder / RECORD, REMEDY):
+        shape = dict(record.architecture)
+        preprocess = Preprocess(**shape.pop("preprocess"))
+    build = partial(Backbone, **shape, image_size=preprocess.size)
+    return frozen(build, folder, "net."), preprocess
 
 
 def restore_embedders(folder: Path, record: StageRecord) -> AttributeEmbedders:
-    net = AttributeEmbedders(schema_of(record), **record.architecture)
-    return frozen(net, folder, "embedders.")
+    build = partial(AttributeEmbedders, schema_of(record), **record.architecture)
+    return frozen(build, folder, "embedders.")
 
 
 def restore_manipulator(folder: Path, record: StageRecord) -> Manipulator:
     """Generator and discriminator."""
     # older records say whether all types share G; one that does not has other tensors: refused
     shape = {name: of for name, of in record.architecture.items() if name != "shared"}
-    return frozen(Manipulator(schema_of(record), **shape), folder, "manipulator.")
+    return frozen(partial(Manipulator, schema_of(record), **shape), folder, "manipulator.")
 
 
 def restore_classifiers(folder: Path, record: StageRecord) -> ConcatClassifiers:
-    return frozen(ConcatClassifiers(schema_of(record), **record.architecture), folder, "net.")
+    build = partial(ConcatClassifiers, schema_of(record), **record.architecture)
+    return frozen(build, folder, "net.")
 
 
 def schema_of(record: StageRecord) -> AttributeSchema:
     return AttributeSchema.from_dict(record.schema)
 
 
-def frozen(net: Net, folder: Path, prefix: str) -> Net:
+def frozen(build: Callable[[], Net], folder: Path, prefix: str) -> Net:
+    with reading(folder / RECORD, REMEDY):
+        net = build()
     load_into(net, folder, prefix)
     return net.eval().requires_grad_(False)

@@ -155,7 +155,7 @@ def train_stage(spec: StageSpec, data: pl.LightningDataModule, config: Config) -
     if config.trainer.progress and not sys.stderr.isatty():
         callbacks.append(EpochLines(stage))
     trainer = make_trainer(config, epochs, callbacks, logger=loggers, log_every_n_steps=10)
-    record = None if config.retrain else StageRecord.load(folder)
+    record = None if config.retrain else StageRecord.intact(folder)
     same = record and (record.inputs, record.architecture) == (wanted, spec.architecture)
     if record and same and is_whole(folder, record):
         log(f"{stage}: up to date, nothing to train (retrain=true trains again)")

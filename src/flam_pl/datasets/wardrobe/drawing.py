@@ -141,15 +141,22 @@ def is_drawn(folder: Path, settings: WardrobeSettings) -> bool:
     return found.is_file() and found.read_text(encoding="utf-8") == record(settings)
 
 
+def is_wardrobe(folder: Path) -> bool:
+    """Whether this module has drawn into the folder, by any version or settings."""
+    path = folder / SETTINGS
+    return path.is_file() and b"DRAWING_VERSION" in path.read_bytes()
+
+
 def record(settings: WardrobeSettings) -> str:
     return json.dumps({**asdict(settings), "DRAWING_VERSION": DRAWING_VERSION}, indent=2) + "\n"
 
 
 def draw_anew(folder: Path, settings: WardrobeSettings, workers: int) -> None:
     """Draw into another folder, then put it in place of nothing or an older wardrobe."""
-    if folder.exists() and any(folder.iterdir()) and not (folder / SETTINGS).exists():
+    filled = folder.exists() and any(folder.iterdir())
+    if filled and not is_wardrobe(folder):
         raise FlamError(
-            f"{folder} holds no wardrobe ({SETTINGS} is missing) and is no empty folder, so it is "
+            f"{folder} is not empty and holds no wardrobe of flam-pl (see {SETTINGS}), so it is "
             "not replaced. Name another folder, or empty this one yourself."
         )
     growing = folder.with_name(f".{folder.name}.drawing")
