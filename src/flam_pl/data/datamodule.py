@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data.distributed import DistributedSampler
 
+from flam_pl.atomic_io import only_writer, temporary
 from flam_pl.config.root import Config
 from flam_pl.config.stages import BackboneConfig
 from flam_pl.data.feature_batches import FeatureBatches, whole_batch
@@ -210,10 +210,8 @@ class FlamDataModule(pl.LightningDataModule):
         if old and not len(new):
             self._store = old.select(positions)
             return f"features: nothing to extract, {folder} is up to date ({len(photos)} images)"
-        shards = folder.with_name(f".{folder.name}.shards")
+        shards = temporary(folder.with_name(f"{folder.name}.shards"))
         trainer = make_trainer(FeatureWriter(shards, manifest, new))
-        if trainer.is_global_zero:
-            shutil.rmtree(shards, ignore_errors=True)
         # The size of a batch changes the last bits of its features. Only whole batches are
         # extracted, so a photo has the same feature whatever it is extracted with.
         batch = self.config.backbone.extract_batch * trainer.world_size
@@ -223,7 +221,8 @@ class FlamDataModule(pl.LightningDataModule):
             raise FlamError("extraction was interrupted: nothing is kept of it. Run it again.")
         part = (reused, old.array, positions[reused]) if old else None
         by_first_process(trainer.strategy, lambda: publish(shards, folder, manifest, photos, part))
-        self._store = FeatureStore.open(folder)
+        with only_writer(folder):  # another process may be replacing it
+            self._store = FeatureStore.open(folder)
         return f"features: {len(reused)} reused, {len(new)} extracted into {folder} ({why})"
 
     def _manifest(self, checkpoint: str, dimension: int) -> Manifest:
@@ -242,7 +241,7 @@ class FeatureWriter(Callback):
         self.shards, self.manifest, self.rows = shards, manifest, rows
 
     def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        trainer.strategy.barrier()  # rank 0 has cleared the folder
+        self.shards = trainer.strategy.broadcast(self.shards)  # rank 0's name, with its process
         self._writer = ShardWriter(self.shards, trainer.global_rank, self.manifest)
         if trainer.is_global_zero:
             self._bar = progress(None, "extracting features", len(self.rows))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from flam_pl.atomic_io import temporary
 from flam_pl.distributed import log
 from flam_pl.evaluation.searches import EvaluationSet
 from flam_pl.images import read_image
@@ -53,9 +53,9 @@ def save(figure: Figure, path: Path, dpi: int = 110) -> None:
     for text in figure.findobj(Text):  # a class may be named $0_$
         text.set_parse_math(False)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.png")
-    figure.savefig(temporary, dpi=dpi)
-    temporary.replace(path)
+    new = temporary(path)
+    figure.savefig(new, dpi=dpi, format="png")
+    new.replace(path)
 
 
 def panels(rows: int, columns: int, width: float, height: float) -> tuple[Figure, np.ndarray]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -15,7 +14,7 @@ import jinja2
 import numpy as np
 from torchvision.io import write_jpeg
 
-from flam_pl.atomic_io import replace_folder, write_text
+from flam_pl.atomic_io import only_writer, replace_folder, temporary, write_text
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.errors import FlamError
 from flam_pl.evaluation.searches import EvaluationSet
@@ -63,17 +62,19 @@ class Report:
             methods: the one that searches last.
             examples: edited searches of each attribute type.
         """
-        new = self.folder.with_name(f".{self.folder.name}.new")
-        shutil.rmtree(new, ignore_errors=True)
-        new.mkdir(parents=True)
-        (new / METRICS).write_text(json.dumps(self.metrics, indent=1, allow_nan=False))
-        self.write_pages(new)
-        replace_folder(new, self.folder)
-        self.draw_charts()
-        paths, shown = catalog.paths, [m for m in methods if not m.posteriors or m is methods[-1]]
-        searches = partial(self.show_searches, [paths[row] for row in rows], data, shown, examples)
-        attempt("edited searches", searches)
-        self.write_pages(self.folder)
+        with only_writer(self.folder):
+            new = temporary(self.folder)
+            new.mkdir(parents=True)
+            (new / METRICS).write_text(json.dumps(self.metrics, indent=1, allow_nan=False))
+            self.write_pages(new)
+            replace_folder(new, self.folder)
+            self.draw_charts()
+            paths = catalog.paths
+            shown = [m for m in methods if not m.posteriors or m is methods[-1]]
+            of_rows = [paths[row] for row in rows]
+            searches = partial(self.show_searches, of_rows, data, shown, examples)
+            attempt("edited searches", searches)
+            self.write_pages(self.folder)
 
     def draw_charts(self) -> None:
         folder, calibration = self.folder / "figures", self.metrics["calibration"]

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import tempfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -21,7 +20,7 @@ import numpy as np
 import pandas as pd
 from numpy.random import Generator
 
-from flam_pl.atomic_io import only_writer, replace_folder, restore_folder
+from flam_pl.atomic_io import only_writer, replace_folder, restore_folder, temporary
 from flam_pl.config.data import WardrobeSettings
 from flam_pl.datasets.wardrobe.garment import SCHEMA, Garment, draw_change, draw_garment
 from flam_pl.datasets.wardrobe.photo import draw_photo, photograph
@@ -168,10 +167,9 @@ def draw_anew(folder: Path, settings: WardrobeSettings, processes: int) -> None:
             f"{folder} holds no wardrobe ({SETTINGS} is missing) and is no empty folder, so it is "
             "not replaced. Name another folder, or empty this one yourself."
         )
-    growing = Path(tempfile.mkdtemp(prefix=f".{folder.name}.drawing-", dir=folder.parent))
+    growing = temporary(folder)
     try:
         draw_all(growing, settings, processes)
-        growing.chmod(0o755)  # mkdtemp makes folders that only the owner may read
         replace_folder(growing, folder)
     finally:
         shutil.rmtree(growing, ignore_errors=True)
