@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import shutil
+import signal
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,15 +19,18 @@ import torch
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint, TQDMProgressBar
 from pytorch_lightning.utilities.exceptions import (  # type: ignore[attr-defined]
     MisconfigurationException,
+    SIGTERMException,
 )
 from torch import Tensor
 
+from flam_pl import stopping
 from flam_pl.attributes import AttributeSchema
 from flam_pl.config.root import Config, to_plain
 from flam_pl.distributed import by_first_process, log
 from flam_pl.errors import FlamError
 from flam_pl.training.loggers import finish, log_checkpoint, make_loggers
 from flam_pl.training.records import CHECKPOINT, StageRecord, inputs_hash, sha256, versions
+from flam_pl.training.resume import Resume, plain_metrics
 
 # Lightning sets its own level when it is imported; its INFO messages are about itself
 logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
@@ -36,8 +40,24 @@ class SeedPerRank(Callback):
     """Gives each rank its own random numbers, after equal ones for the weights."""
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if trainer.world_size > 1:
+        if trainer.world_size > 1 and not trainer.current_epoch:  # a resumed rank has its own
             torch.manual_seed(torch.initial_seed() + trainer.global_rank)
+
+
+class EndOnSignal(Callback):
+    """Takes SIGINT and SIGTERM back from the Trainer, which would wait for the other ranks."""
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        stopping.listen()
+
+    on_validation_start = on_predict_start = on_train_start
+
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        stopping.listen()  # the Trainer ignores a second SIGINT
+        if isinstance(exception, SIGTERMException):  # a SystemExit without a code is a success
+            exception.code = 128 + signal.SIGTERM
 
 
 class BestEpoch(ModelCheckpoint):
@@ -63,6 +83,13 @@ class BestEpoch(ModelCheckpoint):
         equal: bool = trainer.strategy.reduce_boolean_decision(bool(current == best))
         self.equal += equal
         return equal
+
+    def state_dict(self) -> dict[str, Any]:
+        return super().state_dict() | {"equal": self.equal}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        super().load_state_dict(state_dict)
+        self.equal = state_dict["equal"]
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         super().on_train_end(trainer, pl_module)
@@ -101,7 +128,7 @@ def make_trainer(
             strategy=strategy,
             precision=settings.precision,  # type: ignore[arg-type]  # a word that check() knows
             max_epochs=settings.max_epochs if settings.max_epochs is not None else epochs,
-            callbacks=[SeedPerRank(), *(callbacks or [])],
+            callbacks=[SeedPerRank(), EndOnSignal(), *(callbacks or [])],
             enable_progress_bar=settings.progress,
             enable_model_summary=False,
             use_distributed_sampler=False,  # the samplers of the data module know their rank
@@ -140,6 +167,14 @@ class StageSpec:
     callbacks: Sequence[Callback] = ()
 
 
+class StopAtDivergence(Callback):
+    def __init__(self, spec: StageSpec) -> None:
+        self.spec = spec
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        require_finite(self.spec, trainer.callback_metrics)
+
+
 def train_stage(spec: StageSpec, data: pl.LightningDataModule, config: Config) -> StageRecord:
     """Train one stage and save its best epoch, unless it is up to date."""
     stage, module, folder, monitor = spec.name, spec.module, spec.folder, spec.monitor
@@ -149,22 +184,27 @@ def train_stage(spec: StageSpec, data: pl.LightningDataModule, config: Config) -
     wanted = inputs_hash(**spec.inputs, parent=spec.parent, settings=settings, epochs=epochs)
     trainer_folder = folder / ".training"
     keep = BestEpoch(trainer_folder, monitor)
+    place = str(trainer_folder.resolve())  # BestEpoch remembers it
+    same_training = inputs_hash(
+        inputs=wanted, architecture=spec.architecture, versions=versions(), place=place
+    )
+    resume = Resume(trainer_folder, same_training)
     loggers = make_loggers(config, stage, folder)
-    callbacks = [keep, *spec.callbacks]
+    callbacks = [keep, StopAtDivergence(spec), *spec.callbacks, resume]
     trainer = make_trainer(config, epochs, callbacks, logger=loggers, log_every_n_steps=10)
     record = None if config.retrain else StageRecord.load(folder)
     same = record and (record.inputs, record.architecture) == (wanted, spec.architecture)
-    if record and same and is_whole(folder, record):
+    up_to_date = record and same and is_whole(folder, record)
+    last = None if config.retrain or up_to_date else resume.last(trainer.world_size)
+    if trainer.is_global_zero and not last:
+        shutil.rmtree(trainer_folder, ignore_errors=True)
+    if record and up_to_date:
         log(f"{stage}: up to date, nothing to train (retrain=true trains again)")
         return record
 
-    if trainer.is_global_zero:
-        shutil.rmtree(trainer_folder, ignore_errors=True)
-        folder.mkdir(parents=True, exist_ok=True)
-    started = time.monotonic()
     if epochs:
         log(f"{stage}: training for {epochs} epochs")
-        trainer.fit(module, datamodule=data)
+        trainer.fit(module, datamodule=data, ckpt_path=last)
         require_finished(trainer, stage)
         best = Path(keep.best_model_path)
         state = torch.load(best, map_location="cpu", weights_only=True)["state_dict"]
@@ -172,7 +212,7 @@ def train_stage(spec: StageSpec, data: pl.LightningDataModule, config: Config) -
     else:
         log(f"{stage}: frozen, its weights are used as they are")
         best = trainer_folder / CHECKPOINT
-    metrics = plain_metrics(trainer)
+    metrics = resume.metrics | plain_metrics(trainer)
     if spec.complete:
         spec.complete(trainer)
         if epochs:
@@ -183,6 +223,8 @@ def train_stage(spec: StageSpec, data: pl.LightningDataModule, config: Config) -
     if not epochs:  # a Trainer that has not run cannot save
         trainer.save_checkpoint(best, weights_only=True)
     require_finished(trainer, stage)  # the validation, too
+    if epochs:
+        require_finite(spec, metrics)
     record = StageRecord(
         stage=stage,
         inputs=wanted,
@@ -194,7 +236,7 @@ def train_stage(spec: StageSpec, data: pl.LightningDataModule, config: Config) -
         architecture=spec.architecture,
         seed=config.seed,
         metrics=metrics,
-        seconds=round(time.monotonic() - started, 1),
+        seconds=round(resume.seconds, 1),
         versions=versions(),
     )
     record = trainer.strategy.broadcast(record)
@@ -210,10 +252,21 @@ def train_stage(spec: StageSpec, data: pl.LightningDataModule, config: Config) -
     return record
 
 
+def require_finite(spec: StageSpec, figures: Mapping[str, float | Tensor]) -> None:
+    """Raise FlamError for a figure or a weight that is infinite or not a number."""
+    values = [v for v in spec.module.state_dict().values() if v.is_floating_point()]
+    finite = torch.stack([value.isfinite().all() for value in values]).all()
+    wrong = [name for name, value in figures.items() if not math.isfinite(value)]
+    if wrong or not finite:
+        found = (
+            f"{wrong[0]} is {float(figures[wrong[0]])}" if wrong else "its weights are not finite"
+        )
+        settings = type(spec.settings).__name__.removesuffix("Config").lower()
+        raise FlamError(
+            f"the {spec.name} diverged ({found}): train it with a smaller {settings}.lr"
+        )
+
+
 def is_whole(folder: Path, record: StageRecord) -> bool:
     checkpoint = folder / CHECKPOINT
     return checkpoint.is_file() and sha256(checkpoint) == record.checkpoint
-
-
-def plain_metrics(trainer: pl.Trainer) -> dict[str, float]:
-    return {name: round(float(v), 6) for name, v in trainer.callback_metrics.items()}
