@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
-import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -37,7 +33,6 @@ from flam_pl.training.manipulator_module import ManipulatorModule
 from flam_pl.training.records import CHECKPOINT, StageRecord
 from flam_pl.training.resume import LAST
 from flam_pl.training.stage import StageSpec, train_stage
-from tiny_run import settings
 from training.test_backbone_module import draw
 
 EPOCHS = 4
@@ -141,12 +136,12 @@ def train(
     module, data, chosen, monitor = make(folder)
     pl.seed_everything(seed, verbose=False)  # a resumed training gets its states elsewhere
     own = config(folder, retrain=changes.pop("retrain", False))
-    wanted = {"inputs": {"data": "d"}, "architecture": {}, "epochs": EPOCHS}
+    inputs = {"data": "d"}
+    wanted = {"inputs": inputs, "architecture": {}, "epochs": EPOCHS, "settings": chosen}
     spec = StageSpec(
         make.__name__,
         module,
         folder / "stage",
-        settings=chosen,
         schema=SCHEMA,
         monitor=monitor,
         callbacks=[Kill(kill)],
@@ -180,5 +175,146 @@ def test_a_killed_training_ends_like_one_that_was_not(
     )
 
 
-def test_a_killed_epoch_is_trained_anew_by_other_numbers_than_the_first() -> None:
-    """Else the tests above could not tell a resumed training from one that begins again."""
+@pytest.mark.parametrize("lost", ["random", "position", "optimizer_states", "lr_schedulers"])
+def test_each_part_of_the_state_is_needed(lost: str, tmp_path: Path) -> None:
+    """Else the test above could not fail."""
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    whole.mkdir(), killed.mkdir()
+    train(whole, embedder)
+    with pytest.raises(Killed):
+        train(killed, embedder, kill=2)
+    file = killed / "stage" / ".training" / LAST
+    last = torch.load(file, weights_only=True)
+    spare = tmp_path / "spare"
+    spare.mkdir()
+    with pytest.raises(Killed):
+        train(spare, embedder, kill=1)  # the state of an epoch before
+    older = torch.load(spare / "stage" / ".training" / LAST, weights_only=True)
+    if lost in last:
+        last[lost] = older[lost]
+    else:
+        last["resume"]["ranks"][0][lost] = older["resume"]["ranks"][0][lost]
+    torch.save(last, file)
+    train(killed, embedder)
+    assert outputs(killed)[0] != outputs(whole)[0]
+
+
+@pytest.mark.slow
+def test_augmentations_by_worker_processes_go_on_too(tmp_path: Path) -> None:
+    def by_workers(folder: Path) -> Parts:
+        return backbone(folder, workers=2)
+
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    whole.mkdir(), killed.mkdir()
+    expected = train(whole, by_workers)
+    with pytest.raises(Killed):
+        train(killed, by_workers, kill=2)
+    assert train(killed, by_workers, seed=3).metrics == expected.metrics
+    assert outputs(killed) == outputs(whole)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"inputs": {"data": "other"}},
+        {"architecture": {"hidden": 2}},
+        {"epochs": EPOCHS + 1},
+        {"parent": "p" * 64},
+        {"settings": EmbedderConfig(lr=2e-2)},
+        {"retrain": True},
+        {"torn": True},
+        {"without_best": True},
+    ],
+)
+def test_the_interrupted_training_of_something_else_is_removed(
+    changes: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(Killed):
+        train(tmp_path, embedder, kill=2)
+    work = tmp_path / "stage" / ".training"
+    if changes.pop("torn", False):
+        (work / LAST).write_bytes((work / LAST).read_bytes()[:-100])
+    if changes.pop("without_best", False):
+        (work / CHECKPOINT).unlink()
+    (work / "mark").touch()
+    capsys.readouterr()
+    train(tmp_path, embedder, **changes)
+    out = capsys.readouterr().out
+    assert "its interrupted training cannot go on" in out and "it goes on" not in out
+    assert not work.exists()
+    # the whole training, though a part of it was done
+    log = (tmp_path / "stage" / "logs" / "metrics.csv").read_text()
+    epochs = {line.split(",")[0] for line in log.splitlines()[1:]}
+    assert epochs >= {str(epoch) for epoch in range(changes.get("epochs", EPOCHS))}
+
+
+def test_the_seconds_before_the_interruption_count(tmp_path: Path) -> None:
+    with pytest.raises(Killed):
+        train(tmp_path, classifiers, kill=2)
+    file = tmp_path / "stage" / ".training" / LAST
+    last = torch.load(file, weights_only=True)
+    assert 0 < last["resume"]["seconds"] < 100
+    last["resume"]["seconds"] += 1000
+    torch.save(last, file)
+    assert 1000 < train(tmp_path, classifiers).seconds < 1100
+
+
+def test_ties_with_an_epoch_before_the_interruption_count(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def tied(folder: Path) -> Parts:
+        module, data, chosen, _ = classifiers(folder)
+        module.on_train_epoch_end = lambda: module.log("even", 0.5)  # type: ignore[method-assign]
+        return module, data, chosen, "even"
+
+    with pytest.raises(Killed):
+        train(tmp_path, tied, kill=3)
+    train(tmp_path, tied)
+    assert "4 epochs have the highest even = 0.5000" in capsys.readouterr().out
+
+
+def test_what_a_kill_left_of_a_finished_stage_is_removed(tmp_path: Path) -> None:
+    """The kill came after the record was written."""
+    train(tmp_path, classifiers)
+    work = tmp_path / "stage" / ".training"
+    work.mkdir()
+    (work / LAST).touch()
+    train(tmp_path, classifiers)
+    assert not work.exists()
+
+
+@pytest.mark.parametrize("make", [backbone, embedder, manipulator, classifiers])
+def test_a_training_that_diverges_is_an_error_and_leaves_no_stage(
+    make: Callable[[Path], Parts], tmp_path: Path
+) -> None:
+    class Diverge(Callback):
+        def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+            if trainer.current_epoch == 2:
+                next(trainer.lightning_module.parameters()).data.fill_(float("nan"))
+
+    def spoilt(folder: Path) -> Parts:
+        module, *others = make(folder)
+        module.configure_callbacks = lambda: [Diverge()]  # type: ignore[method-assign]
+        return module, *others
+
+    key = {"classifiers": "concat"}.get(make.__name__, make.__name__)
+    for _ in range(2):  # the same command again goes on from a sound epoch, and diverges again
+        with pytest.raises(FlamError, match=rf"the spoilt diverged .*a smaller {key}\.lr"):
+            train(tmp_path, spoilt)
+        assert not (tmp_path / "stage" / "stage.json").exists()
+        last = torch.load(tmp_path / "stage" / ".training" / LAST, weights_only=True)
+        assert last["epoch"] == 2
+        assert all(v.isfinite().all() for v in last["state_dict"].values())
+
+
+def test_last_ckpt_runs_no_code_when_it_is_read(tmp_path: Path) -> None:
+    class Trap:
+        def __reduce__(self) -> Any:
+            return (os.mkdir, (str(tmp_path / "ran"),))
+
+    with pytest.raises(Killed):
+        train(tmp_path, classifiers, kill=2)
+    file = tmp_path / "stage" / ".training" / LAST
+    torch.save(torch.load(file, weights_only=True) | {"trap": Trap()}, file)
+    train(tmp_path, classifiers)
+    assert not (tmp_path / "ran").exists()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import time
 from pathlib import Path
@@ -15,6 +14,7 @@ from pytorch_lightning.callbacks import Callback
 
 from flam_pl.distributed import log
 from flam_pl.training.loggers import csv_text, restore_csv
+from flam_pl.training.records import CHECKPOINT
 
 LAST = "last.ckpt"
 
@@ -54,6 +54,7 @@ class Resume(Callback):
             found = torch.load(self.path, map_location="cpu", weights_only=True, mmap=True)
             state = found["resume"]
             same = (state["inputs"], len(state["ranks"])) == (self.inputs, world_size)
+            same &= self.path.with_name(CHECKPOINT).is_file()
         except Exception:  # torch raises pickle, zip, key and runtime errors alike
             same = False
         return self.path if same else None
@@ -64,10 +65,7 @@ class Resume(Callback):
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if self.loops is not None:  # an epoch has ended, and the loggers have its figures by now
-            new = self.path.with_suffix(".new")
-            trainer.save_checkpoint(new)
-            if trainer.is_global_zero:
-                os.replace(new, self.path)
+            trainer.save_checkpoint(self.path)
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]

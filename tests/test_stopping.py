@@ -1,0 +1,163 @@
+"""A stop is a stop: the exit code says so, and the same command goes on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from flam_pl import __main__ as command_line
+from flam_pl.errors import FlamError
+from tiny_run import QUICKER, settings
+
+STOPPED = "finished stages are kept, and of the stage in training every finished epoch"
+
+
+def command_that(does: Callable[[], None]) -> Callable[[Sequence[str]], int]:
+    def run(arguments: Sequence[str]) -> int:
+        does()
+        return 0
+
+    return run
+
+
+def wrapped_in_exit() -> None:
+    """As the Trainer does."""
+    try:
+        signal.raise_signal(signal.SIGINT)
+    except KeyboardInterrupt:
+        sys.exit(1)
+
+
+def wrapped_in_error() -> None:
+    try:
+        signal.raise_signal(signal.SIGTERM)
+    except KeyboardInterrupt:
+        raise FlamError("the extraction was interrupted") from None
+
+
+@pytest.mark.parametrize(
+    ("does", "code"),
+    [
+        (lambda: signal.raise_signal(signal.SIGINT), 130),
+        (lambda: signal.raise_signal(signal.SIGTERM), 143),
+        (wrapped_in_exit, 130),
+        (wrapped_in_error, 143),
+    ],
+)
+def test_a_signal_gives_its_exit_code_and_one_message(
+    does: Callable[[], None],
+    code: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    monkeypatch.setattr(command_line, "run", command_that(does))
+    assert command_line.main([]) == code
+    err = capsys.readouterr().err
+    assert STOPPED in err and err.count("\n") == 1 and signal.Signals(code - 128).name in err
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_an_exit_without_a_signal_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    def leave() -> None:
+        raise SystemExit(5)
+
+    monkeypatch.setattr(command_line, "run", command_that(leave))
+    with pytest.raises(SystemExit, match="5"):
+        command_line.main([])
+
+
+def test_a_second_signal_ends_the_process_at_once() -> None:
+    stubborn = """
+import signal, sys, time
+from flam_pl import __main__
+def run(arguments):
+    while True:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except KeyboardInterrupt:
+            print("first", flush=True)
+__main__.run = run
+__main__.main([])
+"""
+    done = subprocess.run([sys.executable, "-c", stubborn], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (143, "first\n")
+
+
+# ---------------------------------------------------------------- whole commands
+
+LONG = (
+    "data.train_items=30",
+    "embedder.max_epochs=400",
+    "manipulator.max_epochs=400",
+    "logger.wandb=off",
+)
+
+
+def start(
+    folder: Path, command: str, changes: Sequence[str], launcher: Sequence[str] = ()
+) -> subprocess.Popen[str]:
+    environment = {k: v for k, v in os.environ.items() if k not in ("LOCAL_RANK", "WORLD_SIZE")}
+    return subprocess.Popen(
+        [sys.executable, *launcher, "-m", "flam_pl", command, *settings(folder, changes)],
+        env=environment | {"OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def stop_after(process: subprocess.Popen[str], line: str, number: int, wait: float = 2.0) -> str:
+    """Send a signal some time after a line of the output, and return what stderr says."""
+    assert process.stdout is not None
+    for text in process.stdout:
+        if line in text:
+            break
+    else:
+        raise AssertionError(f"it never came to {line!r}: {process.communicate()[1][-2000:]}")
+    time.sleep(wait)
+    process.send_signal(number)
+    return process.communicate(timeout=60)[1]
+
+
+def nobody_left(process: subprocess.Popen[str]) -> bool:
+    """Whether no process of the command's session is alive."""
+    for _ in range(100):
+        found = subprocess.run(["pgrep", "-s", str(process.pid)], capture_output=True, text=True)
+        if not found.stdout.strip():
+            return True
+        time.sleep(0.1)
+    return False
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    ("line", "wait", "changes"),
+    [
+        ("backbone: training", 3.0, ("backbone.max_epochs=400",)),
+        ("backbone: frozen", 3.0, ("backbone.max_epochs=0", "data.evaluation_items=400")),
+        ("embedder: training", 2.0, ()),
+        ("manipulator: training", 2.0, ()),
+    ],
+)
+def test_a_stop_in_training_or_extraction(
+    number: int, line: str, wait: float, changes: tuple[str, ...], tmp_path: Path
+) -> None:
+    if line.startswith("manipulator"):
+        changes = (*changes, "embedder.max_epochs=1")
+    given = {change.split("=")[0] for change in changes}
+    rest = [change for change in LONG if change.split("=")[0] not in given]
+    process = start(tmp_path, "train-flam", [*rest, *changes])
+    err = stop_after(process, line, number, wait)
+    assert process.returncode == 128 + number, err[-2000:]
+    assert STOPPED in err and "Traceback" not in err and "error:" not in err
+    assert nobody_left(process)
