@@ -14,7 +14,7 @@ import pytest
 
 from flam_pl import __main__ as command_line
 from flam_pl.errors import FlamError
-from tiny_run import QUICKER, settings
+from tiny_run import settings
 
 STOPPED = "finished stages are kept, and of the stage in training every finished epoch"
 
@@ -94,7 +94,6 @@ __main__.main([])
 # ---------------------------------------------------------------- whole commands
 
 LONG = (
-    "data.train_items=30",
     "embedder.max_epochs=400",
     "manipulator.max_epochs=400",
     "logger.wandb=off",
