@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -127,10 +129,10 @@ def stop_after(process: subprocess.Popen[str], line: str, number: int, wait: flo
     return process.communicate(timeout=60)[1]
 
 
-def nobody_left(process: subprocess.Popen[str]) -> bool:
-    """Whether no process of the command's session is alive."""
+def nobody_left(folder: Path) -> bool:
+    """Whether no process whose command line names the folder is alive after 10 seconds."""
     for _ in range(100):
-        found = subprocess.run(["pgrep", "-s", str(process.pid)], capture_output=True, text=True)
+        found = subprocess.run(["pgrep", "-f", str(folder)], capture_output=True, text=True)
         if not found.stdout.strip():
             return True
         time.sleep(0.1)
@@ -159,4 +161,99 @@ def test_a_stop_in_training_or_extraction(
     err = stop_after(process, line, number, wait)
     assert process.returncode == 128 + number, err[-2000:]
     assert STOPPED in err and "Traceback" not in err and "error:" not in err
-    assert nobody_left(process)
+    assert nobody_left(tmp_path)
+
+
+TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", [(), TORCHRUN])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_of_two_processes_ends_both(
+    number: int, launcher: tuple[str, ...], tmp_path: Path
+) -> None:
+    trainer = ("trainer.devices=2", "trainer.strategy=ddp")
+    process = start(tmp_path, "train-flam", (*LONG, *trainer), launcher)
+    err = stop_after(process, "embedder: training", number, 4.0)
+    assert nobody_left(tmp_path), err[-2000:]
+    if not launcher:  # torchrun has exit codes of its own
+        assert process.returncode == 128 + number, err[-2000:]
+    else:
+        assert process.returncode != 0
+    assert STOPPED in err
+
+
+@pytest.mark.slow
+def test_a_stop_of_the_drawing_leaves_no_wardrobe(tmp_path: Path) -> None:
+    process = start(tmp_path, "data", ("data.train_items=20000", "data.workers=2"))
+    time.sleep(8)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 143 and STOPPED in err, err[-2000:]
+    assert nobody_left(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [".wardrobe.lock"]
+
+
+@pytest.mark.slow
+def test_a_stop_of_an_evaluation(tmp_path: Path, trained: Path) -> None:
+    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
+    changes = ("evaluation.resamples=200000", "logger.wandb=off")
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "flam_pl", "evaluate", f"runs_dir={tmp_path}/runs", *changes],
+        env=environment,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    err = stop_after(process, "features: nothing to extract", signal.SIGTERM)
+    assert process.returncode == 143 and STOPPED in err, err[-2000:]
+
+
+STAGES = ("backbone", "embedder", "manipulator")
+KILLABLE = (
+    "methods=[]",
+    "backbone.max_epochs=5",
+    "embedder.max_epochs=40",
+    "manipulator.max_epochs=12",
+    "evaluation.examples=0",
+    "logger.wandb=off",
+)
+
+
+def finish(process: subprocess.Popen[str]) -> str:
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err[-3000:]
+    return out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("processes", [1, 2])
+def test_kill_9_in_every_stage_costs_an_epoch_and_changes_no_bit(
+    processes: int, tmp_path: Path
+) -> None:
+    trainer = ("trainer.devices=2", "trainer.strategy=ddp") if processes == 2 else ()
+    changes = (*KILLABLE, *trainer)
+    finish(start(tmp_path, "train-flam", (*changes, "run=whole")))
+    whole, killed = (tmp_path / "runs" / name for name in ("whole", "killed"))
+    for stage in STAGES:
+        process = start(tmp_path, "train-flam", (*changes, "run=killed"))
+        while process.poll() is None and not (killed / stage / ".training" / "last.ckpt").exists():
+            time.sleep(0.005)
+        assert process.poll() is None, f"the {stage} was too fast: {process.communicate()}"
+        os.killpg(process.pid, signal.SIGKILL)  # its own session: also the second process
+        process.communicate()
+        assert not (killed / stage / "stage.json").exists()
+    out = finish(start(tmp_path, "train-flam", (*changes, "run=killed")))
+    assert out.count("it goes on after epoch") == 1  # the other stages were finished before
+    for stage in STAGES:
+        names = ("best.ckpt", "logs/metrics.csv")
+        for name in names:
+            assert (killed / stage / name).read_bytes() == (whole / stage / name).read_bytes()
+        records = [json.loads((run / stage / "stage.json").read_text()) for run in (killed, whole)]
+        for record in records:
+            assert record.pop("seconds") > 0
+        assert records[0] == records[1]
+    assert not [path for path in killed.rglob(".*") if ".new." in path.name]
+    assert not list(killed.rglob(".training"))
