@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "flam_pl"
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "atomic_io", "progress", "losses", "metrics"),
+    ("errors", "atomic_io", "stopping", "progress", "losses", "metrics"),
     ("attributes", "config", "images", "distributed", "galleries"),
     ("datasets", "models", "editing"),
     ("data", "retrieval"),
