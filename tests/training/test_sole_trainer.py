@@ -21,7 +21,8 @@ from tiny_run import settings
 HOLD = """
 import sys, time
 from filelock import FileLock
-FileLock(sys.argv[1] + "/.trainer.lock").acquire()
+lock = FileLock(sys.argv[1] + "/.trainer.lock")
+lock.acquire()
 print("held", flush=True)
 time.sleep(100)
 """
@@ -68,6 +69,8 @@ def test_a_second_trainer_is_told_who_trains_and_ends_at_once(
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_the_lock_of_a_killed_process_is_taken_over(number: int, tmp_path: Path) -> None:
     process = holding(tmp_path)
+    with pytest.raises(FlamError, match=f"process {process.pid} on"), sole_trainer(tmp_path):
+        pass
     process.send_signal(number)
     process.wait()
     assert (tmp_path / ".trainer.json").exists()  # nobody was there to remove it
