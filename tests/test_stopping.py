@@ -13,9 +13,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.demos.boring_classes import BoringModel
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 
+from attribute_world import QUIET
 from flam_pl import __main__ as command_line
 from flam_pl.errors import FlamError
+from flam_pl.training.stage import EndOnSignal
 from tiny_run import settings
 
 STOPPED = "finished stages are kept, and of the stage in training every finished epoch"
@@ -74,6 +80,19 @@ def test_an_exit_without_a_signal_is_none(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(command_line, "run", command_that(leave))
     with pytest.raises(SystemExit, match="5"):
         command_line.main([])
+
+
+def test_the_exit_of_the_trainer_on_sigterm_is_no_success() -> None:
+    """In a script of one's own, where the Trainer handles the signal."""
+
+    class Terminated(Callback):
+        def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+            raise SIGTERMException
+
+    options = QUIET | {"callbacks": [EndOnSignal(), Terminated()], "max_epochs": 1}
+    with pytest.raises(SystemExit) as caught:
+        pl.Trainer(**options).fit(BoringModel())
+    assert caught.value.code == 143
 
 
 def test_a_second_signal_ends_the_process_at_once() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import numpy as np
 import pytorch_lightning as pl
@@ -19,21 +19,13 @@ from flam_pl.training.records import CHECKPOINT
 LAST = "last.ckpt"
 
 
-class Positioned(Protocol):
-    """A data module that knows how far its training data has been drawn."""
-
-    def position(self) -> dict[str, Any]: ...
-
-    def go_on_at(self, position: dict[str, Any]) -> None: ...
-
-
 class Resume(Callback):
     """Writes ``last.ckpt`` after every epoch but the last, and restores what the Trainer does not.
 
-    To the weights, optimizers, schedules and callbacks it adds, for each rank, the random states
-    and the position in the training data; further the CSV log, the figures and the seconds so far.
-    ``inputs`` is a hash over everything that the training depends on. Within an epoch nothing is
-    written: data loaders cannot go on from there exactly.
+    The Trainer saves weights, optimizers, schedules and callbacks. Added are, for each rank, the
+    random states and the ``position`` of the data module, and the CSV log, figures and seconds so
+    far. ``inputs`` is a hash over everything that the training depends on. Within an epoch nothing
+    is written: data loaders cannot go on from there exactly.
     """
 
     def __init__(self, folder: Path, inputs: str) -> None:
@@ -70,7 +62,7 @@ class Resume(Callback):
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        data = cast(Positioned, trainer.datamodule)  # type: ignore[attr-defined]
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
         mine = {"random": random_states(), "position": data.position()}
         checkpoint["loops"]["fit_loop"] = self.loops
         checkpoint["resume"] = {
@@ -84,7 +76,7 @@ class Resume(Callback):
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        data = cast(Positioned, trainer.datamodule)  # type: ignore[attr-defined]
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
         state = checkpoint["resume"]
         mine = state["ranks"][trainer.global_rank]
         restore_random_states(mine["random"])

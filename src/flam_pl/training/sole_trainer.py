@@ -30,18 +30,20 @@ def sole_trainer(run: Path) -> Iterator[None]:
         return
     run.mkdir(parents=True, exist_ok=True)
     lock, about = FileLock(run / ".trainer.lock"), run / ".trainer.json"
+    host, since = socket.gethostname(), datetime.now().astimezone().isoformat(" ", "seconds")
+    other = {"process": "?", "host": host, "since": "?"} | read(about)
+    held = "the run {} is being trained by process {process} on {host} since {since}. {}"
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise FlamError(
-            f"the run {run} is being trained by {holder(about)}. Wait until that has ended, or "
-            "name another run with run=."
-        ) from None
+        advice = "Wait until that has ended, or name another run with run=."
+        raise FlamError(held.format(run, advice, **other)) from None
     try:
-        require_none_elsewhere(about)
-        since = datetime.now().astimezone().isoformat(" ", "seconds")
-        own = {"process": os.getpid(), "host": socket.gethostname(), "since": since}
+        if other["host"] != host:  # a network drive may keep the lock to one host
+            advice = f"If that has ended, remove {about} and run the command again."
+            raise FlamError(held.format(run, advice, **other))
         try:
+            own = {"process": os.getpid(), "host": host, "since": since}
             write_text(about, json.dumps(own))
             yield
         finally:
@@ -50,23 +52,8 @@ def sole_trainer(run: Path) -> Iterator[None]:
         lock.release()
 
 
-def require_none_elsewhere(about: Path) -> None:
-    """Raise FlamError if a process of another host wrote ``about``, and may still be at work."""
-    # network drives may keep a lock to one host, but every host sees the file
-    if read(about).get("host", socket.gethostname()) != socket.gethostname():
-        raise FlamError(
-            f"the run {about.parent} is being trained by {holder(about)}. If that process has "
-            f"ended, remove {about} and run the command again."
-        )
-
-
-def holder(about: Path) -> str:
-    found = read(about)
-    return f"process {found.get('process')} on {found.get('host')} since {found.get('since')}"
-
-
 def read(about: Path) -> dict[str, Any]:
-    """What a process wrote of itself; empty if that is missing or damaged."""
+    """What the process that trains a run wrote of itself; empty if missing or damaged."""
     try:
         found = json.loads(about.read_text(encoding="utf-8"))
     except (OSError, ValueError):

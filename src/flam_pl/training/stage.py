@@ -200,7 +200,7 @@ def train_stage(spec: StageSpec, data: pl.LightningDataModule, config: Config) -
 
     A training that was interrupted goes on from its last epoch.
     """
-    epochs = epochs_of(spec, config)
+    epochs = (config.trainer.max_epochs or spec.epochs) if spec.epochs else 0
     settings = to_plain(spec.settings)
     wanted = inputs_hash(**spec.inputs, parent=spec.parent, settings=settings, epochs=epochs)
     work = spec.folder / ".training"
@@ -211,7 +211,14 @@ def train_stage(spec: StageSpec, data: pl.LightningDataModule, config: Config) -
             remove(work)
         return record
 
-    keep, resume = BestEpoch(work, spec.monitor), Resume(work, training_hash(spec, wanted, work))
+    # all that an interrupted training must share to go on; BestEpoch remembers its place
+    shared = {
+        "architecture": spec.architecture,
+        "versions": versions(),
+        "place": str(work.resolve()),
+    }
+    keep = BestEpoch(work, spec.monitor)
+    resume = Resume(work, inputs_hash(inputs=wanted, **shared))
     loggers = make_loggers(config, spec.name, spec.folder)
     callbacks = [keep, StopAtDivergence(spec), *spec.callbacks, resume]
     trainer = make_trainer(config, epochs, callbacks, logger=loggers, log_every_n_steps=10)
@@ -222,7 +229,8 @@ def train_stage(spec: StageSpec, data: pl.LightningDataModule, config: Config) -
         log(f"{spec.name}: training for {epochs} epochs")
         trainer.fit(spec.module, datamodule=data, ckpt_path=last)
         require_finished(trainer, spec.name)
-        load_weights(spec.module, keep.best_model_path)
+        saved = torch.load(keep.best_model_path, map_location="cpu", weights_only=True)
+        spec.module.load_state_dict(saved["state_dict"])
     else:
         log(f"{spec.name}: frozen, its weights are used as they are")
     best = work / CHECKPOINT
@@ -248,11 +256,6 @@ def train_stage(spec: StageSpec, data: pl.LightningDataModule, config: Config) -
     return record
 
 
-def epochs_of(spec: StageSpec, config: Config) -> int:
-    limit = config.trainer.max_epochs
-    return spec.epochs if limit is None or spec.epochs == 0 else limit
-
-
 def finished(spec: StageSpec, inputs: str) -> StageRecord | None:
     """The record of the stage if it was trained on the same and its checkpoint is whole."""
     record, checkpoint = StageRecord.load(spec.folder), spec.folder / CHECKPOINT
@@ -261,23 +264,10 @@ def finished(spec: StageSpec, inputs: str) -> StageRecord | None:
     return record if checkpoint.is_file() and sha256(checkpoint) == record.checkpoint else None
 
 
-def training_hash(spec: StageSpec, inputs: str, work: Path) -> str:
-    """A hash over everything that an interrupted training must have in common to go on."""
-    place = str(work.resolve())  # BestEpoch remembers it
-    return inputs_hash(
-        inputs=inputs, architecture=spec.architecture, versions=versions(), place=place
-    )
-
-
 def clear(work: Path, stage: str) -> None:
     if (work / LAST).is_file():
         log(f"{stage}: its interrupted training cannot go on (other inputs, or retrain=true)")
     remove(work)
-
-
-def load_weights(module: pl.LightningModule, checkpoint: str) -> None:
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
-    module.load_state_dict(state)
 
 
 def complete(
