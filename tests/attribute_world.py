@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
@@ -82,6 +83,12 @@ class FeatureModule(pl.LightningDataModule):
 
     def val_dataloader(self) -> DataLoader:
         return self.val
+
+    def position(self) -> dict[str, Any]:
+        return self.train.state_dict()
+
+    def go_on_at(self, position: dict[str, Any]) -> None:
+        self.train.load_state_dict(position)
 
 
 def store_of(features: np.ndarray) -> FeatureStore:

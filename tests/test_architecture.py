@@ -12,8 +12,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "flam_pl"
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "atomic_io", "progress", "losses", "metrics"),
-    ("attributes", "config", "saved_files", "images", "distributed", "galleries"),
+    ("errors", "atomic_io", "stopping", "progress", "losses", "metrics"),
+    ("attributes", "config", "images", "distributed", "galleries"),
     ("datasets", "models", "editing"),
     ("data", "retrieval"),
     ("training", "evaluation"),

@@ -106,8 +106,7 @@ def test_two_processes_of_torchrun_train_everything(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_features_that_cannot_be_put_in_place_end_both_processes(tmp_path: Path) -> None:
     """The first process alone merges the shards; the other must not wait for it for ever."""
-    (tmp_path / "runs" / "two").mkdir(parents=True)
-    (tmp_path / "runs" / "two" / ".features.new").write_text("in the way")  # no folder can be made
+    (tmp_path / "runs" / "two" / ".features.lock").mkdir(parents=True)  # it can be no lock
     done = run_command(tmp_path, "two", "backbone.max_epochs=0", "trainer.devices=2", "trainer=ddp")
     assert done.returncode == 1
     assert done.stderr.count("error: features could not be written to") >= 1

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import io
 import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from flam_pl import stopping
 from flam_pl.errors import ConfigError, FlamError
 
 if TYPE_CHECKING:
@@ -56,10 +59,12 @@ def train_backbone(overrides: Sequence[str]) -> None:
 
     config = load_config(overrides)
     from flam_pl.experiments import pipeline
+    from flam_pl.training.sole_trainer import sole_trainer
 
-    run, net = pipeline.open_run(config)
-    record = pipeline.train_backbone(run, net)
-    pipeline.extract(run, record, run.folder / "features")
+    with sole_trainer(config.folder):
+        run, net = pipeline.open_run(config)
+        record = pipeline.train_backbone(run, net)
+        pipeline.extract(run, record, run.folder / "features")
     for name, value in record.metrics.items():
         print(f"  {name} {value:.4f}")
 
@@ -71,8 +76,10 @@ def train_flam(overrides: Sequence[str]) -> None:
     config = load_config(overrides)
     from flam_pl.experiments.evaluate import measure
     from flam_pl.experiments.pipeline import train
+    from flam_pl.training.sole_trainer import sole_trainer
 
-    show(measure(train(config)))
+    with sole_trainer(config.folder):
+        show(measure(train(config)))
 
 
 def evaluate(overrides: Sequence[str]) -> None:
@@ -117,8 +124,10 @@ def tables(overrides: Sequence[str]) -> None:
 
     config = load_config(overrides)
     from flam_pl.experiments.paper import make_tables
+    from flam_pl.training.sole_trainer import sole_trainer
 
-    written = make_tables(config)
+    with sole_trainer(config.folder):
+        written = make_tables(config)
     if written is not None:
         print(written)
 
@@ -129,9 +138,11 @@ def figures(overrides: Sequence[str]) -> None:
 
     config = load_config(overrides)
     from flam_pl.experiments.paper_figures import make_figures
+    from flam_pl.training.sole_trainer import sole_trainer
 
-    for picture in make_figures(config):
-        print(picture)
+    with sole_trainer(config.folder):
+        for picture in make_figures(config):
+            print(picture)
 
 
 def results(overrides: Sequence[str]) -> None:
@@ -140,8 +151,11 @@ def results(overrides: Sequence[str]) -> None:
 
     config = load_config(overrides)
     from flam_pl.experiments.sweeps import make_results
+    from flam_pl.training.sole_trainer import sole_trainer
 
-    written = make_results(config)
+    # a page of finished runs trains nothing
+    with nullcontext() if config.results.page else sole_trainer(config.folder):
+        written = make_results(config)
     if written is not None:
         print(f"results: {written}")
 
@@ -282,14 +296,38 @@ def main(arguments: Sequence[str]) -> int:
     """Run one command.
 
     Returns:
-        The exit code: 0; 1 after an error, which is printed; 2 for an unknown command.
+        The exit code: 0; 1 after an error, which is printed; 2 for an unknown command; 130 after
+        SIGINT and 143 after SIGTERM.
     """
+    for stream in (sys.stdout, sys.stderr):  # a file name may have letters that a terminal lacks
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    with stopping.stoppable():
+        try:
+            code = attempt(arguments)
+        except BaseException:  # KeyboardInterrupt, SystemExit of Lightning, or what they lead to
+            if not stopping.received():
+                raise
+    number = stopping.received()
+    if number is None:
+        return code
+    print(
+        f"stopped by {number.name}: finished stages are kept, and of the stage in training every "
+        "finished epoch. The same command goes on from there.",
+        file=sys.stderr,
+    )
+    return 128 + number
+
+
+def attempt(arguments: Sequence[str]) -> int:
+    """``run``, with errors printed; exit code 1 after an error."""
     try:
         code = run(arguments)
         sys.stdout.flush()
         return code
     except FlamError as error:
-        print(f"error: {error}", file=sys.stderr)
+        if not stopping.received():  # else it is a consequence of the stop
+            print(f"error: {error}", file=sys.stderr)
         return 1
     except BrokenPipeError:  # the reader, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

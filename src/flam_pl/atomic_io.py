@@ -4,18 +4,53 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 
 def write_text(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    new = temporary(path)
+    new.write_text(text, encoding="utf-8")
+    new.replace(path)
+
+
+def temporary(path: Path) -> Path:
+    """A hidden name beside ``path`` for this process: ``.<name>.new.<host>.<process>``.
+
+    Whatever this process, or a dead one of this host, left at such a name is removed.
+    """
+    start = f".{path.name}.new.{socket.gethostname()}."
+    for old in path.parent.glob(f"{escape(start)}*"):
+        process = old.name.removeprefix(start)
+        if process.isdecimal() and (int(process) == os.getpid() or not is_alive(int(process))):
+            remove(old)
+    return path.with_name(f"{start}{os.getpid()}")
+
+
+def is_alive(process: int) -> bool:
+    """Whether this host runs a process of this number."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # another user's
+        return True
+    return True
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder, if it is there and can be removed."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()
 
 
 def replace_folder(new: Path, folder: Path) -> None:

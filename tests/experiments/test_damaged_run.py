@@ -16,6 +16,7 @@ import yaml
 from flam_pl.__main__ import main
 from flam_pl.attributes import AttributeSchema, SchemaError
 from flam_pl.config.loading import load_config, load_run_config
+from flam_pl.config.saved_files import SEAL
 from flam_pl.datasets.sources import open_catalog
 from flam_pl.errors import FlamError
 from flam_pl.experiments.evaluate import open_folder, read_split, reopen
@@ -23,7 +24,6 @@ from flam_pl.experiments.pipeline import train
 from flam_pl.experiments.selection import discard_damaged
 from flam_pl.reports.report import Report, rewrite
 from flam_pl.retrieval.scoring import Scoring
-from flam_pl.saved_files import SEAL
 from flam_pl.training.records import StageRecord
 from tiny_run import settings
 

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from flam_pl import open_run
 from flam_pl.__main__ import main
 from flam_pl.config.methods import ScoringConfig
+from flam_pl.config.saved_files import SEAL, sealed
 from flam_pl.data.feature_store import FeatureStore
 from flam_pl.editing.edits import Edit
 from flam_pl.errors import FlamError
@@ -28,7 +29,6 @@ from flam_pl.experiments.trained_run import TrainedRun
 from flam_pl.retrieval.confidence import FILE as CALIBRATION
 from flam_pl.retrieval.scoring import FILE, FILTER, Scoring, filter_weights
 from flam_pl.retrieval.vectors import ScoreWeights
-from flam_pl.saved_files import SEAL, sealed
 from flam_pl.training.records import sha256
 from flam_pl.training.run import Run
 from tiny_run import settings

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from flam_pl.__main__ import main
+from flam_pl.config.saved_files import SEAL
 from flam_pl.reports.measurements import Measurements
-from flam_pl.saved_files import SEAL
 from tiny_run import QUICKER, settings
 
 METHODS = ("cls_concat", "flam_plus")

@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from flam_pl.attributes import AttributeSchema, SchemaError
+from flam_pl.config.saved_files import DamagedFile
 from flam_pl.errors import FlamError
-from flam_pl.saved_files import DamagedFile
 from flam_pl.training.records import (
     CHECKPOINT,
     RECORD,

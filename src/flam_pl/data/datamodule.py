@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +16,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, default_collate, get_worker_info
 from torch.utils.data.distributed import DistributedSampler
 
 from flam_pl.config.root import Config
@@ -50,6 +51,9 @@ class FlamDataModule(pl.LightningDataModule):
         """Choose what the loaders give; without ``batches``, an epoch is one pass."""
         self.source: Source = source
         self._batch_size, self._batches = batch_size, batches
+        self._drawn: ItemBatchSampler | FeatureBatches | None = None
+        self._worker_states: dict[int, Tensor] = {}
+        self._resumed: dict[str, Any] | None = None
         return self
 
     # --- rows
@@ -91,6 +95,7 @@ class FlamDataModule(pl.LightningDataModule):
         batches = FeatureBatches(
             self.features, rows, labels, size, batches=self._batches, **self._share
         )
+        self._draw_from(batches)
         return DataLoader(batches, batch_size=None)
 
     def val_dataloader(self) -> DataLoader[Any] | list[Any]:
@@ -119,7 +124,14 @@ class FlamDataModule(pl.LightningDataModule):
         sampler = ItemBatchSampler(
             items, settings.items, settings.images, passes=passes(items, settings), **self._share
         )
-        return self._loader(rows, transform, self._workers, batch_sampler=sampler)
+        self._draw_from(sampler)
+        workers = self._workers
+        options: dict[str, Any] = {}
+        if workers:
+            options["collate_fn"] = collate_with_state
+            if self._worker_states:
+                options["worker_init_fn"] = partial(restore_worker, self._worker_states)
+        return self._loader(rows, transform, workers, batch_sampler=sampler, **options)
 
     def image_loader(self, rows: np.ndarray) -> DataLoader[Any]:
         """Images that are not augmented."""
@@ -143,6 +155,8 @@ class FlamDataModule(pl.LightningDataModule):
             num_workers=workers,
             # spawned workers do not inherit the threads and locks of a process that ran torch
             multiprocessing_context="spawn" if workers else None,
+            # a resumed training has drawn the seed of its workers before
+            generator=torch.Generator() if workers and self._resumed else None,
             persistent_workers=bool(workers),
             **options,
         )
@@ -157,6 +171,27 @@ class FlamDataModule(pl.LightningDataModule):
         trainer = self.trainer
         rank, world = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
         return {"seed": self.config.seed, "rank": rank, "world": world}
+
+    # --- position in the training data
+
+    def position(self) -> dict[str, Any]:
+        """How far the training data of this rank has been drawn, between two epochs."""
+        drawn = self._drawn.state_dict() if self._drawn else {}
+        return {"drawn": drawn, "workers": self._worker_states}
+
+    def go_on_at(self, position: dict[str, Any]) -> None:
+        """Let the next training loader go on at a ``position``."""
+        self._resumed, self._worker_states = position, dict(position["workers"])
+
+    def _draw_from(self, source: ItemBatchSampler | FeatureBatches) -> None:
+        self._drawn = source
+        if self._resumed:
+            source.load_state_dict(self._resumed["drawn"])
+
+    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        if isinstance(batch, dict) and "worker" in batch:
+            self._worker_states[batch.pop("worker")] = batch.pop("random_state")
+        return batch
 
     # --- features
 
@@ -271,6 +306,19 @@ class FeatureWriter(Callback):
         self._writer.close()
         if trainer.is_global_zero:
             self._bar.close()
+
+
+def collate_with_state(images: list[dict[str, Any]]) -> dict[str, Any]:
+    """A batch, with the worker that made it and the random state that it left the worker in."""
+    worker = get_worker_info()
+    assert worker is not None
+    batch: dict[str, Any] = default_collate(images)
+    return batch | {"worker": worker.id, "random_state": torch.get_rng_state()}
+
+
+def restore_worker(states: dict[int, Tensor], worker: int) -> None:
+    if worker in states:
+        torch.set_rng_state(states[worker])
 
 
 def passes(items: np.ndarray, settings: BackboneConfig) -> int:

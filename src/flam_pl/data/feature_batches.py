@@ -42,6 +42,15 @@ class FeatureBatches(IterableDataset[dict[str, Tensor]]):
         self._rng = np.random.default_rng(seed)
         self._left = np.zeros(0, dtype=np.int64)
 
+    def state_dict(self) -> dict[str, Any]:
+        """Between two batches."""
+        left = torch.from_numpy(self._left.copy())
+        return {"random": self._rng.bit_generator.state, "left": left}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._rng.bit_generator.state = state["random"]
+        self._left = state["left"].numpy()
+
     def __len__(self) -> int:
         return self.batches
 

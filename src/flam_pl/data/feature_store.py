@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from flam_pl.atomic_io import replace_folder
+from flam_pl.atomic_io import only_writer, replace_folder, temporary
 from flam_pl.errors import FlamError
 
 FORMAT = 4
@@ -215,9 +215,8 @@ def publish(
     ``reused`` are the rows that are in no shard. Raises FlamError for a missing row or a full disk;
     ``folder`` is then as it was.
     """
-    new = folder.with_name(f".{folder.name}.new")
-    with disk_errors(folder):
-        shutil.rmtree(new, ignore_errors=True)
+    with disk_errors(folder), only_writer(folder):
+        new = temporary(folder)
         new.mkdir(parents=True)
         try:
             parts = [_read_shard(path, manifest) for path in sorted(shards.glob("*.bin"))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from torch.utils.data import Sampler
@@ -32,6 +33,13 @@ class ItemBatchSampler(Sampler[list[int]]):
         self.p, self.k = min(p, len(self.of_item)), k
         self.seed, self.rank, self.world, self.passes = seed, rank, world, passes
         self.epoch = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Between two epochs."""
+        return {"epoch": self.epoch}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.epoch = state["epoch"]
 
     def __len__(self) -> int:
         batches = self.passes * (len(self.of_item) // self.p)

@@ -8,10 +8,10 @@ import pandas as pd
 
 from flam_pl.attributes import AttributeSchema
 from flam_pl.config.data import WardrobeData
+from flam_pl.config.saved_files import reading
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.wardrobe.drawing import SPLITS, draw_wardrobe
 from flam_pl.datasets.wardrobe.garment import PRESERVED_ATTRIBUTES, SCHEMA
-from flam_pl.saved_files import reading
 
 
 def read(root: Path, data: WardrobeData, schema: AttributeSchema | None = None) -> Catalog:

@@ -11,6 +11,7 @@ from flam_pl.experiments import evaluate as evaluation
 from flam_pl.experiments import pipeline
 from flam_pl.experiments.search import OpenRun
 from flam_pl.reports.report import Report
+from flam_pl.training.sole_trainer import sole_trainer
 
 
 def load_config(*overrides: str) -> Config:
@@ -29,9 +30,11 @@ def train(config: Config) -> OpenRun:
     """Train every stage and method that is not up to date, and open the run for searching.
 
     Raises:
-        FlamError: unusable data, or an interrupted training.
+        FlamError: unusable data, an interrupted training, or another process trains the run.
     """
-    return open_run(pipeline.train(config).folder)
+    with sole_trainer(config.folder):
+        folder = pipeline.train(config).folder
+    return open_run(folder)
 
 
 def open_run(folder: str | Path) -> OpenRun:

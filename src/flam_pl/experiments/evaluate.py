@@ -21,6 +21,7 @@ from flam_pl.config.loading import (
     trained_config,
 )
 from flam_pl.config.root import Config, to_plain
+from flam_pl.config.saved_files import DamagedFile, reading
 from flam_pl.data.datamodule import FlamDataModule
 from flam_pl.datasets.catalog import SPLITS, Catalog
 from flam_pl.datasets.inspection import check_usable, edits_cannot_be_evaluated
@@ -36,7 +37,6 @@ from flam_pl.progress import show_progress
 from flam_pl.reports.report import Report, require_replaceable
 from flam_pl.reports.wandb_report import log_report
 from flam_pl.retrieval.scoring import FILE as SCORING
-from flam_pl.saved_files import DamagedFile, reading
 from flam_pl.training.records import inputs_hash, sha256, versions
 from flam_pl.training.run import Run
 from flam_pl.training.stage import evaluation_device

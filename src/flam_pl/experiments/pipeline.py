@@ -16,6 +16,7 @@ import pytorch_lightning as pl
 from flam_pl.atomic_io import write_text
 from flam_pl.config.loading import save_config
 from flam_pl.config.root import Config
+from flam_pl.config.saved_files import require_ours
 from flam_pl.config.stages import BackboneConfig
 from flam_pl.data.datamodule import FlamDataModule
 from flam_pl.data.photo_check import check_photos
@@ -30,7 +31,6 @@ from flam_pl.images import Preprocess
 from flam_pl.methods.registry import chosen, registered
 from flam_pl.models.backbone import Backbone, load_weights
 from flam_pl.progress import show_progress
-from flam_pl.saved_files import require_ours
 from flam_pl.training.backbone_module import BackboneModule, most_photographed
 from flam_pl.training.records import StageRecord, require, sha256
 from flam_pl.training.restore import restore_backbone

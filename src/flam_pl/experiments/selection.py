@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from flam_pl.config.root import to_plain
+from flam_pl.config.saved_files import DamagedFile
 from flam_pl.distributed import log
 from flam_pl.evaluation.outcomes import Outcomes
 from flam_pl.evaluation.searches import EvaluationSet
@@ -18,7 +19,6 @@ from flam_pl.retrieval.confidence import Calibration
 from flam_pl.retrieval.posteriors import Posteriors
 from flam_pl.retrieval.scoring import FILTER, Scoring, filter_weights
 from flam_pl.retrieval.vectors import ScoreWeights
-from flam_pl.saved_files import DamagedFile
 from flam_pl.training.records import inputs_hash
 from flam_pl.training.run import Run
 from flam_pl.training.stage import evaluation_device

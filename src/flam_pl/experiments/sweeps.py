@@ -9,6 +9,7 @@ from typing import Any
 
 from flam_pl.atomic_io import write_text
 from flam_pl.config.root import Config
+from flam_pl.config.saved_files import read_json, reading, sealed
 from flam_pl.datasets.inspection import edits_cannot_be_evaluated
 from flam_pl.distributed import is_first_process, log
 from flam_pl.errors import FlamError
@@ -20,7 +21,6 @@ from flam_pl.reports.charts import CHARTS
 from flam_pl.reports.measurements import Measurements
 from flam_pl.reports.pictures import draw
 from flam_pl.reports.results_page import joined_page, run_page
-from flam_pl.saved_files import read_json, reading, sealed
 from flam_pl.training.run import Run
 
 RESULTS = "results.json"

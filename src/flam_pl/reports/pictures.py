@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import textwrap
 from collections.abc import Callable, Sequence
 from itertools import zip_longest
@@ -16,6 +15,7 @@ from matplotlib.backend_bases import RendererBase
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from flam_pl.atomic_io import temporary
 from flam_pl.distributed import log
 from flam_pl.evaluation.searches import EvaluationSet
 from flam_pl.images import read_image
@@ -61,9 +61,9 @@ def draw(path: Path, make: Callable[[], Figure | None], dpi: int = 110) -> bool:
         if figure is None:
             return False
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.stem}.{os.getpid()}.png")
-        figure.savefig(temporary, dpi=dpi)
-        temporary.replace(path)
+        new = temporary(path)
+        figure.savefig(new, dpi=dpi, format="png")
+        new.replace(path)
         return True
 
     return attempt(path.name, write)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property, partial
@@ -15,7 +14,8 @@ import jinja2
 import numpy as np
 from torchvision.io import write_jpeg
 
-from flam_pl.atomic_io import replace_folder, write_text
+from flam_pl.atomic_io import only_writer, replace_folder, temporary, write_text
+from flam_pl.config.saved_files import read_json, reading, require_ours, sealed
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.errors import FlamError
 from flam_pl.evaluation.searches import EvaluationSet
@@ -28,7 +28,6 @@ from flam_pl.reports.tables import short_table, tables_of
 from flam_pl.reports.wording import bullets, how_instances
 from flam_pl.retrieval.retriever import Retriever
 from flam_pl.retrieval.vectors import SearchVectors
-from flam_pl.saved_files import read_json, reading, require_ours, sealed
 from flam_pl.training.records import STAGES
 
 METRICS = "metrics.json"
@@ -62,18 +61,19 @@ class Report:
         ``rows`` are the catalog rows of ``data``, ``methods[-1]`` searches, and ``examples`` is
         the number of edited searches of each attribute type.
         """
-        require_replaceable(self.folder)
-        new = self.folder.with_name(f".{self.folder.name}.new")
-        shutil.rmtree(new, ignore_errors=True)
-        new.mkdir(parents=True)
-        (new / METRICS).write_text(sealed(self.metrics))
-        self.write_pages(new)
-        replace_folder(new, self.folder)
-        self.draw_charts()
-        paths, shown = catalog.paths, [m for m in methods if not m.posteriors or m is methods[-1]]
-        searches = partial(self.show_searches, [paths[row] for row in rows], data, shown, examples)
-        attempt("edited searches", searches)
-        self.write_pages(self.folder)
+        with only_writer(self.folder):
+            require_replaceable(self.folder)
+            new = temporary(self.folder)
+            new.mkdir(parents=True)
+            (new / METRICS).write_text(sealed(self.metrics))
+            self.write_pages(new)
+            replace_folder(new, self.folder)
+            self.draw_charts()
+            paths = [catalog.paths[row] for row in rows]
+            shown = [m for m in methods if not m.posteriors or m is methods[-1]]
+            searches = partial(self.show_searches, paths, data, shown, examples)
+            attempt("edited searches", searches)
+            self.write_pages(self.folder)
 
     def draw_charts(self) -> None:
         folder, calibration = self.folder / "figures", self.metrics["calibration"]

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from flam_pl.atomic_io import write_text
+from flam_pl.config.saved_files import read_json, sealed
 from flam_pl.retrieval.vectors import ScoreWeights
-from flam_pl.saved_files import read_json, sealed
 
 FILE = "scoring.json"  # in the run's folder
 

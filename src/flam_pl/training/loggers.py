@@ -25,6 +25,8 @@ from pytorch_lightning.utilities import rank_zero_only
 from flam_pl.config.root import Config, to_plain
 from flam_pl.training.records import CHECKPOINT, STAGES, StageRecord
 
+METRICS = "metrics.csv"
+
 
 def make_loggers(config: Config, stage: str, folder: Path) -> list[Logger]:
     """CSV in the stage's folder, and W&B if it is on."""
@@ -116,6 +118,25 @@ def finish(loggers: Sequence[Logger]) -> None:
         logger.finalize("success")
     if "wandb" in sys.modules and wandb_of(loggers):
         sys.modules["wandb"].finish()
+
+
+def csv_text(loggers: Sequence[Logger]) -> str:
+    """The rows of the CSV log so far, with their header."""
+    for logger in loggers:
+        if isinstance(logger, CSVLogger):
+            logger.save()
+            file = Path(logger.log_dir) / METRICS
+            return file.read_bytes().decode() if file.is_file() else ""
+    return ""
+
+
+@rank_zero_only
+def restore_csv(loggers: Sequence[Logger], text: str) -> None:
+    """Put rows into the CSV log, which a new logger has emptied."""
+    for logger in loggers:
+        if isinstance(logger, CSVLogger) and text:
+            logger.experiment.metrics_keys = text.splitlines()[0].split(",")
+            (Path(logger.log_dir) / METRICS).write_bytes(text.encode())
 
 
 def wandb_mode(wanted: str) -> str | None:

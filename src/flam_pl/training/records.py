@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from flam_pl.atomic_io import write_text
 from flam_pl.attributes import AttributeSchema, SchemaError
+from flam_pl.config.saved_files import DamagedFile, read_json, sealed
 from flam_pl.distributed import log
 from flam_pl.errors import FlamError
-from flam_pl.saved_files import DamagedFile, read_json, sealed
 
 CHECKPOINT = "best.ckpt"
 RECORD = "stage.json"

@@ -10,12 +10,12 @@ from typing import TypeVar
 from torch import nn
 
 from flam_pl.attributes import AttributeSchema
+from flam_pl.config.saved_files import reading
 from flam_pl.images import Preprocess
 from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.models.backbone import Backbone
 from flam_pl.models.concat import ConcatClassifiers
 from flam_pl.models.manipulator import Manipulator
-from flam_pl.saved_files import reading
 from flam_pl.training.records import RECORD, REMEDY, StageRecord, load_into
 
 Net = TypeVar("Net", bound=nn.Module)

@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
+import math
 import os
-import shutil
+import signal
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint, TQDMProgressBar
+from pytorch_lightning.plugins.io import TorchCheckpointIO
 from pytorch_lightning.utilities.exceptions import (  # type: ignore[attr-defined]
     MisconfigurationException,
+    SIGTERMException,
 )
 from torch import Tensor
 
+from flam_pl import stopping
+from flam_pl.atomic_io import remove, temporary
 from flam_pl.attributes import AttributeSchema
 from flam_pl.config.root import Config, to_plain
-from flam_pl.distributed import by_first_process, log
+from flam_pl.distributed import by_first_process, is_first_process, log
 from flam_pl.errors import FlamError
 from flam_pl.training.epoch_lines import EpochLines
 from flam_pl.training.loggers import finish, log_checkpoint, make_loggers
 from flam_pl.training.records import CHECKPOINT, StageRecord, inputs_hash, sha256, versions
+from flam_pl.training.resume import LAST, Resume, plain_metrics
 
 # Lightning sets its own level when it is imported; its INFO messages are about itself
 logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
@@ -37,8 +44,24 @@ class SeedPerRank(Callback):
     """Gives each rank its own random numbers, after equal ones for the weights."""
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if trainer.world_size > 1:
+        if trainer.world_size > 1 and not trainer.current_epoch:  # a resumed rank has its own
             torch.manual_seed(torch.initial_seed() + trainer.global_rank)
+
+
+class EndOnSignal(Callback):
+    """Takes SIGINT and SIGTERM back from the Trainer, which would wait for the other ranks."""
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        stopping.listen()
+
+    on_validation_start = on_predict_start = on_train_start
+
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        stopping.listen()  # the Trainer ignores a second SIGINT
+        if isinstance(exception, SIGTERMException):  # a SystemExit without a code is a success
+            exception.code = 128 + signal.SIGTERM
 
 
 class BestEpoch(ModelCheckpoint):
@@ -65,11 +88,32 @@ class BestEpoch(ModelCheckpoint):
         self.equal += equal
         return equal
 
+    def state_dict(self) -> dict[str, Any]:
+        return super().state_dict() | {"equal": self.equal}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        super().load_state_dict(state_dict)
+        self.equal = state_dict["equal"]
+
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         super().on_train_end(trainer, pl_module)
         if self.equal > 1 and self.best_model_score is not None:
             score = f"{self.monitor} = {float(self.best_model_score):.4f}"
             log(f"{self.equal} epochs have the highest {score}: the latest of them is kept")
+
+
+class WholeFiles(TorchCheckpointIO):
+    """Writes a checkpoint beside its place, then renames it."""
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
+    ) -> None:
+        place, content = Path(path), io.BytesIO()
+        torch.save(checkpoint, content)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        new = temporary(place)
+        new.write_bytes(content.getbuffer())
+        new.replace(place)
 
 
 def require_finished(trainer: pl.Trainer, what: str) -> None:
@@ -102,11 +146,12 @@ def make_trainer(
             strategy=strategy,
             precision=settings.precision,  # type: ignore[arg-type]  # a word that check() knows
             max_epochs=settings.max_epochs if settings.max_epochs is not None else epochs,
-            callbacks=[SeedPerRank(), *(callbacks or [])],
+            callbacks=[SeedPerRank(), EndOnSignal(), *(callbacks or [])],
             enable_progress_bar=bars,
             enable_model_summary=False,
             use_distributed_sampler=False,  # the samplers of the data module know their rank
             num_sanity_val_steps=0,
+            plugins=[WholeFiles()],
             **more,
         )
     except (MisconfigurationException, ValueError, TypeError) as error:
@@ -141,53 +186,60 @@ class StageSpec:
     callbacks: Sequence[Callback] = ()
 
 
+class StopAtDivergence(Callback):
+    """Raises FlamError after an epoch with a weight or a figure that is not finite."""
+
+    def __init__(self, spec: StageSpec) -> None:
+        self.spec = spec
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        require_finite(self.spec, plain_metrics(trainer))
+
+
 def train_stage(spec: StageSpec, data: pl.LightningDataModule, config: Config) -> StageRecord:
-    """Train one stage and save its best epoch, unless it is up to date."""
-    stage, module, folder, monitor = spec.name, spec.module, spec.folder, spec.monitor
-    limit = config.trainer.max_epochs
-    epochs = spec.epochs if limit is None or spec.epochs == 0 else limit
+    """Train one stage and save its best epoch, unless it is up to date.
+
+    A training that was interrupted goes on from its last epoch.
+    """
+    epochs = (config.trainer.max_epochs or spec.epochs) if spec.epochs else 0
     settings = to_plain(spec.settings)
     wanted = inputs_hash(**spec.inputs, parent=spec.parent, settings=settings, epochs=epochs)
-    trainer_folder = folder / ".training"
-    keep = BestEpoch(trainer_folder, monitor)
-    loggers = make_loggers(config, stage, folder)
-    callbacks = [keep, *spec.callbacks]
-    if config.trainer.progress and not sys.stderr.isatty():
-        callbacks.append(EpochLines(stage))
-    trainer = make_trainer(config, epochs, callbacks, logger=loggers, log_every_n_steps=10)
-    record = None if config.retrain else StageRecord.intact(folder)
-    same = record and (record.inputs, record.architecture) == (wanted, spec.architecture)
-    if record and same and is_whole(folder, record):
-        log(f"{stage}: up to date, nothing to train (retrain=true trains again)")
+    work = spec.folder / ".training"
+    record = None if config.retrain else finished(spec, wanted)
+    if record:
+        log(f"{spec.name}: up to date, nothing to train (retrain=true trains again)")
+        if is_first_process():
+            remove(work)
         return record
 
-    if trainer.is_global_zero:
-        shutil.rmtree(trainer_folder, ignore_errors=True)
-        folder.mkdir(parents=True, exist_ok=True)
-    started = time.monotonic()
+    # all that an interrupted training must share to go on; BestEpoch remembers its place
+    shared = {
+        "architecture": spec.architecture,
+        "versions": versions(),
+        "place": str(work.resolve()),
+    }
+    keep = BestEpoch(work, spec.monitor)
+    resume = Resume(work, inputs_hash(inputs=wanted, **shared))
+    loggers = make_loggers(config, spec.name, spec.folder)
+    callbacks = [keep, StopAtDivergence(spec), *spec.callbacks, resume]
+    if config.trainer.progress and not sys.stderr.isatty():
+        callbacks.append(EpochLines(spec.name))
+    trainer = make_trainer(config, epochs, callbacks, logger=loggers, log_every_n_steps=10)
+    last = None if config.retrain else resume.last(trainer.world_size)
+    if trainer.is_global_zero and not last:
+        clear(work, spec.name)
     if epochs:
-        log(f"{stage}: training for {epochs} epochs")
-        trainer.fit(module, datamodule=data)
-        require_finished(trainer, stage)
-        best = Path(keep.best_model_path)
-        state = torch.load(best, map_location="cpu", weights_only=True)["state_dict"]
-        module.load_state_dict(state)
+        log(f"{spec.name}: training for {epochs} epochs")
+        trainer.fit(spec.module, datamodule=data, ckpt_path=last)
+        require_finished(trainer, spec.name)
+        saved = torch.load(keep.best_model_path, map_location="cpu", weights_only=True)
+        spec.module.load_state_dict(saved["state_dict"])
     else:
-        log(f"{stage}: frozen, its weights are used as they are")
-        best = trainer_folder / CHECKPOINT
-    metrics = plain_metrics(trainer)
-    if spec.complete:
-        spec.complete(trainer)
-        if epochs:
-            trainer.save_checkpoint(best, weights_only=True)
-    if monitor or not epochs:  # the figures of the saved weights, not of the last epoch
-        trainer.validate(module, datamodule=data, verbose=False)
-        metrics |= plain_metrics(trainer)
-    if not epochs:  # a Trainer that has not run cannot save
-        trainer.save_checkpoint(best, weights_only=True)
-    require_finished(trainer, stage)  # the validation, too
+        log(f"{spec.name}: frozen, its weights are used as they are")
+    best = work / CHECKPOINT
+    metrics = resume.metrics | plain_metrics(trainer) | complete(spec, trainer, data, best, epochs)
     record = StageRecord(
-        stage=stage,
+        stage=spec.name,
         inputs=wanted,
         data=str(spec.inputs.get("data", "")),
         parent=spec.parent,
@@ -197,26 +249,67 @@ def train_stage(spec: StageSpec, data: pl.LightningDataModule, config: Config) -
         architecture=spec.architecture,
         seed=config.seed,
         metrics=metrics,
-        seconds=round(time.monotonic() - started, 1),
+        seconds=round(resume.seconds, 1),
         versions=versions(),
     )
     record = trainer.strategy.broadcast(record)
-
-    def hand_off() -> None:
-        os.replace(best, folder / CHECKPOINT)
-        record.save(folder)
-        shutil.rmtree(trainer_folder, ignore_errors=True)
-
-    by_first_process(trainer.strategy, hand_off)
-    log_checkpoint(loggers, config, folder, record)
+    by_first_process(trainer.strategy, partial(hand_off, best, spec.folder, record))
+    log_checkpoint(loggers, config, spec.folder, record)
     finish(loggers)
     return record
 
 
-def is_whole(folder: Path, record: StageRecord) -> bool:
-    checkpoint = folder / CHECKPOINT
-    return checkpoint.is_file() and sha256(checkpoint) == record.checkpoint
+def finished(spec: StageSpec, inputs: str) -> StageRecord | None:
+    """The record of the stage if it was trained on the same and its checkpoint is whole."""
+    record, checkpoint = StageRecord.intact(spec.folder), spec.folder / CHECKPOINT
+    if record is None or (record.inputs, record.architecture) != (inputs, spec.architecture):
+        return None
+    if checkpoint.is_file() and sha256(checkpoint) == record.checkpoint:
+        return record
+    log(f"{spec.name}: {checkpoint} is missing or was changed, so the stage is trained again")
+    return None
 
 
-def plain_metrics(trainer: pl.Trainer) -> dict[str, float]:
-    return {name: round(float(v), 6) for name, v in trainer.callback_metrics.items()}
+def clear(work: Path, stage: str) -> None:
+    if (work / LAST).is_file():
+        log(f"{stage}: its interrupted training cannot go on (other inputs, or retrain=true)")
+    remove(work)
+
+
+def complete(
+    spec: StageSpec, trainer: pl.Trainer, data: pl.LightningDataModule, best: Path, epochs: int
+) -> dict[str, float]:
+    """Complete the best weights, save them to ``best`` and return their figures."""
+    metrics: dict[str, float] = {}
+    if spec.complete:
+        spec.complete(trainer)
+        if epochs:
+            trainer.save_checkpoint(best, weights_only=True)
+    if spec.monitor or not epochs:  # the figures of the saved weights, not of the last epoch
+        trainer.validate(spec.module, datamodule=data, verbose=False)
+        metrics = plain_metrics(trainer)
+    if not epochs:  # a Trainer that has not run cannot save
+        trainer.save_checkpoint(best, weights_only=True)
+    require_finished(trainer, spec.name)  # the validation, too
+    if epochs:
+        require_finite(spec, metrics)
+    return metrics
+
+
+def hand_off(best: Path, folder: Path, record: StageRecord) -> None:
+    os.replace(best, folder / CHECKPOINT)
+    record.save(folder)
+    remove(best.parent)
+
+
+def require_finite(spec: StageSpec, figures: Mapping[str, float]) -> None:
+    """Raise FlamError for a figure or a weight that is infinite or not a number."""
+    values = [v for v in spec.module.state_dict().values() if v.is_floating_point()]
+    finite = torch.stack([value.isfinite().all() for value in values]).all()
+    wrong = [name for name, value in figures.items() if not math.isfinite(value)]
+    if wrong or not finite:
+        found = f"{wrong[0]} is {figures[wrong[0]]}" if wrong else "a weight is not finite"
+        settings = type(spec.settings).__name__.removesuffix("Config").lower()
+        raise FlamError(
+            f"the {spec.name} diverged ({found}): train it with a smaller {settings}.lr"
+        )

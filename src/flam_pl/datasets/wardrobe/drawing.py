@@ -17,7 +17,7 @@ import torch
 from numpy.random import Generator
 from torch.utils.data import DataLoader
 
-from flam_pl.atomic_io import only_writer, replace_folder, restore_folder
+from flam_pl.atomic_io import only_writer, replace_folder, restore_folder, temporary
 from flam_pl.config.data import WardrobeSettings
 from flam_pl.datasets.wardrobe.garment import SCHEMA, Garment, draw_change, draw_garment
 from flam_pl.datasets.wardrobe.photo import draw_photo, photograph
@@ -159,8 +159,7 @@ def draw_anew(folder: Path, settings: WardrobeSettings, workers: int) -> None:
             f"{folder} is not empty and holds no wardrobe of flam-pl (see {SETTINGS}), so it is "
             "not replaced. Name another folder, or empty this one yourself."
         )
-    growing = folder.with_name(f".{folder.name}.drawing")
-    shutil.rmtree(growing, ignore_errors=True)  # left by a process that was killed
+    growing = temporary(folder)
     try:
         draw_all(growing, settings, workers)
         replace_folder(growing, folder)

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flam_pl.config.saved_files import DamagedFile, read_json, require_ours, sealed
 from flam_pl.errors import FlamError
-from flam_pl.saved_files import DamagedFile, read_json, require_ours, sealed
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,53 @@
+"""What a command does on SIGINT and SIGTERM: it ends, with exit code 130 or 143."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+_listening = False
+_received: signal.Signals | None = None
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Within it, SIGINT and SIGTERM raise KeyboardInterrupt; a second one ends the process."""
+    global _listening, _received
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    _listening, _received = True, None
+    listen()
+    try:
+        yield
+    finally:
+        _listening = False
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def listen() -> None:
+    """Take the signals back from a library that handles them; outside of ``stoppable`` nothing."""
+    if _listening:
+        for number in SIGNALS:
+            signal.signal(number, _stop)
+
+
+def received() -> signal.Signals | None:
+    """The signal that ends the present command, if there was one."""
+    return _received
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    global _received
+    if _received is not None:
+        os._exit(128 + number)
+    _received = signal.Signals(number)
+    raise KeyboardInterrupt
