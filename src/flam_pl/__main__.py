@@ -21,14 +21,19 @@ from flam_pl import stopping
 from flam_pl.errors import ConfigError, FlamError
 
 if TYPE_CHECKING:
+    from flam_pl.config.root import Config
     from flam_pl.reports.report import Report
+
+
+def settings_of(overrides: Sequence[str]) -> Config:
+    from flam_pl.config.loading import load_config
+
+    return load_config(overrides)
 
 
 def data(overrides: Sequence[str]) -> None:
     """Draw the wardrobe, or read the named data set, and describe it."""
-    from flam_pl.config.loading import load_config
-
-    config = load_config(overrides)
+    config = settings_of(overrides)
     from flam_pl.datasets.inspection import describe
     from flam_pl.datasets.sources import open_catalog
     from flam_pl.progress import show_progress
@@ -39,9 +44,7 @@ def data(overrides: Sequence[str]) -> None:
 
 def verify_data(overrides: Sequence[str]) -> None:
     """Decode every image of a data set and report what cannot be used."""
-    from flam_pl.config.loading import load_config
-
-    config = load_config(overrides)
+    config = settings_of(overrides)
     from flam_pl.data.photo_check import check_photos
     from flam_pl.datasets.inspection import check_usable, describe
     from flam_pl.datasets.sources import open_catalog
@@ -55,9 +58,7 @@ def verify_data(overrides: Sequence[str]) -> None:
 
 def train_backbone(overrides: Sequence[str]) -> None:
     """Train stage 1 only, and extract the features."""
-    from flam_pl.config.loading import load_config
-
-    config = load_config(overrides)
+    config = settings_of(overrides)
     from flam_pl.experiments import pipeline
     from flam_pl.training.sole_trainer import sole_trainer
 
@@ -71,9 +72,7 @@ def train_backbone(overrides: Sequence[str]) -> None:
 
 def train_flam(overrides: Sequence[str]) -> None:
     """Train every stage and method, evaluate them and write the report."""
-    from flam_pl.config.loading import load_config
-
-    config = load_config(overrides)
+    config = settings_of(overrides)
     from flam_pl.experiments.evaluate import measure
     from flam_pl.experiments.pipeline import train
     from flam_pl.training.sole_trainer import sole_trainer
@@ -120,9 +119,7 @@ def report(overrides: Sequence[str]) -> None:
 
 def tables(overrides: Sequence[str]) -> None:
     """Write the paper's Tables 1 to 5 with figures of this run, training what is missing."""
-    from flam_pl.config.loading import load_config
-
-    config = load_config(overrides)
+    config = settings_of(overrides)
     from flam_pl.experiments.paper import make_tables
     from flam_pl.training.sole_trainer import sole_trainer
 
@@ -134,9 +131,7 @@ def tables(overrides: Sequence[str]) -> None:
 
 def figures(overrides: Sequence[str]) -> None:
     """Draw the paper's Figures 2 and 3, convergence and label shares, training what is missing."""
-    from flam_pl.config.loading import load_config
-
-    config = load_config(overrides)
+    config = settings_of(overrides)
     from flam_pl.experiments.paper_figures import make_figures
     from flam_pl.training.sole_trainer import sole_trainer
 
@@ -147,9 +142,7 @@ def figures(overrides: Sequence[str]) -> None:
 
 def results(overrides: Sequence[str]) -> None:
     """Train every method with several seeds and label shares, and write one page of results."""
-    from flam_pl.config.loading import load_config
-
-    config = load_config(overrides)
+    config = settings_of(overrides)
     from flam_pl.experiments.sweeps import make_results
     from flam_pl.training.sole_trainer import sole_trainer
 
@@ -164,9 +157,7 @@ def config(overrides: Sequence[str]) -> None:
     """Print every setting with the value that the command line gives it."""
     from omegaconf import OmegaConf
 
-    from flam_pl.config.loading import load_config
-
-    print(OmegaConf.to_yaml(OmegaConf.structured(load_config(overrides))))
+    print(OmegaConf.to_yaml(OmegaConf.structured(settings_of(overrides))))
 
 
 def show(written: Report | None) -> None:
@@ -230,12 +221,10 @@ def help_of(name: str | None = None) -> str:
         lines = [f"  {key:<16} {command.summary}" for key, command in COMMANDS.items()]
         usage = "flam-pl <command> [key=value ...]     flam-pl <command> --help"
         return "\n".join([usage, "", *lines])
-    command = COMMANDS[name]
+    command, usage = COMMANDS[name], f"flam-pl {name} [key=value ...]"
     settings = [f"  {line}" for line in command.settings]
     tail = "Every setting is a key of conf/; flam-pl config lists them all."
-    return "\n".join(
-        [f"flam-pl {name} [key=value ...]", "", command.summary, "", *settings, "", tail]
-    )
+    return "\n".join([usage, "", command.summary, "", *settings, "", tail])
 
 
 def quiet_libraries() -> None:
@@ -254,8 +243,8 @@ def quiet_libraries() -> None:
         ".*sync_dist=True.*",
     ):
         warnings.filterwarnings("ignore", message=text)
-    warnings.filterwarnings("ignore", category=DeprecationWarning)
-    warnings.filterwarnings("ignore", category=FutureWarning)
+    for category in (DeprecationWarning, FutureWarning):
+        warnings.filterwarnings("ignore", category=category)
 
 
 def keep_freed_memory() -> None:
@@ -333,16 +322,15 @@ def attempt(arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            if error.filename is None:
-                raise
-            print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
-            return 1
-        print(
-            f"error: the disk is full ({error}). Finished stages are kept. Free some space and run "
-            "the command again, or choose another place with runs_dir=.",
-            file=sys.stderr,
-        )
+        text = f"{error.filename}: {error.strerror}"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            text = (
+                f"the disk is full ({error}). Finished stages are kept. Free some space and run "
+                "the command again, or choose another place with runs_dir=."
+            )
+        elif error.filename is None:
+            raise
+        print(f"error: {text}", file=sys.stderr)
         return 1
 
 
