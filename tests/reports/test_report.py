@@ -213,7 +213,7 @@ def test_a_fault_costs_its_own_picture_alone_and_no_name_is_a_path(
     assert all(report in [path, *path.parents] for path in new)
     pictures = ["candidates", "edits-2", "edits-3", "precision_and_hits", "reliability"]
     assert sorted(path.stem for path in (report / "figures").iterdir()) == pictures
-    assert json.loads((report / "metrics.json").read_text()) == made_metrics()
+    assert Report.open(report).metrics == made_metrics()
     assert {search["type"] for search in json.loads((report / "searches.json").read_text())} == {
         *names
     }
