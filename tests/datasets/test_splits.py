@@ -13,17 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flam_pl.attributes import AttributeSchema
-from flam_pl.datasets import assembly
-from flam_pl.datasets.assembly import (
-    has_item_pairs,
+from flam_pl.datasets import splits
+from flam_pl.datasets.assembly import has_item_pairs, with_distorted_views
+from flam_pl.datasets.catalog import Catalog
+from flam_pl.datasets.splits import (
     identical_files,
     identical_on_two_sides,
     leak_groups,
     split_csv,
     split_dense,
-    with_distorted_views,
 )
-from flam_pl.datasets.catalog import Catalog
 
 SCHEMA = AttributeSchema({"shape": ("shirt", "jeans"), "color": ("red", "green", "blue")})
 
@@ -66,14 +65,14 @@ def test_only_files_whose_size_and_end_occur_again_are_read_whole(
     for path, content in zip(paths, contents, strict=True):
         path.write_bytes(content)
     read: list[str] = []
-    hash_ = assembly._hash
+    hash_ = splits._hash
 
     def counted(path: Path, last: int) -> bytes | None:
         if last > 4096:
             read.append(path.name)
         return hash_(path, last)
 
-    monkeypatch.setattr(assembly, "_hash", counted)
+    monkeypatch.setattr(splits, "_hash", counted)
     codes = identical_files(paths)
     assert sorted(read) == ["1.jpg", "3.jpg", "6.jpg", "7.jpg"]
     assert codes[1] == codes[3] and len(set(codes.tolist())) == 8

@@ -14,10 +14,10 @@ from flam_pl.attributes import AttributeSchema
 from flam_pl.config.data import TableData
 from flam_pl.config.loading import load_config
 from flam_pl.datasets import table as table_reader
-from flam_pl.datasets.assembly import split_csv
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.inspection import describe
 from flam_pl.datasets.sources import open_catalog
+from flam_pl.datasets.splits import split_csv
 from flam_pl.errors import FlamError
 
 TYPES = ("shape", "color")

@@ -16,10 +16,10 @@ from flam_pl.config.loading import load_config
 from flam_pl.config.root import Config
 from flam_pl.data.datamodule import FlamDataModule
 from flam_pl.data.samplers import ItemBatchSampler
-from flam_pl.datasets.assembly import split_csv
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.inspection import check_usable, describe
 from flam_pl.datasets.sources import find_images, open_catalog, with_unlabelled
+from flam_pl.datasets.splits import split_csv
 from flam_pl.errors import FlamError
 from flam_pl.experiments.pipeline import usable
 from flam_pl.images import Preprocess

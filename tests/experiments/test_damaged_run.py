@@ -23,7 +23,7 @@ from flam_pl.experiments.evaluate import open_folder, read_split, reopen
 from flam_pl.experiments.pipeline import train
 from flam_pl.experiments.selection import discard_damaged
 from flam_pl.reports.report import Report, rewrite
-from flam_pl.retrieval.scoring import Scoring
+from flam_pl.retrieval.chosen_weights import Scoring
 from flam_pl.training.records import StageRecord
 from tiny_run import settings
 

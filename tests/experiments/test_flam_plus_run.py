@@ -23,10 +23,10 @@ from flam_pl.methods.concatenation import ConcatEditor
 from flam_pl.methods.generator import Flam
 from flam_pl.methods.registry import registered
 from flam_pl.models.concat import ConcatClassifiers
+from flam_pl.retrieval.chosen_weights import FILE, FILTER
 from flam_pl.retrieval.confidence import FILE as CALIBRATION
 from flam_pl.retrieval.confidence import ConfidenceEstimator
 from flam_pl.retrieval.retriever import Retriever
-from flam_pl.retrieval.scoring import FILE, FILTER
 from tiny_run import settings
 
 GIVEN = (

@@ -26,8 +26,8 @@ from flam_pl.experiments import selection
 from flam_pl.experiments.evaluate import open_folder
 from flam_pl.experiments.selection import select_scoring
 from flam_pl.experiments.trained_run import TrainedRun
+from flam_pl.retrieval.chosen_weights import FILE, FILTER, Scoring, filter_weights
 from flam_pl.retrieval.confidence import FILE as CALIBRATION
-from flam_pl.retrieval.scoring import FILE, FILTER, Scoring, filter_weights
 from flam_pl.retrieval.vectors import ScoreWeights
 from flam_pl.training.records import sha256
 from flam_pl.training.run import Run

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from flam_pl.atomic_io import only_writer, write_text
-from flam_pl.datasets.assembly import identical_on_two_sides
 from flam_pl.datasets.catalog import Catalog
+from flam_pl.datasets.splits import identical_on_two_sides
 from flam_pl.images import UnreadableImage, decode, read_file
 from flam_pl.progress import progress
 

@@ -1,33 +1,27 @@
-"""From what a reader found to a Catalog: classes, split, identical files, distorted views."""
+"""From what a reader found to a Catalog: classes, split, distorted views."""
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import os
-import sys
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from flam_pl.attributes import AttributeSchema
 from flam_pl.config.data import LabelledData, SplitData
 from flam_pl.datasets.catalog import Catalog, Dropped, fill_garments
 from flam_pl.datasets.labels import join_spellings, use_classes
+from flam_pl.datasets.splits import (
+    EVERY_DENSE_ROW,
+    identical_files,
+    identical_on_two_sides,
+    leak_groups,
+    split_dense,
+)
 from flam_pl.errors import FlamError
-
-EVERY_DENSE_ROW = -1  # as the number of evaluation photos: all that carry every label
-EVALUATION_SHARE, VALIDATION_SHARE = 0.60, 0.15  # most of these photos that each may take
 
 log = logging.getLogger(__name__)
 
@@ -144,114 +138,6 @@ def garment_note(table: pd.DataFrame) -> list[str]:
     ]
 
 
-def identical_files(paths: Sequence[Path]) -> np.ndarray:
-    """Codes ``(N,)``, equal for equal files; an unreadable file is like no other."""
-    keys: list[Any] = [os.path.getsize(p) if os.path.isfile(p) else None for p in paths]
-    with ThreadPoolExecutor(os.cpu_count()) as threads:  # hashing releases the GIL
-        for last in (4096, sys.maxsize):  # a file that has a key of its own is not read further
-            times = Counter(keys)
-            rows = [row for row, key in enumerate(keys) if key is not None and times[key] > 1]
-            hashes = threads.map(partial(_hash, last=last), [paths[row] for row in rows])
-            for row, found in zip(rows, hashes, strict=True):
-                keys[row] = found and (keys[row], found)
-    return _codes(keys)
-
-
-def _hash(path: Path, last: int) -> bytes | None:
-    """SHA-256 of the last bytes of a file."""
-    with suppress(OSError), open(path, "rb") as file:
-        file.seek(max(0, os.path.getsize(path) - last))
-        return hashlib.sha256(file.read()).digest()
-    return None
-
-
-def leak_groups(table: pd.DataFrame, columns: Iterable[str], contents: np.ndarray) -> np.ndarray:
-    """Codes ``(N,)`` from 0, in order of the rows, of what must stay on one side of a split.
-
-    Rows that share a value of a column or a file's content, also by way of others, are one group.
-    """
-    rows = np.arange(len(table))
-    edges = []
-    for codes in (contents, *(_codes(table[column]) for column in columns)):
-        _, first, of = np.unique(codes, return_index=True, return_inverse=True)
-        edges.append(first[of])  # each row beside the first row with its value
-    ends = (np.tile(rows, len(edges)), np.concatenate(edges))
-    graph = coo_array((np.ones(len(ends[0]), bool), ends), shape=(len(table), len(table)))
-    return _codes(connected_components(graph, directed=False)[1].tolist())
-
-
-def identical_on_two_sides(
-    table: pd.DataFrame, contents: np.ndarray, how: str = "are byte by byte equal to"
-) -> list[str]:
-    """A note, also logged, if the split parts identical files."""
-    sides = table.groupby(contents)["split"].transform("nunique")
-    apart = table[(sides > 1).to_numpy(bool)]
-    if apart.empty:
-        return []
-    what = f"photos {how} a photo of another split: figures on them are too high"
-    note = f"{len(apart)} {what}, for example {apart['path'].iloc[0]}"
-    log.warning("%s", note)
-    return [note]
-
-
-def split_dense(
-    table: pd.DataFrame,
-    dense: np.ndarray,
-    *,
-    evaluation: int,
-    validation: int,
-    seed: int,
-    groups: np.ndarray | None = None,
-    held_out: np.ndarray | None = None,
-) -> pd.Series:
-    """Split of every row, ``(N,)``: random dense rows are evaluated, the others train, as in the
-    paper.
-
-    Args:
-        dense: rows that may be evaluated, ``(N,)`` bool.
-        evaluation: number of dense rows, or ``EVERY_DENSE_ROW``.
-        groups: codes ``(N,)`` of rows that stay together.
-        held_out: rows whose groups never train, ``(N,)`` bool; a third validates.
-    """
-    groups = np.arange(len(table)) if groups is None else groups
-    sizes = np.bincount(groups, weights=dense).astype(np.int64)
-    free = np.random.default_rng(seed).permutation(np.flatnonzero(sizes))
-    total = int(dense.sum())
-    wanted = {"evaluation": (evaluation, EVALUATION_SHARE), "val": (validation, VALIDATION_SHARE)}
-    if evaluation == EVERY_DENSE_ROW:
-        wanted = {"evaluation": (total, 1.0)}
-    side = np.full(len(sizes), "train", dtype=object)
-    if held_out is not None and (evaluation or validation):
-        apart = np.random.default_rng([seed, 1]).permutation(np.unique(groups[held_out]))
-        third = round(len(apart) / 3) if evaluation else len(apart)
-        if evaluation == EVERY_DENSE_ROW or not validation:
-            third = 0
-        side[apart[:third]], side[apart[third:]] = "val", "evaluation"
-        free = free[~np.isin(free, apart)]
-    for split, (number, share) in wanted.items():
-        gap = min(number, int(share * total)) - int(sizes[side == split].sum())
-        taken = []
-        for group in free:  # a group that no longer fits is passed over for a smaller one
-            if sizes[group] <= gap:
-                taken.append(group)
-                gap -= int(sizes[group])
-        side[taken] = split
-        free = free[~np.isin(free, taken)]
-        if (got := int(sizes[side == split].sum())) != number:
-            log.warning(
-                "%s gets %d photos instead of %d: %d have labels enough, of which it may take "
-                "%.0f %%, and photos that belong together stay on one side",
-                *(split, got, number, total, 100 * share),
-            )
-    return pd.Series(side[groups], index=table.index, name="split", dtype="string")
-
-
-def split_csv(catalog: Catalog) -> str:
-    """The photos' columns ``path`` and ``split`` as CSV."""
-    photos = catalog.table.loc[catalog.table["view"] == 0, ["path", "split"]]
-    return str(photos.to_csv(index=False, lineterminator="\n"))
-
-
 def with_distorted_views(
     table: pd.DataFrame, types: Sequence[str], contents: np.ndarray
 ) -> pd.DataFrame:
@@ -279,11 +165,3 @@ def has_item_pairs(table: pd.DataFrame, contents: np.ndarray) -> bool:
         return False
     photos = table.assign(contents=contents)[(table["split"] == "evaluation").to_numpy(bool)]
     return bool((photos.groupby("item")["contents"].nunique() > 1).any())
-
-
-def _codes(values: Iterable[object]) -> np.ndarray:
-    """A number per value, from 0; each missing value has its own."""
-    codes, seen = pd.factorize(pd.Series(list(values), dtype="object"))
-    alone = codes < 0
-    codes[alone] = len(seen) + np.arange(int(alone.sum()))
-    return codes

@@ -14,9 +14,9 @@ import pandas as pd
 
 from flam_pl.attributes import AttributeSchema
 from flam_pl.config.data import DataConfig
-from flam_pl.datasets.assembly import identical_files
 from flam_pl.datasets.catalog import Catalog, Dropped
 from flam_pl.datasets.labels import keep_label_share
+from flam_pl.datasets.splits import identical_files
 from flam_pl.errors import FlamError
 
 NOT_UTF8 = re.compile("[\ud800-\udfff]")  # how Python stands for other bytes of a file name

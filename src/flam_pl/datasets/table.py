@@ -15,10 +15,11 @@ import pandas as pd
 
 from flam_pl.attributes import AttributeSchema, did_you_mean, fold_spelling
 from flam_pl.config.data import TableData
-from flam_pl.datasets.assembly import Found, assemble, identical_files, leak_groups
+from flam_pl.datasets.assembly import Found, assemble
 from flam_pl.datasets.catalog import DOMAINS, SPLITS, Catalog, fill_garments
 from flam_pl.datasets.labels import fold_id, join_spellings
 from flam_pl.datasets.listings import keep_photos, require_words
+from flam_pl.datasets.splits import identical_files, leak_groups
 from flam_pl.errors import FlamError
 
 SPLIT_WORDS = {

@@ -36,7 +36,7 @@ from flam_pl.experiments.trained_run import TrainedRun
 from flam_pl.progress import show_progress
 from flam_pl.reports.report import Report, require_replaceable
 from flam_pl.reports.wandb_report import log_report
-from flam_pl.retrieval.scoring import FILE as SCORING
+from flam_pl.retrieval.chosen_weights import FILE as SCORING
 from flam_pl.training.records import inputs_hash, sha256, versions
 from flam_pl.training.run import Run
 from flam_pl.training.stage import evaluation_device

@@ -20,10 +20,10 @@ from flam_pl.config.saved_files import require_ours
 from flam_pl.config.stages import BackboneConfig
 from flam_pl.data.datamodule import FlamDataModule
 from flam_pl.data.photo_check import check_photos
-from flam_pl.datasets.assembly import split_csv
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.inspection import check_usable
 from flam_pl.datasets.sources import open_catalog
+from flam_pl.datasets.splits import split_csv
 from flam_pl.distributed import is_first_process, log
 from flam_pl.errors import FlamError
 from flam_pl.experiments.selection import select_scoring
@@ -33,9 +33,9 @@ from flam_pl.models.backbone import Backbone, load_weights
 from flam_pl.progress import show_progress
 from flam_pl.training.backbone_module import BackboneModule, most_photographed
 from flam_pl.training.records import StageRecord, require, sha256
-from flam_pl.training.restore import restore_backbone
 from flam_pl.training.run import Run
 from flam_pl.training.stage import StageSpec, make_trainer, train_stage
+from flam_pl.training.trained_networks import restore_backbone
 from flam_pl.training.whitening import measure_whitening
 
 BACKBONE_RECIPE = 1

@@ -15,9 +15,9 @@ from flam_pl.evaluation.weight_search import Trial, choose, grid, try_weights
 from flam_pl.experiments.trained_run import TrainedRun
 from flam_pl.methods.registry import registered
 from flam_pl.progress import progress
+from flam_pl.retrieval.chosen_weights import FILTER, Scoring, filter_weights
 from flam_pl.retrieval.confidence import Calibration
 from flam_pl.retrieval.posteriors import Posteriors
-from flam_pl.retrieval.scoring import FILTER, Scoring, filter_weights
 from flam_pl.retrieval.vectors import ScoreWeights
 from flam_pl.training.records import inputs_hash
 from flam_pl.training.run import Run

@@ -16,12 +16,12 @@ from flam_pl.methods.registry import FOLDER, OpenMethod, Place, registered
 from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.models.backbone import Backbone
 from flam_pl.models.concat import ConcatClassifiers
+from flam_pl.retrieval.chosen_weights import FILTER, Scoring
 from flam_pl.retrieval.confidence import Calibration
 from flam_pl.retrieval.posteriors import Posteriors
-from flam_pl.retrieval.scoring import FILTER, Scoring
 from flam_pl.retrieval.vectors import SearchVectors
 from flam_pl.training.records import StageRecord, require, require_child
-from flam_pl.training.restore import restore_backbone, restore_embedders, schema_of
+from flam_pl.training.trained_networks import restore_backbone, restore_embedders, schema_of
 
 
 @dataclass

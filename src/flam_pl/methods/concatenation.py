@@ -11,7 +11,7 @@ from flam_pl.editing.editor import Editor
 from flam_pl.editing.edits import Edit, blend, in_order, wanted_vector
 from flam_pl.methods.registry import OpenMethod, Place
 from flam_pl.retrieval.posteriors import Posteriors
-from flam_pl.training.restore import restore_classifiers, restore_embedders
+from flam_pl.training.trained_networks import restore_classifiers, restore_embedders
 
 
 class ConcatEditor(Editor):

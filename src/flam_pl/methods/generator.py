@@ -15,7 +15,7 @@ from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.models.manipulator import Manipulator
 from flam_pl.retrieval.posteriors import Posteriors
 from flam_pl.training.records import require
-from flam_pl.training.restore import restore_embedders, restore_manipulator
+from flam_pl.training.trained_networks import restore_embedders, restore_manipulator
 
 
 class Flam(Editor):

@@ -16,9 +16,9 @@ from flam_pl.reports.wandb_report import SearchPicture
 from flam_pl.training.embedder_module import EmbedderModule
 from flam_pl.training.manipulator_module import ManipulatorModule
 from flam_pl.training.records import StageRecord, require
-from flam_pl.training.restore import restore_embedders
 from flam_pl.training.run import Run
 from flam_pl.training.stage import StageSpec, train_stage
+from flam_pl.training.trained_networks import restore_embedders
 
 EMBEDDER_RECIPE, MANIPULATOR_RECIPE = 1, 1
 """Increase it with every change of a stage's training code that alters results."""
