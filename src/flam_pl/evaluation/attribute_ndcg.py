@@ -1,4 +1,4 @@
-"""NDCG@k of edited searches: the grade of a result is its number of wanted labels."""
+"""NDCG@k of edited searches: the relevance of a result is its share of wanted labels."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ class AttributeNDCG(QuerySums):
     """NDCG@k over "all" types, the "target" type and the "other" types.
 
     The relevance of a result is the share of these types with the wanted class, as in ADDE (Hou et
-    al., ICCV 2021), whose code assumes k perfect results. Here the best order is of the gallery.
+    al., ICCV 2021). The ideal is the best order of the gallery; the code of ADDE assumes k perfect
+    results instead.
     """
 
     def __init__(self, data: EvaluationSet, ks: Sequence[int]) -> None:

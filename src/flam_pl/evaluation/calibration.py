@@ -19,10 +19,10 @@ BINS = 15  # of equal width, from 0 to 1; of the diagram and of the expected cal
 def measure_calibration(
     calibration: Calibration, outcomes: Outcomes, resamples: int, seed: int
 ) -> dict[str, Any]:
-    """Event (``KINDS``) -> "raw" and "calibrated" -> as ``measure_probabilities``.
+    """The figures of ``measure_probabilities``, per event of ``KINDS``, "raw" and "calibrated".
 
-    Of the edits without an answer, "detection_rate" is the share below the threshold; of those
-    with one, "false_alarm_rate".
+    Below a threshold a search warns that it has no answer. "detection_rate" is the share of the
+    edits without an answer that get the warning, "false_alarm_rate" that of the edits with one.
     """
     item, draws = outcomes.item, (resamples, seed)
     by_kind = {"raw": outcomes.raw, "calibrated": calibration.probabilities(outcomes.raw)}

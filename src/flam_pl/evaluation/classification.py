@@ -21,8 +21,9 @@ def evaluate_classification(
     resamples: int,
     seed: int,
 ) -> dict[str, dict[str, Estimate]]:
-    """Accuracy per type: "original" on x, where the photo's own class is right; "manipulated" on
-    x-tilde, where the wanted one is. ``classify`` gives logits per type ``(B, classes)``."""
+    """Accuracy per type. "original": of the stored feature, against the photo's label;
+    "manipulated": of the edited feature, against the wanted class. ``classify`` gives logits per
+    type ``(B, classes)``."""
     queries = data.features[torch.from_numpy(data.queries).to(data.features.device)]
     types = data.schema.types
     original, manipulated = (QuerySums(data, types, ["accuracy"]) for _ in range(2))

@@ -12,7 +12,10 @@ from flam_pl.evaluation.searches import EvaluationSet, Method, edit_to, searcher
 
 
 def counterfactual_edits(data: EvaluationSet) -> np.ndarray:
-    """Edits of a query to another photo of its garment: query, type, class ``(E, 3)``, sorted."""
+    """Edits that turn a query's label into that of another photo of its garment.
+
+    Sorted rows of (query, type, class), ``(E, 3)``.
+    """
     edits: set[tuple[int, int, int]] = set()
     of_garment: dict[int, list[int]] = {}
     for row in np.flatnonzero(data.garments >= 0):

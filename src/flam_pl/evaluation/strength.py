@@ -21,7 +21,7 @@ QUERIES = 300  # drawn at random, at most: enough for intervals of a few hundred
 
 
 class Moves(QuerySums):
-    """First results with the wanted class; cosines of edited with unedited query vectors."""
+    """Whether the first result has the wanted class; cosine of the edited to the unedited head."""
 
     @torch.inference_mode()
     def __init__(self, data: EvaluationSet, vectors: SearchVectors, strength: float) -> None:
