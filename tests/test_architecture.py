@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+from collections import Counter
 from functools import cache
 from pathlib import Path
 
@@ -152,6 +153,12 @@ def test_no_file_is_longer_than_350_lines_or_a_heap(folder: str) -> None:
     assert not {name: n for name, n in long.items() if name.startswith("src")}
     heaps = [str(f.relative_to(ROOT)) for f in files if {f.stem, f.parent.name} & HEAPS]
     assert not heaps
+
+
+def test_no_folder_has_more_than_15_files() -> None:
+    counts = Counter(path.parent for path in SOURCE.rglob("*.py") if path.name != "__init__.py")
+    assert len(counts) > 10
+    assert not {folder.name: count for folder, count in counts.items() if count > 15}
 
 
 def lines(path: Path) -> int:

@@ -8,8 +8,12 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from flam_pl.evaluation.calibration import BINS, measure_calibration, measure_probabilities
-from flam_pl.evaluation.outcomes import Outcomes
+from flam_pl.evaluation.calibration import (
+    BINS,
+    Outcomes,
+    measure_calibration,
+    measure_probabilities,
+)
 from flam_pl.retrieval.confidence import Calibration, Platt
 
 AS_THEY_ARE = Platt(1.0, 0.0)

@@ -15,7 +15,7 @@ from attribute_world import SCHEMA, World, make_world
 from flam_pl.editing.editor import NoEdit
 from flam_pl.editing.edits import Edit
 from flam_pl.errors import FlamError
-from flam_pl.evaluation.outcomes import DEPTH, Outcomes
+from flam_pl.evaluation.calibration import DEPTH, Outcomes
 from flam_pl.evaluation.searches import EvaluationSet, edit_to, search_edits
 from flam_pl.retrieval.confidence import Calibration, ConfidenceEstimator, Platt, sentence
 from flam_pl.retrieval.posteriors import KINDS, Posteriors, answer_probabilities

@@ -9,7 +9,7 @@ from pathlib import Path
 from flam_pl.config.root import to_plain
 from flam_pl.config.saved_files import DamagedFile
 from flam_pl.distributed import log
-from flam_pl.evaluation.outcomes import Outcomes
+from flam_pl.evaluation.calibration import Outcomes
 from flam_pl.evaluation.searches import EvaluationSet
 from flam_pl.evaluation.weight_search import Trial, choose, grid, try_weights
 from flam_pl.experiments.trained_run import TrainedRun
