@@ -6,7 +6,6 @@ The shards of a killed extraction serve the next one, as far as their checksums 
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import zlib
@@ -22,6 +21,7 @@ import torch
 from torch import Tensor
 
 from flam_pl.atomic_io import only_writer, replace_folder, temporary
+from flam_pl.config.saved_files import read_json, sealed
 from flam_pl.errors import FlamError
 
 FORMAT = 4
@@ -84,11 +84,11 @@ class FeatureStore:
 
         Of a large array only a sample is read.
         """
+        file = folder / "manifest.json"
+        if not file.is_file():
+            raise FlamError(f"no features at {folder}: not extracted yet")
         try:
-            stored = json.loads((folder / "manifest.json").read_text())
-            seal = stored.pop("seal", None)
-            if stored.get("format") == FORMAT and seal != _seal(stored):
-                raise ValueError("manifest.json was edited")
+            stored = read_json(file, dict[str, Any], "Train again: that extracts what is missing.")
             content, sample = stored.pop("content", ""), stored.pop("sample", "")
             manifest = Manifest(**stored)
             array = np.load(folder / "features.npy", mmap_mode="r")
@@ -99,8 +99,6 @@ class FeatureStore:
             is_whole = _content(array) == content if is_small else _sample(array) == sample
             if manifest.format == FORMAT and not is_whole:  # another format serves nothing
                 raise ValueError("features.npy is not what was written")
-        except FileNotFoundError as error:
-            raise FlamError(f"no features at {folder}: not extracted yet") from error
         except (OSError, EOFError, ValueError, TypeError, AttributeError) as error:
             raise FlamError(f"{folder} is damaged ({error})") from error
         return cls(folder, array, manifest, content)
@@ -139,10 +137,6 @@ def _sample(array: np.ndarray) -> str:
     for start in np.linspace(0, max(0, len(data) - BLOCK), BLOCKS).astype(np.int64):
         sample.update(data[start : start + BLOCK].data)
     return sample.hexdigest()
-
-
-def _seal(stored: dict[str, Any]) -> str:
-    return sha256(json.dumps(stored, sort_keys=True).encode()).hexdigest()
 
 
 @contextmanager
@@ -225,8 +219,7 @@ def publish(
             np.save(new / "photos.npy", photos)
             sample = _sample(np.load(new / "features.npy", mmap_mode="r"))
             stored = asdict(manifest) | {"content": content, "sample": sample}
-            stored["seal"] = _seal(stored)
-            (new / "manifest.json").write_text(json.dumps(stored, indent=1))
+            (new / "manifest.json").write_text(sealed(stored))
             replace_folder(new, folder)
         finally:
             shutil.rmtree(new, ignore_errors=True)

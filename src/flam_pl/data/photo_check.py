@@ -29,7 +29,7 @@ class Photo(NamedTuple):
     pixels: str  # BLAKE2 of the decoded pixels; empty if it cannot be decoded
 
 
-KINDS = ([int, int, str, int, str], [int, int, str, str, str])
+FIELD_TYPES = ([int, int, str, int, str], [int, int, str, str, str])
 
 
 def check_photos(
@@ -80,7 +80,7 @@ def _recall(memory: Path | None) -> dict[str, Photo]:
     try:
         stored = json.loads(memory.read_bytes()) if memory else {}
         found = {file: Photo(*entry) for file, entry in stored.items()}
-        return {file: photo for file, photo in found.items() if [*map(type, photo)] in KINDS}
+        return {file: photo for file, photo in found.items() if [*map(type, photo)] in FIELD_TYPES}
     except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return {}
 

@@ -198,11 +198,17 @@ def _text(value: Any, separator: str | None) -> str | None:
         value = value.decode().rstrip("\0")
     if isinstance(value, list) and (len(value) < 2 or separator):
         value = (separator or "").join(_text(part, separator) or "" for part in value)
-    if isinstance(value, list | dict | tuple) or WRITTEN_OUT.fullmatch(str(value)):
+    if isinstance(value, list | dict | tuple):
         raise ValueError
+    if pd.isna(value):
+        return None
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return str(value).strip() if not pd.isna(value) and fold_spelling(str(value)) else None
+    text = str(value).strip()
+    if text[:1] in ("[", "{", "b") and WRITTEN_OUT.fullmatch(text):
+        raise ValueError
+    visible = text if text.isascii() and text.isprintable() else fold_spelling(text)
+    return text if visible else None
 
 
 def _one_label_each(table: pd.DataFrame, types: Sequence[str], separator: str | None) -> list[str]:

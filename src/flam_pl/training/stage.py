@@ -108,6 +108,8 @@ class WholeFiles(TorchCheckpointIO):
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
     ) -> None:
+        # in memory first: torch.save turns a full disk into another error than OSError, and writes
+        # the name of its file into the content
         place, content = Path(path), io.BytesIO()
         torch.save(checkpoint, content)
         place.parent.mkdir(parents=True, exist_ok=True)

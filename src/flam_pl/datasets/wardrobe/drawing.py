@@ -138,7 +138,7 @@ def cores() -> int:
 
 def is_drawn(folder: Path, settings: WardrobeSettings) -> bool:
     found = folder / SETTINGS
-    return found.is_file() and found.read_text(encoding="utf-8") == record(settings)
+    return found.is_file() and found.read_bytes() == record(settings).encode()
 
 
 def is_wardrobe(folder: Path) -> bool:
@@ -183,7 +183,7 @@ def draw_all(folder: Path, settings: WardrobeSettings, workers: int) -> None:
     )
     rows = [row for rows in progress(drawn, "drawing the wardrobe") for row in rows]
     pd.DataFrame(rows).to_csv(folder / "catalog.csv", index=False, encoding="utf-8")
-    (folder / SETTINGS).write_text(record(settings), encoding="utf-8")
+    (folder / SETTINGS).write_bytes(record(settings).encode())
 
 
 def one_thread(worker: int) -> None:
