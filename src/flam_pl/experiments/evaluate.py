@@ -43,7 +43,7 @@ from flam_pl.training.stage import evaluation_device
 
 
 def open_folder(folder: Path) -> tuple[Run, TrainedRun]:
-    """A finished run with its own data; nothing is written. Raises as ``reopen``."""
+    """Open a finished run on the data set of its training; write nothing. Raises as ``reopen``."""
     config, own = load_run_config([f"run={folder.name}", f"runs_dir={folder.parent}"])
     return reopen(config, own, write=False)
 
