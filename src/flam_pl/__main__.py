@@ -336,7 +336,9 @@ def attempt(arguments: Sequence[str]) -> int:
 
 def console() -> None:
     """Entry point of the console script ``flam-pl``."""
-    sys.exit(main(sys.argv[1:]))
+    code = main(sys.argv[1:])
+    stopping.leave_process_group(code)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""What a command does on SIGINT and SIGTERM: it ends, with exit code 130 or 143."""
+"""How a command ends: on SIGINT and SIGTERM with exit code 130 or 143, and in a DDP run."""
 
 from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,3 +52,21 @@ def _stop(number: int, frame: FrameType | None) -> None:
         os._exit(128 + number)
     _received = signal.Signals(number)
     raise KeyboardInterrupt
+
+
+def leave_process_group(code: int) -> None:
+    """End the part of this process in a DDP run; further processes end at once.
+
+    The threads of the group can abort the process while the interpreter shuts down. An aborted
+    further process ends the first one, which still evaluates.
+    """
+    distributed = sys.modules.get("torch.distributed")
+    if distributed is None or not distributed.is_available() or not distributed.is_initialized():
+        return
+    further = distributed.get_rank() > 0
+    if code == 0:  # after an error another process may wait in the group for ever
+        distributed.destroy_process_group()
+    if further:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
