@@ -15,6 +15,7 @@ from attribute_world import SCHEMA, make_world
 from flam_pl.editing.edits import Edit, wanted_probabilities
 from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.retrieval.posteriors import (
+    Posteriors,
     answer_probabilities,
     likely_combinations,
     raw_probabilities,
@@ -32,6 +33,18 @@ def target_of(
 ) -> list[torch.Tensor]:
     own = net.probabilities(net(queries))
     return wanted_probabilities(own, [Edit(*edit) for edit in edits.items()], net)
+
+
+def test_two_classifiers_have_an_equal_say() -> None:
+    features = make_world(rows=9).features
+    one, other = (Posteriors.of_embedders(random_embedders(12)) for _ in range(2))
+    both = one.times(other)
+    for p, q, found in zip(*(of.read(features) for of in (one, other, both)), strict=True):
+        for row in range(len(features)):
+            products = [math.sqrt(float(a) * float(b)) for a, b in zip(p[row], q[row], strict=True)]
+            expected = [product / sum(products) for product in products]
+            assert found[row].tolist() == pytest.approx(expected, rel=1e-5)
+    assert both.means is one.means
 
 
 @pytest.mark.parametrize("edits", [{"color": "blue"}, {"color": "blue", "pattern": "striped"}])

@@ -486,12 +486,13 @@ def test_the_bar_of_the_extraction_counts_photos(
     assert asked == [(None, "extracting features", 12)] and counts == [5, 10, 12, -1]
 
 
-def train_network(
-    folder: Path, **network: Any
-) -> tuple[BackboneModule, FlamDataModule, pl.Trainer]:
-    """Two steps of a network on the drawn catalog, the same random numbers every time."""
+def untrained_network(
+    folder: Path, frozen_levels: int = 0, **network: Any
+) -> tuple[BackboneModule, FlamDataModule]:
+    """A network for the drawn catalog, with the same random numbers every time."""
     pl.seed_everything(0, verbose=False)
-    data = data_of(draw(folder), image_size=32, dtype="float16")
+    shape: dict[str, Any] = dict(model="test_resnet", frozen_levels=frozen_levels)
+    data = data_of(draw(folder), image_size=32, dtype="float16", **shape)
     data.preprocess = Preprocess(32, "stretch")
     catalog, held_out = data.catalog, data.validation_rows
     consumer = (catalog.table["domain"] == "consumer").to_numpy(bool)
@@ -501,9 +502,36 @@ def train_network(
         (catalog.items[held_out], consumer[held_out]),
         data.config.backbone,
     )
+    return module, data
+
+
+def train_network(
+    folder: Path, **network: Any
+) -> tuple[BackboneModule, FlamDataModule, pl.Trainer]:
+    """Two steps."""
+    module, data = untrained_network(folder, **network)
     trainer = pl.Trainer(max_steps=2, **QUIET)
     trainer.fit(module, data)
     return module, data, trainer
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_frozen_levels_keep_weights_and_statistics_and_all_others_learn(
+    tmp_path: Path, count: int
+) -> None:
+    module, data = untrained_network(tmp_path, feature_dim=None, frozen_levels=count)
+    before = copy.deepcopy(module.net.trunk.state_dict())
+    pl.Trainer(max_steps=2, **QUIET).fit(module, data)
+    after = module.net.trunk.state_dict()
+    changed = {
+        name.partition(".")[0] for name in after if not torch.equal(after[name], before[name])
+    }
+    assert changed == {f"layer{n}" for n in range(count, 5)}
+
+
+def test_more_frozen_levels_than_the_network_has_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(FlamError, match="frozen_levels is 5, but timm gives 5 feature levels"):
+        untrained_network(tmp_path, feature_dim=None, frozen_levels=5)
 
 
 def test_training_is_the_same_to_the_digit_with_the_early_levels(tmp_path: Path) -> None:

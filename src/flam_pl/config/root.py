@@ -69,7 +69,7 @@ class Config:
     scoring: ScoringConfig = MISSING
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     logger: LoggerConfig = field(default_factory=LoggerConfig)
-    methods: list[str] = field(default_factory=lambda: ["flam_plus"])
+    methods: list[str] = field(default_factory=lambda: ["cls_concat", "flam_plus"])
     """Methods beside FLAM; the best one on the validation split searches."""
     concat: ConcatConfig = field(default_factory=ConcatConfig)
     overrides: list[str] = field(default_factory=list)  # The command line; ``load_config`` sets it

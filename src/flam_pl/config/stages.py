@@ -19,6 +19,8 @@ class BackboneConfig:
     weights: str = "none"
     """none, timm (downloaded), imagenet-package (tf_efficientnet_lite0 only) or a local file."""
     image_size: int = number(224, least=1)
+    training_size: int | None = number(None, least=1)
+    """Pixels in training; null: ``image_size``. Fewer are faster (FixRes, Touvron et al. 2019)."""
     fit: str = one_of("pad", "crop", "stretch")  # How an image becomes square
     feature_dim: int | None = number(1024, least=1)  # Dimension of the features; null: all channels
     pooling: str = one_of(*POOLINGS)  # How a feature map becomes a vector; spoc is the paper's
@@ -28,6 +30,7 @@ class BackboneConfig:
     whitening: float | None = number(None, least=0)
     """Power of a whitening in place of the learned projection (SPoC: 1; centring alone: 0)."""
     max_epochs: int = number(10, least=0)  # 0: a frozen backbone
+    frozen_levels: int = number(0, least=0)  # First feature levels that keep their weights
     items: int = number(32, least=2)  # P: items per batch; triplets need two
     images: int = number(4, least=2)  # K: images per item in a batch; triplets need two
     classified_items: int = number(1000, least=1)

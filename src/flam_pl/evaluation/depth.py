@@ -10,7 +10,7 @@ from torch import Tensor
 
 from flam_pl.editing.edits import Edit
 from flam_pl.evaluation.hits import EditResults, Hits, Measure
-from flam_pl.evaluation.searches import EditedSearch, EvaluationSet, edit_to
+from flam_pl.evaluation.searches import EditedSearch, EvaluationSet, edit_to, rows_of
 from flam_pl.galleries.exact import top_k
 from flam_pl.retrieval.vectors import SearchVectors
 
@@ -22,6 +22,7 @@ class CandidateSearcher:
     def __init__(self, vectors: SearchVectors, data: EvaluationSet, depth: int) -> None:
         self.vectors, self.data, self.depth = vectors, data, depth
         self.heads, self.gallery = vectors.heads(data.features), vectors.gallery(data.features)
+        self.own = vectors.read(data.features)
 
     @torch.inference_mode()
     def __call__(
@@ -29,9 +30,10 @@ class CandidateSearcher:
     ) -> dict[int, Tensor]:
         """Number of candidates -> positions of the results, ``(E, depth)``."""
         positions = torch.from_numpy(self.data.queries[numbers]).to(self.gallery.device)
-        features = self.data.features[positions]
-        near, queries = self.vectors.edited(features, edits), self.vectors.queries(features, edits)
-        _, candidates = top_k(near, self.heads, max(counts), exclude=positions)
+        features, own = self.data.features[positions], rows_of(self.own, positions)
+        parts = self.vectors.parts(features, edits, own)
+        _, candidates = top_k(parts.edited, self.heads, max(counts), exclude=positions)
+        queries = self.vectors.weighted(parts)
         chunks = zip(torch.split(queries, chunk), torch.split(candidates, chunk), strict=True)
         scores = torch.cat([(q @ self.gallery.T).gather(1, of) for q, of in chunks])
         best = {n: scores[:, :n].topk(min(self.depth, n, scores.shape[1])).indices for n in counts}

@@ -190,12 +190,19 @@ class Searcher:
     def __init__(self, editor: Editor | SearchVectors, data: EvaluationSet, depth: int) -> None:
         self.data, self.depth = data, depth
         self.retriever = Retriever.of(editor, data.features)
+        # read once: every query is searched with many edits
+        self.own = self.retriever.vectors.read(data.features)
 
     def __call__(self, numbers: np.ndarray, edits: Sequence[Edit]) -> Tensor:
         """Gallery positions of the results of these queries, best first, ``(E, K)``."""
         positions = torch.from_numpy(self.data.queries[numbers]).to(self.data.features.device)
-        features = self.data.features[positions]
-        return self.retriever.search(features, edits, self.depth, exclude=positions)[1]
+        features, own = self.data.features[positions], rows_of(self.own, positions)
+        return self.retriever.search(features, edits, self.depth, positions, own)[1]
+
+
+def rows_of(posteriors: list[Tensor] | None, rows: Tensor) -> list[Tensor] | None:
+    """Some rows of posteriors, per type ``(N, classes)``."""
+    return posteriors and [of[rows] for of in posteriors]
 
 
 Method = Editor | SearchVectors | Searcher

@@ -10,7 +10,13 @@ from torch.nn import functional as F
 from flam_pl.editing.editor import Editor
 from flam_pl.evaluation.hits import evaluate_edits
 from flam_pl.evaluation.precision import Precision
-from flam_pl.evaluation.searches import EditedSearch, EvaluationSet, Searcher, edit_to
+from flam_pl.evaluation.searches import (
+    EditedSearch,
+    EvaluationSet,
+    Searcher,
+    edit_to,
+    rows_of,
+)
 from flam_pl.evaluation.sums import QuerySums
 from flam_pl.metrics.bootstrap import Estimate
 from flam_pl.retrieval.vectors import SearchVectors
@@ -24,15 +30,16 @@ class Moves(QuerySums):
     """Whether the first result has the wanted class; cosine of the edited to the unedited head."""
 
     @torch.inference_mode()
-    def __init__(self, data: EvaluationSet, vectors: SearchVectors, strength: float) -> None:
+    def __init__(self, data: EvaluationSet, search: Searcher, strength: float) -> None:
         super().__init__(data, ["all"], ("wanted_first", "cosine_to_query"))
-        self.vectors, self.strength = vectors, strength
-        self.heads = vectors.heads(data.features)
+        self.vectors, self.own, self.strength = search.retriever.vectors, search.own, strength
+        self.heads = self.vectors.heads(data.features)
 
     def add(self, search: EditedSearch) -> None:
         rows = torch.from_numpy(self.data.queries[search.numbers]).to(self.heads.device)
         edit = edit_to(self.data.schema, search.t, search.c, self.strength)
-        edited = self.vectors.queries(self.data.features[rows], [edit])
+        features, own = self.data.features[rows], rows_of(self.own, rows)
+        edited = self.vectors.queries(features, [edit], own)
         heads = F.normalize(edited[:, : self.heads.shape[1]], dim=-1)
         cosines = (heads * self.heads[rows]).sum(dim=1)
         figures = torch.stack([search.matches[:, 0, search.t], cosines], dim=1)
@@ -51,7 +58,7 @@ def evaluate_strengths(
     data, drawn = data.with_queries(QUERIES, seed), (resamples, seed)
     search, found = Searcher(editor, data, K), {}
     for strength in strengths:
-        moves, precision = Moves(data, search.retriever.vectors, strength), Precision(data, [K])
+        moves, precision = Moves(data, search, strength), Precision(data, [K])
         results = evaluate_edits(search, data, [K], also=[moves, precision], strength=strength)
         of_all = (of.estimates(*drawn)["all"] for of in (moves, results, precision))
         found[f"{strength:g}"] = {name: f for figures in of_all for name, f in figures.items()}

@@ -102,8 +102,8 @@ class Scorer:
 
     def __init__(self, editor: Editor, posteriors: Posteriors, data: EvaluationSet) -> None:
         self.data, self.vectors = data, SearchVectors(editor, posteriors)
-        self.heads = self.vectors.heads(data.features)
-        self.tails = log_posteriors(posteriors.read(data.features))
+        self.heads, self.own = self.vectors.heads(data.features), posteriors.read(data.features)
+        self.tails = log_posteriors(self.own)
 
     def scores(
         self, t: int, c: int, numbers: np.ndarray, tried: Sequence[ScoreWeights]
@@ -111,7 +111,8 @@ class Scorer:
         """Scores ``(E, N)`` per weights; minus infinity for the query itself."""
         positions = torch.from_numpy(self.data.queries[numbers]).to(self.heads.device)
         edit = edit_to(self.data.schema, t, c)
-        parts = self.vectors.parts(self.data.features[positions], [edit])
+        own = [of[positions] for of in self.own]
+        parts = self.vectors.parts(self.data.features[positions], [edit], own)
         cosine = parts.edited @ self.heads.T
         cosine[torch.arange(len(numbers)), positions] = -torch.inf
         target, others = (p @ self.tails.T for p in (parts.target, parts.others))

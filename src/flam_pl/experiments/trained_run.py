@@ -87,9 +87,18 @@ class TrainedRun:
 
     @property
     def posteriors(self) -> Posteriors:
-        """The classifiers that score photos: those of FLAM+, if trained, or of FLAM."""
-        plus = self.methods.get("flam_plus")
-        return (plus and plus.classifiers) or Posteriors.of_embedders(self.embedders)
+        """The classifiers that score photos: those of FLAM+, or of FLAM without it.
+
+        Those of Cls-Concat, if trained, have an equal say with those of FLAM+.
+        """
+        plus, concat = (self.methods.get(name) for name in ("flam_plus", "cls_concat"))
+        if plus is None or plus.classifiers is None:
+            return Posteriors.of_embedders(self.embedders)
+        return (
+            plus.classifiers.times(concat.classifiers)
+            if concat and concat.classifiers
+            else plus.classifiers
+        )
 
     @property
     def checkpoints(self) -> dict[str, str]:

@@ -6,14 +6,16 @@ draws of single edits would give far too narrow intervals.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from itertools import chain
 
 import numpy as np
 from scipy.sparse import csr_matrix
 
 BLOCK = 50  # draws per step, which bounds the memory
+REMEMBERED = 10**7  # numbers of a set of draws that is remembered, at most: 80 MB
 
 
 @dataclass(frozen=True)
@@ -73,8 +75,19 @@ def resampled(
     return np.concatenate([sums.sum(axis=0, keepdims=True), *drawn])
 
 
-def _draws(items: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
+def _draws(items: int, resamples: int, seed: int) -> Iterable[np.ndarray]:
     """How often each draw takes each item, in blocks of ``(at most BLOCK, items)``."""
+    if items * resamples > REMEMBERED:
+        return _new_draws(items, resamples, seed)
+    return _remembered_draws(items, resamples, seed)
+
+
+@lru_cache(maxsize=4)  # one evaluation asks for the same draws hundreds of times
+def _remembered_draws(items: int, resamples: int, seed: int) -> list[np.ndarray]:
+    return list(_new_draws(items, resamples, seed))
+
+
+def _new_draws(items: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
     rng, equal = np.random.default_rng(seed), np.full(items, 1 / items)
     for start in range(0, resamples, BLOCK):
         yield rng.multinomial(items, equal, size=min(BLOCK, resamples - start)).astype(np.float64)

@@ -84,7 +84,8 @@ class Backbone(nn.Module):
                 )
             elif pooling == LEVELS:
                 self.early, self.levels = EarlyLevels(levels_window), list(range(levels))
-                early = 2 * sum(level_channels(self.trunk, model, levels))
+                known = feature_levels(self.trunk, model, levels, "backbone.levels")
+                early = 2 * sum(int(level["num_chs"]) for level in known)
                 widths, dimensions = (self.width, early), (self.dimension, early)
                 weights = (1.0, levels_weight)
                 self.projection = PartsWhitening(widths, dimensions, whitening, weights)
@@ -169,16 +170,27 @@ def create_trunk(model: str, image_size: int | None, pretrained: bool = False) -
         return timm.create_model(model, **options)
 
 
-def level_channels(trunk: Any, model: str, levels: int) -> list[int]:
-    """Channels of the first feature levels of a timm model."""
+def feature_levels(trunk: Any, model: str, count: int, setting: str) -> list[dict[str, Any]]:
+    """What timm knows of the first ``count`` feature levels; ``setting`` named the count."""
     known = getattr(trunk, "feature_info", []) if hasattr(trunk, "forward_intermediates") else []
-    if levels >= len(known):
+    if count >= len(known):
         raise FlamError(
-            f"backbone.levels is {levels}, but timm gives {len(known)} feature levels of {model}; "
-            "expected fewer, because the last level is pooled in any case. Lower it, choose "
-            "another backbone.model, or set backbone.pooling=spoc."
+            f"{setting} is {count}, but timm gives {len(known)} feature levels of {model}; "
+            "expected fewer, because the last level is pooled and trained in any case. Lower it, "
+            "or choose another backbone.model or backbone.pooling."
         )
-    return [int(level["num_chs"]) for level in known[:levels]]
+    return list(known[:count])
+
+
+def first_modules(trunk: nn.Module, last: str) -> list[nn.Module]:
+    """The modules up to the one named ``last`` and its parts, in the network's order.
+
+    >>> [type(m).__name__ for m in first_modules(nn.Sequential(nn.Conv2d(3, 8, 1), nn.ReLU()), "0")]
+    ['Sequential', 'Conv2d']
+    """
+    names, modules = zip(*trunk.named_modules(), strict=True)
+    end = max(i for i, name in enumerate(names) if f"{name}.".startswith(f"{last}."))
+    return list(modules[: end + 1])
 
 
 def as_maps(output: Tensor, width: int, prefix: int = 0) -> Tensor:

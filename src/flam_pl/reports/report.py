@@ -69,7 +69,8 @@ class Report:
             self.write_pages(new)
             replace_folder(new, self.folder)
             self.draw_charts()
-            paths = [catalog.paths[row] for row in rows]
+            every = catalog.paths
+            paths = [every[row] for row in rows]
             shown = [m for m in methods if not m.posteriors or m is methods[-1]]
             searches = partial(self.show_searches, paths, data, shown, examples)
             attempt("edited searches", searches)

@@ -43,6 +43,23 @@ class Posteriors:
     def of_classifiers(cls, classifiers: ConcatClassifiers) -> Posteriors:
         return cls(classifiers.schema, classifiers.read)
 
+    def times(self, other: Posteriors) -> Posteriors:
+        """The geometric mean of two classifiers, with the class means of this one.
+
+        >>> schema = AttributeSchema({"color": ("red", "blue")})
+        >>> sure = Posteriors(schema, lambda features: [torch.tensor([[0.9, 0.1]])])
+        >>> doubtful = Posteriors(schema, lambda features: [torch.tensor([[0.5, 0.5]])])
+        >>> sure.times(doubtful).read(torch.zeros(1, 4))
+        [tensor([[0.7500, 0.2500]])]
+        """
+
+        def read(features: Tensor) -> list[Tensor]:
+            both = zip(self.read(features), other.read(features), strict=True)
+            roots = [(p.clamp_min(LEAST) * q.clamp_min(LEAST)).sqrt() for p, q in both]
+            return [root / root.sum(dim=-1, keepdim=True) for root in roots]
+
+        return Posteriors(self.schema, read, self.means)
+
     def hardened(self) -> Posteriors:
         """All probability goes to the likeliest class."""
 

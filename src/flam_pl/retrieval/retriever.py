@@ -48,10 +48,12 @@ class Retriever:
         edits: Sequence[Edit],
         k: int,
         exclude: Sequence[int] | Tensor | None = None,
+        own: Sequence[Tensor] | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Scores and ids of the k best photos per query of stored features ``(Q, D)``.
 
-        ``exclude`` is the id that a query must not find, -1 for none, ``(Q,)``.
+        ``exclude`` is the id that a query must not find, -1 for none, ``(Q,)``. ``own`` is as in
+        ``SearchVectors.queries``.
         """
         ids = None if exclude is None else torch.as_tensor(exclude)
-        return self.gallery.search(self.vectors.queries(features, edits), k, ids)
+        return self.gallery.search(self.vectors.queries(features, edits, own), k, ids)

@@ -61,32 +61,44 @@ class SearchVectors:
         """Stored features ``(N, D)`` -> unit features ``(N, R)``."""
         return F.normalize(self.editor.represent(features), dim=-1)
 
+    def read(self, features: Tensor) -> list[Tensor] | None:
+        """Posteriors of stored features ``(N, D)``, per type ``(N, classes)``, if they count."""
+        return self.posteriors.read(features) if self.posteriors else None
+
     def gallery(self, features: Tensor) -> Tensor:
         """Stored features ``(N, D)`` -> gallery vectors ``(N, R + C)``."""
-        heads = self.heads(features)
-        if self.posteriors is None:
-            return heads
-        return torch.cat([heads, log_posteriors(self.posteriors.read(features))], dim=-1)
+        heads, own = self.heads(features), self.read(features)
+        return heads if own is None else torch.cat([heads, log_posteriors(own)], dim=-1)
 
     def edited(self, features: Tensor, edits: Sequence[Edit]) -> Tensor:
         """Stored features ``(Q, D)`` -> unit edited features ``(Q, R)``."""
         return F.normalize(self.editor.edit(features, edits), dim=-1)
 
-    def queries(self, features: Tensor, edits: Sequence[Edit]) -> Tensor:
-        """Stored features ``(Q, D)`` -> query vectors ``(Q, R + C)``."""
-        if self.posteriors is None:
-            return self.edited(features, edits)
-        parts, w = self.parts(features, edits), self.weights
-        head = parts.edited
+    def queries(
+        self, features: Tensor, edits: Sequence[Edit], own: Sequence[Tensor] | None = None
+    ) -> Tensor:
+        """Stored features ``(Q, D)`` -> query vectors ``(Q, R + C)``.
+
+        ``own`` is ``read(features)``, where the caller has it.
+        """
+        return self.weighted(self.parts(features, edits, own))
+
+    def weighted(self, parts: QueryParts) -> Tensor:
+        """The query vectors ``(Q, R + C)`` of their parts."""
+        head, w = parts.edited, self.weights
         if parts.moved is not None and w.moved:
             head = head + w.moved * parts.moved
         return torch.cat([head, w.target * parts.target + w.others * parts.others], dim=-1)
 
-    def parts(self, features: Tensor, edits: Sequence[Edit]) -> QueryParts:
-        """The parts of the query vectors. Raises ValueError without posteriors."""
+    def parts(
+        self, features: Tensor, edits: Sequence[Edit], own: Sequence[Tensor] | None = None
+    ) -> QueryParts:
+        """The parts of the query vectors, see ``queries``; C is 0 without posteriors."""
+        edited = self.edited(features, edits)
         if self.posteriors is None:
-            raise ValueError(f"{self.name} has no posteriors: its queries are the edited features")
-        schema, own = self.posteriors.schema, self.posteriors.read(features)
+            nothing = edited.new_zeros(len(edited), 0)
+            return QueryParts(edited, None, nothing, nothing)
+        schema, own = self.posteriors.schema, own or self.posteriors.read(features)
         edit_of = {edit.attribute_type: edit for edit in in_order(edits, schema)}
         strongest = max((edit.strength for edit in edit_of.values()), default=0.0)
         of_target = [edit_of[n].strength if n in edit_of else 0.0 for n in schema.types]
@@ -101,4 +113,4 @@ class SearchVectors:
             whole = moved_features(features, own, after, self.posteriors.means())
             moved = strongest * self.heads(whole)
         target, others = weighted_posteriors(wanted, of_target), weighted_posteriors(own, of_others)
-        return QueryParts(self.edited(features, edits), moved, target, others)
+        return QueryParts(edited, moved, target, others)

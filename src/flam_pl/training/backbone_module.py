@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from flam_pl.config.stages import BackboneConfig
 from flam_pl.galleries.exact import top_k
 from flam_pl.metrics.hit_rate import hits_at
-from flam_pl.models.backbone import Backbone
+from flam_pl.models.backbone import Backbone, feature_levels, first_modules
 from flam_pl.training.by_row import ByRow
 
 
@@ -41,6 +41,11 @@ class BackboneModule(pl.LightningModule):
     ) -> None:
         super().__init__()
         self.net, self.settings, self.ks = net, settings, tuple(ks)
+        self.frozen = frozen_modules(net, settings)
+        for module in self.frozen:
+            module.training = False  # its batch norm measures nothing
+            for parameter in module.parameters(recurse=False):
+                parameter.requires_grad_(False)
         self.register_buffer("classified", torch.tensor(list(classified), dtype=torch.long))
         # without a batch norm in between, the triplet loss and the classifier pull apart
         self.neck = nn.BatchNorm1d(net.described_dimension)
@@ -55,6 +60,13 @@ class BackboneModule(pl.LightningModule):
         of_shop = self.validation_items[~self.is_query]
         self.findable = self.is_query & torch.isin(self.validation_items, of_shop)
         self.validation_features = ByRow(len(validation[0]), net.present_dimension)
+
+    def train(self, mode: bool = True) -> BackboneModule:
+        """Frozen modules stay in evaluation mode."""
+        super().train(mode)
+        for module in self.frozen:
+            module.training = False
+        return self
 
     def forward(self, images: Tensor) -> Tensor:
         features: Tensor = self.net(images)
@@ -107,12 +119,22 @@ class BackboneModule(pl.LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         lr, weight_decay = self.settings.lr, self.settings.weight_decay
-        optimizer = torch.optim.AdamW(self.parameters(), lr=lr, weight_decay=weight_decay)
+        trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        optimizer = torch.optim.AdamW(trained, lr=lr, weight_decay=weight_decay)
         steps = max(2, int(self.trainer.estimated_stepping_batches))
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer, max_lr=lr, total_steps=steps, pct_start=0.2
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def frozen_modules(net: Backbone, settings: BackboneConfig) -> list[nn.Module]:
+    """Those of the first ``frozen_levels`` feature levels."""
+    count, setting = settings.frozen_levels, "backbone.frozen_levels"
+    if not count:
+        return []
+    last = feature_levels(net.trunk, settings.model, count, setting)[-1]["module"]
+    return first_modules(net.trunk, last)
 
 
 def most_photographed(items: np.ndarray, count: int) -> list[int]:
