@@ -24,6 +24,7 @@ from flam_pl.losses.triplet import cosine_distance
 from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.models.manipulator import Manipulator
 from flam_pl.retrieval.inner_product import log_posteriors, moved_features, weighted_posteriors
+from flam_pl.training.embedder_module import LOG_EVERY
 
 
 @dataclass(frozen=True)
@@ -117,8 +118,9 @@ class ManipulatorModule(pl.LightningModule):
         of_g.step()
         if self.judged:
             of_d.step()
-        logged = {f"train/{name}": term.detach() for name, term in (terms | terms_g).items()}
-        self.log_dict(logged, on_step=False, on_epoch=True, batch_size=len(x))
+        if batch_index % LOG_EVERY == 0:
+            logged = {f"train/{name}": term.detach() for name, term in (terms | terms_g).items()}
+            self.log_dict(logged, on_step=False, on_epoch=True, batch_size=len(x))
 
     @torch.no_grad()
     def sample(self, features: Tensor) -> EditBatch:
