@@ -7,18 +7,22 @@ import io
 import logging
 import os
 import re
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from flam_pl.attributes import AttributeSchema, did_you_mean, fold_spelling
 from flam_pl.config.data import TableData
 from flam_pl.datasets.assembly import Found, assemble
 from flam_pl.datasets.catalog import DOMAINS, SPLITS, Catalog, fill_garments
 from flam_pl.datasets.labels import fold_id, join_spellings
-from flam_pl.datasets.listings import keep_photos, require_words
+from flam_pl.datasets.listings import keep_photos, place_of, require_words
 from flam_pl.datasets.splits import identical_files, leak_groups
 from flam_pl.errors import FlamError
 
@@ -35,6 +39,9 @@ TOGETHER = ("item", "garment")
 NOTHING = {"nan", "none", "null", "na", "n/a", "<na>", "nat", "#n/a"}  # empty cells of programs
 WRITTEN_OUT = re.compile(r"\[\s*['\"].*\]|\[[\d\s.,]*\]|\{.*:.*\}|b(['\"]).*\1", re.DOTALL)
 """A list, a record or bytes as the text that a program makes of them."""
+PLAIN = r"(b|([!-Z\\-ac-z|-~]|b[!#-&(-~])([ -~]*[!-~])?)"
+"""Visible ASCII without outer spaces, which is not ``WRITTEN_OUT``: texts that stay as they are."""
+BLOCK = 2**16  # rows of a CSV file that are Python objects at one time
 
 
 def read(root: Path, data: TableData, schema: AttributeSchema | None = None) -> Catalog:
@@ -47,7 +54,7 @@ def read(root: Path, data: TableData, schema: AttributeSchema | None = None) -> 
     table = _renamed(_load(root), data.columns, (*types, *extra), root)
     # nothing else comes along: the table's own "view" may mean "front" or "back"
     own = [c for c in dict.fromkeys((*OWN, *types, *extra)) if c in table]
-    table = table[own].apply(lambda cells: _as_text(cells, data.label_separator))
+    table = table[own].apply(_as_text, separator=data.label_separator)
     table["path"] = table["path"].str.replace("\\", "/", regex=False)  # written on Windows
     notes = _one_label_each(table, types, data.label_separator)
     for column in TOGETHER:
@@ -97,7 +104,7 @@ def _load(path: Path) -> pd.DataFrame:
             table = pd.read_parquet(path, dtype_backend="pyarrow")  # else large numbers are rounded
             if any(name is not None for name in table.index.names):
                 table = table.reset_index()  # pandas stored these columns as its index
-            table.index = pd.Index([f"{path.name} row {n}" for n in range(1, len(table) + 1)])
+            table.index = pd.RangeIndex(1, len(table) + 1, name=f"{path.name} row")
         else:
             table = _read_csv(path, "\t,;|" if suffix == ".tsv" else ",;\t|")
     except (OSError, ValueError) as error:  # ArrowInvalid is a ValueError
@@ -112,34 +119,54 @@ def _read_csv(path: Path, delimiters: str) -> pd.DataFrame:
     delimiter."""
     data = path.read_bytes()
     try:
-        text = data.decode("utf-8-sig")
+        text = io.StringIO(data.decode("utf-8-sig"), newline="")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise FlamError(f"{path} line {line} is no UTF-8; save the table in UTF-8") from error
-    delimiter = max(delimiters, key=next(iter(text.splitlines()), "").count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    rows, several, line = {}, [], 1
+    del data
+    delimiter = max(delimiters, key=text.readline().count)
+    text.seek(0)
+    reader = csv.reader(text, delimiter=delimiter, strict=True)
+    several, line = [], 1
     try:
         header = [name.strip() for name in next(reader, [])]
         while header and not header[-1]:
             header.pop()
+        width, lines, rows, parts = len(header), array("q"), list[list[str]](), list[pa.Table]()
         line = reader.line_num + 1  # of the row's start: a quoted value may have line breaks
         for row in reader:
-            if any(cell.strip() for cell in row):
-                if len(row) < len(header) or any(row[len(header) :]):
+            if len(row) != width or not (row and row[0].strip()):
+                if not any(cell.strip() for cell in row):
+                    row = []
+                elif len(row) < width or any(row[width:]):
                     raise csv.Error(
-                        f"got {len(row)} values, expected {len(header)}, one per column. Leave "
+                        f"got {len(row)} values, expected {width}, one per column. Leave "
                         f"unknown ones empty, put one that holds {delimiter!r} into double quotes"
                     )
-                rows[f"{path.name} line {line}"] = row[: len(header)]
-            several += [line] * (reader.line_num > line)
+            if row:
+                rows.append(row)
+                lines.append(line)
+            if reader.line_num > line:
+                several.append(line)
             line = reader.line_num + 1
+            if len(rows) == BLOCK:
+                parts.append(_columns(rows, width))
+                rows = []
     except csv.Error as error:
         raise FlamError(f"{path} line {line}: {error}.") from error
     if several:
         what = "rows take several lines; if no value has line breaks, a double quote is missing"
         log.warning("%s: %d %s, first in line %d", path, len(several), what, several[0])
-    return pd.DataFrame(list(rows.values()), list(rows), header, dtype="object")
+    table = pa.concat_tables([*parts, _columns(rows, width)])
+    cells = table.to_pandas(types_mapper={pa.large_string(): pd.StringDtype()}.get)
+    return cells.set_axis(header, axis=1).set_axis(pd.Index(lines, name=f"{path.name} line"))
+
+
+def _columns(rows: Sequence[Sequence[str]], width: int) -> pa.Table:
+    """The rows as columns, in a tenth of the memory."""
+    columns = islice(zip(*rows, strict=False), width) if rows else [()] * width
+    arrays = [pa.array(column, pa.large_string()) for column in columns]
+    return pa.Table.from_arrays(arrays, [str(number) for number in range(width)])
 
 
 def _renamed(
@@ -175,17 +202,27 @@ def _renamed(
 
 def _as_text(cells: pd.Series, separator: str | None) -> pd.Series:
     """Text without outer spaces; NA where nothing is visible."""
+    found = pd.Series(pd.NA, cells.index, dtype="string", name=cells.name)
+    rows = codes = np.arange(len(cells))
+    different: Iterable[Any] = cells
+    if pd.api.types.is_string_dtype(cells.dtype):
+        found = cells.astype("string")
+        plain = found.str.fullmatch(PLAIN).fillna(True).to_numpy(bool)
+        rows = np.flatnonzero(~plain)
+        codes, different = pd.factorize(found.iloc[rows])
     values = []
-    for where, value in cells.items():
+    for code, value in enumerate(different):
         try:
             values.append(_text(value, separator))
         except ValueError as error:
+            where = place_of(cells, rows[codes.tolist().index(code)])
             raise FlamError(
                 f"{where}: column {cells.name} has {str(value)[:60]}, expected one value. Write "
                 "bytes as UTF-8, the parts of a record into columns, a picture into a file; set "
                 "data.label_separator, e.g. to ';', to use the first one of several labels."
             ) from error
-    found = pd.Series(values, cells.index, dtype="string")
+    if len(rows):
+        found.iloc[rows] = pd.array(values, dtype="string").take(codes)
     if cells.name in OWN:
         found = found.mask(found.str.lower().isin(NOTHING).fillna(False))
         found = found.str.replace(r"^(-?\d+)\.0+$", r"\1", regex=True)  # 3.0 in a column with gaps
