@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +14,6 @@ from flam_pl.attributes import AttributeSchema
 from flam_pl.config.data import LabelledData, SplitData
 from flam_pl.datasets.catalog import Catalog, Dropped, fill_garments
 from flam_pl.datasets.labels import join_spellings, use_classes
-from flam_pl.datasets.listings import texts
 from flam_pl.datasets.splits import (
     EVERY_DENSE_ROW,
     identical_files,
@@ -71,7 +69,7 @@ def assemble(found: Found, data: LabelledData, schema: AttributeSchema | None) -
     for name in found.extra_attributes:
         notes += join_spellings(table, name)
     table["garment"] = fill_garments(table)
-    contents = identical_files([os.path.join(found.root, path) for path in texts(table["path"])])
+    contents = identical_files(table["path"], found.root)
     if "split" in table:
         notes += identical_on_two_sides(table, contents)
     if isinstance(data, SplitData):

@@ -16,7 +16,6 @@ import pandas as pd
 
 from flam_pl.attributes import UNLABELLED, AttributeSchema
 from flam_pl.errors import FlamError
-from flam_pl.images import UnreadableImage, read_file, view_seed
 from flam_pl.progress import progress
 
 SPLITS = ("train", "val", "evaluation")
@@ -176,6 +175,9 @@ class Catalog:
     @cached_property
     def photo_keys(self) -> np.ndarray:
         """SHA-256 of each row's file, for a distorted view with the seed, ``(N,)`` bytes."""
+        # here, since it loads torch: 0.6 GB and two seconds that reading a catalog does not need
+        from flam_pl.images import UnreadableImage, read_file, view_seed
+
         contents, keys = dict(self.contents), []
         unread = [path for path in self.table["path"].unique() if path not in contents]
         for path in progress(unread, "hashing photos"):

@@ -6,7 +6,6 @@ import os
 import stat
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -153,9 +152,10 @@ def _is_plain_file(path: str, file: str) -> bool:
     """Whether a relative path without detours leads to a file that is no link."""
     if path.startswith("/") or os.path.normpath(path) != path:
         return False
-    with suppress(OSError, ValueError):
+    try:
         return stat.S_ISREG(os.lstat(file).st_mode)
-    return False
+    except (OSError, ValueError):
+        return False
 
 
 def _listed_before(cells: pd.DataFrame, keys: np.ndarray, kept: np.ndarray) -> dict[int, str]:

@@ -19,6 +19,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from flam_pl.datasets.catalog import Catalog
+from flam_pl.datasets.listings import texts
 
 EVERY_DENSE_ROW = -1  # as the number of evaluation photos: all that carry every label
 EVALUATION_SHARE, VALIDATION_SHARE = 0.60, 0.15  # most of these photos that each may take
@@ -28,9 +29,10 @@ BLOCK = 2**14  # files whose hashing is planned at one time
 log = logging.getLogger(__name__)
 
 
-def identical_files(paths: Sequence[Path | str]) -> np.ndarray:
+def identical_files(paths: pd.Series | Sequence[Path], root: Path = Path()) -> np.ndarray:
     """Codes ``(N,)``, equal for equal files; an unreadable file is like no other."""
-    keys = np.fromiter(map(_size, paths), np.int64, len(paths))
+    names = pd.Series(paths)
+    keys = np.fromiter((_size(os.path.join(root, n)) for n in texts(names)), np.int64, len(names))
     readable = keys >= 0
     with ThreadPoolExecutor(os.cpu_count()) as threads:  # hashing releases the GIL
         for last in (4096, sys.maxsize):  # a file that has a key of its own is not read further
@@ -38,7 +40,8 @@ def identical_files(paths: Sequence[Path | str]) -> np.ndarray:
             rows = np.flatnonzero(readable & (times[of] > 1))
             hashes: list[bytes | None] = []
             for part in np.array_split(rows, 1 + len(rows) // BLOCK):
-                hashes += threads.map(partial(_hash, last=last), [paths[row] for row in part])
+                files = [Path(root, name) for name in names.iloc[part]]
+                hashes += threads.map(partial(_hash, last=last), files)
             readable[rows] = [found is not None for found in hashes]
             both = pd.DataFrame({"size": of[rows], "hash": hashes}).groupby(["size", "hash"])
             keys = of
@@ -46,16 +49,16 @@ def identical_files(paths: Sequence[Path | str]) -> np.ndarray:
     return _codes(pd.Series(keys, dtype="Int64").where(readable))
 
 
-def _size(path: Path | str) -> int:
+def _size(path: str) -> int:
     """Bytes of a file; -1 where there is none."""
-    with suppress(OSError, ValueError):
+    try:
         state = os.stat(path)
-        if stat.S_ISREG(state.st_mode):
-            return state.st_size
-    return -1
+        return state.st_size if stat.S_ISREG(state.st_mode) else -1
+    except (OSError, ValueError):
+        return -1
 
 
-def _hash(path: Path | str, last: int) -> bytes | None:
+def _hash(path: Path, last: int) -> bytes | None:
     """SHA-256 of the last bytes of a file."""
     with suppress(OSError), open(path, "rb") as file:
         file.seek(max(0, os.path.getsize(path) - last))

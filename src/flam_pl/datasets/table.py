@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import logging
 import os
 import re
@@ -16,6 +15,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
 
 from flam_pl.attributes import AttributeSchema, did_you_mean, fold_spelling
 from flam_pl.config.data import TableData
@@ -54,7 +55,9 @@ def read(root: Path, data: TableData, schema: AttributeSchema | None = None) -> 
     table = _renamed(_load(root), data.columns, (*types, *extra), root)
     # nothing else comes along: the table's own "view" may mean "front" or "back"
     own = [c for c in dict.fromkeys((*OWN, *types, *extra)) if c in table]
-    table = table[own].apply(_as_text, separator=data.label_separator)
+    table = table[own]
+    for name in own:  # one by one: a column is freed before the next one is made
+        table[name] = _as_text(table[name], data.label_separator)
     table["path"] = table["path"].str.replace("\\", "/", regex=False)  # written on Windows
     notes = _one_label_each(table, types, data.label_separator)
     for column in TOGETHER:
@@ -117,33 +120,63 @@ def _load(path: Path) -> pd.DataFrame:
 def _read_csv(path: Path, delimiters: str) -> pd.DataFrame:
     """The cells as text, so that "NA" and "007" are values like any other; the header tells the
     delimiter."""
-    data = path.read_bytes()
     try:
-        text = io.StringIO(data.decode("utf-8-sig"), newline="")
+        with open(path, encoding="utf-8-sig", newline="") as text:
+            delimiter = max(delimiters, key=text.readline().count)
+            text.seek(0)
+            reader = csv.reader(text, delimiter=delimiter, strict=True)
+            header = [name.strip() for name in next(reader, [])]
+            while header and not header[-1]:
+                header.pop()
+            is_short = bool(header) and reader.line_num == 1
+            table = _plain_rows(path, delimiter, len(header)) if is_short else None
+            if table is not None:
+                lines: Any = range(2, 2 + len(table))
+            else:
+                table, lines = _rows(path, reader, len(header), delimiter)
+    except csv.Error as error:
+        raise FlamError(f"{path} line 1: {error}.") from error
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
+        before = re.split("[\udc80-\udcff]", path.read_bytes().decode(errors="surrogateescape"))[0]
+        line = before.count("\n") + 1
         raise FlamError(f"{path} line {line} is no UTF-8; save the table in UTF-8") from error
-    del data
-    delimiter = max(delimiters, key=text.readline().count)
-    text.seek(0)
-    reader = csv.reader(text, delimiter=delimiter, strict=True)
-    several, line = [], 1
+    cells = table.to_pandas(types_mapper={pa.large_string(): pd.StringDtype()}.get)
+    return cells.set_axis(header, axis=1).set_axis(pd.Index(lines, name=f"{path.name} line"))
+
+
+def _plain_rows(path: Path, delimiter: str, width: int) -> pa.Table | None:
+    """The rows of a file without quotes, blank rows and faults, ten times as fast as ``_rows``."""
+    names = [str(number) for number in range(width)]
     try:
-        header = [name.strip() for name in next(reader, [])]
-        while header and not header[-1]:
-            header.pop()
-        width, lines, rows, parts = len(header), array("q"), list[list[str]](), list[pa.Table]()
-        line = reader.line_num + 1  # of the row's start: a quoted value may have line breaks
+        table = pa.csv.read_csv(
+            path,
+            pa.csv.ReadOptions(column_names=names, skip_rows=1),
+            pa.csv.ParseOptions(delimiter=delimiter, quote_char=False, ignore_empty_lines=False),
+            pa.csv.ConvertOptions(column_types=dict.fromkeys(names, pa.large_string())),
+        )
+    except pa.ArrowInvalid:
+        return None
+    blank = np.ones(len(table), bool)
+    for column in table.columns:
+        if pc.any(pc.match_substring(column, '"')).as_py():
+            return None
+        if blank.any():
+            blank &= pc.equal(pc.utf8_trim_whitespace(column), "").to_numpy()
+    return None if blank.any() else table
+
+
+def _rows(path: Path, reader: Any, width: int, delimiter: str) -> tuple[pa.Table, array[int]]:
+    """All rows that are not blank, and the line in which each starts."""
+    lines, several, rows, parts = array("q"), [], list[list[str]](), list[pa.Table]()
+    line = reader.line_num + 1  # of the row's start: a quoted value may have line breaks
+    try:
         for row in reader:
-            if len(row) != width or not (row and row[0].strip()):
-                if not any(cell.strip() for cell in row):
-                    row = []
-                elif len(row) < width or any(row[width:]):
+            if any(cell.strip() for cell in row):
+                if len(row) < width or any(row[width:]):
                     raise csv.Error(
                         f"got {len(row)} values, expected {width}, one per column. Leave "
                         f"unknown ones empty, put one that holds {delimiter!r} into double quotes"
                     )
-            if row:
                 rows.append(row)
                 lines.append(line)
             if reader.line_num > line:
@@ -157,9 +190,7 @@ def _read_csv(path: Path, delimiters: str) -> pd.DataFrame:
     if several:
         what = "rows take several lines; if no value has line breaks, a double quote is missing"
         log.warning("%s: %d %s, first in line %d", path, len(several), what, several[0])
-    table = pa.concat_tables([*parts, _columns(rows, width)])
-    cells = table.to_pandas(types_mapper={pa.large_string(): pd.StringDtype()}.get)
-    return cells.set_axis(header, axis=1).set_axis(pd.Index(lines, name=f"{path.name} line"))
+    return pa.concat_tables([*parts, _columns(rows, width)]), lines
 
 
 def _columns(rows: Sequence[Sequence[str]], width: int) -> pa.Table:
@@ -279,12 +310,16 @@ def _one_label_each(table: pd.DataFrame, types: Sequence[str], separator: str | 
 
 def _with_words(table: pd.DataFrame) -> pd.DataFrame:
     if "split" in table:
-        words = table["split"].map(fold_spelling, na_action="ignore")
+        words = _folded(table["split"])
         table["split"] = words.map(SPLIT_WORDS).fillna(table["split"])
         require_words(table, "split", SPLITS)
         if "domain" not in table and (words == "query").any():
             table["domain"] = words.map({"query": "consumer"}).fillna("shop")
     if "domain" in table:
-        table["domain"] = table["domain"].map(fold_spelling, na_action="ignore").fillna("shop")
+        table["domain"] = _folded(table["domain"]).fillna("shop")
         require_words(table, "domain", DOMAINS)
     return table
+
+
+def _folded(words: pd.Series) -> pd.Series:
+    return words.map({word: fold_spelling(word) for word in words.dropna().unique()})
