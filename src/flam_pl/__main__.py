@@ -63,9 +63,7 @@ def train_backbone(overrides: Sequence[str]) -> None:
     from flam_pl.training.sole_trainer import sole_trainer
 
     with sole_trainer(config.folder):
-        run, net = pipeline.open_run(config)
-        record = pipeline.train_backbone(run, net)
-        pipeline.extract(run, record, run.folder / "features")
+        record = pipeline.train_features(config)[1]
     for name, value in record.metrics.items():
         print(f"  {name} {value:.4f}")
 
