@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -182,3 +185,27 @@ def test_another_catalogue_is_decoded_once_and_its_broken_photos_are_left_out(
     again = json.loads(report.read_text())
     for part in ("edits", "instance", "counts", "notes", "inputs"):
         assert found[part] == again[part]
+
+
+@pytest.mark.slow
+def test_two_processes_leave_out_what_either_finds(tmp_path: Path) -> None:
+    table = draw(tmp_path / "photos")
+    said = {}
+    for run, devices in (("one", "1"), ("two", "2")):
+        more = ("backbone.whitening=0.5", "trainer=ddp", f"trainer.devices={devices}")
+        words = overrides(tmp_path, table, run, *more)
+        done = subprocess.run(
+            [sys.executable, "-m", "flam_pl", "train-backbone", *words],
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            timeout=400,
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        said[run] = about_photos(done.stdout)
+    assert said["one"] == said["two"] and len(said["one"]) == 1
+    one, two = (tmp_path / "runs" / run for run in ("one", "two"))
+    assert (one / "split.csv").read_bytes() == (two / "split.csv").read_bytes()
+    memories = [json.loads((run / "photos-list.json").read_text()) for run in (one, two)]
+    assert memories[0] == memories[1]
+    assert features_of(one).keys() == features_of(two).keys()
