@@ -254,14 +254,14 @@ class ImageDataset(Dataset[dict[str, Any]]):
 
     def __init__(
         self,
-        paths: Sequence[Path],
+        paths: Sequence[Path | str],
         views: Sequence[int] | np.ndarray,
         items: Sequence[int] | np.ndarray,
         transform: Callable[[Tensor], Tensor],
         noting: bool = False,
     ) -> None:
-        # plain strings and arrays, which worker processes share; a list of Path would be copied
-        self.paths = np.array([str(path) for path in paths], dtype=np.str_)
+        # plain arrays, which worker processes share; bytes take a quarter of the memory of text
+        self.paths = np.array([os.fsencode(path) for path in paths], dtype=np.bytes_)
         self.views = np.asarray(views, dtype=np.int64)
         self.items = np.asarray(items, dtype=np.int64)
         self.transform, self.noting = transform, noting
@@ -270,7 +270,7 @@ class ImageDataset(Dataset[dict[str, Any]]):
         return len(self.paths)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        path, view = Path(str(self.paths[index])), int(self.views[index])
+        path, view = Path(os.fsdecode(self.paths[index])), int(self.views[index])
         data, note = read_file(path), {}
         try:
             image = decode(data, path)

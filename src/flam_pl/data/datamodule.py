@@ -158,7 +158,8 @@ class FlamDataModule(pl.LightningDataModule):
         **options: Any,
     ) -> DataLoader[Any]:
         views, items = self.catalog.table["view"].to_numpy()[rows], self.catalog.items[rows]
-        paths = [self.catalog.root / path for path in self.catalog.table["path"].iloc[rows]]
+        names, root = self.catalog.table["path"].iloc[rows], self.catalog.root
+        paths = [os.path.join(root, name) for name in names]  # not Path: five times the memory
         return DataLoader(
             ImageDataset(paths, views, items, transform, noting),
             num_workers=workers,

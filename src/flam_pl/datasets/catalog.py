@@ -20,6 +20,7 @@ from flam_pl.progress import progress
 
 SPLITS = ("train", "val", "evaluation")
 DOMAINS = ("shop", "consumer")
+BLOCK = 2**16  # rows that are Python objects at one time
 COLUMNS = ("path", "item", "domain", "split", "view", "counterfactual_of", "garment")
 
 
@@ -202,13 +203,20 @@ class Catalog:
 
     def label_fingerprint(self) -> str:
         """SHA-256 of what training and evaluation depend on beside the features."""
-        columns = ("split", "item", "domain", "counterfactual_of", "garment")
-        content = {
-            "schema": list(self.schema.to_dict().items()),  # the order of the types counts
-            "labels": self.labels.tolist(),
-            **{c: [None if pd.isna(v) else str(v) for v in self.table[c]] for c in columns},
-        }
-        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+        # in blocks, the JSON of {"schema": [...], "labels": [...], "split": [...], ...}
+        schema = list(self.schema.to_dict().items())  # the order of the types counts
+        found = hashlib.sha256(b'{"schema": ' + json.dumps(schema).encode())
+        for name in ("labels", "split", "item", "domain", "counterfactual_of", "garment"):
+            found.update(f', "{name}": ['.encode())
+            for start in range(0, len(self), BLOCK):
+                rows = slice(start, start + BLOCK)
+                values: list[Any] = self.labels[rows].tolist()
+                if name != "labels":
+                    values = [None if pd.isna(v) else str(v) for v in self.table[name].iloc[rows]]
+                found.update(f"{', ' if start else ''}{json.dumps(values)[1:-1]}".encode())
+            found.update(b"]")
+        found.update(b"}")
+        return found.hexdigest()
 
     def _check_columns(self) -> None:
         wanted = [*COLUMNS, *self.schema.types, *self.extra_attributes]
