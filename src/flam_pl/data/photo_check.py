@@ -54,7 +54,7 @@ def check_photos(
     store = memory if write else None
     with only_writer(store) if store else nullcontext():
         known = _recall(memory)
-        photos = _read_changed(paths.values(), known, decoding)
+        photos = _read_changed(paths.values(), known, decoding, catalog.intact)
         lasting = {file: photo for file, photo in photos.items() if photo.content}
         if store and lasting != known:
             write_text(store, json.dumps(lasting))
@@ -107,13 +107,15 @@ def _recall(memory: Path | None) -> dict[str, Photo]:
 
 
 def _read_changed(
-    files: Collection[str], known: Mapping[str, Photo], decoding: bool
+    files: Collection[str], known: Mapping[str, Photo], decoding: bool, intact: Mapping[str, int]
 ) -> dict[str, Photo]:
-    """Files whose size and time are known are not read."""
+    """Files whose size and time are known are not read. ``Catalog.intact`` ones are not decoded:
+    the hash of their pixels is that of their bytes."""
     known = {file: of for file, of in known.items() if not (decoding and of.is_undecoded)}
     states = {file: _state(file) for file in files}  # should one change now, it is read again
     changed = [file for file in files if file not in known or known[file][:2] != states[file]]
-    findings = {photo.content: (photo.finding, photo.pixels) for photo in known.values()}
+    findings: dict[str, tuple[int | str, str]] = {of: (side, of) for of, side in intact.items()}
+    findings |= {photo.content: (photo.finding, photo.pixels) for photo in known.values()}
     # decoding releases the GIL; more threads would only need more memory
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
         read = threads.map(lambda file: _read(file, states[file], findings, decoding), changed)

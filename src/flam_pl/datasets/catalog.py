@@ -47,6 +47,7 @@ class Catalog:
         gallery: splits whose shop photos the instance search searches.
         contents: path -> SHA-256 of the file, where ``check_photos`` has read it.
         pixels: path -> hash of the decoded pixels, where ``check_photos`` has decoded it.
+        intact: SHA-256 -> shorter side of photos that need no decoding to be known as intact.
 
     >>> table = pd.DataFrame({"path": ["a.jpg", "b.jpg"], "split": ["train", "evaluation"]})
     >>> schema = AttributeSchema({"color": ("red", "blue")})
@@ -65,6 +66,7 @@ class Catalog:
     gallery: tuple[str, ...] = ("evaluation",)
     contents: Mapping[str, str] = field(default_factory=dict)
     pixels: Mapping[str, str] = field(default_factory=dict)
+    intact: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "table", self.table.reset_index(drop=True))
