@@ -25,7 +25,7 @@ SIZES = {
     "table": [10_000, 100_000, 1_000_000],
     "gallery": [2000, 20_000, 200_000],
 }
-LONG = "about 6 minutes on two quiet cores, 8 GB of disk for a while, 2 GB of memory"
+LONG = "make scale: about 5 minutes on two quiet cores, 9 GB of disk for a while, 2 GB of memory"
 HEADERS = ["what", "size", "seconds", "slope", "peak memory, MB"]
 
 

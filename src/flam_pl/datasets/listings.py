@@ -150,7 +150,7 @@ def texts(column: pd.Series, block: int = 2**16) -> Iterator[str]:
 
 def _is_plain_file(path: str, file: str) -> bool:
     """Whether a relative path without detours leads to a file that is no link."""
-    if path.startswith("/") or os.path.normpath(path) != path:
+    if path.startswith(("/", ".")) or "//" in path or "/." in path:
         return False
     try:
         return stat.S_ISREG(os.lstat(file).st_mode)

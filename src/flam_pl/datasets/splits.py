@@ -31,8 +31,8 @@ log = logging.getLogger(__name__)
 
 def identical_files(paths: pd.Series | Sequence[Path], root: Path = Path()) -> np.ndarray:
     """Codes ``(N,)``, equal for equal files; an unreadable file is like no other."""
-    names = pd.Series(paths)
-    keys = np.fromiter((_size(os.path.join(root, n)) for n in texts(names)), np.int64, len(names))
+    names, start = pd.Series(paths), str(root)
+    keys = np.fromiter((_size(os.path.join(start, n)) for n in texts(names)), np.int64, len(names))
     readable = keys >= 0
     with ThreadPoolExecutor(os.cpu_count()) as threads:  # hashing releases the GIL
         for last in (4096, sys.maxsize):  # a file that has a key of its own is not read further
