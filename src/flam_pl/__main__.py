@@ -43,7 +43,7 @@ def data(overrides: Sequence[str]) -> None:
 
 
 def verify_data(overrides: Sequence[str]) -> None:
-    """Decode every image of a data set and report what cannot be used."""
+    """Check every image of a data set and report what cannot be used."""
     config = settings_of(overrides)
     from flam_pl.data.photo_check import check_photos
     from flam_pl.datasets.inspection import check_usable, describe

@@ -74,12 +74,13 @@ def check_photos(
 def note(memory: Path, found: Iterable[tuple[str, str, str]]) -> None:
     """Add paths, hashes of pixels and reasons ("" for none) to photos that were not decoded."""
     with only_writer(memory):
-        known = _recall(memory)
+        known, new = _recall(memory), dict[str, Photo]()
         for path, pixels, reason in found:
             photo = known.get(file := os.path.abspath(path))
             if photo and photo.is_undecoded:
-                known[file] = photo._replace(finding=reason or photo.finding, pixels=pixels)
-        write_text(memory, json.dumps(known))
+                new[file] = photo._replace(finding=reason or photo.finding, pixels=pixels)
+        if new:
+            write_text(memory, json.dumps(known | new))
 
 
 def _twin_notes(catalog: Catalog) -> list[str]:
