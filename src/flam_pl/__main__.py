@@ -43,7 +43,7 @@ def data(overrides: Sequence[str]) -> None:
 
 
 def verify_data(overrides: Sequence[str]) -> None:
-    """Decode every image of a data set and report what cannot be used."""
+    """Check every image of a data set and report what cannot be used."""
     config = settings_of(overrides)
     from flam_pl.data.photo_check import check_photos
     from flam_pl.datasets.inspection import check_usable, describe
@@ -63,9 +63,7 @@ def train_backbone(overrides: Sequence[str]) -> None:
     from flam_pl.training.sole_trainer import sole_trainer
 
     with sole_trainer(config.folder):
-        run, net = pipeline.open_run(config)
-        record = pipeline.train_backbone(run, net)
-        pipeline.extract(run, record, run.folder / "features")
+        record = pipeline.train_features(config)[1]
     for name, value in record.metrics.items():
         print(f"  {name} {value:.4f}")
 

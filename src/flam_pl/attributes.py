@@ -116,6 +116,8 @@ def fold_spelling(name: str) -> str:
     >>> fold_spelling(" Navy\\u200b  BLUE ")
     'navy blue'
     """
+    if name.isascii() and name.isprintable():
+        return " ".join(name.lower().split())
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
     return " ".join("".join(c for c in folded if c.isspace() or is_visible(c)).split()).translate(
         LOOK_ALIKES

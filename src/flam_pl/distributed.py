@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
 from pytorch_lightning.strategies import Strategy
 from pytorch_lightning.utilities import rank_zero_only
+from torch import distributed
 
 from flam_pl.errors import FlamError
+
+T = TypeVar("T")
 
 
 def is_first_process() -> bool:
@@ -36,3 +40,12 @@ def by_first_process(strategy: Strategy, action: Callable[[], None]) -> None:
         raise failure
     if message is not None:
         raise FlamError(message)
+
+
+def from_all_processes(value: T) -> list[T]:
+    """The value of each process, in order."""
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return [value]
+    values: list[T] = [value] * distributed.get_world_size()
+    distributed.all_gather_object(values, value)
+    return values

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import math
 import os
@@ -13,7 +14,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -42,6 +43,7 @@ _one_large_photo = threading.Lock()
 ORIENTATION, TILE_WIDTH, TILE_HEIGHT = 0x0112, 0x0142, 0x0143  # tags of EXIF and TIFF
 
 _JPEG_START = b"\xff\xd8"
+Result = TypeVar("Result")
 _TRANSPARENT_MODES = ("RGBA", "RGBa", "LA", "La", "PA")
 
 
@@ -84,6 +86,22 @@ def decode(data: bytes, path: Path) -> Tensor:
     Of an animation or of several pages, it is the first. Raises UnreadableImage, which names
     ``path``, for a format beside ``FORMATS``, broken data, or more than ``MAX_PIXELS``.
     """
+    return _opened(data, path, lambda image: _decoded(image, data))
+
+
+def shorter_side(data: bytes, path: Path) -> int:
+    """Pixels of the shorter side, from the header alone. Raises as ``decode``, but for pixels."""
+    return _opened(data, path, lambda image: min(image.size))
+
+
+def pixels_hash(image: Tensor) -> str:
+    """BLAKE2 of the shape and the pixels of a decoded photo."""
+    found = hashlib.blake2b(repr(image.shape).encode(), digest_size=16)
+    found.update(image.permute(1, 2, 0).contiguous().numpy().data)
+    return found.hexdigest()
+
+
+def _opened(data: bytes, path: Path, action: Callable[[Image.Image], Result]) -> Result:
     if not data:
         raise UnreadableImage(path, "the file is empty")
     try:
@@ -94,7 +112,7 @@ def decode(data: bytes, path: Path) -> Tensor:
             if pixels > MAX_PIXELS:
                 raise Image.DecompressionBombError  # Pillow itself raises it for twice as many
             with _one_large_photo if pixels > LARGE else nullcontext():
-                return _decoded(image, data)
+                return action(image)
     except UnidentifiedImageError as error:
         reason = f"not an image of a known format ({', '.join(FORMATS)})"
         raise UnreadableImage(path, reason) from error
@@ -230,31 +248,42 @@ def training_transform(
 class ImageDataset(Dataset[dict[str, Any]]):
     """Transformed images, each with its index and its item code, -1 for none.
 
-    View 0 is the file itself, view v > 0 its v-th distortion.
+    View 0 is the file itself, view v > 0 its v-th distortion. With ``noting``, each image has its
+    path, the hash of its pixels and the reason why it cannot be decoded, else "": it is white then.
     """
 
     def __init__(
         self,
-        paths: Sequence[Path],
+        paths: Sequence[Path | str],
         views: Sequence[int] | np.ndarray,
         items: Sequence[int] | np.ndarray,
         transform: Callable[[Tensor], Tensor],
+        noting: bool = False,
     ) -> None:
-        # plain strings and arrays, which worker processes share; a list of Path would be copied
-        self.paths = np.array([str(path) for path in paths], dtype=np.str_)
+        # plain arrays, which worker processes share; bytes take a quarter of the memory of text
+        self.paths = np.array([os.fsencode(path) for path in paths], dtype=np.bytes_)
         self.views = np.asarray(views, dtype=np.int64)
         self.items = np.asarray(items, dtype=np.int64)
-        self.transform = transform
+        self.transform, self.noting = transform, noting
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        path, view = Path(str(self.paths[index])), int(self.views[index])
-        image = read_image(path)
+        path, view = Path(os.fsdecode(self.paths[index])), int(self.views[index])
+        data, note = read_file(path), {}
+        try:
+            image = decode(data, path)
+            if self.noting:
+                note = {"path": str(path), "pixels": pixels_hash(image), "reason": ""}
+        except UnreadableImage as error:
+            if not self.noting:
+                raise
+            image = torch.full((3, 32, 32), WHITE, dtype=torch.uint8)
+            note = {"path": str(path), "pixels": "", "reason": error.reason}
         if view:
             image = distort(image, view_seed(path, view))
-        return {
+        return note | {
             "index": int(index),
             "image": plane_by_plane(self.transform(image)),
             "item": int(self.items[index]),

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from pyarrow import parquet
 
 from flam_pl.attributes import AttributeSchema
@@ -16,6 +22,7 @@ from flam_pl.config.loading import load_config
 from flam_pl.datasets import table as table_reader
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.inspection import describe
+from flam_pl.datasets.listings import keep_photos
 from flam_pl.datasets.sources import open_catalog
 from flam_pl.datasets.splits import split_csv
 from flam_pl.errors import FlamError
@@ -635,3 +642,73 @@ def test_a_recorded_split_holds_and_new_photos_are_evaluated(tmp_path: Path) -> 
     record.write_text("nothing")
     with pytest.raises(FlamError, match=r"split\.csv cannot be read as a split"):
         read(tmp_path / "shop.csv", recorded_split=str(record))
+
+
+CELLS = st.text("ab ,;\"'\u00e9\u2028\u00a0\t", max_size=4)
+LINE_ENDS = st.sampled_from(["\n", "\r\n", "\r"])
+
+
+@given(st.lists(st.lists(CELLS, min_size=3, max_size=3), min_size=1, max_size=6), LINE_ENDS)
+@example([["x", "", ""], ["", "", ""], [" ", "\u00a0", ""], ["", "y", ""]], "\n")
+@example([["x", "y", "z"]] * 3, "\r")
+def test_a_csv_file_has_the_cells_and_lines_that_a_plain_loop_reads(
+    cells: list[list[str]], end: str
+) -> None:
+    """Files with and without quotes, which have readers of their own."""
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator=end).writerows([["a", "b", "c"], *cells])
+    expected = {
+        line: row
+        for line, row in enumerate(csv.reader(io.StringIO(text.getvalue(), newline="")), start=1)
+        if line > 1 and any(cell.strip() for cell in row)
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "t.csv"
+        file.write_bytes(text.getvalue().encode())
+        found = table_reader._read_csv(file, ",")
+    assert list(found) == ["a", "b", "c"] and found.index.name == "t.csv line"
+    assert found.index.tolist() == list(expected)
+    assert found.to_numpy(object).tolist() == list(expected.values())
+
+
+TEXTS = st.text(st.characters(codec="utf-8"), max_size=6)
+ODD = [*"b[{ '", "b'x'", 'b"', "b x", "bx ", "[a]", "['a']", "{a: 1}", "\x1f", "\u00a0", "blue"]
+
+
+@given(st.lists(TEXTS | st.sampled_from(ODD), min_size=1, max_size=8))
+def test_texts_that_stay_as_they_are_do_so_cell_by_cell(cells: list[str]) -> None:
+    """All cells at once, against one cell at a time."""
+    expected: list[Any] | str = []
+    for value in cells:
+        try:
+            expected = [*expected, table_reader._text(value, None)]
+        except ValueError:
+            expected = value[:60]
+            break
+    column = pd.Series(cells, pd.RangeIndex(5, 5 + len(cells), name="t.csv line"), "string", "x")
+    if isinstance(expected, str):
+        with pytest.raises(FlamError) as error:
+            table_reader._as_text(column, None)
+        place = 5 + cells.index(value)
+        assert str(error.value).startswith(f"t.csv line {place}: column x has {expected}, expected")
+    else:
+        found = table_reader._as_text(column, None)
+        assert found.astype(object).where(found.notna(), None).tolist() == expected
+
+
+def test_of_files_in_two_folders_only_the_same_file_is_left_out(tmp_path: Path) -> None:
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.jpg").write_text(folder)
+    (tmp_path / "three").symlink_to("one")
+    paths = ["one/a.jpg", "two/a.jpg", "three/a.jpg", "./two//a.jpg", "one/../two/a.jpg", None]
+    table = pd.DataFrame({"path": paths, "x": list("pqrqsp")}, index=list(np.arange(6)))
+    kept, dropped = keep_photos(table, tmp_path)
+    assert kept["path"].tolist() == ["one/a.jpg", "two/a.jpg"]
+    before = "the same file was listed before"
+    assert [(of.where, of.reason) for of in dropped] == [
+        ("2 (three/a.jpg)", f"{before}, with another x"),
+        ("3 (./two//a.jpg)", before),
+        ("4 (one/../two/a.jpg)", f"{before}, with another x"),
+        ("5", "no path"),
+    ]

@@ -9,7 +9,7 @@ import json
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import asdict, replace
 from math import sqrt
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from flam_pl.config.data import WardrobeSettings
+from flam_pl.config.data import WardrobeData, WardrobeSettings
+from flam_pl.data import photo_check
+from flam_pl.datasets import drawn_wardrobe
 from flam_pl.datasets.wardrobe import drawing, sketch
 from flam_pl.datasets.wardrobe.drawing import draw_wardrobe
 from flam_pl.datasets.wardrobe.garment import (
@@ -359,13 +361,41 @@ def test_the_catalog_has_the_counts_of_the_settings(drawn: Path, catalog: pd.Dat
     assert (catalog.groupby("item").split.nunique() == 1).all()
     assert catalog.path.is_unique
     assert list(catalog.columns) == [
-        *("path", "item", "domain", "split", "shape", "color", "pattern"),
+        *("path", "item", "domain", "split", "sha256", "shape", "color", "pattern"),
         *("true_shape", "true_color", "true_pattern", "counterfactual_of"),
         *("sleeve", "neckline", "collar", "pockets", "trim", "logo", "buttons"),
         *("fit", "length", "cut", "second_color", "pattern_scale", "pattern_angle"),
     ]
     for path in catalog.path:
         assert cv2.imread(str(drawn / path)).shape == (48, 48, 3)
+    contents = [hashlib.sha256((drawn / path).read_bytes()).hexdigest() for path in catalog.path]
+    assert catalog.sha256.tolist() == contents
+
+
+def test_no_photo_is_decoded_before_the_training_but_a_damaged_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As without the hashes, which older wardrobes do not have."""
+    read, decode, root = list[Path](), photo_check.decode, tmp_path / "w"
+
+    def counted(data: bytes, path: Path) -> Any:
+        read.append(path)
+        return decode(data, path)
+
+    monkeypatch.setattr(photo_check, "decode", counted)
+    settings = WardrobeData(name="w", root=str(root), **asdict(SMALL))
+    draw_wardrobe(root, SMALL)
+    damaged = root / "images/val/val-00001-0.jpg"
+    damaged.write_bytes(damaged.read_bytes()[:-200])
+    checked, bad = photo_check.check_photos(drawn_wardrobe.read(root, settings))
+    assert read == [damaged] and [*bad.values()] == ["unreadable: truncated"]
+    monkeypatch.setattr(photo_check, "decode", decode)
+    table = pd.read_csv(root / "catalog.csv", dtype=str, keep_default_na=False)
+    table.drop(columns="sha256").to_csv(root / "catalog.csv", index=False)
+    decoded, also_bad = photo_check.check_photos(drawn_wardrobe.read(root, settings))
+    assert also_bad == bad and decoded.contents == checked.contents
+    assert np.array_equal(decoded.pixel_codes, checked.pixel_codes)
+    assert decoded.notes == checked.notes and decoded.table.equals(checked.table)
 
 
 def test_shape_color_and_pattern_depend_on_each_other() -> None:

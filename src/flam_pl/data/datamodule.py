@@ -44,6 +44,8 @@ class FlamDataModule(pl.LightningDataModule):
         self.serve("images")
         self._store: FeatureStore | None = None
         self._extracted = np.arange(len(catalog))
+        self.notes: dict[str, tuple[str, str, str]] | None = None
+        """By path what ``photo_check.note`` takes, where the images are the first to be decoded."""
 
     def serve(
         self, source: Source, batch_size: int = 1, batches: int | None = None
@@ -143,15 +145,23 @@ class FlamDataModule(pl.LightningDataModule):
         every: Any = range(len(rows))
         mine: DistributedSampler[int] = DistributedSampler(every, world, rank, shuffle=False)
         batch, sampler = self.config.backbone.extract_batch, mine if world > 1 else None
-        return self._loader(rows, self.preprocess, workers, batch_size=batch, sampler=sampler)
+        noting = self.notes is not None
+        how: dict[str, Any] = {"batch_size": batch, "sampler": sampler, "noting": noting}
+        return self._loader(rows, self.preprocess, workers, **how)
 
     def _loader(
-        self, rows: np.ndarray, transform: Callable[[Tensor], Tensor], workers: int, **options: Any
+        self,
+        rows: np.ndarray,
+        transform: Callable[[Tensor], Tensor],
+        workers: int,
+        noting: bool = False,
+        **options: Any,
     ) -> DataLoader[Any]:
-        paths, views = self.catalog.paths, self.catalog.table["view"].to_numpy()
-        chosen = [paths[row] for row in rows]
+        views, items = self.catalog.table["view"].to_numpy()[rows], self.catalog.items[rows]
+        names, root = self.catalog.table["path"].iloc[rows], self.catalog.root
+        paths = [os.path.join(root, name) for name in names]  # not Path: five times the memory
         return DataLoader(
-            ImageDataset(chosen, views[rows], self.catalog.items[rows], transform),
+            ImageDataset(paths, views, items, transform, noting),
             num_workers=workers,
             # spawned workers do not inherit the threads and locks of a process that ran torch
             multiprocessing_context="spawn" if workers else None,
@@ -191,6 +201,10 @@ class FlamDataModule(pl.LightningDataModule):
     def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         if isinstance(batch, dict) and "worker" in batch:
             self._worker_states[batch.pop("worker")] = batch.pop("random_state")
+        if isinstance(batch, dict) and "reason" in batch:
+            assert self.notes is not None
+            of_photos = zip(*map(batch.pop, ("path", "pixels", "reason")), strict=True)
+            self.notes |= {of[0]: of for of in of_photos}
         return batch
 
     # --- features

@@ -35,12 +35,12 @@ class FeatureBatches(IterableDataset[dict[str, Tensor]]):
         super().__init__()
         if not len(rows):
             raise ValueError("no rows to draw batches from")
-        self.store, self.row_numbers, self.labels = store, rows, labels
+        self.store, self.row_numbers, self.labels = store, rows.astype(np.int32), labels
         self.batch_size = min(batch_size, len(rows))
         self.batches = batches or batches_in_pass(len(rows), batch_size, world)
         self.rank, self.world = rank, world
         self._rng = np.random.default_rng(seed)
-        self._left = np.zeros(0, dtype=np.int64)
+        self._left = np.zeros(0, dtype=np.int32)
 
     def state_dict(self) -> dict[str, Any]:
         """Between two batches."""
@@ -64,7 +64,7 @@ class FeatureBatches(IterableDataset[dict[str, Tensor]]):
         while len(self._left) < count:
             self._left = np.concatenate([self._left, self._rng.permutation(self.row_numbers)])
         taken, self._left = self._left[:count], self._left[count:]
-        return taken
+        return taken.astype(np.int64)
 
 
 def batches_in_pass(rows: int, batch_size: int, world: int = 1) -> int:

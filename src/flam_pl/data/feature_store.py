@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -63,12 +63,15 @@ class FeatureStore:
         manifest: Manifest,
         content: str,
         positions: np.ndarray | None = None,
+        file: BinaryIO | None = None,
     ) -> None:
+        """``file`` is that of a memory-mapped ``array``: rows are read from it, since the pages of
+        a map count as memory of the process."""
         self.folder, self.array, self.manifest, self.content = folder, array, manifest, content
-        self._positions = np.arange(len(array)) if positions is None else positions
+        self._positions, self._file = positions, file
 
     def __len__(self) -> int:
-        return len(self._positions)
+        return len(self.array if self._positions is None else self._positions)
 
     @property
     def dimension(self) -> int:
@@ -76,7 +79,18 @@ class FeatureStore:
 
     def rows(self, index: np.ndarray) -> Tensor:
         """Features of catalog rows, ``(len(index), D)`` float32."""
-        return torch.from_numpy(self.array[self._positions[np.asarray(index)]].astype(np.float32))
+        at = np.asarray(index)
+        at = at if self._positions is None else self._positions[at]
+        if self._file is None:
+            return torch.from_numpy(self.array[at].astype(np.float32))
+        found, size = torch.empty(len(at), self.dimension), self.array.strides[0]
+        first, file = getattr(self.array, "offset", 0), self._file.fileno()
+        for start in range(0, len(at), CHUNK):
+            part = at[start : start + CHUNK].tolist()
+            data = b"".join([os.pread(file, size, first + size * row) for row in part])
+            block = np.frombuffer(data, self.array.dtype).reshape(len(part), -1)
+            found.numpy()[start : start + CHUNK] = block
+        return found
 
     @classmethod
     def open(cls, folder: Path) -> FeatureStore:
@@ -91,7 +105,10 @@ class FeatureStore:
             stored = read_json(file, dict[str, Any], "Train again: that extracts what is missing.")
             content, sample = stored.pop("content", ""), stored.pop("sample", "")
             manifest = Manifest(**stored)
+            features = open(folder / "features.npy", "rb")  # noqa: SIM115  # as long as the store
             array = np.load(folder / "features.npy", mmap_mode="r")
+            if os.fstat(features.fileno()).st_ino != os.stat(features.name).st_ino:
+                raise ValueError("features.npy was replaced while it was opened")
             shape, dtype = array.shape, str(array.dtype)
             if (*shape, dtype) != (manifest.rows, manifest.dimension, manifest.dtype):
                 raise ValueError(f"features.npy is {dtype} {shape}, unlike its manifest")
@@ -101,7 +118,7 @@ class FeatureStore:
                 raise ValueError("features.npy is not what was written")
         except (OSError, EOFError, ValueError, TypeError, AttributeError) as error:
             raise FlamError(f"{folder} is damaged ({error})") from error
-        return cls(folder, array, manifest, content)
+        return cls(folder, array, manifest, content, file=None if is_small else features)
 
     def find(self, wanted: Manifest, photos: np.ndarray) -> np.ndarray:
         """Positions in ``array`` of ``Catalog.photo_keys`` ``(N,)``; -1 must be extracted."""
@@ -120,7 +137,8 @@ class FeatureStore:
         if np.array_equal(positions, np.arange(len(self.array))):
             return self
         content = _content(self.array, positions)
-        return FeatureStore(self.folder, self.array, self.manifest, content, positions)
+        how = self.array, self.manifest, content, positions, self._file
+        return FeatureStore(self.folder, *how)
 
 
 def _content(array: np.ndarray, positions: np.ndarray | slice = slice(None)) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext, suppress
 from dataclasses import replace
@@ -15,7 +15,7 @@ from typing import NamedTuple
 from flam_pl.atomic_io import only_writer, write_text
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.splits import identical_on_two_sides
-from flam_pl.images import UnreadableImage, decode, read_file
+from flam_pl.images import UnreadableImage, decode, pixels_hash, read_file, shorter_side
 from flam_pl.progress import progress
 
 
@@ -26,25 +26,35 @@ class Photo(NamedTuple):
     mtime: int  # time of the last change, ns
     content: str  # SHA-256; empty if the file cannot be opened
     finding: int | str  # shorter side in pixels, or why it cannot be decoded
-    pixels: str  # BLAKE2 of the decoded pixels; empty if it cannot be decoded
+    pixels: str  # hash of the decoded pixels; empty if it cannot be or was not decoded
+
+    @property
+    def is_undecoded(self) -> bool:
+        """Whether only its header is known."""
+        return isinstance(self.finding, int) and not self.pixels
 
 
 FIELD_TYPES = ([int, int, str, int, str], [int, int, str, str, str])
 
 
 def check_photos(
-    catalog: Catalog, min_side: int = 8, memory: Path | None = None, write: bool = True
+    catalog: Catalog,
+    min_side: int = 8,
+    memory: Path | None = None,
+    write: bool = True,
+    decoding: bool = True,
 ) -> tuple[Catalog, dict[int, str]]:
     """The catalog with hashes of files and pixels, and row -> reason of unusable photos.
 
     ``memory`` is a JSON file with earlier findings. One process of a DDP run adds to it (``write``)
-    while the others wait.
+    while the others wait. Without ``decoding``, of photos that are not known only the header is
+    checked, and their pixels have no hash: ``note`` adds what their first reader found.
     """
     paths = {str(path): os.path.abspath(catalog.root / path) for path in catalog.table["path"]}
     store = memory if write else None
     with only_writer(store) if store else nullcontext():
         known = _recall(memory)
-        photos = _read_changed(paths.values(), known)
+        photos = _read_changed(paths.values(), known, decoding, catalog.intact)
         lasting = {file: photo for file, photo in photos.items() if photo.content}
         if store and lasting != known:
             write_text(store, json.dumps(lasting))
@@ -59,6 +69,18 @@ def check_photos(
     pixels = {path: photos[file].pixels for path, file in paths.items() if photos[file].pixels}
     checked = replace(catalog, contents=contents, pixels=pixels)
     return replace(checked, notes=(*catalog.notes, *_twin_notes(checked))), bad
+
+
+def note(memory: Path, found: Iterable[tuple[str, str, str]]) -> None:
+    """Add paths, hashes of pixels and reasons ("" for none) to photos that were not decoded."""
+    with only_writer(memory):
+        known, new = _recall(memory), dict[str, Photo]()
+        for path, pixels, reason in found:
+            photo = known.get(file := os.path.abspath(path))
+            if photo and photo.is_undecoded:
+                new[file] = photo._replace(finding=reason or photo.finding, pixels=pixels)
+        if new:
+            write_text(memory, json.dumps(known | new))
 
 
 def _twin_notes(catalog: Catalog) -> list[str]:
@@ -85,14 +107,19 @@ def _recall(memory: Path | None) -> dict[str, Photo]:
         return {}
 
 
-def _read_changed(files: Collection[str], known: Mapping[str, Photo]) -> dict[str, Photo]:
-    """Files whose size and time are known are not read."""
+def _read_changed(
+    files: Collection[str], known: Mapping[str, Photo], decoding: bool, intact: Mapping[str, int]
+) -> dict[str, Photo]:
+    """Files whose size and time are known are not read. ``Catalog.intact`` ones are not decoded:
+    the hash of their pixels is that of their bytes."""
+    known = {file: of for file, of in known.items() if not (decoding and of.is_undecoded)}
     states = {file: _state(file) for file in files}  # should one change now, it is read again
     changed = [file for file in files if file not in known or known[file][:2] != states[file]]
-    findings = {photo.content: (photo.finding, photo.pixels) for photo in known.values()}
+    findings: dict[str, tuple[int | str, str]] = {of: (side, of) for of, side in intact.items()}
+    findings |= {photo.content: (photo.finding, photo.pixels) for photo in known.values()}
     # decoding releases the GIL; more threads would only need more memory
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
-        read = threads.map(lambda file: _read(file, states[file], findings), changed)
+        read = threads.map(lambda file: _read(file, states[file], findings, decoding), changed)
         new = dict(zip(changed, progress(read, "checking images", len(changed)), strict=True))
     return {file: new[file] if file in new else known[file] for file in files}
 
@@ -105,7 +132,10 @@ def _state(file: str) -> tuple[int, int]:
 
 
 def _read(
-    file: str, state: tuple[int, int], findings: Mapping[str, tuple[int | str, str]]
+    file: str,
+    state: tuple[int, int],
+    findings: Mapping[str, tuple[int | str, str]],
+    decoding: bool,
 ) -> Photo:
     content = ""
     try:
@@ -113,9 +143,9 @@ def _read(
         content = hashlib.sha256(data).hexdigest()
         if content in findings:
             return Photo(*state, content, *findings[content])
+        if not decoding:
+            return Photo(*state, content, shorter_side(data, Path(file)), "")
         image = decode(data, Path(file))
     except UnreadableImage as error:
         return Photo(*state, content, error.reason, "")
-    pixels = hashlib.blake2b(repr(image.shape).encode(), digest_size=16)
-    pixels.update(image.permute(1, 2, 0).contiguous().numpy().data)
-    return Photo(*state, content, min(image.shape[-2:]), pixels.hexdigest())
+    return Photo(*state, content, min(image.shape[-2:]), pixels_hash(image))

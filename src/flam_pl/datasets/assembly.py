@@ -69,7 +69,7 @@ def assemble(found: Found, data: LabelledData, schema: AttributeSchema | None) -
     for name in found.extra_attributes:
         notes += join_spellings(table, name)
     table["garment"] = fill_garments(table)
-    contents = identical_files([found.root / path for path in table["path"]])
+    contents = identical_files(table["path"], found.root)
     if "split" in table:
         notes += identical_on_two_sides(table, contents)
     if isinstance(data, SplitData):

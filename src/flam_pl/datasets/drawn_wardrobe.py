@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -10,7 +11,7 @@ from flam_pl.attributes import AttributeSchema
 from flam_pl.config.data import WardrobeData
 from flam_pl.config.saved_files import reading
 from flam_pl.datasets.catalog import Catalog
-from flam_pl.datasets.wardrobe.drawing import SPLITS, draw_wardrobe
+from flam_pl.datasets.wardrobe.drawing import CONTENT, SPLITS, draw_wardrobe
 from flam_pl.datasets.wardrobe.garment import PRESERVED_ATTRIBUTES, SCHEMA
 
 
@@ -23,9 +24,12 @@ def read(root: Path, data: WardrobeData, schema: AttributeSchema | None = None) 
         rows = sum(settings.items(s) * (settings.photos(s) + settings.changes(s)) for s in SPLITS)
         if len(table) != rows:
             raise ValueError(f"it has {len(table)} rows, expected {rows}")
+    contents = table.pop(CONTENT) if CONTENT in table else ()  # older wardrobes have none
+    intact = dict.fromkeys(contents, settings.image_size)
     if schema is not None:
         schema.require_same(SCHEMA, "the wardrobe")
         table["split"] = "evaluation"
         for name in SCHEMA.types:
             table[name] = table[f"true_{name}"]
-    return Catalog.build(data.name, root, table, SCHEMA, extra_attributes=PRESERVED_ATTRIBUTES)
+    others: Any = {"extra_attributes": PRESERVED_ATTRIBUTES, "intact": intact}
+    return Catalog.build(data.name, root, table, SCHEMA, **others)

@@ -68,11 +68,11 @@ def join_spellings(
     """Gives texts that ``fold`` makes equal one spelling, in place: the named one, else the most
     frequent one. A note if texts change."""
     counts, named = _counts(table[column]), dict.fromkeys(named)
-    spelling: dict[str, str] = {}
+    spelling, others = dict[str, str](), dict[str, str]()
     for name in (*named, *counts.index):
-        spelling.setdefault(fold(name), name)
-    others = {n: spelling[fold(n)] for n in counts.index if n not in named}
-    others = {name: other for name, other in others.items() if name != other}
+        other = spelling.setdefault(fold(name), name)
+        if other != name and name not in named:
+            others[name] = other
     if not others:
         return []
     texts, found = table[column], counts[list(others)]
@@ -108,8 +108,9 @@ def _choose(kind: str, counts: pd.Series, chosen: Any, named: list[str] | None) 
 
 def _counts(labels: pd.Series) -> pd.Series:
     """Photos per label, the most frequent first, ties by name."""
-    counts = labels.dropna().astype(str).value_counts()
-    return counts[sorted(counts.index, key=lambda name: (-int(counts[name]), name))]
+    counts = labels.dropna().astype("string").value_counts(sort=False)
+    pairs = sorted(zip((-counts).tolist(), counts.index.tolist(), strict=True))
+    return pd.Series([-count for count, _ in pairs], [name for _, name in pairs], dtype="int64")
 
 
 def _words(counts: pd.Series, classes: pd.Series | None = None) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from flam_pl.attributes import fold_spelling
@@ -68,12 +70,17 @@ def first_file(candidates: Sequence[Path]) -> Path:
     return next((path for path in candidates if path.is_file()), candidates[0])
 
 
+def place_of(table: pd.DataFrame | pd.Series, row: int) -> str:
+    """File and line, from the label of a row and, where labels are numbers, the index's name."""
+    return " ".join(str(part) for part in (table.index.name, table.index[row]) if part is not None)
+
+
 def require_words(table: pd.DataFrame, column: str, known: Sequence[str]) -> None:
     wrong = table[~table[column].isin(known).to_numpy(bool)]
     if len(wrong):
         got = "nothing" if pd.isna(value := wrong[column].iloc[0]) else repr(value)
         raise FlamError(
-            f"{wrong.index[0]}: column {column} has {got}; expected one of {', '.join(known)} "
+            f"{place_of(wrong, 0)}: column {column} has {got}; expected one of {', '.join(known)} "
             f"({len(wrong)} such row(s))"
         )
 
@@ -102,28 +109,67 @@ def keep_photos(
     found = [sum(os.path.isfile(_on_disk(root / f / p, names)) for p in sample) for f in folders]
     folder = folders[found.index(max(found))]
     table = table.assign(path=f"{folder}/" + table["path"] if folder else table["path"])
-    cells = table.drop(columns="path").astype("string").fillna("")
-    first, kept, dropped = dict[str, int](), dict[int, str](), list[Dropped]()
-    for row, (where, path) in enumerate(table["path"].fillna("").items()):
-        photo, reason = _on_disk(root / path, names), "no image file" if path else "no path"
-        if os.path.isfile(photo):
-            before, reason = first.setdefault(os.path.realpath(photo), row), ""
-            if before < row:
-                other = cells.columns[(cells.iloc[row] != cells.iloc[before]).to_numpy(bool)]
-                reason = ", with another ".join(["the same file was listed before", *other])
-        if reason:
-            dropped.append(Dropped(f"{where} ({path})" if path else str(where), reason))
-        else:
+    table["path"] = table["path"].astype("string").fillna("")
+    places, lost = dict[int, str](), dict[int, str]()
+    start, home = os.path.join(root, ""), cache(os.path.realpath)
+    keys = np.arange(len(table))
+    for row, path in enumerate(texts(table["path"])):
+        file = start + path
+        if not _is_plain_file(path, file):
+            photo = _on_disk(root / path, names)
+            if not os.path.isfile(photo):
+                lost[row] = "no image file" if path else "no path"
+                continue
             inside = photo.relative_to(root) if photo.is_relative_to(root) else photo
-            kept[row] = inside.as_posix()
-    if not kept:
-        places = ", ".join(str(root / folder) for folder in folders)
+            places[row], file = inside.as_posix(), os.path.realpath(photo)
+        place, _, name = file.rpartition("/")
+        keys[row] = hash((home(place or "/"), name))  # 64 bits: no two of 10^6 files agree
+    kept = np.setdiff1d(np.arange(len(table)), [*lost])
+    if not len(kept):
+        looked_in = ", ".join(str(root / folder) for folder in folders)
         raise FlamError(
             f"none of the {len(table)} photos that are listed is there, the first: "
-            f"{next(iter(sample), 'no path at all')}; looked in {places}. "
+            f"{next(iter(sample), 'no path at all')}; looked in {looked_in}. "
             f"{advice or 'Unpack them there, or point data.root elsewhere.'}"
         )
-    return table.iloc[[*kept]].assign(path=pd.array([*kept.values()], dtype="string")), dropped
+    again = _listed_before(table.drop(columns="path"), keys, kept)
+    dropped = []
+    for row, reason in sorted((lost | again).items()):
+        where, path = place_of(table, row), table["path"].iloc[row]
+        dropped.append(Dropped(f"{where} ({path})" if path else where, reason))
+    if places:
+        table.iloc[[*places], list(table).index("path")] = pd.array([*places.values()], "string")
+    return table.iloc[np.setdiff1d(kept, [*again])] if dropped else table, dropped
+
+
+def texts(column: pd.Series, block: int = 2**16) -> Iterator[str]:
+    """The values, of which one block at a time is in memory as Python objects."""
+    for start in range(0, len(column), block):
+        yield from column.iloc[start : start + block].tolist()
+
+
+def _is_plain_file(path: str, file: str) -> bool:
+    """Whether a relative path without detours leads to a file that is no link."""
+    if path.startswith(("/", ".")) or "//" in path or "/." in path:
+        return False
+    try:
+        return stat.S_ISREG(os.lstat(file).st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def _listed_before(cells: pd.DataFrame, keys: np.ndarray, kept: np.ndarray) -> dict[int, str]:
+    """Row -> reason of those ``kept`` rows whose file, by ``keys`` ``(N,)``, has come before."""
+    _, first, of = np.unique(keys[kept], return_index=True, return_inverse=True)
+    before, again = kept[first[of]], kept[first[of]] < kept
+    rows = kept[again]
+    now, then = (cells.iloc[n].astype("string").fillna("") for n in (rows, before[again]))
+    differ = now.to_numpy(object) != then.to_numpy(object)
+    reason = "the same file was listed before"
+    return {
+        row: ", with another ".join([reason, *cells.columns[columns]])
+        for row, columns in zip(rows.tolist(), differ, strict=True)
+    }
 
 
 def _on_disk(path: Path, names: Callable[[Path], Mapping[str, Sequence[str]]]) -> Path:

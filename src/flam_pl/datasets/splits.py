@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import stat
 import sys
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,24 +19,43 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from flam_pl.datasets.catalog import Catalog
+from flam_pl.datasets.listings import texts
 
 EVERY_DENSE_ROW = -1  # as the number of evaluation photos: all that carry every label
 EVALUATION_SHARE, VALIDATION_SHARE = 0.60, 0.15  # most of these photos that each may take
 
+BLOCK = 2**14  # files whose hashing is planned at one time
+
 log = logging.getLogger(__name__)
 
 
-def identical_files(paths: Sequence[Path]) -> np.ndarray:
+def identical_files(paths: pd.Series | Sequence[Path], root: Path = Path()) -> np.ndarray:
     """Codes ``(N,)``, equal for equal files; an unreadable file is like no other."""
-    keys: list[Any] = [os.path.getsize(p) if os.path.isfile(p) else None for p in paths]
+    names, start = pd.Series(paths), str(root)
+    keys = np.fromiter((_size(os.path.join(start, n)) for n in texts(names)), np.int64, len(names))
+    readable = keys >= 0
     with ThreadPoolExecutor(os.cpu_count()) as threads:  # hashing releases the GIL
         for last in (4096, sys.maxsize):  # a file that has a key of its own is not read further
-            times = Counter(keys)
-            rows = [row for row, key in enumerate(keys) if key is not None and times[key] > 1]
-            hashes = threads.map(partial(_hash, last=last), [paths[row] for row in rows])
-            for row, found in zip(rows, hashes, strict=True):
-                keys[row] = found and (keys[row], found)
-    return _codes(keys)
+            _, of, times = np.unique(keys, return_inverse=True, return_counts=True)
+            rows = np.flatnonzero(readable & (times[of] > 1))
+            hashes: list[bytes | None] = []
+            for part in np.array_split(rows, 1 + len(rows) // BLOCK):
+                files = [Path(root, name) for name in names.iloc[part]]
+                hashes += threads.map(partial(_hash, last=last), files)
+            readable[rows] = [found is not None for found in hashes]
+            both = pd.DataFrame({"size": of[rows], "hash": hashes}).groupby(["size", "hash"])
+            keys = of
+            keys[rows] = len(keys) + both.ngroup()
+    return _codes(pd.Series(keys, dtype="Int64").where(readable))
+
+
+def _size(path: str) -> int:
+    """Bytes of a file; -1 where there is none."""
+    try:
+        state = os.stat(path)
+        return state.st_size if stat.S_ISREG(state.st_mode) else -1
+    except (OSError, ValueError):
+        return -1
 
 
 def _hash(path: Path, last: int) -> bytes | None:
@@ -60,7 +78,7 @@ def leak_groups(table: pd.DataFrame, columns: Iterable[str], contents: np.ndarra
         edges.append(first[of])  # each row beside the first row with its value
     ends = (np.tile(rows, len(edges)), np.concatenate(edges))
     graph = coo_array((np.ones(len(ends[0]), bool), ends), shape=(len(table), len(table)))
-    return _codes(connected_components(graph, directed=False)[1].tolist())
+    return _codes(connected_components(graph, directed=False)[1])
 
 
 def identical_on_two_sides(
@@ -135,9 +153,9 @@ def split_csv(catalog: Catalog) -> str:
     return str(photos.to_csv(index=False, lineterminator="\n"))
 
 
-def _codes(values: Iterable[object]) -> np.ndarray:
+def _codes(values: pd.Series | np.ndarray) -> np.ndarray:
     """A number per value, from 0; each missing value has its own."""
-    codes, seen = pd.factorize(pd.Series(list(values), dtype="object"))
+    codes, seen = pd.factorize(values)
     alone = codes < 0
     codes[alone] = len(seen) + np.arange(int(alone.sum()))
     return codes

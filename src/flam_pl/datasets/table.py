@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import csv
-import io
 import logging
 import os
 import re
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
 
 from flam_pl.attributes import AttributeSchema, did_you_mean, fold_spelling
 from flam_pl.config.data import TableData
 from flam_pl.datasets.assembly import Found, assemble
 from flam_pl.datasets.catalog import DOMAINS, SPLITS, Catalog, fill_garments
 from flam_pl.datasets.labels import fold_id, join_spellings
-from flam_pl.datasets.listings import keep_photos, require_words
+from flam_pl.datasets.listings import keep_photos, place_of, require_words
 from flam_pl.datasets.splits import identical_files, leak_groups
 from flam_pl.errors import FlamError
 
@@ -35,6 +40,9 @@ TOGETHER = ("item", "garment")
 NOTHING = {"nan", "none", "null", "na", "n/a", "<na>", "nat", "#n/a"}  # empty cells of programs
 WRITTEN_OUT = re.compile(r"\[\s*['\"].*\]|\[[\d\s.,]*\]|\{.*:.*\}|b(['\"]).*\1", re.DOTALL)
 """A list, a record or bytes as the text that a program makes of them."""
+PLAIN = r"(b|([!-Z\\-ac-z|-~]|b[!#-&(-~])([ -~]*[!-~])?)"
+"""Visible ASCII without outer spaces, which is not ``WRITTEN_OUT``: texts that stay as they are."""
+BLOCK = 2**16  # rows of a CSV file that are Python objects at one time
 
 
 def read(root: Path, data: TableData, schema: AttributeSchema | None = None) -> Catalog:
@@ -47,7 +55,9 @@ def read(root: Path, data: TableData, schema: AttributeSchema | None = None) -> 
     table = _renamed(_load(root), data.columns, (*types, *extra), root)
     # nothing else comes along: the table's own "view" may mean "front" or "back"
     own = [c for c in dict.fromkeys((*OWN, *types, *extra)) if c in table]
-    table = table[own].apply(lambda cells: _as_text(cells, data.label_separator))
+    table = table[own]
+    for name in own:  # one by one: a column is freed before the next one is made
+        table[name] = _as_text(table[name], data.label_separator)
     table["path"] = table["path"].str.replace("\\", "/", regex=False)  # written on Windows
     notes = _one_label_each(table, types, data.label_separator)
     for column in TOGETHER:
@@ -97,7 +107,7 @@ def _load(path: Path) -> pd.DataFrame:
             table = pd.read_parquet(path, dtype_backend="pyarrow")  # else large numbers are rounded
             if any(name is not None for name in table.index.names):
                 table = table.reset_index()  # pandas stored these columns as its index
-            table.index = pd.Index([f"{path.name} row {n}" for n in range(1, len(table) + 1)])
+            table.index = pd.RangeIndex(1, len(table) + 1, name=f"{path.name} row")
         else:
             table = _read_csv(path, "\t,;|" if suffix == ".tsv" else ",;\t|")
     except (OSError, ValueError) as error:  # ArrowInvalid is a ValueError
@@ -110,36 +120,84 @@ def _load(path: Path) -> pd.DataFrame:
 def _read_csv(path: Path, delimiters: str) -> pd.DataFrame:
     """The cells as text, so that "NA" and "007" are values like any other; the header tells the
     delimiter."""
-    data = path.read_bytes()
     try:
-        text = data.decode("utf-8-sig")
+        with open(path, encoding="utf-8-sig", newline="") as text:
+            delimiter = max(delimiters, key=text.readline().count)
+            text.seek(0)
+            reader = csv.reader(text, delimiter=delimiter, strict=True)
+            header = [name.strip() for name in next(reader, [])]
+            while header and not header[-1]:
+                header.pop()
+            is_short = bool(header) and reader.line_num == 1
+            table = _plain_rows(path, delimiter, len(header)) if is_short else None
+            if table is not None:
+                lines: Any = range(2, 2 + len(table))
+            else:
+                table, lines = _rows(path, reader, len(header), delimiter)
+    except csv.Error as error:
+        raise FlamError(f"{path} line 1: {error}.") from error
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
+        before = re.split("[\udc80-\udcff]", path.read_bytes().decode(errors="surrogateescape"))[0]
+        line = before.count("\n") + 1
         raise FlamError(f"{path} line {line} is no UTF-8; save the table in UTF-8") from error
-    delimiter = max(delimiters, key=next(iter(text.splitlines()), "").count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    rows, several, line = {}, [], 1
+    cells = table.to_pandas(types_mapper={pa.large_string(): pd.StringDtype()}.get)
+    return cells.set_axis(header, axis=1).set_axis(pd.Index(lines, name=f"{path.name} line"))
+
+
+def _plain_rows(path: Path, delimiter: str, width: int) -> pa.Table | None:
+    """The rows of a file without quotes, blank rows and faults, ten times as fast as ``_rows``."""
+    names = [str(number) for number in range(width)]
     try:
-        header = [name.strip() for name in next(reader, [])]
-        while header and not header[-1]:
-            header.pop()
-        line = reader.line_num + 1  # of the row's start: a quoted value may have line breaks
+        table = pa.csv.read_csv(
+            path,
+            pa.csv.ReadOptions(column_names=names, skip_rows=1),
+            pa.csv.ParseOptions(delimiter=delimiter, quote_char=False, ignore_empty_lines=False),
+            pa.csv.ConvertOptions(column_types=dict.fromkeys(names, pa.large_string())),
+        )
+    except pa.ArrowInvalid:
+        return None
+    blank = np.ones(len(table), bool)
+    for column in table.columns:
+        if pc.any(pc.match_substring(column, '"')).as_py():
+            return None
+        if blank.any():
+            blank &= pc.equal(pc.utf8_trim_whitespace(column), "").to_numpy()
+    return None if blank.any() else table
+
+
+def _rows(path: Path, reader: Any, width: int, delimiter: str) -> tuple[pa.Table, array[int]]:
+    """All rows that are not blank, and the line in which each starts."""
+    lines, several, rows, parts = array("q"), [], list[list[str]](), list[pa.Table]()
+    line = reader.line_num + 1  # of the row's start: a quoted value may have line breaks
+    try:
         for row in reader:
             if any(cell.strip() for cell in row):
-                if len(row) < len(header) or any(row[len(header) :]):
+                if len(row) < width or any(row[width:]):
                     raise csv.Error(
-                        f"got {len(row)} values, expected {len(header)}, one per column. Leave "
+                        f"got {len(row)} values, expected {width}, one per column. Leave "
                         f"unknown ones empty, put one that holds {delimiter!r} into double quotes"
                     )
-                rows[f"{path.name} line {line}"] = row[: len(header)]
-            several += [line] * (reader.line_num > line)
+                rows.append(row)
+                lines.append(line)
+            if reader.line_num > line:
+                several.append(line)
             line = reader.line_num + 1
+            if len(rows) == BLOCK:
+                parts.append(_columns(rows, width))
+                rows = []
     except csv.Error as error:
         raise FlamError(f"{path} line {line}: {error}.") from error
     if several:
         what = "rows take several lines; if no value has line breaks, a double quote is missing"
         log.warning("%s: %d %s, first in line %d", path, len(several), what, several[0])
-    return pd.DataFrame(list(rows.values()), list(rows), header, dtype="object")
+    return pa.concat_tables([*parts, _columns(rows, width)]), lines
+
+
+def _columns(rows: Sequence[Sequence[str]], width: int) -> pa.Table:
+    """The rows as columns, in a tenth of the memory."""
+    columns = islice(zip(*rows, strict=False), width) if rows else [()] * width
+    arrays = [pa.array(column, pa.large_string()) for column in columns]
+    return pa.Table.from_arrays(arrays, [str(number) for number in range(width)])
 
 
 def _renamed(
@@ -175,17 +233,27 @@ def _renamed(
 
 def _as_text(cells: pd.Series, separator: str | None) -> pd.Series:
     """Text without outer spaces; NA where nothing is visible."""
+    found = pd.Series(pd.NA, cells.index, dtype="string", name=cells.name)
+    rows = codes = np.arange(len(cells))
+    different: Iterable[Any] = cells
+    if pd.api.types.is_string_dtype(cells.dtype):
+        found = cells.astype("string")
+        plain = found.str.fullmatch(PLAIN).fillna(True).to_numpy(bool)
+        rows = np.flatnonzero(~plain)
+        codes, different = pd.factorize(found.iloc[rows])
     values = []
-    for where, value in cells.items():
+    for code, value in enumerate(different):
         try:
             values.append(_text(value, separator))
         except ValueError as error:
+            where = place_of(cells, rows[codes.tolist().index(code)])
             raise FlamError(
                 f"{where}: column {cells.name} has {str(value)[:60]}, expected one value. Write "
                 "bytes as UTF-8, the parts of a record into columns, a picture into a file; set "
                 "data.label_separator, e.g. to ';', to use the first one of several labels."
             ) from error
-    found = pd.Series(values, cells.index, dtype="string")
+    if len(rows):
+        found.iloc[rows] = pd.array(values, dtype="string").take(codes)
     if cells.name in OWN:
         found = found.mask(found.str.lower().isin(NOTHING).fillna(False))
         found = found.str.replace(r"^(-?\d+)\.0+$", r"\1", regex=True)  # 3.0 in a column with gaps
@@ -242,12 +310,16 @@ def _one_label_each(table: pd.DataFrame, types: Sequence[str], separator: str | 
 
 def _with_words(table: pd.DataFrame) -> pd.DataFrame:
     if "split" in table:
-        words = table["split"].map(fold_spelling, na_action="ignore")
+        words = _folded(table["split"])
         table["split"] = words.map(SPLIT_WORDS).fillna(table["split"])
         require_words(table, "split", SPLITS)
         if "domain" not in table and (words == "query").any():
             table["domain"] = words.map({"query": "consumer"}).fillna("shop")
     if "domain" in table:
-        table["domain"] = table["domain"].map(fold_spelling, na_action="ignore").fillna("shop")
+        table["domain"] = _folded(table["domain"]).fillna("shop")
         require_words(table, "domain", DOMAINS)
     return table
+
+
+def _folded(words: pd.Series) -> pd.Series:
+    return words.map({word: fold_spelling(word) for word in words.dropna().unique()})

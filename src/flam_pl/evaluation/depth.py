@@ -11,7 +11,7 @@ from torch import Tensor
 from flam_pl.editing.edits import Edit
 from flam_pl.evaluation.hits import EditResults, Hits, Measure
 from flam_pl.evaluation.searches import EditedSearch, EvaluationSet, edit_to, rows_of
-from flam_pl.galleries.exact import top_k
+from flam_pl.galleries.exact import queries_at_once, top_k
 from flam_pl.retrieval.vectors import SearchVectors
 
 
@@ -26,7 +26,11 @@ class CandidateSearcher:
 
     @torch.inference_mode()
     def __call__(
-        self, numbers: np.ndarray, edits: Sequence[Edit], counts: Sequence[int], chunk: int = 1024
+        self,
+        numbers: np.ndarray,
+        edits: Sequence[Edit],
+        counts: Sequence[int],
+        chunk: int | None = None,
     ) -> dict[int, Tensor]:
         """Number of candidates -> positions of the results, ``(E, depth)``."""
         positions = torch.from_numpy(self.data.queries[numbers]).to(self.gallery.device)
@@ -34,6 +38,7 @@ class CandidateSearcher:
         parts = self.vectors.parts(features, edits, own)
         _, candidates = top_k(parts.edited, self.heads, max(counts), exclude=positions)
         queries = self.vectors.weighted(parts)
+        chunk = chunk or queries_at_once(len(self.gallery))
         chunks = zip(torch.split(queries, chunk), torch.split(candidates, chunk), strict=True)
         scores = torch.cat([(q @ self.gallery.T).gather(1, of) for q, of in chunks])
         best = {n: scores[:, :n].topk(min(self.depth, n, scores.shape[1])).indices for n in counts}

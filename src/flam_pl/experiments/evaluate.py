@@ -31,7 +31,7 @@ from flam_pl.distributed import is_first_process, log
 from flam_pl.errors import ConfigError, FlamError
 from flam_pl.evaluation.searches import EvaluationSet
 from flam_pl.experiments.compute_metrics import compute_metrics
-from flam_pl.experiments.pipeline import extract, usable
+from flam_pl.experiments.pipeline import decoded, extract, usable
 from flam_pl.experiments.trained_run import TrainedRun
 from flam_pl.progress import show_progress
 from flam_pl.reports.report import Report, require_replaceable
@@ -72,8 +72,9 @@ def reopen(config: Config, own: bool, write: bool = True) -> tuple[Run, TrainedR
     if not own and isinstance(config.data, WardrobeData):
         require_other_place(config)
     data = as_trained(config, trained.schema) if own else config.data
-    catalog = open_catalog(data, None if own else trained.schema)
-    catalog = usable(catalog, config, write)
+    listed = open_catalog(data, None if own else trained.schema)
+    first = write and not own  # the extraction is the first to decode these photos
+    catalog = usable(listed, config, write, decoding=not first)
     trained.schema.require_same(catalog.schema, "the data set")
     if own and trained.records["embedder"].data != catalog.label_fingerprint():
         if not isinstance(data, TableData):
@@ -89,13 +90,18 @@ def reopen(config: Config, own: bool, write: bool = True) -> tuple[Run, TrainedR
     check_usable(catalog, training=False)
     if not own:
         log_overlap(config, catalog)
-    run = Run(config, catalog, FlamDataModule(catalog, config, trained.preprocess))
+    data_module = FlamDataModule(catalog, config, trained.preprocess)
+    run = Run(config, catalog, data_module, listed=listed if first else None)
     suffix = "" if own else f"-{config.report}"
     features, backbone = config.folder / f"features{suffix}", trained.records["backbone"]
     if write:
         if not own:
             require_replaceable(report_folder(config))
         extract(run, backbone, features)
+        if len(checked := decoded(run)) < len(catalog):
+            check_usable(checked, training=False)
+            run = Run(config, checked, FlamDataModule(checked, config, trained.preprocess))
+            extract(run, backbone, features)
     else:
         run.data.open_features(features, backbone.checkpoint)
     return run, trained

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +20,12 @@ from flam_pl.config.root import Config
 from flam_pl.config.saved_files import require_ours
 from flam_pl.config.stages import BackboneConfig
 from flam_pl.data.datamodule import FlamDataModule
-from flam_pl.data.photo_check import check_photos
+from flam_pl.data.photo_check import check_photos, note
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.inspection import check_usable
 from flam_pl.datasets.sources import open_catalog
 from flam_pl.datasets.splits import split_csv
-from flam_pl.distributed import is_first_process, log
+from flam_pl.distributed import from_all_processes, is_first_process, log
 from flam_pl.errors import FlamError
 from flam_pl.experiments.selection import select_scoring
 from flam_pl.images import Preprocess
@@ -44,11 +45,23 @@ BACKBONE_RECIPE = 1
 
 def train(config: Config, catalog: Catalog | None = None) -> Run:
     """Train everything that the settings name; ``catalog`` has no unusable images."""
+    run, _ = train_features(config, catalog)
+    train_methods(run)
+    return run
+
+
+def train_features(config: Config, catalog: Catalog | None = None) -> tuple[Run, StageRecord]:
+    """Stage 1 and the extraction.
+
+    Where a frozen backbone is the first to decode the photos, and some cannot be decoded, both are
+    done again without them: what was measured on them does not count.
+    """
     run, net = open_run(config, catalog)
     backbone = train_backbone(run, net)
     extract(run, backbone, run.folder / "features")
-    train_methods(run)
-    return run
+    if len(checked := decoded(run)) < len(run.catalog):
+        return train_features(config, checked)
+    return run, backbone
 
 
 def train_beside(run: Run, place: str, config: Config, catalog: Catalog | None = None) -> Run:
@@ -80,8 +93,12 @@ def open_run(config: Config, catalog: Catalog | None = None) -> tuple[Run, Backb
     pl.seed_everything(config.seed, workers=True, verbose=False)
     show_progress(config.trainer.progress)
     started = time.monotonic()
+    listed: Catalog | None = None
     if catalog is None:
-        catalog = usable(open_catalog(config.data), config)
+        catalog = open_catalog(config.data)
+        # a training must not meet a broken photo after an hour
+        listed = catalog if config.backbone.max_epochs == 0 else None
+        catalog = usable(catalog, config, decoding=listed is None)
     check_usable(catalog)
     settings = config.backbone
     net = Backbone(**settings.network(), image_size=settings.image_size)
@@ -90,23 +107,45 @@ def open_run(config: Config, catalog: Catalog | None = None) -> tuple[Run, Backb
     if is_first_process():
         write_text(config.folder / "split.csv", split_csv(catalog))
         save_config(config)
-    run = Run(config, catalog, FlamDataModule(catalog, config, preprocess))
+    run = Run(config, catalog, FlamDataModule(catalog, config, preprocess), listed=listed)
     run.seconds["data"] = round(time.monotonic() - started, 1)
     return run, net
 
 
-def usable(catalog: Catalog, config: Config, write: bool = True) -> Catalog:
-    """The catalog without unusable images; ``write`` stores the check in the run's folder."""
-    memory = config.folder / f"photos-{config.report or catalog.name}.json"
-    catalog, bad = check_photos(catalog, config.data.min_side, memory, write)
-    if not bad:
-        return catalog
+def usable(catalog: Catalog, config: Config, write: bool = True, decoding: bool = True) -> Catalog:
+    """The catalog without unusable images; ``write`` stores the check in the run's folder.
+
+    Without ``decoding``, nothing is logged: ``decoded`` ends the check and logs.
+    """
+    memory = photo_memory(config, catalog)
+    catalog, bad = check_photos(catalog, config.data.min_side, memory, write, decoding)
+    if not (bad and decoding):
+        return catalog.without(bad) if bad else catalog
     first, paths = next(iter(bad)), catalog.table["path"]
     log(
         f"{catalog.name}: {paths.iloc[list(bad)].nunique()} of {paths.nunique()} photos left out, "
         f"the first: {catalog.paths[first]}: {bad[first]}"
     )
     return catalog.without(bad)
+
+
+def photo_memory(config: Config, catalog: Catalog) -> Path:
+    return config.folder / f"photos-{config.report or catalog.name}.json"
+
+
+def decoded(run: Run) -> Catalog:
+    """The catalog without photos that the extraction, as their first reader, could not decode.
+
+    If there are none, the run gets this catalog, which has the hashes of all pixels.
+    """
+    if run.listed is None:
+        return run.catalog
+    notes = chain(*(of.values() for of in from_all_processes(run.data.notes or {})))
+    note(photo_memory(run.config, run.listed), notes)
+    catalog, run.data.notes = usable(run.listed, run.config), None
+    if len(catalog) == len(run.catalog):
+        run.catalog = run.data.catalog = catalog
+    return catalog
 
 
 def train_backbone(run: Run, net: Backbone) -> StageRecord:

@@ -28,10 +28,16 @@ class ExactGallery:
 
 
 def top_k(
-    queries: Tensor, gallery: Tensor, k: int, *, exclude: Tensor | None = None, chunk: int = 1024
+    queries: Tensor,
+    gallery: Tensor,
+    k: int,
+    *,
+    exclude: Tensor | None = None,
+    chunk: int | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """``Gallery.search`` of queries ``(Q, V)`` in a gallery ``(G, V)``, in chunks."""
+    """``Gallery.search`` of queries ``(Q, V)`` in a gallery ``(G, V)``, in chunks of queries."""
     count = result_count(len(gallery), k, exclude)
+    chunk = chunk or queries_at_once(len(gallery))
     scores, ids = [queries.new_empty((0, count))], [queries.new_empty((0, count)).long()]
     for start in range(0, len(queries), chunk):
         part = queries[start : start + chunk] @ gallery.T
@@ -43,3 +49,12 @@ def top_k(
         scores.append(best.values)
         ids.append(best.indices)
     return torch.cat(scores), torch.cat(ids)
+
+
+def queries_at_once(gallery: int) -> int:
+    """Number of queries whose scores fit into 128 MB, up to 1,024.
+
+    >>> queries_at_once(20_000), queries_at_once(1_000_000)
+    (1024, 33)
+    """
+    return min(1024, max(1, 2**25 // max(1, gallery)))

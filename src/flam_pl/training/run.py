@@ -21,6 +21,11 @@ class Run:
     data: FlamDataModule
     seconds: dict[str, float] = field(default_factory=dict)
     shared: Path | None = None  # another run's folder, whose backbone and features this run uses
+    listed: Catalog | None = None  # with all photos, if the extraction is the first to decode them
+
+    def __post_init__(self) -> None:
+        if self.listed is not None:
+            self.data.notes = {}
 
     @property
     def folder(self) -> Path:

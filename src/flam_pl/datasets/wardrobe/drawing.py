@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -26,6 +27,7 @@ from flam_pl.progress import progress
 
 DRAWING_VERSION = 3  # to be raised when the same settings give other pictures or labels
 SETTINGS, SPLITS = "settings.json", ("train", "val", "evaluation")
+CONTENT = "sha256"  # column of the catalog: an unchanged photo need not be decoded to be trusted
 GARMENT, PHOTO, LABELS, CHANGE = range(4)  # independent streams of random numbers
 Row = dict[str, str | int | float]
 
@@ -84,6 +86,7 @@ def draw_item(folder: Path, settings: WardrobeSettings, item: Item) -> list[Row]
         path = f"images/{item.split}/{item.name}-{number}.jpg"
         write_jpeg(folder / path, photograph(garment, photo, settings.image_size))
         row: Row = {"path": path, "item": item.name, "domain": domain, "split": item.split}
+        row[CONTENT] = hashlib.sha256((folder / path).read_bytes()).hexdigest()
         rows.append(row | labels(settings, item, number, garment) | constant | garment.describe())
     return rows
 
