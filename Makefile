@@ -11,7 +11,7 @@ SPACE := $(subst ,, )
 FAISS = $(if $(wildcard $(VENV)/.gpu),gpu,cpu)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-gpu data verify-data train-backbone train-flam evaluate search report tables table1 table2 table3 table4 table5 figures results results-page bench scale notebooks test doctest test-processes lint clean
+.PHONY: help setup setup-gpu data verify-data train-backbone train-flam evaluate search report tables table1 table2 table3 table4 table5 figures results results-page bench scale check-gpu notebooks test doctest test-processes lint clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -69,6 +69,10 @@ bench: $(ENV) ## compare the training step with a bare PyTorch loop, extraction 
 
 scale: $(ENV) ## seconds and peak memory at three sizes, e.g. ARGS="--rows 4000 400000 --table --gallery 2000"
 	$(VENV)/bin/python benchmarks/scale.py $(ARGS)
+
+check-gpu: $(ENV) ## on a CUDA device: the tests against the CPU, then make bench
+	$(VENV)/bin/python -m pytest -m gpu tests/test_gpu.py -rs $(ARGS)
+	$(VENV)/bin/python benchmarks/bench.py
 
 notebooks: $(ENV) ## execute the notebooks on the last run
 	$(VENV)/bin/python notebooks/execute.py

@@ -12,7 +12,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,12 +19,15 @@ import pytorch_lightning as pl
 import torch
 from PIL import Image
 from pytorch_lightning.callbacks import Callback
-from pytorch_metric_learning.distances import CosineSimilarity
-from pytorch_metric_learning.utils.accuracy_calculator import AccuracyCalculator
-from pytorch_metric_learning.utils.inference import CustomKNN
+from searching import (
+    Side,
+    evaluation_sides,
+    instance_peer_sides,
+    instance_sides,
+    timed,
+)
 from tabulate import tabulate
 from torch import Tensor
-from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
 from flam_pl.__main__ import keep_freed_memory, quiet_libraries
@@ -36,11 +38,6 @@ from flam_pl.data.datamodule import FeatureWriter, FlamDataModule
 from flam_pl.data.feature_batches import FeatureBatches
 from flam_pl.data.feature_store import FeatureStore, Manifest, ShardWriter, publish
 from flam_pl.datasets.catalog import Catalog
-from flam_pl.editing.editor import NoEdit
-from flam_pl.evaluation.attribute_ndcg import AttributeNDCG
-from flam_pl.evaluation.hits import evaluate_edits, evaluate_instances
-from flam_pl.evaluation.preservation import Preservation
-from flam_pl.evaluation.searches import EvaluationSet
 from flam_pl.images import Preprocess, read_image
 from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.models.backbone import Backbone
@@ -49,11 +46,10 @@ from flam_pl.progress import show_progress
 from flam_pl.training.backbone_module import BackboneModule
 from flam_pl.training.embedder_module import EmbedderModule
 from flam_pl.training.manipulator_module import ManipulatorModule
-from flam_pl.training.stage import make_trainer
+from flam_pl.training.stage import evaluation_device, make_trainer
 
 SCHEMA = AttributeSchema({name: tuple("abcdefghij") for name in ("shape", "color", "pattern")})
-ROWS, STEPS, PAIRS, IMAGES, EVALUATED, TRAITS = 4000, 40, 5, 1024, 5000, 9
-QUERIES, GALLERY, DIMENSION = 3000, 20000, 512  # of the instance search
+ROWS, STEPS, PAIRS, IMAGES = 4000, 40, 5, 1024
 DURATION = "3 minutes on two quiet cores"
 
 
@@ -63,20 +59,17 @@ class Stopwatch(Callback):
     seconds = 0.0
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.seconds = time.perf_counter()
+        self.seconds = -now(pl_module.device)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.seconds = time.perf_counter() - self.seconds
+        self.seconds += now(pl_module.device)
 
-    def on_predict_start(self, *_: Any) -> None:
-        self.seconds = time.perf_counter()
-
-    def on_predict_epoch_end(self, *_: Any) -> None:
-        self.seconds = time.perf_counter() - self.seconds
+    on_predict_start, on_predict_epoch_end = on_train_epoch_start, on_train_epoch_end
 
 
 def run_benchmarks(config: Config) -> str:
     """Every comparison as a table: seconds of each side and their ratio, pair by pair."""
+    device = evaluation_device(config)
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     pl.seed_everything(config.seed, verbose=False)
     config.trainer.progress = False
@@ -84,12 +77,14 @@ def run_benchmarks(config: Config) -> str:
     with tempfile.TemporaryDirectory() as folder:
         store = random_store(Path(folder) / "features", 1024)
         rows = [
-            compare("embedder step", *embedder_sides(config, store), "at most 1.05"),
-            compare("manipulator step", *manipulator_sides(config, store), "at most 1.05"),
-            compare("extraction", *extraction_sides(config, Path(folder)), "at most 1.05"),
-            compare("evaluation", *evaluation_sides(config), "at most 1.1", pairs=3),
-            compare("R@k", *instance_sides(config), "at most 1.1"),
-            compare("R@k, peer", *instance_peer_sides(config), "below 1", pairs=3),
+            compare("embedder step", *embedder_sides(config, store, device), "at most 1.05"),
+            compare("manipulator step", *manipulator_sides(config, store, device), "at most 1.05"),
+            compare("extraction", *extraction_sides(config, Path(folder), device), "at most 1.05"),
+            compare(
+                "evaluation", *evaluation_sides(config, SCHEMA, device), "at most 1.1", pairs=3
+            ),
+            compare("R@k", *instance_sides(config, device), "at most 1.1"),
+            compare("R@k, peer", *instance_peer_sides(config, device), "below 1", 3),
         ]
     headers = ["", "flam-pl, s", "bare or peer, s", "ratio: median [min, max]", "aim"]
     return str(tabulate(rows, headers=headers, disable_numparse=True))
@@ -97,8 +92,8 @@ def run_benchmarks(config: Config) -> str:
 
 def compare(
     name: str,
-    ours: Callable[[], float],
-    bare: Callable[[], float],
+    ours: Side,
+    bare: Side,
     aim: str,
     pairs: int = PAIRS,
 ) -> list[str]:
@@ -122,6 +117,23 @@ def random_store(folder: Path, dimension: int) -> FeatureStore:
     return FeatureStore.open(folder)
 
 
+def now(device: torch.device) -> float:
+    """Seconds on a clock, when the device has finished."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
+def on(module: torch.nn.Module, action: Callable[[], None], device: torch.device) -> Side:
+    """Time an action with the module on the device, from which the Trainer takes it."""
+
+    def side() -> float:
+        module.to(device)
+        return timed(action, device)
+
+    return side
+
+
 def lightning_epoch(config: Config, module: pl.LightningModule, batches: FeatureBatches) -> float:
     """Seconds of one epoch by the Trainer."""
     watch = Stopwatch()
@@ -130,9 +142,7 @@ def lightning_epoch(config: Config, module: pl.LightningModule, batches: Feature
     return watch.seconds
 
 
-def embedder_sides(
-    config: Config, store: FeatureStore
-) -> tuple[Callable[[], float], Callable[[], float]]:
+def embedder_sides(config: Config, store: FeatureStore, device: torch.device) -> tuple[Side, Side]:
     """Stage 2 by the Trainer, from the memory map, against a loop over tensors in memory."""
     labels = np.random.default_rng(0).integers(-1, 10, (ROWS, len(SCHEMA.types)))
     e = config.embedder
@@ -143,26 +153,24 @@ def embedder_sides(
     stage = EmbedderModule(embedders, e)
     batch = config.embedder.batch_size
     batches = FeatureBatches(store, np.arange(ROWS), labels, batch, batches=STEPS)
-    features, known = store.rows(np.arange(ROWS)), torch.from_numpy(labels)
+    features, known = store.rows(np.arange(ROWS)).to(device), torch.from_numpy(labels).to(device)
 
-    def bare() -> float:
+    def bare() -> None:
         optimizer = torch.optim.AdamW(stage.parameters(), lr=e.lr)
-        started = time.perf_counter()
         for _ in range(STEPS):
-            chosen = torch.randint(ROWS, (batch,))
+            chosen = torch.randint(ROWS, (batch,), device=device)
             loss = sum(stage.terms(features[chosen], known[chosen]).values())
             assert isinstance(loss, Tensor)
             optimizer.zero_grad()
             torch.autograd.backward(loss)
             optimizer.step()
-        return time.perf_counter() - started
 
-    return lambda: lightning_epoch(config, stage, batches), bare
+    return lambda: lightning_epoch(config, stage, batches), on(stage, bare, device)
 
 
 def manipulator_sides(
-    config: Config, store: FeatureStore
-) -> tuple[Callable[[], float], Callable[[], float]]:
+    config: Config, store: FeatureStore, device: torch.device
+) -> tuple[Side, Side]:
     """Stage 3 by manual optimization, against the same terms in a bare loop."""
     s = config.manipulator
     labels = np.zeros((ROWS, len(SCHEMA.types)), dtype=np.int64)
@@ -178,7 +186,7 @@ def manipulator_sides(
     )
     stage = ManipulatorModule(manipulator, embedders, s)
     batches = FeatureBatches(store, np.arange(ROWS), labels, s.batch_size, batches=STEPS)
-    features = store.rows(np.arange(ROWS))
+    features = store.rows(np.arange(ROWS)).to(device)
 
     def step(optimizer: torch.optim.Optimizer, terms: dict[str, Tensor]) -> None:
         loss = sum(terms.values())
@@ -187,27 +195,23 @@ def manipulator_sides(
         torch.autograd.backward(loss)
         optimizer.step()
 
-    def bare() -> float:
+    def bare() -> None:
         optimizer_g = torch.optim.Adam(manipulator.generators.parameters(), s.lr)
         optimizer_d = torch.optim.Adam(manipulator.discriminators.parameters(), s.lr)
         stage.train()
-        started = time.perf_counter()
         for _ in range(STEPS):
-            chosen = torch.randint(ROWS, (s.batch_size,))
+            chosen = torch.randint(ROWS, (s.batch_size,), device=device)
             edits = stage.sample(features[chosen])
             edited = manipulator.edit(edits.x, edits.condition, edits.target)
             step(optimizer_d, stage.discriminator_terms(edits, edited.detach()))
             manipulator.discriminators.requires_grad_(False)
             step(optimizer_g, stage.generator_terms(edits, edited))
             manipulator.discriminators.requires_grad_(True)
-        return time.perf_counter() - started
 
-    return lambda: lightning_epoch(config, stage, batches), bare
+    return lambda: lightning_epoch(config, stage, batches), on(stage, bare, device)
 
 
-def extraction_sides(
-    config: Config, folder: Path
-) -> tuple[Callable[[], float], Callable[[], float]]:
+def extraction_sides(config: Config, folder: Path, device: torch.device) -> tuple[Side, Side]:
     """``Trainer.predict`` from JPEG files to the shard on disk, against the bare model on the same
     images in memory."""
     size = config.backbone.image_size
@@ -238,94 +242,16 @@ def extraction_sides(
     pixels = torch.stack([preprocess(read_image(path)) for path in paths])
 
     @torch.inference_mode()
-    def bare() -> float:
-        started = time.perf_counter()
+    def bare() -> None:
         for start in range(0, IMAGES, batch):
-            net(pixels[start : start + batch])
-        return time.perf_counter() - started
+            net(pixels[start : start + batch].to(device))
 
-    return ours, bare
-
-
-def evaluation_sides(config: Config) -> tuple[Callable[[], float], Callable[[], float]]:
-    """T@k, kept traits and NDCG@k of every edit of 5,000 queries in 5,000 images of 1,024
-    dimensions, against nothing but the matrix products and the heads of the rankings."""
-    rng = np.random.default_rng(0)
-    labels = rng.integers(0, 10, (EVALUATED, len(SCHEMA.types)))
-    everyone, nobody = np.arange(EVALUATED), np.full(EVALUATED, -1)
-    features = torch.randn(EVALUATED, 1024)
-    traits = {f"trait {i}": rng.integers(-1, 6, EVALUATED) for i in range(TRAITS)}
-    data = EvaluationSet(SCHEMA, features, labels, everyone, nobody, nobody, traits)
-    ks = config.evaluation.ks
-
-    def ours() -> float:
-        started = time.perf_counter()
-        evaluate_edits(NoEdit(), data, ks, also=[Preservation(data, ks), AttributeNDCG(data, ks)])
-        return time.perf_counter() - started
-
-    @torch.inference_mode()
-    def bare() -> float:
-        started = time.perf_counter()
-        gallery = F.normalize(features, dim=1)
-        for numbers, _ in data.possible.values():
-            for part in torch.split(gallery[torch.from_numpy(numbers)], 1024):
-                (part @ gallery.T).topk(max(ks), dim=1)
-        return time.perf_counter() - started
-
-    return ours, bare
-
-
-def made_up_items() -> tuple[Tensor, np.ndarray, np.ndarray]:
-    """Features of queries and gallery, their items, and which are queries."""
-    count = QUERIES + GALLERY
-    items = np.random.default_rng(0).integers(0, GALLERY // 4, count)
-    return torch.randn(count, DIMENSION), items, np.arange(count) < QUERIES
-
-
-def instance_sides(config: Config) -> tuple[Callable[[], float], Callable[[], float]]:
-    """R@k with its interval, against nothing but the product and the heads of the rankings."""
-    (features, items, is_query), ks = made_up_items(), config.evaluation.ks
-
-    def ours() -> float:
-        started = time.perf_counter()
-        evaluate_instances(features, items, is_query, ks, config.evaluation.resamples, 0)
-        return time.perf_counter() - started
-
-    @torch.inference_mode()
-    def bare() -> float:
-        started = time.perf_counter()
-        unit = F.normalize(features, dim=1)
-        for part in torch.split(unit[:QUERIES], 1024):
-            (part @ unit[QUERIES:].T).topk(max(ks), dim=1)
-        return time.perf_counter() - started
-
-    return ours, bare
-
-
-def instance_peer_sides(config: Config) -> tuple[Callable[[], float], Callable[[], float]]:
-    """R@1 against the AccuracyCalculator of pytorch-metric-learning, by the same brute force."""
-    features, items, is_query = made_up_items()
-    labels, search = torch.from_numpy(items), CustomKNN(CosineSimilarity(), batch_size=1024)
-    peer = AccuracyCalculator(
-        include=("precision_at_1",), k=1, knn_func=search, device=torch.device("cpu")
-    )
-
-    def ours() -> float:
-        started = time.perf_counter()
-        evaluate_instances(features, items, is_query, [1], config.evaluation.resamples, 0)
-        return time.perf_counter() - started
-
-    def theirs() -> float:
-        started = time.perf_counter()
-        query, shop = torch.from_numpy(is_query), torch.from_numpy(~is_query)
-        peer.get_accuracy(features[query], labels[query], features[shop], labels[shop])
-        return time.perf_counter() - started
-
-    return ours, theirs
+    return ours, on(net, bare, device)
 
 
 if __name__ == "__main__":
     quiet_libraries()
     keep_freed_memory()
-    print(f"This takes about {DURATION}.", flush=True)
-    print(run_benchmarks(load_config(sys.argv[1:])))
+    settings = load_config(sys.argv[1:])
+    print(f"On {evaluation_device(settings)}: this takes about {DURATION}.", flush=True)
+    print(run_benchmarks(settings))
