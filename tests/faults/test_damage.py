@@ -71,7 +71,7 @@ def problem(file: Path, command: str, finished: Finished) -> str:
     if done.code or named:
         return str(done) if done.code else ""
     if command == "search":
-        return "" if done.out.endswith(finished.found) else f"other photos are found: {done.out}"
+        return "" if finished.found in done.out else f"other photos are found: {done.out}"
     # a curve is not drawn without its log; only the next extraction needs photos.npy
     ends = command == "evaluate" or file.name in ("metrics.csv", "photos.npy")
     changed = {path for path in finished.changed() if "report/figures" not in path}

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from faults.forked_command import Fault, Operation, Outcome, run_forked
 from tiny_run import settings
 
@@ -83,7 +85,8 @@ class Finished:
         shutil.copytree(tiny.folder, copy)
         content, searched = tiny.content(), tiny.search()
         assert searched.code == 0, searched
-        return cls(tiny, trained.operations, content, copy, searched.out)
+        found = searched.out[searched.out.index("searching") :]
+        return cls(tiny, trained.operations, content, copy, found)
 
     def restore(self) -> None:
         """Put the finished run back, with the times of its files."""
@@ -107,10 +110,12 @@ class Tally:
         """``problem``: what was lost; empty if nothing was."""
         self.tried += 1
         if problem:
-            self.lost.append(f"{trial}: {problem}")
+            self.lost.append(f"{trial}: {problem[:2000]}")
 
     def check(self) -> None:
-        assert self.tried and not self.lost, "\n".join(self.lost)
+        assert self.tried
+        if self.lost:
+            pytest.fail("\n".join(self.lost), pytrace=False)
 
 
 def lasting(path: Path) -> Any:
