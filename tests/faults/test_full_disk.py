@@ -42,6 +42,8 @@ def survives(operation: Operation, at_write: bool, finished: Finished) -> str:
     changed = finished.changed()
     if (full.code or changed) and not said:
         return f"on the full disk: nothing is said: {full}, {changed}"
+    if left := [path for path in tiny.folder.rglob(".*") if ".new." in path.name]:
+        return f"on the full disk: half a file is left: {left}"
     last = {each.phase: each.number for each in finished.operations}
     done = [mark for phase, mark in MARKS.items() if last[phase] < operation.number]
     gone = [mark for mark in done if not (tiny.folder / mark).is_file()]

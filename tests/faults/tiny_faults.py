@@ -59,12 +59,8 @@ class Tiny:
 
     def content(self) -> dict[str, Any]:
         """What is in the folder, without times and lock files, by path."""
-        files = (path for path in self.folder.rglob("*") if path.is_file())
-        return {
-            str(path.relative_to(self.folder)): lasting(path)
-            for path in files
-            if not path.name.endswith(".lock")
-        }
+        files = (f for f in self.folder.rglob("*") if f.is_file() and f.suffix != ".lock")
+        return {str(file.relative_to(self.folder)): lasting(file) for file in files}
 
 
 @dataclass(frozen=True)
@@ -120,19 +116,21 @@ class Tally:
 
 def lasting(path: Path) -> Any:
     """The part of a file that every run of the same command writes."""
-    if path.name.startswith("photos-"):  # size, time of the last change, hashes
-        return {file: [size, *rest] for file, (size, _, *rest) in read(path).items()}
-    if path.name == "metrics.json":  # the commands that measure write their own settings
-        return without(read(path), MEASURED | {"config"})
-    if path.suffix == ".json":
-        return without(read(path), MEASURED)
+    if path.suffix in (".html", ".png"):
+        return None
+    content = path.read_bytes()
     if path.suffix == ".md":
-        return re.sub(r"Time: .* MB\.", "", path.read_text())
-    return None if path.suffix in (".html", ".png") else path.read_bytes()
-
-
-def read(path: Path) -> Any:
-    return json.loads(path.read_bytes())
+        return re.sub(rb"Time: .* MB\.", b"", content)
+    if path.suffix != ".json":
+        return content
+    try:
+        plain = json.loads(content)
+    except ValueError:
+        return content
+    if path.name.startswith("photos-"):  # size, time of the last change, hashes
+        return {file: [size, *rest] for file, (size, _, *rest) in plain.items()}
+    # the commands that measure write their own settings
+    return without(plain, MEASURED | ({"config"} if path.name == "metrics.json" else set()))
 
 
 def without(value: Any, keys: set[str]) -> Any:
