@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from faults.tiny_faults import Finished, Tally, Tiny
+from faults.tiny_faults import Tally, Tiny
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def tally(request: pytest.FixtureRequest) -> Iterator[Tally]:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Finished]:
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tiny]:
     """The tiny run. All that a command needs is imported here, before any process is forked."""
     from matplotlib.figure import Figure
 
@@ -32,7 +32,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Finished]:
     with pytest.MonkeyPatch.context() as patch:
         # matplotlib takes a third of a command's time
         patch.setattr(Figure, "savefig", lambda self, file, **_: Path(file).write_bytes(b"PNG"))
-        yield Finished.of(Tiny(tmp_path_factory.mktemp("faults") / "work"))
+        yield Tiny(tmp_path_factory.mktemp("faults"))
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

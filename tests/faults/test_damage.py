@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from faults.forked_command import Outcome
-from faults.tiny_faults import Finished, Tally, Tiny
+from faults.tiny_faults import Tally, Tiny
 
 pytestmark = pytest.mark.faults
 
@@ -61,36 +61,36 @@ def targets(folder: Path) -> list[Path]:
     return list(found.values())
 
 
-def problem(file: Path, command: str, finished: Finished) -> str:
+def problem(file: Path, command: str, tiny: Tiny) -> str:
     """What is wrong with the end of a command; empty: it names the file or does as before."""
-    done = COMMANDS[command](finished.tiny)
+    done = COMMANDS[command](tiny)
     named = str(file) in done.out + done.err
     if done.code == 1 and "Traceback" not in done.err:
-        folder = file.parent if file.parent != finished.tiny.run else file
+        folder = file.parent if file.parent != tiny.run else file
         return "" if named or str(folder) in done.err else f"no file is named: {done}"
     if done.code or named:
         return str(done) if done.code else ""
     if command == "search":
-        return "" if finished.found in done.out else f"other photos are found: {done.out}"
+        return "" if tiny.found in done.out else f"other photos are found: {done.out}"
     # a curve is not drawn without its log; only the next extraction needs photos.npy
     ends = command == "evaluate" or file.name in ("metrics.csv", "photos.npy")
-    changed = {path for path in finished.changed() if "report/figures" not in path}
-    changed -= {str(file.relative_to(finished.tiny.folder))} if ends else set()
+    changed = {path for path in tiny.changed() if "report/figures" not in path}
+    changed -= {str(file.relative_to(tiny.folder))} if ends else set()
     return f"other content: {sorted(changed)}: {done.out}" if changed else ""
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("command", COMMANDS)
-def test_damage(command: str, damage: str, finished: Finished, tally: Tally) -> None:
-    for short in targets(finished.copy):
+def test_damage(command: str, damage: str, tiny: Tiny, tally: Tally) -> None:
+    for short in targets(tiny.finished):
         if damage in FOR_JSON and short.suffix != ".json":
             continue
-        finished.restore()
-        file = finished.tiny.folder / short
+        tiny.restore()
+        file = tiny.folder / short
         content = DAMAGES[damage](file.read_bytes())
         if content is None:
             file.unlink()
         else:
             file.write_bytes(content)
-        tally.add(f"{command}, {short} {damage}", problem(file, command, finished))
+        tally.add(f"{command}, {short} {damage}", problem(file, command, tiny))
     tally.check()

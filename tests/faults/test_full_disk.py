@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from faults.forked_command import PHASES, Operation, full_disk
-from faults.tiny_faults import Finished, Tally
+from faults.tiny_faults import Tally, Tiny
 
 pytestmark = pytest.mark.faults
 
@@ -32,33 +32,32 @@ def places(operations: Sequence[Operation], phase: str) -> list[Operation]:
     return list(found.values())
 
 
-def survives(operation: Operation, at_write: bool, finished: Finished) -> str:
+def survives(operation: Operation, at_write: bool, tiny: Tiny) -> str:
     """What is wrong with the command on the full disk or the one after it; empty: nothing."""
-    tiny = finished.tiny
     full = tiny.train(full_disk(operation.number, at_write))
     said = "space" in full.err or (full.code == 0 and "No space left" in full.out)
     if full.code not in (0, 1) or "Traceback" in full.err:
         return f"on the full disk: {full}"
-    changed = finished.changed()
+    changed = tiny.changed()
     if (full.code or changed) and not said:
         return f"on the full disk: nothing is said: {full}, {changed}"
     if left := [path for path in tiny.folder.rglob(".*") if ".new." in path.name]:
         return f"on the full disk: half a file is left: {left}"
-    last = {each.phase: each.number for each in finished.operations}
+    last = {each.phase: each.number for each in tiny.operations}
     done = [mark for phase, mark in MARKS.items() if last[phase] < operation.number]
     gone = [mark for mark in done if not (tiny.folder / mark).is_file()]
     if gone:
         return f"what was finished is gone: {gone}"
     again = tiny.train()
-    changed = finished.changed()
+    changed = tiny.changed()
     return f"afterwards: {again}, {changed}" if again.code or changed else ""
 
 
 @pytest.mark.parametrize("phase", PHASES)
-def test_full_disk(phase: str, finished: Finished, tally: Tally) -> None:
+def test_full_disk(phase: str, tiny: Tiny, tally: Tally) -> None:
     """From one operation on, or only while one file is written."""
-    for operation in places(finished.operations, phase):
+    for operation in places(tiny.operations, phase):
         for at_write in [False, True] if operation.event == "open" else [False]:
-            finished.tiny.clear()
-            tally.add(operation, survives(operation, at_write, finished))
+            tiny.clear()
+            tally.add(operation, survives(operation, at_write, tiny))
     tally.check()

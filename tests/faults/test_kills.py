@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from faults.forked_command import PHASES, Fault, Operation, Outcome, kill, tear
-from faults.tiny_faults import Finished, Tally
+from faults.tiny_faults import Tally, Tiny
 
 pytestmark = pytest.mark.faults
 
@@ -31,7 +31,7 @@ def drawn(operations: Sequence[Operation], trials: int) -> list[Trial]:
     return [trial for _, trial in sorted(ranked, key=lambda pair: pair[0])[:trials]]
 
 
-def survives(trial: Trial, finished: Finished, command: Callable[[Fault | None], Outcome]) -> str:
+def survives(trial: Trial, tiny: Tiny, command: Callable[[Fault | None], Outcome]) -> str:
     """What is wrong after the command was killed and ran again; empty if nothing is."""
     operation, torn = trial
     number = operation.number
@@ -41,24 +41,24 @@ def survives(trial: Trial, finished: Finished, command: Callable[[Fault | None],
     again = command(None)
     if again.code:
         return f"again: {again}"
-    changed = finished.changed()
+    changed = tiny.changed()
     return f"other content than without the kill: {changed}" if changed else ""
 
 
 @pytest.mark.parametrize("phase", PHASES)
-def test_kill_9_while_training(phase: str, finished: Finished, tally: Tally) -> None:
-    for trial in drawn(finished.operations, TRIALS):
+def test_kill_9_while_training(phase: str, tiny: Tiny, tally: Tally) -> None:
+    for trial in drawn(tiny.operations, TRIALS):
         if trial[0].phase == phase:
-            finished.tiny.clear()
-            tally.add(trial, survives(trial, finished, finished.tiny.train))
+            tiny.clear()
+            tally.add(trial, survives(trial, tiny, tiny.train))
     tally.check()
 
 
-def test_kill_9_while_evaluating_again(finished: Finished, tally: Tally) -> None:
+def test_kill_9_while_evaluating_again(tiny: Tiny, tally: Tally) -> None:
     """An older report is replaced."""
-    finished.restore()
-    operations = finished.tiny.evaluate().operations
+    tiny.restore()
+    operations = tiny.evaluate().operations
     for trial in drawn(operations, TRIALS // 10):
-        finished.restore()
-        tally.add(trial, survives(trial, finished, finished.tiny.evaluate))
+        tiny.restore()
+        tally.add(trial, survives(trial, tiny, tiny.evaluate))
     tally.check()

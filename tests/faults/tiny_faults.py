@@ -6,13 +6,12 @@ import json
 import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from faults.forked_command import Fault, Operation, Outcome, run_forked
+from faults.forked_command import Fault, Outcome, run_forked
 from tiny_run import settings
 
 SMALLEST = (
@@ -28,72 +27,53 @@ MEASURED = {"seconds", "peak_memory_mb", "sha256"}
 """Keys of JSON files that differ from run to run; the last one is the seal over the others."""
 
 
-@dataclass(frozen=True)
 class Tiny:
-    """A folder in which the same command runs again and again."""
+    """A run that nothing has disturbed, and a folder in which its command runs again and again."""
 
-    folder: Path
-
-    @property
-    def run(self) -> Path:
-        return self.folder / "runs" / "wardrobe"
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.finished = folder / "work", folder / "finished"
+        self.run = self.folder / "runs" / "wardrobe"
+        self.clear()
+        trained = self.train()
+        assert trained.code == 0, trained
+        shutil.copytree(self.folder, self.finished)
+        self.operations, self.expected = trained.operations, self.content()
+        searched = self.search()
+        assert searched.code == 0, searched
+        self.found = searched.out[searched.out.index("searching") :]
 
     def clear(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
 
+    def restore(self) -> None:
+        """Put the finished run into the folder, with the times of its files."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.copytree(self.finished, self.folder)
+
     def train(self, fault: Fault | None = None) -> Outcome:
         """``flam-pl train-flam``: every phase."""
-        return self.command("train-flam", *settings(self.folder, SMALLEST), fault=fault)
+        arguments = ["train-flam", *settings(self.folder, SMALLEST)]
+        return run_forked(arguments, self.folder, fault)
 
     def evaluate(self, fault: Fault | None = None) -> Outcome:
-        return self.command("evaluate", f"runs_dir={self.run.parent}", fault=fault)
+        return run_forked(["evaluate", f"runs_dir={self.run.parent}"], self.folder, fault)
 
     def search(self) -> Outcome:
         """With a photo of the wardrobe."""
-        photo = "image=images/evaluation/evaluation-00003-0.jpg"
-        return self.command("search", f"runs_dir={self.run.parent}", photo, "edits=[color=red]")
-
-    def command(self, *arguments: str, fault: Fault | None = None) -> Outcome:
-        return run_forked(arguments, self.folder, fault)
+        query = ["image=images/evaluation/evaluation-00003-0.jpg", "edits=[color=red]"]
+        return run_forked(["search", f"runs_dir={self.run.parent}", *query], self.folder)
 
     def content(self) -> dict[str, Any]:
         """What is in the folder, without times and lock files, by path."""
         files = (f for f in self.folder.rglob("*") if f.is_file() and f.suffix != ".lock")
         return {str(file.relative_to(self.folder)): lasting(file) for file in files}
 
-
-@dataclass(frozen=True)
-class Finished:
-    """A run that nothing has disturbed."""
-
-    tiny: Tiny
-    operations: tuple[Operation, ...]
-    content: Mapping[str, Any]  # of ``tiny``, by path
-    copy: Path  # of its folder
-    found: str  # what a search prints
-
-    @classmethod
-    def of(cls, tiny: Tiny) -> Finished:
-        tiny.clear()
-        trained, copy = tiny.train(), tiny.folder.with_name("finished")
-        assert trained.code == 0, trained
-        shutil.copytree(tiny.folder, copy)
-        content, searched = tiny.content(), tiny.search()
-        assert searched.code == 0, searched
-        found = searched.out[searched.out.index("searching") :]
-        return cls(tiny, trained.operations, content, copy, found)
-
-    def restore(self) -> None:
-        """Put the finished run back, with the times of its files."""
-        shutil.rmtree(self.tiny.folder, ignore_errors=True)
-        shutil.copytree(self.copy, self.tiny.folder)
-
     def changed(self) -> list[str]:
         """Paths in the folder with another content than the finished run's."""
-        found = self.tiny.content()
-        paths = sorted({*found, *self.content})
-        return [p for p in paths if found.get(p, "no") != self.content.get(p, "no")]
+        found, expected = self.content(), self.expected
+        paths = sorted({*found, *expected})
+        return [path for path in paths if found.get(path, "no") != expected.get(path, "no")]
 
 
 class Tally:
