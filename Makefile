@@ -79,7 +79,7 @@ doctest: $(ENV) ## the examples in the docstrings
 test-processes: $(ENV) ## the tests that start two processes (slow)
 	$(VENV)/bin/python -m pytest -m slow tests/test_two_processes.py $(ARGS)
 
-test-faults: $(ENV) ## kill -9, damaged files and full disks: half an hour (FLAM_PL_FAULT_TRIALS=200 kills)
+test-faults: $(ENV) ## kill -9, damaged files and full disks (half an hour)
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -m faults tests/faults --numprocesses auto --dist worksteal $(ARGS)
 
 lint: $(ENV) ## format check, lint and types
