@@ -11,7 +11,7 @@ SPACE := $(subst ,, )
 FAISS = $(if $(wildcard $(VENV)/.gpu),gpu,cpu)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-gpu data verify-data train-backbone train-flam evaluate search report tables table1 table2 table3 table4 table5 figures results results-page bench scale check-gpu notebooks test doctest test-processes lint clean
+.PHONY: help setup setup-gpu data verify-data train-backbone train-flam evaluate search report tables table1 table2 table3 table4 table5 figures results results-page bench scale check-gpu notebooks test doctest test-processes test-faults lint clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -85,6 +85,9 @@ doctest: $(ENV) ## the examples in the docstrings
 
 test-processes: $(ENV) ## the tests that start two processes (slow)
 	$(VENV)/bin/python -m pytest -m slow tests/test_two_processes.py $(ARGS)
+
+test-faults: $(ENV) ## kill -9, damaged files and full disks (half an hour)
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -m faults tests/faults --numprocesses auto --dist worksteal $(ARGS)
 
 lint: $(ENV) ## format check, lint and types
 	$(VENV)/bin/ruff format --check src tests benchmarks && $(VENV)/bin/ruff check src tests benchmarks && $(VENV)/bin/mypy

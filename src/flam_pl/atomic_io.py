@@ -14,10 +14,21 @@ from filelock import FileLock, Timeout
 
 
 def write_text(path: Path, text: str) -> None:
+    with replacing(path) as new:
+        new.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """The name of a new file, which then takes the place of ``path``; an error removes it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     new = temporary(path)
-    new.write_text(text, encoding="utf-8")
-    new.replace(path)
+    try:
+        yield new
+        new.replace(path)
+    except BaseException:
+        remove(new)
+        raise
 
 
 def temporary(path: Path) -> Path:

@@ -340,12 +340,18 @@ def test_a_search_survives_damage_in_any_file_or_names_it(
                 file.write_bytes(before)
 
 
-def test_a_missing_selection_is_said(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (copied / "scoring.json").unlink()
+@pytest.mark.parametrize(
+    "lost", ["scoring.json", "calibration.json", "methods/cls_concat/stage.json"]
+)
+def test_a_missing_selection_or_method_is_said(
+    lost: str, copied: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     config, own = load_run_config([f"runs_dir={copied.parent}"])
-    assert reopen(config, own, write=False)[1].best.name == "flam"
-    said = capsys.readouterr().out
-    assert f"{copied} has no selection" in said and "scoring.json" in said
+    reopen(config, own, write=False)
+    assert "is missing" not in capsys.readouterr().out
+    (copied / lost).unlink()
+    reopen(config, own, write=False)
+    assert f"{copied / lost} is missing" in capsys.readouterr().out
 
 
 def test_the_best_row_without_its_weights_is_no_selection(copied: Path) -> None:

@@ -22,8 +22,9 @@ from attribute_world import QUIET, SCHEMA
 from flam_pl.config.data import WardrobeData
 from flam_pl.config.root import Config
 from flam_pl.config.stages import BackboneConfig
+from flam_pl.data import datamodule
 from flam_pl.data.datamodule import FlamDataModule
-from flam_pl.data.feature_store import FeatureStore
+from flam_pl.data.feature_store import FeatureStore, publish
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.errors import FlamError
 from flam_pl.images import Preprocess
@@ -303,6 +304,22 @@ def test_features_are_extracted_once_and_again_when_something_changed(tmp_path: 
     half.config.trainer.precision = "bf16-mixed"  # the weights of a frozen backbone stay the same
     said = extract(half, module, tmp_path / "features", "e" * 64)
     assert "changed since the extraction: preprocessing" in said and net.images == 240
+
+
+def test_what_a_kill_after_the_merge_left_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed_after_the_merge(shards: Path, *others: Any) -> None:
+        publish(shards, *others)
+        shards.mkdir()
+        (shards / "0-0.bin").touch()
+
+    catalog, folder = draw(tmp_path), tmp_path / "features"
+    monkeypatch.setattr(datamodule, "publish", killed_after_the_merge)
+    extract(data_of(catalog), stage(), folder)
+    assert list(tmp_path.glob(".features.shards*"))
+    assert "nothing to extract" in extract(data_of(catalog), stage(), folder)
+    assert not list(tmp_path.glob(".features.shards*"))
 
 
 class Gone(nn.Module):

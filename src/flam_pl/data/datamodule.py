@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, default_collate, get_worker_info
 from torch.utils.data.distributed import DistributedSampler
 
+from flam_pl.atomic_io import remove
 from flam_pl.config.root import Config
 from flam_pl.config.stages import BackboneConfig
 from flam_pl.data.feature_batches import FeatureBatches, whole_batch
@@ -262,13 +263,15 @@ class FlamDataModule(pl.LightningDataModule):
             why = f"changed since the extraction: {manifest.differences(old.manifest)}"
         except FlamError as error:
             why = str(error)
-        new, reused = np.flatnonzero(positions < 0), np.flatnonzero(positions >= 0)
-        if old and not len(new):
-            self._store = old.select(positions)
-            return f"features: nothing to extract, {folder} is up to date ({len(photos)} images)"
         size = self.config.backbone.extract_batch
         inputs = sha256(json.dumps([asdict(manifest), size]).encode()).hexdigest()
         shards = folder.with_name(f".{folder.name}.shards-{inputs[:16]}")
+        new, reused = np.flatnonzero(positions < 0), np.flatnonzero(positions >= 0)
+        if old and not len(new):
+            if is_first_process():
+                remove(shards)  # of a process that was killed after it had published them
+            self._store = old.select(positions)
+            return f"features: nothing to extract, {folder} is up to date ({len(photos)} images)"
         left = np.setdiff1d(new, resume(shards, manifest, clear=is_first_process()))
         trainer = make_trainer(FeatureWriter(shards, manifest, left))
         if len(left):

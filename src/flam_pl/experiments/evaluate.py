@@ -33,11 +33,13 @@ from flam_pl.evaluation.searches import EvaluationSet
 from flam_pl.experiments.compute_metrics import compute_metrics
 from flam_pl.experiments.pipeline import decoded, extract, usable
 from flam_pl.experiments.trained_run import TrainedRun
+from flam_pl.methods.registry import FOLDER
 from flam_pl.progress import show_progress
 from flam_pl.reports.report import Report, require_replaceable
 from flam_pl.reports.wandb_report import log_report
 from flam_pl.retrieval.chosen_weights import FILE as SCORING
-from flam_pl.training.records import inputs_hash, sha256, versions
+from flam_pl.retrieval.confidence import FILE as CALIBRATION
+from flam_pl.training.records import RECORD, inputs_hash, sha256, versions
 from flam_pl.training.run import Run
 from flam_pl.training.stage import evaluation_device
 
@@ -59,10 +61,19 @@ def reopen(config: Config, own: bool, write: bool = True) -> tuple[Run, TrainedR
     """
     show_progress(config.trainer.progress)
     trained = TrainedRun.open(config.folder, names=config.methods)
+    for name in config.methods:
+        record = config.folder / FOLDER / name / RECORD
+        if not record.is_file():
+            log(f"{record} is missing: {name} is left out. Run make train-flam to train it.")
     if not trained.scoring.key:
         log(
-            f"{config.folder} has no selection for these methods ({SCORING}): FLAM searches by the "
-            "cosine alone. Run make train-flam to select again."
+            f"{config.folder / SCORING} is missing or was written for other methods: FLAM searches "
+            "by the cosine alone. Run make train-flam to select again."
+        )
+    elif trained.scoring.weights and not trained.calibration:
+        log(
+            f"{config.folder / CALIBRATION} is missing or of another selection: no confidence is "
+            "given. make train-flam measures it on validation photos with a label of every type."
         )
     if not own and config.report is None:
         raise ConfigError(

@@ -15,7 +15,7 @@ from matplotlib.backend_bases import RendererBase
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from flam_pl.atomic_io import temporary
+from flam_pl.atomic_io import replacing
 from flam_pl.distributed import log
 from flam_pl.evaluation.searches import EvaluationSet
 from flam_pl.images import read_image
@@ -60,10 +60,8 @@ def draw(path: Path, make: Callable[[], Figure | None], dpi: int = 110) -> bool:
         figure = make()
         if figure is None:
             return False
-        path.parent.mkdir(parents=True, exist_ok=True)
-        new = temporary(path)
-        figure.savefig(new, dpi=dpi, format="png")
-        new.replace(path)
+        with replacing(path) as new:
+            figure.savefig(new, dpi=dpi, format="png")
         return True
 
     return attempt(path.name, write)

@@ -14,7 +14,7 @@ import jinja2
 import numpy as np
 from torchvision.io import write_jpeg
 
-from flam_pl.atomic_io import only_writer, replace_folder, temporary, write_text
+from flam_pl.atomic_io import only_writer, remove, replace_folder, temporary, write_text
 from flam_pl.config.saved_files import read_json, reading, require_ours, sealed
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.errors import FlamError
@@ -64,10 +64,13 @@ class Report:
         with only_writer(self.folder):
             require_replaceable(self.folder)
             new = temporary(self.folder)
-            new.mkdir(parents=True)
-            (new / METRICS).write_text(sealed(self.metrics))
-            self.write_pages(new)
-            replace_folder(new, self.folder)
+            try:
+                new.mkdir(parents=True)
+                (new / METRICS).write_text(sealed(self.metrics))
+                self.write_pages(new)
+                replace_folder(new, self.folder)
+            finally:
+                remove(new)
             self.draw_charts()
             every = catalog.paths
             paths = [every[row] for row in rows]

@@ -26,7 +26,7 @@ from pytorch_lightning.utilities.exceptions import (  # type: ignore[attr-define
 from torch import Tensor
 
 from flam_pl import stopping
-from flam_pl.atomic_io import remove, temporary
+from flam_pl.atomic_io import remove, replacing
 from flam_pl.attributes import AttributeSchema
 from flam_pl.config.root import Config, to_plain
 from flam_pl.distributed import by_first_process, is_first_process, log
@@ -110,12 +110,10 @@ class WholeFiles(TorchCheckpointIO):
     ) -> None:
         # in memory first: torch.save turns a full disk into another error than OSError, and writes
         # the name of its file into the content
-        place, content = Path(path), io.BytesIO()
+        content = io.BytesIO()
         torch.save(checkpoint, content)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        new = temporary(place)
-        new.write_bytes(content.getbuffer())
-        new.replace(place)
+        with replacing(Path(path)) as new:
+            new.write_bytes(content.getbuffer())
 
 
 def require_finished(trainer: pl.Trainer, what: str) -> None:
