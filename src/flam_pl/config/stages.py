@@ -19,8 +19,6 @@ class BackboneConfig:
     weights: str = "none"
     """none, timm (downloaded), imagenet-package (tf_efficientnet_lite0 only) or a local file."""
     image_size: int = number(224, least=1)
-    training_size: int | None = number(None, least=1)
-    """Pixels in training; null: ``image_size``. Fewer are faster (FixRes, Touvron et al. 2019)."""
     fit: str = one_of("pad", "crop", "stretch")  # How an image becomes square
     feature_dim: int | None = number(1024, least=1)  # Dimension of the features; null: all channels
     pooling: str = one_of(*POOLINGS)  # How a feature map becomes a vector; spoc is the paper's

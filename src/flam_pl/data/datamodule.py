@@ -117,7 +117,7 @@ class FlamDataModule(pl.LightningDataModule):
         settings, rows = self.config.backbone, self.item_rows
         items = self.catalog.items[rows]
         transform = training_transform(
-            settings.training_size or settings.image_size,
+            settings.image_size,
             self.preprocess.fit,
             flip=settings.flip,
             scale_min=settings.scale_min,
