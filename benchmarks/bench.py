@@ -240,6 +240,9 @@ def extraction_sides(config: Config, folder: Path, device: torch.device) -> tupl
         return watch.seconds
 
     pixels = torch.stack([preprocess(read_image(path)) for path in paths])
+    if net.whitening is not None:
+        with torch.inference_mode():
+            net.whitening.measure(torch.cat([net.pooled(of) for of in pixels.split(batch)]))
 
     @torch.inference_mode()
     def bare() -> None:

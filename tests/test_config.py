@@ -399,7 +399,7 @@ def defaults() -> Config:
 def test_self_training_needs_a_method_that_can_use_it() -> None:
     given = ["embedder.self_training=0.5"]
     found = load_config(given)  # the default run has FLAM+
-    assert [method.name for method in chosen(found)] == ["flam_plus"]
+    assert [method.name for method in chosen(found)] == ["cls_concat", "flam_plus"]
     assert method_config(found, registered()["flam_plus"].overrides).embedder.self_training == 0.5
     assert chosen(load_config([*given, "methods=[]", "embedder=flam_plus"])) == []
     with pytest.raises(ConfigError, match=r"self_training is 0\.5, but no method .*loss=softmax"):
