@@ -109,7 +109,8 @@ def test_its_classifiers_score_every_method_and_the_others_have_a_row_of_their_o
     features = torch.randn(7, opened.backbone.dimension)
     assert opened.classifiers is not None
     products = [
-        (p * q) ** 0.5  # the geometric mean of FLAM+'s posteriors and those of Cls-Concat
+        # the geometric mean of FLAM+'s posteriors and those of Cls-Concat, none below 1e-6
+        (p.clamp_min(1e-6) * q.clamp_min(1e-6)) ** 0.5
         for p, q in zip(
             embedders.probabilities(embedders(features)),
             opened.classifiers.read(features),

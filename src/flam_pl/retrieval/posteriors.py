@@ -46,6 +46,8 @@ class Posteriors:
     def times(self, other: Posteriors) -> Posteriors:
         """The geometric mean of two classifiers, with the class means of this one.
 
+        Probabilities below ``LEAST`` count as ``LEAST``: two classifiers may exclude every class.
+
         >>> schema = AttributeSchema({"color": ("red", "blue")})
         >>> sure = Posteriors(schema, lambda features: [torch.tensor([[0.9, 0.1]])])
         >>> doubtful = Posteriors(schema, lambda features: [torch.tensor([[0.5, 0.5]])])
