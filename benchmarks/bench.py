@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from searching import (
     evaluation_sides,
     instance_peer_sides,
     instance_sides,
+    now,
     timed,
 )
 from tabulate import tabulate
@@ -115,13 +115,6 @@ def random_store(folder: Path, dimension: int) -> FeatureStore:
     writer.close()
     publish(folder.with_name("shards"), folder, manifest, np.arange(ROWS).astype("S64"))
     return FeatureStore.open(folder)
-
-
-def now(device: torch.device) -> float:
-    """Seconds on a clock, when the device has finished."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter()
 
 
 def on(module: torch.nn.Module, action: Callable[[], None], device: torch.device) -> Side:

@@ -29,13 +29,18 @@ Side = Callable[[], float]
 """Runs once and returns the seconds."""
 
 
-def timed(action: Callable[[], object], device: torch.device) -> float:
-    """Seconds until the device has finished."""
-    started = time.perf_counter()
-    action()
+def now(device: torch.device) -> float:
+    """Seconds on a clock, when the device has finished."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-    return time.perf_counter() - started
+    return time.perf_counter()
+
+
+def timed(action: Callable[[], object], device: torch.device) -> float:
+    """Seconds until the device has finished."""
+    started = now(device)
+    action()
+    return now(device) - started
 
 
 def evaluation_sides(

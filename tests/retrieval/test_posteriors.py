@@ -35,10 +35,10 @@ def target_of(
     return wanted_probabilities(own, [Edit(*edit) for edit in edits.items()], net)
 
 
-def test_two_classifiers_have_an_equal_say() -> None:
+def test_the_average_of_two_classifiers_is_their_geometric_mean() -> None:
     features = make_world(rows=9).features
     one, other = (Posteriors.of_embedders(random_embedders(12)) for _ in range(2))
-    both = one.times(other)
+    both = one.averaged_with(other)
     for p, q, found in zip(*(of.read(features) for of in (one, other, both)), strict=True):
         for row in range(len(features)):
             products = [math.sqrt(float(a) * float(b)) for a, b in zip(p[row], q[row], strict=True)]

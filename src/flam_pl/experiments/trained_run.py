@@ -87,18 +87,17 @@ class TrainedRun:
 
     @property
     def posteriors(self) -> Posteriors:
-        """The classifiers that score photos: those of FLAM+, or of FLAM without it.
+        """The classifiers that score photos.
 
-        Those of Cls-Concat, if trained, have an equal say with those of FLAM+.
+        Those of FLAM+, averaged with those of Cls-Concat if it is trained. Without FLAM+: those of
+        FLAM.
         """
         plus, concat = (self.methods.get(name) for name in ("flam_plus", "cls_concat"))
         if plus is None or plus.classifiers is None:
             return Posteriors.of_embedders(self.embedders)
-        return (
-            plus.classifiers.times(concat.classifiers)
-            if concat and concat.classifiers
-            else plus.classifiers
-        )
+        if concat is None or concat.classifiers is None:
+            return plus.classifiers
+        return plus.classifiers.averaged_with(concat.classifiers)
 
     @property
     def checkpoints(self) -> dict[str, str]:

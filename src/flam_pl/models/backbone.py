@@ -84,7 +84,8 @@ class Backbone(nn.Module):
                 )
             elif pooling == LEVELS:
                 self.early, self.levels = EarlyLevels(levels_window), list(range(levels))
-                known = feature_levels(self.trunk, model, levels, "backbone.levels")
+                where = "backbone.levels", "backbone.pooling=spoc"
+                known = feature_levels(self.trunk, model, levels, *where)
                 early = 2 * sum(int(level["num_chs"]) for level in known)
                 widths, dimensions = (self.width, early), (self.dimension, early)
                 weights = (1.0, levels_weight)
@@ -170,14 +171,20 @@ def create_trunk(model: str, image_size: int | None, pretrained: bool = False) -
         return timm.create_model(model, **options)
 
 
-def feature_levels(trunk: Any, model: str, count: int, setting: str) -> list[dict[str, Any]]:
-    """What timm knows of the first ``count`` feature levels; ``setting`` named the count."""
+def feature_levels(
+    trunk: Any, model: str, count: int, setting: str, without: str
+) -> list[dict[str, Any]]:
+    """What timm knows of the first ``count`` feature levels.
+
+    Raises FlamError for too many. It names the ``setting`` that asked for them, and the one that
+    needs no levels.
+    """
     known = getattr(trunk, "feature_info", []) if hasattr(trunk, "forward_intermediates") else []
     if count >= len(known):
         raise FlamError(
             f"{setting} is {count}, but timm gives {len(known)} feature levels of {model}; "
             "expected fewer, because the last level is pooled and trained in any case. Lower it, "
-            "or choose another backbone.model or backbone.pooling."
+            f"choose another backbone.model, or set {without}."
         )
     return list(known[:count])
 

@@ -43,7 +43,7 @@ class Posteriors:
     def of_classifiers(cls, classifiers: ConcatClassifiers) -> Posteriors:
         return cls(classifiers.schema, classifiers.read)
 
-    def times(self, other: Posteriors) -> Posteriors:
+    def averaged_with(self, other: Posteriors) -> Posteriors:
         """The geometric mean of two classifiers, with the class means of this one.
 
         Probabilities below ``LEAST`` count as ``LEAST``: two classifiers may exclude every class.
@@ -51,7 +51,7 @@ class Posteriors:
         >>> schema = AttributeSchema({"color": ("red", "blue")})
         >>> sure = Posteriors(schema, lambda features: [torch.tensor([[0.9, 0.1]])])
         >>> doubtful = Posteriors(schema, lambda features: [torch.tensor([[0.5, 0.5]])])
-        >>> sure.times(doubtful).read(torch.zeros(1, 4))
+        >>> sure.averaged_with(doubtful).read(torch.zeros(1, 4))
         [tensor([[0.7500, 0.2500]])]
         """
 

@@ -133,8 +133,8 @@ def frozen_modules(net: Backbone, settings: BackboneConfig) -> list[nn.Module]:
     count, setting = settings.frozen_levels, "backbone.frozen_levels"
     if not count:
         return []
-    last = feature_levels(net.trunk, settings.model, count, setting)[-1]["module"]
-    return first_modules(net.trunk, last)
+    levels = feature_levels(net.trunk, settings.model, count, setting, f"{setting}=0")
+    return first_modules(net.trunk, levels[-1]["module"])
 
 
 def most_photographed(items: np.ndarray, count: int) -> list[int]:
