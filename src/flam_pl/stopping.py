@@ -55,10 +55,10 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 
 def leave_process_group(code: int) -> None:
-    """End the part of this process in a DDP run; further processes end at once.
+    """Leave the process group of a DDP run. All processes but the first end here at once.
 
-    The threads of the group can abort the process while the interpreter shuts down. An aborted
-    further process ends the first one, which still evaluates.
+    The threads of the group can abort a process while its interpreter shuts down. Lightning then
+    kills the first process, which may still be evaluating.
     """
     distributed = sys.modules.get("torch.distributed")
     if distributed is None or not distributed.is_available() or not distributed.is_initialized():

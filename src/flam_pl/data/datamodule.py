@@ -46,7 +46,8 @@ class FlamDataModule(pl.LightningDataModule):
         self._store: FeatureStore | None = None
         self._extracted = np.arange(len(catalog))
         self.notes: dict[str, tuple[str, str, str]] | None = None
-        """By path what ``photo_check.note`` takes, where the images are the first to be decoded."""
+        """Path -> path, hash of the pixels, and why the photo cannot be decoded, else "". It is
+        filled where the extraction is the first to decode the photos; None elsewhere."""
 
     def serve(
         self, source: Source, batch_size: int = 1, batches: int | None = None
