@@ -18,7 +18,7 @@ help: ## list the targets
 
 $(ENV): setup.cfg pyproject.toml
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --editable ".[$(FAISS),imagenet,notebooks,dev]"
+	$(VENV)/bin/python -m pip install --quiet --editable ".[$(FAISS),imagenet,notebooks,serve,milvus,onnx,ray,dev]"
 	@touch $(ENV)
 
 setup: $(ENV) ## make the environment (.venv, by pip)

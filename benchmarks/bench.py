@@ -42,7 +42,7 @@ from flam_pl.images import Preprocess, read_image
 from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.models.backbone import Backbone
 from flam_pl.models.manipulator import Manipulator
-from flam_pl.progress import show_progress
+from flam_pl.terminal.progress import show_progress
 from flam_pl.training.backbone_module import BackboneModule
 from flam_pl.training.embedder_module import EmbedderModule
 from flam_pl.training.manipulator_module import ManipulatorModule

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from flam_pl import progress as module
-from flam_pl.progress import progress, show_progress
+from flam_pl.terminal import progress as module
+from flam_pl.terminal.progress import progress, show_progress
 
 SOURCE = Path(module.__file__).parent
 

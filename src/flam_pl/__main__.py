@@ -17,8 +17,8 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flam_pl import stopping
 from flam_pl.errors import ConfigError, FlamError
+from flam_pl.terminal import stopping
 
 if TYPE_CHECKING:
     from flam_pl.config.root import Config
@@ -36,7 +36,7 @@ def data(overrides: Sequence[str]) -> None:
     config = settings_of(overrides)
     from flam_pl.datasets.inspection import describe
     from flam_pl.datasets.sources import open_catalog
-    from flam_pl.progress import show_progress
+    from flam_pl.terminal.progress import show_progress
 
     show_progress(config.trainer.progress)
     print(describe(open_catalog(config.data)))
@@ -48,7 +48,7 @@ def verify_data(overrides: Sequence[str]) -> None:
     from flam_pl.data.photo_check import check_photos
     from flam_pl.datasets.inspection import check_usable, describe
     from flam_pl.datasets.sources import open_catalog
-    from flam_pl.progress import show_progress
+    from flam_pl.terminal.progress import show_progress
 
     show_progress(config.trainer.progress)
     catalog, bad = check_photos(open_catalog(config.data), config.data.min_side)

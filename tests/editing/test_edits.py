@@ -13,14 +13,8 @@ from torch.nn import functional as F
 from attribute_world import SCHEMA, World, make_world
 from flam_pl.attributes import SchemaError
 from flam_pl.editing.editor import Editor, NoEdit
-from flam_pl.editing.edits import (
-    Edit,
-    EditError,
-    blend,
-    in_order,
-    wanted_probabilities,
-    wanted_shares,
-)
+from flam_pl.editing.edits import Edit, EditError, in_order
+from flam_pl.editing.targets import blend, wanted_probabilities, wanted_shares
 from flam_pl.methods.arithmetic import Arithmetic
 from flam_pl.methods.concatenation import ConcatEditor
 from flam_pl.methods.generator import Flam

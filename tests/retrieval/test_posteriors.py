@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attribute_world import SCHEMA, make_world
-from flam_pl.editing.edits import Edit, wanted_probabilities
+from flam_pl.editing.edits import Edit
+from flam_pl.editing.targets import wanted_probabilities
 from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.retrieval.posteriors import (
     Posteriors,

@@ -16,7 +16,7 @@ from flam_pl.atomic_io import only_writer, write_text
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.splits import identical_on_two_sides
 from flam_pl.images import UnreadableImage, decode, pixels_hash, read_file, shorter_side
-from flam_pl.progress import progress
+from flam_pl.terminal.progress import progress
 
 
 class Photo(NamedTuple):

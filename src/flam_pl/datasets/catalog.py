@@ -16,7 +16,7 @@ import pandas as pd
 
 from flam_pl.attributes import UNLABELLED, AttributeSchema
 from flam_pl.errors import FlamError
-from flam_pl.progress import progress
+from flam_pl.terminal.progress import progress
 
 SPLITS = ("train", "val", "evaluation")
 DOMAINS = ("shop", "consumer")

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
-
-import torch
-from torch import Tensor
-from torch.nn import functional as F
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flam_pl.attributes import AttributeSchema
 from flam_pl.errors import FlamError
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 
 class EditError(FlamError):
     """An edit without a meaning."""
+
+
+@dataclass(frozen=True)
+class Photo:
+    """An example photo: a file, the content of a file, or what else a search can read."""
+
+    source: str | Path | bytes
 
 
 @dataclass(frozen=True)
@@ -32,32 +39,40 @@ class Edit:
     """
 
     attribute_type: str  # e.g. "color"
-    wanted: str | Mapping[str, float] | Tensor
-    """A class; a mix of classes with weights of any sum; or an example, the feature ``(D,)``."""
+    wanted: str | Mapping[str, float] | Tensor | Photo
+    """A class; a mix of classes with weights of any sum; or an example, a photo or the stored
+    feature ``(D,)`` of one."""
     strength: float = 1.0  # from 0, the query as it is, to 1, the whole edit
 
     def __post_init__(self) -> None:
         fault = None
         if not 0 <= self.strength <= 1:
             fault = f"has the strength {self.strength}; expected 0 (as it is) to 1 (the whole edit)"
-        elif isinstance(self.wanted, Tensor):
-            if self.wanted.ndim != 1:
-                shape = tuple(self.wanted.shape)
-                fault = f"has an example of the shape {shape}; expected one stored feature, (D,)"
-        elif not isinstance(self.wanted, str):
+        elif isinstance(self.wanted, Mapping):
             weights = list(self.wanted.values())
             if not weights or not all(w > 0 and math.isfinite(w) for w in weights):
                 fault = f"mixes {dict(self.wanted)}; expected classes with weights above 0"
+        elif not isinstance(self.wanted, str | Photo) and self.wanted.ndim != 1:
+            shape = tuple(self.wanted.shape)
+            fault = f"has an example of the shape {shape}; expected one stored feature, (D,)"
         if fault:
             raise EditError(f"an edit for {self.attribute_type} {fault}")
+
+    @classmethod
+    def like(
+        cls, attribute_type: str, photo: str | Path | bytes | Tensor, strength: float = 1.0
+    ) -> Edit:
+        """An edit that wants what an example photo has."""
+        wanted = Photo(photo) if isinstance(photo, str | Path | bytes) else photo
+        return cls(attribute_type, wanted, strength)
 
     @property
     def mix(self) -> Mapping[str, float] | None:
         """The wanted classes and their shares, which sum to 1; None for an example."""
-        if isinstance(self.wanted, Tensor):
-            return None
         if isinstance(self.wanted, str):
             return {self.wanted: 1.0}
+        if not isinstance(self.wanted, Mapping):
+            return None
         total = sum(self.wanted.values())
         return {name: weight / total for name, weight in self.wanted.items()}
 
@@ -88,70 +103,3 @@ def in_order(edits: Sequence[Edit], schema: AttributeSchema) -> list[Edit]:
             schema.index(edit.attribute_type, name)  # raises for an unknown class
         of_type[edit.attribute_type] = edit
     return [of_type[n] for n in schema.types if n in of_type and of_type[n].strength > 0]
-
-
-def wanted_vector(
-    edit: Edit, schema: AttributeSchema, classes: Tensor, embed: Callable[[Tensor], Tensor]
-) -> Tensor:
-    """The unit vector of what is wanted ``(k,)``; of a mix, the direction of the weighted sum.
-
-    Args:
-        classes: unit vectors of the type's classes, ``(classes, k)``.
-        embed: stored features ``(B, D)`` -> unit vectors ``(B, types, k)``, for an example.
-    """
-    if isinstance(edit.wanted, Tensor):
-        example = embed(edit.wanted[None].to(classes.device))
-        return example[0, schema.types.index(edit.attribute_type)]
-    weights = _weights(edit, schema, classes)
-    named = weights.nonzero(as_tuple=True)[0]
-    if len(named) == 1:
-        return classes[named[0]]
-    return F.normalize(weights @ classes, dim=0)
-
-
-class Classifier(Protocol):
-    @property
-    def schema(self) -> AttributeSchema: ...
-
-    @property
-    def read(self) -> Callable[[Tensor], list[Tensor]]: ...
-
-
-def wanted_shares(edit: Edit, classifier: Classifier, like: Tensor) -> Tensor:
-    """Shares of the classes ``(classes,)``, typed as ``like``; the classifier's for an example."""
-    if isinstance(edit.wanted, Tensor):
-        t = classifier.schema.types.index(edit.attribute_type)
-        return classifier.read(edit.wanted[None].to(like.device))[t][0]
-    return _weights(edit, classifier.schema, like)
-
-
-def wanted_probabilities(
-    own: Sequence[Tensor], edits: Sequence[Edit], classifier: Classifier
-) -> list[Tensor]:
-    """Per type ``(1 - strength) own + strength wanted``, ``(B, classes)``."""
-    wanted = list(own)
-    for edit in in_order(edits, classifier.schema):
-        t = classifier.schema.types.index(edit.attribute_type)
-        shares = wanted_shares(edit, classifier, own[t]).expand_as(own[t])
-        wanted[t] = torch.lerp(own[t], shares, edit.strength)
-    return wanted
-
-
-def blend(before: Tensor, after: Tensor, strength: float) -> Tensor:
-    """Interpolates the directions and the lengths of vectors ``(B, R)`` separately.
-
-    >>> blend(torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 4.0]]), 0.5)
-    tensor([[2.1213, 2.1213]])
-    """
-    if strength == 1:
-        return after
-    direction = torch.lerp(F.normalize(before, dim=-1), F.normalize(after, dim=-1), strength)
-    first, last = before.norm(dim=-1, keepdim=True), after.norm(dim=-1, keepdim=True)
-    return F.normalize(direction, dim=-1) * torch.lerp(first, last, strength)
-
-
-def _weights(edit: Edit, schema: AttributeSchema, like: Tensor) -> Tensor:
-    weights = like.new_zeros(len(schema.of(edit.attribute_type)))
-    for name, share in (edit.mix or {}).items():
-        weights[schema.index(edit.attribute_type, name)] = share
-    return weights

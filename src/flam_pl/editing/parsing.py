@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from flam_pl.attributes import AttributeSchema, fold_spelling
 from flam_pl.editing.edits import Edit, EditError, in_order
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 EXAMPLE = "@"  # stands before the name of an example photo
 

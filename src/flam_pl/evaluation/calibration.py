@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torchmetrics.functional.classification import binary_auroc, binary_calibration_error
 
-from flam_pl.editing.edits import wanted_probabilities
+from flam_pl.editing.targets import wanted_probabilities
 from flam_pl.evaluation.searches import EvaluationSet, Progress, edit_to, search_edits
 from flam_pl.metrics.bootstrap import Estimate, bootstraps
 from flam_pl.retrieval.confidence import Calibration

@@ -27,8 +27,8 @@ from flam_pl.experiments.trained_run import TrainedRun
 from flam_pl.methods.registry import looks, registered
 from flam_pl.metrics.bootstrap import Estimate, bootstraps
 from flam_pl.metrics.paired import PairedShares
-from flam_pl.progress import progress
 from flam_pl.reports.measurements import FORMAT, PARTS
+from flam_pl.terminal.progress import progress
 from flam_pl.training.run import Run
 
 EDIT_PARTS = tuple(part for part in PARTS if part != "instance_by_method")

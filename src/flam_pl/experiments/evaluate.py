@@ -34,11 +34,11 @@ from flam_pl.experiments.compute_metrics import compute_metrics
 from flam_pl.experiments.pipeline import decoded, extract, usable
 from flam_pl.experiments.trained_run import TrainedRun
 from flam_pl.methods.registry import FOLDER
-from flam_pl.progress import show_progress
 from flam_pl.reports.report import Report, require_replaceable
 from flam_pl.reports.wandb_report import log_report
 from flam_pl.retrieval.chosen_weights import FILE as SCORING
 from flam_pl.retrieval.confidence import FILE as CALIBRATION
+from flam_pl.terminal.progress import show_progress
 from flam_pl.training.records import RECORD, inputs_hash, sha256, versions
 from flam_pl.training.run import Run
 from flam_pl.training.stage import evaluation_device

@@ -31,7 +31,7 @@ from flam_pl.experiments.selection import select_scoring
 from flam_pl.images import Preprocess
 from flam_pl.methods.registry import chosen, registered
 from flam_pl.models.backbone import Backbone, load_weights
-from flam_pl.progress import show_progress
+from flam_pl.terminal.progress import show_progress
 from flam_pl.training.backbone_module import BackboneModule, most_photographed
 from flam_pl.training.records import StageRecord, require, sha256
 from flam_pl.training.run import Run

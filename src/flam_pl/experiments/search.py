@@ -16,14 +16,15 @@ from torch import Tensor
 from flam_pl.attributes import UNLABELLED
 from flam_pl.config.root import Config
 from flam_pl.datasets.catalog import Catalog
-from flam_pl.editing.edits import Edit, EditError, wanted_probabilities
+from flam_pl.editing.edits import Edit, EditError, Photo
 from flam_pl.editing.parsing import parse_edits
+from flam_pl.editing.targets import wanted_probabilities
 from flam_pl.errors import FlamError
 from flam_pl.experiments.evaluate import reopen
 from flam_pl.experiments.results import Hit, Results
 from flam_pl.experiments.trained_run import TrainedRun
 from flam_pl.galleries.faiss import FaissGallery
-from flam_pl.images import read_image
+from flam_pl.images import decode, read_image
 from flam_pl.methods.registry import looks
 from flam_pl.reports.measurements import display_name
 from flam_pl.reports.pictures import draw_results
@@ -95,6 +96,17 @@ class OpenRun:
         """
         return parse_edits(edits, self.catalog.schema, self.feature)
 
+    def read(self, edit: Edit | str) -> Edit:
+        """An edit whose example, if it has one, is a feature."""
+        edit = edit if isinstance(edit, Edit) else self.parse([edit])[0]
+        if not isinstance(edit.wanted, Photo):
+            return edit
+        source = edit.wanted.source
+        if isinstance(source, bytes):
+            pixels = self.trained.preprocess(decode(source, Path("the example")))
+            return replace(edit, wanted=self.trained.backbone(pixels[None])[0].float())
+        return replace(edit, wanted=self.feature(source))
+
     @torch.inference_mode()
     def search(
         self, photo: str | Path | Tensor, edits: Sequence[Edit | str] = (), k: int = 10
@@ -110,7 +122,7 @@ class OpenRun:
             EditError: an edit that cannot be read, or that cannot apply to this photo.
             UnreadableImage: as ``feature``.
         """
-        parsed = [edit if isinstance(edit, Edit) else self.parse([edit])[0] for edit in edits]
+        parsed = [self.read(edit) for edit in edits]
         name = None if isinstance(photo, Tensor) else str(photo)
         query = (photo if isinstance(photo, Tensor) else self.feature(photo))[None]
         own = self.posteriors.read(query)

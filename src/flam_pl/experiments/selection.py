@@ -14,11 +14,11 @@ from flam_pl.evaluation.searches import EvaluationSet
 from flam_pl.evaluation.weight_search import Trial, choose, grid, try_weights
 from flam_pl.experiments.trained_run import TrainedRun
 from flam_pl.methods.registry import registered
-from flam_pl.progress import progress
 from flam_pl.retrieval.chosen_weights import FILTER, Scoring, filter_weights
 from flam_pl.retrieval.confidence import Calibration
 from flam_pl.retrieval.posteriors import Posteriors
 from flam_pl.retrieval.vectors import ScoreWeights
+from flam_pl.terminal.progress import progress
 from flam_pl.training.records import inputs_hash
 from flam_pl.training.run import Run
 from flam_pl.training.stage import evaluation_device

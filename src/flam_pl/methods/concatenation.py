@@ -8,7 +8,8 @@ from torch import Tensor
 
 from flam_pl.attributes import AttributeSchema
 from flam_pl.editing.editor import Editor
-from flam_pl.editing.edits import Edit, blend, in_order, wanted_vector
+from flam_pl.editing.edits import Edit, in_order
+from flam_pl.editing.targets import blend, wanted_vector
 from flam_pl.methods.registry import OpenMethod, Place
 from flam_pl.retrieval.posteriors import Posteriors
 from flam_pl.training.trained_networks import restore_classifiers, restore_embedders

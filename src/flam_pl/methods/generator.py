@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from flam_pl.editing.editor import Editor
-from flam_pl.editing.edits import Edit, blend, in_order, wanted_vector
+from flam_pl.editing.edits import Edit, in_order
+from flam_pl.editing.targets import blend, wanted_vector
 from flam_pl.methods.registry import OpenMethod, Place
 from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.models.manipulator import Manipulator

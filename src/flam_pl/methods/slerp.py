@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from flam_pl.editing.editor import Editor
-from flam_pl.editing.edits import Edit, in_order, wanted_shares
+from flam_pl.editing.edits import Edit, in_order
+from flam_pl.editing.targets import wanted_shares
 from flam_pl.methods.registry import Method, OpenMethod, Place
 from flam_pl.models.attribute_embedder import AttributeEmbedders
 

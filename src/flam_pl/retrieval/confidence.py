@@ -18,7 +18,8 @@ from torch import Tensor
 
 from flam_pl.atomic_io import write_text
 from flam_pl.config.saved_files import read_json, sealed
-from flam_pl.editing.edits import Edit, in_order, wanted_probabilities
+from flam_pl.editing.edits import Edit, in_order
+from flam_pl.editing.targets import wanted_probabilities
 from flam_pl.retrieval.chosen_weights import REMEDY
 from flam_pl.retrieval.posteriors import KINDS, LEAST, Posteriors, raw_probabilities
 

@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from flam_pl.editing.editor import Editor
-from flam_pl.editing.edits import Edit, in_order, wanted_probabilities, wanted_shares
+from flam_pl.editing.edits import Edit, in_order
+from flam_pl.editing.targets import wanted_probabilities, wanted_shares
 from flam_pl.retrieval.inner_product import log_posteriors, moved_features, weighted_posteriors
 from flam_pl.retrieval.posteriors import Posteriors
 

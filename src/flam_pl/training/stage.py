@@ -25,12 +25,12 @@ from pytorch_lightning.utilities.exceptions import (  # type: ignore[attr-define
 )
 from torch import Tensor
 
-from flam_pl import stopping
 from flam_pl.atomic_io import remove, replacing
 from flam_pl.attributes import AttributeSchema
 from flam_pl.config.root import Config, to_plain
 from flam_pl.distributed import by_first_process, is_first_process, log
 from flam_pl.errors import FlamError
+from flam_pl.terminal import stopping
 from flam_pl.training.epoch_lines import EpochLines
 from flam_pl.training.loggers import finish, log_checkpoint, make_loggers
 from flam_pl.training.records import CHECKPOINT, StageRecord, inputs_hash, sha256, versions

@@ -23,7 +23,7 @@ from flam_pl.config.data import WardrobeSettings
 from flam_pl.datasets.wardrobe.garment import SCHEMA, Garment, draw_change, draw_garment
 from flam_pl.datasets.wardrobe.photo import draw_photo, photograph
 from flam_pl.errors import FlamError
-from flam_pl.progress import progress
+from flam_pl.terminal.progress import progress
 
 DRAWING_VERSION = 3  # to be raised when the same settings give other pictures or labels
 SETTINGS, SPLITS = "settings.json", ("train", "val", "evaluation")

@@ -1,0 +1,80 @@
+"""What an edit wants, as tensors: directions, shares and probabilities of classes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from flam_pl.attributes import AttributeSchema
+from flam_pl.editing.edits import Edit, in_order
+
+
+def wanted_vector(
+    edit: Edit, schema: AttributeSchema, classes: Tensor, embed: Callable[[Tensor], Tensor]
+) -> Tensor:
+    """The unit vector of what is wanted ``(k,)``; of a mix, the direction of the weighted sum.
+
+    Args:
+        classes: unit vectors of the type's classes, ``(classes, k)``.
+        embed: stored features ``(B, D)`` -> unit vectors ``(B, types, k)``, for an example.
+    """
+    if isinstance(edit.wanted, Tensor):
+        example = embed(edit.wanted[None].to(classes.device))
+        return example[0, schema.types.index(edit.attribute_type)]
+    weights = _weights(edit, schema, classes)
+    named = weights.nonzero(as_tuple=True)[0]
+    if len(named) == 1:
+        return classes[named[0]]
+    return F.normalize(weights @ classes, dim=0)
+
+
+class Classifier(Protocol):
+    @property
+    def schema(self) -> AttributeSchema: ...
+
+    @property
+    def read(self) -> Callable[[Tensor], list[Tensor]]: ...
+
+
+def wanted_shares(edit: Edit, classifier: Classifier, like: Tensor) -> Tensor:
+    """Shares of the classes ``(classes,)``, typed as ``like``; the classifier's for an example."""
+    if isinstance(edit.wanted, Tensor):
+        t = classifier.schema.types.index(edit.attribute_type)
+        return classifier.read(edit.wanted[None].to(like.device))[t][0]
+    return _weights(edit, classifier.schema, like)
+
+
+def wanted_probabilities(
+    own: Sequence[Tensor], edits: Sequence[Edit], classifier: Classifier
+) -> list[Tensor]:
+    """Per type ``(1 - strength) own + strength wanted``, ``(B, classes)``."""
+    wanted = list(own)
+    for edit in in_order(edits, classifier.schema):
+        t = classifier.schema.types.index(edit.attribute_type)
+        shares = wanted_shares(edit, classifier, own[t]).expand_as(own[t])
+        wanted[t] = torch.lerp(own[t], shares, edit.strength)
+    return wanted
+
+
+def blend(before: Tensor, after: Tensor, strength: float) -> Tensor:
+    """Interpolates the directions and the lengths of vectors ``(B, R)`` separately.
+
+    >>> blend(torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 4.0]]), 0.5)
+    tensor([[2.1213, 2.1213]])
+    """
+    if strength == 1:
+        return after
+    direction = torch.lerp(F.normalize(before, dim=-1), F.normalize(after, dim=-1), strength)
+    first, last = before.norm(dim=-1, keepdim=True), after.norm(dim=-1, keepdim=True)
+    return F.normalize(direction, dim=-1) * torch.lerp(first, last, strength)
+
+
+def _weights(edit: Edit, schema: AttributeSchema, like: Tensor) -> Tensor:
+    weights = like.new_zeros(len(schema.of(edit.attribute_type)))
+    for name, share in (edit.mix or {}).items():
+        weights[schema.index(edit.attribute_type, name)] = share
+    return weights

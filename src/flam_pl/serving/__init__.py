@@ -1,0 +1,1 @@
+"""Search as a product: bundle, searcher, index, service and page."""
