@@ -38,7 +38,7 @@ from flam_pl.data.datamodule import FeatureWriter, FlamDataModule
 from flam_pl.data.feature_batches import FeatureBatches
 from flam_pl.data.feature_store import FeatureStore, Manifest, ShardWriter, publish
 from flam_pl.datasets.catalog import Catalog
-from flam_pl.images import Preprocess, read_image
+from flam_pl.images.pixels import Preprocess, read_image
 from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.models.backbone import Backbone
 from flam_pl.models.manipulator import Manipulator

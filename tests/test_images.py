@@ -22,13 +22,14 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 from torch.utils.data import DataLoader
 
-from flam_pl import images
 from flam_pl.errors import FlamError
-from flam_pl.images import (
+from flam_pl.images import files
+from flam_pl.images import pixels as decoding
+from flam_pl.images.files import UnreadableImage
+from flam_pl.images.pixels import (
     FITS,
     ImageDataset,
     Preprocess,
-    UnreadableImage,
     decode,
     distort,
     fit,
@@ -226,7 +227,7 @@ def test_a_header_that_promises_too_many_pixels_is_refused_before_decoding(
 
     data = bomb(name)
     assert len(data) < 5_000
-    monkeypatch.setattr(images, "_decoded", decoded)
+    monkeypatch.setattr(decoding, "_decoded", decoded)
     with pytest.raises(UnreadableImage, match="too large .at most 134 million pixels"):
         decode(data, Path("bomb"))
 
@@ -291,8 +292,8 @@ def test_large_photos_are_decoded_one_at_a_time(
             at_once -= 1
         return torch.zeros(3, image.height, image.width)
 
-    monkeypatch.setattr(images, "_decoded", decoded)
-    monkeypatch.setattr(images, "LARGE", large)
+    monkeypatch.setattr(decoding, "_decoded", decoded)
+    monkeypatch.setattr(files, "LARGE", large)
     with ThreadPoolExecutor(4) as threads:
         shapes = list(threads.map(lambda _: decode(encoded("PNG"), Path("photo")).shape, range(4)))
     assert max(counts) == most and shapes == [(3, 24, 32)] * 4

@@ -22,7 +22,7 @@ from flam_pl.data.photo_check import check_photos
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.inspection import describe
 from flam_pl.errors import FlamError
-from flam_pl.images import read_image
+from flam_pl.images.pixels import read_image
 
 SCHEMA = AttributeSchema({"shape": ("shirt", "jeans")})
 NAMES = [f"{i}.jpg" for i in range(4)]

@@ -22,7 +22,7 @@ from flam_pl.datasets.sources import find_images, open_catalog, with_unlabelled
 from flam_pl.datasets.splits import split_csv
 from flam_pl.errors import FlamError
 from flam_pl.experiments.pipeline import usable
-from flam_pl.images import Preprocess
+from flam_pl.images.pixels import Preprocess
 from flam_pl.training.backbone_module import most_photographed
 
 

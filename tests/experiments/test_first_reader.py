@@ -17,11 +17,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from flam_pl import images
 from flam_pl.__main__ import main
 from flam_pl.config.loading import load_config
 from flam_pl.datasets.sources import open_catalog
 from flam_pl.experiments.pipeline import usable
+from flam_pl.images import pixels
 from flam_pl.training.records import StageRecord
 from tiny_run import settings
 
@@ -71,13 +71,13 @@ def overrides(folder: Path, table: Path, run: str, *more: str) -> list[str]:
 def decoded(monkeypatch: pytest.MonkeyPatch) -> Counter[bytes]:
     """How often the pixels of each file were decoded."""
     times: Counter[bytes] = Counter()
-    decode: Callable[..., Any] = images._decoded
+    decode: Callable[..., Any] = pixels._decoded
 
     def counted(image: Image.Image, data: bytes) -> Any:
         times[data] += 1
         return decode(image, data)
 
-    monkeypatch.setattr(images, "_decoded", counted)
+    monkeypatch.setattr(pixels, "_decoded", counted)
     return times
 
 

@@ -18,7 +18,7 @@ from flam_pl.evaluation.hits import evaluate_instances
 from flam_pl.experiments.evaluate import open_folder
 from flam_pl.experiments.selection import stores_one_vector
 from flam_pl.experiments.trained_run import TrainedRun
-from flam_pl.images import read_image
+from flam_pl.images.pixels import read_image
 from flam_pl.methods.concatenation import ConcatEditor
 from flam_pl.methods.generator import Flam
 from flam_pl.methods.registry import registered

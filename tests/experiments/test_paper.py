@@ -21,7 +21,7 @@ from flam_pl.experiments import paper
 from flam_pl.experiments.paper import backbone_settings, trainable, with_seeds
 from flam_pl.experiments.pipeline import Run, extract
 from flam_pl.experiments.trained_run import TrainedRun
-from flam_pl.images import Preprocess
+from flam_pl.images.pixels import Preprocess
 from tiny_run import QUICKER, settings
 
 TABLES = (

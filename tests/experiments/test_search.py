@@ -16,7 +16,7 @@ from flam_pl.__main__ import main
 from flam_pl.editing.edits import Edit, EditError
 from flam_pl.experiments.results import Results
 from flam_pl.experiments.search import OpenRun, file_name
-from flam_pl.images import UnreadableImage
+from flam_pl.images.files import UnreadableImage
 from flam_pl.methods.registry import looks
 from flam_pl.reports.measurements import display_name
 from flam_pl.retrieval.applicability import Applicability

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from flam_pl.experiments.trained_run import restore_backbone
-from flam_pl.images import Preprocess
+from flam_pl.images.pixels import Preprocess
 from flam_pl.models.backbone import Backbone
 from flam_pl.training.records import RecordError, StageRecord
 

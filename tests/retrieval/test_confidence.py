@@ -17,7 +17,8 @@ from flam_pl.editing.edits import Edit
 from flam_pl.errors import FlamError
 from flam_pl.evaluation.calibration import DEPTH, Outcomes
 from flam_pl.evaluation.searches import EvaluationSet, edit_to, search_edits
-from flam_pl.retrieval.confidence import Calibration, ConfidenceEstimator, Platt, sentence
+from flam_pl.retrieval.answers import sentence
+from flam_pl.retrieval.confidence import Calibration, ConfidenceEstimator, Platt
 from flam_pl.retrieval.posteriors import KINDS, Posteriors, answer_probabilities
 from flam_pl.retrieval.vectors import ScoreWeights, SearchVectors
 from posterior import Posterior

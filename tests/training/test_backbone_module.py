@@ -27,7 +27,7 @@ from flam_pl.data.datamodule import FlamDataModule
 from flam_pl.data.feature_store import FeatureStore, publish
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.errors import FlamError
-from flam_pl.images import Preprocess
+from flam_pl.images.pixels import Preprocess
 from flam_pl.models.backbone import Backbone
 from flam_pl.models.pooling import CGD
 from flam_pl.training.backbone_module import BackboneModule

@@ -21,7 +21,7 @@ from flam_pl.config.root import Config, LoggerConfig, TrainerConfig
 from flam_pl.config.stages import BackboneConfig, EmbedderConfig, ManipulatorConfig
 from flam_pl.data.datamodule import FlamDataModule
 from flam_pl.errors import FlamError
-from flam_pl.images import Preprocess
+from flam_pl.images.pixels import Preprocess
 from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.models.backbone import Backbone
 from flam_pl.models.concat import ConcatClassifiers

@@ -28,7 +28,7 @@ from flam_pl.data.samplers import ItemBatchSampler
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.distributed import by_first_process, is_first_process
 from flam_pl.errors import FlamError
-from flam_pl.images import ImageDataset, Preprocess, training_transform
+from flam_pl.images.pixels import ImageDataset, Preprocess, training_transform
 from flam_pl.terminal.progress import progress
 
 Source = Literal["images", "labelled", "unlabelled"]  # items, labelled features, or all features

@@ -15,7 +15,8 @@ from typing import NamedTuple
 from flam_pl.atomic_io import only_writer, write_text
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.splits import identical_on_two_sides
-from flam_pl.images import UnreadableImage, decode, pixels_hash, read_file, shorter_side
+from flam_pl.images.files import UnreadableImage, read_file, shorter_side
+from flam_pl.images.pixels import decode, pixels_hash
 from flam_pl.terminal.progress import progress
 
 

@@ -179,7 +179,8 @@ class Catalog:
     def photo_keys(self) -> np.ndarray:
         """SHA-256 of each row's file, for a distorted view with the seed, ``(N,)`` bytes."""
         # here, since it loads torch: 0.6 GB and two seconds that reading a catalog does not need
-        from flam_pl.images import UnreadableImage, read_file, view_seed
+        from flam_pl.images.files import UnreadableImage, read_file
+        from flam_pl.images.pixels import view_seed
 
         contents, keys = dict(self.contents), []
         unread = [path for path in self.table["path"].unique() if path not in contents]

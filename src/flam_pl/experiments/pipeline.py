@@ -28,7 +28,7 @@ from flam_pl.datasets.splits import split_csv
 from flam_pl.distributed import from_all_processes, is_first_process, log
 from flam_pl.errors import FlamError
 from flam_pl.experiments.selection import select_scoring
-from flam_pl.images import Preprocess
+from flam_pl.images.pixels import Preprocess
 from flam_pl.methods.registry import chosen, registered
 from flam_pl.models.backbone import Backbone, load_weights
 from flam_pl.terminal.progress import show_progress

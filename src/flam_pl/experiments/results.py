@@ -11,7 +11,7 @@ from pathlib import Path
 from tabulate import tabulate
 from torchvision.io import encode_jpeg
 
-from flam_pl.images import fit, read_image
+from flam_pl.images.pixels import fit, read_image
 
 THUMBNAIL = 128  # pixels
 

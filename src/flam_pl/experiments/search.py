@@ -24,7 +24,7 @@ from flam_pl.experiments.evaluate import reopen
 from flam_pl.experiments.results import Hit, Results
 from flam_pl.experiments.trained_run import TrainedRun
 from flam_pl.galleries.faiss import FaissGallery
-from flam_pl.images import decode, read_image
+from flam_pl.images.pixels import decode, read_image
 from flam_pl.methods.registry import looks
 from flam_pl.reports.measurements import display_name
 from flam_pl.reports.pictures import draw_results

@@ -11,7 +11,7 @@ import torch
 from flam_pl.attributes import AttributeSchema
 from flam_pl.distributed import log
 from flam_pl.editing.editor import Editor, NoEdit
-from flam_pl.images import Preprocess
+from flam_pl.images.pixels import Preprocess
 from flam_pl.methods.registry import FOLDER, OpenMethod, Place, registered
 from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.models.backbone import Backbone

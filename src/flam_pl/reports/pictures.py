@@ -18,7 +18,7 @@ from matplotlib.text import Text
 from flam_pl.atomic_io import replacing
 from flam_pl.distributed import log
 from flam_pl.evaluation.searches import EvaluationSet
-from flam_pl.images import read_image
+from flam_pl.images.pixels import read_image
 from flam_pl.reports.examples import SHOWN, Example, Search
 from flam_pl.retrieval.retriever import Retriever
 

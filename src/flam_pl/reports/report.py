@@ -19,7 +19,7 @@ from flam_pl.config.saved_files import read_json, reading, require_ours, sealed
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.errors import FlamError
 from flam_pl.evaluation.searches import EvaluationSet
-from flam_pl.images import fit, read_image
+from flam_pl.images.pixels import fit, read_image
 from flam_pl.reports.charts import CHARTS, reliability
 from flam_pl.reports.examples import Search, choose_examples, classes_of
 from flam_pl.reports.measurements import Measurements, require_format

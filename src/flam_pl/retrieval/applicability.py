@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from torch import Tensor
 
 from flam_pl.attributes import UNLABELLED, AttributeSchema
 from flam_pl.editing.edits import Edit
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 ENOUGH = 30  # images to judge a class by: 0.8^30, that none is labelled by accident, is 1 in 800
 NEARLY_NONE = 0.02  # share of labelled images up to which a type does not apply: a few are wrong
@@ -70,7 +73,10 @@ class Applicability:
         )
 
     def judge(
-        self, edits: Sequence[Edit], own: Sequence[Tensor], wanted: Sequence[Tensor]
+        self,
+        edits: Sequence[Edit],
+        own: Sequence[Tensor] | Sequence[np.ndarray],
+        wanted: Sequence[Tensor] | Sequence[np.ndarray],
     ) -> Judgement:
         """Judge edits for one query, by class probabilities ``(classes,)`` per type: its own, and
         those of the wanted photo (an edit of the shape may turn a shoe into a dress)."""

@@ -20,6 +20,7 @@ from flam_pl.atomic_io import write_text
 from flam_pl.config.saved_files import read_json, sealed
 from flam_pl.editing.edits import Edit, in_order
 from flam_pl.editing.targets import wanted_probabilities
+from flam_pl.retrieval.answers import sentence
 from flam_pl.retrieval.chosen_weights import REMEDY
 from flam_pl.retrieval.posteriors import KINDS, LEAST, Posteriors, raw_probabilities
 
@@ -97,18 +98,6 @@ class Confidence:
     combination: np.ndarray
     answer: np.ndarray
     texts: list[str]
-
-
-def sentence(wanted: str, answer: float, threshold: float) -> str:
-    """The line above the results of a search.
-
-    >>> sentence("dress red", 0.93, threshold=0.3)
-    '"dress red" (there is one with probability 93 %):'
-    """
-    percent = f"there is one with probability {100 * min(max(answer, 0.01), 0.99):.0f} %"
-    if answer < threshold:
-        return f'No photo of the gallery seems to be "{wanted}" ({percent}); the nearest:'
-    return f'"{wanted}" ({percent}):'
 
 
 class ConfidenceEstimator:

@@ -11,7 +11,7 @@ from torch import nn
 
 from flam_pl.attributes import AttributeSchema
 from flam_pl.config.saved_files import reading
-from flam_pl.images import Preprocess
+from flam_pl.images.pixels import Preprocess
 from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.models.backbone import Backbone
 from flam_pl.models.concat import ConcatClassifiers

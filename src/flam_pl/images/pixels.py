@@ -6,19 +6,16 @@ import hashlib
 import io
 import math
 import os
-import stat
-import threading
-import warnings
 import zlib
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
-from PIL import Image, ImageEnhance, ImageFilter, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 from torch import Tensor
 from torch.utils.data import Dataset
 from torchvision.io import ImageReadMode, decode_image
@@ -26,58 +23,25 @@ from torchvision.transforms import InterpolationMode, v2
 from torchvision.transforms.v2 import functional as F
 
 from flam_pl.errors import FlamError
+from flam_pl.images.files import (
+    WHITE,
+    UnreadableImage,
+    opened,
+    orientation,
+    over_white,
+    read_file,
+)
 
 FITS = ("pad", "crop", "stretch")
 
-WHITE = 255
 MIDDLE_GREY = 128
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")  # no other decoder is run
-MAX_PIXELS = 2**27  # of a photo, e.g. 11,600 x 11,570; a header that promises more is refused
-MAX_BYTES = 2**30  # of a file
-LARGE = 2**25  # pixels; of the photos with more, a process decodes one at a time
-
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # ours is MAX_PIXELS
-_one_large_photo = threading.Lock()
-
-ORIENTATION, TILE_WIDTH, TILE_HEIGHT = 0x0112, 0x0142, 0x0143  # tags of EXIF and TIFF
-
 _JPEG_START = b"\xff\xd8"
-Result = TypeVar("Result")
-_TRANSPARENT_MODES = ("RGBA", "RGBa", "LA", "La", "PA")
-
-
-class UnreadableImage(FlamError):
-    """A file that cannot be decoded."""
-
-    # a DataLoader worker sends the error as its one message: the second argument is optional
-    def __init__(self, path: Path | str, reason: str = "") -> None:
-        advice = "replace the file or leave its row out"
-        super().__init__(f"{path}: {reason}; {advice}" if reason else str(path))
-        self.path = Path(path)
-        self.reason = reason
 
 
 def read_image(path: Path) -> Tensor:
     """The photo as uint8 RGB ``(3, H, W)``. Raises UnreadableImage."""
     return decode(read_file(path), path)
-
-
-def read_file(path: Path) -> bytes:
-    """The content of a file; a folder, pipe, socket or device is not opened.
-
-    Raises UnreadableImage, also for a file above ``MAX_BYTES``.
-    """
-    try:
-        state = os.stat(path)
-        if not stat.S_ISREG(state.st_mode):
-            raise UnreadableImage(path, "not a file but a folder, pipe, socket or device")
-        if state.st_size > MAX_BYTES:
-            raise UnreadableImage(path, f"too large (at most {MAX_BYTES >> 20:,} MB are read)")
-        return Path(path).read_bytes()
-    except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
-        reason = f"cannot be opened ({getattr(error, 'strerror', error)})"
-        raise UnreadableImage(path, reason) from error
 
 
 def decode(data: bytes, path: Path) -> Tensor:
@@ -86,12 +50,7 @@ def decode(data: bytes, path: Path) -> Tensor:
     Of an animation or of several pages, it is the first. Raises UnreadableImage, which names
     ``path``, for a format beside ``FORMATS``, broken data, or more than ``MAX_PIXELS``.
     """
-    return _opened(data, path, lambda image: _decoded(image, data))
-
-
-def shorter_side(data: bytes, path: Path) -> int:
-    """Pixels of the shorter side, from the header alone. Raises as ``decode``, but for pixels."""
-    return _opened(data, path, lambda image: min(image.size))
+    return opened(data, path, lambda image: _decoded(image, data))
 
 
 def pixels_hash(image: Tensor) -> str:
@@ -99,30 +58,6 @@ def pixels_hash(image: Tensor) -> str:
     found = hashlib.blake2b(repr(image.shape).encode(), digest_size=16)
     found.update(image.permute(1, 2, 0).contiguous().numpy().data)
     return found.hexdigest()
-
-
-def _opened(data: bytes, path: Path, action: Callable[[Image.Image], Result]) -> Result:
-    if not data:
-        raise UnreadableImage(path, "the file is empty")
-    try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:  # reads the header alone
-            tile = getattr(image, "tag_v2", {})  # of a TIFF: it may be larger than the photo
-            width, height = tile.get(TILE_WIDTH, 0), tile.get(TILE_HEIGHT, 0)
-            pixels = max(image.width * image.height, width * height)
-            if pixels > MAX_PIXELS:
-                raise Image.DecompressionBombError  # Pillow itself raises it for twice as many
-            with _one_large_photo if pixels > LARGE else nullcontext():
-                return action(image)
-    except UnidentifiedImageError as error:
-        reason = f"not an image of a known format ({', '.join(FORMATS)})"
-        raise UnreadableImage(path, reason) from error
-    except Image.DecompressionBombError as error:
-        reason = f"too large (at most {MAX_PIXELS / 1e6:.0f} million pixels are decoded)"
-        raise UnreadableImage(path, reason) from error
-    except Exception as error:  # the plugins of Pillow raise all kinds on broken data
-        truncated = "truncated" in str(error).lower()
-        reason = "truncated" if truncated else f"broken ({type(error).__name__}: {error})"
-        raise UnreadableImage(path, reason) from error
 
 
 def _decoded(image: Image.Image, data: bytes) -> Tensor:
@@ -133,22 +68,11 @@ def _decoded(image: Image.Image, data: bytes) -> Tensor:
             pixels = decode_image(encoded, mode=ImageReadMode.RGB)  # twice as fast as Pillow
     if pixels is None:
         image.load()
-        pixels = torch.from_numpy(np.array(_over_white(image))).permute(2, 0, 1)
-    orientation = _orientation(image)
-    pixels = pixels.transpose(-2, -1) if 5 <= orientation <= 8 else pixels
-    axes = {2: [-1], 3: [-2, -1], 4: [-2], 6: [-1], 7: [-2, -1], 8: [-2]}.get(orientation)
+        pixels = torch.from_numpy(np.array(over_white(image))).permute(2, 0, 1)
+    turned = orientation(image)
+    pixels = pixels.transpose(-2, -1) if 5 <= turned <= 8 else pixels
+    axes = {2: [-1], 3: [-2, -1], 4: [-2], 6: [-1], 7: [-2, -1], 8: [-2]}.get(turned)
     return pixels.flip(axes) if axes else pixels
-
-
-def _orientation(image: Image.Image) -> int:
-    """The EXIF tag, from 1 to 8; 1 is upright."""
-    with suppress(Exception):  # a broken block raises all kinds: viewers show the photo upright
-        exif = image.getexif()
-        if image.format in ("JPEG", "MPO"):  # getexif also reads XMP, which browsers do not obey
-            exif = Image.Exif()
-            exif.load(image.info["exif"])
-        return int(exif.get(ORIENTATION, 1))
-    return 1
 
 
 def fit(image: Tensor, size: int, mode: str = "pad") -> Tensor:
@@ -309,18 +233,3 @@ def _resize(image: Tensor, height: int, width: int) -> Tensor:
     image = image.permute(1, 2, 0).contiguous().permute(2, 0, 1)
     resized: Tensor = F.resize(image, [height, width], InterpolationMode.BILINEAR, antialias=True)
     return resized
-
-
-def _over_white(image: Image.Image) -> Image.Image:
-    """Any mode as RGB, with 16 bits scaled to 8 (Pillow would clip them)."""
-    if image.mode.startswith("I") or image.mode == "F":
-        values = np.asarray(image, dtype=np.float64)
-        if image.mode.startswith("I;16") or values.max() > 255:
-            values = values / 257  # 65535 -> 255
-        elif image.mode == "F" and values.max() <= 1:
-            values = values * 255
-        return Image.fromarray(values.clip(0, 255).round().astype(np.uint8)).convert("RGB")
-    if image.mode in _TRANSPARENT_MODES or "transparency" in image.info:
-        image = image if image.mode == "RGBA" else image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, (WHITE,) * 4), image)
-    return image if image.mode == "RGB" else image.convert("RGB")  # without a copy

@@ -1,0 +1,15 @@
+"""What a search says of its answer."""
+
+from __future__ import annotations
+
+
+def sentence(wanted: str, answer: float, threshold: float) -> str:
+    """The line above the results of a search.
+
+    >>> sentence("dress red", 0.93, threshold=0.3)
+    '"dress red" (there is one with probability 93 %):'
+    """
+    percent = f"there is one with probability {100 * min(max(answer, 0.01), 0.99):.0f} %"
+    if answer < threshold:
+        return f'No photo of the gallery seems to be "{wanted}" ({percent}); the nearest:'
+    return f'"{wanted}" ({percent}):'

@@ -1,0 +1,207 @@
+"""A bundle: one folder with everything that a search needs, and nothing of the training.
+
+``config.json``, ``attributes.json``, a ``.safetensors`` file per network, ``README.md`` (the model
+card), and ``manifest.json`` with the SHA-256 of each file. No file is a pickle.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from huggingface_hub import ModelHubMixin, snapshot_download
+
+from flam_pl.atomic_io import only_writer, replace_folder, restore_folder, temporary
+from flam_pl.attributes import AttributeSchema
+from flam_pl.config.saved_files import DamagedFile, read_json, reading, require_ours, sealed
+from flam_pl.errors import FlamError, not_a_name
+from flam_pl.retrieval.applicability import Applicability
+
+FORMAT = 1
+MANIFEST, CONFIG, ATTRIBUTES, CARD = "manifest.json", "config.json", "attributes.json", "README.md"
+ONNX = ("backbone.onnx", "reader.onnx", "query.onnx")
+REMEDY = "Export the bundle again: flam-pl export run=<its run>."
+
+
+class BundleError(FlamError):
+    """A bundle that is missing, cut or changed."""
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What ``config.json`` holds."""
+
+    name: str  # of the run
+    row: str  # the method that searches, as in the tables
+    networks: dict[str, dict[str, Any]]  # name -> kind and architecture; a file for each
+    editor: dict[str, Any]
+    posteriors: dict[str, Any]
+    weights: dict[str, float]  # of the score
+    preprocess: dict[str, Any]
+    dimension: int  # D of the features
+    calibration: dict[str, Any] | None  # slope and intercept per event, and the threshold
+    images: list[list[int]]  # training images per class, per type
+    labelled: list[list[list[int]]]  # of these, labelled with each type
+    figures: dict[str, Any]  # measured on the run's evaluation photos
+    versions: dict[str, str]
+    format: int = FORMAT
+
+
+@dataclass(frozen=True)
+class Manifest:
+    format: int
+    files: dict[str, str]  # SHA-256 by name
+
+
+class Bundle(ModelHubMixin, library_name="flam-pl", tags=["image-retrieval", "fashion"]):
+    """An opened bundle, checked file by file."""
+
+    def __init__(self, folder: Path, contents: Contents, attributes: Mapping[str, Any]) -> None:
+        self.folder, self.contents = folder, contents
+        self.schema = AttributeSchema.from_dict(attributes["classes"])
+        self.synonyms: Mapping[str, Any] = attributes["synonyms"]
+
+    @property
+    def name(self) -> str:
+        return self.contents.name
+
+    @property
+    def figures(self) -> Mapping[str, Any]:
+        return self.contents.figures
+
+    @property
+    def dimension(self) -> int:
+        """Length of a gallery vector: the feature's dimensions and the classes."""
+        return self.contents.dimension + sum(self.schema.sizes)
+
+    @property
+    def has_onnx(self) -> bool:
+        return all((self.folder / name).is_file() for name in ONNX)
+
+    @cached_property
+    def space(self) -> str:
+        """SHA-256 of what makes gallery vectors. Two bundles with the same one share galleries."""
+        files, posteriors = hashes(self.folder), self.contents.posteriors
+        names = ["backbone", posteriors["embedders"], posteriors["classifiers"]]
+        parts = {
+            "files": [files[weights_of(name)] for name in names if name],
+            "hardened": posteriors["hardened"],
+            "preprocess": self.contents.preprocess,
+            "classes": self.schema.to_dict(),
+        }
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    @cached_property
+    def applicability(self) -> Applicability:
+        images = [np.array(of) for of in self.contents.images]
+        return Applicability(self.schema, images, [np.array(of) for of in self.contents.labelled])
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Bundle:
+        """Open a bundle.
+
+        Raises BundleError, which names the file, for a folder that is none and for a file that is
+        missing, cut or changed.
+        """
+        folder = Path(folder)
+        restore_folder(folder)
+        if not (folder / MANIFEST).is_file():
+            raise BundleError(
+                f"{folder} is no bundle: {MANIFEST} is missing. Export one: flam-pl export "
+                "run=wardrobe"
+            )
+        for name, expected in hashes(folder).items():
+            found = file_hash(folder / name) if (folder / name).is_file() else None
+            if found != expected:
+                state = "is missing" if found is None else "was cut or changed"
+                raise BundleError(f"{folder / name} {state}. {REMEDY}")
+        with reading(folder / CONFIG, REMEDY):
+            plain = json.loads((folder / CONFIG).read_bytes())
+            if plain.get("format") != FORMAT:
+                raise ValueError(f"format {plain.get('format')}, expected {FORMAT}")
+            contents = Contents(**plain)
+        with reading(folder / ATTRIBUTES, REMEDY):
+            return cls(folder, contents, json.loads((folder / ATTRIBUTES).read_bytes()))
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        for name in (MANIFEST, *hashes(self.folder)):
+            shutil.copyfile(self.folder / name, Path(save_directory) / name)
+
+    @classmethod
+    def _from_pretrained(cls, *, model_id: str, **how: Any) -> Bundle:
+        """A local folder, or a repository of the Hugging Face hub."""
+        if Path(model_id).is_dir():
+            return cls.load(model_id)
+        options = ("revision", "cache_dir", "force_download", "local_files_only", "token")
+        known = {name: how[name] for name in options if name in how}
+        return cls.load(snapshot_download(model_id, **known))
+
+
+def weights_of(network: str) -> str:
+    return f"{network}.safetensors"
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    """SHA-256 by file, from the manifest. Raises BundleError."""
+    path = folder / MANIFEST
+    try:
+        files: dict[str, str] = read_json(path, Manifest, REMEDY).files
+    except DamagedFile as error:
+        raise BundleError(str(error)) from error
+    for name in files:
+        if wrong := not_a_name(name):
+            raise BundleError(f"{path} names the file {name!r}: {wrong}. {REMEDY}")
+    return files
+
+
+def file_hash(path: Path) -> str:
+    found = hashlib.sha256()
+    with open(path, "rb") as file:
+        while part := file.read(2**20):
+            found.update(part)
+    return found.hexdigest()
+
+
+def write_bundle(
+    folder: Path,
+    contents: Contents,
+    schema: AttributeSchema,
+    synonyms: Mapping[str, Any],
+    tensors: Mapping[str, Mapping[str, np.ndarray]],
+    card: str,
+    onnx: Mapping[str, bytes] | None = None,
+) -> Bundle:
+    """Write a bundle whole or not at all; ``tensors`` are those of each network.
+
+    Raises FlamError where ``folder`` holds something else.
+    """
+    from safetensors.numpy import save_file
+
+    require_ours(folder, MANIFEST)
+    with only_writer(folder):
+        new = temporary(folder)
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir(parents=True)
+        try:
+            for name, of in tensors.items():
+                save_file(dict(of), new / weights_of(name))
+            for name, data in (onnx or {}).items():
+                (new / name).write_bytes(data)
+            attributes = {"classes": schema.to_dict(), "synonyms": dict(synonyms)}
+            for name, plain in ((CONFIG, asdict(contents)), (ATTRIBUTES, attributes)):
+                text = json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False)
+                (new / name).write_text(text, encoding="utf-8")
+            (new / CARD).write_text(card, encoding="utf-8")
+            files = {path.name: file_hash(path) for path in sorted(new.iterdir())}
+            (new / MANIFEST).write_text(sealed({"format": FORMAT, "files": files}))
+            replace_folder(new, folder)
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
+    return Bundle.load(folder)

@@ -1,0 +1,247 @@
+"""The networks of a bundle: what reads a stored feature and what makes a query vector.
+
+A batch holds searches with different edits, where ``SearchVectors`` has the same edits for all. The
+vectors are the same. T is the number of attribute types, C of all classes, D of the feature's
+dimensions, k of the dimensions of an editor's direction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from flam_pl.attributes import AttributeSchema
+from flam_pl.models.attribute_embedder import AttributeEmbedders
+from flam_pl.models.backbone import Backbone
+from flam_pl.models.concat import ConcatClassifiers
+from flam_pl.models.manipulator import Generator
+from flam_pl.retrieval.inner_product import log_posteriors, moved_features
+from flam_pl.retrieval.posteriors import Posteriors
+from flam_pl.retrieval.vectors import ScoreWeights
+
+
+class NoEditor(nn.Module):
+    """Leaves the feature as it is."""
+
+    def __init__(self, schema: AttributeSchema, embedders: AttributeEmbedders) -> None:
+        super().__init__()
+        self.schema, self.embedders = schema, embedders
+
+    def table(self) -> Tensor:
+        """What stands for each class in ``forward``, ``(T, most classes, k)``: here its share."""
+        most = max(self.schema.sizes)
+        return torch.eye(most).expand(len(self.schema.sizes), most, most)
+
+    def directions(self, features: Tensor) -> Tensor:
+        """What stands for the classes of example features ``(B, D)``, ``(B, T, k)``."""
+        most = max(self.schema.sizes)
+        shares = [F.pad(p, (0, most - p.shape[1])) for p in self.embedders.read(features)]
+        return torch.stack(shares, dim=1)
+
+    def forward(self, features: Tensor, directions: Tensor, strength: Tensor) -> Tensor:
+        """Features ``(B, D)``, what is wanted ``(B, T, k)``, strengths ``(B, T)`` -> ``(B, D)``."""
+        return features
+
+
+class ArithmeticEditor(NoEditor):
+    """``methods.arithmetic``: adds differences of class means."""
+
+    def __init__(
+        self, schema: AttributeSchema, embedders: AttributeEmbedders, times: float
+    ) -> None:
+        super().__init__(schema, embedders)
+        self.times = times
+
+    def forward(self, features: Tensor, directions: Tensor, strength: Tensor) -> Tensor:
+        own, edited = self.embedders.classify(self.embedders(features)), features
+        for t, embedder in enumerate(self.embedders.by_type):
+            means = embedder.class_means
+            wanted = directions[:, t, : len(means)] @ means
+            edited = edited + self.times * strength[:, t, None] * (wanted - means[own[:, t]])
+        return edited
+
+
+class SlerpEditor(NoEditor):
+    """``methods.slerp``: turns the feature towards the wanted class."""
+
+    def __init__(self, schema: AttributeSchema, embedders: AttributeEmbedders, part: float) -> None:
+        super().__init__(schema, embedders)
+        self.part = part
+
+    def forward(self, features: Tensor, directions: Tensor, strength: Tensor) -> Tensor:
+        edited = features
+        for t, embedder in enumerate(self.embedders.by_type):
+            means = embedder.class_means
+            end = directions[:, t, : len(means)] @ means - means.mean(dim=0)
+            turned = self.turned(edited, end, self.part * strength[:, t, None])
+            edited = torch.where(strength[:, t, None] > 0, turned, edited)
+        return edited
+
+    @staticmethod
+    def turned(start: Tensor, end: Tensor, part: Tensor) -> Tensor:
+        a, b = F.normalize(start, dim=-1), F.normalize(end, dim=-1)
+        along = (a * b).sum(dim=-1, keepdim=True).clamp(-1, 1)
+        across, angle = F.normalize(b - along * a, dim=-1), part * torch.acos(along)
+        length = start.norm(dim=-1, keepdim=True)
+        return (torch.cos(angle) * a + torch.sin(angle) * across) * length
+
+
+class GeneratorEditor(NoEditor):
+    """``methods.generator``: x~ = G(x, e), once per edited type, in the order of the schema."""
+
+    def __init__(
+        self, schema: AttributeSchema, embedders: AttributeEmbedders, generator: Generator
+    ) -> None:
+        super().__init__(schema, embedders)
+        self.generator = generator
+
+    def table(self) -> Tensor:
+        most = max(self.schema.sizes)
+        vectors = [of.dictionary for of in self.embedders.by_type]
+        return torch.stack([F.pad(d, (0, 0, 0, most - len(d))) for d in vectors])
+
+    def directions(self, features: Tensor) -> Tensor:
+        return self.embedders(features)
+
+    def forward(self, features: Tensor, directions: Tensor, strength: Tensor) -> Tensor:
+        space, types = self.embedders.space, len(self.schema.sizes)
+        length = features.norm(dim=1, keepdim=True)
+        codes = torch.eye(types, dtype=features.dtype, device=features.device)
+        edited, changed = features, torch.zeros_like(length, dtype=torch.bool)
+        for t in range(types):
+            start = torch.where(changed, F.normalize(edited, dim=1) * length, edited)
+            condition = torch.cat([directions[:, t], codes[t].expand(len(features), -1)], dim=1)
+            after = space.inverse(self.generator(space(start), condition))
+            active = strength[:, t, None] > 0
+            edited = torch.where(active, blended(start, after, strength[:, t, None]), edited)
+            changed = changed | active
+        return edited
+
+
+def blended(before: Tensor, after: Tensor, strength: Tensor) -> Tensor:
+    """``editing.targets.blend`` with a strength per row, ``(B, 1)``."""
+    direction = torch.lerp(F.normalize(before, dim=-1), F.normalize(after, dim=-1), strength)
+    first, last = before.norm(dim=-1, keepdim=True), after.norm(dim=-1, keepdim=True)
+    part = F.normalize(direction, dim=-1) * torch.lerp(first, last, strength)
+    return torch.where(strength == 1, after, part)
+
+
+class PosteriorNet(nn.Module):
+    """Features ``(B, D)`` -> posteriors of all classes ``(B, C)``."""
+
+    def __init__(
+        self, embedders: AttributeEmbedders, classifiers: ConcatClassifiers | None, hardened: bool
+    ) -> None:
+        super().__init__()
+        self.embedders, self.classifiers = embedders, classifiers
+        found = Posteriors.of_embedders(embedders)
+        if classifiers is not None:
+            found = found.averaged_with(Posteriors.of_classifiers(classifiers))
+        self.posteriors = found.hardened() if hardened else found
+
+    def forward(self, features: Tensor) -> Tensor:
+        return torch.cat(self.posteriors.read(features), dim=1)
+
+
+class Reader(nn.Module):
+    """Features ``(B, D)`` -> posteriors ``(B, C)`` and the editor's directions ``(B, T, k)``."""
+
+    def __init__(self, posteriors: PosteriorNet, editor: NoEditor) -> None:
+        super().__init__()
+        self.posteriors, self.editor = posteriors, editor
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        return self.posteriors(features), self.editor.directions(features)
+
+
+class QueryMaker(nn.Module):
+    """Query vectors ``(B, D + C)``, as ``SearchVectors.queries`` makes them."""
+
+    def __init__(self, editor: NoEditor, embedders: AttributeEmbedders, of: ScoreWeights) -> None:
+        """``embedders`` give the class means of the part ``moved``."""
+        super().__init__()
+        self.editor, self.embedders, self.weights = editor, embedders, of
+        self.sizes = list(editor.schema.sizes)
+
+    def forward(
+        self, features: Tensor, own: Tensor, wanted: Tensor, directions: Tensor, strength: Tensor
+    ) -> Tensor:
+        """The query vectors.
+
+        Args:
+            own: posteriors of the query ``(B, C)``.
+            wanted: shares of the wanted classes ``(B, C)``; of types without an edit: anything.
+            directions: what the editor is given ``(B, T, k)``.
+            strength: of the edits, 0 where a type has none, ``(B, T)``.
+        """
+        w, head = self.weights, F.normalize(self.editor(features, directions, strength), dim=1)
+        strongest = strength.amax(dim=1, keepdim=True)
+        pairs = zip(own.split(self.sizes, dim=1), wanted.split(self.sizes, dim=1), strict=True)
+        tail, after = [], []
+        for t, (mine, asked) in enumerate(pairs):
+            of_type = strength[:, t, None]
+            other = w.others * strongest * mine
+            tail.append(torch.where(of_type > 0, w.target * of_type * asked, other))
+            after.append(torch.where(of_type > 0, torch.lerp(mine, asked, of_type), mine))
+        if w.moved:
+            means = [embedder.class_means for embedder in self.embedders.by_type]
+            whole = moved_features(features, own.split(self.sizes, dim=1), after, means)
+            head = head + w.moved * strongest * F.normalize(whole, dim=1)
+        return torch.cat([head, *tail], dim=1)
+
+
+class Networks(nn.Module):
+    """Every network of a bundle."""
+
+    def __init__(self, backbone: Backbone, reader: Reader, query: QueryMaker) -> None:
+        super().__init__()
+        self.backbone, self.reader, self.query = backbone, reader, query
+
+    def vectors(self, features: Tensor, posteriors: Tensor) -> Tensor:
+        """Gallery vectors ``(B, D + C)``."""
+        return torch.cat([F.normalize(features, dim=1), log_posteriors([posteriors])], dim=1)
+
+
+def build(config: Mapping[str, Any], schema: AttributeSchema) -> tuple[Networks, dict[str, Any]]:
+    """The networks of a bundle's ``config.json``, without weights, and each network by its name.
+
+    A network is built once, also where two parts use it.
+    """
+    kinds = {
+        "backbone": lambda shape: Backbone(**shape),
+        "embedders": lambda shape: AttributeEmbedders(schema, **shape),
+        "classifiers": lambda shape: ConcatClassifiers(schema, **shape),
+        "generator": lambda shape: Generator(**shape),
+    }
+    parts = {
+        name: kinds[of["kind"]](dict(of["architecture"])) for name, of in config["networks"].items()
+    }
+    of_editor, of_posteriors = config["editor"], config["posteriors"]
+    editor = make_editor(of_editor, schema, parts)
+    embedders = parts[of_posteriors["embedders"]]
+    classifiers = parts.get(of_posteriors["classifiers"] or "")
+    posteriors = PosteriorNet(embedders, classifiers, of_posteriors["hardened"])
+    query = QueryMaker(editor, embedders, ScoreWeights(**config["weights"]))
+    return Networks(parts["backbone"], Reader(posteriors, editor), query), parts
+
+
+def make_editor(
+    of: Mapping[str, Any], schema: AttributeSchema, parts: Mapping[str, Any]
+) -> NoEditor:
+    embedders = parts[of["embedders"]]
+    if of["kind"] == "generator":
+        return GeneratorEditor(schema, embedders, parts[of["generator"]])
+    if of["kind"] == "arithmetic":
+        return ArithmeticEditor(schema, embedders, of["times"])
+    if of["kind"] == "slerp":
+        return SlerpEditor(schema, embedders, of["part"])
+    return NoEditor(schema, embedders)
+
+
+def frozen(parts: Sequence[nn.Module]) -> None:
+    for part in parts:
+        part.eval().requires_grad_(False)

@@ -1,0 +1,243 @@
+"""Search with a bundle and a gallery: photos and edits in, typed results out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from flam_pl.editing.edits import Edit, EditError
+from flam_pl.errors import FlamError
+from flam_pl.galleries.stored import Item, StoredGallery, Where, open_gallery
+from flam_pl.retrieval.answers import sentence
+from flam_pl.serving.bundle import Bundle
+from flam_pl.serving.confidence import calibrated, has_answer, has_wanted
+from flam_pl.serving.queries import Encoded, QueryReader
+from flam_pl.serving.results import Guess, Hit, Query, Results
+from flam_pl.serving.runtime import Runtime, gallery_vectors, open_runtime
+
+CANDIDATES = 100  # results that say whether the gallery has an answer
+FILTERED = 300  # results that are looked through for those above ``Query.least``
+MET = 0.5  # least probability of a result that meets the edit
+
+
+class Searcher:
+    """Searches a gallery with the networks of a bundle."""
+
+    def __init__(self, bundle: Bundle, runtime: Runtime, gallery: StoredGallery | None) -> None:
+        self.bundle, self.runtime, self.gallery = bundle, runtime, gallery
+        self.schema, self.reader = bundle.schema, QueryReader(bundle, runtime, self.feature_of)
+
+    @classmethod
+    def load(
+        cls,
+        bundle: str | Path,
+        gallery: str | Path | StoredGallery | None = None,
+        device: str | None = None,
+        runtime: str | None = None,
+    ) -> Searcher:
+        """Open a bundle, and a gallery that was made with it.
+
+        Raises:
+            BundleError: a file of the bundle is missing, cut or changed.
+            FlamError: the gallery is missing, damaged or of another bundle.
+        """
+        opened = Bundle.load(bundle)
+        if isinstance(gallery, str | Path):
+            gallery = open_gallery(gallery, space=opened.space)
+        return cls(opened, open_runtime(opened, runtime, device), gallery)
+
+    def features(self, photos: Sequence[bytes]) -> np.ndarray:
+        """Features ``(B, D)`` of the contents of files. UnreadableImage names the position."""
+        pixels = [
+            self.runtime.pixels(data, Path(f"photo {number}"))
+            for number, data in enumerate(photos, start=1)
+        ]
+        return self.runtime.features(pixels)
+
+    def vectors(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Gallery vectors ``(B, V)`` float16 of features ``(B, D)``, and their lengths ``(B,)``."""
+        return gallery_vectors(features, self.runtime.read(features)[0])
+
+    def describe(self, feature: np.ndarray) -> dict[str, Guess]:
+        """The likeliest class of each type, of a feature ``(D,)``."""
+        return self.guesses(self.reader.split(self.runtime.read(feature[None])[0][0]))
+
+    def parse(self, text: str) -> list[Edit]:
+        """Edits in words, e.g. "in red, striped". Raises EditError for an unknown word."""
+        return self.reader.words.parse(text)
+
+    def search(
+        self,
+        photo: str | Path | bytes | None = None,
+        edits: Sequence[Edit] = (),
+        k: int = 20,
+        where: Where | None = None,
+        **more: Any,
+    ) -> Results:
+        """The k best photos of the gallery; ``Query`` explains the arguments.
+
+        Raises:
+            UnreadableImage: a photo that cannot be read.
+            UnknownItem: an id that the gallery does not hold.
+            EditError, SchemaError: an edit without a meaning, or one that cannot apply.
+        """
+        query = Query(photo=photo, edits=tuple(edits), k=k, where=where, **more)
+        found = self.search_many([query])[0]
+        if isinstance(found, FlamError):
+            raise found
+        return found
+
+    def search_many(self, queries: Sequence[Query]) -> list[Results | FlamError]:
+        """One answer per query, from one pass through the networks.
+
+        A fault of one query is its answer: the other queries are not concerned.
+        """
+        gallery, encoded = self.required_gallery(), self.reader.read(queries)
+        answers: dict[int, Results | FlamError] = {}
+        alike: list[tuple[Any, list[int]]] = []  # queries that the gallery can search together
+        for number, each in enumerate(encoded):
+            if isinstance(each, FlamError):
+                answers[number] = each
+                continue
+            key = each.query.where, each.query.distinct
+            group = next((numbers for other, numbers in alike if other == key), None)
+            if group is None:
+                alike.append((key, [number]))
+            else:
+                group.append(number)
+        for (where, distinct), numbers in alike:
+            together = [each for n in numbers if isinstance(each := encoded[n], Encoded)]
+            vectors, depth = np.stack([e.vector for e in together]), max(map(depth_of, together))
+            try:
+                found = gallery.search(vectors, depth, where, distinct)
+                pairs = zip(together, found.ids, found.scores, strict=True)
+                for number, (each, ids, scores) in zip(numbers, pairs, strict=True):
+                    answers[number] = self.results_or_fault(gallery, each, ids, scores)
+            except FlamError as error:
+                answers |= dict.fromkeys(numbers, error)
+        return [answers[number] for number in range(len(queries))]
+
+    def results_or_fault(
+        self, gallery: StoredGallery, encoded: Encoded, ids: Sequence[str], scores: np.ndarray
+    ) -> Results | FlamError:
+        try:
+            return self.results(gallery, encoded, ids, scores)
+        except FlamError as error:
+            return error
+
+    def required_gallery(self) -> StoredGallery:
+        if self.gallery is None:
+            raise FlamError(
+                "this searcher has no gallery: Searcher.load(bundle, gallery=...), after flam-pl "
+                "index build"
+            )
+        return self.gallery
+
+    def feature_of(self, id: str) -> np.ndarray:
+        """The feature ``(D,)`` of a photo of the gallery. Raises UnknownItem."""
+        return self.restored(self.required_gallery().fetch([id])[0])
+
+    def restored(self, item: Item) -> np.ndarray:
+        head = item.vector[: self.bundle.contents.dimension].astype(np.float32)
+        return head * np.float32(item.length)
+
+    def guesses(self, posteriors: Sequence[np.ndarray]) -> dict[str, Guess]:
+        return {
+            name: Guess(self.schema.of(name)[int(p.argmax())], round(float(p.max()), 4))
+            for name, p in zip(self.schema.types, posteriors, strict=True)
+        }
+
+    def results(
+        self, gallery: StoredGallery, encoded: Encoded, ids: Sequence[str], scores: np.ndarray
+    ) -> Results:
+        """What was found, best first, and how well it fits."""
+        query, edits, own, target = encoded.query, encoded.edits, encoded.own, encoded.target
+        judged = self.bundle.applicability.judge(edits, own, target)
+        if judged.refusal:
+            raise EditError(judged.refusal.reason)
+        pairs = [
+            (name, float(score))
+            for name, score in zip(ids, scores, strict=True)
+            if name != query.id
+        ][: depth_of(encoded)]
+        items = gallery.fetch([name for name, _ in pairs])
+        hits = self.hits(items, [score for _, score in pairs], edits, target)
+        results = Results(
+            (),
+            self.guesses(own),
+            tuple(edits),
+            judged.remarks,
+            facets=gallery.facets(query.facets, query.where) if query.facets else {},
+            total=gallery.count(query.where),
+            source=self.source(query),
+        )
+        shown = [hit for hit in hits if hit.probability is None or hit.probability >= query.least]
+        shown = shown[query.offset : query.offset + query.k]
+        results = replace(results, hits=tuple(shown))
+        if not edits:
+            return results
+        posteriors = self.posteriors(items)
+        raw = has_answer(target, posteriors) if items else 0.0
+        calibration = self.bundle.contents.calibration
+        answer = float(calibrated(calibration, "answer", np.array([raw]))[0]) if items else 0.0
+        threshold = calibration["threshold"] if calibration else MET
+        wanted = " ".join(guess.name for guess in self.guesses(target).values())
+        return replace(
+            results,
+            answer=answer,
+            fits=answer >= threshold,
+            sentence=sentence(wanted, answer, threshold),
+        )
+
+    def posteriors(self, items: Sequence[Item]) -> list[np.ndarray]:
+        """What the gallery stores of its photos, per type ``(N, classes)``."""
+        start, width = self.bundle.contents.dimension, sum(self.schema.sizes)
+        tails = [item.vector[start:] for item in items]
+        tail = np.stack(tails) if tails else np.zeros((0, width))
+        return self.reader.split(np.exp(tail.astype(np.float64)))
+
+    def hits(
+        self,
+        items: Sequence[Item],
+        scores: Sequence[float],
+        edits: Sequence[Edit],
+        target: Sequence[np.ndarray],
+    ) -> list[Hit]:
+        posteriors, types = self.posteriors(items), self.schema.types
+        edited = [types.index(edit.attribute_type) for edit in edits]
+        probability: np.ndarray | None = None
+        if edited:
+            raw = has_wanted(target, posteriors, edited)
+            probability = calibrated(self.bundle.contents.calibration, "attribute", raw)
+        found = []
+        for n, (item, score) in enumerate(zip(items, scores, strict=True)):
+            guesses = self.guesses([p[n] for p in posteriors])
+            hit = Hit(item.id, item.uri, score, guesses, item.columns)
+            if probability is not None:
+                p = float(probability[n])
+                why = tuple(self.reason(types[t], guesses[types[t]], target[t]) for t in edited)
+                hit = replace(hit, met=p >= MET, probability=round(p, 4), why=why)
+            found.append(hit)
+        return found
+
+    def reason(self, kind: str, guess: Guess, target: np.ndarray) -> str:
+        wanted = self.schema.of(kind)[int(target.argmax())]
+        return f"{kind}: {guess.name} {100 * guess.probability:.0f} %, wanted {wanted}"
+
+    def source(self, query: Query) -> Path | bytes | None:
+        if query.id is not None:
+            return Path(self.required_gallery().fetch([query.id])[0].uri)
+        return Path(query.photo) if isinstance(query.photo, str) else query.photo
+
+
+def depth_of(encoded: Encoded) -> int:
+    """Results that a search needs, with one for the query itself."""
+    query = encoded.query
+    needed = query.offset + query.k + 1
+    if not encoded.edits:
+        return needed
+    return max(needed, FILTERED if query.least else CANDIDATES)

@@ -1,0 +1,67 @@
+"""A bundle's networks in PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from flam_pl.images.pixels import Preprocess, decode
+from flam_pl.serving.bundle import REMEDY, Bundle, BundleError, weights_of
+from flam_pl.serving.networks import build
+
+CHUNK = 64  # photos at once
+
+
+class TorchRuntime:
+    """A ``Runtime`` on one device: by default a GPU where there is one."""
+
+    def __init__(self, bundle: Bundle, device: str | None = None) -> None:
+        """Raises BundleError for weights that do not fit the bundle's configuration."""
+        found = "cuda" if torch.cuda.is_available() else "cpu"
+        self.device = torch.device(device or found)
+        self.preprocess = Preprocess(**bundle.contents.preprocess)
+        self.networks, parts = build(vars(bundle.contents), bundle.schema)
+        for name, part in parts.items():
+            path = bundle.folder / weights_of(name)
+            try:
+                part.load_state_dict(load_file(path))
+            except Exception as error:  # safetensors and torch raise kinds of their own
+                raise BundleError(
+                    f"{path} does not fit {bundle.name} ({error}). {REMEDY}"
+                ) from error
+        self.networks.to(self.device).eval().requires_grad_(False)
+
+    @cached_property
+    def table(self) -> np.ndarray:
+        return self.networks.query.editor.table().cpu().numpy()
+
+    def pixels(self, data: bytes, name: Path) -> np.ndarray:
+        return self.preprocess(decode(data, name)).numpy()
+
+    @torch.inference_mode()
+    def features(self, pixels: Sequence[np.ndarray]) -> np.ndarray:
+        found = [
+            self.networks.backbone(self.tensor(np.stack(pixels[start : start + CHUNK])))
+            for start in range(0, len(pixels), CHUNK)
+        ]
+        return torch.cat(found).float().cpu().numpy()
+
+    @torch.inference_mode()
+    def read(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        posteriors, directions = self.networks.reader(self.tensor(features))
+        return posteriors.cpu().numpy(), directions.cpu().numpy()
+
+    @torch.inference_mode()
+    def queries(self, *arrays: np.ndarray) -> np.ndarray:
+        found: np.ndarray = self.networks.query(*map(self.tensor, arrays)).cpu().numpy()
+        return found
+
+    def tensor(self, array: np.ndarray) -> Tensor:
+        array = array if array.dtype == np.uint8 else array.astype(np.float32, copy=False)
+        return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
