@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from flam_pl.errors import FlamError
-from flam_pl.galleries.flat import Best, Flat
+from flam_pl.galleries.index_file import beside
 from flam_pl.galleries.sqlite_items import ItemTable
+from flam_pl.galleries.sqlite_state import State
 from flam_pl.galleries.stored import Found, Info, Item, Where, checked_queries
 
-KINDS = ("flat",)
-FILTERS = 8  # whose rows are remembered
+KINDS = ("flat", "hnsw", "ivf_sq8", "ivf_pq")
+MOST_FLAT, MOST_SQ8 = 150_000, 20_000_000  # photos
 
 
 class SqliteGallery:
@@ -38,7 +39,7 @@ class SqliteGallery:
         self.space, self.dimension = self.table.space, self.table.dimension
         self._lock = threading.Lock()
         self._kind = index
-        self._state = State(0, Flat.empty(self.dimension))
+        self._state = State.empty(self.table)
 
     def __len__(self) -> int:
         return self.table.count()
@@ -68,7 +69,7 @@ class SqliteGallery:
 
     def close(self) -> None:
         self.table.close()
-        self._state = State(0, Flat.empty(self.dimension))
+        self._state = State.empty(self.table)
 
     # -- searching
 
@@ -88,8 +89,8 @@ class SqliteGallery:
         self, state: State, queries: np.ndarray, k: int, allowed: np.ndarray | None, distinct: bool
     ) -> Found:
         """Found photos; with ``distinct``, more are searched until k are left of every query."""
-        most = len(state.flat) if allowed is None else len(allowed)
-        scores, rows = state.search(queries, min(k, most), allowed)
+        most = len(state) if allowed is None else len(allowed)
+        scores, rows = state.search(self.table, queries, min(k, most), allowed)
         if not distinct:
             return self._named(scores, rows, k)
         ids: list[list[str]] = [[]] * len(queries)
@@ -103,7 +104,7 @@ class SqliteGallery:
             if not len(open_queries) or wanted >= most:
                 return Found(ids, kept)
             wanted = min(2 * wanted, most)
-            scores, rows = state.search(queries[open_queries], wanted, allowed)
+            scores, rows = state.search(self.table, queries[open_queries], wanted, allowed)
 
     def _named(self, scores: np.ndarray, rows: np.ndarray, k: int, distinct: bool = False) -> Found:
         known = self.table.describe(np.unique(rows[rows >= 0]))
@@ -124,6 +125,8 @@ class SqliteGallery:
             found.scores.append(np.array(best, np.float32))
         return found
 
+    # -- the index
+
     def _refreshed(self) -> State:
         """The state of this transaction, or the newer one of another thread."""
         changes = self.table.changes()
@@ -131,53 +134,45 @@ class SqliteGallery:
             return self._state
         with self._lock:
             if self._state.changes < changes:
-                self._state = self._state.refreshed(self.table, changes)
+                state = self._state
+                if state.changes == 0:
+                    state = state.opened(self.table, self._fitting_kind(), changes)
+                self._state = state.refreshed(self.table, changes)
             return self._state
+
+    def _fitting_kind(self) -> str:
+        if self._kind is not None:
+            return self._kind
+        rows = len(self)
+        return "flat" if rows <= MOST_FLAT else "ivf_sq8" if rows <= MOST_SQ8 else "ivf_pq"
+
+    def build_index(self, queries: np.ndarray | None = None) -> Info:
+        """Build the index again, for all photos of now, and measure it.
+
+        ``queries (Q, V)``: a sample of what is searched; else queries are made from photos.
+        """
+        if queries is not None:
+            queries = checked_queries(queries, 10, self.dimension)
+        with self.table.transaction(), self._lock:
+            changes, kind = self.table.changes(), self._fitting_kind()
+            state = State.empty(self.table).opened(self.table, kind, changes, queries, again=True)
+            self._state = state.refreshed(self.table, changes)
+        return self.info()
 
     def info(self) -> Info:
         with self.table.transaction():
-            rows = len(self)
-            columns = self.table.columns()
-        beside = (self.table.path, Path(f"{self.table.path}-wal"))
+            state, rows, columns = self._refreshed(), len(self), self.table.columns()
+        base = state.base
+        own = (self.table.path, Path(f"{self.table.path}-wal"), beside(self.table.path))
         return Info(
             address=str(self.table.path),
             rows=rows,
             dimension=self.dimension,
             space=self.space,
-            index="flat",
-            disk_bytes=sum(path.stat().st_size for path in beside if path.exists()),
-            memory_bytes=rows * (4 * self.dimension + 9),
+            index=base.facts.kind if base else "flat",
+            disk_bytes=sum(path.stat().st_size for path in own if path.exists()),
+            memory_bytes=state.bytes,
+            recall=base.facts.recall if base else None,
+            agreement=base.facts.agreement if base else None,
             columns=columns,
         )
-
-
-class State:
-    """The index at one count of changes; another one is made when the gallery has changed."""
-
-    def __init__(self, changes: int, flat: Flat) -> None:
-        self.changes, self.flat = changes, flat
-        self._filters: dict[str, np.ndarray] = {}
-
-    def refreshed(self, table: ItemTable, changes: int) -> State:
-        flat = self.flat.without(table.removed(self.changes))
-        last = int(self.flat.rows[-1]) if len(self.flat.rows) else 0
-        fresh = table.rows(after=last)
-        memory, part = flat.room(len(fresh))
-        table.vectors(fresh, out=part)
-        return State(changes, flat.with_rows(fresh, memory))
-
-    def search(self, queries: np.ndarray, k: int, allowed: np.ndarray | None) -> Best:
-        return self.flat.search(queries, k, allowed)
-
-    def allowed(self, table: ItemTable, where: Where | None) -> np.ndarray | None:
-        """The rows that ``where`` lets through, remembered for the next search."""
-        if not where:
-            return None
-        key = repr(sorted(where.items(), key=lambda pair: pair[0]))
-        rows = self._filters.get(key)
-        if rows is None:
-            rows = table.rows(where)
-            if len(self._filters) >= FILTERS:
-                self._filters.clear()
-            self._filters[key] = rows
-        return rows
