@@ -207,7 +207,7 @@ def empty_index(kind: str, count: int, width: int) -> Any:
     index.cp.niter, index.cp.max_points_per_centroid = 10, PER_CELL
     index.cp.min_points_per_centroid = 1
     if kind == "ivf_pq":
-        index.pq.cp.niter, index.pq.cp.max_points_per_centroid = 10, PER_CELL
+        index.do_polysemous_training = False  # it takes most of the time, for another search
     if hasattr(faiss, "index_cpu_to_all_gpus") and faiss.get_num_gpus():
         # the cells are fitted on the GPU
         index.clustering_index = faiss.index_cpu_to_all_gpus(faiss.IndexFlatIP(width))
