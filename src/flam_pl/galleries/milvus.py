@@ -1,8 +1,7 @@
-"""A gallery in Milvus: a cluster, or a file of Milvus Lite, which one process at a time may open."""
+"""A gallery in Milvus: a cluster, or a file of Milvus Lite that one process at a time may open."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections import Counter
@@ -13,20 +12,18 @@ from typing import Any, TypeVar
 import numpy as np
 
 from flam_pl.errors import FlamError
+from flam_pl.galleries.milvus_filters import condition, key_of, plain
 from flam_pl.galleries.stored import (
     Found,
     Info,
     Item,
-    Range,
     UnknownItem,
-    Value,
     Where,
     check_gallery,
     check_where,
     checked_queries,
     checked_vectors,
     no_gallery,
-    wanted_values,
 )
 
 COLLECTION = "flam_pl"
@@ -163,7 +160,7 @@ class MilvusGallery:
         self._note_columns(items)
         known = {row["key"]: row["position"] for row in self._rows_of(items, ["position"])}
         now = time.time_ns()
-        rows = {}
+        rows: dict[str, dict[str, Any]] = {}
         for number, (item, vector) in enumerate(zip(items, vectors, strict=True)):
             key = key_of(item.id)
             position = known.get(key, rows.get(key, {}).get("position", now + number))
@@ -201,17 +198,15 @@ class MilvusGallery:
         self, vectors: np.ndarray, k: int, where: Where | None = None, distinct: bool = False
     ) -> Found:
         queries = checked_queries(vectors, k, self.dimension)
-        condition, most = self._condition(where), min(self.count(where), MOST_FOUND)
+        among, most = self._condition(where), min(self.count(where), MOST_FOUND)
         wanted = min(k, most)
         while True:
-            found = self._found(queries, k, wanted, condition, distinct)
+            found = self._found(queries, k, wanted, among, distinct)
             if not distinct or wanted >= most or min(map(len, found.ids), default=k) >= k:
                 return found
             wanted = min(2 * wanted, most)
 
-    def _found(
-        self, queries: np.ndarray, k: int, wanted: int, condition: str, distinct: bool
-    ) -> Found:
+    def _found(self, queries: np.ndarray, k: int, wanted: int, among: str, distinct: bool) -> Found:
         found = Found([], [])
         hits: list[list[dict[str, Any]]] = [[] for _ in queries]
         if wanted and len(queries):
@@ -222,7 +217,7 @@ class MilvusGallery:
                 options["search_params"] = {"params": {"nprobe": 128}}
             hits = self._ask(
                 lambda: self._client.search(
-                    self.name, list(queries), condition, anns_field="vector", **options
+                    self.name, list(queries), among, anns_field="vector", **options
                 )
             )
         for of_query in hits:
@@ -260,8 +255,7 @@ class MilvusGallery:
         return {row["id"]: (row["stamp"], row["hash"]) for row in rows}
 
     def count(self, where: Where | None = None) -> int:
-        condition = self._condition(where)
-        options = {"filter": condition, "output_fields": ["count(*)"]}
+        options = {"filter": self._condition(where), "output_fields": ["count(*)"]}
         return self._ask(lambda: self._client.query(self.name, **options))[0]["count(*)"]
 
     def facets(
@@ -311,42 +305,11 @@ class MilvusGallery:
         keys = list(dict.fromkeys(map(key_of, ids)))
         rows: list[dict[str, Any]] = []
         for start in range(0, len(keys), BATCH):
-            condition = f"key in {json.dumps(keys[start : start + BATCH])}"
-            options = {"filter": condition, "output_fields": ["key", *fields]}
+            among = f"key in {json.dumps(keys[start : start + BATCH])}"
+            options = {"filter": among, "output_fields": ["key", *fields]}
             rows += self._ask(lambda o=options: self._client.query(self.name, **o))  # type: ignore[misc]
         return rows
 
     def _condition(self, where: Where | None) -> str:
         check_where(where, list(self._facts()["columns"]) if where else [])
-        return " and ".join(f"({part(n, wanted)})" for n, wanted in (where or {}).items())
-
-
-def key_of(id: str) -> str:
-    return hashlib.sha256(id.encode()).hexdigest()
-
-
-def plain(value: Value) -> Value:
-    return int(value) if isinstance(value, bool) else value
-
-
-def part(name: str, wanted: Value | Sequence[Value] | Range) -> str:
-    """One condition in the language of Milvus.
-
-    >>> part("color", ["red", None]), part("price", Range(most=5))
-    ('columns["color"] == "red" or not exists columns["color"]', 'columns["price"] <= 5')
-    """
-    cell = f"columns[{json.dumps(name, ensure_ascii=False)}]"
-    if isinstance(wanted, Range):
-        least, most = wanted.least, wanted.most
-        if least is None and most is None:
-            least = -1e300
-        ends = [f"{cell} >= {least}"] if least is not None else []
-        return " and ".join(ends + ([f"{cell} <= {most}"] if most is not None else []))
-    values = wanted_values(wanted)
-    equal = [
-        f"not exists {cell}"
-        if value is None
-        else f"{cell} == {json.dumps(plain(value), ensure_ascii=False)}"
-        for value in values
-    ]
-    return " or ".join(equal) or 'key == ""'
+        return condition(where)
