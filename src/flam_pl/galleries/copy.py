@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flam_pl.errors import FlamError
-from flam_pl.galleries.stored import StoredGallery
+from flam_pl.galleries.items import StoredGallery
 from flam_pl.terminal.progress import progress
 
 

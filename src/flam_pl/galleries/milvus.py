@@ -12,8 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from flam_pl.errors import FlamError
-from flam_pl.galleries.milvus_filters import condition, key_of, plain
-from flam_pl.galleries.stored import (
+from flam_pl.galleries.items import (
     Found,
     Info,
     Item,
@@ -25,6 +24,7 @@ from flam_pl.galleries.stored import (
     checked_vectors,
     no_gallery,
 )
+from flam_pl.galleries.milvus_filters import condition, key_of, plain
 
 COLLECTION = "flam_pl"
 MOST_FOUND = 16_384  # a limit of Milvus

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 
-from flam_pl.galleries.stored import Range, Value, Where, wanted_values
+from flam_pl.galleries.items import Range, Value, Where, wanted_values
 
 
 def condition(where: Where | None) -> str:

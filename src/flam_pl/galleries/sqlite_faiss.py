@@ -10,9 +10,9 @@ import numpy as np
 
 from flam_pl.errors import FlamError
 from flam_pl.galleries.index_file import beside
+from flam_pl.galleries.items import Found, Info, Item, Where, checked_queries
 from flam_pl.galleries.sqlite_items import ItemTable
 from flam_pl.galleries.sqlite_state import State
-from flam_pl.galleries.stored import Found, Info, Item, Where, checked_queries
 
 KINDS = ("flat", "hnsw", "ivf_sq8", "ivf_pq")
 MOST_FLAT, MOST_SQ8 = 150_000, 20_000_000  # photos

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from flam_pl.galleries.stored import Range, Value, Where, check_where
+from flam_pl.galleries.items import Range, Value, Where, check_where
 
 
 def condition(where: Where | None, columns: Mapping[str, int]) -> tuple[str, list[Value]]:

@@ -17,8 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from flam_pl.errors import FlamError
-from flam_pl.galleries.sqlite_filters import condition
-from flam_pl.galleries.stored import (
+from flam_pl.galleries.items import (
     Item,
     UnknownItem,
     Where,
@@ -27,6 +26,7 @@ from flam_pl.galleries.stored import (
     checked_vectors,
     no_gallery,
 )
+from flam_pl.galleries.sqlite_filters import condition
 
 FORMAT = 1
 MOST_COLUMNS = 500

@@ -10,8 +10,8 @@ from flam_pl.atomic_io import only_writer
 from flam_pl.galleries.ann import KINDS, Approximate, build
 from flam_pl.galleries.flat import Best, Flat, merged
 from flam_pl.galleries.index_file import beside, read_index, write_index
+from flam_pl.galleries.items import Where
 from flam_pl.galleries.sqlite_items import ItemTable
-from flam_pl.galleries.stored import Where
 
 FEWEST = 1000  # photos of an approximate index
 REBUILT, EXTENDED = 0.2, 0.02  # share of the photos that changed since the index was written
