@@ -99,9 +99,11 @@ def test_filters_and_searches_as_the_slow_gallery(
 def test_the_first_ten_are_those_of_the_slow_gallery(
     full: StoredGallery, slow: SlowGallery
 ) -> None:
-    queries = made_queries(50)
-    for query, ids in zip(queries, full.search(queries, 10).ids, strict=True):
-        assert ids == [id for id, _ in slow.search(query, 10)]
+    queries = made_queries(1000)
+    found = full.search(queries, 10).ids
+    exact = [[id for id, _ in slow.search(query, 10)] for query in queries]
+    # the order of two scores that differ in the last digit may be another one
+    assert sum(ids == best for ids, best in zip(found, exact, strict=True)) >= 999
 
 
 def test_photos_come_back_as_they_were_added(full: StoredGallery) -> None:

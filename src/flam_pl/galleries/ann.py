@@ -31,7 +31,8 @@ FITTED = 16_384  # vectors that the components are fitted on
 PER_CELL = 64  # vectors per cell that the cells are fitted on
 READ = 16_384  # vectors that are read at once
 FEW = 4096  # photos that a filter leaves are all scored exactly
-QUERIES, RECALL = 200, 0.98  # of the queries, the recall@10 that the effort is chosen for
+QUERIES, RECALL = 200, 0.995  # of the queries, the recall@10 that the effort is chosen for
+GAIN = 0.001  # of recall; for less, half as much effort again is not worth it
 LINKS, BUILD_EFFORT = 32, 80  # of the graph
 
 
@@ -140,14 +141,17 @@ class Approximate:
     # -- building
 
     def measured(self, source: Vectors, queries: np.ndarray, exact: np.ndarray) -> Approximate:
-        """This with the least effort that reaches ``RECALL`` on every other query.
+        """This with the least effort that reaches ``RECALL``, or after which little is gained.
 
-        The other half of the queries measures it. ``exact``: rows ``(Q, 10)``.
+        Every other query chooses the effort; the others measure it. ``exact``: rows ``(Q, 10)``.
         """
+        before = 0.0
         for effort in efforts(self._most_effort):
             self.facts.effort = effort
-            if agreement(self.search(source, queries[::2], 10)[1], exact[::2])[0] >= RECALL:
+            recall = agreement(self.search(source, queries[::2], 10)[1], exact[::2])[0]
+            if recall >= RECALL or (8 * effort > self._most_effort and recall - before < GAIN):
                 break
+            before = recall
         found = self.search(source, queries[1::2], 10)[1]
         self.facts.recall, self.facts.agreement = agreement(found, exact[1::2])
         return self
