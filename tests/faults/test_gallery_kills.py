@@ -9,7 +9,7 @@ import pytest
 
 from faults.test_kills import TRIALS
 from faults.tiny_faults import Tally
-from galleries.adding_process import BATCHES, killed_while_adding, lost_or_double
+from gallery_adder import BATCHES, killed_while_adding, lost_or_double
 
 pytestmark = pytest.mark.faults
 

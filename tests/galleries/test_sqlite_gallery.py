@@ -16,8 +16,8 @@ from flam_pl.galleries.flat import Flat
 from flam_pl.galleries.index_file import beside, read_index
 from flam_pl.galleries.sqlite_faiss import SqliteGallery
 from flam_pl.galleries.stored import Item, Range
-from galleries.adding_process import killed_while_adding, lost_or_double
-from galleries.slow_gallery import DIMENSION, SlowGallery, made_items, made_queries
+from gallery_adder import killed_while_adding, lost_or_double
+from slow_gallery import DIMENSION, SlowGallery, made_items, made_queries
 
 COUNT = 6000  # more than a filter may leave for exact scoring
 APPROXIMATE = ("ivf_sq8", "ivf_pq", "hnsw")

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from flam_pl.errors import FlamError
 from flam_pl.galleries.copy import copy_gallery
 from flam_pl.galleries.stored import Item, Range, StoredGallery, UnknownItem, open_gallery
-from galleries.slow_gallery import DIMENSION, SlowGallery, made_items, made_queries
+from slow_gallery import DIMENSION, SlowGallery, made_items, made_queries
 
 ITEMS = made_items(150)
 NO_MILVUS = not all(map(importlib.util.find_spec, ("pymilvus", "milvus_lite")))

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from flam_pl.galleries.stored import open_gallery
-from galleries.slow_gallery import DIMENSION, made_items
+from slow_gallery import DIMENSION, made_items
 
 BATCH, BATCHES = 15, 40
 
