@@ -175,14 +175,7 @@ def build(
     facts = Facts(kind, gallery, changes, effort=1)
     index = empty_index(kind, len(rows), maps[1].shape[1])
     made = Approximate(facts, index, rows, maps)
-    if kind != "hnsw":
-        cells = faiss.extract_index_ivf(index)
-        wanted = max(FITTED, PER_CELL * cells.nlist)
-        drawn = np.sort(rng.permutation(rows)[:wanted])
-        parts = [made._photos(source.vectors(part)) for part in chunks(drawn)]
-        index.train(np.concatenate(parts))
-    else:
-        index.train(made._photos(sample))
+    train(made, source, sample, rng)
     asked = queries[rng.permutation(len(queries))[: 2 * QUERIES]]
     exact: Best = (np.empty((len(asked), 0), np.float32), np.empty((len(asked), 0), np.int64))
     bar = progress(None, f"index {kind}", total=len(rows))
@@ -197,6 +190,23 @@ def build(
     return made
 
 
+def train(made: Approximate, source: Vectors, sample: np.ndarray, rng: np.random.Generator) -> None:
+    """Fit the cells and the codes; the cells on the GPU where FAISS sees one."""
+    if made.facts.kind == "hnsw":
+        made.index.train(made._photos(sample))
+        return
+    cells = faiss.extract_index_ivf(made.index)
+    drawn = np.sort(rng.permutation(made.rows)[: max(FITTED, PER_CELL * cells.nlist)])
+    vectors = np.concatenate([made._photos(source.vectors(part)) for part in chunks(drawn)])
+    gpu = None  # held here: FAISS does not hold it
+    if hasattr(faiss, "index_cpu_to_all_gpus") and faiss.get_num_gpus():
+        gpu = faiss.index_cpu_to_all_gpus(faiss.IndexFlatIP(vectors.shape[1]))
+        cells.clustering_index = gpu
+    made.index.train(vectors)
+    if gpu is not None:
+        cells.clustering_index = None
+
+
 def empty_index(kind: str, count: int, width: int) -> Any:
     product = faiss.METRIC_INNER_PRODUCT
     if kind == "hnsw":
@@ -206,15 +216,12 @@ def empty_index(kind: str, count: int, width: int) -> Any:
     cells = max(1, min(round(2 * math.sqrt(count)), count // PER_CELL))
     codes = "SQ8" if kind == "ivf_sq8" else f"PQ{code_count(width)}"
     if kind == "ivf_pq" and count < 10_000:
-        codes += "x4"
+        codes += "x4"  # 16 centres per part in place of 256, which more photos can fit
     index = faiss.index_factory(width, f"IVF{cells},{codes}", product)
     index.cp.niter, index.cp.max_points_per_centroid = 10, PER_CELL
     index.cp.min_points_per_centroid = 1
     if kind == "ivf_pq":
         index.do_polysemous_training = False  # it takes most of the time, for another search
-    if hasattr(faiss, "index_cpu_to_all_gpus") and faiss.get_num_gpus():
-        # the cells are fitted on the GPU
-        index.clustering_index = faiss.index_cpu_to_all_gpus(faiss.IndexFlatIP(width))
     return index
 
 
