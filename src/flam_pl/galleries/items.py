@@ -1,0 +1,250 @@
+"""The photos of stored galleries, the protocol of the galleries, and what all of them refuse.
+
+A gallery vector is ``[unit feature; log-posteriors]``. The score of a photo is the inner product of
+its vector with the vector of the query.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from flam_pl.errors import FlamError
+
+Value = str | int | float | None
+"""What a column holds for a photo; ``None`` where the photo has no such value."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """Numbers from ``least`` to ``most``, both included; ``None`` leaves an end open."""
+
+    least: float | None = None
+    most: float | None = None
+
+
+Where = Mapping[str, Value | Sequence[Value] | Range]
+"""Column -> the value, the values, or the range that a photo must have; all must hold."""
+
+
+class UnknownItem(FlamError):
+    """No photo of the gallery has this id."""
+
+    def __init__(self, id: str) -> None:
+        super().__init__(f"the gallery holds no photo {id!r}")
+        self.id = id
+
+
+@dataclass(frozen=True)
+class Item:
+    """A photo of a gallery."""
+
+    id: str
+    uri: str  # path, as given, or address
+    columns: Mapping[str, Value]
+    hash: str  # SHA-256 of the file's bytes, in hex
+    vector: np.ndarray  # (V,) float16
+    length: float = 1.0  # of the feature, before it was made a unit vector
+    stamp: str = ""  # size and time of the file when it was hashed
+
+
+@dataclass(frozen=True)
+class Found:
+    """Ids and scores of the photos of every query, best first; fewer than k in a small gallery."""
+
+    ids: list[list[str]]
+    scores: list[np.ndarray]
+
+
+@dataclass(frozen=True)
+class Info:
+    """What a gallery is, for people."""
+
+    address: str
+    rows: int
+    dimension: int
+    space: str
+    index: str  # "flat", "hnsw", "ivf_sq8", "ivf_pq", or the cluster's
+    disk_bytes: int
+    memory_bytes: int  # of the vectors and the index in this process, when it searches
+    recall: float | None = None  # share of the exact first ten that the index finds
+    agreement: float | None = None  # share of queries whose first ten are the exact ones
+    columns: Mapping[str, str] = field(default_factory=dict)  # name -> "text" or "number"
+
+    def lines(self) -> Iterator[str]:
+        yield f"{self.rows:,} photos in {self.address}, {self.dimension} numbers each"
+        each = max(self.rows, 1)
+        disk, memory = self.disk_bytes / each, self.memory_bytes / each
+        yield f"{disk:,.0f} bytes of disk and {memory:,.0f} bytes of memory per photo"
+        quality = "exact"
+        if self.recall is not None and self.agreement is not None:
+            quality = f"recall@10 {self.recall:.3f}, same first ten for {self.agreement:.1%}"
+        yield f"index {self.index}: {quality}"
+        yield f"made by the bundle {self.space}"
+        if self.columns:
+            yield "columns: " + ", ".join(f"{n} ({kind})" for n, kind in self.columns.items())
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+
+class StoredGallery(Protocol):
+    """Photos by id, found by vectors, filtered by columns."""
+
+    space: str  # fingerprint of the networks that made the vectors
+    dimension: int
+
+    def __len__(self) -> int: ...
+
+    def add(self, items: Sequence[Item]) -> None:
+        """Add photos, or replace those of the same ids: all of them or none, durable on return."""
+        ...
+
+    def delete(self, ids: Sequence[str]) -> int:
+        """The number of photos that were there, and are no more."""
+        ...
+
+    def search(
+        self, vectors: np.ndarray, k: int, where: Where | None = None, distinct: bool = False
+    ) -> Found:
+        """The k photos of the highest score for each of the query vectors ``(Q, V)``.
+
+        ``distinct``: of photos with the same hash only the best is found.
+        """
+        ...
+
+    def fetch(self, ids: Sequence[str]) -> list[Item]:
+        """The photos of these ids, in this order.
+
+        Raises:
+            UnknownItem: the gallery has no photo of an id.
+        """
+        ...
+
+    def ids(self, offset: int, limit: int, where: Where | None = None) -> list[str]:
+        """A page of the catalogue, in the order in which the photos were first added."""
+        ...
+
+    def stamps(self) -> dict[str, tuple[str, str]]:
+        """Id -> (stamp, hash) of every photo."""
+        ...
+
+    def count(self, where: Where | None = None) -> int: ...
+
+    def facets(
+        self, columns: Sequence[str], where: Where | None = None
+    ) -> dict[str, dict[str, int]]:
+        """Column -> value, as text -> number of photos; the most frequent value first."""
+        ...
+
+    def info(self) -> Info: ...
+
+    def close(self) -> None: ...
+
+
+def check_gallery(
+    address: str, found: tuple[str, int], space: str | None, dimension: int | None
+) -> None:
+    """Refuse a gallery whose space and dimension are not the expected ones."""
+    if space is not None and found[0] != space:
+        raise FlamError(
+            f"{address}: this gallery was made by another bundle: its vectors are of {found[0]!r}, "
+            f"not of {space!r}. Index the photos again with this bundle, or open the gallery with "
+            "the bundle that made it"
+        )
+    if dimension is not None and found[1] != dimension:
+        raise FlamError(
+            f"{address}: the vectors of this gallery have {found[1]} numbers, not {dimension}"
+        )
+
+
+def no_gallery(address: str) -> FlamError:
+    return FlamError(f"{address}: there is no gallery. Make one with `flam-pl index build`")
+
+
+def checked_vectors(items: Sequence[Item], dimension: int) -> np.ndarray:
+    """The vectors ``(B, V)`` of the photos, as float16; everything about the photos is checked."""
+    for item in items:
+        if not item.id:
+            raise FlamError(f"a photo has an empty id: {item.uri!r}")
+        for what, text in (("id", item.id), ("uri", item.uri)):
+            check_text(f"the {what} of a photo", text)
+        for name, value in item.columns.items():
+            check_text("the name of a column", name)
+            check_value(name, value, f"photo {item.id!r}")
+        if not math.isfinite(item.length):
+            raise FlamError(f"photo {item.id!r}: its length is {item.length}, not a finite number")
+        if np.shape(item.vector) != (dimension,):
+            raise FlamError(
+                f"photo {item.id!r}: its vector has the shape {np.shape(item.vector)}; this "
+                f"gallery takes ({dimension},)"
+            )
+    vectors = np.zeros((len(items), dimension), np.float16)
+    for row, item in enumerate(items):
+        with np.errstate(over="ignore"):
+            vectors[row] = item.vector
+    finite = np.isfinite(vectors).all(axis=1)
+    if not finite.all():
+        bad = items[int(np.argmin(finite))].id
+        raise FlamError(f"photo {bad!r}: its vector holds a number that is not finite in float16")
+    return vectors
+
+
+def checked_queries(vectors: np.ndarray, k: int, dimension: int) -> np.ndarray:
+    """The query vectors ``(Q, V)``, as float32."""
+    vectors = np.asarray(vectors, np.float32)
+    if vectors.ndim != 2 or vectors.shape[1] != dimension:
+        raise FlamError(
+            f"query vectors have the shape {vectors.shape}; this gallery takes (Q, {dimension})"
+        )
+    if not np.isfinite(vectors).all():
+        raise FlamError("a query vector holds a number that is not finite")
+    if k < 1:
+        raise FlamError(f"k is {k}: at least one photo must be wanted")
+    return np.ascontiguousarray(vectors)
+
+
+def check_text(what: str, text: str) -> None:
+    """Refuse what cannot be stored: half a surrogate pair, or the character NUL."""
+    if not isinstance(text, str):
+        raise FlamError(f"{what} is {text!r}, not a text")
+    if "\0" in text or not text.isascii() and text.encode("utf-8", "ignore").decode() != text:
+        raise FlamError(f"{what} is {text!r}, which is not a text of Unicode")
+
+
+def check_value(column: str, value: Value, where: str) -> None:
+    if isinstance(value, str):
+        check_text(f"{where}: column {column!r}", value)
+    elif value is not None and not isinstance(value, (int, float)):
+        raise FlamError(f"{where}: column {column!r} is {value!r}, neither a text nor a number")
+    elif value is not None and not (math.isfinite(value) and abs(value) < 2**63):
+        raise FlamError(f"{where}: column {column!r} is {value!r}, not a number that can be stored")
+
+
+def check_where(where: Where | None, columns: Sequence[str]) -> None:
+    """Refuse a column that the gallery does not have, and a value that no column can have."""
+    for name, wanted in (where or {}).items():
+        if name not in columns:
+            known = ", ".join(columns) or "none"
+            raise FlamError(f"the gallery has no column {name!r}; its columns are: {known}")
+        for value in wanted_values(wanted):
+            check_value(name, value, "filter")
+
+
+def wanted_values(wanted: Value | Sequence[Value] | Range) -> list[Value]:
+    """The values of one condition; the ends of a range.
+
+    >>> wanted_values("red"), wanted_values(["red", None]), wanted_values(Range(most=5))
+    (['red'], ['red', None], [None, 5])
+    """
+    if isinstance(wanted, Range):
+        return [wanted.least, wanted.most]
+    if wanted is None or isinstance(wanted, (str, int, float)):
+        return [wanted]
+    if isinstance(wanted, Sequence):
+        return list(wanted)
+    raise FlamError(f"a filter is {wanted!r}: not a value, values, or a range")
