@@ -88,11 +88,11 @@ export function createCut({ least, hide }) {
   });
   const box = el("input", { type: "checkbox", id: "hide", onchange: () => hide(box.checked) });
   const word = () => {
-    output.textContent = Number(range.value) ? percent(Number(range.value) / 100) : "any";
+    output.textContent = Number(range.value) ? `${percent(Number(range.value) / 100)} sure or more` : "none";
     range.setAttribute("aria-valuetext", output.textContent);
   };
   const node = el("div", { class: "cut" },
-    el("label", { for: "least" }, sign("At least "), hidden("Only show results that are at least this sure:"), output, sign(" sure")), range,
+    el("label", { for: "least" }, sign("Cut-off: "), hidden("Only show results that are at least this sure:"), output), range,
     el("label", { class: "switch" }, box, el("span", {}, "Hide what is not as asked")));
   return { node, update(state) {
     if (document.activeElement !== range) range.value = String(Math.round(100 * state.least));
