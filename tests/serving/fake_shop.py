@@ -198,7 +198,9 @@ class Shop:
             return agree + 2 * met
 
         ranked = sorted(passing, key=score, reverse=True)
-        hits = [self.hit(piece, asked, score(piece)) for piece in ranked if piece.id != body.get("id")]
+        hits = [
+            self.hit(piece, asked, score(piece)) for piece in ranked if piece.id != body.get("id")
+        ]
         hits = [hit for hit in hits if (hit["probability"] or 1) >= body.get("least", 0)]
         fits = not asked or any(hit["met"] for hit in hits)
         start = body.get("offset", 0)

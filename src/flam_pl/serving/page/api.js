@@ -87,7 +87,6 @@ async function answer(path, options) {
 export const forget = () => answers.clear();
 export const attributes = async (signal) => (await request("v1/attributes", { signal })).json();
 export const search = (json, signal) => answer("v1/search", { method: "POST", json, signal });
-export const item = (id, signal) => answer(`v1/items/${encodeURIComponent(id)}`, { signal });
 
 export function items(where, offset, limit, signal) {
   const asked = new URLSearchParams({ offset, limit });

@@ -2,6 +2,9 @@
 
 import { debounce, el, fill, hidden, number } from "./dom.js";
 
+const bounds = ({ least, most }) =>
+  least === undefined ? `to ${most}` : most === undefined ? `from ${least}` : `${least} – ${most}`;
+
 // `changed(where)` is called with the new filters. `update(where, facets)` shows them.
 export function createFilters(columns, changed) {
   const node = el("div", { class: "filters", role: "group", "aria-label": "Filters" });
@@ -82,7 +85,7 @@ export function createFilters(columns, changed) {
     });
     return { column: column.name, pill, badge, update };
   });
-  const clear = el("button", { type: "button", class: "quiet", onclick: () => { where = {}; changed({}); } }, "Clear filters");
+  const clear = el("button", { type: "button", class: "quiet small", onclick: () => { where = {}; changed({}); } }, "Clear filters");
   document.addEventListener("pointerdown", (event) => {
     for (const { pill } of pills) if (pill.open && !pill.contains(event.target)) pill.open = false;
   });
@@ -98,7 +101,7 @@ export function createFilters(columns, changed) {
         pill.classList.toggle("on", Boolean(wanted));
         fill(badge, !wanted ? [] : [hidden(", "), Array.isArray(wanted)
           ? (wanted.length === 1 ? wanted[0] : `${wanted.length} values`)
-          : `${wanted.least ?? ""} – ${wanted.most ?? ""}`]);
+          : bounds(wanted)]);
         update(facets);
       }
       clear.hidden = !Object.keys(where).length;

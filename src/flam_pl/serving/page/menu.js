@@ -1,6 +1,6 @@
 // The menu of an attribute: its classes as a listbox, with a search field when there are many.
 
-import { el, sign, swatch } from "./dom.js";
+import { el, swatch } from "./dom.js";
 
 const MANY = 8;
 let made = 0;
@@ -84,7 +84,7 @@ export function menu({ attribute, classes, colors, chosen, now, choose, like, cl
   } },
   field, list, none,
   el("div", { class: "menu-foot" },
-    el("button", { type: "button", class: "quiet", onclick: like }, sign("⧉ "), "Like another photo…"),
+    el("button", { type: "button", class: "quiet", onclick: like }, "Like another photo…"),
     el("button", { type: "button", class: "quiet", onclick: close }, "Close")));
   return { node, open: () => { handle.focus({ preventScroll: true }); move(active); node.scrollIntoView({ block: "nearest" }); } };
 }

@@ -58,7 +58,7 @@ export function createPanel(node, schema, actions) {
     el("span", { class: "now" }, swatch(paint.get(now?.name)), el("span", { class: "class" }, now?.name ?? "…"),
       now && el("small", {}, hidden(" "), percent(now.probability))),
     edit && el("span", { class: "then" }, sign("→"), hidden(", should be "), swatch(paint.get(target)), el("span", { class: "class" }, wanted(edit))));
-    const line = el("li", { class: edit ? "row edited" : "row" }, el("div", { class: "chip-line" }, chip,
+    const line = el("li", { class: edit ? `row edited${target === now?.name ? " same" : ""}` : "row" }, el("div", { class: "chip-line" }, chip,
       edit && el("button", {
         type: "button", class: "remove", "aria-label": `Keep ${attribute} as it is`, "data-key": `remove ${attribute}`,
         onclick: () => { open = null; actions.drop(attribute); },
