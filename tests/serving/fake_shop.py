@@ -1,4 +1,4 @@
-"""A small shop with the HTTP API of the service, for tests of the page: drawn garments, true search.
+"""A small shop with the HTTP API of the service, with drawn garments.
 
 Its search knows the labels of every garment, so that a test knows which results are right.
 """
@@ -76,7 +76,9 @@ def color_at_center(photo: bytes) -> str:
     with Image.open(io.BytesIO(photo)) as opened:
         picture = opened.convert("RGB")
     pixel = picture.getpixel((picture.width // 2, picture.height // 2))
-    return min(COLORS, key=lambda name: sum((a - b) ** 2 for a, b in zip(COLORS[name], pixel)))
+    return min(
+        COLORS, key=lambda name: sum((a - b) ** 2 for a, b in zip(COLORS[name], pixel, strict=True))
+    )
 
 
 @dataclass

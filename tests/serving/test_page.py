@@ -523,7 +523,7 @@ def test_a_phone_never_scrolls_sideways(visit: Opener, shop: Shop) -> None:
             width, window = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
             assert (width, window) == (390, 390), (path, target)
             for box in page.evaluate(
-                "[...document.querySelectorAll('.column.after .card, dialog[open], .sheet, .panel')]"
+                "[...document.querySelectorAll('.after .card, dialog[open], .sheet, .panel')]"
                 ".map(e => e.getBoundingClientRect()).filter(r => r.width)"
                 ".map(r => [r.left, r.right])"
             ):
