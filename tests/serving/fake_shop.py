@@ -182,6 +182,8 @@ class Shop:
         for edit in body.get("edits", []):
             edits[edit["attribute"]] = edit
         for attribute, name in self.parse(body.get("text", "")).items():
+            if attribute in edits:
+                raise Refusal(400, "bad_edit", f"two edits for {attribute}; expected one")
             edits[attribute] = {"attribute": attribute, "to": name, "strength": 1.0}
         wanted = dict(query)
         for attribute, edit in edits.items():

@@ -173,6 +173,9 @@ def test_text_becomes_chips_and_an_unknown_word_is_named(visit: Opener) -> None:
     expect(page.locator(".row.edited")).to_have_count(2)
     expect(field).to_have_value("")
     assert "edit=color:to:red&edit=pattern:to:striped" in page.url and "text=" not in page.url
+    field.fill("in blue")  # in place of the edit in red
+    field.press("Enter")
+    expect(page.get_by_role("heading", name="After: blue, striped")).to_be_visible()
     field.fill("in crimsonish")
     field.press("Enter")
     expect(page.get_by_role("alert").filter(has_text="'crimsonish'")).to_be_visible()
@@ -260,6 +263,8 @@ def test_a_refused_upload_says_why(visit: Opener) -> None:
     page.locator("#file").set_input_files(text)
     alert = page.get_by_role("alert").filter(has_text="not a photo that can be read")
     expect(alert).to_be_visible()
+    expect(page.locator("#toast")).to_have_text("this file is not a photo that can be read")
+    expect(page.locator("#toast")).to_be_visible()
     expect(page.locator("#catalogue .card").first).to_be_visible()
 
 

@@ -1,6 +1,6 @@
 // The page: the address is the state, every change goes through it.
 
-import { attributes as loadAttributes, forget, listen } from "./api.js";
+import { attributes as loadAttributes, forget, listen, search } from "./api.js";
 import { message } from "./card.js";
 import { createCatalogue } from "./catalogue.js";
 import { askKey, prepare, showDetails, showPicker } from "./details.js";
@@ -65,7 +65,7 @@ async function showSearch() {
   const { signal } = controller;
   const { panel, before, after, cut, filters, facets } = view;
   const now = state;
-  const edited = now.edits.length > 0 || now.text !== "";
+  const edited = now.edits.length > 0;
   const photo = JSON.stringify(now.query);
   const fresh = searchedFor !== photo;
   searchedFor = photo;
@@ -77,12 +77,13 @@ async function showSearch() {
   after.node.hidden = !edited;
   $("columns").classList.toggle("pair", edited);
   before.heading(edited ? "Before" : "Most like it");
-  after.heading(...(now.edits.length ? ["After: ", editsText(now.edits)] : ["After"]));
+  after.heading("After: ", editsText(now.edits));
   document.title = `${now.edits.length ? `This one, but ${editsText(now.edits)}` : "Search by photo"} · ${schema.name}`;
   before.wait(fresh);
   if (edited) after.wait(fresh);
   else after.clear();
   $("more").hidden = true;
+  if (now.text) return hear(now, signal);
   const shared = { facets };
   const plain = load(now, { ...shared, edited: false }, signal);
   const other = edited ? load(now, { ...shared, edited: true }, signal) : null;
@@ -99,18 +100,12 @@ async function showSearch() {
     told.push(`${edited ? "Before: " : ""}${count(shown, "result")} of ${count(answer.total, "piece")}`);
     more ||= answer.more;
   } catch (fault) {
-    if (signal.aborted) return;
-    after.clear();
-    after.node.hidden = true;
-    $("columns").classList.remove("pair");
-    searchedFor = "";
-    before.fail(explain(fault));
+    if (!signal.aborted) failed(fault);
     return;
   }
   try {
     const answer = await other;
     signal.throwIfAborted();
-    if (answer && now.text) return understood(answer);
     if (answer) {
       const loosen = now.least || now.hide ? () => go({ least: 0, hide: false }) : null;
       const { shown, unmet } = after.show(answer, { edits: now.edits, hide: now.hide, cardOptions, loosen });
@@ -119,11 +114,31 @@ async function showSearch() {
     }
   } catch (fault) {
     if (signal.aborted) return;
-    if (now.text && fault.status && fault.status < 500) return misunderstood(fault);
     after.fail(fault.status === 404 ? lostExample(fault) : explain(fault));
   }
   $("more").hidden = !more;
   say(told.join(". "));
+}
+
+function failed(fault) {
+  view.after.clear();
+  view.after.node.hidden = true;
+  $("columns").classList.remove("pair");
+  searchedFor = "";
+  view.before.fail(explain(fault));
+}
+
+// The text is sent alone: what it names takes the place of an edit of the same attribute.
+async function hear({ query, text }, signal) {
+  try {
+    const answer = await search({ ...query, text, limit: 1, explain: false }, signal);
+    signal.throwIfAborted();
+    understood(answer);
+  } catch (fault) {
+    if (signal.aborted) return;
+    if (fault.code === "bad_edit") misunderstood(fault);
+    else failed(fault);
+  }
 }
 
 // The edits that the text was understood as become edits of the page.

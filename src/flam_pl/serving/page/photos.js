@@ -15,14 +15,11 @@ export function receivePhotos({ field, veil, take, fail, busy }) {
     controller = new AbortController();
     const { signal } = controller;
     busy(true);
-    try {
-      const answer = await upload(file, signal);
-      if (!signal.aborted) take(answer);
-    } catch (fault) {
-      if (!signal.aborted) fail(fault.message);
-    } finally {
-      if (!signal.aborted) busy(false);
-    }
+    const [answer, fault] = await upload(file, signal).then((found) => [found], (error) => [null, error]);
+    if (signal.aborted) return;
+    busy(false);
+    if (answer) take(answer);
+    else fail(fault.message);
   }
 
   field.addEventListener("change", () => {

@@ -14,7 +14,6 @@ export function requestOf(state, { edited, offset, facets }) {
   if (offset === 0 && facets.length) body.facets = facets;
   if (!edited) return body;
   body.edits = state.edits;
-  if (state.text) body.text = state.text;
   if (state.least) body.least = state.least;
   return body;
 }

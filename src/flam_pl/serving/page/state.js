@@ -58,8 +58,8 @@ function whereOf(filters) {
 
 // One edit per attribute: the last one counts.
 export function withEdit(edits, edit) {
-  const rest = edits.filter((other) => other.attribute !== edit.attribute);
-  return [...rest, edit];
+  const known = edits.some((other) => other.attribute === edit.attribute);
+  return known ? edits.map((other) => (other.attribute === edit.attribute ? edit : other)) : [...edits, edit];
 }
 
 export function read(address) {
