@@ -166,7 +166,7 @@ def message_of(error: RequestValidationError) -> str:
     faults = []
     for fault in error.errors()[:3]:
         places = [str(part)[:80] for part in fault["loc"] if part != "body"]
-        faults.append(f"{'.'.join(places) or 'the request'}: {fault['msg'][:200]}")
+        faults.append(f"{'.'.join(places) or 'the request'}: {fault['msg'][:200].removeprefix('Value error, ')}")
     return "; ".join(faults)
 
 
@@ -184,7 +184,8 @@ def _add_pages(app: FastAPI) -> None:
         text, policy = api_page(app.openapi())
         return Response(text, media_type="text/html", headers={"Content-Security-Policy": policy})
 
-    app.mount("/page", PageFiles(directory=PAGE, check_dir=False), name="page")
+    if PAGE.is_dir():
+        app.mount("/page", PageFiles(directory=PAGE), name="page")
 
 
 class PageFiles(StaticFiles):

@@ -139,7 +139,7 @@ def _small_jpeg(image: Image.Image, side: int, quality: int) -> bytes:
     image.draft("RGB", (side, side))  # a large JPEG is decoded at a half, quarter or eighth
     image.load()
     small = _over_white(image, side)
-    if turn := TURNS.get(orientation):
+    if (turn := TURNS.get(orientation)) is not None:  # FLIP_LEFT_RIGHT is 0
         small = small.transpose(turn)
     file = io.BytesIO()
     small.info.clear()
