@@ -178,7 +178,7 @@ class FakeSearcher:
         return np.stack([feature_of(photo) for photo in photos])
 
     def vectors(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        lengths = np.linalg.norm(features, axis=1)
+        lengths = np.maximum(np.linalg.norm(features, axis=1), 1e-6)
         tails = [np.log(np.concatenate(posteriors_of(f))) for f in features]
         heads = features / lengths[:, None]
         return np.concatenate([heads, tails], axis=1).astype(np.float16), lengths
@@ -225,7 +225,7 @@ class FakeSearcher:
         for edit in edits:
             part = SCHEMA.types.index(edit.attribute_type)
             target[part] = (1 - edit.strength) * own[part] + edit.strength * wanted_of(edit)
-        vector = np.concatenate([feature / np.linalg.norm(feature), *target])[None]
+        vector = np.concatenate([feature / max(np.linalg.norm(feature), 1e-6), *target])[None]
         answer = self.gallery.search(
             vector.astype(np.float32), query.offset + query.k + 1, query.where, query.distinct
         )

@@ -166,7 +166,8 @@ def message_of(error: RequestValidationError) -> str:
     faults = []
     for fault in error.errors()[:3]:
         places = [str(part)[:80] for part in fault["loc"] if part != "body"]
-        faults.append(f"{'.'.join(places) or 'the request'}: {fault['msg'][:200].removeprefix('Value error, ')}")
+        reason = fault["msg"][:200].removeprefix("Value error, ")
+        faults.append(f"{'.'.join(places) or 'the request'}: {reason}")
     return "; ".join(faults)
 
 

@@ -6,7 +6,7 @@ import base64
 import binascii
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import (
@@ -26,12 +26,34 @@ SOURCES = ("id", "photo", "image", "vector")
 LARGEST_PAGE = 200
 DEEPEST = 10_000  # of a search; an index answers the first ones
 
+EXAMPLE = {
+    "id": "10023",
+    "edits": [{"attribute": "color", "to": "red", "strength": 0.8}],
+    "where": {"gender": "Women", "price": {"least": 10, "most": 50}},
+    "facets": ["gender"],
+    "limit": 24,
+}
+
 Finite = Annotated[StrictFloat | StrictInt, Field(allow_inf_nan=False, ge=-1e300, le=1e300)]
 Scalar = Annotated[StrictStr, Field(max_length=500)] | Finite | None
 PhotoHash = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 ItemId = Annotated[str, Field(min_length=1, max_length=1000)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+
+
+def _one_of(*names: str, **more: Any) -> Callable[[dict[str, Any]], None]:
+    """Says in the schema of a model that exactly one of these fields is given, and is not null."""
+
+    def change(schema: dict[str, Any]) -> None:
+        for name in names:
+            field = schema["properties"][name]
+            kinds = [kind for kind in field.pop("anyOf") if kind != {"type": "null"}]
+            field |= kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
+            field.pop("default", None)
+        schema |= {"oneOf": [{"required": [name]} for name in names], **more}
+
+    return change
 
 
 class _Strict(BaseModel):
@@ -51,9 +73,7 @@ Conditions = dict[Name, Scalar | Between | Annotated[list[Scalar], Field(max_len
 class Like(_Strict):
     """An example: an item of the gallery or an uploaded photo."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"oneOf": [{"required": ["id"]}, {"required": ["photo"]}]}
-    )
+    model_config = ConfigDict(json_schema_extra=_one_of("id", "photo"))
     id: ItemId | None = None
     photo: PhotoHash | None = None
 
@@ -67,9 +87,7 @@ class Like(_Strict):
 class EditRequest(_Strict):
     """What one attribute should be instead: a class, a mix, or as in an example."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"oneOf": [{"required": ["to"]}, {"required": ["like"]}]}
-    )
+    model_config = ConfigDict(json_schema_extra=_one_of("to", "like"))
     attribute: Name
     to: Name | Annotated[dict[Name, Annotated[Finite, Field(gt=0)]], Field(min_length=1)] | None = (
         Field(None, description="A class, or classes with weights.")
@@ -87,21 +105,7 @@ class EditRequest(_Strict):
 class SearchRequest(_Strict):
     """A photo, by one of id, photo, image and vector, and what should be different."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={
-            "oneOf": [{"required": [name]} for name in SOURCES],
-            "examples": [
-                {
-                    "id": "10023",
-                    "edits": [{"attribute": "color", "to": "red", "strength": 0.8}],
-                    "where": {"gender": "Women", "price": {"least": 10, "most": 50}},
-                    "facets": ["gender"],
-                    "limit": 24,
-                }
-            ],
-        },
-    )
+    model_config = ConfigDict(json_schema_extra=_one_of(*SOURCES, examples=[EXAMPLE]))
     id: ItemId | None = Field(None, description="An item of the gallery.")
     photo: PhotoHash | None = Field(None, description="An upload, as POST /v1/photos named it.")
     image: str | None = Field(None, description="The content of a JPEG, PNG or WEBP, in base64.")
