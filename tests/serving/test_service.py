@@ -311,8 +311,21 @@ def test_a_wrong_search_is_refused(
 
 def test_a_body_that_is_no_json_is_refused(client: TestClient) -> None:
     for body in (b"{", b"\xff\xfe", b"[" * 50_000, b'{"vector": [NaN]}', b'{"vector": [1e999]}'):
-        response = client.post("/v1/search", content=body)
+        headers = {"Content-Type": "application/json"}
+        response = client.post("/v1/search", content=body, headers=headers)
         assert 400 <= response.status_code < 500 and code_of(response)[1] == "invalid"
+    plain = client.post("/v1/search", content=b'{"id": "red-plain-0"}')
+    assert code_of(plain) == (422, "invalid") and "Content-Type" in plain.text
+
+
+def test_a_refusal_names_the_place(client: TestClient) -> None:
+    edit = {"attribute": "color", "to": "red", "strength": 2}
+    found = search(client, id="red-plain-0", edits=[edit]).json()["error"]["message"]
+    assert found == "edits.0.strength: Input should be less than or equal to 1"
+    found = search(client, id="red-plain-0", where={"price": True}).json()["error"]["message"]
+    assert found.startswith("where.price: ") and ";" not in found
+    found = search(client, id="red-plain-0", limit=0, offset=-1).json()["error"]["message"]
+    assert found.startswith("limit: ") and "; offset: " in found
 
 
 def test_an_item_can_be_put_replaced_and_deleted(

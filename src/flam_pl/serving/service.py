@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
+import re
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -23,62 +23,19 @@ from flam_pl.errors import FlamError
 from flam_pl.serving.web.answering import Service
 from flam_pl.serving.web.batching import Batcher
 from flam_pl.serving.web.endpoints import add_endpoints
-from flam_pl.serving.web.guards import LOOPBACK, Guard, Rules, error_response, of_http
+from flam_pl.serving.web.guards import Guard, Rules, error_response, of_http
 from flam_pl.serving.web.monitoring import Monitoring
+from flam_pl.serving.web.options import Options as Options
 from flam_pl.serving.web.responses import ApiError, as_api_error
 from flam_pl.serving.web.thumbnails import Thumbnails
-from flam_pl.serving.web.uploads import Limits, Uploads, clean_jpeg
+from flam_pl.serving.web.uploads import Uploads, clean_jpeg
 
 PAGE = Path(__file__).parent / "page"
+_OF_PYDANTIC = re.compile(r"body$|(str|float|int|none|nullable|Between)$|.*[\[(]|constrained-")
 DESCRIPTION = """Fashion search with edits: "this one, but in red".
 
 Every error is `{"error": {"code", "message"}}`. A full queue answers 429 with `Retry-After`.
 """
-
-
-@dataclass(frozen=True)
-class Options:
-    """How a gallery is served."""
-
-    host: str = "127.0.0.1"
-    port: int = 8000
-    key: str = ""
-    """API key, expected in the header ``X-API-Key``; empty: none is needed."""
-    hosts: tuple[str, ...] = ()
-    """Further names by which clients may call a service that listens on 127.0.0.1, e.g. that of a
-    proxy; "*" for any."""
-    roots: tuple[str | Path, ...] = ()
-    """Folders below which photos of the gallery may be shown; empty: as indexed."""
-    folder: str | Path | None = None
-    """For uploads and for the photos that clients put; None: temporary, and nothing can be put."""
-    show_uris: bool = False
-    redirect: bool = False
-    """Whether a photo that is an http(s) address is shown by a redirect to it."""
-    limits: Limits = field(default_factory=Limits)
-    upload_seconds: float = 86_400
-    upload_folder_bytes: int = 2**30
-    batch: int = 16
-    """Queries that are answered together, at most."""
-    waiting: int = 64
-    """Queries that may wait; further ones are refused with 429."""
-    stop_seconds: float = 30
-    """For requests in progress, after a stop signal."""
-
-    @property
-    def is_local(self) -> bool:
-        return self.host in LOOPBACK
-
-    @property
-    def writable(self) -> bool:
-        """Without a key, only a service of this machine can be written to."""
-        return self.folder is not None and (self.is_local or bool(self.key))
-
-    @property
-    def called(self) -> tuple[str, ...]:
-        """Names of the service, against pages that point a name of theirs to 127.0.0.1."""
-        if not self.is_local or "*" in self.hosts:
-            return ()
-        return (*LOOPBACK, *(name.lower() for name in self.hosts))
 
 
 def create_app(searcher: Any, options: Options | None = None) -> FastAPI:
@@ -162,13 +119,15 @@ def _answer_errors(app: FastAPI, show_uris: bool) -> None:
 
 
 def message_of(error: RequestValidationError) -> str:
-    """The first three faults, each with its place; what was sent is not repeated."""
-    faults = []
-    for fault in error.errors()[:3]:
-        places = [str(part)[:80] for part in fault["loc"] if part != "body"]
-        reason = fault["msg"][:200].removeprefix("Value error, ")
-        faults.append(f"{'.'.join(places) or 'the request'}: {reason}")
-    return "; ".join(faults)
+    """The first faults, each with its place; what was sent is not repeated."""
+    faults: dict[str, str] = {}  # of several types that a value may have, the first is named
+    for fault in error.errors():
+        reason = fault["msg"].removeprefix("Value error, ")
+        if tuple(fault["loc"]) == ("body",) and fault["type"] == "model_attributes_type":
+            reason = "expected a JSON object, with Content-Type: application/json"
+        names = [str(part)[:80] for part in fault["loc"] if not _OF_PYDANTIC.match(str(part))]
+        faults.setdefault(".".join(names) or "the request", reason[:200])
+    return "; ".join(f"{place}: {reason}" for place, reason in list(faults.items())[:3])
 
 
 def _add_pages(app: FastAPI) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from itertools import islice
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from flam_pl.errors import FlamError
 from flam_pl.serving.web import responses as out
 from flam_pl.serving.web.batching import Batcher, Busy
 from flam_pl.serving.web.monitoring import Monitoring
+from flam_pl.serving.web.options import Options
 from flam_pl.serving.web.requests import (
     EditRequest,
     SearchRequest,
@@ -27,14 +29,12 @@ from flam_pl.serving.web.responses import ApiError
 from flam_pl.serving.web.thumbnails import Thumbnails, is_address
 from flam_pl.serving.web.uploads import Uploads
 
-if TYPE_CHECKING:
-    from flam_pl.serving.service import Options
-
 MANY_VALUES = 50  # a text column with more lists none
+FACET_VALUES = 200  # per column, the most frequent
 REMEMBERED = 2_000  # features of uploaded photos, so that an edit needs no network again
 COLUMN_SECONDS = 10.0
-THREADS = 2  # that decode photos and read the gallery
-ROOM = 128  # photos that wait for them
+READERS, DECODERS = 2, 2  # threads that read the gallery and its photos, and decode uploads
+ROOM = 128  # requests that wait for each kind
 
 
 class Service:
@@ -53,26 +53,40 @@ class Service:
         self.batcher, self.uploads, self.thumbnails = batcher, uploads, thumbnails
         self.gallery, self.schema = searcher.gallery, searcher.bundle.schema
         self.changes = 0  # of the gallery by this service
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="photos")
-        self._running = 0
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="gallery")
+        self._decoders = ThreadPoolExecutor(DECODERS, thread_name_prefix="uploads")
+        self._running: Counter[ThreadPoolExecutor] = Counter()
         self._features: OrderedDict[str, np.ndarray] = OrderedDict()
         self._columns: tuple[float, int, dict[str, str]] | None = None
         self._attributes: tuple[float, int, Any] | None = None
 
     async def close(self) -> None:
         await self.batcher.close()
-        self._threads.shutdown()
+        self._readers.shutdown()
+        self._decoders.shutdown()
 
     async def off_loop(self, action: Callable[..., Any], *arguments: Any) -> Any:
-        """Run it in a thread. Raises Busy where too much waits."""
-        if self._running >= ROOM:
+        """Run it in a thread that reads the gallery. Raises Busy where too much waits."""
+        return await self._in(self._readers, action, *arguments)
+
+    async def decoded(self, action: Callable[..., Any], *arguments: Any) -> Any:
+        """Run it in a thread that decodes uploads: a large one delays no reading."""
+        started = time.perf_counter()
+        value = await self._in(self._decoders, action, *arguments)
+        self.monitoring.parts.labels("decode").observe(time.perf_counter() - started)
+        return value
+
+    async def _in(
+        self, threads: ThreadPoolExecutor, action: Callable[..., Any], *arguments: Any
+    ) -> Any:
+        if self._running[threads] >= ROOM:
             raise Busy(1)
-        self._running += 1
+        self._running[threads] += 1
         try:
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._threads, action, *arguments)
+            return await loop.run_in_executor(threads, action, *arguments)
         finally:
-            self._running -= 1
+            self._running[threads] -= 1
 
     async def columns(self) -> dict[str, str]:
         """Name -> "text" or "number"; looked up again after a change or ten seconds."""
@@ -93,6 +107,9 @@ class Service:
             self._features.popitem(last=False)
         return self._features[photo], answer.took
 
+    async def photos(self) -> int:
+        return int(await self.off_loop(len, self.gallery))
+
     async def attributes(self) -> dict[str, Any]:
         now, known = time.monotonic(), self._attributes
         if known is None or known[0] < now or known[1] != self.changes:
@@ -111,7 +128,7 @@ class Service:
         schema = self.schema
         return {
             "name": self.searcher.bundle.name,
-            "photos": len(self.gallery),
+            "photos": await self.photos(),
             "attributes": [{"name": n, "classes": list(schema.of(n))} for n in schema.types],
             "columns": known[2],
         }
@@ -146,9 +163,8 @@ class Service:
         if request.vector is not None:
             vector = np.asarray(request.vector, dtype=np.float32)
         elif request.id is None:
-            photo, jpeg = await self.off_loop(self._photo_of, request)
+            photo, jpeg = await self.decoded(self._photo_of, request)
             decode = time.perf_counter() - started
-            self.monitoring.parts.labels("decode").observe(decode)
             vector, network = await self.feature(photo, jpeg)
         edits, examples = [], {}
         for edit in request.edits:
@@ -180,7 +196,10 @@ class Service:
             "sentence": results.sentence,
             "answer": None if results.answer is None else float(results.answer),
             "notes": list(results.notes),
-            "facets": {name: dict(counts) for name, counts in results.facets.items()},
+            "facets": {
+                name: dict(islice(counts.items(), FACET_VALUES))
+                for name, counts in results.facets.items()
+            },
             "total": results.total,
             "milliseconds": {name: round(1000 * value, 2) for name, value in seconds.items()},
         }
@@ -191,10 +210,6 @@ class Service:
         data = image_bytes(request.image or "")
         return hashlib.sha256(data).hexdigest(), self.uploads.clean(data)
 
-    def changed(self) -> None:
-        self.changes += 1
-        self.monitoring.photos.set(len(self.gallery))
-
     async def put(
         self, identity: str, data: bytes, columns: dict[str, Any], uri: str
     ) -> dict[str, Any]:
@@ -204,7 +219,7 @@ class Service:
         if uri and not is_address(uri) and not self.thumbnails.may_be_put(uri):
             reason = "uri is no http(s) address, nor below an allowed folder"
             raise ApiError(400, "invalid", reason)
-        jpeg = await self.off_loop(self.uploads.clean, data)
+        jpeg = await self.decoded(self.uploads.clean, data)
         feature = (await self.batcher.features(jpeg)).value
 
         def write() -> Any:
@@ -233,5 +248,5 @@ class Service:
             return new
 
         new = (await self.batcher.call(write)).value
-        self.changed()
+        self.changes += 1
         return out.item_of(new, self.schema)

@@ -128,7 +128,7 @@ class Batcher:
         """One value or error per job."""
         kind, contents = jobs[0].kind, [job.content for job in jobs]
         try:
-            return list(self._values(kind, contents))
+            return self._values(kind, contents)
         except Exception as error:
             if len(jobs) == 1:
                 return [error]
@@ -140,9 +140,11 @@ class Batcher:
                 found.append(error)
         return found
 
-    def _values(self, kind: Kind, contents: Sequence[Any]) -> Sequence[Any]:
-        if kind == "search":
-            return self.searcher.search_many(contents)
-        if kind == "network":
-            return list(self.searcher.features(contents))
-        return [action() for action in contents]
+    def _values(self, kind: Kind, contents: Sequence[Any]) -> list[Any]:
+        if kind == "call":
+            return [action() for action in contents]
+        answer = self.searcher.search_many if kind == "search" else self.searcher.features
+        values = list(answer(contents))
+        if len(values) != len(contents):
+            raise RuntimeError(f"{len(values)} answers to {len(contents)} jobs ({kind})")
+        return values

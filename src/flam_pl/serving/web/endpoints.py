@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import unquote
 
@@ -108,7 +107,7 @@ async def items(
 @api.get("/v1/items/{id}", response_model=out.ItemResponse)
 async def item(service: Shared, id: str) -> Any:
     """One photo of the catalogue."""
-    return out.item_of(await service.item(unquote(id)), service.schema)
+    return out.item_of(await service.item(named(id)), service.schema)
 
 
 @api.get("/v1/items/{id}/image", responses=JPEG_ANSWER, response_class=Response)
@@ -119,7 +118,7 @@ async def item_image(
     size: Annotated[int, Query(ge=1, le=4096)] = 320,
 ) -> Response:
     """The photo of an item as a small JPEG; `size` is rounded up to one of a few."""
-    found, thumbnails = await service.item(unquote(id)), service.thumbnails
+    found, thumbnails = await service.item(named(id)), service.thumbnails
     size = thumbnails.size(size)
     etag = thumbnails.etag(found, size)
     headers = {"ETag": etag, "Cache-Control": "private, max-age=3600"}
@@ -139,10 +138,7 @@ async def item_image(
 @api.post("/v1/photos", response_model=out.PhotoResponse, openapi_extra={"requestBody": PHOTO_BODY})
 async def upload(service: Shared, request: Request) -> Any:
     """Upload a JPEG, PNG or WEBP, in a form or as the body, and learn what it is."""
-    started = time.perf_counter()
-    data = await photo_in(request)
-    stored = await service.off_loop(service.uploads.add, data)
-    service.monitoring.parts.labels("decode").observe(time.perf_counter() - started)
+    stored = await service.decoded(service.uploads.add, await photo_in(request))
     feature, _ = await service.feature(stored.photo, stored.jpeg)
     guesses = (await service.batcher.call(lambda: service.searcher.describe(feature))).value
     return {
@@ -173,13 +169,13 @@ async def search(service: Shared, query: SearchRequest) -> Any:
 )
 async def put_item(service: Shared, request: Request, id: str) -> Any:
     """Add an item, or replace it. Its photo is stored by the service."""
-    return await service.put(unquote(id), *await form_of(request))
+    return await service.put(named(id), *await form_of(request))
 
 
 @api.delete("/v1/items/{id}", response_model=out.DeletedResponse)
 async def delete_item(service: Shared, id: str) -> Any:
     """Remove an item, and the photo of it that the service stored."""
-    identity = unquote(id)
+    identity = named(id)
 
     def delete() -> int:
         found = service.gallery.fetch([identity])[0]  # raises UnknownItem
@@ -188,21 +184,29 @@ async def delete_item(service: Shared, id: str) -> Any:
         return int(count)
 
     deleted = (await service.batcher.call(delete)).value
-    service.changed()
+    service.changes += 1
     return {"deleted": deleted}
 
 
 @api.get("/health", response_model=out.HealthResponse)
 async def health(service: Shared) -> Any:
     """Whether the service answers."""
-    return {"status": "ok", "photos": len(service.gallery)}
+    return {"status": "ok", "photos": await service.photos()}
 
 
 @api.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
 async def metrics(service: Shared) -> Response:
     """Counters in the text format of Prometheus."""
-    service.monitoring.photos.set(len(service.gallery))
+    service.monitoring.photos.set(await service.photos())
     return Response(service.monitoring.page(), media_type="text/plain; version=0.0.4")
+
+
+def named(segment: str) -> str:
+    """The id in a part of an address, which is percent-encoded."""
+    try:
+        return unquote(segment, errors="strict")
+    except UnicodeDecodeError as error:
+        raise ApiError(404, "unknown_item", "an id is a text in UTF-8") from error
 
 
 def add_endpoints(app: FastAPI) -> None:

@@ -34,7 +34,7 @@ EXAMPLE = {
     "limit": 24,
 }
 
-Finite = Annotated[StrictFloat | StrictInt, Field(allow_inf_nan=False, ge=-1e300, le=1e300)]
+Finite = Annotated[StrictFloat | StrictInt, Field(gt=-(2.0**63), lt=2.0**63)]
 Scalar = Annotated[StrictStr, Field(max_length=500)] | Finite | None
 PhotoHash = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 ItemId = Annotated[str, Field(min_length=1, max_length=1000)]
