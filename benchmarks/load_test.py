@@ -8,7 +8,7 @@ that of the server's process where it runs on this machine, else what its /metri
 
 from __future__ import annotations
 
-from locust import FastHttpUser, constant_throughput, task  # first: it replaces sockets and ssl
+from locust import FastHttpUser, task  # first: it replaces sockets and ssl
 
 # isort: split
 import argparse
@@ -36,6 +36,17 @@ class Shopper(FastHttpUser):
     classes: dict[str, list[str]] = {}
     headers: dict[str, str] = {}
     refused: list[str] = []  # edits that cannot apply to their item: answers, not faults
+
+    rate = 0.0  # searches per second of one user
+    due = 0.0
+
+    def wait_time(self) -> float:
+        """Seconds until the next search: they come at random times, not all users at once."""
+        if not self.rate:
+            return 0.0
+        now = time.perf_counter()
+        self.due = max(self.due or now, now - 10) + random.expovariate(self.rate)
+        return max(0.0, self.due - now)
 
     @task
     def search(self) -> None:
@@ -129,10 +140,8 @@ def main(arguments: list[str] | None = None) -> int:
     if not ids:
         print("the gallery is empty")
         return 1
-    content = {"abstract": False, "host": address, "headers": headers, "ids": ids}
-    if options.rate:
-        content["wait_time"] = constant_throughput(options.rate / options.users)
-    user = type("Visitor", (Shopper,), content | {"classes": classes})
+    content = {"abstract": False, "headers": headers, "ids": ids, "classes": classes}
+    user = type("Visitor", (Shopper,), content | {"rate": options.rate / options.users})
     environment = Environment(user_classes=[user], host=address, catch_exceptions=True)
     runner = environment.create_local_runner()
     process, samples, started = server_process(address), [], time.perf_counter()
