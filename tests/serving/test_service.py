@@ -400,6 +400,8 @@ def test_the_api_key_guards_everything_under_v1(start: Start) -> None:
     assert code_of(client.post("/v1/search", json={})) == (401, "unauthorized")
     assert client.get("/v1/items", headers={"X-API-Key": "geheim"}).status_code == 200
     assert client.get("/health").status_code == client.get("/metrics").status_code == 200
+    paths = client.get("/openapi.json").json()["paths"]
+    assert "security" in paths["/v1/search"]["post"] and "security" not in paths["/health"]["get"]
 
 
 def test_pages_of_other_sites_cannot_use_the_service(client: TestClient) -> None:

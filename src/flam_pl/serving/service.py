@@ -87,7 +87,7 @@ def create_app(searcher: Any, options: Options | None = None) -> FastAPI:
     )
     app.add_middleware(Guard, rules=rules, monitoring=monitoring)
     _answer_errors(app, options.show_uris)
-    add_endpoints(app)
+    add_endpoints(app, bool(options.key))
     _add_pages(app)
     return app
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import unquote
 
-from fastapi import APIRouter, Depends, FastAPI, Query, Request
+from fastapi import APIRouter, Depends, FastAPI, Query, Request, Security
 from fastapi.responses import RedirectResponse, Response
+from fastapi.security import APIKeyHeader
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException
 
@@ -74,6 +75,7 @@ JPEG_ANSWER: dict[int | str, dict[str, Any]] = {
 }
 
 api = APIRouter(responses=ERRORS)
+state = APIRouter(responses=ERRORS)  # needs no key
 
 
 @api.get("/v1/attributes", response_model=out.AttributesResponse)
@@ -188,13 +190,13 @@ async def delete_item(service: Shared, id: str) -> Any:
     return {"deleted": deleted}
 
 
-@api.get("/health", response_model=out.HealthResponse)
+@state.get("/health", response_model=out.HealthResponse)
 async def health(service: Shared) -> Any:
     """Whether the service answers."""
     return {"status": "ok", "photos": await service.photos()}
 
 
-@api.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+@state.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
 async def metrics(service: Shared) -> Response:
     """Counters in the text format of Prometheus."""
     service.monitoring.photos.set(await service.photos())
@@ -209,8 +211,11 @@ def named(segment: str) -> str:
         raise ApiError(404, "unknown_item", "an id is a text in UTF-8") from error
 
 
-def add_endpoints(app: FastAPI) -> None:
-    app.include_router(api)
+def add_endpoints(app: FastAPI, key: bool) -> None:
+    """``key``: whether the description says that an API key is needed; the guard checks it."""
+    header = APIKeyHeader(name="X-API-Key", auto_error=False)
+    app.include_router(api, dependencies=[Security(header)] if key else [])
+    app.include_router(state)
 
 
 async def form_of(request: Request) -> tuple[bytes, dict[str, Any], str]:
