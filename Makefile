@@ -11,7 +11,7 @@ SPACE := $(subst ,, )
 FAISS = $(if $(wildcard $(VENV)/.gpu),gpu,cpu)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-gpu data verify-data train-backbone train-flam evaluate search report tables table1 table2 table3 table4 table5 figures results results-page bench scale check-gpu notebooks test doctest test-processes test-faults lint clean
+.PHONY: help setup setup-gpu data verify-data train-backbone train-flam evaluate search report tables table1 table2 table3 table4 table5 figures results results-page bench scale load-test check-gpu notebooks test doctest test-processes test-faults lint clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -69,6 +69,9 @@ bench: $(ENV) ## compare the training step with a bare PyTorch loop, extraction 
 
 scale: $(ENV) ## seconds and peak memory at three sizes, e.g. ARGS="--rows 4000 400000 --table --gallery 2000"
 	$(VENV)/bin/python benchmarks/scale.py $(ARGS)
+
+load-test: $(ENV) ## ask a running service: ARGS="--address http://127.0.0.1:8000 --users 8 --seconds 60"
+	$(VENV)/bin/python benchmarks/load_test.py $(ARGS)
 
 check-gpu: $(ENV) ## on a CUDA device: the tests against the CPU, then make bench
 	$(VENV)/bin/python -m pytest -m gpu tests/test_gpu.py -rs $(ARGS)

@@ -1,0 +1,1 @@
+"""The parts of the HTTP service; ``serving.service`` puts them together."""
