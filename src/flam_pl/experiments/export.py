@@ -93,7 +93,7 @@ def write(run: Run, trained: TrainedRun, folder: Path, onnx: bool = False) -> Bu
     written = write_bundle(folder, contents, run.catalog.schema, synonyms, tensors, card)
     if not onnx:
         return written
-    from flam_pl.serving.onnx_export import onnx_files
+    from flam_pl.experiments.onnx_export import onnx_files
 
     files = onnx_files(written, log)
     return write_bundle(folder, contents, run.catalog.schema, synonyms, tensors, card, files)
@@ -139,8 +139,12 @@ def editor_of(editor: Editor, trained: TrainedRun) -> tuple[dict[str, Any], dict
 
 
 def kind_of(net: nn.Module) -> str:
-    kinds = {AttributeEmbedders: "embedders", ConcatClassifiers: "classifiers"}
-    return kinds.get(type(net), "generator" if isinstance(net, Generator) else "backbone")
+    kinds: dict[type, str] = {
+        AttributeEmbedders: "embedders",
+        ConcatClassifiers: "classifiers",
+        Generator: "generator",
+    }
+    return kinds.get(type(net), "backbone")
 
 
 def shape_of(net: nn.Module, trained: TrainedRun) -> dict[str, Any]:

@@ -75,8 +75,8 @@ class Applicability:
     def judge(
         self,
         edits: Sequence[Edit],
-        own: Sequence[Tensor] | Sequence[np.ndarray],
-        wanted: Sequence[Tensor] | Sequence[np.ndarray],
+        own: Sequence[Tensor | np.ndarray],
+        wanted: Sequence[Tensor | np.ndarray],
     ) -> Judgement:
         """Judge edits for one query, by class probabilities ``(classes,)`` per type: its own, and
         those of the wanted photo (an edit of the shape may turn a shoe into a dress)."""

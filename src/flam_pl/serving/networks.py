@@ -7,7 +7,7 @@ dimensions, k of the dimensions of an editor's direction.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -180,7 +180,8 @@ class QueryMaker(nn.Module):
         """
         w, head = self.weights, F.normalize(self.editor(features, directions, strength), dim=1)
         strongest = strength.amax(dim=1, keepdim=True)
-        pairs = zip(own.split(self.sizes, dim=1), wanted.split(self.sizes, dim=1), strict=True)
+        own_by_type, sizes = torch.split(own, self.sizes, dim=1), self.sizes
+        pairs = zip(own_by_type, torch.split(wanted, sizes, dim=1), strict=True)
         tail, after = [], []
         for t, (mine, asked) in enumerate(pairs):
             of_type = strength[:, t, None]
@@ -189,7 +190,7 @@ class QueryMaker(nn.Module):
             after.append(torch.where(of_type > 0, torch.lerp(mine, asked, of_type), mine))
         if w.moved:
             means = [embedder.class_means for embedder in self.embedders.by_type]
-            whole = moved_features(features, own.split(self.sizes, dim=1), after, means)
+            whole = moved_features(features, own_by_type, after, means)
             head = head + w.moved * strongest * F.normalize(whole, dim=1)
         return torch.cat([head, *tail], dim=1)
 
@@ -211,7 +212,7 @@ def build(config: Mapping[str, Any], schema: AttributeSchema) -> tuple[Networks,
 
     A network is built once, also where two parts use it.
     """
-    kinds = {
+    kinds: dict[str, Callable[[Any], Any]] = {
         "backbone": lambda shape: Backbone(**shape),
         "embedders": lambda shape: AttributeEmbedders(schema, **shape),
         "classifiers": lambda shape: ConcatClassifiers(schema, **shape),
@@ -240,8 +241,3 @@ def make_editor(
     if of["kind"] == "slerp":
         return SlerpEditor(schema, embedders, of["part"])
     return NoEditor(schema, embedders)
-
-
-def frozen(parts: Sequence[nn.Module]) -> None:
-    for part in parts:
-        part.eval().requires_grad_(False)

@@ -19,7 +19,10 @@ RUNTIMES = ("torch", "onnx")
 class Runtime(Protocol):
     """The networks, from arrays to arrays. The letters are those of ``networks``."""
 
-    table: np.ndarray  # what stands for each class in ``queries``, (T, most classes, k)
+    @property
+    def table(self) -> np.ndarray:
+        """What stands for each class in ``queries``, ``(T, most classes, k)``."""
+        ...
 
     def pixels(self, data: bytes, name: Path) -> np.ndarray:
         """The content of a file as uint8 ``(3, S, S)``. Raises UnreadableImage naming ``name``."""
