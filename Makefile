@@ -11,7 +11,7 @@ SPACE := $(subst ,, )
 FAISS = $(if $(wildcard $(VENV)/.gpu),gpu,cpu)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-gpu data verify-data train-backbone train-flam evaluate search report tables table1 table2 table3 table4 table5 figures results results-page bench scale load-test check-gpu notebooks test doctest test-processes test-faults lint clean
+.PHONY: help setup setup-gpu data verify-data train-backbone train-flam evaluate search report export demo tables table1 table2 table3 table4 table5 figures results results-page bench scale load-test check-gpu notebooks test doctest test-processes test-faults lint clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -45,6 +45,12 @@ evaluate: $(ENV) ## evaluate a trained run, also on other photos: ARGS="run=... 
 
 search: $(ENV) ## search a run's images: ARGS="run=wardrobe image=photo.jpg edits=[color=red] k=10"
 	$(RUN) search $(ARGS)
+
+demo: $(ENV) ## search in a browser: trains a small wardrobe if no run is there, and serves its page
+	$(RUN) demo $(ARGS)
+
+export: $(ENV) ## write the bundle of a run: ARGS="run=wardrobe onnx=true"
+	$(RUN) export $(ARGS)
 
 report: $(ENV) ## write the report of a run again from its metrics
 	$(RUN) report $(ARGS)

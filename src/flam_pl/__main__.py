@@ -6,12 +6,10 @@ known to be usable.
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import io
 import os
 import sys
-import warnings
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from flam_pl.errors import ConfigError, FlamError
 from flam_pl.terminal import stopping
+from flam_pl.terminal.libraries import keep_freed_memory, quiet_libraries
 
 if TYPE_CHECKING:
     from flam_pl.config.root import Config
@@ -151,6 +150,40 @@ def results(overrides: Sequence[str]) -> None:
         print(f"results: {written}")
 
 
+def export(overrides: Sequence[str]) -> None:
+    """Write a bundle: everything that a search needs, in one folder."""
+    own = [word for word in overrides if word.startswith(("bundle=", "onnx="))]
+    from flam_pl.serving.settings import Export, read_settings
+
+    settings = read_settings(own, Export, "export")
+    from flam_pl.experiments.export import export as write
+
+    rest = [word for word in overrides if word not in own]
+    bundle = write(rest, settings.bundle, settings.onnx)
+    print(f"bundle: {bundle.folder}")
+
+
+def index(overrides: Sequence[str]) -> None:
+    """Make, change, copy or describe the gallery of a catalogue: index build, add, delete, ..."""
+    from flam_pl.serving import commands
+
+    commands.index(overrides)
+
+
+def serve(overrides: Sequence[str]) -> None:
+    """Serve the search of a gallery: a page and an HTTP interface."""
+    from flam_pl.serving import commands
+
+    commands.serve(overrides)
+
+
+def demo(overrides: Sequence[str]) -> None:
+    """Train a small wardrobe if no run is there, index all its photos, and serve the page."""
+    from flam_pl.experiments import demo as of_wardrobe
+
+    of_wardrobe.demo(overrides)
+
+
 def config(overrides: Sequence[str]) -> None:
     """Print every setting with the value that the command line gives it."""
     from omegaconf import OmegaConf
@@ -209,6 +242,43 @@ COMMANDS: dict[str, Command] = {
     "tables": Command(tables, (*DATA, *RUN, "tables.which=[1,2]         numbers of the tables")),
     "figures": Command(figures, (*DATA, *RUN, "figures.which=[2,3]        figures to draw")),
     "results": Command(results, (*DATA, *RUN, "results.seeds=[0,1,2]      seeds", *TRAIN[1:2])),
+    "export": Command(
+        export,
+        (
+            *RUN,
+            "bundle=folder              where to write it, default: runs/<run>/bundle",
+            "onnx=true                  also write ONNX files, which are served without PyTorch",
+        ),
+    ),
+    "index": Command(
+        index,
+        (
+            "build | add                the gallery holds exactly | also the listed photos",
+            "delete | info | copy | duplicates",
+            "bundle=folder              the exported networks",
+            "gallery=shop.db            a file, milvus:file, or http://host:19530/name",
+            "photos=folder | list.csv   the photos of the shop",
+            "image=images/{id}.jpg      column of the table with the path, or a pattern of it",
+            "id=sku columns=[gender]    column with the id; columns to filter by, default: all",
+            "index=flat                 flat, hnsw, ivf_sq8, ivf_pq; default: by size",
+            "ids=[a,b]                  of delete",
+            "to=address                 of copy",
+            "near=.98 bundle=folder     of duplicates: also photos that are nearly the same",
+        ),
+    ),
+    "serve": Command(
+        serve,
+        (
+            "bundle=folder gallery=shop.db",
+            "host=127.0.0.1 port=8000   where to listen",
+            "key=secret                 what clients send as X-API-Key",
+            "folder=var                 keeps uploads and photos that clients put",
+            "roots=[/photos]            photos elsewhere are not shown",
+            "show_uris=true             answers hold the paths or addresses of the photos",
+            "runtime=onnx               without PyTorch, of a bundle with onnx=true",
+        ),
+    ),
+    "demo": Command(demo, ("port=8000                  where to listen",)),
     "config": Command(config, ("key=value                  any setting",)),
 }
 
@@ -223,41 +293,6 @@ def help_of(name: str | None = None) -> str:
     settings = [f"  {line}" for line in command.settings]
     tail = "Every setting is a key of conf/; flam-pl config lists them all."
     return "\n".join([usage, "", command.summary, "", *settings, "", tail])
-
-
-def quiet_libraries() -> None:
-    """Hide the notes of libraries about themselves; warnings about the data stay."""
-    for text in (
-        ".*does not have many workers.*",
-        ".*number of training batches.*smaller than the logging interval.*",
-        ".*IterableDataset.*__len__.*",
-        ".*Trying to infer the `batch_size`.*",
-        ".*isinstance\\(treespec, LeafSpec\\).*",
-        ".*in eval mode at the start of training.*",  # the frozen teacher of stage 3
-        ".*Previous log files in this directory will be deleted.*",
-        ".*Checkpoint directory.*exists and is not empty.*",
-        ".*Precision 16-mixed is not supported.*",
-        # under DDP every rank measures the whole validation split
-        ".*sync_dist=True.*",
-    ):
-        warnings.filterwarnings("ignore", message=text)
-    for category in (DeprecationWarning, FutureWarning):
-        warnings.filterwarnings("ignore", category=category)
-
-
-def keep_freed_memory() -> None:
-    """Let glibc keep freed blocks; on other systems this does nothing.
-
-    The activations of a layer are tens of MB, allocated and freed at every step: without this,
-    half of the training time on a CPU is page faults.
-    """
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError, TypeError):
-        return
-    trim_threshold, mmap_max = -1, -4  # M_TRIM_THRESHOLD, M_MMAP_MAX of malloc.h
-    mallopt(trim_threshold, 2**31 - 1)
-    mallopt(mmap_max, 0)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -1,0 +1,211 @@
+"""The commands ``index``, ``serve`` and what they are told, without Hydra."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from flam_pl.errors import ConfigError, FlamError
+from flam_pl.serving.settings import read_settings
+
+
+@dataclass(frozen=True)
+class Build:
+    """Settings of ``index build`` and ``index add``."""
+
+    bundle: str
+    gallery: str
+    photos: str
+    image: str = ""
+    id: str = ""
+    columns: tuple[str, ...] = ()
+    batch: int = 64
+    device: str | None = None
+    index: str | None = None
+
+
+@dataclass(frozen=True)
+class Delete:
+    gallery: str
+    ids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Named:
+    gallery: str
+
+
+@dataclass(frozen=True)
+class Copy:
+    gallery: str
+    to: str
+
+
+@dataclass(frozen=True)
+class Duplicates:
+    gallery: str
+    bundle: str = ""
+    near: float | None = None
+
+
+@dataclass(frozen=True)
+class Serve:
+    """Settings of ``serve``; ``web.options.Options`` explains those that it has too."""
+
+    bundle: str
+    gallery: str
+    host: str = "127.0.0.1"
+    port: int = 8000
+    key: str = ""
+    hosts: tuple[str, ...] = ()
+    roots: tuple[str, ...] = ()
+    folder: str | None = None
+    show_uris: bool = False
+    redirect: bool = False
+    batch: int = 16
+    waiting: int = 64
+    device: str | None = None
+    runtime: str | None = None
+
+
+def build(words: Sequence[str], delete_others: bool = True) -> None:
+    """Make the gallery hold exactly the listed photos; only new and changed ones are extracted."""
+    settings = read_settings(words, Build, "index build" if delete_others else "index add")
+    from flam_pl.galleries.stored import open_gallery
+    from flam_pl.serving.bundle import Bundle
+    from flam_pl.serving.indexing import index_photos
+    from flam_pl.serving.photo_lists import list_photos
+    from flam_pl.serving.runtime import open_runtime
+
+    start = time.monotonic()
+    photos = list_photos(settings.photos, settings.image, settings.id, settings.columns)
+    bundle = Bundle.load(settings.bundle)
+    place = settings.gallery, bundle.space, bundle.dimension
+    gallery = open_gallery(*place, index=settings.index)
+    try:
+        runtime = open_runtime(bundle, device=settings.device)
+        done = index_photos(gallery, runtime, photos, settings.batch, delete_others)
+        print(f"{done}, {time.monotonic() - start:.1f} s")
+        if done.extracted or done.deleted:
+            build_index = getattr(gallery, "build_index", None)
+            print(build_index() if build_index else gallery.info())
+    finally:
+        gallery.close()
+
+
+def add(words: Sequence[str]) -> None:
+    """Add the listed photos, and bring those up to date that the gallery has."""
+    build(words, delete_others=False)
+
+
+def delete(words: Sequence[str]) -> None:
+    """Delete the photos with these ids."""
+    settings = read_settings(words, Delete, "index delete")
+    from flam_pl.galleries.stored import open_gallery
+
+    gallery = open_gallery(settings.gallery)
+    try:
+        print(f"{gallery.delete(settings.ids):,} of {len(settings.ids):,} photos deleted")
+    finally:
+        gallery.close()
+
+
+def info(words: Sequence[str]) -> None:
+    """Say what a gallery holds."""
+    settings = read_settings(words, Named, "index info")
+    from flam_pl.galleries.stored import open_gallery
+
+    gallery = open_gallery(settings.gallery)
+    try:
+        print(gallery.info())
+    finally:
+        gallery.close()
+
+
+def copy(words: Sequence[str]) -> None:
+    """Copy a gallery, for example from a file to a cluster; a stopped copy goes on."""
+    settings = read_settings(words, Copy, "index copy")
+    from flam_pl.galleries.copy import copy_gallery
+    from flam_pl.galleries.stored import open_gallery
+
+    source = open_gallery(settings.gallery)
+    target = open_gallery(settings.to, source.space, source.dimension)
+    try:
+        print(f"{copy_gallery(source, target):,} photos copied to {settings.to}")
+    finally:
+        source.close()
+        target.close()
+
+
+def duplicates(words: Sequence[str]) -> None:
+    """List photos with the same content; with near=.98 and bundle=, also nearly the same ones."""
+    settings = read_settings(words, Duplicates, "index duplicates")
+    from flam_pl.galleries.stored import open_gallery
+    from flam_pl.serving.bundle import Bundle
+    from flam_pl.serving.indexing import duplicates as found
+
+    near = None
+    if settings.near is not None:
+        if not settings.bundle:
+            raise ConfigError("index duplicates: near= needs bundle=, whose features it compares")
+        near = settings.near, Bundle.load(settings.bundle).contents.dimension
+    gallery = open_gallery(settings.gallery)
+    try:
+        groups = found(gallery, near)
+    finally:
+        gallery.close()
+    for group in groups:
+        print(" ".join(group))
+    print(f"{len(groups):,} groups with {sum(map(len, groups)) - len(groups):,} further copies")
+
+
+ACTIONS: dict[str, Callable[[Sequence[str]], None]] = {
+    "build": build,
+    "add": add,
+    "delete": delete,
+    "info": info,
+    "copy": copy,
+    "duplicates": duplicates,
+}
+
+
+def index(words: Sequence[str]) -> None:
+    """Make, change, copy or describe the gallery of a catalogue."""
+    action = ACTIONS.get(words[0]) if words else None
+    if action is None:
+        got = words[0] if words else "nothing"
+        raise FlamError(f"flam-pl index: got {got!r}; expected one of {', '.join(ACTIONS)}")
+    action(words[1:])
+
+
+def serve(words: Sequence[str]) -> None:
+    """Serve the search: the page and the HTTP interface."""
+    settings = read_settings(words, Serve, "serve")
+    start_service(settings)
+
+
+def start_service(
+    settings: Serve,
+    started: Callable[[str], None] = lambda address: print(f"serving at {address}", flush=True),
+) -> None:
+    from flam_pl.serving.searcher import Searcher
+    from flam_pl.serving.service import Options
+    from flam_pl.serving.service import serve as run
+
+    searcher = Searcher.load(
+        settings.bundle, settings.gallery, device=settings.device, runtime=settings.runtime
+    )
+    options = Options(
+        host=settings.host,
+        port=settings.port,
+        key=settings.key,
+        hosts=settings.hosts,
+        roots=settings.roots,
+        folder=settings.folder,
+        show_uris=settings.show_uris,
+        redirect=settings.redirect,
+        batch=settings.batch,
+        waiting=settings.waiting,
+    )
+    run(searcher, options, started)

@@ -1,0 +1,131 @@
+"""Lists of the photos of a shop: a folder, or a table with a row per photo."""
+
+from __future__ import annotations
+
+import csv
+import json
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flam_pl.errors import FlamError
+from flam_pl.galleries.items import Value
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
+PATHS = ("path", "image", "photo", "file", "filename")
+"""Names of the column that holds the path, unless the caller names another."""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A photo of a list."""
+
+    id: str
+    path: Path
+    columns: Mapping[str, Value]
+
+    @property
+    def columns_hash(self) -> int:
+        """CRC-32 of everything but the photo's content."""
+        plain = [str(self.path), sorted(self.columns.items())]
+        return zlib.crc32(json.dumps(plain, default=str).encode())
+
+
+def list_photos(
+    source: str | Path, image: str = "", id: str = "", columns: Sequence[str] = ()
+) -> list[Listed]:
+    """The photos of a folder with its subfolders, or of a CSV or Parquet table.
+
+    Args:
+        image: column with the path, relative to the table, or a pattern such as
+            ``images/{id}.jpg``.
+        id: column with the id. By default "id" if there is one, else the path.
+        columns: columns to store; by default all others.
+
+    Raises FlamError for a list that is missing or empty, an unknown column, or an id twice.
+    """
+    source = Path(source).expanduser()
+    if source.is_dir():
+        found = list(in_folder(source))
+    elif source.is_file():
+        found = list(in_table(source, image, id, columns))
+    else:
+        raise FlamError(f"photos={source} is neither a folder nor a table; expected one of them")
+    if not found:
+        raise FlamError(f"{source} lists no photo; expected one of {', '.join(sorted(SUFFIXES))}")
+    double = [(name, n) for name, n in Counter(each.id for each in found).most_common(1) if n > 1]
+    if double:
+        name, count = double[0]
+        raise FlamError(f"{source} has the id {name!r} {count} times; expected it once")
+    return found
+
+
+def in_folder(folder: Path) -> Iterator[Listed]:
+    for path in sorted(folder.rglob("*")):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.suffix.lower() in SUFFIXES and not hidden and path.is_file():
+            inside = path.relative_to(folder)
+            columns = {"folder": str(inside.parent)} if len(inside.parts) > 1 else {}
+            yield Listed(inside.as_posix(), path.absolute(), columns)
+
+
+def in_table(table: Path, image: str, id: str, columns: Sequence[str]) -> Iterator[Listed]:
+    rows = rows_of(table)
+    first = next(rows, None)
+    if first is None:
+        return
+    names = list(first)
+    image = image or next((name for name in PATHS if name in names), "")
+    id = id or ("id" if "id" in names else "")
+    pattern = "{" in image
+    for name, setting in [(image, "image"), (id, "id"), *((each, "columns") for each in columns)]:
+        is_column = name in names or not name or (setting == "image" and pattern)
+        if not is_column or (setting == "image" and not name):
+            raise FlamError(
+                f"{table} has no column {name or 'with a path'!r}; its columns are "
+                f"{', '.join(names)}. Choose with {setting}=<column>"
+            )
+    stored = list(columns) or [name for name in names if name not in (image, id)]
+    kept = [first, *rows]
+    numeric = {name for name in stored if all(is_number(row.get(name)) for row in kept)}
+    for row in kept:
+        place = image.format_map(row) if pattern else str(row[image])
+        if not place.strip():
+            continue
+        values = {name: row.get(name) for name in stored}
+        known = {
+            name: float(value) if name in numeric and isinstance(value, str) else value
+            for name, value in values.items()
+            if value not in (None, "")
+        }
+        yield Listed(str(row[id]) if id else place, (table.parent / place).absolute(), known)
+
+
+def is_number(value: Any) -> bool:
+    """Whether a cell is a number or empty."""
+    if value in (None, "") or isinstance(value, int | float):
+        return True
+    try:
+        return abs(float(value)) < float("inf")
+    except ValueError:
+        return False
+
+
+def rows_of(table: Path) -> Iterator[dict[str, Any]]:
+    if table.suffix.lower() in (".parquet", ".pq"):
+        import pyarrow.parquet as parquet
+
+        for batch in parquet.ParquetFile(table).iter_batches():
+            yield from batch.to_pylist()
+        return
+    with open(table, newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file, restkey="")
+        for row in reader:
+            more = row.pop("", None)  # a comma without quotes in the last column
+            if more and reader.fieldnames:
+                last = reader.fieldnames[-1]
+                row[last] = ",".join([row[last], *more])
+            yield row

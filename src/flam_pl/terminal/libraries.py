@@ -1,0 +1,41 @@
+"""How a command treats libraries: their notes are hidden, and freed memory is kept."""
+
+from __future__ import annotations
+
+import ctypes
+import warnings
+
+
+def quiet_libraries() -> None:
+    """Hide the notes of libraries about themselves; warnings about the data stay."""
+    for text in (
+        ".*does not have many workers.*",
+        ".*number of training batches.*smaller than the logging interval.*",
+        ".*IterableDataset.*__len__.*",
+        ".*Trying to infer the `batch_size`.*",
+        ".*isinstance\\(treespec, LeafSpec\\).*",
+        ".*in eval mode at the start of training.*",  # the frozen teacher of stage 3
+        ".*Previous log files in this directory will be deleted.*",
+        ".*Checkpoint directory.*exists and is not empty.*",
+        ".*Precision 16-mixed is not supported.*",
+        # under DDP every rank measures the whole validation split
+        ".*sync_dist=True.*",
+    ):
+        warnings.filterwarnings("ignore", message=text)
+    for category in (DeprecationWarning, FutureWarning):
+        warnings.filterwarnings("ignore", category=category)
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep freed blocks; on other systems this does nothing.
+
+    The activations of a layer are tens of MB, allocated and freed at every step: without this,
+    half of the training time on a CPU is page faults.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError, TypeError):
+        return
+    trim_threshold, mmap_max = -1, -4  # M_TRIM_THRESHOLD, M_MMAP_MAX of malloc.h
+    mallopt(trim_threshold, 2**31 - 1)
+    mallopt(mmap_max, 0)
