@@ -10,13 +10,14 @@ import errno
 import io
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from flam_pl.errors import ConfigError, FlamError
 from flam_pl.terminal import stopping
+from flam_pl.terminal.help import Command, help_of
 from flam_pl.terminal.libraries import keep_freed_memory, quiet_libraries
 
 if TYPE_CHECKING:
@@ -158,30 +159,23 @@ def export(overrides: Sequence[str]) -> None:
     settings = read_settings(own, Export, "export")
     from flam_pl.experiments.export import export as write
 
-    rest = [word for word in overrides if word not in own]
-    bundle = write(rest, settings.bundle, settings.onnx)
+    bundle = write([w for w in overrides if w not in own], settings.bundle, settings.onnx)
     print(f"bundle: {bundle.folder}")
 
 
 def index(overrides: Sequence[str]) -> None:
     """Make, change, copy or describe the gallery of a catalogue: index build, add, delete, ..."""
-    from flam_pl.serving import commands
-
-    commands.index(overrides)
+    import_module("flam_pl.serving.commands").index(overrides)
 
 
 def serve(overrides: Sequence[str]) -> None:
     """Serve the search of a gallery: a page and an HTTP interface."""
-    from flam_pl.serving import commands
-
-    commands.serve(overrides)
+    import_module("flam_pl.serving.commands").serve(overrides)
 
 
 def demo(overrides: Sequence[str]) -> None:
     """Train a small wardrobe if no run is there, index all its photos, and serve the page."""
-    from flam_pl.experiments import demo as of_wardrobe
-
-    of_wardrobe.demo(overrides)
+    import_module("flam_pl.experiments.demo").demo(overrides)
 
 
 def config(overrides: Sequence[str]) -> None:
@@ -195,19 +189,6 @@ def show(written: Report | None) -> None:
     """Print the summary of a report; the further processes of a DDP run have none."""
     if written is not None:
         print(written.summary())
-
-
-@dataclass(frozen=True)
-class Command:
-    """A command and the settings that it is mostly used with."""
-
-    run: Callable[[Sequence[str]], None]
-    settings: tuple[str, ...]
-
-    @property
-    def summary(self) -> str:
-        """First line of the function's docstring."""
-        return (self.run.__doc__ or "").splitlines()[0]
 
 
 DATA = (
@@ -265,6 +246,7 @@ COMMANDS: dict[str, Command] = {
             "to=address                 of copy",
             "near=.98 bundle=folder     of duplicates: also photos that are nearly the same",
         ),
+        in_conf=False,
     ),
     "serve": Command(
         serve,
@@ -277,36 +259,25 @@ COMMANDS: dict[str, Command] = {
             "show_uris=true             answers hold the paths or addresses of the photos",
             "runtime=onnx               without PyTorch, of a bundle with onnx=true",
         ),
+        in_conf=False,
     ),
-    "demo": Command(demo, ("port=8000                  where to listen",)),
+    "demo": Command(demo, ("port=8000                  where to listen",), in_conf=False),
     "config": Command(config, ("key=value                  any setting",)),
 }
-
-
-def help_of(name: str | None = None) -> str:
-    """The list of commands, or one command with its settings."""
-    if name is None:
-        lines = [f"  {key:<16} {command.summary}" for key, command in COMMANDS.items()]
-        usage = "flam-pl <command> [key=value ...]     flam-pl <command> --help"
-        return "\n".join([usage, "", *lines])
-    command, usage = COMMANDS[name], f"flam-pl {name} [key=value ...]"
-    settings = [f"  {line}" for line in command.settings]
-    tail = "Every setting is a key of conf/; flam-pl config lists them all."
-    return "\n".join([usage, "", command.summary, "", *settings, "", tail])
 
 
 def run(arguments: Sequence[str]) -> int:
     """Print help, or run the command that the arguments name; the exit code is 0 or 2."""
     asks_help = {"-h", "--help", "help"}
     if not arguments or arguments[0] in asks_help:
-        print(help_of())
+        print(help_of(COMMANDS))
         return 0
     name, *overrides = arguments
     if name not in COMMANDS:
         print(f"no command {name!r}; expected one of {', '.join(COMMANDS)}", file=sys.stderr)
         return 2
     if asks_help & {*overrides}:
-        print(help_of(name))
+        print(help_of(COMMANDS, name))
         return 0
     quiet_libraries()
     keep_freed_memory()

@@ -190,7 +190,7 @@ class Searcher:
             results,
             answer=answer,
             fits=answer >= threshold,
-            sentence=sentence(wanted, answer, threshold),
+            sentence=sentence(wanted, answer, threshold).removesuffix(":"),
         )
 
     def posteriors(self, items: Sequence[Item]) -> list[np.ndarray]:
