@@ -241,6 +241,7 @@ COMMANDS: dict[str, Command] = {
             "photos=folder | list.csv   the photos of the shop",
             "image=images/{id}.jpg      column of the table with the path, or a pattern of it",
             "id=sku columns=[gender]    column with the id; columns to filter by, default: all",
+            "only=[category=Apparel]    rows of the table to list",
             "index=flat                 flat, hnsw, ivf_sq8, ivf_pq; default: by size",
             "ids=[a,b]                  of delete",
             "to=address                 of copy",

@@ -20,6 +20,7 @@ class Build:
     image: str = ""
     id: str = ""
     columns: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
     batch: int = 64
     device: str | None = None
     index: str | None = None
@@ -79,7 +80,8 @@ def build(words: Sequence[str], delete_others: bool = True) -> None:
     from flam_pl.serving.runtime import open_runtime
 
     start = time.monotonic()
-    photos = list_photos(settings.photos, settings.image, settings.id, settings.columns)
+    s = settings
+    photos = list_photos(s.photos, s.image, s.id, s.columns, s.only)
     bundle = Bundle.load(settings.bundle)
     place = settings.gallery, bundle.space, bundle.dimension
     gallery = open_gallery(*place, index=settings.index)

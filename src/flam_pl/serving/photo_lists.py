@@ -35,7 +35,11 @@ class Listed:
 
 
 def list_photos(
-    source: str | Path, image: str = "", id: str = "", columns: Sequence[str] = ()
+    source: str | Path,
+    image: str = "",
+    id: str = "",
+    columns: Sequence[str] = (),
+    only: Sequence[str] = (),
 ) -> list[Listed]:
     """The photos of a folder with its subfolders, or of a CSV or Parquet table.
 
@@ -44,6 +48,7 @@ def list_photos(
             ``images/{id}.jpg``.
         id: column with the id. By default "id" if there is one, else the path.
         columns: columns to store; by default all others.
+        only: rows of a table to list, as ``column=value``; all must hold.
 
     Raises FlamError for a list that is missing or empty, an unknown column, or an id twice.
     """
@@ -51,7 +56,7 @@ def list_photos(
     if source.is_dir():
         found = list(in_folder(source))
     elif source.is_file():
-        found = list(in_table(source, image, id, columns))
+        found = list(in_table(source, image, id, columns, only))
     else:
         raise FlamError(f"photos={source} is neither a folder nor a table; expected one of them")
     if not found:
@@ -72,7 +77,9 @@ def in_folder(folder: Path) -> Iterator[Listed]:
             yield Listed(inside.as_posix(), path.absolute(), columns)
 
 
-def in_table(table: Path, image: str, id: str, columns: Sequence[str]) -> Iterator[Listed]:
+def in_table(
+    table: Path, image: str, id: str, columns: Sequence[str], only: Sequence[str]
+) -> Iterator[Listed]:
     rows = rows_of(table)
     first = next(rows, None)
     if first is None:
@@ -81,7 +88,9 @@ def in_table(table: Path, image: str, id: str, columns: Sequence[str]) -> Iterat
     image = image or next((name for name in PATHS if name in names), "")
     id = id or ("id" if "id" in names else "")
     pattern = "{" in image
-    for name, setting in [(image, "image"), (id, "id"), *((each, "columns") for each in columns)]:
+    wanted = {name: value for name, _, value in (each.partition("=") for each in only)}
+    asked = [(image, "image"), (id, "id"), *((each, "columns") for each in columns)]
+    for name, setting in [*asked, *((each, "only") for each in wanted)]:
         is_column = name in names or not name or (setting == "image" and pattern)
         if not is_column or (setting == "image" and not name):
             raise FlamError(
@@ -89,7 +98,7 @@ def in_table(table: Path, image: str, id: str, columns: Sequence[str]) -> Iterat
                 f"{', '.join(names)}. Choose with {setting}=<column>"
             )
     stored = list(columns) or [name for name in names if name not in (image, id)]
-    kept = [first, *rows]
+    kept = [row for row in (first, *rows) if all(str(row[n]) == v for n, v in wanted.items())]
     numeric = {name for name in stored if all(is_number(row.get(name)) for row in kept)}
     for row in kept:
         place = image.format_map(row) if pattern else str(row[image])
@@ -97,7 +106,7 @@ def in_table(table: Path, image: str, id: str, columns: Sequence[str]) -> Iterat
             continue
         values = {name: row.get(name) for name in stored}
         known = {
-            name: float(value) if name in numeric and isinstance(value, str) else value
+            name: number(value) if name in numeric and isinstance(value, str) else value
             for name, value in values.items()
             if value not in (None, "")
         }
@@ -112,6 +121,14 @@ def is_number(value: Any) -> bool:
         return abs(float(value)) < float("inf")
     except ValueError:
         return False
+
+
+def number(text: str) -> int | float:
+    """A cell as a number: ``2012`` is an integer, ``2012.0`` is not."""
+    try:
+        return int(text)
+    except ValueError:
+        return float(text)
 
 
 def rows_of(table: Path) -> Iterator[dict[str, Any]]:

@@ -1,0 +1,232 @@
+"""Lists of photos, incremental indexing and duplicates, with a runtime that counts its photos."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from flam_pl.errors import ConfigError, FlamError
+from flam_pl.galleries.stored import StoredGallery, open_gallery
+from flam_pl.images.files import UnreadableImage
+from flam_pl.serving import commands
+from flam_pl.serving.indexing import Groups, duplicates, index_photos
+from flam_pl.serving.photo_lists import list_photos
+from flam_pl.serving.settings import read_settings
+
+CLASSES = 4
+
+
+class CountingRuntime:
+    """A photo's feature is its mean color; ``seen`` counts the photos that were extracted."""
+
+    table = np.eye(CLASSES, dtype=np.float32)[None]
+
+    def __init__(self, stop_after: int | None = None) -> None:
+        self.seen, self.stop_after = 0, stop_after
+
+    def pixels(self, data: bytes, name: Path) -> np.ndarray:
+        if not data.startswith((b"\xff\xd8", b"\x89PNG")):
+            raise UnreadableImage(name, "not an image")
+        import io
+
+        with Image.open(io.BytesIO(data)) as image:
+            return np.asarray(image.convert("RGB").resize((4, 4))).transpose(2, 0, 1)
+
+    def features(self, pixels: Sequence[np.ndarray]) -> np.ndarray:
+        if self.stop_after is not None and self.seen + len(pixels) > self.stop_after:
+            raise KeyboardInterrupt
+        self.seen += len(pixels)
+        return np.stack([each.mean(axis=(1, 2)) for each in pixels]).astype(np.float32)
+
+    def read(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return np.full((len(features), CLASSES), 0.25), np.zeros((len(features), 1, CLASSES))
+
+    def queries(self, *arrays: np.ndarray) -> np.ndarray:
+        raise NotImplementedError
+
+
+def draw(path: Path, color: tuple[int, int, int]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (8, 8), color).save(path)
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    for number in range(10):
+        draw(tmp_path / "photos" / f"{number}.png", (20 * number, 40, 90))
+    return tmp_path
+
+
+@pytest.fixture
+def gallery(tmp_path: Path) -> StoredGallery:
+    return open_gallery(tmp_path / "shop.db", "space", 3 + CLASSES)
+
+
+def write_table(path: Path, rows: Sequence[dict[str, str]]) -> Path:
+    with open(path, "w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def test_only_what_is_new_or_changed_is_extracted(shop: Path, gallery: StoredGallery) -> None:
+    runtime = CountingRuntime()
+    done = index_photos(gallery, runtime, list_photos(shop / "photos"), batch=4)
+    assert (done.extracted, done.unchanged, runtime.seen, len(gallery)) == (10, 0, 10, 10)
+    again = index_photos(gallery, runtime, list_photos(shop / "photos"), batch=4)
+    assert (again.extracted, again.unchanged, runtime.seen) == (0, 10, 10)
+    draw(shop / "photos" / "3.png", (255, 0, 0))
+    os.utime(shop / "photos" / "4.png", (1, 1))  # the content is the same
+    draw(shop / "photos" / "new.png", (0, 255, 0))
+    third = index_photos(gallery, runtime, list_photos(shop / "photos"), batch=4)
+    assert (third.extracted, third.updated, third.unchanged, runtime.seen) == (2, 1, 8, 12)
+    changed = gallery.fetch(["3.png"])[0]
+    np.testing.assert_allclose(changed.vector[:3].astype(float), [1, 0, 0], atol=1e-3)
+    assert changed.length == pytest.approx(255)
+
+
+def test_a_changed_column_is_stored_without_extraction(shop: Path, gallery: StoredGallery) -> None:
+    rows = [{"sku": f"s{n}", "image": f"photos/{n}.png", "price": str(n)} for n in range(3)]
+    runtime = CountingRuntime()
+    index_photos(gallery, runtime, list_photos(write_table(shop / "list.csv", rows), id="sku"))
+    rows[1]["price"] = "99"
+    listed = list_photos(write_table(shop / "list.csv", rows), id="sku")
+    done = index_photos(gallery, runtime, listed)
+    assert (done.extracted, done.updated, runtime.seen) == (0, 1, 3)
+    assert gallery.fetch(["s1"])[0].columns == {"price": 99.0}
+
+
+def test_a_stopped_command_goes_on_where_it_was(shop: Path, gallery: StoredGallery) -> None:
+    photos = list_photos(shop / "photos")
+    with pytest.raises(KeyboardInterrupt):
+        index_photos(gallery, CountingRuntime(stop_after=6), photos, batch=3)
+    assert len(gallery) == 6
+    runtime = CountingRuntime()
+    index_photos(gallery, runtime, photos, batch=3)
+    assert (len(gallery), runtime.seen) == (10, 4)
+
+
+def test_photos_that_are_gone_are_deleted_only_if_asked(shop: Path, gallery: StoredGallery) -> None:
+    runtime = CountingRuntime()
+    index_photos(gallery, runtime, list_photos(shop / "photos"))
+    (shop / "photos" / "0.png").unlink()
+    kept = index_photos(gallery, runtime, list_photos(shop / "photos"))
+    assert (kept.deleted, len(gallery)) == (0, 10)
+    gone = index_photos(gallery, runtime, list_photos(shop / "photos"), delete_others=True)
+    assert (gone.deleted, len(gallery)) == (1, 9)
+
+
+def test_unusable_photos_are_named_and_the_others_indexed(
+    shop: Path, gallery: StoredGallery
+) -> None:
+    (shop / "photos" / "text.jpg").write_text("no photo")
+    rows = [{"path": f"photos/{name}"} for name in ("0.png", "text.jpg", "missing.png")]
+    done = index_photos(gallery, CountingRuntime(), list_photos(write_table(shop / "t.csv", rows)))
+    assert done.extracted == 1
+    assert [("text.jpg" in line, "missing.png" in line) for line in done.unusable] == [
+        (False, True),
+        (True, False),
+    ]
+    assert "2 photos cannot be used" in str(done)
+
+
+def test_a_table_may_have_a_pattern_of_paths_and_commas_in_its_last_column(shop: Path) -> None:
+    (shop / "styles.csv").write_text("id,gender,name\n3,Women,A, B and C\n4,Men,D\n")
+    found = list_photos(shop / "styles.csv", image="photos/{id}.png")
+    assert [each.id for each in found] == ["3", "4"]
+    assert found[0].path == shop / "photos" / "3.png"
+    assert found[0].columns == {"gender": "Women", "name": "A, B and C"}
+    men = list_photos(shop / "styles.csv", image="photos/{id}.png", only=["gender=Men"])
+    assert [each.id for each in men] == ["4"]
+
+
+def test_parquet_tables_keep_their_numbers(shop: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    table = pyarrow.table({"path": ["photos/1.png"], "price": [7], "brand": [None]})
+    parquet.write_table(table, shop / "list.parquet")
+    assert dict(list_photos(shop / "list.parquet")[0].columns) == {"price": 7}
+
+
+@pytest.mark.parametrize(
+    ("rows", "how", "said"),
+    [
+        ([{"name": "a.png"}], {}, "no column"),
+        ([{"path": "a.png"}], {"image": "photo"}, "no column 'photo'"),
+        ([{"path": "a.png"}], {"columns": ["prise"]}, "no column 'prise'"),
+        ([{"id": "1", "path": "a.png"}] * 2, {}, "the id '1' 2 times"),
+        ([{"path": " "}], {}, "lists no photo"),
+    ],
+)
+def test_a_list_that_cannot_be_read_is_refused(
+    tmp_path: Path, rows: list[dict[str, str]], how: dict, said: str
+) -> None:
+    with pytest.raises(FlamError, match=said):
+        list_photos(write_table(tmp_path / "list.csv", rows), **how)
+
+
+def test_a_missing_list_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FlamError, match="neither a folder nor a table"):
+        list_photos(tmp_path / "nothing")
+
+
+def test_duplicates_by_content_and_by_nearness(shop: Path, gallery: StoredGallery) -> None:
+    draw(shop / "photos" / "copy.png", (20 * 4, 40, 90))
+    draw(shop / "photos" / "near.png", (20 * 9, 41, 90))
+    index_photos(gallery, CountingRuntime(), list_photos(shop / "photos"))
+    assert duplicates(gallery) == [["4.png", "copy.png"]]
+    groups = duplicates(gallery, near=(0.99999, 3))
+    assert ["9.png", "near.png"] in groups and ["4.png", "copy.png"] in groups
+    with pytest.raises(FlamError, match="near is 0"):
+        duplicates(gallery, near=(0, 3))
+
+
+@given(st.lists(st.tuples(st.integers(0, 11), st.integers(0, 11)), max_size=20))
+def test_groups_are_the_connected_parts(pairs: list[tuple[int, int]]) -> None:
+    groups, reach = Groups(12), [{n} for n in range(12)]
+    for one, other in pairs:
+        groups.join(one, other)
+        both = reach[one] | reach[other]
+        for n in both:
+            reach[n] = both
+    expected = {tuple(sorted(part)) for part in reach if len(part) > 1}
+    assert {tuple(group) for group in groups.several()} == expected
+
+
+def test_settings_are_typed_and_unknown_ones_named() -> None:
+    words = ["bundle=b", "gallery=g", "photos=p", "columns=[a, b]", "batch=8"]
+    found = read_settings(words, commands.Build, "index build")
+    assert (found.columns, found.batch, found.device) == (("a", "b"), 8, None)
+    with pytest.raises(ConfigError, match="did you mean gallery"):
+        read_settings(["galery=g"], commands.Build, "index build")
+    with pytest.raises(ConfigError, match="photos= is missing"):
+        read_settings(words[:2], commands.Build, "index build")
+    with pytest.raises(ConfigError, match="batch is 'many'; expected int"):
+        read_settings(["batch=many"], commands.Build, "index build")
+    with pytest.raises(ConfigError, match="expected true or false"):
+        read_settings(["bundle=b", "gallery=g", "redirect=maybe"], commands.Serve, "serve")
+
+
+def test_commands_delete_copy_and_describe(
+    shop: Path, gallery: StoredGallery, capsys: pytest.CaptureFixture[str]
+) -> None:
+    index_photos(gallery, CountingRuntime(), list_photos(shop / "photos"))
+    gallery.close()
+    place = f"gallery={shop / 'shop.db'}"
+    commands.index(["delete", place, "ids=[0.png,none.png]"])
+    commands.index(["copy", place, f"to={shop / 'copy.db'}"])
+    commands.index(["info", f"gallery={shop / 'copy.db'}"])
+    said = capsys.readouterr().out
+    assert "1 of 2 photos deleted" in said and "9 photos copied" in said and "9 photos in" in said
+    with pytest.raises(FlamError, match="expected one of build, add, delete"):
+        commands.index(["bild"])
