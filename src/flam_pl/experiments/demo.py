@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flam_pl.config.loading import load_config, load_run_config
 from flam_pl.config.root import Config
 from flam_pl.experiments import pipeline
 from flam_pl.experiments.evaluate import reopen
 from flam_pl.experiments.export import write
-from flam_pl.serving.commands import Serve, build, start_service
+from flam_pl.serving.commands import Build, Serve, fill, start_service
+from flam_pl.serving.photo_lists import list_photos
 from flam_pl.serving.settings import read_settings
 from flam_pl.training.records import RECORD
 from flam_pl.training.sole_trainer import sole_trainer
 
 RUN, SMALL = "wardrobe", "wardrobe_small"
-COLUMNS = "columns=[item,shape,neckline,fit]"
+COLUMNS = ("item", "neckline", "sleeve", "fit")
 
 
 @dataclass(frozen=True)
@@ -41,14 +42,9 @@ def demo(words: Sequence[str]) -> None:
     run, trained = reopen(*load_run_config([f"run={name}", runs]))
     bundle = write(run, trained, run.folder / "bundle")
     gallery = run.folder / "shop.db"
-    build(
-        [
-            f"bundle={bundle.folder}",
-            f"gallery={gallery}",
-            f"photos={run.catalog.root / 'catalog.csv'}",
-            COLUMNS,
-        ]
-    )
+    listed = list_photos(run.catalog.root / "catalog.csv", columns=COLUMNS)
+    photos = [replace(each, id=each.path.stem) for each in listed]
+    fill(Build(str(bundle.folder), str(gallery), ""), photos, delete_others=True)
     served = Serve(str(bundle.folder), str(gallery), port=settings.port)
     start_service(served, lambda address: print(f"\nopen {address} in a browser", flush=True))
 

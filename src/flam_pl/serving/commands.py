@@ -5,9 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from flam_pl.errors import ConfigError, FlamError
 from flam_pl.serving.settings import read_settings
+
+if TYPE_CHECKING:
+    from flam_pl.serving.photo_lists import Listed
 
 
 @dataclass(frozen=True)
@@ -73,16 +77,20 @@ class Serve:
 def build(words: Sequence[str], delete_others: bool = True) -> None:
     """Make the gallery hold exactly the listed photos; only new and changed ones are extracted."""
     settings = read_settings(words, Build, "index build" if delete_others else "index add")
+    from flam_pl.serving.photo_lists import list_photos
+
+    s = settings
+    fill(s, list_photos(s.photos, s.image, s.id, s.columns, s.only), delete_others)
+
+
+def fill(settings: Build, photos: Sequence[Listed], delete_others: bool) -> None:
+    """Bring the gallery up to date with a list, and print what was done."""
     from flam_pl.galleries.stored import open_gallery
     from flam_pl.serving.bundle import Bundle
     from flam_pl.serving.indexing import index_photos
-    from flam_pl.serving.photo_lists import list_photos
     from flam_pl.serving.runtime import open_runtime
 
-    start = time.monotonic()
-    s = settings
-    photos = list_photos(s.photos, s.image, s.id, s.columns, s.only)
-    bundle = Bundle.load(settings.bundle)
+    start, bundle = time.monotonic(), Bundle.load(settings.bundle)
     place = settings.gallery, bundle.space, bundle.dimension
     gallery = open_gallery(*place, index=settings.index)
     try:
