@@ -15,7 +15,7 @@ from flam_pl.galleries.sqlite_items import ItemTable
 from flam_pl.galleries.sqlite_state import State
 
 KINDS = ("flat", "hnsw", "ivf_sq8", "ivf_pq")
-MOST_FLAT, MOST_SQ8 = 150_000, 20_000_000  # photos
+MOST_FLAT, MOST_SQ8 = 50_000, 20_000_000  # photos
 
 
 class SqliteGallery:
