@@ -6,6 +6,8 @@
     print(evaluate(run).summary())
     open_run("runs/table").search("photo.jpg", [Edit("color", "red")])
 
+A shop searches a whole catalogue with ``Searcher``, see ``docs/serving.md``.
+
 The names are imported when they are first used: ``import flam_pl`` alone loads nothing.
 """
 
@@ -20,17 +22,19 @@ if TYPE_CHECKING:
     from flam_pl.experiments.api import load_config as load_config
     from flam_pl.experiments.api import open_run as open_run
     from flam_pl.experiments.api import train as train
+    from flam_pl.serving.searcher import Searcher as Searcher
 
 PUBLIC = {
     "Edit": "flam_pl.editing.edits",
     "load_config": "flam_pl.experiments.api",
     "train": "flam_pl.experiments.api",
     "evaluate": "flam_pl.experiments.api",
+    "Searcher": "flam_pl.serving.searcher",
     "open_run": "flam_pl.experiments.api",
 }
 """Public name -> its module."""
 
-__all__ = ["Edit", "evaluate", "load_config", "open_run", "train"]
+__all__ = ["Edit", "Searcher", "evaluate", "load_config", "open_run", "train"]
 
 
 def __getattr__(name: str) -> Any:

@@ -80,14 +80,14 @@ def write_table(path: Path, rows: Sequence[dict[str, str]]) -> Path:
 
 def test_only_what_is_new_or_changed_is_extracted(shop: Path, gallery: StoredGallery) -> None:
     runtime = CountingRuntime()
-    done = index_photos(gallery, runtime, list_photos(shop / "photos"), batch=4)
+    done = index_photos(gallery, lambda: runtime, list_photos(shop / "photos"), batch=4)
     assert (done.extracted, done.unchanged, runtime.seen, len(gallery)) == (10, 0, 10, 10)
-    again = index_photos(gallery, runtime, list_photos(shop / "photos"), batch=4)
+    again = index_photos(gallery, lambda: runtime, list_photos(shop / "photos"), batch=4)
     assert (again.extracted, again.unchanged, runtime.seen) == (0, 10, 10)
     draw(shop / "photos" / "3.png", (255, 0, 0))
     os.utime(shop / "photos" / "4.png", (1, 1))  # the content is the same
     draw(shop / "photos" / "new.png", (0, 255, 0))
-    third = index_photos(gallery, runtime, list_photos(shop / "photos"), batch=4)
+    third = index_photos(gallery, lambda: runtime, list_photos(shop / "photos"), batch=4)
     assert (third.extracted, third.updated, third.unchanged, runtime.seen) == (2, 1, 8, 12)
     changed = gallery.fetch(["3.png"])[0]
     np.testing.assert_allclose(changed.vector[:3].astype(float), [1, 0, 0], atol=1e-3)
@@ -97,10 +97,12 @@ def test_only_what_is_new_or_changed_is_extracted(shop: Path, gallery: StoredGal
 def test_a_changed_column_is_stored_without_extraction(shop: Path, gallery: StoredGallery) -> None:
     rows = [{"sku": f"s{n}", "image": f"photos/{n}.png", "price": str(n)} for n in range(3)]
     runtime = CountingRuntime()
-    index_photos(gallery, runtime, list_photos(write_table(shop / "list.csv", rows), id="sku"))
+    index_photos(
+        gallery, lambda: runtime, list_photos(write_table(shop / "list.csv", rows), id="sku")
+    )
     rows[1]["price"] = "99"
     listed = list_photos(write_table(shop / "list.csv", rows), id="sku")
-    done = index_photos(gallery, runtime, listed)
+    done = index_photos(gallery, lambda: runtime, listed)
     assert (done.extracted, done.updated, runtime.seen) == (0, 1, 3)
     assert gallery.fetch(["s1"])[0].columns == {"price": 99.0}
 
@@ -108,20 +110,20 @@ def test_a_changed_column_is_stored_without_extraction(shop: Path, gallery: Stor
 def test_a_stopped_command_goes_on_where_it_was(shop: Path, gallery: StoredGallery) -> None:
     photos = list_photos(shop / "photos")
     with pytest.raises(KeyboardInterrupt):
-        index_photos(gallery, CountingRuntime(stop_after=6), photos, batch=3)
+        index_photos(gallery, lambda: CountingRuntime(stop_after=6), photos, batch=3)
     assert len(gallery) == 6
     runtime = CountingRuntime()
-    index_photos(gallery, runtime, photos, batch=3)
+    index_photos(gallery, lambda: runtime, photos, batch=3)
     assert (len(gallery), runtime.seen) == (10, 4)
 
 
 def test_photos_that_are_gone_are_deleted_only_if_asked(shop: Path, gallery: StoredGallery) -> None:
     runtime = CountingRuntime()
-    index_photos(gallery, runtime, list_photos(shop / "photos"))
+    index_photos(gallery, lambda: runtime, list_photos(shop / "photos"))
     (shop / "photos" / "0.png").unlink()
-    kept = index_photos(gallery, runtime, list_photos(shop / "photos"))
+    kept = index_photos(gallery, lambda: runtime, list_photos(shop / "photos"))
     assert (kept.deleted, len(gallery)) == (0, 10)
-    gone = index_photos(gallery, runtime, list_photos(shop / "photos"), delete_others=True)
+    gone = index_photos(gallery, lambda: runtime, list_photos(shop / "photos"), delete_others=True)
     assert (gone.deleted, len(gallery)) == (1, 9)
 
 
@@ -130,7 +132,7 @@ def test_unusable_photos_are_named_and_the_others_indexed(
 ) -> None:
     (shop / "photos" / "text.jpg").write_text("no photo")
     rows = [{"path": f"photos/{name}"} for name in ("0.png", "text.jpg", "missing.png")]
-    done = index_photos(gallery, CountingRuntime(), list_photos(write_table(shop / "t.csv", rows)))
+    done = index_photos(gallery, CountingRuntime, list_photos(write_table(shop / "t.csv", rows)))
     assert done.extracted == 1
     assert [("text.jpg" in line, "missing.png" in line) for line in done.unusable] == [
         (False, True),
@@ -183,7 +185,7 @@ def test_a_missing_list_is_refused(tmp_path: Path) -> None:
 def test_duplicates_by_content_and_by_nearness(shop: Path, gallery: StoredGallery) -> None:
     draw(shop / "photos" / "copy.png", (20 * 4, 40, 90))
     draw(shop / "photos" / "near.png", (20 * 9, 41, 90))
-    index_photos(gallery, CountingRuntime(), list_photos(shop / "photos"))
+    index_photos(gallery, CountingRuntime, list_photos(shop / "photos"))
     assert duplicates(gallery) == [["4.png", "copy.png"]]
     groups = duplicates(gallery, near=(0.99999, 3))
     assert ["9.png", "near.png"] in groups and ["4.png", "copy.png"] in groups
@@ -220,7 +222,7 @@ def test_settings_are_typed_and_unknown_ones_named() -> None:
 def test_commands_delete_copy_and_describe(
     shop: Path, gallery: StoredGallery, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    index_photos(gallery, CountingRuntime(), list_photos(shop / "photos"))
+    index_photos(gallery, CountingRuntime, list_photos(shop / "photos"))
     gallery.close()
     place = f"gallery={shop / 'shop.db'}"
     commands.index(["delete", place, "ids=[0.png,none.png]"])

@@ -30,7 +30,7 @@ A photo becomes one vector. An edit such as "color=red" changes the query's vect
 The method is {row}, trained on the data set {data}.
 
 ```python
-from flam_pl.serving.searcher import Searcher
+from flam_pl import Searcher
 searcher = Searcher.load("this folder", gallery="shop.db")
 searcher.search("photo.jpg", text="in red")
 ```

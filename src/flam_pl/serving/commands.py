@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from flam_pl.errors import ConfigError, FlamError
@@ -94,8 +95,8 @@ def fill(settings: Build, photos: Sequence[Listed], delete_others: bool) -> None
     place = settings.gallery, bundle.space, bundle.dimension
     gallery = open_gallery(*place, index=settings.index)
     try:
-        runtime = open_runtime(bundle, device=settings.device)
-        done = index_photos(gallery, runtime, photos, settings.batch, delete_others)
+        networks = partial(open_runtime, bundle, device=settings.device)
+        done = index_photos(gallery, networks, photos, settings.batch, delete_others)
         print(f"{done}, {time.monotonic() - start:.1f} s")
         if done.extracted or done.deleted:
             build_index = getattr(gallery, "build_index", None)

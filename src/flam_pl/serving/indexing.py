@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -55,14 +55,15 @@ class Read:
 
 def index_photos(
     gallery: StoredGallery,
-    runtime: Runtime,
+    open_networks: Callable[[], Runtime],
     photos: Sequence[Listed],
     batch: int = 64,
     delete_others: bool = False,
 ) -> Indexed:
     """Bring a gallery up to date. Each batch is durable: a stopped command goes on where it was.
 
-    ``delete_others`` removes the photos that the list does not have.
+    ``open_networks`` is called if a photo must be read. ``delete_others`` removes the photos that
+    the list does not have.
     """
     known, done = gallery.stamps(), Indexed()
     waiting: list[tuple[Listed, str]] = []
@@ -77,12 +78,31 @@ def index_photos(
         else:
             waiting.append((listed, stamp))
 
+    if waiting:
+        extract(gallery, open_networks(), waiting, batch, done)
+    if delete_others:
+        gone = sorted(set(known) - {listed.id for listed in photos})
+        for part_of in batches(gone, 1000):
+            done.deleted += gallery.delete(part_of)
+    return done
+
+
+def extract(
+    gallery: StoredGallery,
+    runtime: Runtime,
+    waiting: Sequence[tuple[Listed, str]],
+    batch: int,
+    done: Indexed,
+) -> None:
+    """Read photos, each with its stamp, and add them in batches."""
+    hashes = {name: of for name, (_, of) in gallery.stamps().items()}
+
     def read(each: tuple[Listed, str]) -> Read | str:
         listed, stamp = each
         try:
             data = read_file(listed.path)
             found = hashlib.sha256(data).hexdigest()
-            is_known = known.get(listed.id, ("", ""))[1] == found
+            is_known = hashes.get(listed.id) == found
             pixels = None if is_known else runtime.pixels(data, listed.path)
             return Read(listed, stamp, found, pixels)
         except UnreadableImage as error:
@@ -96,11 +116,6 @@ def index_photos(
             add_batch(gallery, runtime, [each for each in found if isinstance(each, Read)], done)
             bar.update(len(part))
         bar.close()
-    if delete_others:
-        gone = sorted(set(known) - {listed.id for listed in photos})
-        for part_of in batches(gone, 1000):
-            done.deleted += gallery.delete(part_of)
-    return done
 
 
 def add_batch(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import json
+import os
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,8 +30,8 @@ class Listed:
     @property
     def columns_hash(self) -> int:
         """CRC-32 of everything but the photo's content."""
-        plain = [str(self.path), sorted(self.columns.items())]
-        return zlib.crc32(json.dumps(plain, default=str).encode())
+        plain = f"{self.path} {sorted(self.columns.items())}"
+        return zlib.crc32(plain.encode(errors="surrogateescape"))
 
 
 def list_photos(
@@ -69,12 +69,15 @@ def list_photos(
 
 
 def in_folder(folder: Path) -> Iterator[Listed]:
-    for path in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.suffix.lower() in SUFFIXES and not hidden and path.is_file():
-            inside = path.relative_to(folder)
-            columns = {"folder": str(inside.parent)} if len(inside.parts) > 1 else {}
-            yield Listed(inside.as_posix(), path.absolute(), columns)
+    top = folder.absolute()
+    for place, folders, names in os.walk(top):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        inside = Path(place).relative_to(top).as_posix()
+        columns = {} if inside == "." else {"folder": inside}
+        for name in sorted(names):
+            if os.path.splitext(name)[1].lower() in SUFFIXES and not name.startswith("."):
+                id = name if inside == "." else f"{inside}/{name}"
+                yield Listed(id, Path(place, name), columns)
 
 
 def in_table(
