@@ -56,6 +56,8 @@ class Searcher:
             self.runtime.pixels(data, Path(f"photo {number}"))
             for number, data in enumerate(photos, start=1)
         ]
+        if not pixels:
+            return np.zeros((0, self.bundle.contents.dimension), np.float32)
         return self.runtime.features(pixels)
 
     def vectors(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -159,11 +161,12 @@ class Searcher:
         judged = self.bundle.applicability.judge(edits, own, target)
         if judged.refusal:
             raise EditError(judged.refusal.reason)
+        own_depth = slice(depth_of(encoded))  # others in the batch may need more results
         pairs = [
             (name, float(score))
-            for name, score in zip(ids, scores, strict=True)
+            for name, score in zip(ids[own_depth], scores[own_depth], strict=True)
             if name != query.id
-        ][: depth_of(encoded)]
+        ]
         items = gallery.fetch([name for name, _ in pairs])
         hits = self.hits(items, [score for _, score in pairs], edits, target)
         results = Results(
@@ -180,7 +183,7 @@ class Searcher:
         results = replace(results, hits=tuple(shown))
         if not edits:
             return results
-        posteriors = self.posteriors(items)
+        posteriors = self.posteriors(items[:CANDIDATES])  # the same for every page
         raw = has_answer(target, posteriors) if items else 0.0
         calibration = self.bundle.contents.calibration
         answer = float(calibrated(calibration, "answer", np.array([raw]))[0]) if items else 0.0
@@ -237,7 +240,7 @@ class Searcher:
 def depth_of(encoded: Encoded) -> int:
     """Results that a search needs, with one for the query itself."""
     query = encoded.query
-    needed = query.offset + query.k + 1
-    if not encoded.edits:
-        return needed
-    return max(needed, FILTERED if query.least else CANDIDATES)
+    needed = query.offset + query.k
+    if encoded.edits:
+        needed = max(needed, FILTERED if query.least else CANDIDATES)
+    return needed + 1
