@@ -78,7 +78,9 @@ def test_a_batch_of_different_edits_gets_the_vectors_of_single_searches(
     for n, (each, edits) in enumerate(zip(found, EDITS, strict=True)):
         expected = oracle.queries(features[[n]], edits)[0].numpy()
         np.testing.assert_allclose(each.vector, expected, rtol=0, atol=3e-6)
-        changed = max(changed, np.abs(expected - oracle.queries(features[[n]], [])[0].numpy()).max())
+        changed = max(
+            changed, np.abs(expected - oracle.queries(features[[n]], [])[0].numpy()).max()
+        )
     assert changed > 0.1  # the edits matter
     # the order of the rows, and of the edits in a row, does not
     back = encoded(reader, features.flip(0), [edits[::-1] for edits in EDITS[::-1]])

@@ -149,9 +149,9 @@ def alike(one: str, other: str) -> int:
 KNOWN = sorted({word for key in WORDS.meanings for word in key} | FILLING)
 texts = st.one_of(
     st.text(max_size=30),
-    st.lists(st.one_of(st.sampled_from(KNOWN), st.text("abdehnorst -,", max_size=7)), max_size=5).map(
-        " ".join
-    ),
+    st.lists(
+        st.one_of(st.sampled_from(KNOWN), st.text("abdehnorst -,", max_size=7)), max_size=5
+    ).map(" ".join),
 )
 
 

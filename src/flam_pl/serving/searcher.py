@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 
 from flam_pl.editing.edits import Edit, EditError
 from flam_pl.errors import FlamError
-from flam_pl.galleries.stored import Item, StoredGallery, Where, open_gallery
+from flam_pl.galleries.stored import Item, StoredGallery, UnknownItem, Where, open_gallery
 from flam_pl.retrieval.answers import sentence
 from flam_pl.serving.bundle import Bundle
 from flam_pl.serving.confidence import calibrated, has_answer, has_wanted
@@ -161,14 +162,15 @@ class Searcher:
         judged = self.bundle.applicability.judge(edits, own, target)
         if judged.refusal:
             raise EditError(judged.refusal.reason)
-        own_depth = slice(depth_of(encoded))  # others in the batch may need more results
-        pairs = [
-            (name, float(score))
-            for name, score in zip(ids[own_depth], scores[own_depth], strict=True)
-            if name != query.id
+        itself = gallery.fetch([query.id])[0] if query.id is not None else None
+        depth = slice(depth_of(encoded))  # others in the batch may need more results
+        score_of = dict(zip(ids[depth], map(float, scores[depth]), strict=True))
+        items = [
+            item
+            for item in still_there(gallery, ids[depth])
+            if itself is None or not same_photo(item, itself, query.distinct)
         ]
-        items = gallery.fetch([name for name, _ in pairs])
-        hits = self.hits(items, [score for _, score in pairs], edits, target)
+        hits = self.hits(items, [score_of[item.id] for item in items], edits, target)
         results = Results(
             (),
             self.guesses(own),
@@ -176,7 +178,7 @@ class Searcher:
             judged.remarks,
             facets=gallery.facets(query.facets, query.where) if query.facets else {},
             total=gallery.count(query.where),
-            source=self.source(query),
+            source=source_of(query, itself),
         )
         shown = [hit for hit in hits if hit.probability is None or hit.probability >= query.least]
         shown = shown[query.offset : query.offset + query.k]
@@ -231,10 +233,27 @@ class Searcher:
         wanted = self.schema.of(kind)[int(target.argmax())]
         return f"{kind}: {guess.name} {100 * guess.probability:.0f} %, wanted {wanted}"
 
-    def source(self, query: Query) -> Path | bytes | None:
-        if query.id is not None:
-            return Path(self.required_gallery().fetch([query.id])[0].uri)
-        return Path(query.photo) if isinstance(query.photo, str) else query.photo
+
+def source_of(query: Query, itself: Item | None) -> Path | bytes | None:
+    if itself is not None:
+        return Path(itself.uri)
+    return Path(query.photo) if isinstance(query.photo, str) else query.photo
+
+
+def same_photo(item: Item, other: Item, by_content: bool) -> bool:
+    return item.id == other.id or (by_content and item.hash == other.hash)
+
+
+def still_there(gallery: StoredGallery, ids: Sequence[str]) -> list[Item]:
+    """The photos of these ids, without those that were deleted since they were found."""
+    try:
+        return gallery.fetch(ids)
+    except UnknownItem:
+        found = []
+        for id in ids:
+            with suppress(UnknownItem):
+                found += gallery.fetch([id])
+        return found
 
 
 def depth_of(encoded: Encoded) -> int:
