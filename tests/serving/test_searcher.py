@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -513,7 +515,16 @@ def test_a_notebook_shows_no_name_as_html(shop: Shop, tmp_path: Path) -> None:
     assert hostile in str(shown)  # a terminal is no page
 
 
-@pytest.mark.parametrize("data", [b"", b"%!PS-Adobe-3.0 EPSF-3.0\n", drawn_photo(1)[:200]])
+def huge_photo() -> bytes:
+    """A PNG that promises 40,000 x 40,000 pixels."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", 40_000, 40_000, 8, 2, 0, 0, 0)
+    chunk = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+    return drawn_photo(1)[:8] + chunk + drawn_photo(1)[33:]
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"%!PS-Adobe-3.0 EPSF-3.0\n", drawn_photo(1)[:200], huge_photo()]
+)
 def test_a_notebook_opens_only_photos_that_a_search_would(
     data: bytes, shop: Shop, tmp_path: Path
 ) -> None:
