@@ -16,6 +16,8 @@ from flam_pl.config.root import to_plain
 from flam_pl.editing.edits import Edit
 from flam_pl.evaluation.hits import evaluate_instances
 from flam_pl.experiments.evaluate import open_folder
+from flam_pl.experiments.export import write
+from flam_pl.experiments.search import OpenRun
 from flam_pl.experiments.selection import stores_one_vector
 from flam_pl.experiments.trained_run import TrainedRun
 from flam_pl.images.pixels import read_image
@@ -27,6 +29,7 @@ from flam_pl.retrieval.chosen_weights import FILE, FILTER
 from flam_pl.retrieval.confidence import FILE as CALIBRATION
 from flam_pl.retrieval.confidence import ConfidenceEstimator
 from flam_pl.retrieval.retriever import Retriever
+from searched_bundle import check_same_results, searcher_of, with_best
 from tiny_run import settings
 
 GIVEN = (
@@ -232,3 +235,31 @@ def test_the_instance_search_is_that_of_the_backbone_alone_bit_for_bit(plus: Pat
         assert {k: of["value"] for k, of in found[row.name].items()} == {
             k: figure.value for k, figure in expected.items()
         }
+
+
+@pytest.mark.parametrize(
+    ("row", "networks"),
+    [
+        ("flam_plus+posteriors", {"embedders", "classifiers", "generator"}),
+        ("flam+posteriors", {"embedders", "classifiers", "generator", "editor_embedders"}),
+        ("flam+own", {"embedders", "generator"}),
+        ("arithmetic+posteriors", {"embedders", "classifiers", "editor_embedders"}),
+        (FILTER, {"embedders", "classifiers", "editor_embedders"}),
+    ],
+)
+def test_a_bundle_has_the_networks_of_its_row_and_finds_the_same(
+    row: str, networks: set[str], plus: Path, tmp_path: Path
+) -> None:
+    """The classifiers that score and the embedders that edit may be two."""
+    run = OpenRun(*open_folder(plus / "runs" / "wardrobe"))
+    if row.endswith("+own"):  # a run is opened with the shared classifiers alone
+        own = run.trained.scorers()[row][1]
+        scores = next(each for each in run.trained.rows() if each.name == row)
+        assert own.read is not run.posteriors.read and scores.posteriors is not None
+        bundle = write(run.run, with_best(run, row).trained, tmp_path / "bundle")
+    else:
+        run = with_best(run, row)
+        bundle = write(run.run, run.trained, tmp_path / "bundle")
+        check_same_results(searcher_of(bundle, run, tmp_path), run)
+    assert bundle.contents.networks.keys() == {"backbone", *networks}
+    assert bundle.contents.posteriors["hardened"] == (row == FILTER)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -83,15 +83,17 @@ class Bundle(ModelHubMixin, library_name="flam-pl", tags=["image-retrieval", "fa
 
     @property
     def has_onnx(self) -> bool:
-        return all((self.folder / name).is_file() for name in ONNX)
+        return set(ONNX) <= set(hashes(self.folder))  # another file is not checked
 
     @cached_property
     def space(self) -> str:
         """SHA-256 of what makes gallery vectors. Two bundles with the same one share galleries."""
         files, posteriors = hashes(self.folder), self.contents.posteriors
         names = ["backbone", posteriors["embedders"], posteriors["classifiers"]]
+        named = [name for name in names if name]
         parts = {
-            "files": [files[weights_of(name)] for name in names if name],
+            "files": [files[weights_of(name)] for name in named],
+            "networks": [self.contents.networks[name] for name in named],
             "hardened": posteriors["hardened"],
             "preprocess": self.contents.preprocess,
             "classes": self.schema.to_dict(),
@@ -117,18 +119,23 @@ class Bundle(ModelHubMixin, library_name="flam-pl", tags=["image-retrieval", "fa
                 f"{folder} is no bundle: {MANIFEST} is missing. Export one: flam-pl export "
                 "run=wardrobe"
             )
+        require_listed(folder, (CONFIG, ATTRIBUTES))
         for name, expected in hashes(folder).items():
             found = file_hash(folder / name) if (folder / name).is_file() else None
             if found != expected:
                 state = "is missing" if found is None else "was cut or changed"
                 raise BundleError(f"{folder / name} {state}. {REMEDY}")
-        with reading(folder / CONFIG, REMEDY):
-            plain = json.loads((folder / CONFIG).read_bytes())
-            if plain.get("format") != FORMAT:
-                raise ValueError(f"format {plain.get('format')}, expected {FORMAT}")
-            contents = Contents(**plain)
-        with reading(folder / ATTRIBUTES, REMEDY):
-            return cls(folder, contents, json.loads((folder / ATTRIBUTES).read_bytes()))
+        try:
+            with reading(folder / CONFIG, REMEDY):
+                plain = json.loads((folder / CONFIG).read_bytes())
+                if plain.get("format") != FORMAT:
+                    raise ValueError(f"format {plain.get('format')}, expected {FORMAT}")
+                contents = Contents(**plain)
+            require_listed(folder, map(weights_of, contents.networks))
+            with reading(folder / ATTRIBUTES, REMEDY):
+                return cls(folder, contents, json.loads((folder / ATTRIBUTES).read_bytes()))
+        except DamagedFile as error:
+            raise BundleError(str(error)) from error
 
     def _save_pretrained(self, save_directory: Path) -> None:
         for name in (MANIFEST, *hashes(self.folder)):
@@ -152,13 +159,21 @@ def hashes(folder: Path) -> dict[str, str]:
     """SHA-256 by file, from the manifest. Raises BundleError."""
     path = folder / MANIFEST
     try:
-        files: dict[str, str] = read_json(path, Manifest, REMEDY).files
+        manifest: Manifest = read_json(path, Manifest, REMEDY)
     except DamagedFile as error:
         raise BundleError(str(error)) from error
-    for name in files:
+    if manifest.format != FORMAT:
+        raise BundleError(f"{path} has format {manifest.format}, expected {FORMAT}. {REMEDY}")
+    for name in manifest.files:
         if wrong := not_a_name(name):
             raise BundleError(f"{path} names the file {name!r}: {wrong}. {REMEDY}")
-    return files
+    return manifest.files
+
+
+def require_listed(folder: Path, names: Iterable[str]) -> None:
+    """Raise BundleError for a file that the manifest must list, and does not."""
+    if missing := sorted(set(names) - set(hashes(folder))):
+        raise BundleError(f"{folder / MANIFEST} does not list {', '.join(missing)}. {REMEDY}")
 
 
 def file_hash(path: Path) -> str:
@@ -184,7 +199,7 @@ def write_bundle(
     """
     from safetensors.numpy import save_file
 
-    require_ours(folder, MANIFEST)
+    require_ours(folder, MANIFEST, CONFIG, ATTRIBUTES)
     with only_writer(folder):
         new = temporary(folder)
         shutil.rmtree(new, ignore_errors=True)

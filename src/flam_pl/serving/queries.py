@@ -117,7 +117,13 @@ class QueryReader:
             return self.feature_of(source.id)
         if isinstance(source, Photo):
             return None
-        feature, dimension = np.asarray(source, np.float32), self.bundle.contents.dimension
+        dimension = self.bundle.contents.dimension
+        try:
+            feature = np.asarray(source, np.float32)
+        except (TypeError, ValueError) as error:
+            raise FlamError(
+                f"a vector is no vector ({error}); expected {dimension} numbers"
+            ) from error
         if feature.shape != (dimension,) or not np.isfinite(feature).all():
             raise FlamError(
                 f"a vector has the shape {feature.shape}; expected {dimension} finite numbers"
@@ -130,7 +136,7 @@ class QueryReader:
         path = Path(photo.source).expanduser()
         return self.runtime.pixels(read_file(path), path)
 
-    def encode(self, prepared: Sequence[Prepared]) -> list[Encoded]:
+    def encode(self, prepared: Sequence[Prepared]) -> list[Encoded | FlamError]:
         """The query vectors of queries whose features are there."""
         examples = [(p, name, f) for p in prepared for name, f in p.examples.items()]
         features = np.stack([p.feature for p in prepared] + [f for _, _, f in examples])
@@ -154,8 +160,11 @@ class QueryReader:
                     asked[row, t] = self.direction(shares, t)
         own = posteriors[:count]
         vectors = self.runtime.queries(features[:count], own, wanted, asked, strength)
-        found = []
+        found: list[Encoded | FlamError] = []
         for row, each in enumerate(prepared):
+            if not np.isfinite(vectors[row]).all():
+                found.append(FlamError("a vector has numbers that are too large for the networks"))
+                continue
             mine, theirs = self.split(own[row]), self.split(wanted[row])
             target = [
                 (1 - s) * p + s * w for p, w, s in zip(mine, theirs, strength[row], strict=True)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 
 import numpy as np
+from PIL import Image, ImageOps
 
 from flam_pl.editing.edits import Edit
 from flam_pl.galleries.stored import Value, Where
+from flam_pl.images.files import UnreadableImage, opened, read_file
 
 THUMBNAIL = 160  # pixels
 
@@ -100,20 +103,22 @@ class Results(Sequence[Hit]):
 
 def figure(source: Path | bytes, caption: str) -> str:
     """An HTML picture that needs no file; without the photo, its caption alone."""
-    from PIL import Image, ImageOps
-
     picture = ""
-    try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
-            small = ImageOps.exif_transpose(image).convert("RGB")
-            small.thumbnail((THUMBNAIL, THUMBNAIL))
-            file = io.BytesIO()
-            small.save(file, "JPEG", quality=85)
-            data = base64.b64encode(file.getvalue()).decode()
-            picture = f"<img src='data:image/jpeg;base64,{data}' alt='{escape(caption)}'>"
-    except (OSError, ValueError):  # an address, or a file that is gone
-        pass
+    with suppress(UnreadableImage):  # an address, or a file that is gone
+        name = Path("photo") if isinstance(source, bytes) else source
+        data = opened(source if isinstance(source, bytes) else read_file(source), name, thumbnail)
+        address = f"data:image/jpeg;base64,{base64.b64encode(data).decode()}"
+        picture = f"<img src='{address}' alt='{escape(caption)}'>"
     return (
         f"<figure style='width:{THUMBNAIL}px;margin:4px'>{picture}"
         f"<figcaption>{escape(caption)}</figcaption></figure>"
     )
+
+
+def thumbnail(image: Image.Image) -> bytes:
+    """The photo as a small upright JPEG."""
+    small = ImageOps.exif_transpose(image).convert("RGB")
+    small.thumbnail((THUMBNAIL, THUMBNAIL))
+    file = io.BytesIO()
+    small.save(file, "JPEG", quality=85)
+    return file.getvalue()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 
 from flam_pl.editing.edits import Edit, EditError
 from flam_pl.errors import FlamError
-from flam_pl.galleries.stored import Item, StoredGallery, Where, open_gallery
+from flam_pl.galleries.stored import Item, StoredGallery, UnknownItem, Where, open_gallery
 from flam_pl.retrieval.answers import sentence
 from flam_pl.serving.bundle import Bundle
 from flam_pl.serving.confidence import calibrated, has_answer, has_wanted
@@ -56,6 +57,8 @@ class Searcher:
             self.runtime.pixels(data, Path(f"photo {number}"))
             for number, data in enumerate(photos, start=1)
         ]
+        if not pixels:
+            return np.zeros((0, self.bundle.contents.dimension), np.float32)
         return self.runtime.features(pixels)
 
     def vectors(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -159,13 +162,15 @@ class Searcher:
         judged = self.bundle.applicability.judge(edits, own, target)
         if judged.refusal:
             raise EditError(judged.refusal.reason)
-        pairs = [
-            (name, float(score))
-            for name, score in zip(ids, scores, strict=True)
-            if name != query.id
-        ][: depth_of(encoded)]
-        items = gallery.fetch([name for name, _ in pairs])
-        hits = self.hits(items, [score for _, score in pairs], edits, target)
+        itself = gallery.fetch([query.id])[0] if query.id is not None else None
+        depth = slice(depth_of(encoded))  # others in the batch may need more results
+        score_of = dict(zip(ids[depth], map(float, scores[depth]), strict=True))
+        items = [
+            item
+            for item in still_there(gallery, ids[depth])
+            if itself is None or not same_photo(item, itself, query.distinct)
+        ]
+        hits = self.hits(items, [score_of[item.id] for item in items], edits, target)
         results = Results(
             (),
             self.guesses(own),
@@ -173,14 +178,14 @@ class Searcher:
             judged.remarks,
             facets=gallery.facets(query.facets, query.where) if query.facets else {},
             total=gallery.count(query.where),
-            source=self.source(query),
+            source=source_of(query, itself),
         )
         shown = [hit for hit in hits if hit.probability is None or hit.probability >= query.least]
         shown = shown[query.offset : query.offset + query.k]
         results = replace(results, hits=tuple(shown))
         if not edits:
             return results
-        posteriors = self.posteriors(items)
+        posteriors = self.posteriors(items[:CANDIDATES])  # the same for every page
         raw = has_answer(target, posteriors) if items else 0.0
         calibration = self.bundle.contents.calibration
         answer = float(calibrated(calibration, "answer", np.array([raw]))[0]) if items else 0.0
@@ -228,16 +233,33 @@ class Searcher:
         wanted = self.schema.of(kind)[int(target.argmax())]
         return f"{kind}: {guess.name} {100 * guess.probability:.0f} %, wanted {wanted}"
 
-    def source(self, query: Query) -> Path | bytes | None:
-        if query.id is not None:
-            return Path(self.required_gallery().fetch([query.id])[0].uri)
-        return Path(query.photo) if isinstance(query.photo, str) else query.photo
+
+def source_of(query: Query, itself: Item | None) -> Path | bytes | None:
+    if itself is not None:
+        return Path(itself.uri)
+    return Path(query.photo) if isinstance(query.photo, str) else query.photo
+
+
+def same_photo(item: Item, other: Item, by_content: bool) -> bool:
+    return item.id == other.id or (by_content and item.hash == other.hash)
+
+
+def still_there(gallery: StoredGallery, ids: Sequence[str]) -> list[Item]:
+    """The photos of these ids, without those that were deleted since they were found."""
+    try:
+        return gallery.fetch(ids)
+    except UnknownItem:
+        found = []
+        for id in ids:
+            with suppress(UnknownItem):
+                found += gallery.fetch([id])
+        return found
 
 
 def depth_of(encoded: Encoded) -> int:
     """Results that a search needs, with one for the query itself."""
     query = encoded.query
-    needed = query.offset + query.k + 1
-    if not encoded.edits:
-        return needed
-    return max(needed, FILTERED if query.least else CANDIDATES)
+    needed = query.offset + query.k
+    if encoded.edits:
+        needed = max(needed, FILTERED if query.least else CANDIDATES)
+    return needed + 1

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
 from itertools import groupby
+from os.path import commonprefix
 
 from flam_pl.attributes import AttributeSchema, fold_spelling
 from flam_pl.editing.edits import Edit, EditError, in_order
@@ -34,8 +35,8 @@ FILLING = {
 }
 """Words without a meaning here, unless a class or an attribute type has that name."""
 
-SIMILAR = 0.8  # of a word to the known word that it is a misspelling of, by difflib
 SHORTEST = 4  # letters of a word that may be misspelt: "ted" is not "red"
+LONG = 7  # letters of a word of which one may be wrong: "shirt" is neither "skirt" nor "short"
 
 
 @cache
@@ -148,7 +149,7 @@ class Words:
             return word
         if len(word) < SHORTEST or word.isdigit():
             return word
-        near = get_close_matches(word, self.vocabulary, n=2, cutoff=SIMILAR)
+        near = [known for known in self.vocabulary if misspelt(word, known)]
         return near[0] if len(near) == 1 else word
 
     def not_known(self, unknown: list[str], text: str) -> str:
@@ -165,6 +166,26 @@ class Words:
             more = f" and {len(names) - 8} more" if len(names) > 8 else ""
             parts.append(f"{kind}: {', '.join(names[:8])}{more}")
         return "; ".join(parts)
+
+
+def misspelt(word: str, known: str) -> bool:
+    """Whether a word has one letter too many or too few, two neighbours swapped, another ending of
+    the plural, or, if it is long, one wrong letter.
+
+    >>> misspelt("lnog", "long"), misspelt("turqoise", "turquoise"), misspelt("skirt", "shirt")
+    (True, True, False)
+    """
+    shorter, longer = sorted((word, known), key=len)
+    if longer in (f"{shorter}s", f"{shorter}es"):
+        return True
+    if len(longer) - len(shorter) > 1:
+        return False
+    start = len(commonprefix([shorter, longer]))
+    if len(shorter) < len(longer):
+        return shorter[start:] == longer[start + 1 :]
+    swapped = word[start : start + 2] == known[start : start + 2][::-1]
+    wrong = 2 if swapped else 1
+    return (swapped or len(word) >= LONG) and word[start + wrong :] == known[start + wrong :]
 
 
 def tokens(text: str) -> tuple[str, ...]:
