@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from flam_pl.images.files import opened
-from flam_pl.serving import cluster
-from flam_pl.serving.shards import Photo
+from flam_pl.serving.cluster import extraction as cluster
+from flam_pl.serving.cluster.shards import Photo
 
 DRIVER = Path(__file__)
 

@@ -23,11 +23,9 @@ from flam_pl.galleries.stored import open_gallery
 from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.models.backbone import Backbone
 from flam_pl.serving.bundle import Bundle, Contents, write_bundle
-from flam_pl.serving.cluster import Extractor, Job, bulk_import, decode, extract, pieces_of
-from flam_pl.serving.indexing import index_photos
-from flam_pl.serving.photo_lists import list_photos
-from flam_pl.serving.runtime import open_runtime
-from flam_pl.serving.shards import (
+from flam_pl.serving.cluster import bulk_import, extract
+from flam_pl.serving.cluster.extraction import Extractor, Job, decode, pieces_of, plain_errors
+from flam_pl.serving.cluster.shards import (
     LIST,
     Photo,
     ShardList,
@@ -36,6 +34,9 @@ from flam_pl.serving.shards import (
     shard_name,
     stamp_of,
 )
+from flam_pl.serving.indexing import index_photos
+from flam_pl.serving.photo_lists import list_photos
+from flam_pl.serving.runtime import open_runtime
 
 parquet = pytest.importorskip("pyarrow.parquet")
 pytest.importorskip("ray", reason='Ray is missing: pip install "flam-pl[ray]"')
@@ -199,7 +200,7 @@ def test_a_killed_command_goes_on_where_it_was(tmp_path: Path, bundle: Bundle) -
     assert extracted(log, **how)["computed"] == 0
 
 
-def written_shards(folder: Path, bundle: Bundle, source: Path) -> Store:
+def written_shards(folder: Path | str, bundle: Bundle, source: Path) -> Store:
     """Shards of the source, written by this process without Ray."""
     job = Job(
         source=str(source),
@@ -325,12 +326,42 @@ def test_an_address_is_opened_by_pyarrow(tmp_path: Path) -> None:
         assert "cannot open" in stamp_of(replace(photo, uri=wrong)).reason
 
 
+def test_the_folder_of_the_shards_may_be_an_address(
+    tmp_path: Path, bundle: Bundle, shards: Path
+) -> None:
+    table, address = shards.parent / "photos" / "photos.csv", (tmp_path / "s h").as_uri()
+    store = written_shards(address, bundle, table)
+    assert store.read_list() == Store(str(shards)).read_list()
+    assert bulk_import(address, tmp_path / "shop.db") == PHOTOS - 2
+    for name in store.read_list().names:
+        assert (tmp_path / "s h" / name).read_bytes() == (shards / name).read_bytes()
+
+
+def test_a_folder_of_photos_is_extracted_too(tmp_path: Path, bundle: Bundle) -> None:
+    photo_table(tmp_path / "photos")
+    written_shards(tmp_path / "shards", bundle, tmp_path / "photos")
+    found = readable(tmp_path / "shards")
+    assert set(found) == {f"{n}.png" for n in range(PHOTOS)} - {f"{BROKEN}.png", f"{MISSING}.png"}
+    assert found["3.png"].uri == str(tmp_path / "photos" / "3.png")
+
+
+def test_an_error_of_a_worker_is_shown_as_it_is() -> None:
+    import ray
+
+    for error in (RuntimeError("a fault of the program"), FlamError("the disk is full")):
+        ours = isinstance(error, FlamError)
+        task = ray.exceptions.RayTaskError("task", "traceback", error)
+        with pytest.raises(FlamError if ours else type(task)) as found, plain_errors():
+            raise task
+        assert not ours or str(found.value) == "the disk is full"
+
+
 def test_a_name_that_is_no_unicode_is_noted() -> None:
     found = stamp_of(Photo("\udcff", "/photos/\udcff.jpg", {}, 0))
     assert "Unicode" in found.reason and found.uri.isascii()
 
 
-def test_an_id_that_is_listed_twice_is_refused(tmp_path: Path, bundle: Bundle) -> None:
+def test_what_cannot_be_extracted_is_refused_before_ray_starts(tmp_path: Path, bundle: Bundle) -> None:
     table = tmp_path / "photos.csv"
     table.write_text("id,path\n1,a.jpg\n2,b.jpg\n1,c.jpg\n")
     with pytest.raises(FlamError, match="'1' 2 times"):
@@ -340,3 +371,8 @@ def test_an_id_that_is_listed_twice_is_refused(tmp_path: Path, bundle: Bundle) -
     table.write_text("id,path\n")
     with pytest.raises(FlamError, match="no photo"):
         extract(table, bundle.folder, tmp_path / "shards")
+    table.write_text("id,path\n1,a.jpg\n")
+    with pytest.raises(FlamError, match="cannot be made"):
+        extract(table, bundle.folder, table / "shards")
+    with pytest.raises(FlamError, match="no ONNX files"):
+        extract(table, bundle.folder, tmp_path / "shards", runtime="onnx")

@@ -1,13 +1,4 @@
-"""Gallery vectors of a catalogue that is too large for one machine, computed by Ray Data.
-
-``extract`` writes the vectors into Parquet files, the **shards**; ``bulk_import`` adds them to a
-gallery. A photo or the folder of the shards is a local path, or an address that ``pyarrow.fs``
-opens: ``file://``, ``s3://``, ``gs://``, ``abfs://``, ``hdfs://``; not ``http://``. The list of
-photos and the bundle are local, at the same path on every machine of the cluster.
-
-Ray is the one that this process is connected to; else the cluster of ``RAY_ADDRESS``; else this
-machine alone.
-"""
+"""Writes the gallery vectors of a list of photos into shards, by Ray Data."""
 
 from __future__ import annotations
 
@@ -29,13 +20,8 @@ from typing import Any
 import numpy as np
 
 from flam_pl.errors import FlamError
-from flam_pl.galleries.items import Item, StoredGallery, UnknownItem
-from flam_pl.galleries.stored import open_gallery
 from flam_pl.serving.bundle import Bundle
-from flam_pl.serving.indexing import batches
-from flam_pl.serving.photo_lists import Listed, iter_photos
-from flam_pl.serving.runtime import gallery_vectors, open_runtime
-from flam_pl.serving.shards import (
+from flam_pl.serving.cluster.shards import (
     Photo,
     ShardList,
     Store,
@@ -43,6 +29,9 @@ from flam_pl.serving.shards import (
     shard_name,
     stamp_of,
 )
+from flam_pl.serving.indexing import batches
+from flam_pl.serving.photo_lists import Listed, iter_photos
+from flam_pl.serving.runtime import gallery_vectors, open_runtime
 from flam_pl.terminal.progress import progress
 
 THREADS = 8  # that read and decode the photos of one shard
@@ -115,7 +104,9 @@ def extract(
     for name, value in (("workers", workers), ("batch", batch), ("rows_per_shard", rows_per_shard)):
         if value < 1:
             raise FlamError(f"{name} is {value}; expected at least 1")
-    opened = Bundle.load(bundle)
+    opened, runtime = Bundle.load(bundle), runtime or ("torch" if find_spec("torch") else "onnx")
+    if runtime != "torch":
+        open_runtime(opened, runtime)  # else a worker would be the first to find it missing
     job = Job(
         source=str(Path(source).expanduser().absolute()),
         listing={"image": image, "id": id, "columns": tuple(columns)},
@@ -124,7 +115,7 @@ def extract(
         shards=str(shards),
         rows=rows_per_shard,
         batch=batch,
-        runtime=runtime or ("torch" if find_spec("torch") else "onnx"),
+        runtime=runtime,
         device=None if gpus_per_worker else "cpu",
     )
     total, store = checked_total(job), Store(job.shards)
@@ -307,51 +298,3 @@ def plain_errors() -> Iterator[None]:
         if cause is None:
             raise
         raise FlamError(str(cause)) from error
-
-
-def is_same(new: Item, old: Item) -> bool:
-    """Whether photo and columns are the same; the stamp covers the columns."""
-    return (new.uri, new.hash, new.stamp) == (old.uri, old.hash, old.stamp)
-
-
-def bulk_import(shards: str | Path, gallery: str | Path | StoredGallery) -> int:
-    """Add what ``extract`` wrote to a gallery; the number of photos that were added.
-
-    Photos that the gallery holds as they are stay untouched, so that an import that was stopped
-    goes on. The photos of a shard are added together. A gallery that is given by its address is
-    made if it is not there.
-
-    Raises:
-        FlamError: the extraction has not finished, a shard is damaged, or the gallery was made by
-            another bundle.
-    """
-    store = Store(str(shards))
-    listed = store.read_list()
-    place = listed.space, listed.dimension
-    ours = isinstance(gallery, str | Path)
-    target = open_gallery(gallery, *place) if isinstance(gallery, str | Path) else gallery
-    added = unreadable = 0
-    try:
-        if (target.space, target.dimension) != place:
-            raise FlamError(
-                f"{shards} was made by another bundle: its vectors are of {listed.space!r} with "
-                f"{listed.dimension} numbers, those of the gallery of {target.space!r} with "
-                f"{target.dimension}. Extract the photos with the bundle of the gallery"
-            )
-        for name in progress(listed.names, "importing"):
-            items, skipped = store.read(name, listed)
-            unreadable += skipped
-            try:
-                known = target.fetch([item.id for item in items])
-                pairs = zip(items, known, strict=True)
-                items = [new for new, old in pairs if not is_same(new, old)]
-            except UnknownItem:
-                pass
-            if items:
-                target.add(items)
-            added += len(items)
-    finally:
-        if ours:
-            target.close()
-    print(f"{added:,} photos added; {unreadable:,} unreadable ones left out", flush=True)
-    return added

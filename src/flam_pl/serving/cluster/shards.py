@@ -171,7 +171,11 @@ class Store:
         return f"{self.place[1]}/{name}"
 
     def create(self) -> None:
-        self.place[0].create_dir(self.place[1], recursive=True)
+        """Raises FlamError for a folder that cannot be made."""
+        try:
+            self.place[0].create_dir(self.place[1], recursive=True)
+        except OSError as error:
+            raise FlamError(f"shards={self.address} cannot be made: {error}") from error
 
     def unreadable(self, name: str) -> int | None:
         """The number of unreadable photos of a shard; None if the shard is not there."""
