@@ -350,7 +350,7 @@ def test_an_error_of_a_worker_is_shown_as_it_is() -> None:
 
     for error in (RuntimeError("a fault of the program"), FlamError("the disk is full")):
         ours = isinstance(error, FlamError)
-        task = ray.exceptions.RayTaskError("task", "traceback", error)
+        task = ray.exceptions.RayTaskError("task", "traceback", error).as_instanceof_cause()
         with pytest.raises(FlamError if ours else type(task)) as found, plain_errors():
             raise task
         assert not ours or str(found.value) == "the disk is full"
@@ -361,7 +361,7 @@ def test_a_name_that_is_no_unicode_is_noted() -> None:
     assert "Unicode" in found.reason and found.uri.isascii()
 
 
-def test_what_cannot_be_extracted_is_refused_before_ray_starts(tmp_path: Path, bundle: Bundle) -> None:
+def test_what_cannot_be_extracted_is_refused(tmp_path: Path, bundle: Bundle) -> None:
     table = tmp_path / "photos.csv"
     table.write_text("id,path\n1,a.jpg\n2,b.jpg\n1,c.jpg\n")
     with pytest.raises(FlamError, match="'1' 2 times"):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,7 +31,7 @@ from flam_pl.serving.cluster.shards import (
 )
 from flam_pl.serving.indexing import batches
 from flam_pl.serving.photo_lists import Listed, iter_photos
-from flam_pl.serving.runtime import gallery_vectors, open_runtime
+from flam_pl.serving.runtime import Runtime, gallery_vectors, open_runtime
 from flam_pl.terminal.progress import progress
 
 THREADS = 8  # that read and decode the photos of one shard
@@ -121,7 +121,7 @@ def extract(
     total, store = checked_total(job), Store(job.shards)
     store.create()
     found = []
-    with ray_running(workers), one_row_per_block(), plain_errors():
+    with ray_running(workers), settings_of_ray_data(), plain_errors():
         bar = progress(None, "extracting", total=total)
         for row in finished_shards(job, workers, gpus_per_worker):
             found.append(row)
@@ -222,8 +222,15 @@ class Extractor:
 
     def __init__(self, job: Job) -> None:
         self.job, self.store = job, Store(job.shards)
-        self.bundle = Bundle.load(job.bundle)
-        self.runtime = open_runtime(self.bundle, job.runtime, job.device)
+
+    # with the first shard: Ray shows an error of ``__init__`` as a traceback alone
+    @cached_property
+    def bundle(self) -> Bundle:
+        return Bundle.load(self.job.bundle)
+
+    @cached_property
+    def runtime(self) -> Runtime:
+        return open_runtime(self.bundle, self.job.runtime, self.job.device)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         rows, pixels = row.pop("rows"), row.pop("pixels")
@@ -272,18 +279,28 @@ def ray_running(workers: int) -> Iterator[None]:
             ray.shutdown()
 
 
+SETTINGS = {
+    "target_max_block_size": 1,  # each row is a whole shard: a task must not get several of them
+    "enable_progress_bars": False,  # ours counts photos
+    "raise_original_map_exception": True,
+}
+
+
 @contextmanager
-def one_row_per_block() -> Iterator[None]:
-    """Each row is a whole shard: Ray Data must not put several of them into one task."""
+def settings_of_ray_data() -> Iterator[None]:
     from ray.data import DataContext
 
-    context = DataContext.get_current()
-    before = context.target_max_block_size, context.enable_progress_bars
-    context.target_max_block_size, context.enable_progress_bars = 1, False
+    context, logger = DataContext.get_current(), logging.getLogger("ray.data")
+    before, level = {name: getattr(context, name) for name in SETTINGS}, logger.level
+    logger.setLevel(logging.WARNING)
+    for name, value in SETTINGS.items():
+        setattr(context, name, value)
     try:
         yield
     finally:
-        context.target_max_block_size, context.enable_progress_bars = before
+        logger.setLevel(level)
+        for name, value in before.items():
+            setattr(context, name, value)
 
 
 @contextmanager
@@ -292,9 +309,11 @@ def plain_errors() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        cause: BaseException | None = error
-        while cause is not None and not isinstance(cause, FlamError):
-            cause = getattr(cause, "cause", None) or cause.__cause__
-        if cause is None:
+        # Ray's error is a FlamError too, with the traceback as its message
+        chain: list[BaseException] = [error]
+        while inner := getattr(chain[-1], "cause", None) or chain[-1].__cause__:
+            chain.append(inner)
+        ours = [each for each in chain if isinstance(each, FlamError)]
+        if not ours:
             raise
-        raise FlamError(str(cause)) from error
+        raise FlamError(str(ours[-1])) from error
