@@ -72,6 +72,11 @@ def file_system(root: str) -> tuple[Any, str]:
     return found, path.rstrip("/")
 
 
+def absolute(address: str) -> str:
+    """A local path that does not depend on the folder of the process; an address as it is."""
+    return address if "://" in address else os.path.abspath(os.path.expanduser(address))
+
+
 def located(address: str) -> tuple[Any, str]:
     """The file system of ``pyarrow`` and the path in it, of a local path or an address.
 
@@ -80,7 +85,7 @@ def located(address: str) -> tuple[Any, str]:
     if "://" not in address:
         from pyarrow import fs
 
-        return fs.LocalFileSystem(), os.path.abspath(os.path.expanduser(address))
+        return fs.LocalFileSystem(), absolute(address)
     parts = urlsplit(address)
     query = f"?{parts.query}" if parts.query else ""
     found, root = file_system(f"{parts.scheme}://{parts.netloc}/{query}")
