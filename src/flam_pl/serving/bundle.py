@@ -26,7 +26,7 @@ from flam_pl.retrieval.applicability import Applicability
 
 FORMAT = 1
 MANIFEST, CONFIG, ATTRIBUTES, CARD = "manifest.json", "config.json", "attributes.json", "README.md"
-ONNX = ("backbone.onnx", "reader.onnx", "query.onnx")
+ONNX = ("backbone.onnx", "reader.onnx", "query.onnx", "table.npy")
 REMEDY = "Export the bundle again: flam-pl export run=<its run>."
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -53,6 +53,28 @@ class Duplicates:
     gallery: str
     bundle: str = ""
     near: float | None = None
+
+
+@dataclass(frozen=True)
+class Extract:
+    """Settings of ``index extract``; ``cluster.extract`` explains them."""
+
+    bundle: str
+    photos: str
+    shards: str
+    image: str = ""
+    id: str = ""
+    columns: tuple[str, ...] = ()
+    workers: int = 2
+    gpus_per_worker: float = 0.0
+    batch: int = 64
+    rows_per_shard: int = 512
+
+
+@dataclass(frozen=True)
+class Import:
+    shards: str
+    gallery: str
 
 
 @dataclass(frozen=True)
@@ -171,6 +193,24 @@ def duplicates(words: Sequence[str]) -> None:
     print(f"{len(groups):,} groups with {sum(map(len, groups)) - len(groups):,} further copies")
 
 
+def extract(words: Sequence[str]) -> None:
+    """Extract a large list with Ray Data, on one machine or a cluster, into Parquet shards."""
+    settings = asdict(read_settings(words, Extract, "index extract"))
+    from flam_pl.serving import cluster
+
+    cluster.extract(
+        settings.pop("photos"), settings.pop("bundle"), settings.pop("shards"), **settings
+    )
+
+
+def import_shards(words: Sequence[str]) -> None:
+    """Bring finished shards into a gallery."""
+    settings = read_settings(words, Import, "index import")
+    from flam_pl.serving import cluster
+
+    cluster.bulk_import(settings.shards, settings.gallery)
+
+
 ACTIONS: dict[str, Callable[[Sequence[str]], None]] = {
     "build": build,
     "add": add,
@@ -178,6 +218,8 @@ ACTIONS: dict[str, Callable[[Sequence[str]], None]] = {
     "info": info,
     "copy": copy,
     "duplicates": duplicates,
+    "extract": extract,
+    "import": import_shards,
 }
 
 

@@ -114,7 +114,8 @@ class GeneratorEditor(NoEditor):
         edited, changed = features, torch.zeros_like(length, dtype=torch.bool)
         for t in range(types):
             start = torch.where(changed, F.normalize(edited, dim=1) * length, edited)
-            condition = torch.cat([directions[:, t], codes[t].expand(len(features), -1)], dim=1)
+            code = codes[t] + torch.zeros_like(length)  # (B, T), which exporters can follow
+            condition = torch.cat([directions[:, t], code], dim=1)
             after = space.inverse(self.generator(space(start), condition))
             active = strength[:, t, None] > 0
             edited = torch.where(active, blended(start, after, strength[:, t, None]), edited)

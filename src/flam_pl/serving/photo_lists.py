@@ -15,7 +15,7 @@ from flam_pl.errors import FlamError
 from flam_pl.galleries.items import Value
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
-PATHS = ("path", "image", "photo", "file", "filename")
+PATHS = ("path", "image", "photo", "file", "filename", "uri")
 """Names of the column that holds the path, unless the caller names another."""
 
 
@@ -26,6 +26,11 @@ class Listed:
     id: str
     path: Path
     columns: Mapping[str, Value]
+    address: str = ""  # of a photo that is no file of this machine, such as s3://shop/1.jpg
+
+    @property
+    def uri(self) -> str:
+        return self.address or str(self.path)
 
     @property
     def columns_hash(self) -> int:
@@ -44,7 +49,7 @@ def list_photos(
     """The photos of a folder with its subfolders, or of a CSV or Parquet table.
 
     Args:
-        image: column with the path, relative to the table, or a pattern such as
+        image: column with the path, relative to the table, or the address, or a pattern such as
             ``images/{id}.jpg``.
         id: column with the id. By default "id" if there is one, else the path.
         columns: columns to store; by default all others.
@@ -52,13 +57,7 @@ def list_photos(
 
     Raises FlamError for a list that is missing or empty, an unknown column, or an id twice.
     """
-    source = Path(source).expanduser()
-    if source.is_dir():
-        found = list(in_folder(source))
-    elif source.is_file():
-        found = list(in_table(source, image, id, columns, only))
-    else:
-        raise FlamError(f"photos={source} is neither a folder nor a table; expected one of them")
+    found = list(iter_photos(source, image, id, columns, only))
     if not found:
         raise FlamError(f"{source} lists no photo; expected one of {', '.join(sorted(SUFFIXES))}")
     double = [(name, n) for name, n in Counter(each.id for each in found).most_common(1) if n > 1]
@@ -66,6 +65,22 @@ def list_photos(
         name, count = double[0]
         raise FlamError(f"{source} has the id {name!r} {count} times; expected it once")
     return found
+
+
+def iter_photos(
+    source: str | Path,
+    image: str = "",
+    id: str = "",
+    columns: Sequence[str] = (),
+    only: Sequence[str] = (),
+) -> Iterator[Listed]:
+    """As ``list_photos``, one after the other; ids are not compared."""
+    source = Path(source).expanduser()
+    if source.is_dir():
+        return in_folder(source)
+    if source.is_file():
+        return in_table(source, image, id, columns, only)
+    raise FlamError(f"photos={source} is neither a folder nor a table; expected one of them")
 
 
 def in_folder(folder: Path) -> Iterator[Listed]:
@@ -83,8 +98,7 @@ def in_folder(folder: Path) -> Iterator[Listed]:
 def in_table(
     table: Path, image: str, id: str, columns: Sequence[str], only: Sequence[str]
 ) -> Iterator[Listed]:
-    rows = rows_of(table)
-    first = next(rows, None)
+    first = next(rows_of(table), None)
     if first is None:
         return
     names = list(first)
@@ -101,9 +115,16 @@ def in_table(
                 f"{', '.join(names)}. Choose with {setting}=<column>"
             )
     stored = list(columns) or [name for name in names if name not in (image, id)]
-    kept = [row for row in (first, *rows) if all(str(row[n]) == v for n, v in wanted.items())]
-    numeric = {name for name in stored if all(is_number(row.get(name)) for row in kept)}
-    for row in kept:
+
+    def kept() -> Iterator[dict[str, Any]]:
+        for row in rows_of(table):  # read twice: a large table does not fit into memory
+            if all(str(row[name]) == value for name, value in wanted.items()):
+                yield row
+
+    numeric = set(stored)
+    for row in kept():
+        numeric -= {name for name in numeric if not is_number(row.get(name))}
+    for row in kept():
         place = image.format_map(row) if pattern else str(row[image])
         if not place.strip():
             continue
@@ -113,7 +134,9 @@ def in_table(
             for name, value in values.items()
             if value not in (None, "")
         }
-        yield Listed(str(row[id]) if id else place, (table.parent / place).absolute(), known)
+        path = (table.parent / place).absolute()
+        address = place if "://" in place else ""
+        yield Listed(str(row[id]) if id else place, path, known, address)
 
 
 def is_number(value: Any) -> bool:

@@ -1,0 +1,149 @@
+"""ONNX files of a bundle: the backbone, the reader and the query path."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from flam_pl.errors import FlamError
+from flam_pl.models.backbone import Backbone
+from flam_pl.models.whitening import PartsWhitening, Whitening
+from flam_pl.serving.bundle import Bundle
+from flam_pl.serving.torch_runtime import TorchRuntime
+
+BATCHES = (1, 7, 64)  # at which the files are compared with PyTorch
+TOLERANCE = 1e-4
+OPSET = 18
+
+
+def onnx_files(bundle: Bundle, log: Callable[[str], None]) -> dict[str, bytes]:
+    """The content of each ONNX file of a bundle, and of ``table.npy``.
+
+    PyTorch's new exporter may freeze a batch size, so each file is compared with PyTorch at the
+    batches 1, 7 and 64; where it fails, the older exporter is used. Raises FlamError if both fail.
+    """
+    networks = TorchRuntime(bundle, "cpu").networks
+    contents, schema = bundle.contents, bundle.schema
+    size, types = contents.preprocess["size"], len(schema.types)
+    table = networks.query.editor.table()
+    drawn = torch.Generator().manual_seed(0)
+
+    def pixels(batch: int) -> list[Tensor]:
+        shape = batch, 3, size, size
+        return [torch.randint(0, 256, shape, generator=drawn, dtype=torch.uint8)]
+
+    def features(batch: int) -> list[Tensor]:
+        with torch.inference_mode():
+            return [networks.backbone(pixels(batch)[0]).clone()]
+
+    def searches(batch: int) -> list[Tensor]:
+        x = features(batch)[0]
+        own, directions = (of.clone() for of in networks.reader(x))
+        strength = torch.rand(batch, types, generator=drawn)
+        strength[strength < 0.4] = 0
+        strength[strength > 0.7] = 1
+        return [x, own, own.flip(1), directions, strength]
+
+    parts: list[tuple[str, nn.Module, Any, list[str], list[str]]] = [
+        ("backbone.onnx", networks.backbone, pixels, ["pixels"], ["features"]),
+        ("reader.onnx", networks.reader, features, ["features"], ["posteriors", "directions"]),
+        (
+            "query.onnx",
+            networks.query,
+            searches,
+            ["features", "own", "wanted", "directions", "strength"],
+            ["vectors"],
+        ),
+    ]
+    found: dict[str, bytes] = {}
+    with torch.inference_mode(False), torch.no_grad(), measured_whitening(networks.backbone):
+        for name, net, inputs, names, outputs in parts:
+            found[name] = exported(name, net, inputs, names, outputs, log)
+    file = io.BytesIO()
+    np.save(file, table.numpy())
+    return found | {"table.npy": file.getvalue()}
+
+
+def exported(
+    name: str,
+    net: nn.Module,
+    inputs: Callable[[int], list[Tensor]],
+    names: Sequence[str],
+    outputs: Sequence[str],
+    log: Callable[[str], None],
+) -> bytes:
+    """The file of one network, by the first exporter whose file agrees with PyTorch."""
+    checks = [inputs(batch) for batch in BATCHES]
+    faults = []
+    for dynamo in (True, False):
+        try:
+            data = write(net, inputs(2), names, outputs, dynamo)
+            difference = max(compare(data, net, names, each) for each in checks)
+        except Exception as error:  # exporter and ONNX Runtime raise kinds of their own
+            faults.append(f"{type(error).__name__}: {str(error).splitlines()[0][:200]}")
+            continue
+        if difference <= TOLERANCE:
+            exporter = "" if dynamo else ", by the older exporter"
+            log(f"{name}: {len(data) / 1e6:.1f} MB, within {difference:.1e} of PyTorch{exporter}")
+            return data
+        faults.append(f"it differs from PyTorch by {difference:.1e}")
+    raise FlamError(f"{name} cannot be written: {'; '.join(faults)}. Export with onnx=false")
+
+
+def write(
+    net: nn.Module,
+    example: Sequence[Tensor],
+    names: Sequence[str],
+    outputs: Sequence[str],
+    dynamo: bool,
+) -> bytes:
+    how: dict[str, Any] = {"input_names": list(names), "output_names": list(outputs)}
+    if dynamo:
+        batch = torch.export.Dim("batch", min=1, max=4096)
+        how |= {"dynamic_shapes": tuple({0: batch} for _ in names), "external_data": False}
+    else:
+        how["dynamic_axes"] = {name: {0: "batch"} for name in (*names, *outputs)}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "net.onnx")
+        how |= {"dynamo": dynamo, "opset_version": OPSET, "verbose": False}
+        torch.onnx.export(net, tuple(example), path, **how)
+        return path.read_bytes()
+
+
+def compare(data: bytes, net: nn.Module, names: Sequence[str], arrays: Sequence[Tensor]) -> float:
+    """The largest difference between ONNX Runtime and PyTorch, as a share of the largest value."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+    feeds = {name: each.numpy() for name, each in zip(names, arrays, strict=True)}
+    expected = net(*arrays)
+    expected = expected if isinstance(expected, tuple) else (expected,)
+    pairs = zip(session.run(None, feeds), expected, strict=True)
+    return max(float(np.abs(a - b.numpy()).max() / max(1, b.abs().max())) for a, b in pairs)
+
+
+@contextmanager
+def measured_whitening(backbone: Backbone) -> Iterator[None]:
+    """Take for constant that a whitening is measured: an exporter cannot follow the test of it."""
+    whitened = [m for m in backbone.modules() if isinstance(m, Whitening | PartsWhitening)]
+    own = [m for m in whitened if isinstance(m, Whitening)]
+    buffers = [m._buffers.pop("measured") for m in own]
+    for module in own:
+        module.__dict__["measured"] = True
+    together = PartsWhitening.measured
+    PartsWhitening.measured = property(lambda self: True)  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        PartsWhitening.measured = together  # type: ignore[method-assign]
+        for module, buffer in zip(own, buffers, strict=True):
+            del module.__dict__["measured"]
+            module.register_buffer("measured", buffer)

@@ -1,0 +1,114 @@
+"""A bundle's networks in ONNX Runtime, without PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from PIL import Image
+
+from flam_pl.images.files import WHITE, opened, orientation, over_white
+from flam_pl.serving.bundle import REMEDY, Bundle, BundleError
+
+CHUNK = 64  # photos at once
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""EXIF orientation -> what makes the photo upright."""
+
+
+class OnnxRuntime:
+    """A ``Runtime`` on the CPU, or on a GPU that ONNX Runtime has."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        """Raises BundleError for a file that ONNX Runtime cannot read."""
+        self.size, self.fit = bundle.contents.preprocess["size"], bundle.contents.preprocess["fit"]
+        self.table: np.ndarray = np.load(bundle.folder / "table.npy", allow_pickle=False)
+        self.sessions = {
+            name: session(bundle.folder / f"{name}.onnx")
+            for name in ("backbone", "reader", "query")
+        }
+
+    def pixels(self, data: bytes, name: Path) -> np.ndarray:
+        return opened(data, name, self._square)
+
+    def _square(self, image: Image.Image) -> np.ndarray:
+        image.load()
+        turn = TURNS.get(orientation(image))
+        photo = over_white(image)
+        photo = photo.transpose(turn) if turn is not None else photo
+        return np.asarray(square(photo, self.size, self.fit)).transpose(2, 0, 1).copy()
+
+    def features(self, pixels: Sequence[np.ndarray]) -> np.ndarray:
+        parts = [
+            self.run("backbone", np.stack(pixels[start : start + CHUNK]))[0]
+            for start in range(0, len(pixels), CHUNK)
+        ]
+        return np.concatenate(parts)
+
+    def read(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        posteriors, directions = self.run("reader", features)
+        return posteriors, directions
+
+    def queries(
+        self,
+        features: np.ndarray,
+        own: np.ndarray,
+        wanted: np.ndarray,
+        directions: np.ndarray,
+        strength: np.ndarray,
+    ) -> np.ndarray:
+        return self.run("query", features, own, wanted, directions, strength)[0]
+
+    def run(self, name: str, *arrays: np.ndarray) -> list[np.ndarray]:
+        of = self.sessions[name]
+        known = {each.name: each for each in of.get_inputs()}  # an unused input is left out
+        order = INPUTS[name]
+        feeds = {
+            key: array if array.dtype == np.uint8 else array.astype(np.float32, copy=False)
+            for key, array in zip(order, arrays, strict=True)
+            if key in known
+        }
+        found: list[np.ndarray] = of.run(None, feeds)
+        return found
+
+
+INPUTS = {
+    "backbone": ("pixels",),
+    "reader": ("features",),
+    "query": ("features", "own", "wanted", "directions", "strength"),
+}
+
+
+def session(path: Path) -> onnxruntime.InferenceSession:
+    try:
+        return onnxruntime.InferenceSession(path, providers=onnxruntime.get_available_providers())
+    except Exception as error:  # ONNX Runtime raises kinds of its own
+        raise BundleError(f"{path} cannot be read by ONNX Runtime ({error}). {REMEDY}") from error
+
+
+def square(photo: Image.Image, size: int, mode: str) -> Image.Image:
+    """``images.pixels.fit`` by Pillow."""
+    width, height = photo.size
+    if mode == "stretch":
+        return photo.resize((size, size), Image.Resampling.BILINEAR)
+    if mode == "crop":
+        side = min(width, height)
+        # rounded as torchvision's center_crop does it
+        left, top = round((width - side) / 2), round((height - side) / 2)
+        photo = photo.crop((left, top, left + side, top + side))
+        return photo.resize((size, size), Image.Resampling.BILINEAR)
+    scale = size / max(height, width)
+    new = max(1, round(width * scale)), max(1, round(height * scale))
+    found = Image.new("RGB", (size, size), (WHITE,) * 3)
+    corner = (size - new[0]) // 2, (size - new[1]) // 2
+    found.paste(photo.resize(new, Image.Resampling.BILINEAR), corner)
+    return found
