@@ -27,6 +27,8 @@ from flam_pl.retrieval.vectors import ScoreWeights
 class NoEditor(nn.Module):
     """Leaves the feature as it is."""
 
+    reads_embeddings = False  # whether ``directions`` are the embeddings
+
     def __init__(self, schema: AttributeSchema, embedders: AttributeEmbedders) -> None:
         super().__init__()
         self.schema, self.embedders = schema, embedders
@@ -93,6 +95,8 @@ class SlerpEditor(NoEditor):
 class GeneratorEditor(NoEditor):
     """``methods.generator``: x~ = G(x, e), once per edited type, in the order of the schema."""
 
+    reads_embeddings = True
+
     def __init__(
         self, schema: AttributeSchema, embedders: AttributeEmbedders, generator: Generator
     ) -> None:
@@ -138,14 +142,19 @@ class PosteriorNet(nn.Module):
         self, embedders: AttributeEmbedders, classifiers: ConcatClassifiers | None, hardened: bool
     ) -> None:
         super().__init__()
-        self.embedders, self.classifiers = embedders, classifiers
-        found = Posteriors.of_embedders(embedders)
-        if classifiers is not None:
-            found = found.averaged_with(Posteriors.of_classifiers(classifiers))
-        self.posteriors = found.hardened() if hardened else found
+        self.embedders, self.classifiers, self.hardened = embedders, classifiers, hardened
 
     def forward(self, features: Tensor) -> Tensor:
-        return torch.cat(self.posteriors.read(features), dim=1)
+        return self.of(features, self.embedders(features))
+
+    def of(self, features: Tensor, embeddings: Tensor) -> Tensor:
+        """``forward``, where the embeddings ``(B, T, k)`` of the features are known."""
+        schema, read = self.embedders.schema, self.embedders.probabilities(embeddings)
+        found = Posteriors(schema, lambda _: read)
+        if self.classifiers is not None:
+            found = found.averaged_with(Posteriors.of_classifiers(self.classifiers))
+        found = found.hardened() if self.hardened else found
+        return torch.cat(found.read(features), dim=1)
 
 
 class Reader(nn.Module):
@@ -154,8 +163,13 @@ class Reader(nn.Module):
     def __init__(self, posteriors: PosteriorNet, editor: NoEditor) -> None:
         super().__init__()
         self.posteriors, self.editor = posteriors, editor
+        # one pass through the embedders serves both
+        self.shared = editor.reads_embeddings and editor.embedders is posteriors.embedders
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        if self.shared:
+            embeddings = self.posteriors.embedders(features)
+            return self.posteriors.of(features, embeddings), embeddings
         return self.posteriors(features), self.editor.directions(features)
 
 

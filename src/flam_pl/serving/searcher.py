@@ -170,9 +170,20 @@ class Searcher:
             for item in still_there(gallery, ids[depth])
             if itself is None or not same_photo(item, itself, query.distinct)
         ]
-        hits = self.hits(items, [score_of[item.id] for item in items], edits, target)
+        posteriors, page = self.posteriors(items), slice(query.offset, query.offset + query.k)
+        probability = self.met_probability(posteriors, edits, target)
+        shown = np.arange(len(items))
+        if probability is not None:
+            shown = shown[probability >= query.least]
+
+        def shown_hit(n: int) -> Hit:
+            hit = self.hit(items[n], score_of[items[n].id], [p[n] for p in posteriors])
+            if probability is None:
+                return hit
+            return self.edited_hit(hit, float(probability[n]), edits, target)
+
         results = Results(
-            (),
+            tuple(map(shown_hit, shown[page].tolist())),
             self.guesses(own),
             tuple(edits),
             judged.remarks,
@@ -180,13 +191,10 @@ class Searcher:
             total=gallery.count(query.where),
             source=source_of(query, itself),
         )
-        shown = [hit for hit in hits if hit.probability is None or hit.probability >= query.least]
-        shown = shown[query.offset : query.offset + query.k]
-        results = replace(results, hits=tuple(shown))
         if not edits:
             return results
-        posteriors = self.posteriors(items[:CANDIDATES])  # the same for every page
-        raw = has_answer(target, posteriors) if items else 0.0
+        first = [p[:CANDIDATES] for p in posteriors]  # the same for every page
+        raw = has_answer(target, first) if items else 0.0
         calibration = self.bundle.contents.calibration
         answer = float(calibrated(calibration, "answer", np.array([raw]))[0]) if items else 0.0
         threshold = calibration["threshold"] if calibration else MET
@@ -205,29 +213,26 @@ class Searcher:
         tail = np.stack(tails) if tails else np.zeros((0, width))
         return self.reader.split(np.exp(tail.astype(np.float64)))
 
-    def hits(
-        self,
-        items: Sequence[Item],
-        scores: Sequence[float],
-        edits: Sequence[Edit],
-        target: Sequence[np.ndarray],
-    ) -> list[Hit]:
-        posteriors, types = self.posteriors(items), self.schema.types
-        edited = [types.index(edit.attribute_type) for edit in edits]
-        probability: np.ndarray | None = None
-        if edited:
-            raw = has_wanted(target, posteriors, edited)
-            probability = calibrated(self.bundle.contents.calibration, "attribute", raw)
-        found = []
-        for n, (item, score) in enumerate(zip(items, scores, strict=True)):
-            guesses = self.guesses([p[n] for p in posteriors])
-            hit = Hit(item.id, item.uri, score, guesses, item.columns)
-            if probability is not None:
-                p = float(probability[n])
-                why = tuple(self.reason(types[t], guesses[types[t]], target[t]) for t in edited)
-                hit = replace(hit, met=p >= MET, probability=round(p, 4), why=why)
-            found.append(hit)
-        return found
+    def met_probability(
+        self, posteriors: Sequence[np.ndarray], edits: Sequence[Edit], target: Sequence[np.ndarray]
+    ) -> np.ndarray | None:
+        """Per photo the calibrated probability of the wanted classes; None without an edit."""
+        if not edits:
+            return None
+        edited = [self.schema.types.index(edit.attribute_type) for edit in edits]
+        raw = has_wanted(target, posteriors, edited)
+        return calibrated(self.bundle.contents.calibration, "attribute", raw)
+
+    def hit(self, item: Item, score: float, posteriors: Sequence[np.ndarray]) -> Hit:
+        return Hit(item.id, item.uri, score, self.guesses(posteriors), item.columns)
+
+    def edited_hit(
+        self, hit: Hit, p: float, edits: Sequence[Edit], target: Sequence[np.ndarray]
+    ) -> Hit:
+        kinds = [edit.attribute_type for edit in edits]
+        of = {kind: target[self.schema.types.index(kind)] for kind in kinds}
+        why = tuple(self.reason(kind, hit.attributes[kind], of[kind]) for kind in kinds)
+        return replace(hit, met=p >= MET, probability=round(p, 4), why=why)
 
     def reason(self, kind: str, guess: Guess, target: np.ndarray) -> str:
         wanted = self.schema.of(kind)[int(target.argmax())]
