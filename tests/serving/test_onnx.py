@@ -1,22 +1,25 @@
-"""ONNX files of small bundles, their search without PyTorch, and the Hugging Face hub."""
+"""ONNX files of small bundles, and their search without PyTorch."""
 
 from __future__ import annotations
 
 import io
 import subprocess
 import sys
-from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from made_bundle import DIMENSION, SCHEMA, drawn_photo, made_bundle, made_features
+from made_bundle import SCHEMA, drawn_photo, made_bundle, made_features
 from PIL import Image
 
+from flam_pl.config.saved_files import sealed
+from flam_pl.datasets.wardrobe.garment import draw_garment
+from flam_pl.datasets.wardrobe.photo import draw_photo, photograph
+from flam_pl.errors import FlamError
 from flam_pl.galleries.stored import open_gallery
 from flam_pl.images.pixels import Preprocess, decode
-from flam_pl.serving.bundle import Bundle, hashes
+from flam_pl.serving.bundle import FORMAT, MANIFEST, Bundle, file_hash, hashes
 from flam_pl.serving.indexing import index_photos
 from flam_pl.serving.photo_lists import list_photos
 from flam_pl.serving.torch_runtime import TorchRuntime
@@ -25,7 +28,7 @@ pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
 pytest.importorskip("onnxscript", reason="onnxscript is not installed")
 
 from flam_pl.experiments.onnx_export import onnx_files
-from flam_pl.serving.onnx_runtime import OnnxRuntime, square
+from flam_pl.serving.onnx_runtime import CPU, GPU, OnnxRuntime, providers, square
 
 
 def with_onnx(folder: Path, editor: str, **changes: bool) -> Bundle:
@@ -35,9 +38,6 @@ def with_onnx(folder: Path, editor: str, **changes: bool) -> Bundle:
     for name, data in files.items():
         (folder / name).write_bytes(data)
     # the manifest must list the new files
-    from flam_pl.config.saved_files import sealed
-    from flam_pl.serving.bundle import FORMAT, MANIFEST, file_hash
-
     listed = hashes(folder) | {name: file_hash(folder / name) for name in files}
     (folder / MANIFEST).write_text(sealed({"format": FORMAT, "files": listed}))
     return Bundle.load(folder)
@@ -69,9 +69,13 @@ def test_both_runtimes_agree_with_a_generator(bundle: Bundle) -> None:
     require_same(bundle)
 
 
-@pytest.mark.parametrize("editor", ["none", "arithmetic", "slerp"])
-def test_both_runtimes_agree_with_each_other_editor(tmp_path: Path, editor: str) -> None:
-    require_same(with_onnx(tmp_path / "bundle", editor))
+@pytest.mark.parametrize(
+    ("editor", "changes"), [("none", {"hardened": True}), ("arithmetic", {}), ("slerp", {})]
+)
+def test_both_runtimes_agree_with_each_other_editor(
+    tmp_path: Path, editor: str, changes: dict[str, bool]
+) -> None:
+    require_same(with_onnx(tmp_path / "bundle", editor, **changes))
 
 
 @pytest.mark.parametrize("mode", ["pad", "crop", "stretch"])
@@ -97,6 +101,37 @@ def test_a_photo_is_turned_as_its_exif_tag_says(bundle: Bundle) -> None:
         got = mine.pixels(file.getvalue(), Path("a.png")).astype(int)
         expected = theirs.pixels(file.getvalue(), Path("a.png")).astype(int)
         assert np.abs(got - expected).max() <= 2, orientation
+
+
+@pytest.mark.parametrize("kind", [{"format": "JPEG", "quality": 70}, {"format": "WEBP"}])
+def test_features_of_photos_point_the_same_way(bundle: Bundle, kind: dict[str, Any]) -> None:
+    """Pillow and torchvision decode and shrink a little differently."""
+    rng, data = np.random.default_rng(3), []
+    for _ in range(12):
+        photo = photograph(draw_garment(int(rng.integers(3)), rng), draw_photo(rng, "consumer"))
+        file = io.BytesIO()
+        Image.fromarray(photo).save(file, **kind)
+        data.append(file.getvalue())
+    mine, theirs = (
+        runtime.features([runtime.pixels(each, Path("a.jpg")) for each in data])
+        for runtime in (OnnxRuntime(bundle), TorchRuntime(bundle, "cpu"))
+    )
+    lengths = np.linalg.norm(mine, axis=1) * np.linalg.norm(theirs, axis=1)
+    assert ((mine * theirs).sum(axis=1) / lengths).min() >= 0.999
+
+
+def test_onnx_runtime_computes_where_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [CPU]
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: found)
+    assert providers(None) == providers("cpu") == [CPU]
+    for device in ("cuda", "tpu"):
+        with pytest.raises(FlamError, match=f"device is '{device}'.*cpu alone"):
+            providers(device)
+    # TensorRT would compile for minutes
+    found = ["TensorrtExecutionProvider", GPU, CPU]
+    assert providers(None) == providers("cuda:0") == [(GPU, {"device_id": "0"}), CPU]
+    assert providers("cuda:1") == [(GPU, {"device_id": "1"}), CPU]
+    assert providers("cpu") == [CPU]
 
 
 WITHOUT_TORCH = """
@@ -133,52 +168,3 @@ def test_a_search_works_without_pytorch(bundle: Bundle, tmp_path: Path) -> None:
     done = subprocess.run([*words, photo], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.split() == expected
-
-
-LOADED = """
-import sys
-from flam_pl.serving.searcher import Searcher
-Searcher.load(sys.argv[1], runtime="torch", device="cpu")
-heavy = {"hydra", "pytorch_lightning", "pandas", "matplotlib", "sklearn", "flam_pl.training"}
-print(sorted(heavy & set(sys.modules)))
-"""
-
-
-def test_a_bundle_loads_without_the_training_code(bundle: Bundle) -> None:
-    words = [sys.executable, "-c", LOADED, str(bundle.folder)]
-    done = subprocess.run(words, capture_output=True, text=True)
-    # timm imports wandb wherever it is installed
-    assert done.stdout.strip() == "[]", done.stderr[-2000:]
-
-
-def test_a_bundle_is_saved_and_read_as_the_hub_does_it(bundle: Bundle, tmp_path: Path) -> None:
-    bundle.save_pretrained(tmp_path / "saved")
-    again = Bundle.from_pretrained(tmp_path / "saved")
-    assert asdict(again.contents) == asdict(bundle.contents)
-    assert again.space == bundle.space and again.has_onnx
-    features = made_features(2).numpy()
-    both = (TorchRuntime(each, "cpu").read(features)[0] for each in (bundle, again))
-    np.testing.assert_array_equal(*both)
-    assert features.shape == (2, DIMENSION) and torch.is_grad_enabled()
-
-
-def test_a_bundle_is_pushed_with_every_file(
-    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import huggingface_hub.hub_mixin as mixin
-
-    pushed: dict[str, object] = {}
-
-    class Api:
-        def __init__(self, *args: object, **kwargs: object) -> None: ...
-
-        def create_repo(self, repo_id: str, **kwargs: object) -> object:
-            return type("Url", (), {"repo_id": repo_id})()
-
-        def upload_folder(self, *, folder_path: object, **kwargs: object) -> str:
-            pushed["files"] = {path.name for path in Path(str(folder_path)).iterdir()}
-            return "done"
-
-    monkeypatch.setattr(mixin, "HfApi", Api)
-    assert bundle.push_to_hub("someone/bundle") == "done"
-    assert pushed["files"] == {"manifest.json", *hashes(bundle.folder)}

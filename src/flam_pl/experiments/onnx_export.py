@@ -6,6 +6,7 @@ import io
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 
 from flam_pl.errors import FlamError
 from flam_pl.models.backbone import Backbone
-from flam_pl.models.whitening import PartsWhitening, Whitening
+from flam_pl.models.whitening import Whitening
 from flam_pl.serving.bundle import Bundle
 from flam_pl.serving.torch_runtime import TorchRuntime
 
@@ -28,9 +29,13 @@ def onnx_files(bundle: Bundle, log: Callable[[str], None]) -> dict[str, bytes]:
     """The content of each ONNX file of a bundle, and of ``table.npy``.
 
     PyTorch's new exporter may freeze a batch size, so each file is compared with PyTorch at the
-    batches 1, 7 and 64; where it fails, the older exporter is used. Raises FlamError if both fail.
+    batches 1, 7 and 64; where it fails, the older exporter is used. Raises FlamError if both fail,
+    or if a package is missing.
     """
-    networks = TorchRuntime(bundle, "cpu").networks
+    if missing := [name for name in ("onnx", "onnxscript", "onnxruntime") if not find_spec(name)]:
+        raise FlamError(f'onnx=true needs {", ".join(missing)}: pip install "flam-pl[onnx]"')
+    runtime = TorchRuntime(bundle, "cpu")
+    backbone, networks = runtime.backbone, runtime.networks
     contents, schema = bundle.contents, bundle.schema
     size, types = contents.preprocess["size"], len(schema.types)
     table = networks.query.editor.table()
@@ -42,7 +47,7 @@ def onnx_files(bundle: Bundle, log: Callable[[str], None]) -> dict[str, bytes]:
 
     def features(batch: int) -> list[Tensor]:
         with torch.inference_mode():
-            return [networks.backbone(pixels(batch)[0]).clone()]
+            return [backbone(pixels(batch)[0]).clone()]
 
     def searches(batch: int) -> list[Tensor]:
         x = features(batch)[0]
@@ -53,7 +58,7 @@ def onnx_files(bundle: Bundle, log: Callable[[str], None]) -> dict[str, bytes]:
         return [x, own, own.flip(1), directions, strength]
 
     parts: list[tuple[str, nn.Module, Any, list[str], list[str]]] = [
-        ("backbone.onnx", networks.backbone, pixels, ["pixels"], ["features"]),
+        ("backbone.onnx", backbone, pixels, ["pixels"], ["features"]),
         ("reader.onnx", networks.reader, features, ["features"], ["posteriors", "directions"]),
         (
             "query.onnx",
@@ -64,7 +69,7 @@ def onnx_files(bundle: Bundle, log: Callable[[str], None]) -> dict[str, bytes]:
         ),
     ]
     found: dict[str, bytes] = {}
-    with torch.inference_mode(False), torch.no_grad(), measured_whitening(networks.backbone):
+    with torch.inference_mode(False), torch.no_grad(), constant_whitening(backbone):
         for name, net, inputs, names, outputs in parts:
             found[name] = exported(name, net, inputs, names, outputs, log)
     file = io.BytesIO()
@@ -86,9 +91,9 @@ def exported(
     for dynamo in (True, False):
         try:
             data = write(net, inputs(2), names, outputs, dynamo)
-            difference = max(compare(data, net, names, each) for each in checks)
+            difference = np.max([compare(data, net, names, each) for each in checks])
         except Exception as error:  # exporter and ONNX Runtime raise kinds of their own
-            faults.append(f"{type(error).__name__}: {str(error).splitlines()[0][:200]}")
+            faults.append(f"{type(error).__name__}: {str(error).partition(chr(10))[0][:200]}")
             continue
         if difference <= TOLERANCE:
             exporter = "" if dynamo else ", by the older exporter"
@@ -119,31 +124,31 @@ def write(
 
 
 def compare(data: bytes, net: nn.Module, names: Sequence[str], arrays: Sequence[Tensor]) -> float:
-    """The largest difference between ONNX Runtime and PyTorch, as a share of the largest value."""
+    """The largest difference between ONNX Runtime and PyTorch, as a share of the largest value, or
+    absolute where that is below 1. It is not finite for another shape, nan or infinity."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
     feeds = {name: each.numpy() for name, each in zip(names, arrays, strict=True)}
     expected = net(*arrays)
     expected = expected if isinstance(expected, tuple) else (expected,)
-    pairs = zip(session.run(None, feeds), expected, strict=True)
-    return max(float(np.abs(a - b.numpy()).max() / max(1, b.abs().max())) for a, b in pairs)
+    pairs = [(a, b.numpy()) for a, b in zip(session.run(None, feeds), expected, strict=True)]
+    if any(a.shape != b.shape for a, b in pairs):  # a frozen batch size
+        return float("inf")
+    shares = [np.abs(a - b).max() / max(1, np.abs(b).max()) for a, b in pairs]
+    return float(np.max(shares))  # unlike max, it does not pass over nan
 
 
 @contextmanager
-def measured_whitening(backbone: Backbone) -> Iterator[None]:
-    """Take for constant that a whitening is measured: an exporter cannot follow the test of it."""
-    whitened = [m for m in backbone.modules() if isinstance(m, Whitening | PartsWhitening)]
-    own = [m for m in whitened if isinstance(m, Whitening)]
-    buffers = [m._buffers.pop("measured") for m in own]
-    for module in own:
-        module.__dict__["measured"] = True
-    together = PartsWhitening.measured
-    PartsWhitening.measured = property(lambda self: True)  # type: ignore[assignment]
+def constant_whitening(backbone: Backbone) -> Iterator[None]:
+    """Make constants of whether a whitening is measured: an exporter cannot follow a buffer."""
+    parts = [module for module in backbone.modules() if isinstance(module, Whitening)]
+    buffers = [module._buffers.pop("measured") for module in parts]
+    for module, buffer in zip(parts, buffers, strict=True):
+        module.__dict__["measured"] = bool(buffer)
     try:
         yield
     finally:
-        PartsWhitening.measured = together  # type: ignore[method-assign]
-        for module, buffer in zip(own, buffers, strict=True):
+        for module, buffer in zip(parts, buffers, strict=True):
             del module.__dict__["measured"]
             module.register_buffer("measured", buffer)

@@ -81,8 +81,8 @@ class PartsWhitening(nn.Module):
         self.register_buffer("scales", torch.ones(len(self.widths)))
 
     @property
-    def measured(self) -> Tensor:
-        return torch.stack([part.measured for part in self.parts]).all()
+    def measured(self) -> bool:
+        return all(bool(part.measured) for part in self.parts)
 
     @torch.no_grad()
     def measure(self, features: Tensor) -> None:

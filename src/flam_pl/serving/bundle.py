@@ -137,15 +137,27 @@ class Bundle(ModelHubMixin, library_name="flam-pl", tags=["image-retrieval", "fa
         except DamagedFile as error:
             raise BundleError(str(error)) from error
 
+    def save_pretrained(self, save_directory: str | Path, **how: Any) -> str | None:
+        """Copy the bundle to a folder, as Hugging Face does it. FlamError for its own folder."""
+        if Path(save_directory).resolve() == self.folder.resolve():  # config.json would be deleted
+            raise FlamError(f"{save_directory} is the bundle's own folder; choose another")
+        found: str | None = super().save_pretrained(save_directory, **how)
+        return found
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **how: Any) -> Bundle:
+        """A local folder, or a repository of the Hugging Face hub. Raises BundleError."""
+        if Path(pretrained_model_name_or_path).is_dir():  # the hub's own way reads it unchecked
+            return cls.load(pretrained_model_name_or_path)
+        found: Bundle = super().from_pretrained(pretrained_model_name_or_path, **how)
+        return found
+
     def _save_pretrained(self, save_directory: Path) -> None:
         for name in (MANIFEST, *hashes(self.folder)):
             shutil.copyfile(self.folder / name, Path(save_directory) / name)
 
     @classmethod
     def _from_pretrained(cls, *, model_id: str, **how: Any) -> Bundle:
-        """A local folder, or a repository of the Hugging Face hub."""
-        if Path(model_id).is_dir():
-            return cls.load(model_id)
         options = ("revision", "cache_dir", "force_download", "local_files_only", "token")
         known = {name: how[name] for name in options if name in how}
         return cls.load(snapshot_download(model_id, **known))

@@ -249,6 +249,7 @@ def start_service(
     searcher = Searcher.load(
         settings.bundle, settings.gallery, device=settings.device, runtime=settings.runtime
     )
+    searcher.runtime.ready()
     options = Options(
         host=settings.host,
         port=settings.port,

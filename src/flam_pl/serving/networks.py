@@ -8,7 +8,7 @@ dimensions, k of the dimensions of an editor's direction.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -16,12 +16,16 @@ from torch.nn import functional as F
 
 from flam_pl.attributes import AttributeSchema
 from flam_pl.models.attribute_embedder import AttributeEmbedders
-from flam_pl.models.backbone import Backbone
 from flam_pl.models.concat import ConcatClassifiers
 from flam_pl.models.manipulator import Generator
 from flam_pl.retrieval.inner_product import log_posteriors, moved_features
 from flam_pl.retrieval.posteriors import Posteriors
 from flam_pl.retrieval.vectors import ScoreWeights
+
+if TYPE_CHECKING:
+    from flam_pl.models.backbone import Backbone
+
+BACKBONE = "backbone"
 
 
 class NoEditor(nn.Module):
@@ -211,11 +215,11 @@ class QueryMaker(nn.Module):
 
 
 class Networks(nn.Module):
-    """Every network of a bundle."""
+    """Every network of a bundle that takes features."""
 
-    def __init__(self, backbone: Backbone, reader: Reader, query: QueryMaker) -> None:
+    def __init__(self, reader: Reader, query: QueryMaker) -> None:
         super().__init__()
-        self.backbone, self.reader, self.query = backbone, reader, query
+        self.reader, self.query = reader, query
 
     def vectors(self, features: Tensor, posteriors: Tensor) -> Tensor:
         """Gallery vectors ``(B, D + C)``."""
@@ -225,16 +229,18 @@ class Networks(nn.Module):
 def build(config: Mapping[str, Any], schema: AttributeSchema) -> tuple[Networks, dict[str, Any]]:
     """The networks of a bundle's ``config.json``, without weights, and each network by its name.
 
-    A network is built once, also where two parts use it.
+    A network is built once, also where two parts use it. The backbone is left out, see
+    ``build_backbone``.
     """
     kinds: dict[str, Callable[[Any], Any]] = {
-        "backbone": lambda shape: Backbone(**shape),
         "embedders": lambda shape: AttributeEmbedders(schema, **shape),
         "classifiers": lambda shape: ConcatClassifiers(schema, **shape),
         "generator": lambda shape: Generator(**shape),
     }
     parts = {
-        name: kinds[of["kind"]](dict(of["architecture"])) for name, of in config["networks"].items()
+        name: kinds[of["kind"]](dict(of["architecture"]))
+        for name, of in config["networks"].items()
+        if name != BACKBONE
     }
     of_editor, of_posteriors = config["editor"], config["posteriors"]
     editor = make_editor(of_editor, schema, parts)
@@ -242,7 +248,14 @@ def build(config: Mapping[str, Any], schema: AttributeSchema) -> tuple[Networks,
     classifiers = parts.get(of_posteriors["classifiers"] or "")
     posteriors = PosteriorNet(embedders, classifiers, of_posteriors["hardened"])
     query = QueryMaker(editor, embedders, ScoreWeights(**config["weights"]))
-    return Networks(parts["backbone"], Reader(posteriors, editor), query), parts
+    return Networks(Reader(posteriors, editor), query), parts
+
+
+def build_backbone(config: Mapping[str, Any]) -> Backbone:
+    """The backbone of a bundle's ``config.json``, without weights."""
+    from flam_pl.models.backbone import Backbone  # timm takes 2 s to import
+
+    return Backbone(**config["networks"][BACKBONE]["architecture"])
 
 
 def make_editor(

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
 from PIL import Image
 
+from flam_pl.errors import FlamError
 from flam_pl.images.files import WHITE, opened, orientation, over_white
 from flam_pl.serving.bundle import REMEDY, Bundle, BundleError
 
 CHUNK = 64  # photos at once
+CPU, GPU = "CPUExecutionProvider", "CUDAExecutionProvider"
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -26,16 +29,20 @@ TURNS = {
 
 
 class OnnxRuntime:
-    """A ``Runtime`` on the CPU, or on a GPU that ONNX Runtime has."""
+    """A ``Runtime`` on one device: by default a GPU where ONNX Runtime has one."""
 
-    def __init__(self, bundle: Bundle) -> None:
-        """Raises BundleError for a file that ONNX Runtime cannot read."""
+    def __init__(self, bundle: Bundle, device: str | None = None) -> None:
+        """Raises BundleError for a file that cannot be read, FlamError for a missing device."""
+        where = providers(device)
         self.size, self.fit = bundle.contents.preprocess["size"], bundle.contents.preprocess["fit"]
         self.table: np.ndarray = np.load(bundle.folder / "table.npy", allow_pickle=False)
         self.sessions = {
-            name: session(bundle.folder / f"{name}.onnx")
+            name: session(bundle.folder / f"{name}.onnx", where)
             for name in ("backbone", "reader", "query")
         }
+
+    def ready(self) -> None:
+        """Everything is loaded."""
 
     def pixels(self, data: bytes, name: Path) -> np.ndarray:
         return opened(data, name, self._square)
@@ -88,9 +95,25 @@ INPUTS = {
 }
 
 
-def session(path: Path) -> onnxruntime.InferenceSession:
+def providers(device: str | None) -> list[Any]:
+    """What ONNX Runtime computes with, e.g. on "cuda:1"; the CPU takes what a GPU cannot do.
+
+    Raises FlamError for a device that is missing.
+    """
+    has_gpu = GPU in onnxruntime.get_available_providers()
+    device = device or ("cuda" if has_gpu else "cpu")
+    kind, _, number = device.partition(":")
+    if kind == "cpu":
+        return [CPU]
+    if kind != "cuda" or not has_gpu:
+        found = "cpu, cuda" if has_gpu else "cpu alone; onnxruntime-gpu has cuda"
+        raise FlamError(f"device is {device!r}; this ONNX Runtime has {found}")
+    return [(GPU, {"device_id": number or "0"}), CPU]
+
+
+def session(path: Path, where: list[Any]) -> onnxruntime.InferenceSession:
     try:
-        return onnxruntime.InferenceSession(path, providers=onnxruntime.get_available_providers())
+        return onnxruntime.InferenceSession(path, providers=where)
     except Exception as error:  # ONNX Runtime raises kinds of its own
         raise BundleError(f"{path} cannot be read by ONNX Runtime ({error}). {REMEDY}") from error
 

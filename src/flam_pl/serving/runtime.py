@@ -24,6 +24,10 @@ class Runtime(Protocol):
         """What stands for each class in ``queries``, ``(T, most classes, k)``."""
         ...
 
+    def ready(self) -> None:
+        """Load what else comes with the first photo."""
+        ...
+
     def pixels(self, data: bytes, name: Path) -> np.ndarray:
         """The content of a file as uint8 ``(3, S, S)``. Raises UnreadableImage naming ``name``."""
         ...
@@ -51,7 +55,7 @@ class Runtime(Protocol):
 def open_runtime(bundle: Bundle, kind: str | None = None, device: str | None = None) -> Runtime:
     """PyTorch where it is installed, unless ``kind`` says "onnx".
 
-    Raises FlamError for another kind, or ONNX without its files or its package.
+    Raises FlamError for another kind, or ONNX without its files, its package or the device.
     """
     kind = kind or ("torch" if find_spec("torch") else "onnx")
     if kind == "torch":
@@ -68,7 +72,7 @@ def open_runtime(bundle: Bundle, kind: str | None = None, device: str | None = N
         raise FlamError('this runtime needs ONNX Runtime: pip install "flam-pl[onnx]"')
     from flam_pl.serving.onnx_runtime import OnnxRuntime
 
-    return OnnxRuntime(bundle)
+    return OnnxRuntime(bundle, device)
 
 
 def gallery_vectors(features: np.ndarray, posteriors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
