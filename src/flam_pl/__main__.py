@@ -157,7 +157,7 @@ def export(overrides: Sequence[str]) -> None:
     from flam_pl.serving.settings import Export, read_settings
 
     settings = read_settings(own, Export, "export")
-    from flam_pl.experiments.export import export as write
+    from flam_pl.experiments.exporting.export import export as write
 
     bundle = write([w for w in overrides if w not in own], settings.bundle, settings.onnx)
     print(f"bundle: {bundle.folder}")

@@ -12,7 +12,7 @@ import torch
 from flam_pl import open_run
 from flam_pl.attributes import fold_spelling
 from flam_pl.errors import FlamError
-from flam_pl.experiments.export import export, write
+from flam_pl.experiments.exporting.export import export, write
 from flam_pl.experiments.search import OpenRun
 from flam_pl.methods.arithmetic import Arithmetic
 from flam_pl.methods.concatenation import ConcatEditor

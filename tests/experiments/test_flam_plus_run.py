@@ -16,7 +16,7 @@ from flam_pl.config.root import to_plain
 from flam_pl.editing.edits import Edit
 from flam_pl.evaluation.hits import evaluate_instances
 from flam_pl.experiments.evaluate import open_folder
-from flam_pl.experiments.export import write
+from flam_pl.experiments.exporting.export import write
 from flam_pl.experiments.search import OpenRun
 from flam_pl.experiments.selection import stores_one_vector
 from flam_pl.experiments.trained_run import TrainedRun

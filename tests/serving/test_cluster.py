@@ -123,7 +123,7 @@ def in_one_process(bundle: Bundle, table: Path, gallery: Path, networks: bool) -
         for listed in list_photos(table)
     ]
     runtime = open_runtime(bundle, device="cpu") if networks else Sums()
-    index_photos(found, runtime, photos)
+    index_photos(found, lambda: runtime, photos)
     items = {item.id: item for item in found.fetch(found.ids(0, PHOTOS))}
     found.close()
     return items
@@ -259,7 +259,7 @@ def test_an_import_adds_only_what_the_gallery_lacks(
     # what came out of shards is not extracted again
     table = shards.parent / "photos" / "photos.csv"
     files = [listed for listed in list_photos(table) if not listed.address]
-    done = index_photos(gallery, Sums(), files)
+    done = index_photos(gallery, Sums, files)
     assert (done.extracted, done.updated) == (0, 0) and done.unchanged == len(files) - 2
 
 

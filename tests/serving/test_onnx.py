@@ -27,7 +27,7 @@ from flam_pl.serving.torch_runtime import TorchRuntime
 pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
 pytest.importorskip("onnxscript", reason="onnxscript is not installed")
 
-from flam_pl.experiments.onnx_export import onnx_files
+from flam_pl.experiments.exporting.onnx_export import onnx_files
 from flam_pl.serving.onnx_runtime import CPU, GPU, OnnxRuntime, providers, square
 
 

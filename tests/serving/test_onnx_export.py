@@ -12,8 +12,8 @@ from made_bundle import made_bundle
 from torch import Tensor, nn
 
 from flam_pl.errors import FlamError
-from flam_pl.experiments import onnx_export
-from flam_pl.experiments.onnx_export import constant_whitening, exported, onnx_files
+from flam_pl.experiments.exporting import onnx_export
+from flam_pl.experiments.exporting.onnx_export import constant_whitening, exported, onnx_files
 from flam_pl.models.backbone import Backbone
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")

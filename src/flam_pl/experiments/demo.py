@@ -9,7 +9,7 @@ from flam_pl.config.loading import load_config, load_run_config
 from flam_pl.config.root import Config
 from flam_pl.experiments import pipeline
 from flam_pl.experiments.evaluate import reopen
-from flam_pl.experiments.export import write
+from flam_pl.experiments.exporting.export import write
 from flam_pl.serving.commands import Build, Serve, fill, start_service
 from flam_pl.serving.photo_lists import list_photos
 from flam_pl.serving.settings import read_settings

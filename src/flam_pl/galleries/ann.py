@@ -136,7 +136,9 @@ class Approximate:
             parameters = faiss.SearchParametersHNSW(efSearch=max(effort, count), **options)
         else:
             parameters = faiss.SearchParametersIVF(nprobe=effort, **options)
-        return self.index.search(queries @ self._of_queries, count, params=parameters)[1]
+        # pytorch-metric-learning replaces FAISS's search by one that knows no ``params``
+        search = getattr(self.index, "search_numpy", self.index.search)
+        return search(queries @ self._of_queries, count, params=parameters)[1]
 
     # -- building
 

@@ -18,7 +18,7 @@ from flam_pl.editing.editor import Editor, NoEdit
 from flam_pl.errors import FlamError
 from flam_pl.evaluation.calibration import Outcomes
 from flam_pl.experiments.evaluate import reopen, report_folder
-from flam_pl.experiments.model_card import model_card
+from flam_pl.experiments.exporting.model_card import model_card
 from flam_pl.experiments.selection import validation_sets
 from flam_pl.experiments.trained_run import TrainedRun
 from flam_pl.methods.arithmetic import Arithmetic
@@ -93,7 +93,7 @@ def write(run: Run, trained: TrainedRun, folder: Path, onnx: bool = False) -> Bu
     written = write_bundle(folder, contents, run.catalog.schema, synonyms, tensors, card)
     if not onnx:
         return written
-    from flam_pl.experiments.onnx_export import onnx_files
+    from flam_pl.experiments.exporting.onnx_export import onnx_files
 
     files = onnx_files(written, log)
     return write_bundle(folder, contents, run.catalog.schema, synonyms, tensors, card, files)

@@ -1,0 +1,1 @@
+"""The export of a run as a bundle."""
