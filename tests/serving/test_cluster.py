@@ -150,7 +150,8 @@ def setting(folder: Path, bundle: Bundle) -> dict[str, object]:
     return places | {"rows_per_shard": ROWS, "batch": 3}
 
 
-@pytest.mark.parametrize("networks", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("networks", [False, True])
 def test_a_worker_that_dies_loses_nothing(tmp_path: Path, bundle: Bundle, networks: bool) -> None:
     how, log, shards = setting(tmp_path, bundle), tmp_path / "log", tmp_path / "shards"
     share = 0.5 if networks else 0  # with GPUs, Ray Data decodes outside the workers

@@ -69,6 +69,7 @@ def test_both_runtimes_agree_with_a_generator(bundle: Bundle) -> None:
     require_same(bundle)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("editor", "changes"), [("none", {"hardened": True}), ("arithmetic", {}), ("slerp", {})]
 )

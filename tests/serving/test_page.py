@@ -485,7 +485,10 @@ LOOKS = {
 }
 
 
-@pytest.mark.parametrize("look", LOOKS)
+SLOW_LOOKS = [pytest.param(look, marks=pytest.mark.slow) for look in LOOKS if look != "phone"]
+
+
+@pytest.mark.parametrize("look", ["phone", *SLOW_LOOKS])
 def test_axe_finds_nothing_serious(visit: Opener, look: str) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
 
