@@ -26,6 +26,16 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # ou
 _one_large_photo = threading.Lock()
 
 ORIENTATION, TILE_WIDTH, TILE_HEIGHT = 0x0112, 0x0142, 0x0143  # tags of EXIF and TIFF
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""EXIF orientation -> the step of Pillow that makes the photo upright."""
 
 Result = TypeVar("Result")
 _TRANSPARENT_MODES = ("RGBA", "RGBa", "LA", "La", "PA")

@@ -11,21 +11,11 @@ import onnxruntime
 from PIL import Image
 
 from flam_pl.errors import FlamError
-from flam_pl.images.files import WHITE, opened, orientation, over_white
+from flam_pl.images.files import TURNS, WHITE, opened, orientation, over_white
 from flam_pl.serving.bundle import REMEDY, Bundle, BundleError
 
 CHUNK = 64  # photos at once
 CPU, GPU = "CPUExecutionProvider", "CUDAExecutionProvider"
-TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-"""EXIF orientation -> what makes the photo upright."""
 
 
 class OnnxRuntime:

@@ -20,19 +20,10 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from flam_pl.atomic_io import replacing
 from flam_pl.errors import FlamError
+from flam_pl.images.files import ORIENTATION, TILE_HEIGHT, TILE_WIDTH, TURNS
 
 FORMATS = ("JPEG", "PNG", "WEBP")  # of an upload; no other decoder is run
 SCANS = 100  # of a JPEG; each costs a walk over all pixels, and a hostile file has thousands
-ORIENTATION, TILE_WIDTH, TILE_HEIGHT = 0x0112, 0x0142, 0x0143  # tags of EXIF and TIFF
-TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 LARGE = 2**23  # pixels; of the photos with more, the service decodes one at a time
 
 # ours is Limits.pixels
