@@ -120,12 +120,15 @@ class GeneratorEditor(NoEditor):
         length = features.norm(dim=1, keepdim=True)
         codes = torch.eye(types, dtype=features.dtype, device=features.device)
         edited, changed = features, torch.zeros_like(length, dtype=torch.bool)
+        traced = torch.compiler.is_compiling() or torch._C._is_tracing()
         for t in range(types):
+            active = strength[:, t, None] > 0
+            if not traced and not bool(active.any()):  # an exported file computes every type
+                continue
             start = torch.where(changed, F.normalize(edited, dim=1) * length, edited)
             code = codes[t] + torch.zeros_like(length)  # (B, T), which exporters can follow
             condition = torch.cat([directions[:, t], code], dim=1)
             after = space.inverse(self.generator(space(start), condition))
-            active = strength[:, t, None] > 0
             edited = torch.where(active, blended(start, after, strength[:, t, None]), edited)
             changed = changed | active
         return edited
