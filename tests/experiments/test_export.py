@@ -118,6 +118,14 @@ def test_the_model_card_names_the_classes_and_the_measured_figures(
         assert value is None or f"{value:.3f}" in card
 
 
+def test_figures_of_other_networks_are_not_in_the_bundle(run: OpenRun, tmp_path: Path) -> None:
+    """A report that was measured before another choice says nothing of this bundle."""
+    assert run.vectors.name != "no_edit"
+    bundle = write(run.run, with_best(run, "no_edit").trained, tmp_path / "bundle")
+    assert bundle.figures == {}
+    assert "Not evaluated." in (bundle.folder / "README.md").read_text()
+
+
 def test_an_unfinished_run_is_not_exported(tmp_path: Path) -> None:
     with pytest.raises(FlamError):
         export([f"runs_dir={tmp_path}"], str(tmp_path / "bundle"))

@@ -183,6 +183,11 @@ class FakeSearcher:
         heads = features / lengths[:, None]
         return np.concatenate([heads, tails], axis=1).astype(np.float16), lengths
 
+    def feature_of(self, id: str) -> np.ndarray:
+        assert self.gallery is not None
+        item = self.gallery.fetch([id])[0]
+        return np.asarray(item.vector[:DIMENSION].astype(np.float32) * np.float32(item.length))
+
     def describe(self, feature: np.ndarray) -> dict[str, Guess]:
         return guesses(posteriors_of(feature))
 

@@ -33,6 +33,7 @@ from flam_pl.images.files import UnreadableImage
 from flam_pl.images.pixels import decode, fit
 from flam_pl.retrieval.confidence import Platt
 from flam_pl.retrieval.posteriors import raw_probabilities
+from flam_pl.serving.queries import sample_queries
 from flam_pl.serving.results import Query, Results
 from flam_pl.serving.searcher import CANDIDATES, Searcher, still_there
 from slow_gallery import SlowGallery
@@ -541,3 +542,17 @@ def test_results_are_a_sequence(shop: Shop) -> None:
     lines = str(found).splitlines()
     assert len(lines) == len(found.notes) + 1 + 4 and lines[-1].split()[0] == "4"
     assert f"{100 * (found[3].probability or 0):.0f} %" in lines[-1]
+
+
+def test_the_queries_that_measure_an_index_are_edited_searches(shop: Shop) -> None:
+    """Each is the vector of a photo of the gallery with one class of one type."""
+    bundle, runtime = shop.searcher.bundle, shop.searcher.runtime
+    queries = sample_queries(shop.gallery, bundle, runtime, count=6)
+    assert queries is not None
+    edits = [Edit(kind, name) for kind in SCHEMA.types for name in SCHEMA.of(kind)]
+    possible = torch.cat(
+        [shop.oracle.queries(shop.feature(n)[None], [e]) for n in range(COUNT) for e in edits]
+    ).numpy()
+    for query in queries:
+        assert np.abs(possible - query).max(axis=1).min() < 1e-5
+    assert len(np.unique(queries.round(4), axis=0)) > 1

@@ -12,6 +12,7 @@ from flam_pl.attributes import AttributeSchema
 from flam_pl.errors import FlamError
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
 
@@ -39,7 +40,7 @@ class Edit:
     """
 
     attribute_type: str  # e.g. "color"
-    wanted: str | Mapping[str, float] | Tensor | Photo
+    wanted: str | Mapping[str, float] | Tensor | np.ndarray | Photo
     """A class; a mix of classes with weights of any sum; or an example, a photo or the stored
     feature ``(D,)`` of one."""
     strength: float = 1.0  # from 0, the query as it is, to 1, the whole edit
@@ -60,7 +61,10 @@ class Edit:
 
     @classmethod
     def like(
-        cls, attribute_type: str, photo: str | Path | bytes | Tensor, strength: float = 1.0
+        cls,
+        attribute_type: str,
+        photo: str | Path | bytes | Tensor | np.ndarray,
+        strength: float = 1.0,
     ) -> Edit:
         """An edit that wants what an example photo has."""
         wanted = Photo(photo) if isinstance(photo, str | Path | bytes) else photo

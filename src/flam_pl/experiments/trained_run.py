@@ -12,6 +12,7 @@ from flam_pl.attributes import AttributeSchema
 from flam_pl.distributed import log
 from flam_pl.editing.editor import Editor, NoEdit
 from flam_pl.images.pixels import Preprocess
+from flam_pl.methods.generator import Flam
 from flam_pl.methods.registry import FOLDER, OpenMethod, Place, registered
 from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.models.backbone import Backbone
@@ -86,18 +87,24 @@ class TrainedRun:
         return found.nets if found and isinstance(found.nets, ConcatClassifiers) else None
 
     @property
-    def posteriors(self) -> Posteriors:
-        """The classifiers that score photos.
+    def posterior_networks(self) -> tuple[AttributeEmbedders, ConcatClassifiers | None]:
+        """What scores photos: FLAM+'s embedders and, if trained, Cls-Concat's classifiers.
 
-        Those of FLAM+, averaged with those of Cls-Concat if it is trained. Without FLAM+: those of
-        FLAM.
+        Without FLAM+: the embedders of FLAM alone.
         """
-        plus, concat = (self.methods.get(name) for name in ("flam_plus", "cls_concat"))
-        if plus is None or plus.classifiers is None:
-            return Posteriors.of_embedders(self.embedders)
-        if concat is None or concat.classifiers is None:
-            return plus.classifiers
-        return plus.classifiers.averaged_with(concat.classifiers)
+        plus = self.methods.get("flam_plus")
+        if plus is None or not isinstance(plus.editor, Flam):
+            return self.embedders, None
+        return plus.editor.embedders, self.classifiers
+
+    @property
+    def posteriors(self) -> Posteriors:
+        """The posteriors of ``posterior_networks``: of two, their geometric mean."""
+        embedders, classifiers = self.posterior_networks
+        found = Posteriors.of_embedders(embedders)
+        if classifiers is None:
+            return found
+        return found.averaged_with(Posteriors.of_classifiers(classifiers))
 
     @property
     def checkpoints(self) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Approximate search by FAISS, exact in its scores.
+"""Approximate search by FAISS. The scores of what it finds are exact.
 
 A score is the inner product of a query with ``[unit feature; log-posteriors]``. The two parts are
 far from alike: a feature has length 1, the log-posteriors about 30, and a query weighs the latter
@@ -56,7 +56,7 @@ class Facts:
 
 
 class Approximate:
-    """An index over ascending ``rows``; it never changes, ``extended`` makes another one."""
+    """A FAISS index of the photos ``rows``, ascending. Immutable: ``extended`` makes a new one."""
 
     def __init__(
         self, facts: Facts, index: Any, rows: np.ndarray, maps: tuple[np.ndarray, ...]

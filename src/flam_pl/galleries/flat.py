@@ -16,10 +16,10 @@ Best = tuple[np.ndarray, np.ndarray]
 
 
 class Flat:
-    """Vectors by ascending row. Nothing of an object changes: updating makes another one.
+    """Vectors in memory, by ascending row number. Immutable: an update makes a new object.
 
-    The new object shares the memory of the old one, behind the end of the old one. So other threads
-    may search while one thread updates.
+    The new object writes its vectors behind those of the old one, in the same memory. So other
+    threads may search the old object meanwhile.
     """
 
     kind = "flat"
@@ -42,7 +42,7 @@ class Flat:
         return self.rows.nbytes + self.alive.nbytes + len(self.rows) * self._memory.strides[0]
 
     def without(self, rows: np.ndarray) -> Flat:
-        """This, without some rows; rows that it does not have are no matter."""
+        """A copy without these rows; rows that it does not hold are ignored."""
         gone = np.isin(self.rows, rows) & self.alive
         if not gone.any():
             return self

@@ -19,9 +19,10 @@ FILTERS = 8  # whose rows are remembered
 
 
 class State:
-    """Nothing of it changes: when the gallery has changed, another state takes its place.
+    """What a search needs, in memory. A state is immutable: a changed gallery gets a new one.
 
-    ``base`` is the index of the file, without the rows ``gone``; ``flat`` has the rows behind it.
+    ``base`` is the approximate index that was read from its file. ``gone`` are rows of ``base``
+    that were deleted since, ``flat`` holds the photos that were added since.
     """
 
     def __init__(self, changes: int, base: Approximate | None, gone: np.ndarray, flat: Flat):

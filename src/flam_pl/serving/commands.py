@@ -1,10 +1,10 @@
-"""The commands ``index``, ``serve`` and what they are told, without Hydra."""
+"""The commands ``index`` and ``serve`` with their settings. They do not need Hydra."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -108,9 +108,11 @@ def build(words: Sequence[str], delete_others: bool = True) -> None:
 
 def fill(settings: Build, photos: Sequence[Listed], delete_others: bool) -> None:
     """Bring the gallery up to date with a list, and print what was done."""
+    from flam_pl.galleries.sqlite_faiss import SqliteGallery
     from flam_pl.galleries.stored import open_gallery
     from flam_pl.serving.bundle import Bundle
     from flam_pl.serving.indexing import index_photos
+    from flam_pl.serving.queries import sample_queries
     from flam_pl.serving.runtime import open_runtime
 
     start, bundle = time.monotonic(), Bundle.load(settings.bundle)
@@ -121,8 +123,10 @@ def fill(settings: Build, photos: Sequence[Listed], delete_others: bool) -> None
         done = index_photos(gallery, networks, photos, settings.batch, delete_others)
         print(f"{done}, {time.monotonic() - start:.1f} s")
         if done.extracted or done.deleted:
-            build_index = getattr(gallery, "build_index", None)
-            print(build_index() if build_index else gallery.info())
+            if isinstance(gallery, SqliteGallery):
+                print(gallery.build_index(sample_queries(gallery, bundle, networks())))
+            else:
+                print(gallery.info())
     finally:
         gallery.close()
 
@@ -250,16 +254,6 @@ def start_service(
         settings.bundle, settings.gallery, device=settings.device, runtime=settings.runtime
     )
     searcher.runtime.ready()
-    options = Options(
-        host=settings.host,
-        port=settings.port,
-        key=settings.key,
-        hosts=settings.hosts,
-        roots=settings.roots,
-        folder=settings.folder,
-        show_uris=settings.show_uris,
-        redirect=settings.redirect,
-        batch=settings.batch,
-        waiting=settings.waiting,
-    )
+    known = {each.name for each in fields(Options)}
+    options = Options(**{name: value for name, value in vars(settings).items() if name in known})
     run(searcher, options, started)

@@ -11,6 +11,7 @@ import numpy as np
 
 from flam_pl.editing.edits import Edit, Photo, in_order
 from flam_pl.errors import FlamError
+from flam_pl.galleries.items import Item, StoredGallery
 from flam_pl.images.files import read_file
 from flam_pl.serving.bundle import Bundle
 from flam_pl.serving.results import Query
@@ -188,6 +189,33 @@ class QueryReader:
         if self.bundle.contents.editor["kind"] == "generator":
             return found / max(float(np.linalg.norm(found)), 1e-12)
         return found
+
+
+def sample_queries(
+    gallery: StoredGallery, bundle: Bundle, runtime: Runtime, count: int = 400
+) -> np.ndarray | None:
+    """Query vectors ``(Q, V)`` of edited searches: random photos, each with a random class.
+
+    None for an empty gallery.
+    """
+    rng, schema = np.random.default_rng(0), bundle.schema
+    ids = gallery.ids(0, len(gallery))
+    if not ids:
+        return None
+    photos = gallery.fetch([ids[n] for n in rng.integers(0, len(ids), count)])
+    features = {item.id: stored_feature(item, bundle.contents.dimension) for item in photos}
+    queries = []
+    for item in photos:
+        kind = schema.types[rng.integers(len(schema.types))]
+        edit = Edit(kind, schema.of(kind)[rng.integers(len(schema.of(kind)))])
+        queries.append(Query(id=item.id, edits=(edit,)))
+    encoded = QueryReader(bundle, runtime, features.__getitem__).read(queries)
+    return np.stack([each.vector for each in encoded if isinstance(each, Encoded)])
+
+
+def stored_feature(item: Item, dimension: int) -> np.ndarray:
+    """The feature ``(D,)`` of a photo of a gallery."""
+    return item.vector[:dimension].astype(np.float32) * np.float32(item.length)
 
 
 @dataclass(frozen=True)

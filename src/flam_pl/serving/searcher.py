@@ -16,7 +16,7 @@ from flam_pl.galleries.stored import Item, StoredGallery, UnknownItem, Where, op
 from flam_pl.retrieval.answers import sentence
 from flam_pl.serving.bundle import Bundle
 from flam_pl.serving.confidence import calibrated, has_answer, has_wanted
-from flam_pl.serving.queries import Encoded, QueryReader
+from flam_pl.serving.queries import Encoded, QueryReader, stored_feature
 from flam_pl.serving.results import Guess, Hit, Query, Results
 from flam_pl.serving.runtime import Runtime, gallery_vectors, open_runtime
 
@@ -142,11 +142,8 @@ class Searcher:
 
     def feature_of(self, id: str) -> np.ndarray:
         """The feature ``(D,)`` of a photo of the gallery. Raises UnknownItem."""
-        return self.restored(self.required_gallery().fetch([id])[0])
-
-    def restored(self, item: Item) -> np.ndarray:
-        head = item.vector[: self.bundle.contents.dimension].astype(np.float32)
-        return head * np.float32(item.length)
+        item = self.required_gallery().fetch([id])[0]
+        return stored_feature(item, self.bundle.contents.dimension)
 
     def guesses(self, posteriors: Sequence[np.ndarray]) -> dict[str, Guess]:
         return {

@@ -1,4 +1,4 @@
-"""Edits in words: "in red, striped", "pattern like dots", "half red"."""
+"""Edits in words: "in red, striped", "pattern like dots"."""
 
 from __future__ import annotations
 

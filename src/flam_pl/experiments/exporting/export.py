@@ -17,7 +17,7 @@ from flam_pl.distributed import log
 from flam_pl.editing.editor import Editor, NoEdit
 from flam_pl.errors import FlamError
 from flam_pl.evaluation.calibration import Outcomes
-from flam_pl.experiments.evaluate import reopen, report_folder
+from flam_pl.experiments.evaluate import measured_from, reopen, report_folder
 from flam_pl.experiments.exporting.model_card import model_card
 from flam_pl.experiments.selection import validation_sets
 from flam_pl.experiments.trained_run import TrainedRun
@@ -31,7 +31,6 @@ from flam_pl.retrieval.applicability import Applicability
 from flam_pl.retrieval.chosen_weights import FILTER
 from flam_pl.retrieval.confidence import Calibration, Platt
 from flam_pl.retrieval.posteriors import KINDS, Posteriors
-from flam_pl.retrieval.vectors import SearchVectors
 from flam_pl.serving.bundle import Bundle, Contents, write_bundle
 from flam_pl.serving.words import default_synonyms, usable_synonyms
 from flam_pl.training.records import versions
@@ -53,18 +52,19 @@ def export(overrides: list[str], bundle: str | None = None, onnx: bool = False) 
 def write(run: Run, trained: TrainedRun, folder: Path, onnx: bool = False) -> Bundle:
     """The bundle of the row that is best on validation."""
     row = trained.best
-    classifiers = classifiers_of(trained, row)
+    embedders, classifiers = trained.posterior_networks
+    if row.name.endswith("+own"):  # of the rows with one vector per photo, FLAM's own
+        embedders, classifiers = trained.embedders, None
     editor, nets = editor_of(row.editor, trained)
-    nets = {"backbone": trained.backbone, "embedders": classifiers[0], **nets}
-    if classifiers[1] is not None:
-        nets["classifiers"] = classifiers[1]
-    if nets.get("editor_embedders") is classifiers[0]:
+    nets = {"backbone": trained.backbone, "embedders": embedders, **nets}
+    if classifiers is not None:
+        nets["classifiers"] = classifiers
+    if nets.get("editor_embedders") is embedders:
         del nets["editor_embedders"]
         editor["embedders"] = "embedders"
-    hardened = row.name == FILTER
     training = run.catalog.labels[run.catalog.rows(split="train")]
     counts = Applicability.of(run.catalog.schema, training)
-    figures = figures_of(run, row.name)
+    figures = figures_of(run, trained)
     contents = Contents(
         name=run.config.name,
         row=row.name,
@@ -75,13 +75,13 @@ def write(run: Run, trained: TrainedRun, folder: Path, onnx: bool = False) -> Bu
         editor=editor,
         posteriors={
             "embedders": "embedders",
-            "classifiers": "classifiers" if classifiers[1] is not None else None,
-            "hardened": hardened,
+            "classifiers": "classifiers" if classifiers is not None else None,
+            "hardened": row.name == FILTER,
         },
         weights=asdict(row.weights),
         preprocess=trained.preprocess.to_dict(),
         dimension=trained.backbone.dimension,
-        calibration=calibration_of(run, trained, posteriors_of(*classifiers, hardened)),
+        calibration=calibration_of(run, trained, row.posteriors or trained.posteriors),
         images=[of.tolist() for of in counts.images],
         labelled=[of.tolist() for of in counts.labelled],
         figures=figures,
@@ -97,25 +97,6 @@ def write(run: Run, trained: TrainedRun, folder: Path, onnx: bool = False) -> Bu
 
     files = onnx_files(written, log)
     return write_bundle(folder, contents, run.catalog.schema, synonyms, tensors, card, files)
-
-
-def classifiers_of(
-    trained: TrainedRun, row: SearchVectors
-) -> tuple[AttributeEmbedders, ConcatClassifiers | None]:
-    """The networks whose posteriors score the row, see ``TrainedRun.posteriors``."""
-    plus = trained.methods.get("flam_plus")
-    if row.name.endswith("+own") or plus is None or not isinstance(plus.editor, Flam):
-        return trained.embedders, None
-    return plus.editor.embedders, trained.classifiers
-
-
-def posteriors_of(
-    embedders: AttributeEmbedders, classifiers: ConcatClassifiers | None, hardened: bool
-) -> Posteriors:
-    found = Posteriors.of_embedders(embedders)
-    if classifiers is not None:
-        found = found.averaged_with(Posteriors.of_classifiers(classifiers))
-    return found.hardened() if hardened else found
 
 
 def editor_of(editor: Editor, trained: TrainedRun) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -205,12 +186,15 @@ def calibration_of(run: Run, trained: TrainedRun, posteriors: Posteriors) -> dic
     return lines | {"threshold": found.threshold}
 
 
-def figures_of(run: Run, row: str) -> dict[str, Any]:
-    """What the report of the run measured; empty without a report."""
-    path = report_folder(run.config) / "metrics.json"
+def figures_of(run: Run, trained: TrainedRun) -> dict[str, Any]:
+    """What the report measured of the best row; empty without a report of these networks."""
+    path, row = report_folder(run.config) / "metrics.json", trained.best.name
     if not path.is_file():
         return {}
     metrics = read_json(path, dict[str, Any], "Run make evaluate for this run.", nan=True)
+    if metrics.get("inputs") != measured_from(run, trained):
+        log(f"{path} was measured of other networks or photos: the model card has no figures")
+        return {}
     edits = metrics.get("edits", {}).get(row, {}).get("all", {})
     found = {
         name: of

@@ -147,10 +147,9 @@ class Service:
             jpeg = await self.off_loop(self.uploads.read, edit.like.photo)
             feature, took = await self.feature(edit.like.photo, jpeg)
         else:
-            item, took = await self.item(str(edit.like.id)), 0.0
-            head = item.vector[: len(item.vector) - sum(self.schema.sizes)]
-            feature = head.astype(np.float32) * np.float32(item.length)
-        return Edit.like(edit.attribute, feature, edit.strength), took  # type: ignore[arg-type]
+            feature = await self.off_loop(self.searcher.feature_of, str(edit.like.id))
+            took = 0.0
+        return Edit.like(edit.attribute, feature, edit.strength), took
 
     async def search(self, request: SearchRequest) -> dict[str, Any]:
         from flam_pl.serving.results import Query as SearchQuery

@@ -45,9 +45,10 @@ class _Job:
 class Batcher:
     """Answers queries by ``searcher.search_many`` and photos by ``searcher.features``.
 
-    The thread takes up to ``most`` jobs of one kind from the queue, in their order, as soon as it
-    is free: alone, a query never waits. Of at most ``room`` waiting jobs, one more is Busy. Calls
-    go through the same thread, one at a time, so that nothing is searched meanwhile.
+    One thread does the work. As soon as it is free, it takes up to ``most`` jobs of one kind from
+    the queue, in their order. So a query waits only while another batch is answered. At most
+    ``room`` jobs wait; a further one raises Busy. A function of ``call`` runs in the same thread,
+    so nothing is searched meanwhile.
     """
 
     def __init__(self, searcher: Any, monitoring: Monitoring, most: int = 16, room: int = 64):

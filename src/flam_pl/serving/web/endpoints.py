@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 from urllib.parse import unquote
 
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, Security
@@ -23,9 +23,6 @@ from flam_pl.serving.web.requests import (
 from flam_pl.serving.web.responses import ApiError
 from flam_pl.serving.web.thumbnails import PLACEHOLDER, NoPicture, is_address
 from flam_pl.serving.web.uploads import UnknownPhoto, is_photo_hash
-
-if TYPE_CHECKING:
-    pass
 
 
 def service_of(request: Request) -> Service:
