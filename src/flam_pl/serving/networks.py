@@ -1,8 +1,8 @@
 """The networks of a bundle: what reads a stored feature and what makes a query vector.
 
-Each row of a batch has edits of its own. ``retrieval.vectors.SearchVectors`` makes the same vectors,
-but takes one list of edits for all rows. T is the number of attribute types, C of all classes, D of the feature's
-dimensions, k of the dimensions of an editor's direction.
+Each row of a batch has edits of its own. ``retrieval.vectors.SearchVectors`` makes the same
+vectors, but takes one list of edits for all rows. T is the number of attribute types, C of all
+classes, D of the feature's dimensions, k of the dimensions of an editor's direction.
 """
 
 from __future__ import annotations

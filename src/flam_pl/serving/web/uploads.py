@@ -20,7 +20,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from flam_pl.atomic_io import replacing
 from flam_pl.errors import FlamError
-from flam_pl.images.files import ORIENTATION, TILE_HEIGHT, TILE_WIDTH, TURNS
+from flam_pl.images.files import TILE_HEIGHT, TILE_WIDTH, TURNS, orientation
 
 FORMATS = ("JPEG", "PNG", "WEBP")  # of an upload; no other decoder is run
 SCANS = 100  # of a JPEG; each costs a walk over all pixels, and a hostile file has thousands
@@ -126,11 +126,11 @@ def _webp_pixels(data: bytes) -> int:
 
 
 def _small_jpeg(image: Image.Image, side: int, quality: int) -> bytes:
-    orientation = _orientation(image)
+    turn = TURNS.get(orientation(image))
     image.draft("RGB", (side, side))  # a large JPEG is decoded at a half, quarter or eighth
     image.load()
     small = _over_white(image, side)
-    if (turn := TURNS.get(orientation)) is not None:  # FLIP_LEFT_RIGHT is 0
+    if turn is not None:  # FLIP_LEFT_RIGHT is 0
         small = small.transpose(turn)
     file = io.BytesIO()
     small.info.clear()
@@ -139,7 +139,10 @@ def _small_jpeg(image: Image.Image, side: int, quality: int) -> bytes:
 
 
 def _over_white(image: Image.Image, side: int) -> Image.Image:
-    """Any mode as RGB of at most ``side`` pixels, with 16 bits scaled to 8."""
+    """``images.files.over_white`` of at most ``side`` pixels.
+
+    The photo is made small first: 40 million transparent pixels would take half a gigabyte.
+    """
     if image.mode.startswith("I") or image.mode == "F":
         factor = max(1, max(image.size) // side)
         values: np.ndarray = np.asarray(image)[::factor, ::factor].astype(np.float32)
@@ -156,17 +159,6 @@ def _over_white(image: Image.Image, side: int) -> Image.Image:
         return small
     white = Image.new("RGBA", small.size, (255, 255, 255, 255))
     return Image.alpha_composite(white, small).convert("RGB")
-
-
-def _orientation(image: Image.Image) -> int:
-    """The EXIF tag, from 1 to 8; 1 is upright."""
-    with suppress(Exception):  # a broken block raises all kinds: viewers show the photo upright
-        if image.format not in ("JPEG", "MPO"):
-            return int(image.getexif().get(ORIENTATION, 1))
-        exif = Image.Exif()  # getexif also reads XMP, which browsers do not obey
-        exif.load(image.info["exif"])
-        return int(exif.get(ORIENTATION, 1))
-    return 1
 
 
 @dataclass(frozen=True)
