@@ -24,6 +24,8 @@ from flam_pl.serving.searcher import Searcher
 from flam_pl.serving.words import default_synonyms
 from searched_bundle import check_same_results, name_of, searcher_of, with_best
 
+pytestmark = pytest.mark.slow  # test_flam_plus_run.py exports in every run of the tests
+
 KINDS_OF = {Flam: "generator", Arithmetic: "arithmetic", Slerp: "slerp"}
 
 
