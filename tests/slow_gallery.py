@@ -38,13 +38,18 @@ class SlowGallery:
     ) -> list[tuple[str, float]]:
         found = [(float(query @ i.vector.astype(np.float32)), i) for i in self.passing(where)]
         found.sort(key=lambda pair: -pair[0])
-        seen: set[str] = set()
+        seen: list[Item] = []
         best = []
         for score, item in found:
-            if not distinct or item.hash not in seen:
-                seen.add(item.hash)
+            if not distinct or not any(same(item, other) for other in seen):
+                seen.append(item)
                 best.append((item.id, score))
         return best[:k]
+
+
+def same(one: Item, other: Item) -> bool:
+    item = one.columns.get("item")
+    return one.hash == other.hash or (item is not None and item == other.columns.get("item"))
 
 
 def holds(value: Value, wanted: Any) -> bool:
@@ -58,7 +63,10 @@ def holds(value: Value, wanted: Any) -> bool:
 
 
 def made_items(count: int, seed: int = 0, start: int = 0) -> list[Item]:
-    """Photos with a unit feature, eight log-posteriors, columns, and every third one twice."""
+    """Photos with a unit feature, eight log-posteriors and columns.
+
+    Every third one is there twice; every seventh shows an item, which up to three photos show.
+    """
     rng = np.random.default_rng(seed)
     items = []
     for number in range(start, start + count):
@@ -71,6 +79,8 @@ def made_items(count: int, seed: int = 0, start: int = 0) -> list[Item]:
             columns["price"] = number if number % 2 else number + 0.5
         if number % 5 == 0:
             columns["size"] = "M" if number % 2 else 38
+        if number % 7 == 0:
+            columns["item"] = number // 21
         hash = f"hash of {number - 1 if number % 3 == 2 else number}"
         items.append(
             Item(f"photo {number}", f"/p/{number}.jpg", columns, hash, vector, 1.5, f"{number}")

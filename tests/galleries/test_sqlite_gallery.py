@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from flam_pl.errors import FlamError
-from flam_pl.galleries.ann import log_posteriors
+from flam_pl.galleries.ann import hit_rate, log_posteriors
 from flam_pl.galleries.flat import Flat
 from flam_pl.galleries.index_file import beside, read_index
+from flam_pl.galleries.items import Sample
 from flam_pl.galleries.sqlite_faiss import SqliteGallery
 from flam_pl.galleries.stored import Item, Range
 from gallery_adder import killed_while_adding, lost_or_double
@@ -88,12 +89,35 @@ def test_an_index_follows_the_gallery(
     again.close()
 
 
+def test_hits_are_those_of_a_slow_loop(copied: Path) -> None:
+    gallery = SqliteGallery(copied, index="flat")
+    queries, rng = made_queries(60, seed=5), np.random.default_rng(0)
+    queries[::3, -3:] = 0  # these want nothing of the second type
+    known = gallery.table.rows()
+    rows = rng.choice(known, (60, 10))
+    rows[::4, 6:] = -1
+    hits = 0
+    for query, found in zip(queries, rows, strict=True):
+        photos = [gallery.table.vectors(np.array([row]))[0] for row in found if row >= 0]
+        hits += any(
+            photo[-8:-3].argmax() == query[-8:-3].argmax()
+            and (not query[-3:].any() or photo[-3:].argmax() == query[-3:].argmax())
+            for photo in photos
+        )
+    assert 5 < hits < 55
+    assert hit_rate(gallery.table, queries, rows, (5, 3)) == pytest.approx(hits / 60)
+    gallery.close()
+
+
 def test_an_index_of_a_given_sample_is_built_again(copied: Path, photos: list[Item]) -> None:
     slow = SlowGallery()
     slow.add(photos[:COUNT])
     gallery = SqliteGallery(copied, index="ivf_sq8")
-    info = gallery.build_index(made_queries(100, seed=4))
+    queries, classes = made_queries(100, seed=4), (5, 3)
+    info = gallery.build_index(Sample(queries, classes))
     assert info.recall is not None and info.recall >= 0.95
+    assert info.hit_rates is not None
+    assert f"T@10 {info.hit_rates[0]:.3f} (exact {info.hit_rates[1]:.3f})" in str(info)
     assert recall(gallery, slow) >= 0.95
     gallery.close()
 

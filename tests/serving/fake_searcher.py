@@ -21,7 +21,7 @@ from PIL import Image
 from flam_pl.attributes import AttributeSchema
 from flam_pl.editing.edits import Edit, EditError, Photo, in_order
 from flam_pl.errors import FlamError
-from flam_pl.galleries.stored import Found, Item, Range, UnknownItem
+from flam_pl.galleries.stored import Distinct, Found, Item, Range, UnknownItem
 from flam_pl.serving.results import Guess, Hit, Query, Results
 
 COLORS = {"red": (220, 30, 30), "green": (30, 170, 50), "blue": (30, 60, 210)}
@@ -107,11 +107,11 @@ class FakeGallery:
         table = np.stack([item.vector.astype(np.float32) for item in items])
         found, values = [], []
         for scores in vectors @ table.T:
-            order, seen = [], set()
+            order, photos = [], Distinct()
             for row in np.argsort(-scores, kind="stable"):
-                if not distinct or items[row].hash not in seen:
+                item = items[row]
+                if not distinct or photos.takes(item.hash, item.columns.get("item")):
                     order.append(row)
-                    seen.add(items[row].hash)
             found.append([items[row].id for row in order[:k]])
             values.append(scores[order[:k]])
         return Found(found, values)

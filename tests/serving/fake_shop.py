@@ -185,20 +185,22 @@ class Shop:
             if attribute in edits:
                 raise Refusal(400, "bad_edit", f"two edits for {attribute}; expected one")
             edits[attribute] = {"attribute": attribute, "to": name, "strength": 1.0}
-        wanted = dict(query)
+        wanted = {attribute: [name] for attribute, name in query.items()}
         for attribute, edit in edits.items():
             if edit.get("strength", 1.0) < 0.2:
                 continue
             example = self.labels_of(edit["like"])[attribute] if "like" in edit else None
-            wanted[attribute] = example or edit["to"]
-            if wanted[attribute] not in self.schema[attribute]:
-                raise Refusal(400, "bad_edit", f"{attribute} has no class {wanted[attribute]!r}")
+            name = example or edit["to"]
+            wanted[attribute] = [name] if isinstance(name, str) else list(name)  # a mix
+            for name in wanted[attribute]:
+                if name not in self.schema[attribute]:
+                    raise Refusal(400, "bad_edit", f"{attribute} has no class {name!r}")
         passing = self.passing(body.get("where", {}))
         asked = {attribute: wanted[attribute] for attribute in edits}
 
         def score(piece: Piece) -> float:
-            agree = sum(piece.labels[name] == value for name, value in wanted.items())
-            met = sum(piece.labels[name] == value for name, value in asked.items())
+            agree = sum(piece.labels[name] in names for name, names in wanted.items())
+            met = sum(piece.labels[name] in names for name, names in asked.items())
             return agree + 2 * met
 
         ranked = sorted(passing, key=score, reverse=True)
@@ -214,7 +216,7 @@ class Shop:
             "hits": hits[start : start + body.get("limit", 24)],
             "fits": fits,
             "sentence": "" if not asked else "Here is what you asked for."
-            if fits else f"Nothing here is {' and '.join(asked.values())}.",
+            if fits else f"Nothing here is {' and '.join(map(' or '.join, asked.values()))}.",
             "answer": (SURE if fits else UNSURE) if asked else None,
             "notes": [],
             "facets": {
@@ -235,9 +237,12 @@ class Shop:
             "columns": piece.columns,
         }
 
-    def hit(self, piece: Piece, asked: Mapping[str, str], score: float) -> dict[str, Any]:
-        met = all(piece.labels[name] == value for name, value in asked.items())
-        why = [f"{a}: {piece.labels[a]} {SURE:.0%}, wanted {value}" for a, value in asked.items()]
+    def hit(self, piece: Piece, asked: Mapping[str, list[str]], score: float) -> dict[str, Any]:
+        met = all(piece.labels[name] in names for name, names in asked.items())
+        why = [
+            f"{a}: {piece.labels[a]} {SURE:.0%}, wanted {' or '.join(names)}"
+            for a, names in asked.items()
+        ]
         return {
             **self.item(piece), "score": score, "met": met if asked else None, "uri": None,
             "probability": (SURE if met else UNSURE) if asked else None, "why": why,

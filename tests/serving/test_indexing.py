@@ -151,6 +151,16 @@ def test_a_table_may_have_a_pattern_of_paths_and_commas_in_its_last_column(shop:
     assert [each.id for each in men] == ["4"]
 
 
+def test_a_table_may_name_the_column_of_the_item(shop: Path) -> None:
+    (shop / "list.csv").write_text("id,gender,product\n3,Women,07\n4,Men,08\n")
+    how = {"image": "photos/{id}.png", "columns": ["gender"]}
+    found = list_photos(shop / "list.csv", **how, item="product")
+    assert [each.columns["item"] for each in found] == ["07", "08"]  # a name, never a number
+    assert "item" not in list_photos(shop / "list.csv", **how)[0].columns
+    with pytest.raises(FlamError, match="no column 'sku'.*item=<column>"):
+        list_photos(shop / "list.csv", **how, item="sku")
+
+
 def test_parquet_tables_keep_their_numbers(shop: Path) -> None:
     pyarrow = pytest.importorskip("pyarrow")
     from pyarrow import parquet

@@ -125,6 +125,29 @@ def test_a_click_on_red_brings_red_ones_first(visit: Opener) -> None:
         assert ("Not as asked" in said) != met[index]
 
 
+def test_several_classes_of_one_attribute_can_be_wanted(visit: Opener) -> None:
+    page = visit(f"?id={SHIRT}")
+    wait(page)
+    choose(page, "color", "red")
+    page.get_by_role("button", name=re.compile("^color", re.I)).first.click()
+    assert page.get_by_role("option", selected=True).all_inner_texts() == ["red"]
+    page.get_by_role("checkbox", name="Several").check()
+    page.get_by_role("option", name="green").click()
+    expect(page.get_by_role("heading", name="After: red + green")).to_be_visible()
+    assert len(page.get_by_role("option", selected=True).all()) == 2  # the menu is still open
+    wait(page)
+    assert {text.split()[0] for text in has(page, "after")[:10]} == {"red", "green"}
+    page.get_by_role("option", name="red").click()
+    expect(page.get_by_role("heading", name="After: green")).to_be_visible()
+    page.get_by_role("checkbox", name="Several").uncheck()
+    page.get_by_role("option", name=re.compile("^blue$")).click()
+    expect(page.get_by_role("heading", name="After: blue")).to_be_visible()
+    expect(page.get_by_role("option")).to_have_count(0)
+    page.go_back()
+    page.go_back()
+    expect(page.get_by_role("heading", name="After: red + green")).to_be_visible()
+
+
 def test_results_that_do_not_meet_the_edit_can_be_hidden_or_cut_off(
     visit: Opener, shop: Shop
 ) -> None:

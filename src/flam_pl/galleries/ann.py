@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -20,6 +20,7 @@ import faiss as untyped
 import numpy as np
 
 from flam_pl.galleries.flat import Best, best_of, merged, top
+from flam_pl.galleries.items import Sample
 from flam_pl.terminal.progress import progress
 
 faiss: Any = untyped  # its types are those of an older version
@@ -52,6 +53,7 @@ class Facts:
     effort: int  # cells or nodes that are visited
     recall: float = 0.0
     agreement: float = 0.0
+    hit_rates: tuple[float, float] | None = None
     seconds: float = 0.0  # of the building
 
 
@@ -142,11 +144,12 @@ class Approximate:
 
     # -- building
 
-    def measured(self, source: Vectors, queries: np.ndarray, exact: np.ndarray) -> Approximate:
+    def measured(self, source: Vectors, sample: Sample, exact: np.ndarray) -> Approximate:
         """This with the least effort that reaches ``RECALL``, or after which little is gained.
 
         Every other query chooses the effort; the others measure it. ``exact``: rows ``(Q, 10)``.
         """
+        queries = sample.queries
         before = 0.0
         for effort in efforts(self._most_effort):
             self.facts.effort = effort
@@ -156,6 +159,12 @@ class Approximate:
             before = recall
         found = self.search(source, queries[1::2], 10)[1]
         self.facts.recall, self.facts.agreement = agreement(found, exact[1::2])
+        if sample.classes:
+            own, best = (
+                hit_rate(source, queries[1::2], rows, sample.classes)
+                for rows in (found, exact[1::2])
+            )
+            self.facts.hit_rates = own, best
         return self
 
 
@@ -163,31 +172,31 @@ def build(
     kind: str,
     source: Vectors,
     rows: np.ndarray,
-    queries: np.ndarray | None,
+    asked: Sample | None,
     gallery: str,
     changes: int,
 ) -> Approximate:
-    """An index of the photos in ``rows``. ``queries (Q, V)``: a sample, or made from photos."""
+    """An index of the photos in ``rows``. Without a sample, queries are made from photos."""
     started, rng = time.perf_counter(), np.random.default_rng(0)
     drawn = np.sort(rng.permutation(rows)[:FITTED])
     sample = source.vectors(drawn)
-    if queries is None:
-        queries = made_queries(sample, QUERIES, rng)
-    maps = fitted_maps(sample, queries)
+    if asked is None:
+        asked = Sample(made_queries(sample, QUERIES, rng))
+    maps = fitted_maps(sample, asked.queries)
     facts = Facts(kind, gallery, changes, effort=1)
     index = empty_index(kind, len(rows), maps[1].shape[1])
     made = Approximate(facts, index, rows, maps)
     train(made, source, sample, rng)
-    asked = queries[rng.permutation(len(queries))[: 2 * QUERIES]]
-    exact: Best = (np.empty((len(asked), 0), np.float32), np.empty((len(asked), 0), np.int64))
+    queries = asked.queries[rng.permutation(len(asked.queries))[: 2 * QUERIES]]
+    exact: Best = (np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64))
     bar = progress(None, f"index {kind}", total=len(rows))
     for part in chunks(rows):
         vectors = source.vectors(part)
         index.add_with_ids(made._photos(vectors), part)
-        exact = merged([exact, best_of(asked, vectors, part, 10)], 10)
+        exact = merged([exact, best_of(queries, vectors, part, 10)], 10)
         bar.update(len(part))
     bar.close()
-    made.measured(source, asked, exact[1])
+    made.measured(source, Sample(queries, asked.classes), exact[1])
     facts.seconds = time.perf_counter() - started
     return made
 
@@ -286,6 +295,25 @@ def agreement(found: np.ndarray, exact: np.ndarray) -> tuple[float, float]:
     """Mean share of the exact rows that were found, and share of queries with all of them."""
     shares = [np.isin(e, f).mean() for e, f in zip(exact, found, strict=True)]
     return float(np.mean(shares)), float(np.mean(np.array(shares) == 1))
+
+
+def hit_rate(
+    source: Vectors, queries: np.ndarray, rows: np.ndarray, classes: Sequence[int]
+) -> float:
+    """T@10: share of the queries with a photo among ``rows (Q, 10)`` whose likeliest class is the
+    one that the query weighs most, in every type. A type that the query does not weigh is left out.
+    """
+    cuts = np.cumsum(classes)[:-1]
+    known = np.unique(rows[rows >= 0])
+    tails = np.split(source.vectors(known)[:, -sum(classes) :], cuts, axis=1)
+    likeliest = np.stack([tail.argmax(axis=1) for tail in tails], axis=1)
+    hits = []
+    for query, found in zip(queries, rows, strict=True):
+        wanted = np.split(query[-sum(classes) :], cuts)
+        weighed = [part.any() for part in wanted]
+        classes_of = likeliest[np.searchsorted(known, found[found >= 0])]
+        hits.append((classes_of == [p.argmax() for p in wanted])[:, weighed].all(axis=1).any())
+    return float(np.mean(hits))
 
 
 def efforts(most: int) -> Iterator[int]:

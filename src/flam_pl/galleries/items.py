@@ -30,6 +30,10 @@ class Range:
 Where = Mapping[str, Value | Sequence[Value] | Range]
 """Column -> the value, the values, or the range that a photo must have; all must hold."""
 
+ITEM = "item"
+"""The column that says which item a photo shows; several photos may show one."""
+PER_ITEM = 4  # photos of one item that a search for distinct ones expects
+
 
 class UnknownItem(FlamError):
     """No photo of the gallery has this id."""
@@ -61,6 +65,14 @@ class Found:
 
 
 @dataclass(frozen=True)
+class Sample:
+    """Queries of the kind that a gallery will get, by which its index is made and measured."""
+
+    queries: np.ndarray  # (Q, V)
+    classes: Sequence[int] = ()  # per attribute type, of which a vector ends in log-posteriors
+
+
+@dataclass(frozen=True)
 class Info:
     """What a gallery is, for people."""
 
@@ -73,6 +85,7 @@ class Info:
     memory_bytes: int  # of the vectors and the index in this process, when it searches
     recall: float | None = None  # share of the exact first ten that the index finds
     agreement: float | None = None  # share of queries whose first ten are the exact ones
+    hit_rates: tuple[float, float] | None = None  # T@10 of the index, and of the exact search
     columns: Mapping[str, str] = field(default_factory=dict)  # name -> "text" or "number"
 
     def lines(self) -> Iterator[str]:
@@ -80,16 +93,26 @@ class Info:
         each = max(self.rows, 1)
         disk, memory = self.disk_bytes / each, self.memory_bytes / each
         yield f"{disk:,.0f} bytes of disk and {memory:,.0f} bytes of memory per photo"
-        quality = "exact"
+        found = "exact"
         if self.recall is not None and self.agreement is not None:
-            quality = f"recall@10 {self.recall:.3f}, same first ten for {self.agreement:.1%}"
-        yield f"index {self.index}: {quality}"
+            found = quality(self.recall, self.agreement, self.hit_rates)
+        yield f"index {self.index}: {found}"
         yield f"made by the bundle {self.space}"
         if self.columns:
             yield "columns: " + ", ".join(f"{n} ({kind})" for n, kind in self.columns.items())
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
+
+
+def quality(recall: float, agreement: float, hit_rates: Sequence[float] | None) -> str:
+    """How well an approximate index finds what the exact search finds.
+
+    >>> quality(0.995, 0.97, (0.72, 0.73))
+    'recall@10 0.995, same first ten for 97.0% of the queries, T@10 0.720 (exact 0.730)'
+    """
+    rates = ", T@10 {:.3f} (exact {:.3f})".format(*hit_rates) if hit_rates else ""
+    return f"recall@10 {recall:.3f}, same first ten for {agreement:.1%} of the queries{rates}"
 
 
 class StoredGallery(Protocol):
@@ -113,7 +136,8 @@ class StoredGallery(Protocol):
     ) -> Found:
         """The k photos of the highest score for each of the query vectors ``(Q, V)``.
 
-        ``distinct``: of photos with the same hash only the best is found.
+        ``distinct``: of photos with the same hash, or the same value in the column ``ITEM``, only
+        the best is found.
         """
         ...
 
@@ -144,6 +168,26 @@ class StoredGallery(Protocol):
     def info(self) -> Info: ...
 
     def close(self) -> None: ...
+
+
+class Distinct:
+    """The photos of one query that were found; ``takes`` refuses what was found already."""
+
+    def __init__(self) -> None:
+        self._seen: set[tuple[str, Value]] = set()
+
+    def takes(self, hash: str, item: Value) -> bool:
+        """Whether no photo before has this hash or shows this item, which may be None.
+
+        >>> found = Distinct()
+        >>> [found.takes(*photo) for photo in [("a", 1), ("b", 1), ("a", None), ("c", None)]]
+        [True, False, False, True]
+        """
+        names = {("hash", hash)} | ({("item", item)} if item is not None else set())
+        if names & self._seen:
+            return False
+        self._seen |= names
+        return True
 
 
 def check_gallery(

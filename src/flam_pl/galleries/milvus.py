@@ -13,6 +13,9 @@ import numpy as np
 
 from flam_pl.errors import FlamError
 from flam_pl.galleries.items import (
+    ITEM,
+    PER_ITEM,
+    Distinct,
     Found,
     Info,
     Item,
@@ -199,18 +202,28 @@ class MilvusGallery:
     ) -> Found:
         queries = checked_queries(vectors, k, self.dimension)
         among, most = self._condition(where), min(self.count(where), MOST_FOUND)
-        wanted = min(k, most)
+        has_items = distinct and ITEM in self._facts()["columns"]
+        wanted = min(k * PER_ITEM if has_items else k, most)
         while True:
-            found = self._found(queries, k, wanted, among, distinct)
+            found = self._found(queries, k, wanted, among, distinct, has_items)
             if not distinct or wanted >= most or min(map(len, found.ids), default=k) >= k:
                 return found
             wanted = min(2 * wanted, most)
 
-    def _found(self, queries: np.ndarray, k: int, wanted: int, among: str, distinct: bool) -> Found:
+    def _found(
+        self,
+        queries: np.ndarray,
+        k: int,
+        wanted: int,
+        among: str,
+        distinct: bool,
+        has_items: bool,
+    ) -> Found:
         found = Found([], [])
         hits: list[list[dict[str, Any]]] = [[] for _ in queries]
         if wanted and len(queries):
-            options: dict[str, Any] = {"limit": wanted, "output_fields": ["id", "hash"]}
+            fields = ["id", "hash", *(["columns"] if has_items else [])]
+            options: dict[str, Any] = {"limit": wanted, "output_fields": fields}
             if self.index == "hnsw":
                 options["search_params"] = {"params": {"ef": max(200, wanted)}}
             elif self.index != "flat":
@@ -221,15 +234,15 @@ class MilvusGallery:
                 )
             )
         for of_query in hits:
-            best: dict[str, tuple[str, float]] = {}
-            for hit in of_query:
-                entity = hit["entity"]
-                best.setdefault(
-                    entity["hash"] if distinct else entity["id"], (entity["id"], hit["distance"])
-                )
-            pairs = list(best.values())[:k]
-            found.ids.append([id for id, _ in pairs])
-            found.scores.append(np.array([score for _, score in pairs], np.float32))
+            photos = Distinct()
+            best = [
+                hit
+                for hit in of_query
+                if not distinct
+                or photos.takes(hit["entity"]["hash"], hit["entity"].get("columns", {}).get(ITEM))
+            ][:k]
+            found.ids.append([hit["entity"]["id"] for hit in best])
+            found.scores.append(np.array([hit["distance"] for hit in best], np.float32))
         return found
 
     def fetch(self, ids: Sequence[str]) -> list[Item]:

@@ -10,7 +10,16 @@ import numpy as np
 
 from flam_pl.errors import FlamError
 from flam_pl.galleries.index_file import beside
-from flam_pl.galleries.items import Found, Info, Item, Where, checked_queries
+from flam_pl.galleries.items import (
+    PER_ITEM,
+    Distinct,
+    Found,
+    Info,
+    Item,
+    Sample,
+    Where,
+    checked_queries,
+)
 from flam_pl.galleries.sqlite_items import ItemTable
 from flam_pl.galleries.sqlite_state import State
 
@@ -90,12 +99,13 @@ class SqliteGallery:
     ) -> Found:
         """Found photos; with ``distinct``, more are searched until k are left of every query."""
         most = len(state) if allowed is None else len(allowed)
-        scores, rows = state.search(self.table, queries, min(k, most), allowed)
+        wanted = min(k * PER_ITEM if distinct and self.table.has_items() else k, most)
+        scores, rows = state.search(self.table, queries, wanted, allowed)
         if not distinct:
             return self._named(scores, rows, k)
         ids: list[list[str]] = [[]] * len(queries)
         kept: list[np.ndarray] = [np.empty(0, np.float32)] * len(queries)
-        open_queries, wanted = np.arange(len(queries)), min(k, most)
+        open_queries = np.arange(len(queries))
         while True:
             found = self._named(scores, rows, k, distinct=True)
             for at, query in enumerate(open_queries):
@@ -110,15 +120,14 @@ class SqliteGallery:
         known = self.table.describe(np.unique(rows[rows >= 0]))
         found = Found([], [])
         for each, of_query in zip(scores, rows, strict=True):
-            seen: set[str] = set()
+            photos = Distinct()
             ids: list[str] = []
             best: list[float] = []
             for score, row in zip(each, of_query.tolist(), strict=True):
                 if row < 0 or len(ids) == k:
                     break
-                id, hash = known[row]
-                if not distinct or hash not in seen:
-                    seen.add(hash)
+                id, hash, item = known[row]
+                if not distinct or photos.takes(hash, item):
                     ids.append(id)
                     best.append(score)
             found.ids.append(ids)
@@ -146,16 +155,16 @@ class SqliteGallery:
         rows = len(self)
         return "flat" if rows <= MOST_FLAT else "ivf_sq8" if rows <= MOST_SQ8 else "ivf_pq"
 
-    def build_index(self, queries: np.ndarray | None = None) -> Info:
+    def build_index(self, sample: Sample | None = None) -> Info:
         """Build the index again, for all photos of now, and measure it.
 
-        ``queries (Q, V)``: a sample of what is searched; else queries are made from photos.
+        Without a sample of what is searched, queries are made from photos.
         """
-        if queries is not None:
-            queries = checked_queries(queries, 10, self.dimension)
+        if sample is not None:
+            checked_queries(sample.queries, 10, self.dimension)
         with self.table.transaction(), self._lock:
             changes, kind = self.table.changes(), self._fitting_kind()
-            state = State.empty(self.table).opened(self.table, kind, changes, queries, again=True)
+            state = State.empty(self.table).opened(self.table, kind, changes, sample, again=True)
             self._state = state.refreshed(self.table, changes)
         return self.info()
 
@@ -174,5 +183,6 @@ class SqliteGallery:
             memory_bytes=state.bytes,
             recall=base.facts.recall if base else None,
             agreement=base.facts.agreement if base else None,
+            hit_rates=base.facts.hit_rates if base else None,
             columns=columns,
         )

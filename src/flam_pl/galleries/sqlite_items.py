@@ -18,8 +18,10 @@ import numpy as np
 
 from flam_pl.errors import FlamError
 from flam_pl.galleries.items import (
+    ITEM,
     Item,
     UnknownItem,
+    Value,
     Where,
     check_gallery,
     check_where,
@@ -310,9 +312,17 @@ class ItemTable:
         query = "SELECT vector FROM vectors WHERE row = ?"
         return [db.execute(query, (row,)).fetchone()[0] for row in rows.tolist()]
 
-    def describe(self, rows: np.ndarray) -> dict[int, tuple[str, str]]:
-        """Row -> (id, hash)."""
+    def describe(self, rows: np.ndarray) -> dict[int, tuple[str, str, Value]]:
+        """Row -> (id, hash, item)."""
         with self.transaction() as db:
-            query = "SELECT row, id, hash FROM items WHERE row IN (SELECT value FROM json_each(?))"
+            number = self._columns(db).get(ITEM)
+            item = f"c{number}" if number else "NULL"
+            among = "SELECT value FROM json_each(?)"
+            query = f"SELECT row, id, hash, {item} FROM items WHERE row IN ({among})"
             found = db.execute(query, (json.dumps(rows.tolist()),))
-            return {row: (id, hash) for row, id, hash in found}
+            return {row: (id, hash, item) for row, id, hash, item in found}
+
+    def has_items(self) -> bool:
+        """Whether there is a column that says which item a photo shows."""
+        with self.transaction() as db:
+            return ITEM in self._columns(db)

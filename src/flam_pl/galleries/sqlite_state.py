@@ -10,7 +10,7 @@ from flam_pl.atomic_io import only_writer
 from flam_pl.galleries.ann import KINDS, Approximate, build
 from flam_pl.galleries.flat import Best, Flat, merged
 from flam_pl.galleries.index_file import beside, read_index, write_index
-from flam_pl.galleries.items import Where
+from flam_pl.galleries.items import Sample, Where, quality
 from flam_pl.galleries.sqlite_items import ItemTable
 
 FEWEST = 1000  # photos of an approximate index
@@ -45,7 +45,7 @@ class State:
         table: ItemTable,
         kind: str,
         changes: int,
-        queries: np.ndarray | None = None,
+        sample: Sample | None = None,
         again: bool = False,
     ) -> State:
         """This empty state with the index of the file: read, extended, or built if it must be."""
@@ -57,10 +57,10 @@ class State:
         if base is None or not _fits(base, rows):
             with suppress(OSError), only_writer(path):  # OSError: the folder cannot be written
                 base = None if again else read_index(path, kind, table.key, changes)
-                base = self._renewed(table, base, kind, rows, changes, queries)
+                base = self._renewed(table, base, kind, rows, changes, sample)
                 write_index(path, base)
         if base is None:
-            base = self._renewed(table, None, kind, rows, changes, queries)
+            base = self._renewed(table, None, kind, rows, changes, sample)
         return State(0, base, np.setdiff1d(base.rows, rows, assume_unique=True), self.flat)
 
     def _renewed(
@@ -70,15 +70,15 @@ class State:
         kind: str,
         rows: np.ndarray,
         changes: int,
-        queries: np.ndarray | None,
+        sample: Sample | None,
     ) -> Approximate:
         if base is not None and _changed(base, rows) <= REBUILT:
             return base.extended(rows[rows > base.rows[-1]], table, changes)
-        made = build(kind, table, rows, queries, table.key, changes)
+        made = build(kind, table, rows, sample, table.key, changes)
         facts = made.facts
         print(
-            f"index {kind} of {len(rows):,} photos: built in {facts.seconds:.0f} s, recall@10 "
-            f"{facts.recall:.3f}, the exact first ten for {facts.agreement:.1%} of the queries, "
+            f"index {kind} of {len(rows):,} photos: built in {facts.seconds:.0f} s, "
+            f"{quality(facts.recall, facts.agreement, facts.hit_rates)}, "
             f"{made.bytes / len(rows):,.0f} bytes of memory per photo",
             flush=True,
         )

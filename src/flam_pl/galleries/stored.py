@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from flam_pl.galleries.items import (
+    ITEM,
+    Distinct,
     Found,
     Info,
     Item,
@@ -16,6 +18,8 @@ from flam_pl.galleries.items import (
 )
 
 __all__ = [
+    "ITEM",
+    "Distinct",
     "Found",
     "Info",
     "Item",

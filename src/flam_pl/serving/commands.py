@@ -26,6 +26,7 @@ class Build:
     id: str = ""
     columns: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
+    item: str = ""
     batch: int = 64
     device: str | None = None
     index: str | None = None
@@ -65,6 +66,7 @@ class Extract:
     image: str = ""
     id: str = ""
     columns: tuple[str, ...] = ()
+    item: str = ""
     workers: int = 2
     gpus_per_worker: float = 0.0
     batch: int = 64
@@ -103,7 +105,7 @@ def build(words: Sequence[str], delete_others: bool = True) -> None:
     from flam_pl.serving.photo_lists import list_photos
 
     s = settings
-    fill(s, list_photos(s.photos, s.image, s.id, s.columns, s.only), delete_others)
+    fill(s, list_photos(s.photos, s.image, s.id, s.columns, s.only, s.item), delete_others)
 
 
 def fill(settings: Build, photos: Sequence[Listed], delete_others: bool) -> None:

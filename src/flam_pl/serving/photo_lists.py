@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from flam_pl.errors import FlamError
-from flam_pl.galleries.items import Value
+from flam_pl.galleries.items import ITEM, Value
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 PATHS = ("path", "image", "photo", "file", "filename", "uri")
@@ -45,6 +45,7 @@ def list_photos(
     id: str = "",
     columns: Sequence[str] = (),
     only: Sequence[str] = (),
+    item: str = "",
 ) -> list[Listed]:
     """The photos of a folder with its subfolders, or of a CSV or Parquet table.
 
@@ -54,10 +55,12 @@ def list_photos(
         id: column with the id. By default "id" if there is one, else the path.
         columns: columns to store; by default all others.
         only: rows of a table to list, as ``column=value``; all must hold.
+        item: column that says which item a photo shows, stored as "item". By default "item" if
+            there is one.
 
     Raises FlamError for a list that is missing or empty, an unknown column, or an id twice.
     """
-    found = list(iter_photos(source, image, id, columns, only))
+    found = list(iter_photos(source, image, id, columns, only, item))
     if not found:
         raise FlamError(f"{source} lists no photo; expected one of {', '.join(sorted(SUFFIXES))}")
     double = [(name, n) for name, n in Counter(each.id for each in found).most_common(1) if n > 1]
@@ -73,13 +76,14 @@ def iter_photos(
     id: str = "",
     columns: Sequence[str] = (),
     only: Sequence[str] = (),
+    item: str = "",
 ) -> Iterator[Listed]:
     """As ``list_photos``, one after the other; ids are not compared."""
     source = Path(source).expanduser()
     if source.is_dir():
         return in_folder(source)
     if source.is_file():
-        return in_table(source, image, id, columns, only)
+        return in_table(source, image, id, columns, only, item)
     raise FlamError(f"photos={source} is neither a folder nor a table; expected one of them")
 
 
@@ -96,7 +100,7 @@ def in_folder(folder: Path) -> Iterator[Listed]:
 
 
 def in_table(
-    table: Path, image: str, id: str, columns: Sequence[str], only: Sequence[str]
+    table: Path, image: str, id: str, columns: Sequence[str], only: Sequence[str], item: str
 ) -> Iterator[Listed]:
     first = next(rows_of(table), None)
     if first is None:
@@ -106,7 +110,8 @@ def in_table(
     id = id or ("id" if "id" in names else "")
     pattern = "{" in image
     wanted = {name: value for name, _, value in (each.partition("=") for each in only)}
-    asked = [(image, "image"), (id, "id"), *((each, "columns") for each in columns)]
+    asked = [(image, "image"), (id, "id"), (item, "item")]
+    asked += [(each, "columns") for each in columns]
     for name, setting in [*asked, *((each, "only") for each in wanted)]:
         is_column = name in names or not name or (setting == "image" and pattern)
         if not is_column or (setting == "image" and not name):
@@ -129,6 +134,8 @@ def in_table(
         if not place.strip():
             continue
         values = {name: row.get(name) for name in stored}
+        if item:
+            values[ITEM] = str(row[item])
         known = {
             name: number(value) if name in numeric and isinstance(value, str) else value
             for name, value in values.items()

@@ -11,7 +11,7 @@ import numpy as np
 
 from flam_pl.editing.edits import Edit, Photo, in_order
 from flam_pl.errors import FlamError
-from flam_pl.galleries.items import Item, StoredGallery
+from flam_pl.galleries.items import Item, Sample, StoredGallery
 from flam_pl.images.files import read_file
 from flam_pl.serving.bundle import Bundle
 from flam_pl.serving.results import Query
@@ -193,8 +193,8 @@ class QueryReader:
 
 def sample_queries(
     gallery: StoredGallery, bundle: Bundle, runtime: Runtime, count: int = 400
-) -> np.ndarray | None:
-    """Query vectors ``(Q, V)`` of edited searches: random photos, each with a random class.
+) -> Sample | None:
+    """Edited searches: random photos, each with a random class.
 
     None for an empty gallery.
     """
@@ -210,7 +210,8 @@ def sample_queries(
         edit = Edit(kind, schema.of(kind)[rng.integers(len(schema.of(kind)))])
         queries.append(Query(id=item.id, edits=(edit,)))
     encoded = QueryReader(bundle, runtime, features.__getitem__).read(queries)
-    return np.stack([each.vector for each in encoded if isinstance(each, Encoded)])
+    vectors = np.stack([each.vector for each in encoded if isinstance(each, Encoded)])
+    return Sample(vectors, schema.sizes)
 
 
 def stored_feature(item: Item, dimension: int) -> np.ndarray:

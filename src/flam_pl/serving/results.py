@@ -56,7 +56,7 @@ class Query:
     where: Where | None = None
     facets: tuple[str, ...] = ()  # columns whose values are counted
     least: float = 0.0  # least ``probability`` of a result
-    distinct: bool = True  # of photos with the same content only the best is found
+    distinct: bool = True  # of photos of one item or one content only the best is found
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,15 @@ import numpy as np
 
 from flam_pl.editing.edits import Edit, EditError
 from flam_pl.errors import FlamError
-from flam_pl.galleries.stored import Item, StoredGallery, UnknownItem, Where, open_gallery
+from flam_pl.galleries.stored import (
+    ITEM,
+    Distinct,
+    Item,
+    StoredGallery,
+    UnknownItem,
+    Where,
+    open_gallery,
+)
 from flam_pl.retrieval.answers import sentence
 from flam_pl.serving.bundle import Bundle
 from flam_pl.serving.confidence import calibrated, has_answer, has_wanted
@@ -195,7 +203,7 @@ class Searcher:
         calibration = self.bundle.contents.calibration
         answer = float(calibrated(calibration, "answer", np.array([raw]))[0]) if items else 0.0
         threshold = calibration["threshold"] if calibration else MET
-        wanted = " ".join(guess.name for guess in self.guesses(target).values())
+        wanted = " ".join(self.wanted_names(edits, target).values())
         return replace(
             results,
             answer=answer,
@@ -213,11 +221,18 @@ class Searcher:
     def met_probability(
         self, posteriors: Sequence[np.ndarray], edits: Sequence[Edit], target: Sequence[np.ndarray]
     ) -> np.ndarray | None:
-        """Per photo the calibrated probability of the wanted classes; None without an edit."""
+        """Per photo the calibrated probability of the wanted classes; None without an edit.
+
+        Each class of a mix is a wanted one.
+        """
         if not edits:
             return None
-        edited = [self.schema.types.index(edit.attribute_type) for edit in edits]
-        raw = has_wanted(target, posteriors, edited)
+        edited, wanted = [self.schema.types.index(edit.attribute_type) for edit in edits], [*target]
+        for t, edit in zip(edited, edits, strict=True):
+            if edit.mix:
+                shares = self.reader.shares(edit, t)
+                wanted[t] = wanted[t] + edit.strength * ((shares > 0) - shares)
+        raw = has_wanted(wanted, posteriors, edited)
         return calibrated(self.bundle.contents.calibration, "attribute", raw)
 
     def hit(self, item: Item, score: float, posteriors: Sequence[np.ndarray]) -> Hit:
@@ -226,14 +241,18 @@ class Searcher:
     def edited_hit(
         self, hit: Hit, p: float, edits: Sequence[Edit], target: Sequence[np.ndarray]
     ) -> Hit:
-        kinds = [edit.attribute_type for edit in edits]
-        of = {kind: target[self.schema.types.index(kind)] for kind in kinds}
-        why = tuple(self.reason(kind, hit.attributes[kind], of[kind]) for kind in kinds)
+        names, kinds = self.wanted_names(edits, target), [edit.attribute_type for edit in edits]
+        guesses = [(kind, hit.attributes[kind]) for kind in kinds]
+        why = tuple(
+            f"{kind}: {guess.name} {100 * guess.probability:.0f} %, wanted {names[kind]}"
+            for kind, guess in guesses
+        )
         return replace(hit, met=p >= MET, probability=round(p, 4), why=why)
 
-    def reason(self, kind: str, guess: Guess, target: np.ndarray) -> str:
-        wanted = self.schema.of(kind)[int(target.argmax())]
-        return f"{kind}: {guess.name} {100 * guess.probability:.0f} %, wanted {wanted}"
+    def wanted_names(self, edits: Sequence[Edit], target: Sequence[np.ndarray]) -> dict[str, str]:
+        """Per type the class that is wanted, or the classes of a mix."""
+        mixes = {e.attribute_type: " or ".join(e.mix) for e in edits if e.mix and len(e.mix) > 1}
+        return {name: guess.name for name, guess in self.guesses(target).items()} | mixes
 
 
 def source_of(query: Query, itself: Item | None) -> Path | bytes | None:
@@ -242,8 +261,12 @@ def source_of(query: Query, itself: Item | None) -> Path | bytes | None:
     return Path(query.photo) if isinstance(query.photo, str) else query.photo
 
 
-def same_photo(item: Item, other: Item, by_content: bool) -> bool:
-    return item.id == other.id or (by_content and item.hash == other.hash)
+def same_photo(item: Item, other: Item, distinct: bool) -> bool:
+    """Whether two are one photo; with ``distinct``, also one content or one item."""
+    photos = Distinct()
+    photos.takes(other.hash, other.columns.get(ITEM))
+    is_double = not photos.takes(item.hash, item.columns.get(ITEM))
+    return item.id == other.id or (distinct and is_double)
 
 
 def still_there(gallery: StoredGallery, ids: Sequence[str]) -> list[Item]:

@@ -82,14 +82,15 @@ def extract(
     image: str = "",
     id: str = "",
     columns: Sequence[str] = (),
+    item: str = "",
     runtime: str | None = None,
 ) -> Extraction:
     """Write the gallery vectors of all photos of a list into the folder ``shards``.
 
     An extraction that was stopped goes on: finished shards stay, and each worker computes at most
     one shard again. A worker that dies is replaced. A photo that cannot be read is noted in its
-    shard with the reason. ``source``, ``image``, ``id`` and ``columns`` are those of
-    ``photo_lists.list_photos``.
+    shard with the reason. ``source``, ``image``, ``id``, ``columns`` and ``item``
+    are those of ``photo_lists.list_photos``.
 
     Args:
         workers: processes that hold the networks.
@@ -110,7 +111,7 @@ def extract(
         open_runtime(opened, runtime)  # else a worker would be the first to find it missing
     job = Job(
         source=str(Path(source).expanduser().absolute()),
-        listing={"image": image, "id": id, "columns": tuple(columns)},
+        listing={"image": image, "id": id, "columns": tuple(columns), "item": item},
         bundle=str(opened.folder.absolute()),
         space=opened.space,
         shards=absolute(str(shards)),

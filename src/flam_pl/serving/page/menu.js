@@ -5,20 +5,21 @@ import { el, swatch } from "./dom.js";
 const MANY = 8;
 let made = 0;
 
-// Calls choose(name), like() and close(). Arrow keys, Home, End, Enter, Escape, letters.
-export function menu({ attribute, classes, colors, chosen, now, choose, like, close }) {
+// `chosen` are names, the last one chosen last; with `several`, a choice adds or removes a class.
+// Calls choose(name), severally(on), like() and close(). Arrow keys, Home, End, Enter, Escape, letters.
+export function menu({ attribute, classes, colors, chosen, several, now, choose, severally, like, close }) {
   const base = `menu-${++made}`;
   const searching = classes.length > MANY;
-  let active = Math.max(classes.indexOf(chosen ?? now), 0);
+  let active = Math.max(classes.indexOf(chosen.at(-1) ?? now), 0);
   let letters = "";
   let lastLetter = 0;
 
   const options = classes.map((name, index) => el("li", {
-    role: "option", id: `${base}-${index}`, "aria-selected": String(name === chosen), "data-name": name,
+    role: "option", id: `${base}-${index}`, "aria-selected": String(chosen.includes(name)), "data-name": name,
     onclick: () => choose(name),
     onpointermove: () => activate(index),
   }, swatch(colors.get(name)), el("span", {}, name), name === now && el("small", {}, "now")));
-  const list = el("ul", { role: "listbox", id: `${base}-list`, "aria-label": `Another ${attribute}`, class: colors.size ? "colors" : null }, options);
+  const list = el("ul", { role: "listbox", id: `${base}-list`, "aria-label": `Another ${attribute}`, "aria-multiselectable": several && "true", class: colors.size ? "colors" : null }, options);
   const none = el("p", { class: "none", hidden: true }, "No class has this name.");
   const field = searching ? el("input", {
     type: "text", role: "combobox", "aria-expanded": "true", "aria-controls": list.id, "aria-autocomplete": "list",
@@ -84,6 +85,8 @@ export function menu({ attribute, classes, colors, chosen, now, choose, like, cl
   } },
   field, list, none,
   el("div", { class: "menu-foot" },
+    el("label", { class: "switch" }, el("input", { type: "checkbox", checked: several, onchange: (event) => severally(event.target.checked) }),
+      el("span", {}, "Several")),
     el("button", { type: "button", class: "quiet", onclick: like }, "Like another photo…"),
     el("button", { type: "button", class: "quiet", onclick: close }, "Close")));
   return { node, open: () => { handle.focus({ preventScroll: true }); move(active); node.scrollIntoView({ block: "nearest" }); } };

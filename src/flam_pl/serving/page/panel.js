@@ -32,6 +32,7 @@ export function createPanel(node, schema, actions) {
 
   let shown = "";
   let open = null; // the attribute whose menu is open
+  let several = false; // whether a choice in the menu adds a class to the others
   let state = null;
   let is = {};
 
@@ -46,18 +47,20 @@ export function createPanel(node, schema, actions) {
     const now = is[attribute];
     const paint = colors.get(attribute) ?? new Map();
     const isOpen = open === attribute;
-    const target = edit && typeof edit.to === "string" ? edit.to : null;
+    const targets = edit?.to ? [edit.to].flatMap((to) => (typeof to === "string" ? to : Object.keys(to))) : [];
+    const target = targets.length === 1 ? targets[0] : null;
     const chip = el("button", {
       type: "button", class: "chip", "data-key": `chip ${attribute}`, "aria-expanded": String(isOpen),
       onclick: () => {
         open = isOpen ? null : attribute;
+        several = targets.length > 1;
         draw();
       },
     },
     el("span", { class: "type" }, attribute, hidden(": ")),
     el("span", { class: "now" }, swatch(paint.get(now?.name)), el("span", { class: "class" }, now?.name ?? "…"),
       now && el("small", {}, hidden(" "), percent(now.probability))),
-    edit && el("span", { class: "then" }, sign("→"), hidden(", should be "), swatch(paint.get(target)), el("span", { class: "class" }, wanted(edit))));
+    edit && el("span", { class: "then" }, sign("→"), hidden(", should be "), targets.map((name) => swatch(paint.get(name))), el("span", { class: "class" }, wanted(edit))));
     const line = el("li", { class: edit ? `row edited${target === now?.name ? " same" : ""}` : "row" }, el("div", { class: "chip-line" }, chip,
       edit && el("button", {
         type: "button", class: "remove", "aria-label": `Keep ${attribute} as it is`, "data-key": `remove ${attribute}`,
@@ -71,11 +74,12 @@ export function createPanel(node, schema, actions) {
     if (edit) line.append(slider(attribute, edit));
     if (isOpen) {
       const made = menu({
-        attribute, classes: classes.get(attribute) ?? [], colors: paint, chosen: target, now: now?.name,
-        choose: (name) => {
-          open = null;
-          actions.change({ attribute, to: name, strength: edit?.strength ?? 1 });
-          chips.querySelector(`[data-key="${CSS.escape(`chip ${attribute}`)}"]`)?.focus();
+        attribute, classes: classes.get(attribute) ?? [], colors: paint, chosen: targets, several, now: now?.name,
+        choose: (name) => choose(attribute, name, targets, edit?.strength ?? 1),
+        severally: (on) => {
+          several = on;
+          if (on || targets.length < 2) draw();
+          else actions.change({ attribute, to: targets[0], strength: edit.strength });
         },
         like: () => { close(attribute); actions.like(attribute); },
         close: () => close(attribute),
@@ -84,6 +88,17 @@ export function createPanel(node, schema, actions) {
       queueMicrotask(made.open);
     }
     return line;
+  }
+
+  // With `several`, the menu stays open for the next class.
+  function choose(attribute, name, targets, strength) {
+    const others = targets.filter((other) => other !== name);
+    const names = several ? [...others, ...(targets.includes(name) ? [] : [name])] : [name];
+    if (!several) open = null;
+    if (!names.length) return actions.drop(attribute);
+    const to = names.length > 1 ? Object.fromEntries(names.map((each) => [each, 1])) : names[0];
+    actions.change({ attribute, to, strength });
+    if (!several) chips.querySelector(`[data-key="${CSS.escape(`chip ${attribute}`)}"]`)?.focus();
   }
 
   function slider(attribute, edit) {
