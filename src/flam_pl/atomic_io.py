@@ -20,7 +20,7 @@ def write_text(path: Path, text: str) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """The name of a new file, which then takes the place of ``path``; an error removes it."""
+    """The name of a new file, which replaces ``path`` at the end; an error removes it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     new = temporary(path)
     try:
@@ -32,9 +32,9 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def temporary(path: Path) -> Path:
-    """A hidden name beside ``path`` for this process: ``.<name>.new.<host>.<process>``.
+    """The hidden name ``.<name>.new.<host>.<process>`` beside ``path``.
 
-    Whatever this process, or a dead one of this host, left at such a name is removed.
+    What this process or a dead one of this host left at such a name is removed.
     """
     start = f".{path.name}.new.{socket.gethostname()}."
     for old in path.parent.glob(f"{escape(start)}*"):
@@ -48,10 +48,8 @@ def is_alive(process: int) -> bool:
     """Whether this host runs a process of this number."""
     try:
         os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # another user's
-        return True
+    except OSError as error:
+        return not isinstance(error, ProcessLookupError)  # else another user's process
     return True
 
 
@@ -65,11 +63,7 @@ def remove(path: Path) -> None:
 
 
 def replace_folder(new: Path, folder: Path) -> None:
-    """Put ``new`` in the place of ``folder``, which is then deleted.
-
-    Raises:
-        OSError: a rename failed; the old folder is back in its place.
-    """
+    """Put ``new`` in the place of ``folder``; if that raises OSError, the old folder is back."""
     old = _retired(folder)
     if folder.exists():
         shutil.rmtree(old, ignore_errors=True)
@@ -95,18 +89,13 @@ def _retired(folder: Path) -> Path:
 
 @contextmanager
 def only_writer(folder: Path) -> Iterator[None]:
-    """Hold the lock beside a folder or file; wait while another process holds it.
-
-    A process that is killed releases its lock.
-    """
+    """Hold the lock beside a folder or file; wait while another living process holds it."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder.with_name(f".{folder.name}.lock"))
     try:
-        lock.acquire(timeout=1)
+        held = lock.acquire(timeout=1)
     except Timeout:
         print(f"another process is writing {folder}: waiting for it", flush=True)
-        lock.acquire()
-    try:
+        held = lock.acquire()
+    with held:
         yield
-    finally:
-        lock.release()

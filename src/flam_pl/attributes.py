@@ -40,7 +40,7 @@ class AttributeSchema:
 
     def __post_init__(self) -> None:
         for name, values in self.classes.items():
-            if wrong := not_a_name(name):  # pictures are called by it
+            if wrong := not_a_name(name):  # files of pictures have this name
                 raise SchemaError(
                     f"attribute type {name!r} cannot be used: {wrong}. Expected a name that a file "
                     "can have; rename that column."
@@ -58,17 +58,17 @@ class AttributeSchema:
     @property
     def sizes(self) -> tuple[int, ...]:
         """Number of classes per type."""
-        return tuple(len(values) for values in self.classes.values())
+        return tuple(map(len, self.classes.values()))
 
     def of(self, attribute_type: str) -> tuple[str, ...]:
-        """Classes of one type; raises ``SchemaError`` for an unknown type."""
+        """Classes of one type; SchemaError for an unknown type."""
         if attribute_type not in self.classes:
             known = ", ".join(self.types)
             raise SchemaError(f"no attribute type {attribute_type!r}; the types are {known}")
         return self.classes[attribute_type]
 
     def index(self, attribute_type: str, name: str) -> int:
-        """Position of a class; raises ``SchemaError`` for an unknown class."""
+        """Position of a class; SchemaError for an unknown class."""
         known = self.of(attribute_type)
         if name not in known:
             classes = ", ".join(known)
@@ -89,7 +89,6 @@ class AttributeSchema:
         return np.where((labels == UNLABELLED).any(axis=1), -1, codes)
 
     def to_dict(self) -> dict[str, list[str]]:
-        """Plain lists for JSON."""
         return {name: list(values) for name, values in self.classes.items()}
 
     @classmethod
@@ -97,21 +96,19 @@ class AttributeSchema:
         return cls({name: tuple(values) for name, values in classes.items()})
 
     def require_same(self, other: AttributeSchema, whose: str) -> None:
-        """Raises ``SchemaError`` for the first type in which ``other`` differs."""
+        """Raise SchemaError for the first type in which ``other`` differs."""
         if self.types != other.types:
             raise SchemaError(f"{whose} has the types {other.types}, expected {self.types}")
-        expected, found = self.to_dict(), other.to_dict()
-        for name in self.types:
-            if found[name] != expected[name]:
+        for name, expected in self.to_dict().items():
+            if (found := list(other.of(name))) != expected:
                 raise SchemaError(
-                    f"{whose} differs in the classes of {name!r}: got {found[name]}, expected "
-                    f"{expected[name]}"
+                    f"{whose} differs in the classes of {name!r}: got {found}, expected {expected}"
                 )
 
 
 def fold_spelling(name: str) -> str:
-    """The name without case, outer and double spaces, Unicode form and invisible signs; Cyrillic
-    and Greek letters that look like Latin ones become these.
+    """A common form of all spellings of a name: case, spaces, Unicode forms, invisible signs, and
+    Cyrillic and Greek letters that look like Latin letters make no difference.
 
     >>> fold_spelling(" Navy\\u200b  BLUE ")
     'navy blue'
@@ -119,9 +116,8 @@ def fold_spelling(name: str) -> str:
     if name.isascii() and name.isprintable():
         return " ".join(name.lower().split())
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
-    return " ".join("".join(c for c in folded if c.isspace() or is_visible(c)).split()).translate(
-        LOOK_ALIKES
-    )
+    visible = "".join(c for c in folded if c.isspace() or is_visible(c))
+    return " ".join(visible.split()).translate(LOOK_ALIKES)
 
 
 def is_visible(sign: str) -> bool:
@@ -129,7 +125,7 @@ def is_visible(sign: str) -> bool:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A question with the known name of the nearest spelling; nothing where none is near.
+    """A question with the known name of the nearest spelling; empty where no name is near.
 
     >>> did_you_mean("Tshrits", ["Tops", "Tshirts"])
     '; did you mean Tshirts?'

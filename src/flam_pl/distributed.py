@@ -26,14 +26,14 @@ def log(text: str) -> None:
 def by_first_process(strategy: Strategy, action: Callable[[], None]) -> None:
     """Run ``action`` in the first process, while the others wait.
 
-    What ``action`` raises, the others raise as FlamError with the same message.
+    They raise a FlamError with the message of what ``action`` raises.
     """
     strategy.barrier()
     failure: Exception | None = None
     if strategy.is_global_zero:
         try:
             action()
-        except Exception as error:  # whatever it is: else the others would wait for ever
+        except Exception as error:  # any error: else the others would wait for ever
             failure = error
     message = strategy.broadcast(None if failure is None else str(failure))
     if failure is not None:

@@ -9,7 +9,7 @@ from torch import Tensor
 def nearest_of_other_class(
     embeddings: Tensor, labels: Tensor, target: Tensor, online: bool = True
 ) -> Tensor:
-    """For each row the position of its x-, a row of another class of the target type -> ``(B,)``.
+    """For each row the position of x-, a row of another class of the target type -> ``(B,)``.
 
     With ``online``, x- has the most similar embeddings ``(B, types, k)`` in the other types, else
     x- is random. A row without x- gets its own position. Labels ``(B, types)``, target ``(B,)``.

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from flam_pl.config.stages import EmbedderConfig
-from flam_pl.losses.dictionary_softmax import dictionary_loss
+from flam_pl.losses.softmax import dictionary_loss
 from flam_pl.losses.triplet import embedding_loss
 from flam_pl.models.attribute_embedder import AttributeEmbedders, EnsembleMember
 from flam_pl.training.by_type import ByTypeModule

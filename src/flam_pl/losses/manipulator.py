@@ -1,0 +1,71 @@
+"""Equations (3) to (5) of FLAM: the losses of the generator G and the discriminator D."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+TINY = 1e-12
+"""Gives a square root a finite gradient at 0."""
+
+
+def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """Equation (3): -E[log D(x)] - E[log(1 - D(x~))], from logits ``(B, 1)`` -> scalar.
+
+    >>> discriminator_loss(torch.zeros(4, 1), torch.zeros(4, 1))  # 2 log 2
+    tensor(1.3863)
+    """
+    return F.softplus(-real).mean() + F.softplus(fake).mean()
+
+
+def generator_loss(fake: Tensor) -> Tensor:
+    """-E[log D(x~)], from logits ``(B, 1)`` -> scalar.
+
+    The paper's E[log(1 - D(x~))] has almost no gradient while D recognizes every x~.
+
+    >>> generator_loss(torch.zeros(4, 1))  # log 2
+    tensor(0.6931)
+    """
+    return F.softplus(-fake).mean()
+
+
+def wanted_embeddings(own: Tensor, other: Tensor, target: Tensor) -> Tensor:
+    """[phi_a(x-) + phi_abar(x)], the embeddings that x~ should have -> ``(B, types, k)``.
+
+    That of the target type ``(B,)`` is x-'s ``(B, k)``, the others are x's ``(B, types, k)``.
+
+    >>> wanted_embeddings(torch.zeros(1, 2, 2), torch.ones(1, 2), target=torch.tensor([1])).tolist()
+    [[[0.0, 0.0], [1.0, 1.0]]]
+    """
+    wanted = own.clone()
+    wanted[torch.arange(len(target), device=target.device), target] = other
+    return wanted
+
+
+def matching_loss(
+    predicted: Tensor, wanted: Tensor, target: Tensor, with_remaining: bool = True
+) -> Tensor:
+    """Equation (4): E ||f(x) - wanted|| of D's embeddings ``(B, types, k)`` -> scalar.
+
+    Euclidean norms, which are our choice, are summed over all types ("M" in Table 3). Without
+    ``with_remaining`` ("S") only the norm of the target type ``(B,)`` counts.
+
+    >>> matching_loss(torch.ones(1, 3, 4), torch.zeros(1, 3, 4), target=torch.tensor([0]))
+    tensor(6.)
+    """
+    distances = ((predicted - wanted).pow(2).sum(dim=-1) + TINY).sqrt()  # (B, types)
+    if with_remaining:
+        return distances.sum(dim=1).mean()
+    return distances.gather(1, target[:, None]).mean()
+
+
+def cycle_loss(features: Tensor, recovered: Tensor) -> Tensor:
+    """Equation (5): mean of ||x - G(G(x, e-), e)|| / sqrt(D) of features ``(B, D)`` -> scalar.
+
+    The norm is our choice.
+
+    >>> cycle_loss(torch.zeros(2, 9), torch.full((2, 9), 3.0))
+    tensor(3.)
+    """
+    return ((features - recovered).pow(2).mean(dim=1) + TINY).sqrt().mean()
