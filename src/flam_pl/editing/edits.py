@@ -31,18 +31,16 @@ class Photo:
 class Edit:
     """One attribute of the query, and what it should be instead.
 
-    Raises EditError for a strength outside [0, 1], an empty mix, a weight that is not positive and
-    finite, an example that is not one feature.
+    Raises EditError for a strength outside [0, 1], a mix without positive finite weights, an
+    example that is not one feature.
 
-    Example:
-        >>> print(Edit("color", "red"), Edit("pattern", {"striped": 1, "dotted": 1}, strength=0.5))
-        color=red pattern=striped+dotted:0.5
+    >>> print(Edit("color", "red"), Edit("pattern", {"striped": 1, "dotted": 1}, strength=0.5))
+    color=red pattern=striped+dotted:0.5
     """
 
     attribute_type: str  # e.g. "color"
     wanted: str | Mapping[str, float] | Tensor | np.ndarray | Photo
-    """A class; a mix of classes with weights of any sum; or an example, a photo or the stored
-    feature ``(D,)`` of one."""
+    """A class, weights of several classes, an example photo, or its stored feature ``(D,)``."""
     strength: float = 1.0  # from 0, the query as it is, to 1, the whole edit
 
     def __post_init__(self) -> None:
