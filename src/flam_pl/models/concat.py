@@ -1,4 +1,4 @@
-"""FLAM's baseline Cls-Concat: a vector per type; an edit replaces one of them."""
+"""FLAM's baseline Cls-Concat: one vector per type; an edit replaces that of its type."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ from flam_pl.models.temperatures import fit_temperatures
 class TypeClassifier(nn.Module):
     """Feature ``(B, d)`` -> logits ``(B, classes)`` of one type.
 
-    ``width`` is that of the paper's "intermediate layer". ``hidden`` adds a layer before it: a
-    stronger baseline.
+    ``width`` is that of the paper's "intermediate layer"; ``hidden`` adds a layer before it.
     """
 
     prototypes: Tensor
@@ -108,7 +107,7 @@ class ConcatClassifiers(nn.Module):
 
     @torch.no_grad()
     def fit_prototypes(self, features: Tensor, labels: Tensor) -> None:
-        """Set each prototype to the direction of the mean block of its class, without dropout."""
+        """Set each prototype to the direction of its class's mean block, without dropout."""
         training = self.training
         blocks = self.eval().blocks(features)
         self.train(training)

@@ -29,7 +29,7 @@ class FeatureSpace(nn.Module):
 
     @torch.no_grad()
     def fit(self, features: Tensor) -> None:
-        """Measure mean, P and scale on features ``(N, D)``; ``FlamError`` where N is below d."""
+        """Measure mean, P and scale on features ``(N, D)``; FlamError for N below d."""
         self.mean.copy_(features.mean(dim=0))
         centred = features - self.mean
         if self.reduced:

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-Ints = Sequence[int]
 MIN_DEVIATION = 1e-3
 """Smallest deviation to divide by, as a share of the largest."""
 
@@ -57,11 +56,10 @@ class Whitening(nn.Module):
 def eigenvectors(covariance: Tensor) -> tuple[Tensor, Tensor]:
     """Eigenvalues ``(C,)``, ascending, and eigenvectors ``(C, C)`` of a float64 covariance."""
     try:
-        values, vectors = torch.linalg.eigh(covariance)
+        return torch.linalg.eigh(covariance)
     except RuntimeError:  # PyTorch's solver may fail where few photos span the sample
-        found = np.linalg.eigh(covariance.cpu().numpy())
-        values, vectors = (torch.from_numpy(part).to(covariance.device) for part in found)
-    return values, vectors
+        values, vectors = map(torch.from_numpy, np.linalg.eigh(covariance.cpu().numpy()))
+        return values.to(covariance.device), vectors.to(covariance.device)
 
 
 class PartsWhitening(nn.Module):
@@ -71,7 +69,11 @@ class PartsWhitening(nn.Module):
     scales: Tensor
 
     def __init__(
-        self, widths: Ints, dimensions: Ints, power: float, weights: Sequence[float]
+        self,
+        widths: Sequence[int],
+        dimensions: Sequence[int],
+        power: float,
+        weights: Sequence[float],
     ) -> None:
         super().__init__()
         self.widths, self.weights = list(widths), list(weights)
