@@ -1,7 +1,4 @@
-"""Loggers: CSV, and Weights & Biases (W&B) with a group per run.
-
-Each stage and each evaluation is a W&B run in ``runs/<run>/wandb/``.
-"""
+"""Loggers: CSV, and Weights & Biases (W&B), where each stage and each evaluation is a run."""
 
 from __future__ import annotations
 
@@ -71,7 +68,7 @@ def log_checkpoint(
 def use_checkpoints(
     logger: WandbLogger, config: Config, checkpoints: Collection[str | None]
 ) -> None:
-    """Record that a W&B run was made from some checkpoints (SHA-256)."""
+    """Record the checkpoints (SHA-256) that a W&B run was made from."""
     if not config.logger.artifacts:
         return
     # a further seed, <run>/seeds/1, is made from the backbone of the run above it
@@ -98,7 +95,7 @@ def _use(run: Any, artifact: Any) -> None:
 
 
 def checkpoint_artifact(run: str, folder: Path, record: StageRecord, copied: bool = True) -> Any:
-    """The W&B model ``<run>-<stage>``; ``copied``: a copy waits for the upload."""
+    """The W&B model ``<run>-<stage>``; ``copied``: W&B keeps a copy until the upload."""
     from wandb import Artifact
 
     numbers = {key: value for key, value in record.metrics.items() if value == value}
@@ -140,7 +137,7 @@ def restore_csv(loggers: Sequence[Logger], text: str) -> None:
 
 
 def wandb_mode(wanted: str) -> str | None:
-    """online, offline or None (no W&B), so that W&B never asks for a key or waits for a server."""
+    """online, offline or None (no W&B): W&B never asks for a key or waits for a server."""
     forced = os.environ.get("WANDB_MODE")
     if wanted == "off" or forced == "disabled":
         return None
@@ -162,7 +159,7 @@ def wandb_mode(wanted: str) -> str | None:
 
 
 def logged_in() -> bool:
-    """Whether the environment, or the netrc file for the server, holds a key, as W&B finds it."""
+    """Whether the environment or the netrc file holds a key for the server, as W&B finds it."""
     if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
         return True
     standard = Path("~/.netrc").expanduser()

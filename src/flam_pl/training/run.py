@@ -42,7 +42,7 @@ class Run:
 
     @property
     def inputs(self) -> dict[str, str | int]:
-        """Inputs of every stage beside its settings and its parent."""
+        """Inputs of every stage, without its settings and its parent."""
         return {
             "data": self.catalog.label_fingerprint(),
             "seed": self.config.seed,
@@ -51,7 +51,7 @@ class Run:
 
     @property
     def feature_inputs(self) -> dict[str, str | int]:
-        """``inputs`` and the features, which may change while a frozen backbone does not."""
+        """``inputs`` and the content of the features."""
         return self.inputs | {"features": self.data.features.content}
 
     def reseed(self) -> None:
