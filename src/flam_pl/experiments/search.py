@@ -129,7 +129,7 @@ class OpenRun:
         wanted = wanted_probabilities(own, parsed, self.posteriors)
         judged = self.applicability.judge(parsed, [p[0] for p in own], [p[0] for p in wanted])
         if judged.refusal:
-            raise EditError(judged.refusal.reason)
+            raise EditError(judged.refusal)
         row = self.row(name) if name else None
         place = [*np.flatnonzero(self.rows == row), -1][0]
         exclude = torch.tensor([place])

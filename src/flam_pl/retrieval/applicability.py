@@ -21,17 +21,10 @@ PROBABLE = 0.5  # least probability of a class for a refusal; below it there is 
 
 
 @dataclass(frozen=True)
-class Refusal:
-    """The reason why a search is not made."""
-
-    reason: str
-
-
-@dataclass(frozen=True)
 class Judgement:
-    """Why edits are refused, and other remarks."""
+    """Why a search is refused, None if it is not, and other remarks."""
 
-    refusal: Refusal | None
+    refusal: str | None
     remarks: tuple[str, ...]
 
 
@@ -78,10 +71,10 @@ class Applicability:
         own: Sequence[Tensor | np.ndarray],
         wanted: Sequence[Tensor | np.ndarray],
     ) -> Judgement:
-        """Judge edits for one query, by class probabilities ``(classes,)`` per type: its own, and
-        those of the wanted photo (an edit of the shape may turn a shoe into a dress)."""
+        """Judge edits by the class probabilities ``(classes,)`` per type of a query and of the
+        wanted photo: an edit of the shape may turn a shoe into a dress."""
         remarks: list[str] = []
-        refusal: Refusal | None = None
+        refusal: str | None = None
         for edit in (edit for edit in edits if edit.strength > 0):
             for other, before, after in zip(self.schema.types, own, wanted, strict=True):
                 likely = self.schema.of(other)[int(after.argmax())]
@@ -94,8 +87,8 @@ class Applicability:
                     why += f", which is the wanted {other}"
                 if float(after.max()) < PROBABLE:
                     remarks.append(why)
-                elif refusal is None:
-                    refusal = Refusal(why)
+                else:
+                    refusal = refusal or why
             t = self.schema.types.index(edit.attribute_type)
             likely = self.schema.of(edit.attribute_type)[int(own[t].argmax())]
             if edit.mix == {likely: 1.0}:

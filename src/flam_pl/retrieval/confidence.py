@@ -1,7 +1,7 @@
 """The probability that an edited search found what was wanted.
 
-The posteriors of the first results are too high, since they decided which results come first.
-Platt scaling (Platt, 1999), fitted on the validation split, corrects them.
+Posteriors of the first results are too high: they decided which results come first. Platt scaling
+(Platt, 1999) on the validation split corrects them.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Platt:
 
     @classmethod
     def fit(cls, raw: np.ndarray, true: np.ndarray) -> Platt:
-        """Fit to bool events of the same shape; no change if all or none happened."""
+        """Fit to bool events of the same shape; the identity if all or none happened."""
         if true.all() or not true.any():
             return cls(1.0, 0.0)
         model = LogisticRegression().fit(bounded_logit(raw).reshape(-1, 1), true.ravel())
@@ -92,7 +92,7 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Confidence:
-    """Calibrated ``KINDS``, ``(Q, N)`` or ``(Q,)``, and a line of text per query."""
+    """Calibrated ``KINDS``, ``(Q, N)`` or ``(Q,)``, and a ``sentence`` per query."""
 
     attribute: np.ndarray
     combination: np.ndarray
@@ -112,16 +112,16 @@ class ConfidenceEstimator:
     def of(
         self, features: Tensor, edits: Sequence[Edit], found: Tensor, exclude: Tensor | None = None
     ) -> Confidence:
-        """The confidence of searches of stored features ``(Q, D)`` with the same edits, which found
-        ``(Q, N)``; ``exclude`` as for ``raw_probabilities``."""
+        """The confidence of searches with stored features ``(Q, D)`` and the same edits, of which
+        the results are ``found (Q, N)``; ``exclude`` as for ``raw_probabilities``."""
         schema, device = self.posteriors.schema, self._gallery[0].device
         target = wanted_probabilities(self.posteriors.read(features), edits, self.posteriors)
         types = [schema.types.index(edit.attribute_type) for edit in in_order(edits, schema)]
         raw = raw_probabilities(target, self._gallery, found.to(device), types, exclude)
         calibrated = self.calibration.probabilities({k: p.cpu().numpy() for k, p in raw.items()})
-        classes = [schema.of(name) for name in schema.types]
         best = torch.stack([of.argmax(dim=1) for of in target], dim=1).tolist()
-        wanted = [" ".join(of[c] for of, c in zip(classes, row, strict=True)) for row in best]
+        named = [zip(schema.classes.values(), row, strict=True) for row in best]
+        wanted = [" ".join(of[c] for of, c in pairs) for pairs in named]
         likely = zip(wanted, calibrated["answer"].tolist(), strict=True)
         texts = [sentence(*each, self.calibration.threshold) for each in likely]
         return Confidence(**calibrated, texts=texts)

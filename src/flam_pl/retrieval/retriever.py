@@ -52,8 +52,8 @@ class Retriever:
     ) -> tuple[Tensor, Tensor]:
         """Scores and ids of the k best photos per query of stored features ``(Q, D)``.
 
-        ``exclude`` is the id that a query must not find, -1 for none, ``(Q,)``. ``own`` is as in
-        ``SearchVectors.queries``.
+        ``exclude (Q,)`` is the id that a query must not find, -1 for none. ``own`` is
+        ``SearchVectors.read(features)``, if it is known.
         """
         ids = None if exclude is None else torch.as_tensor(exclude)
         return self.gallery.search(self.vectors.queries(features, edits, own), k, ids)

@@ -18,9 +18,8 @@ from flam_pl.retrieval.posteriors import Posteriors
 
 @dataclass(frozen=True)
 class ScoreWeights:
-    """Weights of the log-posteriors of the wanted classes and of the query's other classes, and of
-    the cosine to the query moved by class means. The cosine to the edited feature has weight 1.
-    """
+    """Weights of the wanted classes' log-posteriors, of those of the query's other classes, and of
+    the cosine to the query moved by class means. The cosine to the edited feature has weight 1."""
 
     target: float = 0.0
     others: float = 0.0
@@ -71,17 +70,11 @@ class SearchVectors:
         heads, own = self.heads(features), self.read(features)
         return heads if own is None else torch.cat([heads, log_posteriors(own)], dim=-1)
 
-    def edited(self, features: Tensor, edits: Sequence[Edit]) -> Tensor:
-        """Stored features ``(Q, D)`` -> unit edited features ``(Q, R)``."""
-        return F.normalize(self.editor.edit(features, edits), dim=-1)
-
     def queries(
         self, features: Tensor, edits: Sequence[Edit], own: Sequence[Tensor] | None = None
     ) -> Tensor:
-        """Stored features ``(Q, D)`` -> query vectors ``(Q, R + C)``.
-
-        ``own`` is ``read(features)``, where the caller has it.
-        """
+        """Stored features ``(Q, D)`` -> query vectors ``(Q, R + C)``; ``own``: ``read(features)``,
+        if it is known."""
         return self.weighted(self.parts(features, edits, own))
 
     def weighted(self, parts: QueryParts) -> Tensor:
@@ -95,7 +88,7 @@ class SearchVectors:
         self, features: Tensor, edits: Sequence[Edit], own: Sequence[Tensor] | None = None
     ) -> QueryParts:
         """The parts of the query vectors, see ``queries``; C is 0 without posteriors."""
-        edited = self.edited(features, edits)
+        edited = F.normalize(self.editor.edit(features, edits), dim=-1)
         if self.posteriors is None:
             nothing = edited.new_zeros(len(edited), 0)
             return QueryParts(edited, None, nothing, nothing)

@@ -158,7 +158,7 @@ class Searcher:
         query, edits, own, target = encoded.query, encoded.edits, encoded.own, encoded.target
         judged = self.bundle.applicability.judge(edits, own, target)
         if judged.refusal:
-            raise EditError(judged.refusal.reason)
+            raise EditError(judged.refusal)
         itself = gallery.fetch([query.id])[0] if query.id is not None else None
         depth = slice(depth_of(encoded))  # others in the batch may need more results
         score_of = dict(zip(ids[depth], map(float, scores[depth]), strict=True))

@@ -148,7 +148,7 @@ class ManipulatorModule(pl.LightningModule):
         }
 
     def generator_terms(self, edits: EditBatch, edited: Tensor) -> dict[str, Tensor]:
-        """G's weighted losses: equations (3), (4; fake term) and (5), and those not in the paper."""
+        """G's weighted losses: equations (3), (4; fake term), (5), and those not in the paper."""
         s, target = self.settings, edits.target
         terms: dict[str, Tensor] = {}
         if self.judged:
