@@ -1,6 +1,6 @@
 """The commands ``flam-pl <command> [key=value ...]``, also ``python -m flam_pl``.
 
-A command imports slow modules only after it has checked its settings.
+Slow modules are imported once the settings are checked.
 """
 
 from __future__ import annotations
@@ -183,7 +183,7 @@ def config(overrides: Sequence[str]) -> None:
 
 
 def show(written: Report | None) -> None:
-    """Print the summary of a report; the further processes of a DDP run have none."""
+    """Print a summary; the further processes of a DDP run have none."""
     if written is not None:
         print(written.summary())
 
@@ -257,7 +257,6 @@ NOT_IN_CONF = {"index", "serve", "demo"}
 
 
 def help_of(name: str | None = None) -> str:
-    """The list of commands, or one command with its settings."""
     if name is None:
         lines = [f"  {key:<16} {command.__doc__}" for key, (command, _) in COMMANDS.items()]
         usage = "flam-pl <command> [key=value ...]     flam-pl <command> --help"
@@ -271,7 +270,7 @@ def help_of(name: str | None = None) -> str:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Print help, or run the command that the arguments name; the exit code is 0 or 2."""
+    """Print help or run the named command; the exit code is 0 or 2."""
     asks_help = {"-h", "--help", "help"}
     if not arguments or arguments[0] in asks_help:
         print(help_of())
@@ -290,8 +289,8 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one command; the exit code is 0, 1 after an error that is printed, 2 for an unknown
-    command, 130 after SIGINT and 143 after SIGTERM."""
+    """Run one command; the exit code is 0, 1 after a printed error, 2 for an unknown command, 130
+    after SIGINT, 143 after SIGTERM."""
     for stream in (sys.stdout, sys.stderr):  # a file name may have letters that a terminal lacks
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -313,7 +312,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def attempt(arguments: Sequence[str]) -> int:
-    """``run``, with errors printed; exit code 1 after an error."""
+    """``run`` with its errors printed."""
     try:
         code = run(arguments)
         sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""Writes files and folders that a reader finds complete or not at all."""
+"""Writes files and folders whole or not at all."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def write_text(path: Path, text: str) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """The name of a new file, which replaces ``path`` at the end; an error removes it."""
+    """A new file that replaces ``path`` at the end; an error removes it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     new = temporary(path)
     try:
@@ -32,7 +32,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def temporary(path: Path) -> Path:
-    """The hidden name ``.<name>.new.<host>.<process>`` beside ``path``.
+    """A hidden name beside ``path``.
 
     What this process or a dead one of this host left at such a name is removed.
     """
@@ -45,7 +45,6 @@ def temporary(path: Path) -> Path:
 
 
 def is_alive(process: int) -> bool:
-    """Whether this host runs a process of this number."""
     try:
         os.kill(process, 0)
     except OSError as error:
@@ -54,7 +53,7 @@ def is_alive(process: int) -> bool:
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a folder, if it is there and can be removed."""
+    """Remove a file or a folder, where that is possible."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
@@ -89,7 +88,7 @@ def _retired(folder: Path) -> Path:
 
 @contextmanager
 def only_writer(folder: Path) -> Iterator[None]:
-    """Hold the lock beside a folder or file; wait while another living process holds it."""
+    """Hold the lock beside a folder or file, once no other process holds it."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder.with_name(f".{folder.name}.lock"))
     try:

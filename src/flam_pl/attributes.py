@@ -29,7 +29,7 @@ class SchemaError(FlamError):
 
 @dataclass(frozen=True)
 class AttributeSchema:
-    """Attribute types in order, each with its classes in order.
+    """Attribute types and their classes, in order.
 
     >>> schema = AttributeSchema({"color": ("red", "blue"), "shape": ("shirt", "jeans")})
     >>> schema.encode("color", ["blue", None, "red"]).tolist()
@@ -57,7 +57,6 @@ class AttributeSchema:
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """Number of classes per type."""
         return tuple(map(len, self.classes.values()))
 
     def of(self, attribute_type: str) -> tuple[str, ...]:
@@ -82,7 +81,7 @@ class AttributeSchema:
         return np.array(known, dtype=np.int64)
 
     def combinations(self, labels: np.ndarray) -> np.ndarray:
-        """Class indices ``(N, types)`` -> a number per combination, ``(N,)``; -1 if one is -1."""
+        """Class indices ``(N, types)`` -> numbers of combinations ``(N,)``; -1 if one is -1."""
         codes = np.zeros(len(labels), dtype=np.int64)
         for position, size in enumerate(self.sizes):
             codes = codes * size + labels[:, position]
@@ -107,8 +106,8 @@ class AttributeSchema:
 
 
 def fold_spelling(name: str) -> str:
-    """A common form of all spellings of a name: case, spaces, Unicode forms, invisible signs, and
-    Cyrillic and Greek letters that look like Latin letters make no difference.
+    """A common form of spellings that differ by case, spaces, Unicode forms, invisible signs, or
+    Cyrillic and Greek letters that look Latin.
 
     >>> fold_spelling(" Navy\\u200b  BLUE ")
     'navy blue'
@@ -125,7 +124,7 @@ def is_visible(sign: str) -> bool:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A question with the known name of the nearest spelling; empty where no name is near.
+    """A question with the known name of the nearest spelling, if one is near.
 
     >>> did_you_mean("Tshrits", ["Tops", "Tshirts"])
     '; did you mean Tshirts?'

@@ -24,10 +24,7 @@ def log(text: str) -> None:
 
 
 def by_first_process(strategy: Strategy, action: Callable[[], None]) -> None:
-    """Run ``action`` in the first process, while the others wait.
-
-    They raise a FlamError with the message of what ``action`` raises.
-    """
+    """Run ``action`` in the first process. The others wait, and raise its error as FlamError."""
     strategy.barrier()
     failure: Exception | None = None
     if strategy.is_global_zero:
@@ -43,7 +40,6 @@ def by_first_process(strategy: Strategy, action: Callable[[], None]) -> None:
 
 
 def from_all_processes(value: T) -> list[T]:
-    """The value of each process, in order."""
     if not (distributed.is_available() and distributed.is_initialized()):
         return [value]
     values: list[T] = [value] * distributed.get_world_size()

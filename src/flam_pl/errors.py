@@ -1,4 +1,4 @@
-"""Errors for the user: a command shows their message without a traceback."""
+"""Errors whose message a command prints, without a traceback."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LONGEST_NAME = 150  # bytes; file systems take 255, and a suffix may follow
 
 
 def not_a_name(name: str) -> str | None:
-    """Why a text cannot be part of a file name; None if it can.
+    """Why a text cannot be part of a file name, if it cannot.
 
     >>> not_a_name("2024_11_24"), not_a_name("../mine")
     (None, "it holds '/'")

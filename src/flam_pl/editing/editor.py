@@ -21,10 +21,7 @@ class Editor(Protocol):
 
     def edit(self, features: Tensor, edits: Sequence[Edit]) -> Tensor:
         """Stored features ``(B, D)`` -> query features ``(B, R)``, whatever the order of the edits.
-
-        Without edits, or with strength 0, the result is ``represent(features)``. Raises as
-        ``in_order``.
-        """
+        Without edits, or with strength 0: ``represent(features)``. Raises as ``in_order``."""
         ...
 
 

@@ -17,11 +17,10 @@ EXAMPLE = "@"  # stands before the name of an example photo
 def parse_edits(
     texts: Sequence[str], schema: AttributeSchema, feature_of: Callable[[str], Tensor] | None = None
 ) -> list[Edit]:
-    """Read ``type=class``, an even mix ``type=class+class`` or an example ``type=@photo``, each
-    with an optional ``:strength``. ``feature_of`` gives the stored feature ``(D,)`` of an example.
+    """Read ``type=class``, a mix ``type=class+class`` or an example ``type=@photo``, each with an
+    optional ``:strength``. ``feature_of`` gives the feature ``(D,)`` of an example.
 
-    Case matters only between names that differ in case alone. A class named ``a+b`` or ``a:1`` is
-    read as that class. Raises EditError.
+    A class whose name is ``a+b`` or ``a:1`` is that class. Raises EditError.
 
     >>> schema = AttributeSchema({"color": ("red", "blue"), "sleeve": ("short", "long")})
     >>> [str(edit) for edit in parse_edits(["Color=RED+blue", "sleeve=long:0.5"], schema)]
@@ -67,7 +66,7 @@ def _find(word: str, known: Sequence[str], fault: str, these_are: str) -> str:
 
 
 def _known(word: str, known: Sequence[str]) -> str | None:
-    """The same word, or the only name that differs in its spelling alone."""
+    """The same word, or the only name that differs in spelling alone."""
     if word in known:
         return word
     alike = [name for name in known if fold_spelling(name) == fold_spelling(word)]
@@ -75,7 +74,7 @@ def _known(word: str, known: Sequence[str]) -> str | None:
 
 
 def _split_strength(value: str) -> tuple[str, float]:
-    """``striped:0.5`` -> ``striped``, 0.5; without a number, the strength is 1."""
+    """``striped:0.5`` -> ``striped``, 0.5; the default strength is 1."""
     head, colon, tail = value.rpartition(":")
     try:
         return (head.strip(), float(tail)) if colon else (value, 1.0)

@@ -1,4 +1,4 @@
-"""What an edit wants, as tensors: directions, shares and probabilities of classes."""
+"""What an edit wants, as tensors."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def wanted_vector(
 ) -> Tensor:
     """The wanted unit vector ``(k,)``; of a mix, the direction of the weighted sum.
 
-    ``classes (classes, k)`` are unit vectors of the type's classes. ``embed`` makes unit vectors
-    ``(B, types, k)`` of stored features ``(B, D)``, for an example.
+    ``classes (classes, k)`` are unit vectors. For an example, ``embed`` makes unit vectors ``(B,
+    types, k)`` of features ``(B, D)``.
     """
     if isinstance(edit.wanted, Tensor):
         example = embed(edit.wanted[None].to(classes.device))
@@ -40,7 +40,7 @@ class Classifier(Protocol):
 
 
 def wanted_shares(edit: Edit, classifier: Classifier, like: Tensor) -> Tensor:
-    """Shares of the wanted classes ``(classes,)``, typed as ``like``; an example is classified."""
+    """Shares of the classes ``(classes,)``, typed as ``like``; an example is classified."""
     if isinstance(edit.wanted, Tensor):
         t = classifier.schema.types.index(edit.attribute_type)
         return classifier.read(edit.wanted[None].to(like.device))[t][0]

@@ -1,4 +1,4 @@
-"""Equations (3) to (5) of FLAM: the losses of the generator G and the discriminator D."""
+"""Equations (3) to (5) of FLAM: the losses of generator G and discriminator D."""
 
 from __future__ import annotations
 
@@ -20,9 +20,8 @@ def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
 
 
 def generator_loss(fake: Tensor) -> Tensor:
-    """-E[log D(x~)], from logits ``(B, 1)`` -> scalar.
-
-    The paper's E[log(1 - D(x~))] has almost no gradient while D recognizes every x~.
+    """-E[log D(x~)], from logits ``(B, 1)`` -> scalar. The paper's E[log(1 - D(x~))] has almost no
+    gradient while D recognizes every x~.
 
     >>> generator_loss(torch.zeros(4, 1))  # log 2
     tensor(0.6931)
@@ -31,9 +30,8 @@ def generator_loss(fake: Tensor) -> Tensor:
 
 
 def wanted_embeddings(own: Tensor, other: Tensor, target: Tensor) -> Tensor:
-    """[phi_a(x-) + phi_abar(x)], the embeddings that x~ should have -> ``(B, types, k)``.
-
-    That of the target type ``(B,)`` is x-'s ``(B, k)``, the others are x's ``(B, types, k)``.
+    """[phi_a(x-) + phi_abar(x)] -> ``(B, types, k)``: x-'s embedding ``(B, k)`` in the target type
+    ``(B,)``, x's ``(B, types, k)`` in the others.
 
     >>> wanted_embeddings(torch.zeros(1, 2, 2), torch.ones(1, 2), target=torch.tensor([1])).tolist()
     [[[0.0, 0.0], [1.0, 1.0]]]
@@ -46,10 +44,10 @@ def wanted_embeddings(own: Tensor, other: Tensor, target: Tensor) -> Tensor:
 def matching_loss(
     predicted: Tensor, wanted: Tensor, target: Tensor, with_remaining: bool = True
 ) -> Tensor:
-    """Equation (4): E ||f(x) - wanted|| of D's embeddings ``(B, types, k)`` -> scalar.
+    """Equation (4): E ||f(x) - wanted|| of embeddings ``(B, types, k)`` -> scalar.
 
-    Euclidean norms, which are our choice, are summed over all types ("M" in Table 3). Without
-    ``with_remaining`` ("S") only the norm of the target type ``(B,)`` counts.
+    Our choice: Euclidean norms, summed over all types ("M" in Table 3), or without
+    ``with_remaining`` ("S") that of the target type ``(B,)`` alone.
 
     >>> matching_loss(torch.ones(1, 3, 4), torch.zeros(1, 3, 4), target=torch.tensor([0]))
     tensor(6.)
@@ -61,9 +59,7 @@ def matching_loss(
 
 
 def cycle_loss(features: Tensor, recovered: Tensor) -> Tensor:
-    """Equation (5): mean of ||x - G(G(x, e-), e)|| / sqrt(D) of features ``(B, D)`` -> scalar.
-
-    The norm is our choice.
+    """Equation (5): mean of ||x - G(G(x, e-), e)|| / sqrt(D), features ``(B, D)`` -> scalar.
 
     >>> cycle_loss(torch.zeros(2, 9), torch.full((2, 9), 3.0))
     tensor(3.)

@@ -9,10 +9,10 @@ from torch import Tensor
 def nearest_of_other_class(
     embeddings: Tensor, labels: Tensor, target: Tensor, online: bool = True
 ) -> Tensor:
-    """For each row the position of x-, a row of another class of the target type -> ``(B,)``.
+    """Per row the position of x-, a row of another class of the target type -> ``(B,)``.
 
-    With ``online``, x- has the most similar embeddings ``(B, types, k)`` in the other types, else
-    x- is random. A row without x- gets its own position. Labels ``(B, types)``, target ``(B,)``.
+    x- has the most similar embeddings ``(B, types, k)`` in the other types, or without ``online``
+    is random. A row without x- gets its own position. Labels ``(B, types)``, target ``(B,)``.
 
     >>> labels = torch.tensor([[0, 0], [1, 1], [1, 0]])
     >>> nearest_of_other_class(torch.eye(2)[labels], labels, target=torch.tensor([0, 0, 0]))

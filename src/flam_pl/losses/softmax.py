@@ -1,4 +1,4 @@
-"""Losses that are cross-entropies of a softmax, none of them in the paper."""
+"""Cross-entropies of a softmax. None is in the paper."""
 
 from __future__ import annotations
 
@@ -25,9 +25,8 @@ def dictionary_loss(
 
 
 def composition_loss(edited: Tensor, answers: Tensor, temperature: float) -> Tensor:
-    """Equation (4) of TIRG (Vo et al., CVPR 2019): each row's own answer among all answers.
-
-    Edited features and real features ``(B, D)`` -> scalar; 0 without rows.
+    """Equation (4) of TIRG (Vo et al., CVPR 2019): edited features ``(B, D)`` find their own
+    answers ``(B, D)`` among all answers -> scalar; 0 without rows.
 
     >>> composition_loss(torch.eye(2), torch.eye(2), temperature=1.0)
     tensor(0.3133)
@@ -47,8 +46,8 @@ def distillation_loss(
 ) -> Tensor:
     """Neighbour distillation: x~ alone must rank a bank of photos as the whole score does.
 
-    Teacher: scores ``(B, N)``. Student: cosines of x~ ``(B, D)`` and bank ``(N, D)``. Each is
-    divided by its temperature. ``itself (B, N)`` leaves photos out. -> scalar
+    The teacher has scores ``(B, N)``, the student cosines of x~ ``(B, D)`` and bank ``(N, D)``.
+    ``itself (B, N)`` leaves photos out. -> scalar
 
     >>> bank, scores, itself = torch.eye(2), torch.tensor([[9.0, -9.0]]), torch.zeros(1, 2).bool()
     >>> distillation_loss(bank[:1], bank, scores, itself, 1.0, 1.0)

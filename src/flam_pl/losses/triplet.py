@@ -31,8 +31,8 @@ def embedding_loss(
 ) -> tuple[Tensor, Tensor]:
     """Equation (2): its terms l(d, e+, e-) and l(e, d+, d-), over every triplet of the batch.
 
-    Embeddings ``(B, k)``, labels ``(B,)``, dictionary ``(classes, k)`` -> two scalars. The average
-    is our choice: over triplets with a loss.
+    Embeddings ``(B, k)``, labels ``(B,)``, dictionary ``(classes, k)`` -> two scalars, means over
+    the triplets with a loss.
 
     >>> d = torch.eye(2)
     >>> embedding_loss(d, torch.tensor([1, 0]), d, margin=0.5)  # both at the wrong vector
@@ -57,9 +57,9 @@ def _mean_of_violated(losses: Tensor) -> Tensor:
 def memory_loss(blocks: Tensor, labels: Tensor, prototypes: Tensor, margin: float) -> Tensor:
     """ADDE-M (Hou et al., ICCV 2021, section 3.3): consistency + label and composed triplets.
 
-    Unit blocks ``(B, width)``, labels ``(B,)``, unit prototypes ``(classes, width)`` -> scalar. A
-    composed block has the prototype of a random photo in place of its own, and should lie nearer to
-    that photo's block than to its own block.
+    Unit blocks ``(B, width)``, labels ``(B,)``, unit prototypes ``(classes, width)`` -> scalar.
+    With the prototype of a random photo in place of its own, a block should lie nearer to that
+    photo's.
 
     >>> memory_loss(torch.eye(2), torch.tensor([0, 1]), torch.eye(2), margin=0.5)
     tensor(0.)

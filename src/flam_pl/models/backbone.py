@@ -21,10 +21,10 @@ class Backbone(nn.Module):
     """Pixels uint8 ``(B, 3, H, W)`` -> features ``(B, D)``, to be compared by cosine.
 
     ``BackboneConfig`` explains the arguments. Weights are random until ``load_weights``. ``width``
-    is C of the last feature map ``(B, C, h, w)``, ``dimension`` is D once a whitening is measured.
+    is C of the last map ``(B, C, h, w)``, ``dimension`` is D once a whitening is measured.
 
-    Raises FlamError for a model that timm lacks or that lacks channels, feature levels or a map of
-    such images, ConfigError for a pooling that contradicts feature_dim or whitening.
+    Raises FlamError for a model that timm lacks or that lacks channels, levels or a map of such
+    images, ConfigError for a pooling that contradicts feature_dim or whitening.
 
     >>> net = Backbone("test_resnet", feature_dim=8).eval()
     >>> net(torch.zeros(2, 3, 32, 32, dtype=torch.uint8)).shape
@@ -100,7 +100,6 @@ class Backbone(nn.Module):
 
     @property
     def whitening(self) -> Whitening | PartsWhitening | None:
-        """To be measured on ``pooled`` once the weights are trained."""
         found = self.projection
         return found if isinstance(found, Whitening | PartsWhitening) else None
 
@@ -117,8 +116,8 @@ class Backbone(nn.Module):
         return self.describe(pixels)[0]
 
     def describe(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """The feature ``(B, D)``, and what the classification loss sees, ``(B,
-        described_dimension)``: the feature or the first descriptor of a CGD."""
+        """The feature ``(B, D)``, and what the classification loss sees: the feature or the first
+        descriptor of a CGD, ``(B, described_dimension)``."""
         if isinstance(self.pooling, CGD):
             return self.pooling(self.maps(pixels))
         if self.unmeasured:
@@ -128,7 +127,7 @@ class Backbone(nn.Module):
         return features, features
 
     def pooled(self, pixels: Tensor) -> Tensor:
-        """The pooled last map, with the pooling "levels" also the early levels, ``(B,
+        """The pooled last map and, with the pooling "levels", early levels, ``(B,
         pooled_dimension)``."""
         if self.early is None:
             return self.pooling(self.maps(pixels))
@@ -138,7 +137,6 @@ class Backbone(nn.Module):
         return torch.cat([self.pooling(last), self.early(early)], dim=1)
 
     def images(self, pixels: Tensor) -> Tensor:
-        """Normalized pixels ``(B, 3, H, W)``."""
         images = (pixels.to(self.mean.dtype) / 255 - self.mean) / self.std
         return images.contiguous(memory_format=torch.channels_last)
 
@@ -148,7 +146,7 @@ class Backbone(nn.Module):
 
 
 def create_trunk(model: str, image_size: int | None, pretrained: bool = False) -> Any:
-    """A timm model without its head, for this size of image if it takes one."""
+    """A timm model without its head."""
     options: dict[str, Any] = {"num_classes": 0, "global_pool": "", "pretrained": pretrained}
     try:
         return timm.create_model(model, img_size=image_size, **options)  # timm drops a None
@@ -159,11 +157,8 @@ def create_trunk(model: str, image_size: int | None, pretrained: bool = False) -
 def feature_levels(
     trunk: Any, model: str, count: int, setting: str, without: str
 ) -> list[dict[str, Any]]:
-    """What timm knows of the first ``count`` feature levels.
-
-    For too many raises FlamError, with the ``setting`` of the number and the one ``without``
-    levels.
-    """
+    """What timm knows of the first ``count`` levels. Else raises FlamError, with the ``setting`` of
+    the number, and the one ``without`` levels."""
     known = getattr(trunk, "feature_info", []) if hasattr(trunk, "forward_intermediates") else []
     if count >= len(known):
         raise FlamError(
@@ -175,7 +170,7 @@ def feature_levels(
 
 
 def first_modules(trunk: nn.Module, last: str) -> list[nn.Module]:
-    """The modules up to the one named ``last`` and its parts, in the network's order.
+    """The modules up to the one named ``last``, in the network's order.
 
     >>> [type(m).__name__ for m in first_modules(nn.Sequential(nn.Conv2d(3, 8, 1), nn.ReLU()), "0")]
     ['Sequential', 'Conv2d']
@@ -186,7 +181,7 @@ def first_modules(trunk: nn.Module, last: str) -> list[nn.Module]:
 
 
 def as_maps(output: Tensor, width: int, prefix: int = 0) -> Tensor:
-    """Output of a timm model (NCHW, NHWC, tokens) -> NCHW maps, without the ``prefix`` tokens."""
+    """Output of a timm model (NCHW, NHWC, tokens) -> NCHW maps."""
     if output.ndim == 4 and output.shape[1] == width:
         return output
     if output.ndim == 4 and output.shape[3] == width:
@@ -202,7 +197,7 @@ def as_maps(output: Tensor, width: int, prefix: int = 0) -> Tensor:
 def load_weights(backbone: Backbone, model: str, weights: str) -> None:
     """Fill the trunk of a backbone in place; ``weights`` as in ``BackboneConfig``.
 
-    Raises FlamError for weights that cannot be read or do not fit; then nothing is changed.
+    Raises FlamError, and changes nothing, for weights that cannot be read or do not fit.
     """
     if weights == "none":
         return
@@ -267,7 +262,7 @@ def _from_file(path: Path) -> dict[str, Tensor]:
 
 @contextmanager
 def refusing(fault: str, remedy: str) -> Iterator[None]:
-    """Turn every error into FlamError: timm, its hub and torch raise errors of many kinds."""
+    """Turn every error into FlamError: timm, its hub and torch have many kinds."""
     try:
         yield
     except Exception as error:

@@ -14,10 +14,8 @@ from flam_pl.models.temperatures import fit_temperatures
 
 
 class TypeClassifier(nn.Module):
-    """Feature ``(B, d)`` -> logits ``(B, classes)`` of one type.
-
-    ``width`` is that of the paper's "intermediate layer"; ``hidden`` adds a layer before it.
-    """
+    """Feature ``(B, d)`` -> logits ``(B, classes)`` of one type. ``width`` is that of the paper's
+    "intermediate layer"; ``hidden`` adds a layer before it."""
 
     prototypes: Tensor
     temperature: Tensor
@@ -83,7 +81,6 @@ class ConcatClassifiers(nn.Module):
         return [classifier(z) for classifier in self.by_type]
 
     def classify(self, features: Tensor) -> Tensor:
-        """Most likely classes ``(B, types)``."""
         return torch.stack([logits.argmax(dim=1) for logits in self(features)], dim=1)
 
     def read(self, features: Tensor) -> list[Tensor]:
@@ -92,11 +89,11 @@ class ConcatClassifiers(nn.Module):
         return [(logits / of.temperature).softmax(dim=-1) for logits, of in pairs]
 
     def calibrate(self, features: Tensor, labels: Tensor) -> None:
-        """Fit the temperatures to held-out features and labels ``(N, types)``."""
+        """Fit the temperatures to held-out features, labels ``(N, types)``."""
         fit_temperatures(self(features), [of.temperature for of in self.by_type], labels)
 
     def blocks(self, features: Tensor) -> Tensor:
-        """The block of each type, ``(B, types, width)``."""
+        """``(B, types, width)``."""
         z = self.space(features)
         return torch.stack([classifier.block(z) for classifier in self.by_type], dim=1)
 
@@ -107,7 +104,7 @@ class ConcatClassifiers(nn.Module):
 
     @torch.no_grad()
     def fit_prototypes(self, features: Tensor, labels: Tensor) -> None:
-        """Set each prototype to the direction of its class's mean block, without dropout."""
+        """Set each prototype to the direction of its class's mean block."""
         training = self.training
         blocks = self.eval().blocks(features)
         self.train(training)

@@ -9,7 +9,7 @@ from flam_pl.errors import FlamError
 
 
 class FeatureSpace(nn.Module):
-    """z = P^T (x - mean) / scale of stored features x ``(B, D)`` -> ``(B, d)``, and back.
+    """z = P^T (x - mean) / scale of stored features x ``(B, D)`` -> ``(B, d)``.
 
     P holds the d leading principal directions; d = None means D, without P.
     """
@@ -49,7 +49,6 @@ class FeatureSpace(nn.Module):
             return (z @ self.basis if self.reduced else z) / self.scale
 
     def inverse(self, z: Tensor) -> Tensor:
-        """z ``(B, d)`` -> stored features ``(B, D)``."""
         with torch.autocast(z.device.type, enabled=False):
             z = z.to(self.scale.dtype) * self.scale
             return (z @ self.basis.T if self.reduced else z) + self.mean

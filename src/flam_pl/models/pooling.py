@@ -72,11 +72,9 @@ class EarlyLevels(nn.Module):
 
 
 class CGD(nn.Module):
-    """Combination of multiple global descriptors (Jun et al. 2019, arXiv 1903.10663).
-
-    n poolings, each with a linear layer to D / n dimensions and an L2 norm, are concatenated and
-    normalized: ``(B, D)``. The classification loss sees the first pooling, ``(B, C)``.
-    """
+    """Combination of multiple global descriptors (Jun et al. 2019, arXiv 1903.10663): n poolings,
+    each with a linear layer to D / n dimensions and an L2 norm -> unit ``(B, D)``, and the first
+    pooling ``(B, C)`` for the classification loss."""
 
     def __init__(self, descriptors: Sequence[str], width: int, dimension: int) -> None:
         super().__init__()

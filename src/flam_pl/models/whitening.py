@@ -16,8 +16,8 @@ MIN_DEVIATION = 1e-3
 class Whitening(nn.Module):
     """y = P^T (x - mean) / sigma^power, ``(B, C)`` -> ``(B, D)``; P: principal directions.
 
-    Power 1 is the whitening of SPoC (Babenko and Lempitsky, ICCV 2015), 0 only centres. Until
-    measured, features pass unchanged.
+    Power 1 is the whitening of SPoC (Babenko and Lempitsky, ICCV 2015), 0 only centres. Before
+    ``measure`` it is the identity.
     """
 
     mean: Tensor
@@ -54,7 +54,7 @@ class Whitening(nn.Module):
 
 
 def eigenvectors(covariance: Tensor) -> tuple[Tensor, Tensor]:
-    """Eigenvalues ``(C,)``, ascending, and eigenvectors ``(C, C)`` of a float64 covariance."""
+    """Ascending eigenvalues ``(C,)``, eigenvectors ``(C, C)`` of a float64 covariance."""
     try:
         return torch.linalg.eigh(covariance)
     except RuntimeError:  # PyTorch's solver may fail where few photos span the sample
@@ -88,7 +88,6 @@ class PartsWhitening(nn.Module):
 
     @torch.no_grad()
     def measure(self, features: Tensor) -> None:
-        """Fit to training features ``(N, sum of widths)``."""
         samples = torch.split(features, self.widths, dim=1)
         for n, (part, sample) in enumerate(zip(self.parts, samples, strict=True)):
             part.measure(sample)

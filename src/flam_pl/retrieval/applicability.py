@@ -1,4 +1,4 @@
-"""Edits that cannot apply, such as a sleeve length for shoes, learned from the training labels."""
+"""Edits that cannot apply, such as a sleeve length for shoes, by the training labels."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PROBABLE = 0.5  # least probability of a class for a refusal; below it there is 
 
 @dataclass(frozen=True)
 class Judgement:
-    """Why a search is refused, None if it is not, and other remarks."""
+    """Why a search is refused, if it is, and other remarks."""
 
     refusal: str | None
     remarks: tuple[str, ...]
@@ -38,14 +38,14 @@ class Applicability:
 
     @classmethod
     def of(cls, schema: AttributeSchema, labels: np.ndarray) -> Applicability:
-        """Count the labels of the training images, ``(N, types)``."""
+        """Count labels ``(N, types)``."""
         has_label = (labels != UNLABELLED).astype(np.int64)
         classes = [labels[:, t, None] == np.arange(s) for t, s in enumerate(schema.sizes)]
         labelled = [of.T.astype(np.int64) @ has_label for of in classes]
         return cls(schema, [of.sum(axis=0) for of in classes], labelled)
 
     def why_not(self, attribute_type: str, other_type: str, class_name: str) -> str | None:
-        """Why a type does not apply to a class of another type; None if it may apply."""
+        """Why a type does not apply to a class of another type, if so."""
         self.schema.of(attribute_type)
         c = self.schema.index(other_type, class_name)
         edited = self.schema.types.index(attribute_type)
@@ -71,7 +71,7 @@ class Applicability:
         own: Sequence[Tensor | np.ndarray],
         wanted: Sequence[Tensor | np.ndarray],
     ) -> Judgement:
-        """Judge edits by the class probabilities ``(classes,)`` per type of a query and of the
+        """Judge edits by class probabilities ``(classes,)`` per type, of the query and of the
         wanted photo: an edit of the shape may turn a shoe into a dress."""
         remarks: list[str] = []
         refusal: str | None = None

@@ -44,7 +44,7 @@ class Platt:
 
     @classmethod
     def fit(cls, raw: np.ndarray, true: np.ndarray) -> Platt:
-        """Fit to bool events of the same shape; the identity if all or none happened."""
+        """Fit to bool events; the identity if all or none happened."""
         if true.all() or not true.any():
             return cls(1.0, 0.0)
         model = LogisticRegression().fit(bounded_logit(raw).reshape(-1, 1), true.ravel())
@@ -69,7 +69,6 @@ class Calibration:
     def fit(
         cls, raw: Mapping[str, np.ndarray], true: Mapping[str, np.ndarray], checkpoint: str
     ) -> Calibration:
-        """Fit to raw probabilities and bool events per kind."""
         fitted = {kind: Platt.fit(raw[kind], true[kind]) for kind in KINDS}
         answered = fitted["answer"](raw["answer"])[true["answer"]]
         threshold = np.quantile(answered, FALSE_ALARMS) if len(answered) else 0.0
@@ -101,7 +100,7 @@ class Confidence:
 
 
 class ConfidenceEstimator:
-    """Estimates the confidence of searches in a gallery of stored features ``(G, D)``."""
+    """Estimates the confidence of searches among stored features ``(G, D)``."""
 
     def __init__(self, calibration: Calibration, posteriors: Posteriors, features: Tensor) -> None:
         self.calibration, self.posteriors = calibration, posteriors
@@ -112,8 +111,8 @@ class ConfidenceEstimator:
     def of(
         self, features: Tensor, edits: Sequence[Edit], found: Tensor, exclude: Tensor | None = None
     ) -> Confidence:
-        """The confidence of searches with stored features ``(Q, D)`` and the same edits, of which
-        the results are ``found (Q, N)``; ``exclude`` as for ``raw_probabilities``."""
+        """The confidence of searches with features ``(Q, D)`` and the same edits, whose results are
+        ``found (Q, N)``; ``exclude`` as for ``raw_probabilities``."""
         schema, device = self.posteriors.schema, self._gallery[0].device
         target = wanted_probabilities(self.posteriors.read(features), edits, self.posteriors)
         types = [schema.types.index(edit.attribute_type) for edit in in_order(edits, schema)]

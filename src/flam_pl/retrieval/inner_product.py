@@ -38,9 +38,8 @@ def weighted_posteriors(wanted: Sequence[Tensor], weights: Sequence[float] | Ten
 def moved_features(
     features: Tensor, own: Sequence[Tensor], wanted: Sequence[Tensor], means: Sequence[Tensor]
 ) -> Tensor:
-    """Features ``(B, D)`` minus the mean feature of their classes, plus that of the wanted classes.
-
-    Per type, probabilities are ``(B, classes)`` and mean features ``(classes, D)``.
+    """Features ``(B, D)`` minus the mean of their classes plus that of the wanted classes, with
+    probabilities ``(B, classes)`` and mean features ``(classes, D)`` per type.
 
     >>> red, blue = [torch.tensor([[1.0, 0.0]])], [torch.tensor([[0.0, 1.0]])]
     >>> moved_features(torch.tensor([[5.0]]), red, blue, [torch.tensor([[1.0], [3.0]])])

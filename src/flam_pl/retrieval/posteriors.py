@@ -44,9 +44,8 @@ class Posteriors:
         return cls(classifiers.schema, classifiers.read)
 
     def averaged_with(self, other: Posteriors) -> Posteriors:
-        """The geometric mean of two classifiers, with the class means of this one.
-
-        Probabilities are at least ``LEAST``, since two classifiers may exclude every class.
+        """The geometric mean of two classifiers, with the class means of this one. Two may exclude
+        every class, so probabilities are at least ``LEAST``.
 
         >>> schema = AttributeSchema({"color": ("red", "blue")})
         >>> one = Posteriors(schema, lambda features: [torch.tensor([[0.9, 0.1]])])
@@ -81,9 +80,9 @@ def raw_probabilities(
 ) -> dict[str, Tensor]:
     """Uncalibrated probabilities of ``KINDS``: ``(Q, N)`` twice and ``(Q,)``.
 
-    ``target`` and ``gallery`` hold per type how likely a query wants each class, ``(Q, classes)``,
-    and how likely a photo has it, ``(G, classes)``. ``found (Q, N)`` are positions of the results,
-    ``types`` the edited types. ``exclude (Q,)`` is the position that does not count, -1 for none.
+    Per type a query wants each class with ``target (Q, classes)``, a photo has it with ``gallery
+    (G, classes)``. ``found (Q, N)`` are the results, ``types`` the edited types, ``exclude (Q,)``
+    the photo that does not count, -1 for none.
 
     >>> target, gallery = [torch.tensor([[0.0, 1.0]])], [torch.tensor([[0.2, 0.8], [0.5, 0.5]])]
     >>> raw_probabilities(target, gallery, torch.tensor([[0, 1]]), types=[0])["attribute"]

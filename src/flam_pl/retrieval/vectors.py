@@ -18,8 +18,8 @@ from flam_pl.retrieval.posteriors import Posteriors
 
 @dataclass(frozen=True)
 class ScoreWeights:
-    """Weights of the wanted classes' log-posteriors, of those of the query's other classes, and of
-    the cosine to the query moved by class means. The cosine to the edited feature has weight 1."""
+    """Weights of the wanted classes' and of the other classes' log-posteriors, and of the cosine to
+    the query moved by class means; that of the edited feature is 1."""
 
     target: float = 0.0
     others: float = 0.0
@@ -28,7 +28,7 @@ class ScoreWeights:
 
 @dataclass(frozen=True)
 class QueryParts:
-    """Query vectors are weighted sums of these. All but ``edited`` are times the strength."""
+    """Query vectors are weighted sums of these; all but ``edited`` are times the strength."""
 
     edited: Tensor  # unit edited features, (Q, R)
     moved: Tensor | None  # unit features moved by class means, (Q, R)
@@ -37,9 +37,8 @@ class QueryParts:
 
 
 class SearchVectors:
-    """Makes the vectors of one method, with R dimensions and C classes, as in ``inner_product``.
-
-    Without an edit the tail of a query is zero: that is the plain search.
+    """The vectors of one method, with R dimensions and C classes, as in ``inner_product``. A query
+    without an edit has a zero tail.
 
     >>> from flam_pl.editing.editor import NoEdit
     >>> SearchVectors(NoEdit()).gallery(torch.tensor([[3.0, 4.0]]))
@@ -78,7 +77,6 @@ class SearchVectors:
         return self.weighted(self.parts(features, edits, own))
 
     def weighted(self, parts: QueryParts) -> Tensor:
-        """The query vectors ``(Q, R + C)`` of their parts."""
         head, w = parts.edited, self.weights
         if parts.moved is not None and w.moved:
             head = head + w.moved * parts.moved
@@ -87,7 +85,7 @@ class SearchVectors:
     def parts(
         self, features: Tensor, edits: Sequence[Edit], own: Sequence[Tensor] | None = None
     ) -> QueryParts:
-        """The parts of the query vectors, see ``queries``; C is 0 without posteriors."""
+        """The parts of ``queries``; C is 0 without posteriors."""
         edited = F.normalize(self.editor.edit(features, edits), dim=-1)
         if self.posteriors is None:
             nothing = edited.new_zeros(len(edited), 0)

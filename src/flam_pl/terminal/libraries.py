@@ -7,7 +7,7 @@ import warnings
 
 
 def quiet_libraries() -> None:
-    """Hide the notes of libraries about themselves; warnings about the data stay."""
+    """Hide the notes of libraries about themselves."""
     for text in (
         ".*does not have many workers.*",
         ".*number of training batches.*smaller than the logging interval.*",

@@ -42,7 +42,6 @@ def listen() -> None:
 
 
 def received() -> signal.Signals | None:
-    """The signal that ends the present command, if there was one."""
     return _received
 
 
@@ -55,11 +54,8 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 
 def leave_process_group(code: int) -> None:
-    """Leave the process group of a DDP run; all processes but the first end here.
-
-    At a usual exit, threads of the group may abort a process, and Lightning would then kill the
-    first process.
-    """
+    """Leave the process group of a DDP run; all processes but the first end here. At a usual exit,
+    threads of the group may abort a process, and Lightning kill the first."""
     distributed = sys.modules.get("torch.distributed")
     if distributed is None or not distributed.is_available() or not distributed.is_initialized():
         return

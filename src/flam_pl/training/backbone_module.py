@@ -30,7 +30,7 @@ SAMPLE = 4096
 
 
 class ByRow(Metric):
-    """A vector per row: the mean of its values, since under DDP the sampler repeats rows."""
+    """A vector per row: the mean of its values, since a DDP sampler repeats rows."""
 
     full_state_update = False
     total: Tensor
@@ -53,9 +53,9 @@ class ByRow(Metric):
 class BackboneModule(pl.LightningModule):
     """Cross-entropy over the items of ``classified`` (their codes), and triplets over all items.
 
-    With a CGD (arXiv 1903.10663) the triplets see all descriptors, the cross-entropy the first one.
-    ``validation`` gives the item code ``(V,)`` of each validation photo, and whether it is a
-    consumer photo, bool ``(V,)``. R@k searches consumer photos among the shop photos.
+    With a CGD the triplets see all descriptors, the cross-entropy the first one. ``validation``
+    gives each photo's item code ``(V,)``, and whether it is a consumer photo, bool ``(V,)``. R@k
+    searches consumer photos among the shop photos.
     """
 
     classified: Tensor
@@ -163,7 +163,7 @@ def frozen_modules(net: Backbone, settings: BackboneConfig) -> list[nn.Module]:
 
 
 def most_photographed(items: np.ndarray, count: int) -> list[int]:
-    """Codes of the items with most images, ties by code; ``items``: per image, -1 for none.
+    """Codes of the items with most images, ties by code; per image its item, -1 for none.
 
     >>> most_photographed(np.array([7, 3, 3, -1, 5, 5]), 2)
     [3, 5]

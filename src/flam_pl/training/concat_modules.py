@@ -16,11 +16,8 @@ from flam_pl.training.embedder_module import ByTypeModule
 
 
 class ClassifierModule(ByTypeModule):
-    """Cls-Concat: cross-entropy per type, on the rows that carry its label.
-
-    ``labelled`` gives the labelled training features ``(N, D)`` and labels ``(N, types)``, whose
-    class means are the prototypes.
-    """
+    """Cls-Concat: cross-entropy per type, on the rows that carry its label. The prototypes are
+    class means of ``labelled`` features ``(N, D)``, labels ``(N, types)``."""
 
     settings: ConcatConfig
 

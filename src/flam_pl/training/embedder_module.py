@@ -41,7 +41,7 @@ class ByTypeModule(pl.LightningModule):
             self.log("val/accuracy", torch.stack(shares).mean(), prog_bar=True)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """AdamW whose rate falls to zero along a cosine over the whole training."""
+        """AdamW; its rate falls to zero along a cosine."""
         s, steps = self.settings, max(1, int(self.trainer.estimated_stepping_batches))
         optimizer = torch.optim.AdamW(self.parameters(), lr=s.lr, weight_decay=s.weight_decay)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)
@@ -51,8 +51,8 @@ class ByTypeModule(pl.LightningModule):
 class EmbedderModule(ByTypeModule):
     """Each type trains on the rows of the batch that carry its label.
 
-    Self-training, not in the paper (Xie et al., CVPR 2020): the whole ensemble classifies features
-    of ``bank`` ``(N, D)``, and each member learns these probabilities from noisy features.
+    Self-training, not in the paper (Xie et al., CVPR 2020): the ensemble classifies features of
+    ``bank`` ``(N, D)``, and each member learns these probabilities from noisy features.
     """
 
     settings: EmbedderConfig
@@ -94,7 +94,7 @@ class EmbedderModule(ByTypeModule):
     def by_type(
         self, z: Tensor, loss: Callable[[int, EnsembleMember, Tensor], Tensor]
     ) -> dict[str, Tensor]:
-        """The sum of a loss over the members of each type. Each member gets its own noise on the
+        """The sum of a loss over the members of each type. Each member has its own noise on the
         features ``(B, d)``."""
         of_types = {name: z.new_zeros(()) for name in self.embedders.schema.types}
         for m in range(self.embedders.members):

@@ -26,13 +26,12 @@ METRICS = "metrics.csv"
 
 
 def make_loggers(config: Config, stage: str, folder: Path) -> list[Logger]:
-    """CSV in the stage's folder, and W&B if it is on."""
     wandb = make_wandb_logger(config, stage, "train")
     return [CSVLogger(str(folder), name="", version="logs"), *([wandb] if wandb else [])]
 
 
 def make_wandb_logger(config: Config, name: str, job_type: str) -> WandbLogger | None:
-    """A W&B run, opened at the first log; None without W&B."""
+    """A W&B run, opened at the first log, if W&B is on."""
     mode = wandb_mode(config.logger.wandb)
     if mode is None:
         return None
@@ -58,7 +57,7 @@ def wandb_of(loggers: Sequence[Logger]) -> WandbLogger | None:
 def log_checkpoint(
     loggers: Sequence[Logger], config: Config, folder: Path, record: StageRecord
 ) -> None:
-    """Log the checkpoint in a stage's folder as a W&B artifact, made from its parent's."""
+    """Log a stage's checkpoint as a W&B artifact, made from its parent's."""
     logger = wandb_of(loggers)
     if logger is not None and config.logger.artifacts:
         logger.experiment.log_artifact(checkpoint_artifact(config.name, folder, record))
@@ -118,7 +117,6 @@ def finish(loggers: Sequence[Logger]) -> None:
 
 
 def csv_text(loggers: Sequence[Logger]) -> str:
-    """The rows of the CSV log so far, with their header."""
     for logger in loggers:
         if isinstance(logger, CSVLogger):
             logger.save()
@@ -129,7 +127,7 @@ def csv_text(loggers: Sequence[Logger]) -> str:
 
 @rank_zero_only
 def restore_csv(loggers: Sequence[Logger], text: str) -> None:
-    """Put rows into the CSV log, which a new logger has emptied."""
+    """Put rows back into the CSV log, which a new logger has emptied."""
     for logger in loggers:
         if isinstance(logger, CSVLogger) and text:
             logger.experiment.metrics_keys = text.splitlines()[0].split(",")
@@ -137,7 +135,7 @@ def restore_csv(loggers: Sequence[Logger], text: str) -> None:
 
 
 def wandb_mode(wanted: str) -> str | None:
-    """online, offline or None (no W&B): W&B never asks for a key or waits for a server."""
+    """online, offline or None (no W&B), without a question or a wait."""
     forced = os.environ.get("WANDB_MODE")
     if wanted == "off" or forced == "disabled":
         return None
@@ -159,7 +157,7 @@ def wandb_mode(wanted: str) -> str | None:
 
 
 def logged_in() -> bool:
-    """Whether the environment or the netrc file holds a key for the server, as W&B finds it."""
+    """Whether W&B finds a key for the server."""
     if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
         return True
     standard = Path("~/.netrc").expanduser()

@@ -54,8 +54,8 @@ class EditBatch:
 class ManipulatorModule(pl.LightningModule):
     """G learns to edit features, D to judge them. Frozen embedders stand for the labels.
 
-    ``evaluate`` gives figures of edited searches on the validation split, e.g. T@k. ``bank`` holds
-    training features ``(N, D)`` for the neighbour distillation and TIRG's loss.
+    ``evaluate`` gives validation figures, e.g. T@k. Distillation and TIRG's loss need ``bank``,
+    training features ``(N, D)``.
     """
 
     def __init__(
@@ -195,7 +195,7 @@ class ManipulatorModule(pl.LightningModule):
         return scores
 
     def moved(self, edits: EditBatch) -> Tensor:
-        """The queries ``(B, D)`` less the mean of their old class, plus that of the new one."""
+        """The queries ``(B, D)`` less the mean of their old class plus that of the new one."""
         own, wanted = (self.embedders.probabilities(of) for of in (edits.e, edits.wanted))
         means = [self.embedders.of(name).class_means for name in self.embedders.schema.types]
         return moved_features(edits.features, own, wanted, means)

@@ -54,7 +54,7 @@ class StageRecord:
 
     @classmethod
     def load(cls, folder: Path) -> StageRecord | None:
-        """The record in a stage's folder; None if the stage is not finished. Raises DamagedFile."""
+        """The record in a folder, if the stage is finished. Raises DamagedFile."""
         path = folder / RECORD
         if not path.is_file():
             return None
@@ -67,7 +67,7 @@ class StageRecord:
 
     @classmethod
     def intact(cls, folder: Path) -> StageRecord | None:
-        """As ``load``, but logs a damaged record and returns None: the stage is trained again."""
+        """As ``load``; a damaged record is logged and ignored."""
         try:
             return cls.load(folder)
         except DamagedFile as error:
@@ -84,7 +84,6 @@ def sha256(path: Path) -> str:
 
 
 def inputs_hash(**inputs: Any) -> str:
-    """SHA-256 over plain values, in any order of the keys."""
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
 
 

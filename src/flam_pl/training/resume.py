@@ -1,4 +1,4 @@
-"""Goes on with an interrupted training from ``last.ckpt``, as if it had not been interrupted."""
+"""Goes on with an interrupted training from ``last.ckpt``, as if uninterrupted."""
 
 from __future__ import annotations
 
@@ -22,9 +22,8 @@ LAST = "last.ckpt"
 class Resume(Callback):
     """Writes ``last.ckpt`` after every epoch but the last: a data loader cannot go on within one.
 
-    To the Trainer's state it adds the random states of each rank, the ``position`` of its data
-    module, the CSV log, figures and seconds. ``inputs`` is a hash over all that the training
-    depends on.
+    To the Trainer's state it adds each rank's random states and ``position`` of the data module,
+    the CSV log, figures and seconds. ``inputs`` hashes what the training depends on.
     """
 
     def __init__(self, folder: Path, inputs: str) -> None:

@@ -1,4 +1,4 @@
-"""One run: its settings, its data set and where its results lie."""
+"""One run: its settings, its data set and its folders."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from flam_pl.datasets.catalog import Catalog
 
 @dataclass
 class Run:
-    """Settings and data of one run, and the seconds that each stage took."""
+    """Settings and data of a run, and the seconds of each stage."""
 
     config: Config
     catalog: Catalog
@@ -33,7 +33,7 @@ class Run:
 
     @property
     def source(self) -> Path:
-        """Folder of the run that has the backbone and the features."""
+        """Folder of the backbone and the features."""
         return self.shared or self.folder
 
     @property

@@ -21,7 +21,7 @@ from flam_pl.errors import FlamError
 def sole_trainer(run: Path) -> Iterator[None]:
     """Hold the lock of a run's folder; in the further processes of a DDP run do nothing.
 
-    Raises FlamError with the living process that holds the lock, its host and since when.
+    Raises FlamError with the process that holds the lock, its host and since when.
     """
     if not is_first_process():
         yield

@@ -41,7 +41,7 @@ logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
 
 
 class SeedPerRank(Callback):
-    """Gives each rank its own random numbers, after equal ones for the weights."""
+    """Gives each rank its own random numbers, once the weights are equal."""
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.world_size > 1 and not trainer.current_epoch:  # a resumed rank has its own
@@ -98,8 +98,8 @@ class BestEpoch(ModelCheckpoint):
 
 
 class EpochLines(Callback):
-    """Prints the validation figures of an epoch, at most every ``interval`` seconds, and always
-    those of the last epoch."""
+    """Prints validation figures every ``interval`` seconds or less often, and those of the last
+    epoch."""
 
     def __init__(self, stage: str, interval: float = 10.0) -> None:
         self.stage, self.interval, self.printed = stage, interval, time.monotonic()
