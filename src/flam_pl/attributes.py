@@ -115,12 +115,9 @@ def fold_spelling(name: str) -> str:
     if name.isascii() and name.isprintable():
         return " ".join(name.lower().split())
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
-    visible = "".join(c for c in folded if c.isspace() or is_visible(c))
+    invisible = {c for c in folded if unicodedata.category(c) in ("Cf", "Cc")} | {*BLANKS}
+    visible = "".join(c for c in folded if c.isspace() or c not in invisible)
     return " ".join(visible.split()).translate(LOOK_ALIKES)
-
-
-def is_visible(sign: str) -> bool:
-    return unicodedata.category(sign) not in ("Cf", "Cc") and sign not in BLANKS
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

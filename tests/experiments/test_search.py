@@ -239,7 +239,7 @@ def test_a_picture_s_name_is_one_that_every_disk_takes() -> None:
 
 
 def test_only_photos_are_searched_among(search: OpenRun) -> None:
-    assert len(np.unique(search.rows)) == len(search.rows) == len(search.retriever)
+    assert len(np.unique(search.rows)) == len(search.rows) == len(search.retriever.gallery)
     assert (search.catalog.table["view"].iloc[search.rows] == 0).all()
 
 

@@ -32,9 +32,8 @@ class TypeClassifier(nn.Module):
         super().__init__()
         layers: list[nn.Module] = []
         if hidden is not None:
-            layers += [nn.Linear(dimension, hidden), nn.ReLU(), nn.Dropout(dropout)]
-        layers += [nn.Linear(hidden or dimension, width), nn.ReLU()]
-        self.layers = nn.Sequential(*layers)
+            layers = [nn.Linear(dimension, hidden), nn.ReLU(), nn.Dropout(dropout)]
+        self.layers = nn.Sequential(*layers, nn.Linear(hidden or dimension, width), nn.ReLU())
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(width, classes)
         if learned:

@@ -38,9 +38,6 @@ class Retriever:
         vectors = editor if isinstance(editor, SearchVectors) else SearchVectors(editor)
         return cls(vectors, gallery(vectors.gallery(features)))
 
-    def __len__(self) -> int:
-        return len(self.gallery)
-
     @torch.inference_mode()
     def search(
         self,

@@ -18,7 +18,12 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback, ModelCheckpoint, TQDMProgressBar
+from pytorch_lightning.callbacks import (
+    Callback,
+    LambdaCallback,
+    ModelCheckpoint,
+    TQDMProgressBar,
+)
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 from pytorch_lightning.utilities.exceptions import (  # type: ignore[attr-defined]
     MisconfigurationException,
@@ -194,16 +199,6 @@ class StageSpec:
     callbacks: Sequence[Callback] = ()
 
 
-class StopAtDivergence(Callback):
-    """Raises FlamError after an epoch with a weight or a figure that is not finite."""
-
-    def __init__(self, spec: StageSpec) -> None:
-        self.spec = spec
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        require_finite(self.spec, plain_metrics(trainer))
-
-
 def train_stage(spec: StageSpec, data: pl.LightningDataModule, config: Config) -> StageRecord:
     """Train one stage and save its best epoch, unless it is up to date. An interrupted training
     goes on from its last epoch."""
@@ -223,7 +218,10 @@ def train_stage(spec: StageSpec, data: pl.LightningDataModule, config: Config) -
     keep = BestEpoch(work, spec.monitor)
     resume = Resume(work, inputs_hash(inputs=wanted, place=str(work.resolve()), **shared))
     loggers = make_loggers(config, spec.name, spec.folder)
-    callbacks = [keep, StopAtDivergence(spec), *spec.callbacks, resume]
+    finite = LambdaCallback(
+        on_train_epoch_end=lambda trainer, _: require_finite(spec, plain_metrics(trainer))
+    )
+    callbacks = [keep, finite, *spec.callbacks, resume]
     if config.trainer.progress and not sys.stderr.isatty():
         callbacks.append(EpochLines(spec.name))
     trainer = make_trainer(config, epochs, callbacks, logger=loggers, log_every_n_steps=10)
