@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from flam_pl.attributes import UNLABELLED, AttributeSchema
-from flam_pl.editing.edits import Edit
+from flam_pl.editing.edits import Edit, EditError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,15 +17,7 @@ if TYPE_CHECKING:
 ENOUGH = 30  # images to judge a class by: 0.8^30, that none is labelled by accident, is 1 in 800
 NEARLY_NONE = 0.02  # share of labelled images up to which a type does not apply: a few are wrong
 FAIR_SHARE = 0.2  # of labelled images in other classes: below it the type is rare everywhere
-PROBABLE = 0.5  # least probability of a class for a refusal; below it there is a remark
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """Why a search is refused, if it is, and other remarks."""
-
-    refusal: str | None
-    remarks: tuple[str, ...]
+PROBABLE = 0.5  # least probability of a class for an error; below it there is a remark
 
 
 @dataclass(frozen=True)
@@ -65,35 +57,35 @@ class Applicability:
             f"{class_name} {count} with it"
         )
 
-    def judge(
+    def remarks(
         self,
         edits: Sequence[Edit],
         own: Sequence[Tensor | np.ndarray],
         wanted: Sequence[Tensor | np.ndarray],
-    ) -> Judgement:
-        """Judge edits by class probabilities ``(classes,)`` per type, of the query and of the
-        wanted photo: an edit of the shape may turn a shoe into a dress."""
-        remarks: list[str] = []
-        refusal: str | None = None
+    ) -> tuple[str, ...]:
+        """Remarks on edits; EditError for an edit that probably does not apply.
+
+        Class probabilities ``(classes,)`` per type are those of the query and of the wanted photo:
+        an edit of the shape may turn a shoe into a dress.
+        """
+        found: list[str] = []
         for edit in (edit for edit in edits if edit.strength > 0):
             for other, before, after in zip(self.schema.types, own, wanted, strict=True):
-                likely = self.schema.of(other)[int(after.argmax())]
+                likely, probability = self.schema.of(other)[int(after.argmax())], float(after.max())
                 why = self.why_not(edit.attribute_type, other, likely)
                 if why is None:
                     continue
                 if int(before.argmax()) == int(after.argmax()):
-                    why += f"; the query is {likely} with probability {float(after.max()):.2f}"
+                    why += f"; the query is {likely} with probability {probability:.2f}"
                 else:
                     why += f", which is the wanted {other}"
-                if float(after.max()) < PROBABLE:
-                    remarks.append(why)
-                else:
-                    refusal = refusal or why
-            t = self.schema.types.index(edit.attribute_type)
-            likely = self.schema.of(edit.attribute_type)[int(own[t].argmax())]
+                if probability >= PROBABLE:
+                    raise EditError(why)
+                found.append(why)
+            kind = edit.attribute_type
+            p = own[self.schema.types.index(kind)]
+            likely = self.schema.of(kind)[int(p.argmax())]
             if edit.mix == {likely: 1.0}:
-                remarks.append(
-                    f"the query's {edit.attribute_type} is {likely} already, with probability "
-                    f"{float(own[t].max()):.2f}"
-                )
-        return Judgement(refusal, tuple(remarks))
+                already = f"the query's {kind} is {likely} already, with probability"
+                found.append(f"{already} {float(p.max()):.2f}")
+        return tuple(found)
