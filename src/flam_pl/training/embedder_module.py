@@ -62,8 +62,7 @@ class EmbedderModule(ByTypeModule):
     ) -> None:
         super().__init__()
         self.embedders, self.settings = embedders, settings
-        # no buffer: DDP would send it to every process at each step
-        self.bank: Tensor | None = bank
+        self.bank = bank  # no buffer: DDP would send it to every process at each step
 
     def on_fit_start(self) -> None:
         if self.bank is not None:

@@ -71,8 +71,7 @@ class ManipulatorModule(pl.LightningModule):
         self.manipulator, self.settings, self.evaluate = manipulator, settings, evaluate
         self.judged = settings.adversarial_weight > 0 or settings.matching_weight > 0
         self.embedders = embedders.eval().requires_grad_(False)
-        # no buffer: DDP would send it to every process at each step
-        self.bank: Tensor | None = bank
+        self.bank = bank  # no buffer: DDP would send it to every process at each step
         self.bank_tail: Tensor | None = None
         self.bank_classes: Tensor | None = None
 
@@ -90,8 +89,8 @@ class ManipulatorModule(pl.LightningModule):
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
         s = self.settings
-        # global_step counts the steps of both optimizers, where D has one
-        done = self.global_step / (2 if self.judged else 1) / self._steps()
+        # global_step counts the steps of every optimizer
+        done = self.global_step / (1 + self.judged) / self._steps()
         noise = s.noise + (s.noise_end - s.noise) * min(1.0, done)
         self.manipulator.discriminators[0].noise = noise
         optimizer_g, optimizer_d = cast(list[LightningOptimizer], self.optimizers())
@@ -99,21 +98,19 @@ class ManipulatorModule(pl.LightningModule):
         x = edits.x
         seen = x + s.input_noise * torch.randn_like(x) if s.input_noise > 0 else x
         edited = self.manipulator.edit(seen, edits.condition, edits.target)
-        terms: dict[str, Tensor] = {}
+        terms_d: dict[str, Tensor] = {}
         if self.judged:
             with optimizer_d.toggle_model():
-                terms = self.discriminator_terms(edits, edited.detach())
-                self._step(optimizer_d, terms)
+                terms_d = self.discriminator_terms(edits, edited.detach())
+                self._step(optimizer_d, terms_d)
         with optimizer_g.toggle_model():
             terms_g = self.generator_terms(edits, edited)
             self._step(optimizer_g, terms_g)
 
-        of_g, of_d = cast(list[LRScheduler], self.lr_schedulers())
-        of_g.step()
-        if self.judged:
-            of_d.step()
+        for schedule in cast(list[LRScheduler], self.lr_schedulers())[: 1 + self.judged]:
+            schedule.step()
         if batch_index % LOG_EVERY == 0:
-            logged = {f"train/{name}": term.detach() for name, term in (terms | terms_g).items()}
+            logged = {f"train/{name}": term.detach() for name, term in (terms_d | terms_g).items()}
             self.log_dict(logged, on_step=False, on_epoch=True, batch_size=len(x))
 
     @torch.no_grad()
