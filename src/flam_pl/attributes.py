@@ -121,11 +121,7 @@ def fold_spelling(name: str) -> str:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A question with the known name of the nearest spelling, if one is near.
-
-    >>> did_you_mean("Tshrits", ["Tops", "Tshirts"])
-    '; did you mean Tshirts?'
-    """
+    """A question with the known name of the nearest spelling, if one is near."""
     spelled = {fold_spelling(other): other for other in known}
     near = difflib.get_close_matches(fold_spelling(name), spelled, n=1, cutoff=0.75)
     return f"; did you mean {spelled[near[0]]}?" if near else ""

@@ -18,11 +18,7 @@ LONGEST_NAME = 150  # bytes; file systems take 255, and a suffix may follow
 
 
 def not_a_name(name: str) -> str | None:
-    """Why a text cannot be part of a file name, if it cannot.
-
-    >>> not_a_name("2024_11_24"), not_a_name("../mine")
-    (None, "it holds '/'")
-    """
+    """Why a text cannot be part of a file name; None if it can."""
     for part in ("/", "\\", ".."):
         if part in name:
             return f"it holds {part!r}"

@@ -170,11 +170,7 @@ def feature_levels(
 
 
 def first_modules(trunk: nn.Module, last: str) -> list[nn.Module]:
-    """The modules up to the one named ``last``, in the network's order.
-
-    >>> [type(m).__name__ for m in first_modules(nn.Sequential(nn.Conv2d(3, 8, 1), nn.ReLU()), "0")]
-    ['Sequential', 'Conv2d']
-    """
+    """The modules up to the one named ``last`` and its parts, in the network's order."""
     names, modules = zip(*trunk.named_modules(), strict=True)
     end = max(i for i, name in enumerate(names) if f"{name}.".startswith(f"{last}."))
     return list(modules[: end + 1])

@@ -45,14 +45,7 @@ class Posteriors:
 
     def averaged_with(self, other: Posteriors) -> Posteriors:
         """The geometric mean of two classifiers, with the class means of this one. Two may exclude
-        every class, so probabilities are at least ``LEAST``.
-
-        >>> schema = AttributeSchema({"color": ("red", "blue")})
-        >>> one = Posteriors(schema, lambda features: [torch.tensor([[0.9, 0.1]])])
-        >>> other = Posteriors(schema, lambda features: [torch.tensor([[0.5, 0.5]])])
-        >>> one.averaged_with(other).read(torch.zeros(1, 4))
-        [tensor([[0.7500, 0.2500]])]
-        """
+        every class, so probabilities are at least ``LEAST``."""
 
         def read(features: Tensor) -> list[Tensor]:
             both = zip(self.read(features), other.read(features), strict=True)
