@@ -18,7 +18,11 @@ LONGEST_NAME = 150  # bytes; file systems take 255, and a suffix may follow
 
 
 def not_a_name(name: str) -> str | None:
-    """Why a text cannot be part of a file name; None if it can."""
+    """Why a text cannot be part of a file name; None if it can.
+
+    >>> not_a_name("2024_11_24"), not_a_name("../mine")
+    (None, "it holds '/'")
+    """
     for part in ("/", "\\", ".."):
         if part in name:
             return f"it holds {part!r}"

@@ -18,8 +18,8 @@ def wanted_vector(
 ) -> Tensor:
     """The wanted unit vector ``(k,)``; of a mix, the direction of the weighted sum.
 
-    ``classes (classes, k)`` are unit vectors. For an example, ``embed`` makes unit vectors ``(B,
-    types, k)`` of features ``(B, D)``.
+    ``classes (classes, k)`` are unit vectors. ``embed`` makes unit vectors ``(B, types, k)`` of
+    features ``(B, D)``, for an example.
     """
     if isinstance(edit.wanted, Tensor):
         example = embed(edit.wanted[None].to(classes.device))

@@ -116,8 +116,8 @@ class Backbone(nn.Module):
         return self.describe(pixels)[0]
 
     def describe(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """The feature ``(B, D)``, and what the classification loss sees: the feature or the first
-        descriptor of a CGD, ``(B, described_dimension)``."""
+        """The feature ``(B, D)``, and what the classification loss sees: the feature, or the first
+        descriptor of a CGD."""
         if isinstance(self.pooling, CGD):
             return self.pooling(self.maps(pixels))
         if self.unmeasured:
@@ -127,8 +127,7 @@ class Backbone(nn.Module):
         return features, features
 
     def pooled(self, pixels: Tensor) -> Tensor:
-        """The pooled last map and, with the pooling "levels", early levels, ``(B,
-        pooled_dimension)``."""
+        """The pooled last map; the pooling "levels" adds early maps. ``(B, pooled_dimension)``"""
         if self.early is None:
             return self.pooling(self.maps(pixels))
         images = self.images(pixels)
@@ -157,8 +156,10 @@ def create_trunk(model: str, image_size: int | None, pretrained: bool = False) -
 def feature_levels(
     trunk: Any, model: str, count: int, setting: str, without: str
 ) -> list[dict[str, Any]]:
-    """What timm knows of the first ``count`` levels. Else raises FlamError, with the ``setting`` of
-    the number, and the one ``without`` levels."""
+    """What timm knows of the first ``count`` levels.
+
+    FlamError for too many names the ``setting`` of the number, and the one ``without`` levels.
+    """
     known = getattr(trunk, "feature_info", []) if hasattr(trunk, "forward_intermediates") else []
     if count >= len(known):
         raise FlamError(

@@ -37,7 +37,7 @@ class Applicability:
         return cls(schema, [of.sum(axis=0) for of in classes], labelled)
 
     def why_not(self, attribute_type: str, other_type: str, class_name: str) -> str | None:
-        """Why a type does not apply to a class of another type, if so."""
+        """Why a type does not apply to a class of another type; None if it may."""
         self.schema.of(attribute_type)
         c = self.schema.index(other_type, class_name)
         edited = self.schema.types.index(attribute_type)

@@ -73,9 +73,9 @@ def raw_probabilities(
 ) -> dict[str, Tensor]:
     """Uncalibrated probabilities of ``KINDS``: ``(Q, N)`` twice and ``(Q,)``.
 
-    Per type a query wants each class with ``target (Q, classes)``, a photo has it with ``gallery
-    (G, classes)``. ``found (Q, N)`` are the results, ``types`` the edited types, ``exclude (Q,)``
-    the photo that does not count, -1 for none.
+    Per type, ``target (Q, classes)`` is what a query wants, ``gallery (G, classes)`` what a photo
+    has. ``found (Q, N)`` are the results, ``types`` the edited types, ``exclude (Q,)`` the photo
+    that does not count, -1 for none.
 
     >>> target, gallery = [torch.tensor([[0.0, 1.0]])], [torch.tensor([[0.2, 0.8], [0.5, 0.5]])]
     >>> raw_probabilities(target, gallery, torch.tensor([[0, 1]]), types=[0])["attribute"]

@@ -53,8 +53,8 @@ class ByRow(Metric):
 class BackboneModule(pl.LightningModule):
     """Cross-entropy over the items of ``classified`` (their codes), and triplets over all items.
 
-    With a CGD the triplets see all descriptors, the cross-entropy the first one. ``validation``
-    gives each photo's item code ``(V,)``, and whether it is a consumer photo, bool ``(V,)``. R@k
+    With a CGD the triplets see all descriptors, the cross-entropy the first one. ``validation`` is
+    the item code of each photo ``(V,)``, and whether it is a consumer photo, bool ``(V,)``. R@k
     searches consumer photos among the shop photos.
     """
 
