@@ -20,7 +20,7 @@ from flam_pl.images.files import UnreadableImage
 from flam_pl.methods.registry import looks
 from flam_pl.reports.measurements import display_name
 from flam_pl.retrieval.applicability import Applicability
-from flam_pl.retrieval.inner_product import FLOOR
+from flam_pl.retrieval.vectors import FLOOR
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from flam_pl.losses.manipulator import cycle_loss, discriminator_loss, generator
 from flam_pl.losses.softmax import distillation_loss
 from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.models.manipulator import Manipulator
-from flam_pl.retrieval.inner_product import FLOOR
+from flam_pl.retrieval.vectors import FLOOR
 from flam_pl.training.embedder_module import EmbedderModule
 from flam_pl.training.manipulator_module import EditBatch, ManipulatorModule
 

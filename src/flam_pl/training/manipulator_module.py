@@ -26,7 +26,7 @@ from flam_pl.losses.softmax import SAME, composition_loss, distillation_loss
 from flam_pl.losses.triplet import cosine_distance
 from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.models.manipulator import Manipulator
-from flam_pl.retrieval.inner_product import log_posteriors, moved_features, weighted_posteriors
+from flam_pl.retrieval.vectors import log_posteriors, moved_features, weighted_posteriors
 from flam_pl.training.embedder_module import LOG_EVERY
 
 
