@@ -29,7 +29,7 @@ def settings_of(overrides: Sequence[str]) -> Config:
     return load_config(overrides)
 
 
-def settings_of_run(overrides: Sequence[str]) -> tuple[Config, Sequence[str]]:
+def settings_of_run(overrides: Sequence[str]) -> tuple[Config, bool]:
     from flam_pl.config.loading import load_run_config
 
     return load_run_config(overrides)
