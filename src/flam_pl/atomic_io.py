@@ -32,10 +32,8 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def temporary(path: Path) -> Path:
-    """A hidden name beside ``path``.
-
-    What this process or a dead one of this host left at such a name is removed.
-    """
+    """A hidden name beside ``path``. What this process or a dead one of this host left there is
+    removed."""
     start = f".{path.name}.new.{socket.gethostname()}."
     for old in path.parent.glob(f"{escape(start)}*"):
         process = old.name.removeprefix(start)

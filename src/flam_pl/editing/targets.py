@@ -16,11 +16,9 @@ from flam_pl.editing.edits import Edit, in_order
 def wanted_vector(
     edit: Edit, schema: AttributeSchema, classes: Tensor, embed: Callable[[Tensor], Tensor]
 ) -> Tensor:
-    """The wanted unit vector ``(k,)``; of a mix, the direction of the weighted sum.
-
-    ``classes (classes, k)`` are unit vectors. ``embed`` makes unit vectors ``(B, types, k)`` of
-    features ``(B, D)``, for an example.
-    """
+    """The wanted unit vector ``(k,)``; of a mix, the direction of the weighted sum. ``classes
+    (classes, k)`` are unit vectors; ``embed`` makes unit vectors ``(B, types, k)`` of features
+    ``(B, D)``."""
     if isinstance(edit.wanted, Tensor):
         example = embed(edit.wanted[None].to(classes.device))
         return example[0, schema.types.index(edit.attribute_type)]

@@ -1,4 +1,4 @@
-"""Equations (3) to (5) of FLAM: the losses of generator G and discriminator D."""
+"""Equations (3) to (5) of FLAM, the losses of G and D, and online sampling (section 4.1)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TINY = 1e-12
 
 
 def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
-    """Equation (3): -E[log D(x)] - E[log(1 - D(x~))], from logits ``(B, 1)`` -> scalar.
+    """Equation (3) for D: -E[log D(x)] - E[log(1 - D(x~))], from logits ``(B, 1)`` -> scalar.
 
     >>> discriminator_loss(torch.zeros(4, 1), torch.zeros(4, 1))  # 2 log 2
     tensor(1.3863)
@@ -20,8 +20,8 @@ def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
 
 
 def generator_loss(fake: Tensor) -> Tensor:
-    """-E[log D(x~)], from logits ``(B, 1)`` -> scalar. The paper's E[log(1 - D(x~))] has almost no
-    gradient while D recognizes every x~.
+    """Equation (3) for G: -E[log D(x~)], from logits ``(B, 1)`` -> scalar. The paper's E[log(1 -
+    D(x~))] has almost no gradient while D recognizes every x~.
 
     >>> generator_loss(torch.zeros(4, 1))  # log 2
     tensor(0.6931)
@@ -65,3 +65,28 @@ def cycle_loss(features: Tensor, recovered: Tensor) -> Tensor:
     tensor(3.)
     """
     return ((features - recovered).pow(2).mean(dim=1) + TINY).sqrt().mean()
+
+
+def nearest_of_other_class(
+    embeddings: Tensor, labels: Tensor, target: Tensor, online: bool = True
+) -> Tensor:
+    """Per row the position of x-, the example of an edit: a row of another class of the target type
+    -> ``(B,)``; its own position if there is none.
+
+    x- has the most similar embeddings ``(B, types, k)`` in the other types, or without ``online``
+    is random. Labels ``(B, types)``, target ``(B,)``.
+
+    >>> labels = torch.tensor([[0, 0], [1, 1], [1, 0]])
+    >>> nearest_of_other_class(torch.eye(2)[labels], labels, target=torch.tensor([0, 0, 0]))
+    tensor([2, 0, 0])
+    """
+    rows = torch.arange(len(labels), device=labels.device)
+    other = labels.T[target] != labels[rows, target][:, None]  # (B, B): classes of b and j differ
+    if online:
+        similarity = torch.einsum("btk,jtk->bjt", embeddings, embeddings)
+        similarity[rows, :, target] = 0
+        score = similarity.sum(dim=2)
+    else:
+        score = torch.rand(other.shape, device=labels.device)
+    score = score.masked_fill(~other, -torch.inf)
+    return torch.where(other.any(dim=1), score.argmax(dim=1), rows)

@@ -35,11 +35,9 @@ class EnsembleMember(nn.Module):
 
 
 class AttributeEmbedder(nn.Module):
-    """phi_a of one type: feature ``(B, d)`` -> unit embedding ``(B, members * k)``.
-
-    The paper has one member. A cosine of the concatenated embeddings is the mean of the members'
-    cosines. ``class_means (classes, D)`` are of stored features.
-    """
+    """phi_a of one type: feature ``(B, d)`` -> unit embedding ``(B, members * k)``. The paper has
+    one member. A cosine of concatenated embeddings is the mean of the members' cosines.
+    ``class_means (classes, D)`` are of stored features."""
 
     class_means: Tensor
     temperature: Tensor

@@ -156,10 +156,8 @@ def create_trunk(model: str, image_size: int | None, pretrained: bool = False) -
 def feature_levels(
     trunk: Any, model: str, count: int, setting: str, without: str
 ) -> list[dict[str, Any]]:
-    """What timm knows of the first ``count`` levels.
-
-    FlamError for too many names the ``setting`` of the number, and the one ``without`` levels.
-    """
+    """What timm knows of the first ``count`` levels. FlamError for too many names the ``setting``
+    of the number, and the one ``without`` levels."""
     known = getattr(trunk, "feature_info", []) if hasattr(trunk, "forward_intermediates") else []
     if count >= len(known):
         raise FlamError(
@@ -192,10 +190,8 @@ def as_maps(output: Tensor, width: int, prefix: int = 0) -> Tensor:
 
 
 def load_weights(backbone: Backbone, model: str, weights: str) -> None:
-    """Fill the trunk of a backbone in place; ``weights`` as in ``BackboneConfig``.
-
-    Raises FlamError, and changes nothing, for weights that cannot be read or do not fit.
-    """
+    """Fill the trunk of a backbone in place; ``weights`` as in ``BackboneConfig``. FlamError for
+    weights that cannot be read or do not fit; then nothing is changed."""
     if weights == "none":
         return
     if weights == "timm":

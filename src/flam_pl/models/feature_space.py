@@ -9,10 +9,8 @@ from flam_pl.errors import FlamError
 
 
 class FeatureSpace(nn.Module):
-    """z = P^T (x - mean) / scale of stored features x ``(B, D)`` -> ``(B, d)``.
-
-    P holds the d leading principal directions; d = None means D, without P.
-    """
+    """z = P^T (x - mean) / scale of stored features x ``(B, D)`` -> ``(B, d)``. P holds the d
+    leading principal directions; d = None means D, without P."""
 
     mean: Tensor
     basis: Tensor

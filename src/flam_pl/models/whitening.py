@@ -14,11 +14,9 @@ MIN_DEVIATION = 1e-3
 
 
 class Whitening(nn.Module):
-    """y = P^T (x - mean) / sigma^power, ``(B, C)`` -> ``(B, D)``; P: principal directions.
-
-    Power 1 is the whitening of SPoC (Babenko and Lempitsky, ICCV 2015), 0 only centres. Before
-    ``measure`` it is the identity.
-    """
+    """y = P^T (x - mean) / sigma^power, ``(B, C)`` -> ``(B, D)``; P: principal directions. Power 1
+    is the whitening of SPoC (Babenko and Lempitsky, ICCV 2015), 0 only centres. Before ``measure``
+    it is the identity."""
 
     mean: Tensor
     matrix: Tensor

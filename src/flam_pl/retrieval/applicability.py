@@ -63,11 +63,9 @@ class Applicability:
         own: Sequence[Tensor | np.ndarray],
         wanted: Sequence[Tensor | np.ndarray],
     ) -> tuple[str, ...]:
-        """Remarks on edits; EditError for an edit that probably does not apply.
-
-        Class probabilities ``(classes,)`` per type are those of the query and of the wanted photo:
-        an edit of the shape may turn a shoe into a dress.
-        """
+        """Remarks on edits, by class probabilities ``(classes,)`` per type of the query and of the
+        wanted photo: an edit of the shape may turn a shoe into a dress. EditError for an edit that
+        probably does not apply."""
         found: list[str] = []
         for edit in (edit for edit in edits if edit.strength > 0):
             for other, before, after in zip(self.schema.types, own, wanted, strict=True):

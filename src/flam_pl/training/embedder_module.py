@@ -49,11 +49,9 @@ class ByTypeModule(pl.LightningModule):
 
 
 class EmbedderModule(ByTypeModule):
-    """Each type trains on the rows of the batch that carry its label.
-
-    Self-training, not in the paper (Xie et al., CVPR 2020): the ensemble classifies features of
-    ``bank`` ``(N, D)``, and each member learns these probabilities from noisy features.
-    """
+    """Each type trains on the rows of the batch that carry its label. Self-training, not in the
+    paper (Xie et al., CVPR 2020): the ensemble classifies features of ``bank`` ``(N, D)``, and each
+    member learns these probabilities from noisy features."""
 
     settings: EmbedderConfig
 

@@ -19,9 +19,9 @@ from flam_pl.losses.manipulator import (
     discriminator_loss,
     generator_loss,
     matching_loss,
+    nearest_of_other_class,
     wanted_embeddings,
 )
-from flam_pl.losses.miners import nearest_of_other_class
 from flam_pl.losses.softmax import SAME, composition_loss, distillation_loss
 from flam_pl.losses.triplet import cosine_distance
 from flam_pl.models.attribute_embedder import AttributeEmbedders
@@ -53,10 +53,8 @@ class EditBatch:
 
 class ManipulatorModule(pl.LightningModule):
     """G learns to edit features, D to judge them. Frozen embedders stand for the labels.
-
     ``evaluate`` gives validation figures, e.g. T@k. Distillation and TIRG's loss need ``bank``,
-    training features ``(N, D)``.
-    """
+    training features ``(N, D)``."""
 
     def __init__(
         self,

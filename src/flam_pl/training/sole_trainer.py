@@ -19,10 +19,8 @@ from flam_pl.errors import FlamError
 
 @contextmanager
 def sole_trainer(run: Path) -> Iterator[None]:
-    """Hold the lock of a run's folder; in the further processes of a DDP run do nothing.
-
-    Raises FlamError with the process that holds the lock, its host and since when.
-    """
+    """Hold the lock of a run's folder; in the further processes of a DDP run do nothing. FlamError
+    names the process that holds the lock, its host and since when."""
     if not is_first_process():
         yield
         return
