@@ -6,9 +6,8 @@
     print(evaluate(run).summary())
     open_run("runs/table").search("photo.jpg", [Edit("color", "red")])
 
-A shop searches a whole catalogue with ``Searcher``, see ``docs/serving.md``.
-
-The names are imported when they are first used: ``import flam_pl`` alone loads nothing.
+``Searcher`` searches a whole catalogue, see ``docs/serving.md``. Each name is imported at its first
+use.
 """
 
 from __future__ import annotations
@@ -24,24 +23,16 @@ if TYPE_CHECKING:
     from flam_pl.experiments.api import train as train
     from flam_pl.serving.searcher import Searcher as Searcher
 
-PUBLIC = {
-    "Edit": "flam_pl.editing.edits",
-    "load_config": "flam_pl.experiments.api",
-    "train": "flam_pl.experiments.api",
-    "evaluate": "flam_pl.experiments.api",
-    "Searcher": "flam_pl.serving.searcher",
-    "open_run": "flam_pl.experiments.api",
-}
-"""Public name -> its module."""
+MODULES = {"Edit": "flam_pl.editing.edits", "Searcher": "flam_pl.serving.searcher"}
 
 __all__ = ["Edit", "Searcher", "evaluate", "load_config", "open_run", "train"]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in PUBLIC:
+    if name not in __all__:
         raise AttributeError(f"module 'flam_pl' has no attribute {name!r}")
-    return getattr(import_module(PUBLIC[name]), name)
+    return getattr(import_module(MODULES.get(name, "flam_pl.experiments.api")), name)
 
 
 def __dir__() -> list[str]:
-    return [*globals(), *PUBLIC]
+    return [*globals(), *__all__]

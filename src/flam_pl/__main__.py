@@ -1,7 +1,6 @@
 """The commands ``flam-pl <command> [key=value ...]``, also ``python -m flam_pl``.
 
-This file imports nothing that is slow: each command imports what it needs, after its settings are
-known to be usable.
+Slow modules are imported once the settings are checked.
 """
 
 from __future__ import annotations
@@ -10,14 +9,13 @@ import errno
 import io
 import os
 import sys
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from flam_pl.errors import ConfigError, FlamError
 from flam_pl.terminal import stopping
-from flam_pl.terminal.help import Command, help_of
 from flam_pl.terminal.libraries import keep_freed_memory, quiet_libraries
 
 if TYPE_CHECKING:
@@ -29,6 +27,20 @@ def settings_of(overrides: Sequence[str]) -> Config:
     from flam_pl.config.loading import load_config
 
     return load_config(overrides)
+
+
+def settings_of_run(overrides: Sequence[str]) -> tuple[Config, bool]:
+    from flam_pl.config.loading import load_run_config
+
+    return load_run_config(overrides)
+
+
+@contextmanager
+def lock_of_run(config: Config) -> Iterator[None]:
+    from flam_pl.training.sole_trainer import sole_trainer
+
+    with sole_trainer(config.folder):
+        yield
 
 
 def data(overrides: Sequence[str]) -> None:
@@ -58,32 +70,26 @@ def verify_data(overrides: Sequence[str]) -> None:
 
 def train_backbone(overrides: Sequence[str]) -> None:
     """Train stage 1 only, and extract the features."""
-    config = settings_of(overrides)
-    from flam_pl.experiments import pipeline
-    from flam_pl.training.sole_trainer import sole_trainer
+    with lock_of_run(config := settings_of(overrides)):
+        from flam_pl.experiments import pipeline
 
-    with sole_trainer(config.folder):
-        record = pipeline.train_features(config)[1]
+        _, record = pipeline.train_features(config)
     for name, value in record.metrics.items():
         print(f"  {name} {value:.4f}")
 
 
 def train_flam(overrides: Sequence[str]) -> None:
     """Train every stage and method, evaluate them and write the report."""
-    config = settings_of(overrides)
-    from flam_pl.experiments.evaluate import measure
-    from flam_pl.experiments.pipeline import train
-    from flam_pl.training.sole_trainer import sole_trainer
+    with lock_of_run(config := settings_of(overrides)):
+        from flam_pl.experiments.evaluate import measure
+        from flam_pl.experiments.pipeline import train
 
-    with sole_trainer(config.folder):
         show(measure(train(config)))
 
 
 def evaluate(overrides: Sequence[str]) -> None:
     """Evaluate a trained run again, or on other photos."""
-    from flam_pl.config.loading import load_run_config
-
-    settings = load_run_config(overrides)
+    settings = settings_of_run(overrides)
     from flam_pl.experiments.evaluate import measure, reopen
 
     show(measure(*reopen(*settings)))
@@ -91,9 +97,7 @@ def evaluate(overrides: Sequence[str]) -> None:
 
 def search(overrides: Sequence[str]) -> None:
     """Search the photos of a trained run with a photo and edits."""
-    from flam_pl.config.loading import load_run_config
-
-    config, own = load_run_config(overrides)
+    config, own = settings_of_run(overrides)
     if not config.image:
         raise ConfigError(
             "image= is missing: name the photo to search with, image=photo.jpg, and what should "
@@ -106,9 +110,7 @@ def search(overrides: Sequence[str]) -> None:
 
 def report(overrides: Sequence[str]) -> None:
     """Write the page and the tables of a report again from its metrics.json."""
-    from flam_pl.config.loading import load_run_config
-
-    config, _ = load_run_config(overrides)
+    config, _ = settings_of_run(overrides)
     from flam_pl.experiments.evaluate import report_folder
     from flam_pl.reports.report import rewrite
 
@@ -117,11 +119,9 @@ def report(overrides: Sequence[str]) -> None:
 
 def tables(overrides: Sequence[str]) -> None:
     """Write the paper's Tables 1 to 5 with figures of this run, training what is missing."""
-    config = settings_of(overrides)
-    from flam_pl.experiments.paper import make_tables
-    from flam_pl.training.sole_trainer import sole_trainer
+    with lock_of_run(config := settings_of(overrides)):
+        from flam_pl.experiments.paper import make_tables
 
-    with sole_trainer(config.folder):
         written = make_tables(config)
     if written is not None:
         print(written)
@@ -129,11 +129,9 @@ def tables(overrides: Sequence[str]) -> None:
 
 def figures(overrides: Sequence[str]) -> None:
     """Draw the paper's Figures 2 and 3, convergence and label shares, training what is missing."""
-    config = settings_of(overrides)
-    from flam_pl.experiments.paper_figures import make_figures
-    from flam_pl.training.sole_trainer import sole_trainer
+    with lock_of_run(config := settings_of(overrides)):
+        from flam_pl.experiments.paper_figures import make_figures
 
-    with sole_trainer(config.folder):
         for picture in make_figures(config):
             print(picture)
 
@@ -141,11 +139,10 @@ def figures(overrides: Sequence[str]) -> None:
 def results(overrides: Sequence[str]) -> None:
     """Train every method with several seeds and label shares, and write one page of results."""
     config = settings_of(overrides)
-    from flam_pl.experiments.sweeps import make_results
-    from flam_pl.training.sole_trainer import sole_trainer
-
     # a page of finished runs trains nothing
-    with nullcontext() if config.results.page else sole_trainer(config.folder):
+    with nullcontext() if config.results.page else lock_of_run(config):
+        from flam_pl.experiments.sweeps import make_results
+
         written = make_results(config)
     if written is not None:
         print(f"results: {written}")
@@ -186,7 +183,7 @@ def config(overrides: Sequence[str]) -> None:
 
 
 def show(written: Report | None) -> None:
-    """Print the summary of a report; the further processes of a DDP run have none."""
+    """Print a summary; the further processes of a DDP run have none."""
     if written is not None:
         print(written.summary())
 
@@ -203,96 +200,97 @@ TRAIN = (
     "trainer.devices=2          any setting of the Lightning Trainer",
     "retrain=true               train again what is up to date",
 )
-COMMANDS: dict[str, Command] = {
-    "data": Command(data, DATA),
-    "verify-data": Command(verify_data, DATA),
-    "train-backbone": Command(train_backbone, (*DATA, *RUN, *TRAIN)),
-    "train-flam": Command(train_flam, (*DATA, *RUN, *TRAIN)),
-    "evaluate": Command(evaluate, (*RUN, *OTHER)),
-    "search": Command(
-        search,
-        (
-            *RUN,
-            "image=photo.jpg            the photo to search with",
-            "edits=[color=red]          the changes; pattern=striped:0.5 goes half way",
-            "                           and color=@other.jpg takes the color of another photo",
-            "k=10                       number of results",
-        ),
-    ),
-    "report": Command(report, (*RUN, *OTHER)),
-    "tables": Command(tables, (*DATA, *RUN, "tables.which=[1,2]         numbers of the tables")),
-    "figures": Command(figures, (*DATA, *RUN, "figures.which=[2,3]        figures to draw")),
-    "results": Command(results, (*DATA, *RUN, "results.seeds=[0,1,2]      seeds", *TRAIN[1:2])),
-    "export": Command(
-        export,
-        (
-            *RUN,
-            "bundle=folder              where to write it, default: runs/<run>/bundle",
-            "onnx=true                  also write ONNX files, which are served without PyTorch",
-        ),
-    ),
-    "index": Command(
-        index,
-        (
-            "build | add                the gallery holds exactly | also the listed photos",
-            "delete | info | copy | duplicates | extract | import",
-            "bundle=folder              the exported networks",
-            "gallery=shop.db            a file, milvus:file, or http://host:19530/name",
-            "photos=folder | list.csv   the photos of the shop",
-            "image=images/{id}.jpg      column of the table with the path, or a pattern of it",
-            "id=sku columns=[gender]    column with the id; columns to filter by, default: all",
-            "only=[category=Apparel]    rows of the table to list",
-            "index=flat                 flat, hnsw, ivf_sq8, ivf_pq; default: by size",
-            "ids=[a,b] | to=address     of delete | of copy",
-            "shards=folder workers=2    of extract (by Ray) and import: Parquet files",
-            "near=.98 bundle=folder     of duplicates: also photos that are nearly the same",
-        ),
-        in_conf=False,
-    ),
-    "serve": Command(
-        serve,
-        (
-            "bundle=folder gallery=shop.db",
-            "host=127.0.0.1 port=8000   where to listen",
-            "key=secret                 what clients send as X-API-Key",
-            "folder=var                 keeps uploads and photos that clients put",
-            "roots=[/photos]            photos elsewhere are not shown",
-            "show_uris=true             answers hold the paths or addresses of the photos",
-            "runtime=onnx               without PyTorch, of a bundle with onnx=true",
-        ),
-        in_conf=False,
-    ),
-    "demo": Command(demo, ("port=8000                  where to listen",), in_conf=False),
-    "config": Command(config, ("key=value                  any setting",)),
+SEARCH = (
+    "image=photo.jpg            the photo to search with",
+    "edits=[color=red]          the changes; pattern=striped:0.5 goes half way",
+    "                           and color=@other.jpg takes the color of another photo",
+    "k=10                       number of results",
+)
+EXPORT = (
+    "bundle=folder              where to write it, default: runs/<run>/bundle",
+    "onnx=true                  also write ONNX files, which are served without PyTorch",
+)
+INDEX = (
+    "build | add                the gallery holds exactly | also the listed photos",
+    "delete | info | copy | duplicates | extract | import",
+    "bundle=folder              the exported networks",
+    "gallery=shop.db            a file, milvus:file, or http://host:19530/name",
+    "photos=folder | list.csv   the photos of the shop",
+    "image=images/{id}.jpg      column of the table with the path, or a pattern of it",
+    "id=sku columns=[gender]    column with the id; columns to filter by, default: all",
+    "only=[category=Apparel]    rows of the table to list",
+    "index=flat                 flat, hnsw, ivf_sq8, ivf_pq; default: by size",
+    "ids=[a,b] | to=address     of delete | of copy",
+    "shards=folder workers=2    of extract (by Ray) and import: Parquet files",
+    "near=.98 bundle=folder     of duplicates: also photos that are nearly the same",
+)
+SERVE = (
+    "bundle=folder gallery=shop.db",
+    "host=127.0.0.1 port=8000   where to listen",
+    "key=secret                 what clients send as X-API-Key",
+    "folder=var                 keeps uploads and photos that clients put",
+    "roots=[/photos]            photos elsewhere are not shown",
+    "show_uris=true             answers hold the paths or addresses of the photos",
+    "runtime=onnx               without PyTorch, of a bundle with onnx=true",
+)
+COMMANDS: dict[str, tuple[Callable[[Sequence[str]], None], tuple[str, ...]]] = {
+    "data": (data, DATA),
+    "verify-data": (verify_data, DATA),
+    "train-backbone": (train_backbone, (*DATA, *RUN, *TRAIN)),
+    "train-flam": (train_flam, (*DATA, *RUN, *TRAIN)),
+    "evaluate": (evaluate, (*RUN, *OTHER)),
+    "search": (search, (*RUN, *SEARCH)),
+    "report": (report, (*RUN, *OTHER)),
+    "tables": (tables, (*DATA, *RUN, "tables.which=[1,2]         numbers of the tables")),
+    "figures": (figures, (*DATA, *RUN, "figures.which=[2,3]        figures to draw")),
+    "results": (results, (*DATA, *RUN, "results.seeds=[0,1,2]      seeds", *TRAIN[1:2])),
+    "export": (export, (*RUN, *EXPORT)),
+    "index": (index, INDEX),
+    "serve": (serve, SERVE),
+    "demo": (demo, ("port=8000                  where to listen",)),
+    "config": (config, ("key=value                  any setting",)),
 }
+"""A command, the function that runs it, and a line of help for each of its usual settings."""
+
+NOT_IN_CONF = {"index", "serve", "demo"}
+"""Commands whose settings are no keys of conf/."""
+
+
+def help_of(name: str | None = None) -> str:
+    if name is None:
+        lines = [f"  {key:<16} {command.__doc__}" for key, (command, _) in COMMANDS.items()]
+        usage = "flam-pl <command> [key=value ...]     flam-pl <command> --help"
+        return "\n".join([usage, "", *lines])
+    command, settings = COMMANDS[name]
+    lines = [f"flam-pl {name} [key=value ...]", "", str(command.__doc__), ""]
+    lines += [f"  {line}" for line in settings]
+    if name not in NOT_IN_CONF:
+        lines += ["", "Every setting is a key of conf/; flam-pl config lists them all."]
+    return "\n".join(lines)
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Print help, or run the command that the arguments name; the exit code is 0 or 2."""
+    """Print help or run the named command; the exit code is 0 or 2."""
     asks_help = {"-h", "--help", "help"}
     if not arguments or arguments[0] in asks_help:
-        print(help_of(COMMANDS))
+        print(help_of())
         return 0
     name, *overrides = arguments
     if name not in COMMANDS:
         print(f"no command {name!r}; expected one of {', '.join(COMMANDS)}", file=sys.stderr)
         return 2
     if asks_help & {*overrides}:
-        print(help_of(COMMANDS, name))
+        print(help_of(name))
         return 0
     quiet_libraries()
     keep_freed_memory()
-    COMMANDS[name].run(overrides)
+    COMMANDS[name][0](overrides)
     return 0
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one command.
-
-    Returns:
-        The exit code: 0; 1 after an error, which is printed; 2 for an unknown command; 130 after
-        SIGINT and 143 after SIGTERM.
-    """
+    """Run one command; the exit code is 0, 1 after a printed error, 2 for an unknown command, 130
+    after SIGINT, 143 after SIGTERM."""
     for stream in (sys.stdout, sys.stderr):  # a file name may have letters that a terminal lacks
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -314,7 +312,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def attempt(arguments: Sequence[str]) -> int:
-    """``run``, with errors printed; exit code 1 after an error."""
+    """``run`` with its errors printed."""
     try:
         code = run(arguments)
         sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""Writes files and folders that a reader finds complete or not at all."""
+"""Writes files and folders whole or not at all."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def write_text(path: Path, text: str) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """The name of a new file, which then takes the place of ``path``; an error removes it."""
+    """A new file that replaces ``path`` at the end; an error removes it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     new = temporary(path)
     try:
@@ -32,10 +32,8 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def temporary(path: Path) -> Path:
-    """A hidden name beside ``path`` for this process: ``.<name>.new.<host>.<process>``.
-
-    Whatever this process, or a dead one of this host, left at such a name is removed.
-    """
+    """A hidden name beside ``path``. What this process or a dead one of this host left there is
+    removed."""
     start = f".{path.name}.new.{socket.gethostname()}."
     for old in path.parent.glob(f"{escape(start)}*"):
         process = old.name.removeprefix(start)
@@ -45,18 +43,15 @@ def temporary(path: Path) -> Path:
 
 
 def is_alive(process: int) -> bool:
-    """Whether this host runs a process of this number."""
     try:
         os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # another user's
-        return True
+    except OSError as error:
+        return not isinstance(error, ProcessLookupError)  # else another user's process
     return True
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a folder, if it is there and can be removed."""
+    """Remove a file or a folder, where that is possible."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
@@ -65,11 +60,7 @@ def remove(path: Path) -> None:
 
 
 def replace_folder(new: Path, folder: Path) -> None:
-    """Put ``new`` in the place of ``folder``, which is then deleted.
-
-    Raises:
-        OSError: a rename failed; the old folder is back in its place.
-    """
+    """Put ``new`` in the place of ``folder``; if that raises OSError, the old folder is back."""
     old = _retired(folder)
     if folder.exists():
         shutil.rmtree(old, ignore_errors=True)
@@ -95,18 +86,13 @@ def _retired(folder: Path) -> Path:
 
 @contextmanager
 def only_writer(folder: Path) -> Iterator[None]:
-    """Hold the lock beside a folder or file; wait while another process holds it.
-
-    A process that is killed releases its lock.
-    """
+    """Hold the lock beside a folder or file, once no other process holds it."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder.with_name(f".{folder.name}.lock"))
     try:
-        lock.acquire(timeout=1)
+        held = lock.acquire(timeout=1)
     except Timeout:
         print(f"another process is writing {folder}: waiting for it", flush=True)
-        lock.acquire()
-    try:
+        held = lock.acquire()
+    with held:
         yield
-    finally:
-        lock.release()

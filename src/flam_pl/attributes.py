@@ -29,7 +29,7 @@ class SchemaError(FlamError):
 
 @dataclass(frozen=True)
 class AttributeSchema:
-    """Attribute types in order, each with its classes in order.
+    """Attribute types and their classes, in order.
 
     >>> schema = AttributeSchema({"color": ("red", "blue"), "shape": ("shirt", "jeans")})
     >>> schema.encode("color", ["blue", None, "red"]).tolist()
@@ -40,7 +40,7 @@ class AttributeSchema:
 
     def __post_init__(self) -> None:
         for name, values in self.classes.items():
-            if wrong := not_a_name(name):  # pictures are called by it
+            if wrong := not_a_name(name):  # files of pictures have this name
                 raise SchemaError(
                     f"attribute type {name!r} cannot be used: {wrong}. Expected a name that a file "
                     "can have; rename that column."
@@ -57,18 +57,17 @@ class AttributeSchema:
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """Number of classes per type."""
-        return tuple(len(values) for values in self.classes.values())
+        return tuple(map(len, self.classes.values()))
 
     def of(self, attribute_type: str) -> tuple[str, ...]:
-        """Classes of one type; raises ``SchemaError`` for an unknown type."""
+        """Classes of one type; SchemaError for an unknown type."""
         if attribute_type not in self.classes:
             known = ", ".join(self.types)
             raise SchemaError(f"no attribute type {attribute_type!r}; the types are {known}")
         return self.classes[attribute_type]
 
     def index(self, attribute_type: str, name: str) -> int:
-        """Position of a class; raises ``SchemaError`` for an unknown class."""
+        """Position of a class; SchemaError for an unknown class."""
         known = self.of(attribute_type)
         if name not in known:
             classes = ", ".join(known)
@@ -82,14 +81,13 @@ class AttributeSchema:
         return np.array(known, dtype=np.int64)
 
     def combinations(self, labels: np.ndarray) -> np.ndarray:
-        """Class indices ``(N, types)`` -> a number per combination, ``(N,)``; -1 if one is -1."""
+        """Class indices ``(N, types)`` -> numbers of combinations ``(N,)``; -1 if one is -1."""
         codes = np.zeros(len(labels), dtype=np.int64)
         for position, size in enumerate(self.sizes):
             codes = codes * size + labels[:, position]
         return np.where((labels == UNLABELLED).any(axis=1), -1, codes)
 
     def to_dict(self) -> dict[str, list[str]]:
-        """Plain lists for JSON."""
         return {name: list(values) for name, values in self.classes.items()}
 
     @classmethod
@@ -97,21 +95,19 @@ class AttributeSchema:
         return cls({name: tuple(values) for name, values in classes.items()})
 
     def require_same(self, other: AttributeSchema, whose: str) -> None:
-        """Raises ``SchemaError`` for the first type in which ``other`` differs."""
+        """Raise SchemaError for the first type in which ``other`` differs."""
         if self.types != other.types:
             raise SchemaError(f"{whose} has the types {other.types}, expected {self.types}")
-        expected, found = self.to_dict(), other.to_dict()
-        for name in self.types:
-            if found[name] != expected[name]:
+        for name, expected in self.to_dict().items():
+            if (found := list(other.of(name))) != expected:
                 raise SchemaError(
-                    f"{whose} differs in the classes of {name!r}: got {found[name]}, expected "
-                    f"{expected[name]}"
+                    f"{whose} differs in the classes of {name!r}: got {found}, expected {expected}"
                 )
 
 
 def fold_spelling(name: str) -> str:
-    """The name without case, outer and double spaces, Unicode form and invisible signs; Cyrillic
-    and Greek letters that look like Latin ones become these.
+    """A common form of spellings that differ by case, spaces, Unicode forms, invisible signs, or
+    Cyrillic and Greek letters that look Latin.
 
     >>> fold_spelling(" Navy\\u200b  BLUE ")
     'navy blue'
@@ -119,21 +115,13 @@ def fold_spelling(name: str) -> str:
     if name.isascii() and name.isprintable():
         return " ".join(name.lower().split())
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
-    return " ".join("".join(c for c in folded if c.isspace() or is_visible(c)).split()).translate(
-        LOOK_ALIKES
-    )
-
-
-def is_visible(sign: str) -> bool:
-    return unicodedata.category(sign) not in ("Cf", "Cc") and sign not in BLANKS
+    invisible = {c for c in folded if unicodedata.category(c) in ("Cf", "Cc")} | {*BLANKS}
+    visible = "".join(c for c in folded if c.isspace() or c not in invisible)
+    return " ".join(visible.split()).translate(LOOK_ALIKES)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A question with the known name of the nearest spelling; nothing where none is near.
-
-    >>> did_you_mean("Tshrits", ["Tops", "Tshirts"])
-    '; did you mean Tshirts?'
-    """
+    """A question with the known name of the nearest spelling, if one is near."""
     spelled = {fold_spelling(other): other for other in known}
     near = difflib.get_close_matches(fold_spelling(name), spelled, n=1, cutoff=0.75)
     return f"; did you mean {spelled[near[0]]}?" if near else ""

@@ -24,16 +24,13 @@ def log(text: str) -> None:
 
 
 def by_first_process(strategy: Strategy, action: Callable[[], None]) -> None:
-    """Run ``action`` in the first process, while the others wait.
-
-    What ``action`` raises, the others raise as FlamError with the same message.
-    """
+    """Run ``action`` in the first process. The others wait, and raise its error as FlamError."""
     strategy.barrier()
     failure: Exception | None = None
     if strategy.is_global_zero:
         try:
             action()
-        except Exception as error:  # whatever it is: else the others would wait for ever
+        except Exception as error:  # any error: else the others would wait for ever
             failure = error
     message = strategy.broadcast(None if failure is None else str(failure))
     if failure is not None:
@@ -43,7 +40,6 @@ def by_first_process(strategy: Strategy, action: Callable[[], None]) -> None:
 
 
 def from_all_processes(value: T) -> list[T]:
-    """The value of each process, in order."""
     if not (distributed.is_available() and distributed.is_initialized()):
         return [value]
     values: list[T] = [value] * distributed.get_world_size()

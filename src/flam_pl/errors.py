@@ -1,4 +1,4 @@
-"""The one kind of error that is meant for the user: shown as its message, without a traceback."""
+"""Errors whose message a command prints, without a traceback."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ class ConfigError(FlamError):
     """A setting that does not exist, has the wrong type, or contradicts another."""
 
 
-LONGEST_NAME = 150
-"""Bytes of a name; a file system takes 255, and a file's name is longer than what it is of."""
+LONGEST_NAME = 150  # bytes; file systems take 255, and a suffix may follow
 
 
 def not_a_name(name: str) -> str | None:
-    """Why a text cannot be part of a file's name; None if it can.
+    """Why a text cannot be part of a file name; None if it can.
 
     >>> not_a_name("2024_11_24"), not_a_name("../mine")
     (None, "it holds '/'")

@@ -42,7 +42,7 @@ def test_case_matters_only_where_names_differ_by_nothing_else() -> None:
     assert parse_edits(["Color=Navy\u00a0 blue\u200b"], schema) == [Edit("Color", "Navy Blue")]
     with pytest.raises(EditError, match="no class 'red'"):
         parse_edits(["color=red"], schema)
-    with pytest.raises(EditError, match="did you mean 'Navy Blue'"):
+    with pytest.raises(EditError, match="did you mean Navy Blue"):
         parse_edits(["color=navi blue"], schema)
 
 
@@ -66,10 +66,10 @@ def test_an_example_is_looked_up_by_its_name() -> None:
         (["red"], ["'red' is not type=class", "shape=shirt"]),
         (["color="], ["'color=' is not type=class"]),
         (["=red"], ["'=red'"]),
-        (["colour=red"], ["'colour=red'", "did you mean 'color'", "shape, color, pattern"]),
-        (["color=blu"], ["'color=blu'", "did you mean 'blue'", "red, green, blue, black"]),
+        (["colour=red"], ["'colour=red'", "did you mean color", "shape, color, pattern"]),
+        (["color=blu"], ["'color=blu'", "did you mean blue", "red, green, blue, black"]),
         (["color=xyz"], ["'color=xyz'", "no class 'xyz'; its classes are red"]),
-        (["color=red+gren"], ["'color=red+gren'", "no class 'gren'", "did you mean 'green'"]),
+        (["color=red+gren"], ["'color=red+gren'", "no class 'gren'", "did you mean green"]),
         (["color=red+"], ["'color=red+'", "no class ''"]),
         (["color=red", "color=blue"], ["two edits for color", "color=red", "color=blue"]),
         (["color=red:1.5"], ["for color", "strength 1.5", "expected 0"]),

@@ -21,7 +21,7 @@ from flam_pl.methods.registry import looks
 from flam_pl.reports.measurements import PARTS, display_name
 from flam_pl.retrieval.retriever import Retriever
 from flam_pl.retrieval.vectors import SearchVectors
-from flam_pl.training import whitening
+from flam_pl.training import backbone_module
 from tiny_run import QUICKER, settings
 
 METHODS = {"no_edit", "arithmetic", "slerp", "cls_concat", "emb_concat", "flam_s_adv", "flam"}
@@ -310,7 +310,7 @@ def test_a_trained_backbone_is_whitened_by_training_photos_alone(
     sample: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Their features, or those of the drawn ones, come out centred; held-out ones need not."""
-    monkeypatch.setattr(whitening, "SAMPLE", sample)
+    monkeypatch.setattr(backbone_module, "SAMPLE", sample)
     options = ["backbone.whitening=1", "backbone.feature_dim=8", "backbone.dtype=float32"]
     assert main(["train-backbone", *settings(tmp_path), *options]) == 0
     run = tmp_path / "runs" / "wardrobe"

@@ -94,5 +94,5 @@ def test_a_backbone_passes_pooled_features_until_the_whitening_is_measured() -> 
 
 
 def test_more_directions_than_channels_are_refused() -> None:
-    with pytest.raises(FlamError, match="backbone.feature_dim is 100000.*at most"):
+    with pytest.raises(FlamError, match="backbone.feature_dim is 100000.*the most"):
         Backbone("test_resnet", 100_000, whitening=0.5)

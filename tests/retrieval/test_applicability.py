@@ -10,7 +10,7 @@ import torch
 
 from flam_pl.attributes import AttributeSchema, SchemaError
 from flam_pl.datasets.catalog import Catalog
-from flam_pl.editing.edits import Edit
+from flam_pl.editing.edits import Edit, EditError
 from flam_pl.retrieval.applicability import Applicability
 
 SCHEMA = AttributeSchema(
@@ -110,42 +110,38 @@ LONG = Edit("sleeve", "long")
 def test_a_query_that_is_probably_a_shoe_is_refused_and_a_doubtful_one_remarked_upon() -> None:
     found = counted(catalog())
     probable, doubtful = probabilities(SHOES), probabilities(PERHAPS_SHOES)
-    judged = found.judge([LONG], probable, probable)
-    assert judged.refusal is not None
-    assert judged.refusal.reason == (
+    with pytest.raises(EditError) as error:
+        found.remarks([LONG], probable, probable)
+    assert str(error.value) == (
         "sleeve does not apply to shoes: of 60 training images of shoes none is labelled with it; "
         "the query is shoes with probability 0.80"
     )
-    judged = found.judge([LONG], doubtful, doubtful)
-    assert judged.refusal is None and "sleeve does not apply" in judged.remarks[0]
-    assert "0.40" in judged.remarks[0]
-    shirt = probabilities([0.9, 0.1, 0.0, 0.0])
-    assert found.judge([LONG], shirt, shirt).refusal is None
-    assert found.judge([Edit("color", "blue")], probable, probable).refusal is None
-    assert found.judge([Edit("sleeve", "long", 0)], probable, probable).refusal is None
+    (remark,) = found.remarks([LONG], doubtful, doubtful)
+    assert "sleeve does not apply" in remark and "0.40" in remark
+    shirt = probabilities([0.9, 0.1, 0.0, 0.0], sleeve=0.6)
+    assert found.remarks([LONG], shirt, shirt) == ()
+    assert found.remarks([Edit("color", "blue")], probable, probable) == ()
+    assert found.remarks([Edit("sleeve", "long", 0)], probable, probable) == ()
 
 
 def test_the_wanted_class_decides_where_the_other_type_changes_too() -> None:
     found = counted(catalog())
     shoes, shirt = probabilities(SHOES), probabilities([1.0, 0.0, 0.0, 0.0])
-    assert found.judge([Edit("category", "shirt"), LONG], shoes, shirt).refusal is None
+    assert found.remarks([Edit("category", "shirt"), LONG], shoes, shirt) == ()
     to_shoes = probabilities([0.0, 1.0, 0.0, 0.0])
-    judged = found.judge([Edit("category", "shoes"), LONG], shirt, to_shoes)
-    assert judged.refusal is not None
-    assert judged.refusal.reason.endswith("which is the wanted category")
+    with pytest.raises(EditError, match="which is the wanted category$"):
+        found.remarks([Edit("category", "shoes"), LONG], shirt, to_shoes)
 
 
 def test_a_query_that_has_the_wanted_class_already_is_remarked_upon() -> None:
     found = counted(catalog())
     shirt = probabilities([0.9, 0.1, 0.0, 0.0], sleeve=0.25)
-    judged = found.judge([LONG, Edit("color", "red")], shirt, shirt)
-    assert judged.refusal is None
-    assert judged.remarks == (
+    assert found.remarks([LONG, Edit("color", "red")], shirt, shirt) == (
         "the query's sleeve is long already, with probability 0.75",
         "the query's color is red already, with probability 0.90",
     )
     others = [Edit("sleeve", "short"), Edit("color", {"red": 1, "blue": 1})]
-    assert found.judge(others, shirt, shirt).remarks == ()
+    assert found.remarks(others, shirt, shirt) == ()
 
 
 def test_unknown_words_are_refused() -> None:

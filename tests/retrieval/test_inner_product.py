@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
-from flam_pl.retrieval.inner_product import (
+from flam_pl.retrieval.vectors import (
     FLOOR,
     log_posteriors,
     moved_features,

@@ -52,7 +52,7 @@ def test_an_editor_is_searched_by_the_cosine(gallery: Kind, edits: list[Edit]) -
     scores, ids = retriever.search(queries, edits, 7)
     vectors = F.normalize(editor.edit(queries, edits) if edits else queries, dim=1)
     expected, order = slow_search(vectors, F.normalize(photos, dim=1), 7)
-    assert len(retriever) == 150 and ids.dtype == torch.long
+    assert len(retriever.gallery) == 150 and ids.dtype == torch.long
     assert ids.tolist() == order
     np.testing.assert_allclose(scores, expected, atol=1e-5)
     assert not scores.requires_grad and scores.max() <= 1 + 1e-5

@@ -25,10 +25,9 @@ from flam_pl.methods.concatenation import ConcatEditor
 from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.models.concat import ConcatClassifiers
 from flam_pl.retrieval.chosen_weights import filter_weights
-from flam_pl.retrieval.inner_product import FLOOR
 from flam_pl.retrieval.posteriors import Posteriors
 from flam_pl.retrieval.retriever import Retriever
-from flam_pl.retrieval.vectors import ScoreWeights, SearchVectors
+from flam_pl.retrieval.vectors import FLOOR, ScoreWeights, SearchVectors
 from made_editors import Shift
 
 WEIGHTS = ScoreWeights(0.7, 0.3, 1.2)

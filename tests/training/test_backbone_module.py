@@ -30,8 +30,7 @@ from flam_pl.errors import FlamError
 from flam_pl.images.pixels import Preprocess
 from flam_pl.models.backbone import Backbone
 from flam_pl.models.pooling import CGD
-from flam_pl.training.backbone_module import BackboneModule
-from flam_pl.training.whitening import measure_whitening
+from flam_pl.training.backbone_module import BackboneModule, measure_whitening
 
 PREPROCESS = Preprocess(16, "stretch")
 SETTINGS = BackboneConfig(
@@ -220,11 +219,12 @@ def test_validation_is_recall_of_consumer_photos_among_shop_photos() -> None:
     items = rng.integers(7, size=30)
     is_query = rng.random(30) < 0.5
     items[3], is_query[3] = 99, True
-    module = stage(validation=(items, is_query), ks=(1, 3, 50))
+    module = stage(validation=(items, is_query))
     found: dict[str, float] = {}
     module.log = lambda name, value, **_: found.update({name: value})  # type: ignore[method-assign]
     pixels = torch.from_numpy(rng.integers(256, size=(30, 3, 16, 16)).astype(np.uint8))
     with torch.no_grad():
+        module.on_validation_epoch_start()
         for rows in (range(0, 12), range(12, 30), [0, 5, 29]):
             chosen = torch.tensor(list(rows))
             module.validation_step({"image": pixels[chosen], "index": chosen}, 0)
@@ -232,7 +232,7 @@ def test_validation_is_recall_of_consumer_photos_among_shop_photos() -> None:
         features = F.normalize(module.net(pixels), dim=1).numpy()
     shop = [i for i in range(30) if not is_query[i]]
     asked = [i for i in range(30) if is_query[i] and items[i] in items[shop]]
-    for k in (1, 3, 50):
+    for k in (1, 5, 10, 20, 50):
         hits = [
             items[row]
             in [items[i] for i in sorted(shop, key=lambda i: -features[row] @ features[i])[:k]]

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flam_pl.training.by_row import ByRow
+from flam_pl.training.backbone_module import ByRow
 
 
 @settings(max_examples=20)

@@ -39,7 +39,7 @@ def test_validation_is_the_mean_over_types_of_the_share_of_right_classes() -> No
     module, data = stage(world), FeatureModule(world, batch_size=64, batches=1)
     figures = pl.Trainer(**QUIET).validate(module, data, verbose=False)[0]
     module.eval()
-    embeddings = module(world.features[:40])
+    embeddings = module.embedders(world.features[:40])
     shares = []
     for t, name in enumerate(SCHEMA.types[:2]):
         dictionary = module.embedders.of(name).dictionary
@@ -188,6 +188,6 @@ def test_photos_without_labels_help_where_labels_are_few() -> None:
         module.eval()
         with torch.no_grad():
             labels = torch.from_numpy(world.labels[40:])
-            right = module.embedders.classify(module(world.features[40:])) == labels
+            right = module.embedders.classify(module.embedders(world.features[40:])) == labels
         found.append(float(right.float().mean()))
     assert found[1] > found[0] + 0.02, found

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from flam_pl.training.epoch_lines import EpochLines
+from flam_pl.training.stage import EpochLines
 
 EPOCHS = 4
 

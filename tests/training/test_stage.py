@@ -93,7 +93,7 @@ def test_a_trained_stage_is_handed_over_whole(tmp_path: Path) -> None:
     again = AttributeEmbedders(AttributeSchema.from_dict(record.schema), **record.architecture)
     load_into(again, folder, "embedders.")
     stage.eval()
-    torch.testing.assert_close(again.eval()(world.features), stage(world.features))
+    torch.testing.assert_close(again.eval()(world.features), stage.embedders(world.features))
     # nothing half-done is left
     assert sorted(p.name for p in folder.iterdir()) == sorted([CHECKPOINT, RECORD, "logs"])
 
@@ -141,7 +141,7 @@ def test_the_best_epoch_is_kept_not_the_last(tmp_path: Path) -> None:
     # the record's figures are those of the weights kept, which the module holds afterwards
     assert record.metrics["val/accuracy"] == pytest.approx(max(by_epoch), abs=1e-5)
     stage.eval()
-    predicted = stage.embedders.classify(stage(world.features[:40])).numpy()
+    predicted = stage.embedders.classify(stage.embedders(world.features[:40])).numpy()
     accuracy = (predicted == world.labels[:40]).mean(axis=0).mean()
     assert accuracy == pytest.approx(record.metrics["val/accuracy"], abs=1e-5)
 

@@ -20,11 +20,8 @@ class Editor(Protocol):
         return features
 
     def edit(self, features: Tensor, edits: Sequence[Edit]) -> Tensor:
-        """Stored features ``(B, D)`` -> query features ``(B, R)``, in any order of the edits.
-
-        Without edits, or with strength 0, the result is ``represent(features)``. Raises as
-        ``in_order``.
-        """
+        """Stored features ``(B, D)`` -> query features ``(B, R)``, whatever the order of the edits.
+        Without edits, or with strength 0: ``represent(features)``. Raises as ``in_order``."""
         ...
 
 

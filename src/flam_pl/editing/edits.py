@@ -22,7 +22,7 @@ class EditError(FlamError):
 
 @dataclass(frozen=True)
 class Photo:
-    """An example photo: a file, the content of a file, or what else a search can read."""
+    """An example photo: a file, its content, or what else a search can read."""
 
     source: str | Path | bytes
 
@@ -31,18 +31,16 @@ class Photo:
 class Edit:
     """One attribute of the query, and what it should be instead.
 
-    Raises EditError for a strength outside [0, 1], an empty mix, a weight that is not positive and
-    finite, an example that is not one feature.
+    Raises EditError for a strength outside [0, 1], weights that are not positive, or an example
+    that is not one feature.
 
-    Example:
-        >>> print(Edit("color", "red"), Edit("pattern", {"striped": 1, "dotted": 1}, strength=0.5))
-        color=red pattern=striped+dotted:0.5
+    >>> print(Edit("color", "red"), Edit("pattern", {"striped": 1, "dotted": 1}, strength=0.5))
+    color=red pattern=striped+dotted:0.5
     """
 
     attribute_type: str  # e.g. "color"
     wanted: str | Mapping[str, float] | Tensor | np.ndarray | Photo
-    """A class; a mix of classes with weights of any sum; or an example, a photo or the stored
-    feature ``(D,)`` of one."""
+    """A class, weights of several classes, an example photo, or its stored feature ``(D,)``."""
     strength: float = 1.0  # from 0, the query as it is, to 1, the whole edit
 
     def __post_init__(self) -> None:
@@ -66,13 +64,12 @@ class Edit:
         photo: str | Path | bytes | Tensor | np.ndarray,
         strength: float = 1.0,
     ) -> Edit:
-        """An edit that wants what an example photo has."""
         wanted = Photo(photo) if isinstance(photo, str | Path | bytes) else photo
         return cls(attribute_type, wanted, strength)
 
     @property
     def mix(self) -> Mapping[str, float] | None:
-        """The wanted classes and their shares, which sum to 1; None for an example."""
+        """Shares of the wanted classes, of sum 1; None for an example."""
         if isinstance(self.wanted, str):
             return {self.wanted: 1.0}
         if not isinstance(self.wanted, Mapping):
@@ -87,7 +84,7 @@ class Edit:
 
 
 def in_order(edits: Sequence[Edit], schema: AttributeSchema) -> list[Edit]:
-    """The edits with a strength above 0, in the order of the schema's types.
+    """The edits with a strength above 0, in the order of the types.
 
     Raises SchemaError for an unknown type or class, EditError for two edits of one type.
 

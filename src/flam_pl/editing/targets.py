@@ -1,4 +1,4 @@
-"""What an edit wants, as tensors: directions, shares and probabilities of classes."""
+"""What an edit wants, as tensors."""
 
 from __future__ import annotations
 
@@ -16,12 +16,9 @@ from flam_pl.editing.edits import Edit, in_order
 def wanted_vector(
     edit: Edit, schema: AttributeSchema, classes: Tensor, embed: Callable[[Tensor], Tensor]
 ) -> Tensor:
-    """The unit vector of what is wanted ``(k,)``; of a mix, the direction of the weighted sum.
-
-    Args:
-        classes: unit vectors of the type's classes, ``(classes, k)``.
-        embed: stored features ``(B, D)`` -> unit vectors ``(B, types, k)``, for an example.
-    """
+    """The wanted unit vector ``(k,)``; of a mix, the direction of the weighted sum. ``classes
+    (classes, k)`` are unit vectors; ``embed`` makes unit vectors ``(B, types, k)`` of features
+    ``(B, D)``."""
     if isinstance(edit.wanted, Tensor):
         example = embed(edit.wanted[None].to(classes.device))
         return example[0, schema.types.index(edit.attribute_type)]
@@ -41,7 +38,7 @@ class Classifier(Protocol):
 
 
 def wanted_shares(edit: Edit, classifier: Classifier, like: Tensor) -> Tensor:
-    """Shares of the classes ``(classes,)``, typed as ``like``; the classifier's for an example."""
+    """Shares of the classes ``(classes,)``, typed as ``like``; an example is classified."""
     if isinstance(edit.wanted, Tensor):
         t = classifier.schema.types.index(edit.attribute_type)
         return classifier.read(edit.wanted[None].to(like.device))[t][0]
@@ -61,7 +58,7 @@ def wanted_probabilities(
 
 
 def blend(before: Tensor, after: Tensor, strength: float) -> Tensor:
-    """Interpolates the directions and the lengths of vectors ``(B, R)`` separately.
+    """Interpolates directions and lengths of vectors ``(B, R)``.
 
     >>> blend(torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 4.0]]), 0.5)
     tensor([[2.1213, 2.1213]])

@@ -17,9 +17,8 @@ from flam_pl.editing.editor import Editor
 from flam_pl.evaluation.counterfactuals import counterfactual_edits
 from flam_pl.evaluation.precision import Precision
 from flam_pl.evaluation.searches import EditedSearch, EvaluationSet, edit_to
-from flam_pl.retrieval.inner_product import log_posteriors
 from flam_pl.retrieval.posteriors import Posteriors
-from flam_pl.retrieval.vectors import ScoreWeights, SearchVectors
+from flam_pl.retrieval.vectors import ScoreWeights, SearchVectors, log_posteriors
 
 K = 5  # a small gallery has few hits: a larger k would reward weights that forget the query
 QUERIES = 600  # drawn at random, at most

@@ -32,12 +32,15 @@ from flam_pl.images.pixels import Preprocess
 from flam_pl.methods.registry import chosen, registered
 from flam_pl.models.backbone import Backbone, load_weights
 from flam_pl.terminal.progress import show_progress
-from flam_pl.training.backbone_module import BackboneModule, most_photographed
+from flam_pl.training.backbone_module import (
+    BackboneModule,
+    measure_whitening,
+    most_photographed,
+)
 from flam_pl.training.records import StageRecord, require, sha256
 from flam_pl.training.run import Run
 from flam_pl.training.stage import StageSpec, make_trainer, train_stage
 from flam_pl.training.trained_networks import restore_backbone
-from flam_pl.training.whitening import measure_whitening
 
 BACKBONE_RECIPE = 1
 """Increase it with every change of the training code of stage 1 that alters results."""

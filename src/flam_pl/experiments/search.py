@@ -16,7 +16,7 @@ from torch import Tensor
 from flam_pl.attributes import UNLABELLED
 from flam_pl.config.root import Config
 from flam_pl.datasets.catalog import Catalog
-from flam_pl.editing.edits import Edit, EditError, Photo
+from flam_pl.editing.edits import Edit, Photo
 from flam_pl.editing.parsing import parse_edits
 from flam_pl.editing.targets import wanted_probabilities
 from flam_pl.errors import FlamError
@@ -127,9 +127,7 @@ class OpenRun:
         query = (photo if isinstance(photo, Tensor) else self.feature(photo))[None]
         own = self.posteriors.read(query)
         wanted = wanted_probabilities(own, parsed, self.posteriors)
-        judged = self.applicability.judge(parsed, [p[0] for p in own], [p[0] for p in wanted])
-        if judged.refusal:
-            raise EditError(judged.refusal.reason)
+        remarks = self.applicability.remarks(parsed, [p[0] for p in own], [p[0] for p in wanted])
         row = self.row(name) if name else None
         place = [*np.flatnonzero(self.rows == row), -1][0]
         exclude = torch.tensor([place])
@@ -142,7 +140,7 @@ class OpenRun:
             self.path(name) if name else None,
             " ".join(map(str, parsed)),
             tuple(hits),
-            judged.remarks,
+            remarks,
             searched=len(self.rows) - (place >= 0),
             total=len(self.rows),
         )

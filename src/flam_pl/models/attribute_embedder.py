@@ -35,11 +35,9 @@ class EnsembleMember(nn.Module):
 
 
 class AttributeEmbedder(nn.Module):
-    """phi_a of one type: feature ``(B, d)`` -> unit embedding ``(B, members * k)``.
-
-    Members are concatenated: cosines to the dictionary are means of the members' cosines. The
-    paper has one. ``class_means (classes, D)`` are of stored features.
-    """
+    """phi_a of one type: feature ``(B, d)`` -> unit embedding ``(B, members * k)``. The paper has
+    one member. A cosine of concatenated embeddings is the mean of the members' cosines.
+    ``class_means (classes, D)`` are of stored features."""
 
     class_means: Tensor
     temperature: Tensor
@@ -66,7 +64,7 @@ def concatenated(parts: list[Tensor]) -> Tensor:
 
 
 class AttributeEmbedders(nn.Module):
-    """An ``AttributeEmbedder`` per type, in the feature space that stages 2 and 3 share."""
+    """An ``AttributeEmbedder`` per type, in the feature space of stages 2 and 3."""
 
     by_type: Any
 
@@ -97,7 +95,7 @@ class AttributeEmbedders(nn.Module):
 
     def fit(self, features: Tensor, labels: Tensor) -> None:
         """Fit space and class means to features ``(N, D)``, labels ``(N, types)``; a class without
-        labels gets the mean of all features."""
+        labels has the mean of all features."""
         self.space.fit(features)
         for embedder, classes in zip(self.by_type, labels.T, strict=True):
             for c, mean in enumerate(embedder.class_means):
@@ -105,7 +103,6 @@ class AttributeEmbedders(nn.Module):
                 mean.copy_(features[rows].mean(dim=0) if rows.any() else self.space.mean)
 
     def of(self, attribute_type: str) -> AttributeEmbedder:
-        """The embedder of a type; raises ``SchemaError``."""
         self.schema.of(attribute_type)
         return self.by_type[self.schema.types.index(attribute_type)]
 
@@ -114,7 +111,7 @@ class AttributeEmbedders(nn.Module):
         return self.embed(self.space(features))
 
     def embed(self, z: Tensor) -> Tensor:
-        """``forward`` from features ``(B, d)`` of the feature space."""
+        """``forward`` of features ``(B, d)`` in the feature space."""
         return torch.stack([embedder(z) for embedder in self.by_type], dim=1)
 
     def cosines(self, embeddings: Tensor) -> list[Tensor]:
@@ -137,6 +134,6 @@ class AttributeEmbedders(nn.Module):
         return self.probabilities(self(features))
 
     def calibrate(self, features: Tensor, labels: Tensor) -> None:
-        """Fit the temperatures to held-out features and labels ``(N, types)``."""
-        temperatures = [embedder.temperature for embedder in self.by_type]
-        fit_temperatures(self.cosines(self(features)), temperatures, labels)
+        """Fit the temperatures to held-out features, labels ``(N, types)``."""
+        cosines = self.cosines(self(features))
+        fit_temperatures(cosines, [of.temperature for of in self.by_type], labels)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,10 @@ class Backbone(nn.Module):
     """Pixels uint8 ``(B, 3, H, W)`` -> features ``(B, D)``, to be compared by cosine.
 
     ``BackboneConfig`` explains the arguments. Weights are random until ``load_weights``. ``width``
-    is C of the last feature map ``(B, C, h, w)``, ``dimension`` is D once a whitening is measured.
+    is C of the last map ``(B, C, h, w)``, ``dimension`` is D once a whitening is measured.
 
-    Raises:
-        FlamError: timm has no such model, or the model lacks the channels or feature levels, or
-            gives no feature map of an image of this size.
-        ConfigError: unknown pooling, or one that contradicts feature_dim or whitening.
+    Raises FlamError for a model that timm lacks or that lacks channels, levels or a map of such
+    images, ConfigError for a pooling that contradicts feature_dim or whitening.
 
     >>> net = Backbone("test_resnet", feature_dim=8).eval()
     >>> net(torch.zeros(2, 3, 32, 32, dtype=torch.uint8)).shape
@@ -56,13 +55,9 @@ class Backbone(nn.Module):
             near = ", ".join(timm.list_models(f"*{word}*")[:8]) or "none similar"
             raise FlamError(f"backbone.model: timm has no {model!r}; similar names: {near}")
         self.image_size = image_size
-        try:
+        fault = f"backbone.model: timm cannot build {model} without its pooling and its head"
+        with refusing(fault, "Choose another backbone.model."):
             self.trunk = create_trunk(model, image_size)
-        except Exception as error:  # each family of timm raises its own kind
-            raise FlamError(
-                f"backbone.model: timm cannot build {model} without its pooling and its head "
-                f"({type(error).__name__}: {error}). Choose another backbone.model."
-            ) from error
         self.trunk.to(memory_format=torch.channels_last)  # twice as fast on a CPU
         self.prefix = getattr(self.trunk, "num_prefix_tokens", 0)
         self.width = self.pooled_dimension = int(self.trunk.num_features)
@@ -79,8 +74,7 @@ class Backbone(nn.Module):
             elif self.dimension > self.width:
                 raise FlamError(
                     f"backbone.feature_dim is {feature_dim}, but {model} has {self.width} "
-                    "channels: a whitening gives at most so many dimensions. Lower it, or set it "
-                    "to null for all."
+                    "channels, the most that a whitening can give. Lower it, or set it to null."
                 )
             elif pooling == LEVELS:
                 self.early, self.levels = EarlyLevels(levels_window), list(range(levels))
@@ -98,24 +92,14 @@ class Backbone(nn.Module):
             values = torch.tensor(self.trunk.pretrained_cfg[name], dtype=torch.float32)
             self.register_buffer(name, values.view(3, 1, 1))
         if image_size:
-            self._try(model, image_size)
-
-    @torch.no_grad()
-    def _try(self, model: str, size: int) -> None:
-        """Raises FlamError if the model cannot read an image of this size."""
-        try:
-            self.eval().pooled(torch.zeros(1, 3, size, size, dtype=torch.uint8))
-        except Exception as error:  # each family of timm raises its own kind
-            raise FlamError(
-                f"backbone.model: without its pooling and its head, {model} gives no feature map "
-                f"of {size} x {size} pixels ({error!r}). Choose another backbone.model, or another "
-                "backbone.image_size."
-            ) from error
-        self.train()
+            fault = f"backbone.model: without its pooling and its head, {model} gives no feature "
+            fault += f"map of {image_size} x {image_size} pixels"
+            with torch.no_grad(), refusing(fault, "Choose another model or backbone.image_size."):
+                self.eval().pooled(torch.zeros(1, 3, image_size, image_size, dtype=torch.uint8))
+            self.train()
 
     @property
     def whitening(self) -> Whitening | PartsWhitening | None:
-        """To be measured on ``pooled`` once the weights are trained."""
         found = self.projection
         return found if isinstance(found, Whitening | PartsWhitening) else None
 
@@ -132,8 +116,8 @@ class Backbone(nn.Module):
         return self.describe(pixels)[0]
 
     def describe(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """The feature ``(B, D)`` and the vector for the classification loss, which is the feature
-        or the first descriptor of a CGD, ``(B, described_dimension)``."""
+        """The feature ``(B, D)``, and what the classification loss sees: the feature, or the first
+        descriptor of a CGD."""
         if isinstance(self.pooling, CGD):
             return self.pooling(self.maps(pixels))
         if self.unmeasured:
@@ -143,8 +127,7 @@ class Backbone(nn.Module):
         return features, features
 
     def pooled(self, pixels: Tensor) -> Tensor:
-        """The pooled last map ``(B, C)``, with the pooling "levels" the early levels beside it,
-        ``(B, pooled_dimension)`` float32."""
+        """The pooled last map; the pooling "levels" adds early maps. ``(B, pooled_dimension)``"""
         if self.early is None:
             return self.pooling(self.maps(pixels))
         images = self.images(pixels)
@@ -153,7 +136,6 @@ class Backbone(nn.Module):
         return torch.cat([self.pooling(last), self.early(early)], dim=1)
 
     def images(self, pixels: Tensor) -> Tensor:
-        """Normalized pixels ``(B, 3, H, W)``."""
         images = (pixels.to(self.mean.dtype) / 255 - self.mean) / self.std
         return images.contiguous(memory_format=torch.channels_last)
 
@@ -163,7 +145,7 @@ class Backbone(nn.Module):
 
 
 def create_trunk(model: str, image_size: int | None, pretrained: bool = False) -> Any:
-    """A timm model without its head, for this size of image if it takes one."""
+    """A timm model without its head."""
     options: dict[str, Any] = {"num_classes": 0, "global_pool": "", "pretrained": pretrained}
     try:
         return timm.create_model(model, img_size=image_size, **options)  # timm drops a None
@@ -174,11 +156,8 @@ def create_trunk(model: str, image_size: int | None, pretrained: bool = False) -
 def feature_levels(
     trunk: Any, model: str, count: int, setting: str, without: str
 ) -> list[dict[str, Any]]:
-    """What timm knows of the first ``count`` feature levels.
-
-    Raises FlamError for too many. It names the ``setting`` that asked for them, and the one that
-    needs no levels.
-    """
+    """What timm knows of the first ``count`` levels. FlamError for too many names the ``setting``
+    of the number, and the one ``without`` levels."""
     known = getattr(trunk, "feature_info", []) if hasattr(trunk, "forward_intermediates") else []
     if count >= len(known):
         raise FlamError(
@@ -190,18 +169,14 @@ def feature_levels(
 
 
 def first_modules(trunk: nn.Module, last: str) -> list[nn.Module]:
-    """The modules up to the one named ``last`` and its parts, in the network's order.
-
-    >>> [type(m).__name__ for m in first_modules(nn.Sequential(nn.Conv2d(3, 8, 1), nn.ReLU()), "0")]
-    ['Sequential', 'Conv2d']
-    """
+    """The modules up to the one named ``last`` and its parts, in the network's order."""
     names, modules = zip(*trunk.named_modules(), strict=True)
     end = max(i for i, name in enumerate(names) if f"{name}.".startswith(f"{last}."))
     return list(modules[: end + 1])
 
 
 def as_maps(output: Tensor, width: int, prefix: int = 0) -> Tensor:
-    """Output of a timm model (NCHW, NHWC, tokens) -> NCHW maps, without the ``prefix`` tokens."""
+    """Output of a timm model (NCHW, NHWC, tokens) -> NCHW maps."""
     if output.ndim == 4 and output.shape[1] == width:
         return output
     if output.ndim == 4 and output.shape[3] == width:
@@ -215,11 +190,8 @@ def as_maps(output: Tensor, width: int, prefix: int = 0) -> Tensor:
 
 
 def load_weights(backbone: Backbone, model: str, weights: str) -> None:
-    """Fill the trunk of a backbone in place; ``weights`` as in ``BackboneConfig``.
-
-    Raises:
-        FlamError: the weights cannot be read or do not fit; nothing is changed.
-    """
+    """Fill the trunk of a backbone in place; ``weights`` as in ``BackboneConfig``. FlamError for
+    weights that cannot be read or do not fit; then nothing is changed."""
     if weights == "none":
         return
     if weights == "timm":
@@ -246,16 +218,13 @@ def load_weights(backbone: Backbone, model: str, weights: str) -> None:
 
 
 def _downloaded(model: str, image_size: int | None) -> dict[str, Tensor]:
-    try:
+    with refusing(
+        f"backbone.weights=timm: the weights of {model} could not be downloaded",
+        "Run once with a network and without HF_HUB_OFFLINE=1, or give a local file: "
+        "backbone.weights=/path/to/weights.",
+    ):
         # at the same image size: timm resamples a transformer's positions
         return create_trunk(model, image_size, pretrained=True).state_dict()
-    except Exception as error:  # the hub's client raises a dozen kinds
-        offline = " HF_HUB_OFFLINE is set." if os.environ.get("HF_HUB_OFFLINE") == "1" else ""
-        raise FlamError(
-            f"backbone.weights=timm: the weights of {model} could not be downloaded.{offline} "
-            "Run once with a network (HF_HUB_OFFLINE=0), or give a local file: "
-            f"backbone.weights=/path/to/weights. ({type(error).__name__}: {error})"
-        ) from error
 
 
 def _from_package() -> dict[str, Tensor]:
@@ -279,8 +248,15 @@ def _from_file(path: Path) -> dict[str, Tensor]:
             f"backbone.weights: {str(path)!r} is not a file; expected none, timm, "
             "imagenet-package or the path of a state dict"
         )
-    try:
+    with refusing(f"backbone.weights: {path} cannot be opened as weights", "Check the file."):
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises pickle, zip and runtime errors alike
-        raise FlamError(f"backbone.weights: {path} cannot be opened as weights: {error}") from error
     return state.get("state_dict", state) if isinstance(state, dict) else {}
+
+
+@contextmanager
+def refusing(fault: str, remedy: str) -> Iterator[None]:
+    """Turn every error into FlamError: timm, its hub and torch have many kinds."""
+    try:
+        yield
+    except Exception as error:
+        raise FlamError(f"{fault} ({type(error).__name__}: {error}). {remedy}") from error

@@ -1,4 +1,4 @@
-"""FLAM's baseline Cls-Concat: a vector per type; an edit replaces one of them."""
+"""FLAM's baseline Cls-Concat: one vector per type; an edit replaces that of its type."""
 
 from __future__ import annotations
 
@@ -14,11 +14,8 @@ from flam_pl.models.temperatures import fit_temperatures
 
 
 class TypeClassifier(nn.Module):
-    """Feature ``(B, d)`` -> logits ``(B, classes)`` of one type.
-
-    ``width`` is that of the paper's "intermediate layer". ``hidden`` adds a layer before it: a
-    stronger baseline.
-    """
+    """Feature ``(B, d)`` -> logits ``(B, classes)`` of one type. ``width`` is that of the paper's
+    "intermediate layer"; ``hidden`` adds a layer before it."""
 
     prototypes: Tensor
     temperature: Tensor
@@ -35,9 +32,8 @@ class TypeClassifier(nn.Module):
         super().__init__()
         layers: list[nn.Module] = []
         if hidden is not None:
-            layers += [nn.Linear(dimension, hidden), nn.ReLU(), nn.Dropout(dropout)]
-        layers += [nn.Linear(hidden or dimension, width), nn.ReLU()]
-        self.layers = nn.Sequential(*layers)
+            layers = [nn.Linear(dimension, hidden), nn.ReLU(), nn.Dropout(dropout)]
+        self.layers = nn.Sequential(*layers, nn.Linear(hidden or dimension, width), nn.ReLU())
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(width, classes)
         if learned:
@@ -84,7 +80,6 @@ class ConcatClassifiers(nn.Module):
         return [classifier(z) for classifier in self.by_type]
 
     def classify(self, features: Tensor) -> Tensor:
-        """Most likely classes ``(B, types)``."""
         return torch.stack([logits.argmax(dim=1) for logits in self(features)], dim=1)
 
     def read(self, features: Tensor) -> list[Tensor]:
@@ -93,11 +88,11 @@ class ConcatClassifiers(nn.Module):
         return [(logits / of.temperature).softmax(dim=-1) for logits, of in pairs]
 
     def calibrate(self, features: Tensor, labels: Tensor) -> None:
-        """Fit the temperatures to held-out features and labels ``(N, types)``."""
+        """Fit the temperatures to held-out features, labels ``(N, types)``."""
         fit_temperatures(self(features), [of.temperature for of in self.by_type], labels)
 
     def blocks(self, features: Tensor) -> Tensor:
-        """The block of each type, ``(B, types, width)``."""
+        """``(B, types, width)``."""
         z = self.space(features)
         return torch.stack([classifier.block(z) for classifier in self.by_type], dim=1)
 
@@ -108,7 +103,7 @@ class ConcatClassifiers(nn.Module):
 
     @torch.no_grad()
     def fit_prototypes(self, features: Tensor, labels: Tensor) -> None:
-        """Set each prototype to the direction of the mean block of its class, without dropout."""
+        """Set each prototype to the direction of its class's mean block."""
         training = self.training
         blocks = self.eval().blocks(features)
         self.train(training)

@@ -9,10 +9,8 @@ from flam_pl.errors import FlamError
 
 
 class FeatureSpace(nn.Module):
-    """z = P^T (x - mean) / scale of stored features x ``(B, D)`` -> ``(B, d)``, and back.
-
-    P holds the d leading principal directions; d = None means D, without P.
-    """
+    """z = P^T (x - mean) / scale of stored features x ``(B, D)`` -> ``(B, d)``. P holds the d
+    leading principal directions; d = None means D, without P."""
 
     mean: Tensor
     basis: Tensor
@@ -29,7 +27,7 @@ class FeatureSpace(nn.Module):
 
     @torch.no_grad()
     def fit(self, features: Tensor) -> None:
-        """Measure mean, P and scale on features ``(N, D)``; ``FlamError`` where N is below d."""
+        """Measure mean, P and scale on features ``(N, D)``; FlamError for N below d."""
         self.mean.copy_(features.mean(dim=0))
         centred = features - self.mean
         if self.reduced:
@@ -49,7 +47,6 @@ class FeatureSpace(nn.Module):
             return (z @ self.basis if self.reduced else z) / self.scale
 
     def inverse(self, z: Tensor) -> Tensor:
-        """z ``(B, d)`` -> stored features ``(B, D)``."""
         with torch.autocast(z.device.type, enabled=False):
             z = z.to(self.scale.dtype) * self.scale
             return (z @ self.basis.T if self.reduced else z) + self.mean

@@ -18,10 +18,8 @@ def _mlp(width_in: int, hidden: int, depth: int, activation: nn.Module) -> nn.Se
 
 
 class Generator(nn.Module):
-    """G: feature x ``(B, D)``, condition c ``(B, c)`` -> edited feature ``(B, D)``.
-
-    Gated, as in TIRG (Vo et al., CVPR 2019): gate(x, c) * x + head(trunk(x, c)).
-    """
+    """G: feature x ``(B, D)``, condition c ``(B, c)`` -> edited feature ``(B, D)``. Gated, as in
+    TIRG (Vo et al., CVPR 2019): gate(x, c) * x + head(trunk(x, c))."""
 
     def __init__(
         self, dimension: int, condition: int, hidden: int, depth: int, gated: bool = False
@@ -44,9 +42,7 @@ class Generator(nn.Module):
 
 class Discriminator(nn.Module):
     """D: feature ``(B, D)`` -> real/fake logit ``(B, 1)``, predicted embeddings ``(B, types, k)``.
-
-    In training mode its input gets Gaussian noise, without which adversarial examples fool it.
-    """
+    Noise on its training input is against adversarial examples."""
 
     def __init__(
         self, dimension: int, types: int, embedding_dim: int, hidden: int, depth: int, noise: float
@@ -66,7 +62,7 @@ class Discriminator(nn.Module):
 
 
 class Manipulator(nn.Module):
-    """G and D for all attribute types: the condition of G ends with a one-hot code of the type."""
+    """G and D for all types; G's condition ends with a one-hot code of the type."""
 
     generators: Any
     discriminators: Any
@@ -94,10 +90,9 @@ class Manipulator(nn.Module):
         self.discriminators = nn.ModuleList([Discriminator(*sizes, noise)])
 
     def edit(self, features: Tensor, embedding: Tensor, target: Tensor) -> Tensor:
-        """x~ = G(x, e), from features ``(B, D)``, embeddings ``(B, k)``, target types ``(B,)``."""
+        """x~ = G(x, e) of features ``(B, D)``, embeddings ``(B, k)``, target types ``(B,)``."""
         code = F.one_hot(target, self.types).to(embedding.dtype)
         return self.generators[0](features, torch.cat([embedding, code], dim=1))
 
     def discriminate(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """What D says of features ``(B, D)``."""
         return self.discriminators[0](features)

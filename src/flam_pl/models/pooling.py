@@ -30,18 +30,14 @@ class MAC(nn.Module):
 
 
 class GeM(nn.Module):
-    """Generalized mean(x^p)^(1/p), p learned (Radenović, Tolias and Chum, TPAMI 2018).
+    """Generalized mean(x^p)^(1/p), p learned (Radenović, Tolias and Chum, TPAMI 2018)."""
 
-    p = 1 is SPoC, p -> infinity is MAC. Activations below ``eps`` count as ``eps``.
-    """
-
-    def __init__(self, p: float = 3.0, eps: float = 1e-6) -> None:
+    def __init__(self, p: float = 3.0) -> None:
         super().__init__()
         self.p = nn.Parameter(torch.tensor([p]))
-        self.eps = eps
 
     def forward(self, maps: Tensor) -> Tensor:
-        positive = maps.float().clamp_min(self.eps)
+        positive = maps.float().clamp_min(1e-6)
         peak = positive.detach().amax(dim=(2, 3), keepdim=True)  # dividing by it avoids overflow
         mean = (positive / peak).pow(self.p).mean(dim=(2, 3))
         return (peak.flatten(1) * mean.pow(1 / self.p)).to(maps.dtype)
@@ -51,8 +47,8 @@ DESCRIPTORS: dict[str, type[nn.Module]] = {"spoc": SPoC, "mac": MAC, "gem": GeM}
 
 
 class EarlyLevels(nn.Module):
-    """Means and standard deviations of early maps, which show color better than the last map:
-    maps ``(B, C_i, h_i, w_i)`` -> ``(B, sum of 2 C_i)`` float32."""
+    """Means and standard deviations of early maps, which show color: maps ``(B, C_i, h_i, w_i)`` ->
+    ``(B, sum of 2 C_i)`` float32."""
 
     def __init__(self, window: float) -> None:
         super().__init__()
@@ -69,18 +65,16 @@ class EarlyLevels(nn.Module):
         return torch.cat(parts, dim=1)
 
     def middle(self, maps: Tensor) -> Tensor:
-        """The centred window: ``window`` times each side, rounded, or 1 more."""
+        """The centred window: ``window`` times each side, or 1 more."""
         height, width = maps.shape[2:]
         top, left = ((side - max(1, round(self.window * side))) // 2 for side in (height, width))
         return maps[:, :, top : height - top, left : width - left]
 
 
 class CGD(nn.Module):
-    """Combination of multiple global descriptors (Jun et al. 2019, arXiv 1903.10663).
-
-    n poolings, each with a linear layer to D / n dimensions and an L2 norm, are concatenated and
-    normalized: ``(B, D)``. The first pooling ``(B, C)`` is for the classification loss.
-    """
+    """Combination of multiple global descriptors (Jun et al. 2019, arXiv 1903.10663): n poolings,
+    each with a linear layer to D / n dimensions and an L2 norm -> unit ``(B, D)``, and the first
+    pooling ``(B, C)`` for the classification loss."""
 
     def __init__(self, descriptors: Sequence[str], width: int, dimension: int) -> None:
         super().__init__()

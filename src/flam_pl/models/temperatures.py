@@ -15,8 +15,7 @@ def fit_temperatures(
 ) -> None:
     """Set each type's t, in place, so that softmax(logits / t) makes held-out labels most likely.
 
-    Logits ``(N, classes)`` per type; labels ``(N, types)``, -1 where unlabelled. A type without
-    labels keeps its t.
+    Logits ``(N, classes)`` per type; labels ``(N, types)``, -1 where unlabelled.
 
     >>> t = torch.tensor(1.0)
     >>> fit_temperatures([torch.tensor([[1.0, 0.0]] * 3)], [t], torch.tensor([[0], [0], [1]]))

@@ -9,17 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-Ints = Sequence[int]
 MIN_DEVIATION = 1e-3
 """Smallest deviation to divide by, as a share of the largest."""
 
 
 class Whitening(nn.Module):
-    """y = P^T (x - mean) / sigma^power, ``(B, C)`` -> ``(B, D)``; P: principal directions.
-
-    Power 1 is the whitening of SPoC (Babenko and Lempitsky, ICCV 2015), 0 only centres. Until
-    measured, features pass unchanged.
-    """
+    """y = P^T (x - mean) / sigma^power, ``(B, C)`` -> ``(B, D)``; P: principal directions. Power 1
+    is the whitening of SPoC (Babenko and Lempitsky, ICCV 2015), 0 only centres. Before ``measure``
+    it is the identity."""
 
     mean: Tensor
     matrix: Tensor
@@ -55,13 +52,12 @@ class Whitening(nn.Module):
 
 
 def eigenvectors(covariance: Tensor) -> tuple[Tensor, Tensor]:
-    """Eigenvalues ``(C,)``, ascending, and eigenvectors ``(C, C)`` of a float64 covariance."""
+    """Ascending eigenvalues ``(C,)``, eigenvectors ``(C, C)`` of a float64 covariance."""
     try:
-        values, vectors = torch.linalg.eigh(covariance)
+        return torch.linalg.eigh(covariance)
     except RuntimeError:  # PyTorch's solver may fail where few photos span the sample
-        found = np.linalg.eigh(covariance.cpu().numpy())
-        values, vectors = (torch.from_numpy(part).to(covariance.device) for part in found)
-    return values, vectors
+        values, vectors = map(torch.from_numpy, np.linalg.eigh(covariance.cpu().numpy()))
+        return values.to(covariance.device), vectors.to(covariance.device)
 
 
 class PartsWhitening(nn.Module):
@@ -71,7 +67,11 @@ class PartsWhitening(nn.Module):
     scales: Tensor
 
     def __init__(
-        self, widths: Ints, dimensions: Ints, power: float, weights: Sequence[float]
+        self,
+        widths: Sequence[int],
+        dimensions: Sequence[int],
+        power: float,
+        weights: Sequence[float],
     ) -> None:
         super().__init__()
         self.widths, self.weights = list(widths), list(weights)
@@ -86,7 +86,6 @@ class PartsWhitening(nn.Module):
 
     @torch.no_grad()
     def measure(self, features: Tensor) -> None:
-        """Fit to training features ``(N, sum of widths)``."""
         samples = torch.split(features, self.widths, dim=1)
         for n, (part, sample) in enumerate(zip(self.parts, samples, strict=True)):
             part.measure(sample)

@@ -1,10 +1,10 @@
-"""What a search says of its answer."""
+"""The line above the results of a search."""
 
 from __future__ import annotations
 
 
 def sentence(wanted: str, answer: float, threshold: float) -> str:
-    """The line above the results of a search.
+    """The wanted classes, and whether a photo probably has them.
 
     >>> sentence("dress red", 0.93, threshold=0.3)
     '"dress red" (there is one with probability 93 %):'

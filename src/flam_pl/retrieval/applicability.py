@@ -1,4 +1,4 @@
-"""Edits that cannot apply, such as a sleeve length for shoes, learned from the training labels."""
+"""Edits that cannot apply, such as a sleeve length for shoes, by the training labels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from flam_pl.attributes import UNLABELLED, AttributeSchema
-from flam_pl.editing.edits import Edit
+from flam_pl.editing.edits import Edit, EditError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,22 +17,7 @@ if TYPE_CHECKING:
 ENOUGH = 30  # images to judge a class by: 0.8^30, that none is labelled by accident, is 1 in 800
 NEARLY_NONE = 0.02  # share of labelled images up to which a type does not apply: a few are wrong
 FAIR_SHARE = 0.2  # of labelled images in other classes: below it the type is rare everywhere
-PROBABLE = 0.5  # least probability of a class for a refusal; below it there is a remark
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """The reason why a search is not made."""
-
-    reason: str
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """Why edits are refused, and other remarks."""
-
-    refusal: Refusal | None
-    remarks: tuple[str, ...]
+PROBABLE = 0.5  # least probability of a class for an error; below it there is a remark
 
 
 @dataclass(frozen=True)
@@ -45,14 +30,14 @@ class Applicability:
 
     @classmethod
     def of(cls, schema: AttributeSchema, labels: np.ndarray) -> Applicability:
-        """Count the labels of the training images, ``(N, types)``."""
+        """Count labels ``(N, types)``."""
         has_label = (labels != UNLABELLED).astype(np.int64)
         classes = [labels[:, t, None] == np.arange(s) for t, s in enumerate(schema.sizes)]
         labelled = [of.T.astype(np.int64) @ has_label for of in classes]
         return cls(schema, [of.sum(axis=0) for of in classes], labelled)
 
     def why_not(self, attribute_type: str, other_type: str, class_name: str) -> str | None:
-        """Why a type does not apply to a class of another type; None if it may apply."""
+        """Why a type does not apply to a class of another type; None if it may."""
         self.schema.of(attribute_type)
         c = self.schema.index(other_type, class_name)
         edited = self.schema.types.index(attribute_type)
@@ -72,35 +57,33 @@ class Applicability:
             f"{class_name} {count} with it"
         )
 
-    def judge(
+    def remarks(
         self,
         edits: Sequence[Edit],
         own: Sequence[Tensor | np.ndarray],
         wanted: Sequence[Tensor | np.ndarray],
-    ) -> Judgement:
-        """Judge edits for one query, by class probabilities ``(classes,)`` per type: its own, and
-        those of the wanted photo (an edit of the shape may turn a shoe into a dress)."""
-        remarks: list[str] = []
-        refusal: Refusal | None = None
+    ) -> tuple[str, ...]:
+        """Remarks on edits, by class probabilities ``(classes,)`` per type of the query and of the
+        wanted photo: an edit of the shape may turn a shoe into a dress. EditError for an edit that
+        probably does not apply."""
+        found: list[str] = []
         for edit in (edit for edit in edits if edit.strength > 0):
             for other, before, after in zip(self.schema.types, own, wanted, strict=True):
-                likely = self.schema.of(other)[int(after.argmax())]
+                likely, probability = self.schema.of(other)[int(after.argmax())], float(after.max())
                 why = self.why_not(edit.attribute_type, other, likely)
                 if why is None:
                     continue
                 if int(before.argmax()) == int(after.argmax()):
-                    why += f"; the query is {likely} with probability {float(after.max()):.2f}"
+                    why += f"; the query is {likely} with probability {probability:.2f}"
                 else:
                     why += f", which is the wanted {other}"
-                if float(after.max()) < PROBABLE:
-                    remarks.append(why)
-                elif refusal is None:
-                    refusal = Refusal(why)
-            t = self.schema.types.index(edit.attribute_type)
-            likely = self.schema.of(edit.attribute_type)[int(own[t].argmax())]
+                if probability >= PROBABLE:
+                    raise EditError(why)
+                found.append(why)
+            kind = edit.attribute_type
+            p = own[self.schema.types.index(kind)]
+            likely = self.schema.of(kind)[int(p.argmax())]
             if edit.mix == {likely: 1.0}:
-                remarks.append(
-                    f"the query's {edit.attribute_type} is {likely} already, with probability "
-                    f"{float(own[t].max()):.2f}"
-                )
-        return Judgement(refusal, tuple(remarks))
+                already = f"the query's {kind} is {likely} already, with probability"
+                found.append(f"{already} {float(p.max()):.2f}")
+        return tuple(found)

@@ -1,4 +1,4 @@
-"""What was chosen on validation: the weights of each scored method, and the best method."""
+"""What was chosen on the validation split: weights per scored method, and the best method."""
 
 from __future__ import annotations
 

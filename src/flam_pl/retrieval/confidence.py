@@ -1,7 +1,7 @@
 """The probability that an edited search found what was wanted.
 
-The posteriors of the first results are too high, since they decided which results come first.
-Platt scaling (Platt, 1999), fitted on the validation split, corrects them.
+Posteriors of the first results are too high: they decided which results come first. Platt scaling
+(Platt, 1999) on the validation split corrects them.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Platt:
 
     @classmethod
     def fit(cls, raw: np.ndarray, true: np.ndarray) -> Platt:
-        """Fit to bool events of the same shape; no change if all or none happened."""
+        """Fit to bool events; the identity if all or none happened."""
         if true.all() or not true.any():
             return cls(1.0, 0.0)
         model = LogisticRegression().fit(bounded_logit(raw).reshape(-1, 1), true.ravel())
@@ -69,7 +69,6 @@ class Calibration:
     def fit(
         cls, raw: Mapping[str, np.ndarray], true: Mapping[str, np.ndarray], checkpoint: str
     ) -> Calibration:
-        """Fit to raw probabilities and bool events per kind."""
         fitted = {kind: Platt.fit(raw[kind], true[kind]) for kind in KINDS}
         answered = fitted["answer"](raw["answer"])[true["answer"]]
         threshold = np.quantile(answered, FALSE_ALARMS) if len(answered) else 0.0
@@ -92,7 +91,7 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Confidence:
-    """Calibrated ``KINDS``, ``(Q, N)`` or ``(Q,)``, and a line of text per query."""
+    """Calibrated ``KINDS``, ``(Q, N)`` or ``(Q,)``, and a ``sentence`` per query."""
 
     attribute: np.ndarray
     combination: np.ndarray
@@ -101,7 +100,7 @@ class Confidence:
 
 
 class ConfidenceEstimator:
-    """Estimates the confidence of searches in a gallery of stored features ``(G, D)``."""
+    """Estimates the confidence of searches among stored features ``(G, D)``."""
 
     def __init__(self, calibration: Calibration, posteriors: Posteriors, features: Tensor) -> None:
         self.calibration, self.posteriors = calibration, posteriors
@@ -112,16 +111,16 @@ class ConfidenceEstimator:
     def of(
         self, features: Tensor, edits: Sequence[Edit], found: Tensor, exclude: Tensor | None = None
     ) -> Confidence:
-        """The confidence of searches of stored features ``(Q, D)`` with the same edits, which found
-        ``(Q, N)``; ``exclude`` as for ``raw_probabilities``."""
+        """The confidence of searches with features ``(Q, D)`` and the same edits, whose results are
+        ``found (Q, N)``; ``exclude`` as for ``raw_probabilities``."""
         schema, device = self.posteriors.schema, self._gallery[0].device
         target = wanted_probabilities(self.posteriors.read(features), edits, self.posteriors)
         types = [schema.types.index(edit.attribute_type) for edit in in_order(edits, schema)]
         raw = raw_probabilities(target, self._gallery, found.to(device), types, exclude)
         calibrated = self.calibration.probabilities({k: p.cpu().numpy() for k, p in raw.items()})
-        classes = [schema.of(name) for name in schema.types]
         best = torch.stack([of.argmax(dim=1) for of in target], dim=1).tolist()
-        wanted = [" ".join(of[c] for of, c in zip(classes, row, strict=True)) for row in best]
+        named = [zip(schema.classes.values(), row, strict=True) for row in best]
+        wanted = [" ".join(of[c] for of, c in pairs) for pairs in named]
         likely = zip(wanted, calibrated["answer"].tolist(), strict=True)
         texts = [sentence(*each, self.calibration.threshold) for each in likely]
         return Confidence(**calibrated, texts=texts)

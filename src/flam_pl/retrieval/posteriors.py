@@ -44,16 +44,8 @@ class Posteriors:
         return cls(classifiers.schema, classifiers.read)
 
     def averaged_with(self, other: Posteriors) -> Posteriors:
-        """The geometric mean of two classifiers, with the class means of this one.
-
-        Probabilities below ``LEAST`` count as ``LEAST``: two classifiers may exclude every class.
-
-        >>> schema = AttributeSchema({"color": ("red", "blue")})
-        >>> sure = Posteriors(schema, lambda features: [torch.tensor([[0.9, 0.1]])])
-        >>> doubtful = Posteriors(schema, lambda features: [torch.tensor([[0.5, 0.5]])])
-        >>> sure.averaged_with(doubtful).read(torch.zeros(1, 4))
-        [tensor([[0.7500, 0.2500]])]
-        """
+        """The geometric mean of two classifiers, with the class means of this one. Two may exclude
+        every class, so probabilities are at least ``LEAST``."""
 
         def read(features: Tensor) -> list[Tensor]:
             both = zip(self.read(features), other.read(features), strict=True)
@@ -81,12 +73,9 @@ def raw_probabilities(
 ) -> dict[str, Tensor]:
     """Uncalibrated probabilities of ``KINDS``: ``(Q, N)`` twice and ``(Q,)``.
 
-    Args:
-        target, gallery: per type how likely a query wants each class ``(Q, classes)``, and how
-            likely a photo has it ``(G, classes)``.
-        found: positions of the results, ``(Q, N)``.
-        types: the edited types.
-        exclude: per query the position that does not count, -1 for none, ``(Q,)``.
+    Per type, ``target (Q, classes)`` is what a query wants, ``gallery (G, classes)`` what a photo
+    has. ``found (Q, N)`` are the results, ``types`` the edited types, ``exclude (Q,)`` the photo
+    that does not count, -1 for none.
 
     >>> target, gallery = [torch.tensor([[0.0, 1.0]])], [torch.tensor([[0.2, 0.8], [0.5, 0.5]])]
     >>> raw_probabilities(target, gallery, torch.tensor([[0, 1]]), types=[0])["attribute"]
@@ -113,8 +102,7 @@ def answer_probabilities(
     target: Sequence[Tensor], gallery: Sequence[Tensor], exclude: Tensor | None = None
 ) -> Tensor:
     """The probability that some photo fits, ``(Q,)``: the mean of 1 - prod_g (1 - p_g) over the
-    combinations of classes that a query may want.
-    """
+    combinations of classes that a query may want."""
     meant, weights = likely_combinations(target)
     distinct, position = torch.unique(meant.flatten(0, 1), dim=0, return_inverse=True)
     by_chunk = (fits_of(gallery, part) for part in distinct.split(CHUNK))

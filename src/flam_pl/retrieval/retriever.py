@@ -34,12 +34,9 @@ class Retriever:
         features: Tensor,
         gallery: Callable[[Tensor], Gallery] = ExactGallery,
     ) -> Retriever:
-        """A new gallery of stored features ``(G, D)``. The score of an editor is the cosine."""
+        """A gallery of stored features ``(G, D)``; an editor's score is the cosine."""
         vectors = editor if isinstance(editor, SearchVectors) else SearchVectors(editor)
         return cls(vectors, gallery(vectors.gallery(features)))
-
-    def __len__(self) -> int:
-        return len(self.gallery)
 
     @torch.inference_mode()
     def search(
@@ -50,10 +47,8 @@ class Retriever:
         exclude: Sequence[int] | Tensor | None = None,
         own: Sequence[Tensor] | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Scores and ids of the k best photos per query of stored features ``(Q, D)``.
-
-        ``exclude`` is the id that a query must not find, -1 for none, ``(Q,)``. ``own`` is as in
-        ``SearchVectors.queries``.
-        """
+        """Scores and ids of the k best photos per query of stored features ``(Q, D)``. ``exclude
+        (Q,)`` is the id that a query must not find, -1 for none. ``own`` as in
+        ``SearchVectors.queries``."""
         ids = None if exclude is None else torch.as_tensor(exclude)
         return self.gallery.search(self.vectors.queries(features, edits, own), k, ids)

@@ -1,4 +1,10 @@
-"""Gallery vectors and query vectors of a method. Their inner product is the score."""
+"""Gallery vectors and query vectors of a method. Their inner product is the score.
+
+A gallery vector is the unit feature and the log-posteriors of all classes c of all types t. A query
+vector is a feature (the head) and the wanted probabilities, weighted by type (the tail):
+
+    score = head . unit x + sum_t w_t sum_c p_t(c) log p_t(c | x)
+"""
 
 from __future__ import annotations
 
@@ -12,15 +18,15 @@ from torch.nn import functional as F
 from flam_pl.editing.editor import Editor
 from flam_pl.editing.edits import Edit, in_order
 from flam_pl.editing.targets import wanted_probabilities, wanted_shares
-from flam_pl.retrieval.inner_product import log_posteriors, moved_features, weighted_posteriors
 from flam_pl.retrieval.posteriors import Posteriors
+
+FLOOR = 1e-3  # least posterior: one confident mistake of a classifier must not hide a photo
 
 
 @dataclass(frozen=True)
 class ScoreWeights:
-    """Weights of the log-posteriors of the wanted classes and of the query's other classes, and of
-    the cosine to the query moved by class means. The cosine to the edited feature has weight 1.
-    """
+    """Weights of the wanted classes' and of the other classes' log-posteriors, and of the cosine to
+    the query moved by class means; that of the edited feature is 1."""
 
     target: float = 0.0
     others: float = 0.0
@@ -29,7 +35,7 @@ class ScoreWeights:
 
 @dataclass(frozen=True)
 class QueryParts:
-    """Query vectors are weighted sums of these. All but ``edited`` are times the strength."""
+    """Query vectors are weighted sums of these; all but ``edited`` are times the strength."""
 
     edited: Tensor  # unit edited features, (Q, R)
     moved: Tensor | None  # unit features moved by class means, (Q, R)
@@ -38,9 +44,8 @@ class QueryParts:
 
 
 class SearchVectors:
-    """Makes the vectors of one method, with R dimensions and C classes, as in ``inner_product``.
-
-    Without an edit the tail of a query is zero: that is the plain search.
+    """The vectors of one method, of R dimensions and C classes. Without an edit the tail of a query
+    is zero.
 
     >>> from flam_pl.editing.editor import NoEdit
     >>> SearchVectors(NoEdit()).gallery(torch.tensor([[3.0, 4.0]]))
@@ -71,21 +76,14 @@ class SearchVectors:
         heads, own = self.heads(features), self.read(features)
         return heads if own is None else torch.cat([heads, log_posteriors(own)], dim=-1)
 
-    def edited(self, features: Tensor, edits: Sequence[Edit]) -> Tensor:
-        """Stored features ``(Q, D)`` -> unit edited features ``(Q, R)``."""
-        return F.normalize(self.editor.edit(features, edits), dim=-1)
-
     def queries(
         self, features: Tensor, edits: Sequence[Edit], own: Sequence[Tensor] | None = None
     ) -> Tensor:
-        """Stored features ``(Q, D)`` -> query vectors ``(Q, R + C)``.
-
-        ``own`` is ``read(features)``, where the caller has it.
-        """
+        """Stored features ``(Q, D)`` -> query vectors ``(Q, R + C)``. ``own`` is
+        ``read(features)``."""
         return self.weighted(self.parts(features, edits, own))
 
     def weighted(self, parts: QueryParts) -> Tensor:
-        """The query vectors ``(Q, R + C)`` of their parts."""
         head, w = parts.edited, self.weights
         if parts.moved is not None and w.moved:
             head = head + w.moved * parts.moved
@@ -94,8 +92,8 @@ class SearchVectors:
     def parts(
         self, features: Tensor, edits: Sequence[Edit], own: Sequence[Tensor] | None = None
     ) -> QueryParts:
-        """The parts of the query vectors, see ``queries``; C is 0 without posteriors."""
-        edited = self.edited(features, edits)
+        """The parts of ``queries``; C is 0 without posteriors."""
+        edited = F.normalize(self.editor.edit(features, edits), dim=-1)
         if self.posteriors is None:
             nothing = edited.new_zeros(len(edited), 0)
             return QueryParts(edited, None, nothing, nothing)
@@ -115,3 +113,37 @@ class SearchVectors:
             moved = strongest * self.heads(whole)
         target, others = weighted_posteriors(wanted, of_target), weighted_posteriors(own, of_others)
         return QueryParts(edited, moved, target, others)
+
+
+def log_posteriors(posteriors: Sequence[Tensor], floor: float = FLOOR) -> Tensor:
+    """Tails of gallery vectors: per type ``(N, classes)`` -> ``(N, C)``.
+
+    >>> log_posteriors([torch.tensor([[1.0, 0.0]])], floor=0.25).exp()
+    tensor([[1.0000, 0.2500]])
+    """
+    return torch.cat([of_type.clamp_min(floor).log() for of_type in posteriors], dim=-1)
+
+
+def weighted_posteriors(wanted: Sequence[Tensor], weights: Sequence[float] | Tensor) -> Tensor:
+    """Tails of query vectors ``(B, C)``, for weights ``(types,)`` or ``(B, types)``.
+
+    >>> weighted_posteriors([torch.tensor([[0.0, 1.0]])], [0.5])
+    tensor([[0.0000, 0.5000]])
+    """
+    per_type = torch.as_tensor(weights, dtype=wanted[0].dtype, device=wanted[0].device)
+    return torch.cat([per_type[..., t, None] * of for t, of in enumerate(wanted)], dim=-1)
+
+
+def moved_features(
+    features: Tensor, own: Sequence[Tensor], wanted: Sequence[Tensor], means: Sequence[Tensor]
+) -> Tensor:
+    """Features ``(B, D)`` minus the mean of their classes plus that of the wanted classes, with
+    probabilities ``(B, classes)`` and mean features ``(classes, D)`` per type.
+
+    >>> red, blue = [torch.tensor([[1.0, 0.0]])], [torch.tensor([[0.0, 1.0]])]
+    >>> moved_features(torch.tensor([[5.0]]), red, blue, [torch.tensor([[1.0], [3.0]])])
+    tensor([[7.]])
+    """
+    for before, after, of_class in zip(own, wanted, means, strict=True):
+        features = features + (after - before) @ of_class
+    return features

@@ -18,9 +18,8 @@ from flam_pl.attributes import AttributeSchema
 from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.models.concat import ConcatClassifiers
 from flam_pl.models.manipulator import Generator
-from flam_pl.retrieval.inner_product import log_posteriors, moved_features
 from flam_pl.retrieval.posteriors import Posteriors
-from flam_pl.retrieval.vectors import ScoreWeights
+from flam_pl.retrieval.vectors import ScoreWeights, log_posteriors, moved_features
 
 if TYPE_CHECKING:
     from flam_pl.models.backbone import Backbone

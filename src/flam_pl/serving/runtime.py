@@ -12,7 +12,7 @@ import numpy as np
 from flam_pl.errors import FlamError
 from flam_pl.serving.bundle import Bundle
 
-FLOOR = 1e-3  # as retrieval.inner_product.FLOOR
+FLOOR = 1e-3  # as retrieval.vectors.FLOOR
 RUNTIMES = ("torch", "onnx")
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from flam_pl.editing.edits import Edit, EditError
+from flam_pl.editing.edits import Edit
 from flam_pl.errors import FlamError
 from flam_pl.galleries.stored import (
     ITEM,
@@ -164,9 +164,7 @@ class Searcher:
     ) -> Results:
         """What was found, best first, and how well it fits."""
         query, edits, own, target = encoded.query, encoded.edits, encoded.own, encoded.target
-        judged = self.bundle.applicability.judge(edits, own, target)
-        if judged.refusal:
-            raise EditError(judged.refusal.reason)
+        remarks = self.bundle.applicability.remarks(edits, own, target)
         itself = gallery.fetch([query.id])[0] if query.id is not None else None
         depth = slice(depth_of(encoded))  # others in the batch may need more results
         score_of = dict(zip(ids[depth], map(float, scores[depth]), strict=True))
@@ -191,7 +189,7 @@ class Searcher:
             tuple(map(shown_hit, shown[page].tolist())),
             self.guesses(own),
             tuple(edits),
-            judged.remarks,
+            remarks,
             facets=gallery.facets(query.facets, query.where) if query.facets else {},
             total=gallery.count(query.where),
             source=source_of(query, itself),

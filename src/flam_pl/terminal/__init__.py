@@ -1,1 +1,0 @@
-"""What a command does with its terminal: progress bars and stop signals."""

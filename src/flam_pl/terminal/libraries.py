@@ -1,4 +1,4 @@
-"""How a command treats libraries: their notes are hidden, and freed memory is kept."""
+"""Hides the notes of libraries, and keeps freed memory."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import warnings
 
 
 def quiet_libraries() -> None:
-    """Hide the notes of libraries about themselves; warnings about the data stay."""
+    """Hide the notes of libraries about themselves."""
     for text in (
         ".*does not have many workers.*",
         ".*number of training batches.*smaller than the logging interval.*",
@@ -27,14 +27,10 @@ def quiet_libraries() -> None:
 
 
 def keep_freed_memory() -> None:
-    """Let glibc keep freed blocks; on other systems this does nothing.
-
-    The activations of a layer are tens of MB, allocated and freed at every step: without this,
-    half of the training time on a CPU is page faults.
-    """
+    """Let glibc keep freed blocks, else half of the training time on a CPU is page faults."""
     try:
         mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError, TypeError):
+    except (OSError, AttributeError, TypeError):  # another system
         return
     trim_threshold, mmap_max = -1, -4  # M_TRIM_THRESHOLD, M_MMAP_MAX of malloc.h
     mallopt(trim_threshold, 2**31 - 1)

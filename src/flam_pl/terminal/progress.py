@@ -19,11 +19,7 @@ def show_progress(shown: bool) -> None:
 
 
 def progress(items: Iterable[Any] | None, name: str, total: int | None = None) -> Any:
-    """The same items, with a bar on stderr.
-
-    Without items, the caller moves the bar by ``update``. ``total`` is for items without a length.
-    """
-    # a line per 10 seconds where stderr is a file
-    interval = 0.1 if sys.stderr.isatty() else 10
-    look: dict[str, Any] = {"leave": False, "delay": DELAY, "mininterval": interval}
+    """The items, with a bar on stderr; without items, the caller moves the bar by ``update``."""
+    seconds = 0.1 if sys.stderr.isatty() else 10  # between two states of the bar
+    look: dict[str, Any] = {"leave": False, "delay": DELAY, "mininterval": seconds}
     return tqdm(items, name, total, disable=not _shown, **look)

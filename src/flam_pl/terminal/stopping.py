@@ -1,4 +1,4 @@
-"""How a command ends: on SIGINT and SIGTERM with exit code 130 or 143, and in a DDP run."""
+"""How a command ends on SIGINT and SIGTERM, and in a DDP run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _received: signal.Signals | None = None
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Within it, SIGINT and SIGTERM raise KeyboardInterrupt; a second one ends the process."""
+    """Within it, SIGINT and SIGTERM raise KeyboardInterrupt; a second signal ends the process."""
     global _listening, _received
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -35,14 +35,13 @@ def stoppable() -> Iterator[None]:
 
 
 def listen() -> None:
-    """Take the signals back from a library that handles them; outside of ``stoppable`` nothing."""
+    """Take the signals back from a library, within ``stoppable``."""
     if _listening:
         for number in SIGNALS:
             signal.signal(number, _stop)
 
 
 def received() -> signal.Signals | None:
-    """The signal that ends the present command, if there was one."""
     return _received
 
 
@@ -55,11 +54,8 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 
 def leave_process_group(code: int) -> None:
-    """Leave the process group of a DDP run. All processes but the first end here at once.
-
-    The threads of the group can abort a process while its interpreter shuts down. Lightning then
-    kills the first process, which may still be evaluating.
-    """
+    """Leave the process group of a DDP run; all processes but the first end here. At a usual exit,
+    threads of the group may abort a process, and Lightning kill the first."""
     distributed = sys.modules.get("torch.distributed")
     if distributed is None or not distributed.is_available() or not distributed.is_initialized():
         return

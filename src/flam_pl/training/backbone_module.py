@@ -13,20 +13,49 @@ from pytorch_metric_learning.losses import TripletMarginLoss
 from pytorch_metric_learning.miners import TripletMarginMiner
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torchmetrics import Metric
 
 from flam_pl.config.stages import BackboneConfig
+from flam_pl.data.datamodule import FlamDataModule
 from flam_pl.galleries.exact import top_k
 from flam_pl.metrics.hit_rate import hits_at
 from flam_pl.models.backbone import Backbone, feature_levels, first_modules
-from flam_pl.training.by_row import ByRow
+from flam_pl.training.stage import require_finished
+
+KS = (1, 5, 10, 20, 50)
+"""k of the validation figures R@k."""
+
+SAMPLE = 4096
+"""Most training photos that a whitening is measured on."""
+
+
+class ByRow(Metric):
+    """A vector per row: the mean of its values, since a DDP sampler repeats rows."""
+
+    full_state_update = False
+    total: Tensor
+    times: Tensor
+
+    def __init__(self, rows: int, dimension: int) -> None:
+        super().__init__()
+        self.add_state("total", torch.zeros(rows, dimension), dist_reduce_fx="sum")
+        self.add_state("times", torch.zeros(rows), dist_reduce_fx="sum")
+
+    def update(self, row: Tensor, values: Tensor) -> None:
+        self.total.index_add_(0, row, values.to(self.total.dtype))
+        self.times.index_add_(0, row, torch.ones_like(row, dtype=self.times.dtype))
+
+    def compute(self) -> Tensor:
+        """``(rows, dimension)``; a row without a value is zero."""
+        return self.total / self.times.clamp_min(1)[:, None]
 
 
 class BackboneModule(pl.LightningModule):
     """Cross-entropy over the items of ``classified`` (their codes), and triplets over all items.
 
-    With a CGD (arXiv 1903.10663) the triplets see all descriptors, the cross-entropy the first one.
-    ``validation`` gives the item code ``(V,)`` of each validation photo, and whether it is a
-    consumer photo, bool ``(V,)``. R@k searches consumer photos among the shop photos.
+    With a CGD the triplets see all descriptors, the cross-entropy the first one. ``validation`` is
+    the item code of each photo ``(V,)``, and whether it is a consumer photo, bool ``(V,)``. R@k
+    searches consumer photos among the shop photos.
     """
 
     classified: Tensor
@@ -37,10 +66,9 @@ class BackboneModule(pl.LightningModule):
         classified: Sequence[int],
         validation: tuple[np.ndarray, np.ndarray],
         settings: BackboneConfig,
-        ks: Sequence[int] = (1, 5, 10, 20, 50),
     ) -> None:
         super().__init__()
-        self.net, self.settings, self.ks = net, settings, tuple(ks)
+        self.net, self.settings = net, settings
         self.frozen = frozen_modules(net, settings)
         for module in self.frozen:
             module.training = False  # its batch norm measures nothing
@@ -55,11 +83,9 @@ class BackboneModule(pl.LightningModule):
         self.miner = TripletMarginMiner(
             margin=margin, type_of_triplets="semihard", distance=distance
         )
-        self.validation_items = torch.from_numpy(validation[0])
-        self.is_query = torch.from_numpy(validation[1])
+        self.validation_items, self.is_query = map(torch.from_numpy, validation)
         of_shop = self.validation_items[~self.is_query]
         self.findable = self.is_query & torch.isin(self.validation_items, of_shop)
-        self.validation_features = ByRow(len(validation[0]), net.present_dimension)
 
     def train(self, mode: bool = True) -> BackboneModule:
         """Frozen modules stay in evaluation mode."""
@@ -101,15 +127,14 @@ class BackboneModule(pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         features = self.validation_features.compute().cpu()
-        self.validation_features.reset()
         if not self.findable.any():
             return
         items, shop = self.validation_items, ~self.is_query
         gallery = F.normalize(features[shop], dim=1)
         queries = F.normalize(features[self.findable], dim=1)
-        _, found = top_k(queries, gallery, min(max(self.ks), len(gallery)))
-        hits = hits_at(items[shop][found], items[self.findable], self.ks).float().mean(dim=0)
-        for k, value in zip(self.ks, hits.tolist(), strict=True):
+        _, found = top_k(queries, gallery, min(max(KS), len(gallery)))
+        hits = hits_at(items[shop][found], items[self.findable], KS).float().mean(dim=0)
+        for k, value in zip(KS, hits.tolist(), strict=True):
             self.log(f"val/R@{k}", value, prog_bar=k == 1)
 
     def predict_step(self, batch: dict[str, Tensor], batch_index: int) -> dict[str, Tensor]:
@@ -138,11 +163,28 @@ def frozen_modules(net: Backbone, settings: BackboneConfig) -> list[nn.Module]:
 
 
 def most_photographed(items: np.ndarray, count: int) -> list[int]:
-    """Codes of the items with most images, ties by code; ``items``: per image, -1 for none.
+    """Codes of the items with most images, ties by code; per image its item, -1 for none.
 
     >>> most_photographed(np.array([7, 3, 3, -1, 5, 5]), 2)
     [3, 5]
     """
     codes, times = np.unique(items[items >= 0], return_counts=True)
     order = np.lexsort((codes, -times))
-    return [int(code) for code in codes[order][:count]]
+    return codes[order][:count].tolist()
+
+
+def measure_whitening(stage: BackboneModule, data: FlamDataModule, trainer: pl.Trainer) -> None:
+    """Fit the backbone's whitening to at most ``SAMPLE`` training photos, equally on every rank."""
+    net, rows = stage.net, data.catalog.rows(split="train")
+    assert net.whitening is not None
+    if len(rows) > SAMPLE:
+        rng = np.random.default_rng(data.config.seed)
+        rows = np.sort(rng.choice(rows, SAMPLE, replace=False))
+    data.trainer = trainer
+    found = trainer.predict(stage, data.image_loader(rows))
+    require_finished(trainer, "whitening")
+    features = ByRow(len(rows), net.pooled_dimension).to(trainer.strategy.root_device)
+    for batch in found or []:  # of this rank; ``compute`` adds the other ranks'
+        assert isinstance(batch, dict)
+        features.update(batch["index"].to(features.device), batch["features"].to(features.device))
+    net.whitening.measure(features.compute().cpu())

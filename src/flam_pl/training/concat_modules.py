@@ -1,4 +1,4 @@
-"""Trains Cls-Concat and ADDE-M: one classifier per attribute type."""
+"""Trains Cls-Concat and ADDE-M: a classifier per attribute type."""
 
 from __future__ import annotations
 
@@ -10,17 +10,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from flam_pl.config.methods import ConcatConfig
-from flam_pl.losses.attribute_memory import memory_loss
+from flam_pl.losses.triplet import memory_loss
 from flam_pl.models.concat import ConcatClassifiers, TypeClassifier
-from flam_pl.training.by_type import ByTypeModule
+from flam_pl.training.embedder_module import ByTypeModule
 
 
 class ClassifierModule(ByTypeModule):
-    """Cls-Concat: cross-entropy per type, on the rows that carry its label.
-
-    ``labelled`` gives all labelled training features ``(N, D)`` and labels ``(N, types)``. Their
-    class means are the prototypes.
-    """
+    """Cls-Concat: cross-entropy per type, on the rows that carry its label. The prototypes are
+    class means of ``labelled`` features ``(N, D)``, labels ``(N, types)``."""
 
     settings: ConcatConfig
 
@@ -53,7 +50,7 @@ class ClassifierModule(ByTypeModule):
         self.measure_prototypes()  # before the checkpoint of the epoch is written
 
     def on_train_epoch_end(self) -> None:
-        if not sum(self.trainer.num_val_batches):  # no validation: the checkpoint is written next
+        if not sum(self.trainer.num_val_batches):
             self.measure_prototypes()
 
     def measure_prototypes(self) -> None:

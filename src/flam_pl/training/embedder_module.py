@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 
+import pytorch_lightning as pl
 import torch
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
+from flam_pl.config.methods import ConcatConfig
 from flam_pl.config.stages import EmbedderConfig
-from flam_pl.losses.dictionary_softmax import dictionary_loss
+from flam_pl.losses.softmax import dictionary_loss
 from flam_pl.losses.triplet import embedding_loss
 from flam_pl.models.attribute_embedder import AttributeEmbedders, EnsembleMember
-from flam_pl.training.by_type import ByTypeModule
 
 LOG_EVERY = 4
 """Steps between two logs."""
@@ -23,13 +25,33 @@ SHARPENED = 0.5
 """Factor of the teacher's temperature (MixMatch, Berthelot et al., NeurIPS 2019)."""
 
 
-class EmbedderModule(ByTypeModule):
-    """Each type trains on the rows of the batch that carry its label.
+class ByTypeModule(pl.LightningModule):
+    """A module with a loss per attribute type; the settings give its optimizer."""
 
-    Self-training, not in the paper (Xie et al., CVPR 2020): the whole ensemble classifies features
-    of ``bank`` ``(N, D)``, and each member, whose input gets noise, learns these probabilities.
-    Without a bank there is none.
-    """
+    settings: EmbedderConfig | ConcatConfig
+
+    def log_accuracy(self, types: Sequence[str], classes: Tensor, labels: Tensor) -> None:
+        """Log the share of right classes per type; both ``(B, types)``, -1 where unlabelled."""
+        known, shares = labels >= 0, []
+        for t, name in enumerate(types):
+            if known[:, t].any():
+                shares.append((classes == labels)[known[:, t], t].float().mean())
+                self.log(f"val/{name}", shares[-1])
+        if shares:
+            self.log("val/accuracy", torch.stack(shares).mean(), prog_bar=True)
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """AdamW; its rate falls to zero along a cosine."""
+        s, steps = self.settings, max(1, int(self.trainer.estimated_stepping_batches))
+        optimizer = torch.optim.AdamW(self.parameters(), lr=s.lr, weight_decay=s.weight_decay)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+class EmbedderModule(ByTypeModule):
+    """Each type trains on the rows of the batch that carry its label. Self-training, not in the
+    paper (Xie et al., CVPR 2020): the ensemble classifies features of ``bank`` ``(N, D)``, and each
+    member learns these probabilities from noisy features."""
 
     settings: EmbedderConfig
 
@@ -38,16 +60,11 @@ class EmbedderModule(ByTypeModule):
     ) -> None:
         super().__init__()
         self.embedders, self.settings = embedders, settings
-        # no buffer: DDP would send it to every process at each step
-        self.bank: Tensor | None = bank
+        self.bank = bank  # no buffer: DDP would send it to every process at each step
 
     def on_fit_start(self) -> None:
         if self.bank is not None:
             self.bank = self.bank.to(self.device)
-
-    def forward(self, features: Tensor) -> Tensor:
-        embeddings: Tensor = self.embedders(features)
-        return embeddings
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
         # these first: autocast caches the cast weights for the step, and a first use by the
@@ -64,20 +81,25 @@ class EmbedderModule(ByTypeModule):
 
     def terms(self, features: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """The loss per type: features ``(B, D)``, labels ``(B, types)``, -1 where unlabelled."""
-        z = self.embedders.space(features)
-        of_types = {name: z.new_zeros(()) for name in self.embedders.schema.types}
-        for t, name, member, noisy in self.members_with_noise(z):
-            known = labels[:, t] >= 0
-            loss = self.member_loss(member, noisy[known], labels[known, t])
-            of_types[name] = of_types[name] + loss
-        return of_types
 
-    def members_with_noise(self, z: Tensor) -> Iterator[tuple[int, str, EnsembleMember, Tensor]]:
-        """Type index, type, member, and features ``(B, d)`` with the member's noise."""
+        def loss(t: int, member: EnsembleMember, noisy: Tensor) -> Tensor:
+            known = labels[:, t] >= 0
+            return self.member_loss(member, noisy[known], labels[known, t])
+
+        return self.by_type(self.embedders.space(features), loss)
+
+    def by_type(
+        self, z: Tensor, loss: Callable[[int, EnsembleMember, Tensor], Tensor]
+    ) -> dict[str, Tensor]:
+        """The sum of a loss over the members of each type. Each member has its own noise on the
+        features ``(B, d)``."""
+        of_types = {name: z.new_zeros(()) for name in self.embedders.schema.types}
         for m in range(self.embedders.members):
             noisy = z + self.settings.noise * torch.randn_like(z)
-            for t, name in enumerate(self.embedders.schema.types):
-                yield t, name, self.embedders.of(name).members[m], noisy
+            for t, name in enumerate(of_types):
+                member = self.embedders.of(name).members[m]
+                of_types[name] = of_types[name] + loss(t, member, noisy)
+        return of_types
 
     def teaches(self) -> bool:
         return self.global_step >= TEACHES_FROM * int(self.trainer.estimated_stepping_batches)
@@ -87,11 +109,12 @@ class EmbedderModule(ByTypeModule):
         z = self.embedders.space(features)
         temperature = torch.tensor(self.settings.temperature, device=z.device)
         taught = self.ensemble_probabilities(z, SHARPENED * temperature)
-        of_types = {name: z.new_zeros(()) for name in self.embedders.schema.types}
-        for t, name, member, noisy in self.members_with_noise(z):
-            loss = dictionary_loss(member(noisy), taught[t], member.dictionary, temperature)
-            of_types[name] = of_types[name] + self.settings.self_training * loss
-        return {f"{name}_taught": term for name, term in of_types.items()}
+
+        def loss(t: int, member: EnsembleMember, noisy: Tensor) -> Tensor:
+            one = dictionary_loss(member(noisy), taught[t], member.dictionary, temperature)
+            return self.settings.self_training * one
+
+        return {f"{name}_taught": term for name, term in self.by_type(z, loss).items()}
 
     @torch.no_grad()
     def ensemble_probabilities(self, z: Tensor, temperature: Tensor) -> list[Tensor]:
@@ -110,5 +133,5 @@ class EmbedderModule(ByTypeModule):
         return to_embeddings + to_dictionary
 
     def validation_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
-        classes = self.embedders.classify(self(batch["features"]))
+        classes = self.embedders.classify(self.embedders(batch["features"]))
         self.log_accuracy(self.embedders.schema.types, classes, batch["labels"])

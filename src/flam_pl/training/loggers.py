@@ -1,7 +1,4 @@
-"""Loggers: CSV, and Weights & Biases (W&B) with a group per run.
-
-Each stage and each evaluation is a W&B run in ``runs/<run>/wandb/``.
-"""
+"""Loggers: CSV, and Weights & Biases (W&B), where each stage and each evaluation is a run."""
 
 from __future__ import annotations
 
@@ -29,13 +26,12 @@ METRICS = "metrics.csv"
 
 
 def make_loggers(config: Config, stage: str, folder: Path) -> list[Logger]:
-    """CSV in the stage's folder, and W&B if it is on."""
     wandb = make_wandb_logger(config, stage, "train")
     return [CSVLogger(str(folder), name="", version="logs"), *([wandb] if wandb else [])]
 
 
 def make_wandb_logger(config: Config, name: str, job_type: str) -> WandbLogger | None:
-    """A W&B run, opened at the first log; None without W&B."""
+    """A W&B run, opened at the first log, if W&B is on."""
     mode = wandb_mode(config.logger.wandb)
     if mode is None:
         return None
@@ -61,7 +57,7 @@ def wandb_of(loggers: Sequence[Logger]) -> WandbLogger | None:
 def log_checkpoint(
     loggers: Sequence[Logger], config: Config, folder: Path, record: StageRecord
 ) -> None:
-    """Log the checkpoint in a stage's folder as a W&B artifact, made from its parent's."""
+    """Log a stage's checkpoint as a W&B artifact, made from its parent's."""
     logger = wandb_of(loggers)
     if logger is not None and config.logger.artifacts:
         logger.experiment.log_artifact(checkpoint_artifact(config.name, folder, record))
@@ -71,7 +67,7 @@ def log_checkpoint(
 def use_checkpoints(
     logger: WandbLogger, config: Config, checkpoints: Collection[str | None]
 ) -> None:
-    """Record that a W&B run was made from some checkpoints (SHA-256)."""
+    """Record the checkpoints (SHA-256) that a W&B run was made from."""
     if not config.logger.artifacts:
         return
     # a further seed, <run>/seeds/1, is made from the backbone of the run above it
@@ -98,7 +94,7 @@ def _use(run: Any, artifact: Any) -> None:
 
 
 def checkpoint_artifact(run: str, folder: Path, record: StageRecord, copied: bool = True) -> Any:
-    """The W&B model ``<run>-<stage>``; ``copied``: a copy waits for the upload."""
+    """The W&B model ``<run>-<stage>``; ``copied``: W&B keeps a copy until the upload."""
     from wandb import Artifact
 
     numbers = {key: value for key, value in record.metrics.items() if value == value}
@@ -121,7 +117,6 @@ def finish(loggers: Sequence[Logger]) -> None:
 
 
 def csv_text(loggers: Sequence[Logger]) -> str:
-    """The rows of the CSV log so far, with their header."""
     for logger in loggers:
         if isinstance(logger, CSVLogger):
             logger.save()
@@ -132,7 +127,7 @@ def csv_text(loggers: Sequence[Logger]) -> str:
 
 @rank_zero_only
 def restore_csv(loggers: Sequence[Logger], text: str) -> None:
-    """Put rows into the CSV log, which a new logger has emptied."""
+    """Put rows back into the CSV log, which a new logger has emptied."""
     for logger in loggers:
         if isinstance(logger, CSVLogger) and text:
             logger.experiment.metrics_keys = text.splitlines()[0].split(",")
@@ -140,7 +135,7 @@ def restore_csv(loggers: Sequence[Logger], text: str) -> None:
 
 
 def wandb_mode(wanted: str) -> str | None:
-    """online, offline or None (no W&B), so that W&B never asks for a key or waits for a server."""
+    """online, offline or None (no W&B), without a question or a wait."""
     forced = os.environ.get("WANDB_MODE")
     if wanted == "off" or forced == "disabled":
         return None
@@ -162,7 +157,7 @@ def wandb_mode(wanted: str) -> str | None:
 
 
 def logged_in() -> bool:
-    """Whether the environment, or the netrc file for the server, holds a key, as W&B finds it."""
+    """Whether W&B finds a key for the server."""
     if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
         return True
     standard = Path("~/.netrc").expanduser()

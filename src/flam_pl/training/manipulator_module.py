@@ -14,22 +14,25 @@ from torch.nn import functional as F
 from torch.optim.lr_scheduler import LRScheduler
 
 from flam_pl.config.stages import ManipulatorConfig
-from flam_pl.losses.adversarial import discriminator_loss, generator_loss
-from flam_pl.losses.composition import composition_loss
-from flam_pl.losses.cycle import cycle_loss
-from flam_pl.losses.matching import matching_loss, wanted_embeddings
-from flam_pl.losses.miners import nearest_of_other_class
-from flam_pl.losses.neighbour_distillation import SAME, distillation_loss
+from flam_pl.losses.manipulator import (
+    cycle_loss,
+    discriminator_loss,
+    generator_loss,
+    matching_loss,
+    nearest_of_other_class,
+    wanted_embeddings,
+)
+from flam_pl.losses.softmax import SAME, composition_loss, distillation_loss
 from flam_pl.losses.triplet import cosine_distance
 from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.models.manipulator import Manipulator
-from flam_pl.retrieval.inner_product import log_posteriors, moved_features, weighted_posteriors
+from flam_pl.retrieval.vectors import log_posteriors, moved_features, weighted_posteriors
 from flam_pl.training.embedder_module import LOG_EVERY
 
 
 @dataclass(frozen=True)
 class EditBatch:
-    """A batch of edits to learn from."""
+    """Edits to learn from."""
 
     features: Tensor  # (B, D), as stored
     x: Tensor  # (B, d), the same in the feature space
@@ -44,16 +47,14 @@ class EditBatch:
 
     @property
     def wanted(self) -> Tensor:
-        """Embeddings that x-tilde should have ``(B, types, k)``."""
+        """Embeddings that x~ should have ``(B, types, k)``."""
         return wanted_embeddings(self.e, self.condition, self.target)
 
 
 class ManipulatorModule(pl.LightningModule):
-    """G learns to edit features, D to judge them. The frozen embedders classify; no label is read.
-
-    ``evaluate`` gives figures of edited searches on the validation split, e.g. T@k. ``bank`` holds
-    training features ``(N, D)`` for the neighbour distillation and TIRG's loss.
-    """
+    """G learns to edit features, D to judge them. Frozen embedders stand for the labels.
+    ``evaluate`` gives validation figures, e.g. T@k. Distillation and TIRG's loss need ``bank``,
+    training features ``(N, D)``."""
 
     def __init__(
         self,
@@ -68,8 +69,7 @@ class ManipulatorModule(pl.LightningModule):
         self.manipulator, self.settings, self.evaluate = manipulator, settings, evaluate
         self.judged = settings.adversarial_weight > 0 or settings.matching_weight > 0
         self.embedders = embedders.eval().requires_grad_(False)
-        # no buffer: DDP would send it to every process at each step
-        self.bank: Tensor | None = bank
+        self.bank = bank  # no buffer: DDP would send it to every process at each step
         self.bank_tail: Tensor | None = None
         self.bank_classes: Tensor | None = None
 
@@ -87,8 +87,8 @@ class ManipulatorModule(pl.LightningModule):
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
         s = self.settings
-        # global_step counts the steps of both optimizers, where D has one
-        done = self.global_step / (2 if self.judged else 1) / self._steps()
+        # global_step counts the steps of every optimizer
+        done = self.global_step / (1 + self.judged) / self._steps()
         noise = s.noise + (s.noise_end - s.noise) * min(1.0, done)
         self.manipulator.discriminators[0].noise = noise
         optimizer_g, optimizer_d = cast(list[LightningOptimizer], self.optimizers())
@@ -96,35 +96,24 @@ class ManipulatorModule(pl.LightningModule):
         x = edits.x
         seen = x + s.input_noise * torch.randn_like(x) if s.input_noise > 0 else x
         edited = self.manipulator.edit(seen, edits.condition, edits.target)
-        terms: dict[str, Tensor] = {}
+        terms_d: dict[str, Tensor] = {}
         if self.judged:
-            self.toggle_optimizer(optimizer_d)
-            terms |= self.discriminator_terms(edits, edited.detach())
-            self._step(optimizer_d, sum(terms.values()))
-            self.untoggle_optimizer(optimizer_d)
+            with optimizer_d.toggle_model():
+                terms_d = self.discriminator_terms(edits, edited.detach())
+                self._step(optimizer_d, terms_d)
+        with optimizer_g.toggle_model():
+            terms_g = self.generator_terms(edits, edited)
+            self._step(optimizer_g, terms_g)
 
-        self.toggle_optimizer(optimizer_g)
-        terms_g = self.generator_terms(edits, edited)
-        if s.distillation_weight > 0:
-            terms_g |= self.distillation_terms(edits, edited)
-        if s.composition_weight > 0:
-            terms_g |= self.composition_terms(edits, edited)
-        if s.moved_weight > 0:
-            terms_g |= self.moved_terms(edits, edited)
-        self._step(optimizer_g, sum(terms_g.values()))
-        self.untoggle_optimizer(optimizer_g)
-
-        of_g, of_d = cast(list[LRScheduler], self.lr_schedulers())
-        of_g.step()
-        if self.judged:
-            of_d.step()
+        for schedule in cast(list[LRScheduler], self.lr_schedulers())[: 1 + self.judged]:
+            schedule.step()
         if batch_index % LOG_EVERY == 0:
-            logged = {f"train/{name}": term.detach() for name, term in (terms | terms_g).items()}
+            logged = {f"train/{name}": term.detach() for name, term in (terms_d | terms_g).items()}
             self.log_dict(logged, on_step=False, on_epoch=True, batch_size=len(x))
 
     @torch.no_grad()
     def sample(self, features: Tensor) -> EditBatch:
-        """One edit per stored feature ``(B, D)``, its type drawn at random."""
+        """One edit per stored feature ``(B, D)``, of a random type."""
         x = self.embedders.space(features)
         e = self.embedders.embed(x)
         labels = self.embedders.classify(e)
@@ -135,7 +124,7 @@ class ManipulatorModule(pl.LightningModule):
         return EditBatch(features, x, e, target, e[other, target])
 
     def other_classes(self, e: Tensor, target: Tensor) -> Tensor:
-        """Dictionary vectors ``(B, k)`` of random classes that the features probably lack."""
+        """Dictionary vectors ``(B, k)`` of random classes that the photos probably lack."""
         own, drawn = self.embedders.probabilities(e), torch.empty_like(e[:, 0])
         for t, name in enumerate(self.embedders.schema.types):
             rows = (target == t).nonzero(as_tuple=True)[0]
@@ -145,11 +134,7 @@ class ManipulatorModule(pl.LightningModule):
         return drawn
 
     def discriminator_terms(self, edits: EditBatch, edited: Tensor) -> dict[str, Tensor]:
-        """D's losses with their weights: equation (3), and the real term of (4).
-
-        Args:
-            edited: x-tilde ``(B, d)``, detached.
-        """
+        """D's weighted losses, equations (3) and (4; the real term), of detached x~ ``(B, d)``."""
         real, predicted = self.manipulator.discriminate(edits.x)
         fake, _ = self.manipulator.discriminate(edited)
         return {
@@ -158,9 +143,9 @@ class ManipulatorModule(pl.LightningModule):
         }
 
     def generator_terms(self, edits: EditBatch, edited: Tensor) -> dict[str, Tensor]:
-        """G's weighted losses: equations (3), (4; the fake term) and (5)."""
+        """G's weighted losses: equations (3), (4; fake term), (5), and those not in the paper."""
         s, target = self.settings, edits.target
-        terms = {}
+        terms: dict[str, Tensor] = {}
         if self.judged:
             fake, predicted = self.manipulator.discriminate(edited)
             matching = matching_loss(predicted, edits.wanted, target, s.with_remaining)
@@ -169,9 +154,18 @@ class ManipulatorModule(pl.LightningModule):
         if s.cycle_weight > 0:
             recovered = self.manipulator.edit(edited, edits.own, target)
             terms["g_cycle"] = s.cycle_weight * cycle_loss(edits.x, recovered)
+        if s.distillation_weight > 0:
+            terms["g_distillation"] = s.distillation_weight * self.distillation(edits, edited)
+        if s.composition_weight > 0:
+            terms["g_composition"] = s.composition_weight * self.composition(edits, edited)
+        if s.moved_weight > 0:
+            with torch.autocast(edited.device.type, enabled=False):
+                stored = self.embedders.space.inverse(edited)
+                away = cosine_distance(stored, self.moved(edits)).mean()
+            terms["g_moved"] = s.moved_weight * away
         return terms
 
-    def distillation_terms(self, edits: EditBatch, edited: Tensor) -> dict[str, Tensor]:
+    def distillation(self, edits: EditBatch, edited: Tensor) -> Tensor:
         """Neighbour distillation on a random part of the bank."""
         s, features = self.settings, edits.features
         assert self.bank is not None and self.bank_tail is not None, "needs a bank"
@@ -182,10 +176,8 @@ class ManipulatorModule(pl.LightningModule):
                 scores = self.teacher_scores(edits, bank, tail)
                 itself = F.normalize(features, dim=1) @ F.normalize(bank, dim=1).T > SAME
             stored = self.embedders.space.inverse(edited)
-            loss = distillation_loss(
-                stored, bank, scores, itself, s.teacher_temperature, s.student_temperature
-            )
-        return {"g_distillation": s.distillation_weight * loss}
+            temperatures = s.teacher_temperature, s.student_temperature
+            return distillation_loss(stored, bank, scores, itself, *temperatures)
 
     def teacher_scores(self, edits: EditBatch, bank: Tensor, bank_tail: Tensor) -> Tensor:
         """Scores ``(B, N)`` of an edited search by the moved query in a bank ``(N, D)``."""
@@ -197,18 +189,13 @@ class ManipulatorModule(pl.LightningModule):
         scores: Tensor = s.teacher_moved * cosine + tail @ bank_tail.T
         return scores
 
-    def moved_terms(self, edits: EditBatch, edited: Tensor) -> dict[str, Tensor]:
-        with torch.autocast(edited.device.type, enabled=False):
-            away = cosine_distance(self.embedders.space.inverse(edited), self.moved(edits))
-        return {"g_moved": self.settings.moved_weight * away.mean()}
-
     def moved(self, edits: EditBatch) -> Tensor:
-        """The queries ``(B, D)`` less the mean of their old class, plus that of the new one."""
+        """The queries ``(B, D)`` less the mean of their old class plus that of the new one."""
         own, wanted = (self.embedders.probabilities(of) for of in (edits.e, edits.wanted))
         means = [self.embedders.of(name).class_means for name in self.embedders.schema.types]
         return moved_features(edits.features, own, wanted, means)
 
-    def composition_terms(self, edits: EditBatch, edited: Tensor) -> dict[str, Tensor]:
+    def composition(self, edits: EditBatch, edited: Tensor) -> Tensor:
         """TIRG's loss; the answer to an edit is a random photo with the wanted classes."""
         s, features = self.settings, edits.features
         assert self.bank is not None and self.bank_classes is not None, "needs a bank"
@@ -219,15 +206,14 @@ class ManipulatorModule(pl.LightningModule):
             fits = answers.all(dim=2) & (F.normalize(features) @ F.normalize(bank).T <= SAME)
             rows = fits.any(dim=1).nonzero(as_tuple=True)[0]
             if not len(rows):
-                return {"g_composition": edited.sum() * 0}
+                return edited.sum() * 0
             found = torch.multinomial(fits[rows].float(), 1)[:, 0]
             stored = self.embedders.space.inverse(edited[rows])
-            loss = composition_loss(stored, bank[found], s.student_temperature)
-        return {"g_composition": s.composition_weight * loss}
+            return composition_loss(stored, bank[found], s.student_temperature)
 
-    def _step(self, optimizer: Any, loss: Any) -> None:
+    def _step(self, optimizer: LightningOptimizer, terms: Mapping[str, Tensor]) -> None:
         optimizer.zero_grad()
-        self.manual_backward(loss)
+        self.manual_backward(cast(Tensor, sum(terms.values())))
         optimizer.step()
 
     def validation_step(self, batch: dict[str, Tensor], batch_index: int) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from flam_pl.atomic_io import write_text
 from flam_pl.attributes import AttributeSchema, SchemaError
@@ -53,7 +54,7 @@ class StageRecord:
 
     @classmethod
     def load(cls, folder: Path) -> StageRecord | None:
-        """The record in a stage's folder; None: not finished. Raises DamagedFile."""
+        """The record in a folder, if the stage is finished. Raises DamagedFile."""
         path = folder / RECORD
         if not path.is_file():
             return None
@@ -66,7 +67,7 @@ class StageRecord:
 
     @classmethod
     def intact(cls, folder: Path) -> StageRecord | None:
-        """As ``load``; a damaged record is logged, and is none: the stage is trained again."""
+        """As ``load``; a damaged record is logged and ignored."""
         try:
             return cls.load(folder)
         except DamagedFile as error:
@@ -83,22 +84,19 @@ def sha256(path: Path) -> str:
 
 
 def inputs_hash(**inputs: Any) -> str:
-    """SHA-256 over plain values, in any order of the keys."""
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
 
 
 def versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
+    found = {"python": platform.python_version()} | dict.fromkeys(PACKAGES, "not installed")
     for package in PACKAGES:
-        try:
+        with suppress(PackageNotFoundError):
             found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
     return found
 
 
 def require(folder: Path, stage: str) -> StageRecord:
-    """The record of a finished stage; RecordError where its checkpoint is missing or changed."""
+    """The record of a finished stage; RecordError for a missing or changed checkpoint."""
     record = StageRecord.load(folder)
     checkpoint = folder / CHECKPOINT
     if record is None or not checkpoint.is_file():
@@ -118,7 +116,7 @@ def require(folder: Path, stage: str) -> StageRecord:
 
 
 def require_child(record: StageRecord, parent: str, schema: AttributeSchema) -> None:
-    """Raise RecordError for a stage of another parent, SchemaError for other classes."""
+    """Raise RecordError for another parent, SchemaError for other classes."""
     if record.parent != parent:
         raise RecordError(
             f"the {record.stage} stage was trained on another parent checkpoint "
@@ -133,8 +131,7 @@ def load_into(net: nn.Module, folder: Path, prefix: str) -> None:
     """Load the tensors of ``best.ckpt`` whose names start with ``prefix``, or raise RecordError."""
     path = folder / CHECKPOINT
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        state: dict[str, Tensor] = checkpoint["state_dict"]
+        state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
     except Exception as error:  # torch raises pickle, zip, key and runtime errors alike
         raise RecordError(f"{path} cannot be opened as a checkpoint: {error}") from error
     own = {n[len(prefix) :]: v for n, v in state.items() if n.startswith(prefix)}

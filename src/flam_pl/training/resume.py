@@ -1,4 +1,4 @@
-"""Goes on with an interrupted training from ``last.ckpt``, as if it had not been interrupted."""
+"""Goes on with an interrupted training from ``last.ckpt``, as if uninterrupted."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
 
-from flam_pl.distributed import log
+from flam_pl.distributed import from_all_processes, log
 from flam_pl.training.loggers import csv_text, restore_csv
 from flam_pl.training.records import CHECKPOINT
 
@@ -20,12 +20,10 @@ LAST = "last.ckpt"
 
 
 class Resume(Callback):
-    """Writes ``last.ckpt`` after every epoch but the last, and restores what the Trainer does not.
+    """Writes ``last.ckpt`` after every epoch but the last: a data loader cannot go on within one.
 
-    The Trainer saves weights, optimizers, schedules and callbacks. Added are, for each rank, the
-    random states and the ``position`` of the data module, and the CSV log, figures and seconds so
-    far. ``inputs`` is a hash over everything that the training depends on. Within an epoch nothing
-    is written: data loaders cannot go on from there exactly.
+    To the Trainer's state it adds each rank's random states and ``position`` of the data module,
+    the CSV log, figures and seconds. ``inputs`` hashes what the training depends on.
     """
 
     def __init__(self, folder: Path, inputs: str) -> None:
@@ -36,7 +34,7 @@ class Resume(Callback):
 
     @property
     def seconds(self) -> float:
-        """Of this training, with those before its interruptions."""
+        """Of this training, interruptions not counted."""
         return time.monotonic() - self.started
 
     def last(self, world_size: int) -> Path | None:
@@ -67,7 +65,7 @@ class Resume(Callback):
         checkpoint["loops"]["fit_loop"] = self.loops
         checkpoint["resume"] = {
             "inputs": self.inputs,
-            "ranks": of_every_rank(mine, trainer.world_size),
+            "ranks": from_all_processes(mine),
             "log": csv_text(trainer.loggers),
             "metrics": self.metrics,
             "seconds": self.seconds,
@@ -91,15 +89,8 @@ def plain_metrics(trainer: pl.Trainer) -> dict[str, float]:
     return {name: round(float(v), 6) for name, v in trainer.callback_metrics.items()}
 
 
-def of_every_rank(mine: dict[str, Any], world_size: int) -> list[dict[str, Any]]:
-    found = [mine] * world_size
-    if world_size > 1:
-        torch.distributed.all_gather_object(found, mine)
-    return found
-
-
 def random_states() -> dict[str, Any]:
-    """As plain values and tensors, which ``torch.load`` reads without running code."""
+    """Plain values and tensors, which ``torch.load`` reads without running code."""
     name, keys, *rest = cast(tuple, np.random.get_state(legacy=True))
     cuda = torch.cuda.get_rng_state() if torch.cuda.is_available() else None
     return {

@@ -1,4 +1,4 @@
-"""One run: its settings, its data set and where its results lie."""
+"""One run: its settings, its data set and its folders."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from flam_pl.datasets.catalog import Catalog
 
 @dataclass
 class Run:
-    """Settings and data of one run, and the seconds that each stage took."""
+    """Settings and data of a run, and the seconds of each stage."""
 
     config: Config
     catalog: Catalog
@@ -33,7 +33,7 @@ class Run:
 
     @property
     def source(self) -> Path:
-        """Folder of the run that has the backbone and the features."""
+        """Folder of the backbone and the features."""
         return self.shared or self.folder
 
     @property
@@ -42,7 +42,7 @@ class Run:
 
     @property
     def inputs(self) -> dict[str, str | int]:
-        """Inputs of every stage beside its settings and its parent."""
+        """Inputs of every stage, without its settings and its parent."""
         return {
             "data": self.catalog.label_fingerprint(),
             "seed": self.config.seed,
@@ -51,7 +51,7 @@ class Run:
 
     @property
     def feature_inputs(self) -> dict[str, str | int]:
-        """``inputs`` and the features, which may change while a frozen backbone does not."""
+        """``inputs`` and the content of the features."""
         return self.inputs | {"features": self.data.features.content}
 
     def reseed(self) -> None:

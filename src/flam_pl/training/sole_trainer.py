@@ -6,10 +6,9 @@ import json
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -20,25 +19,24 @@ from flam_pl.errors import FlamError
 
 @contextmanager
 def sole_trainer(run: Path) -> Iterator[None]:
-    """Hold the lock of a run's folder; in the further processes of a DDP run do nothing.
-
-    A process that is killed releases its lock. Raises FlamError, which names the process that holds
-    the lock, its host and since when.
-    """
+    """Hold the lock of a run's folder; in the further processes of a DDP run do nothing. FlamError
+    names the process that holds the lock, its host and since when."""
     if not is_first_process():
         yield
         return
     run.mkdir(parents=True, exist_ok=True)
     lock, about = FileLock(run / ".trainer.lock"), run / ".trainer.json"
     host, since = socket.gethostname(), datetime.now().astimezone().isoformat(" ", "seconds")
-    other = {"process": "?", "host": host, "since": "?"} | read(about)
+    other = {"process": "?", "host": host, "since": "?"}
+    with suppress(OSError, ValueError, TypeError):  # missing or damaged
+        other |= json.loads(about.read_text(encoding="utf-8"))
     held = "the run {} is being trained by process {process} on {host} since {since}. {}"
     try:
-        lock.acquire(timeout=0)
+        locked = lock.acquire(timeout=0)
     except Timeout:
         advice = "Wait until that has ended, or name another run with run=."
         raise FlamError(held.format(run, advice, **other)) from None
-    try:
+    with locked:
         if other["host"] != host:  # a network drive may keep the lock to one host
             advice = f"If that has ended, remove {about} and run the command again."
             raise FlamError(held.format(run, advice, **other))
@@ -48,14 +46,3 @@ def sole_trainer(run: Path) -> Iterator[None]:
             yield
         finally:
             remove(about)
-    finally:
-        lock.release()
-
-
-def read(about: Path) -> dict[str, Any]:
-    """What the process that trains a run wrote of itself; empty if missing or damaged."""
-    try:
-        found = json.loads(about.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}

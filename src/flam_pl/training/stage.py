@@ -9,6 +9,7 @@ import math
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +18,12 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback, ModelCheckpoint, TQDMProgressBar
+from pytorch_lightning.callbacks import (
+    Callback,
+    LambdaCallback,
+    ModelCheckpoint,
+    TQDMProgressBar,
+)
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 from pytorch_lightning.utilities.exceptions import (  # type: ignore[attr-defined]
     MisconfigurationException,
@@ -31,7 +37,6 @@ from flam_pl.config.root import Config, to_plain
 from flam_pl.distributed import by_first_process, is_first_process, log
 from flam_pl.errors import FlamError
 from flam_pl.terminal import stopping
-from flam_pl.training.epoch_lines import EpochLines
 from flam_pl.training.loggers import finish, log_checkpoint, make_loggers
 from flam_pl.training.records import CHECKPOINT, StageRecord, inputs_hash, sha256, versions
 from flam_pl.training.resume import LAST, Resume, plain_metrics
@@ -41,7 +46,7 @@ logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
 
 
 class SeedPerRank(Callback):
-    """Gives each rank its own random numbers, after equal ones for the weights."""
+    """Gives each rank its own random numbers, once the weights are equal."""
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.world_size > 1 and not trainer.current_epoch:  # a resumed rank has its own
@@ -49,7 +54,7 @@ class SeedPerRank(Callback):
 
 
 class EndOnSignal(Callback):
-    """Takes SIGINT and SIGTERM back from the Trainer, which would wait for the other ranks."""
+    """Takes SIGINT and SIGTERM back from the Trainer, which would wait for other ranks."""
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         stopping.listen()
@@ -68,22 +73,17 @@ class BestEpoch(ModelCheckpoint):
     """Saves the epoch with the highest metric, the latest of equal ones; without one, the last."""
 
     def __init__(self, folder: Path, monitor: str | None) -> None:
-        super().__init__(
-            dirpath=str(folder),
-            filename="best",
-            monitor=monitor,
-            mode="max",
-            save_weights_only=True,
-            enable_version_counter=False,
-        )
-        self.equal = 1
+        options: dict[str, Any] = {"save_weights_only": True, "enable_version_counter": False}
+        super().__init__(str(folder), "best", monitor, mode="max", **options)
+        self.equal = 1  # number of epochs with the highest metric
 
     def check_monitor_top_k(self, trainer: pl.Trainer, current: Tensor | None = None) -> bool:
-        better = super().check_monitor_top_k(trainer, current)
         best = self.best_k_models.get(self.kth_best_model_path)
-        if better or current is None or best is None:
-            self.equal = 1 if better else self.equal
-            return better
+        if super().check_monitor_top_k(trainer, current):
+            self.equal = 1
+            return True
+        if current is None or best is None:
+            return False
         equal: bool = trainer.strategy.reduce_boolean_decision(bool(current == best))
         self.equal += equal
         return equal
@@ -102,14 +102,30 @@ class BestEpoch(ModelCheckpoint):
             log(f"{self.equal} epochs have the highest {score}: the latest of them is kept")
 
 
+class EpochLines(Callback):
+    """Prints validation figures every ``interval`` seconds or less often, and those of the last
+    epoch."""
+
+    def __init__(self, stage: str, interval: float = 10.0) -> None:
+        self.stage, self.interval, self.printed = stage, interval, time.monotonic()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        epoch, epochs, now = trainer.current_epoch + 1, trainer.max_epochs or 0, time.monotonic()
+        if epoch < epochs and now - self.printed < self.interval:
+            return
+        self.printed = now
+        figures = trainer.progress_bar_metrics.items()
+        shown = [f"{name} {v:.3f}" for name, v in figures if name.startswith("val/")]
+        log(", ".join([f"{self.stage}: epoch {epoch} of {epochs}", *shown]))
+
+
 class WholeFiles(TorchCheckpointIO):
     """Writes a checkpoint beside its place, then renames it."""
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
     ) -> None:
-        # in memory first: torch.save turns a full disk into another error than OSError, and writes
-        # the name of its file into the content
+        # torch.save to a file hides the OSError of a full disk, and stores the name of the file
         content = io.BytesIO()
         torch.save(checkpoint, content)
         with replacing(Path(path)) as new:
@@ -117,7 +133,7 @@ class WholeFiles(TorchCheckpointIO):
 
 
 def require_finished(trainer: pl.Trainer, what: str) -> None:
-    """Raise FlamError after a termination signal, on which Lightning ends quietly."""
+    """Raise FlamError after a signal, on which Lightning ends quietly."""
     if trainer.interrupted or not trainer.state.finished:
         raise FlamError(f"{what}: interrupted. Finished stages stay; run the command again.")
 
@@ -126,18 +142,15 @@ def make_trainer(
     config: Config, epochs: int, callbacks: list[Callback] | None = None, **more: Any
 ) -> pl.Trainer:
     """A Trainer with the settings of ``config``; ``trainer.max_epochs`` wins over ``epochs``."""
-    settings = config.trainer
+    settings, devices, strategy = config.trainer, config.trainer.devices, config.trainer.strategy
     gpus = torch.cuda.device_count() if settings.accelerator in ("auto", "gpu", "cuda") else 0
-    several = settings.num_nodes > 1 or settings.devices not in ("1", "auto") or gpus > 1
-    strategy = settings.strategy
+    several = settings.num_nodes > 1 or devices not in ("1", "auto") or gpus > 1
     if strategy == "ddp" or (strategy == "auto" and several):
         # each of two optimizers leaves the other's parameters without a gradient, and some
         # backbones have parameters that their feature maps do not depend on
         strategy = "ddp_find_unused_parameters_true"
     bars = settings.progress and sys.stderr.isatty()
-    if bars:
-        callbacks = [TQDMProgressBar(), *(callbacks or [])]
-    devices = settings.devices
+    bar: list[Callback] = [TQDMProgressBar()] if bars else []
     try:
         return pl.Trainer(
             accelerator=settings.accelerator,
@@ -146,7 +159,7 @@ def make_trainer(
             strategy=strategy,
             precision=settings.precision,  # type: ignore[arg-type]  # a word that check() knows
             max_epochs=settings.max_epochs if settings.max_epochs is not None else epochs,
-            callbacks=[SeedPerRank(), EndOnSignal(), *(callbacks or [])],
+            callbacks=[SeedPerRank(), EndOnSignal(), *bar, *(callbacks or [])],
             enable_progress_bar=bars,
             enable_model_summary=False,
             use_distributed_sampler=False,  # the samplers of the data module know their rank
@@ -186,21 +199,9 @@ class StageSpec:
     callbacks: Sequence[Callback] = ()
 
 
-class StopAtDivergence(Callback):
-    """Raises FlamError after an epoch with a weight or a figure that is not finite."""
-
-    def __init__(self, spec: StageSpec) -> None:
-        self.spec = spec
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        require_finite(self.spec, plain_metrics(trainer))
-
-
 def train_stage(spec: StageSpec, data: pl.LightningDataModule, config: Config) -> StageRecord:
-    """Train one stage and save its best epoch, unless it is up to date.
-
-    A training that was interrupted goes on from its last epoch.
-    """
+    """Train one stage and save its best epoch, unless it is up to date. An interrupted training
+    goes on from its last epoch."""
     epochs = (config.trainer.max_epochs or spec.epochs) if spec.epochs else 0
     settings = to_plain(spec.settings)
     wanted = inputs_hash(**spec.inputs, parent=spec.parent, settings=settings, epochs=epochs)
@@ -213,21 +214,22 @@ def train_stage(spec: StageSpec, data: pl.LightningDataModule, config: Config) -
         return record
 
     # all that an interrupted training must share to go on; BestEpoch remembers its place
-    shared = {
-        "architecture": spec.architecture,
-        "versions": versions(),
-        "place": str(work.resolve()),
-    }
+    shared = {"architecture": spec.architecture, "versions": versions()}
     keep = BestEpoch(work, spec.monitor)
-    resume = Resume(work, inputs_hash(inputs=wanted, **shared))
+    resume = Resume(work, inputs_hash(inputs=wanted, place=str(work.resolve()), **shared))
     loggers = make_loggers(config, spec.name, spec.folder)
-    callbacks = [keep, StopAtDivergence(spec), *spec.callbacks, resume]
+    finite = LambdaCallback(
+        on_train_epoch_end=lambda trainer, _: require_finite(spec, plain_metrics(trainer))
+    )
+    callbacks = [keep, finite, *spec.callbacks, resume]
     if config.trainer.progress and not sys.stderr.isatty():
         callbacks.append(EpochLines(spec.name))
     trainer = make_trainer(config, epochs, callbacks, logger=loggers, log_every_n_steps=10)
     last = None if config.retrain else resume.last(trainer.world_size)
     if trainer.is_global_zero and not last:
-        clear(work, spec.name)
+        if (work / LAST).is_file():
+            log(f"{spec.name}: its interrupted training cannot go on (other inputs or retrain)")
+        remove(work)
     if epochs:
         log(f"{spec.name}: training for {epochs} epochs")
         trainer.fit(spec.module, datamodule=data, ckpt_path=last)
@@ -260,7 +262,7 @@ def train_stage(spec: StageSpec, data: pl.LightningDataModule, config: Config) -
 
 
 def finished(spec: StageSpec, inputs: str) -> StageRecord | None:
-    """The record of the stage if it was trained on the same and its checkpoint is whole."""
+    """The record of the stage if it had these inputs and its checkpoint is whole."""
     record, checkpoint = StageRecord.intact(spec.folder), spec.folder / CHECKPOINT
     if record is None or (record.inputs, record.architecture) != (inputs, spec.architecture):
         return None
@@ -268,12 +270,6 @@ def finished(spec: StageSpec, inputs: str) -> StageRecord | None:
         return record
     log(f"{spec.name}: {checkpoint} is missing or was changed, so the stage is trained again")
     return None
-
-
-def clear(work: Path, stage: str) -> None:
-    if (work / LAST).is_file():
-        log(f"{stage}: its interrupted training cannot go on (other inputs, or retrain=true)")
-    remove(work)
 
 
 def complete(
