@@ -200,7 +200,7 @@ def test_a_value_that_cannot_work_is_refused_before_anything_runs(
             ["data=table", "data.types=[]"],
             r"data\.types is \[\]; expected a list in square brackets, not empty",
         ),
-        (["data.image_size=8"], r"data\.image_size: got 8, expected .* 32 or more"),
+        (["data.image_size=8"], r"data\.image_size is 8; expected .* 32 or more"),
         (["backbone.fit=squash"], r"backbone\.fit is 'squash'"),
     ],
 )

@@ -26,21 +26,17 @@ KINDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or
 
 def number(default: T, **bounds: Any) -> T:
     """A number within ``LIMITS``, or a text of ``choices``; ``loss=True``: the weight of a loss."""
-    made: T = field(default=default, metadata=bounds)
-    return made
+    return field(default=default, metadata=bounds)
 
 
 def numbers(*default: T, empty: bool = False, **bounds: Any) -> list[T]:
     """A list of numbers within ``LIMITS``."""
-    metadata = bounds | {"empty": empty}
-    made: list[T] = field(default_factory=lambda: list(default), metadata=metadata)
-    return made
+    return field(default_factory=lambda: list(default), metadata=bounds | {"empty": empty})
 
 
 def one_of(*choices: str) -> str:
     """One of some words; the first is the default."""
-    made: str = field(default=choices[0], metadata={"choices": choices})
-    return made
+    return field(default=choices[0], metadata={"choices": choices})
 
 
 def some_of(*choices: T) -> list[T]:
@@ -49,7 +45,7 @@ def some_of(*choices: T) -> list[T]:
 
 
 def within(value: Any, bounds: Mapping[str, Any]) -> bool:
-    """Whether a value keeps the bounds of its setting, as null always does."""
+    """Whether a value meets the bounds of its setting; null always does."""
     if isinstance(value, list):
         return bool(value or bounds.get("empty", True)) and all(within(v, bounds) for v in value)
     limits = [(passes, bounds[name]) for name, (passes, _) in LIMITS.items() if name in bounds]

@@ -21,11 +21,8 @@ def check(config: Config) -> None:
             raise ConfigError(f"{key} is {value!r}; expected a text without the character NUL")
         if "loss" in bounds:
             loss_weights.setdefault(key.split(".")[0], {})[key] = value
-    for key, name in {
-        "run": config.run,
-        "report": config.report,
-        "data.name": config.data.name,
-    }.items():
+    for key in ("run", "report", "data.name"):
+        name = attrgetter(key)(config)
         if name is not None and (wrong := not_a_name(name)):
             raise ConfigError(f"{key} is {name!r}: {wrong}. Expected a name, not a path.")
     for stage, weights in loss_weights.items():
@@ -35,12 +32,8 @@ def check(config: Config) -> None:
     require_whitening(backbone.pooling, backbone.whitening)
     combined = combined_descriptors(backbone.pooling, backbone.feature_dim)
     if combined and backbone.whitening is not None:
-        raise ConfigError(
-            f"backbone.whitening does not go with backbone.pooling={backbone.pooling}, "
-            "which projects each of its descriptors; set it to null"
-        )
+        pooling = f"backbone.pooling={backbone.pooling}, which projects each of its descriptors"
+        raise ConfigError(f"backbone.whitening does not go with {pooling}; set it to null")
     if backbone.weights == "imagenet-package" and backbone.model != "tf_efficientnet_lite0":
-        raise ConfigError(
-            f"backbone.weights=imagenet-package holds tf_efficientnet_lite0, but backbone.model is "
-            f"{backbone.model!r}. Use that model, or other weights."
-        )
+        holds = "backbone.weights=imagenet-package holds tf_efficientnet_lite0"
+        raise ConfigError(f"{holds}: set backbone.model to it (now {backbone.model!r})")

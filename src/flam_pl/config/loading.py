@@ -28,25 +28,16 @@ from flam_pl.config.overrides import divided, set_values
 from flam_pl.config.root import Config, to_plain
 from flam_pl.errors import ConfigError, FlamError
 
-SETTINGS, SPLIT = "config.yaml", "split.csv"
-"""Files of a saved run."""
-
-SPLIT_HASH = "split_sha256"
-"""Key of ``SETTINGS`` with the SHA-256 of ``SPLIT``."""
-
-EXPRESSION = re.compile(r"\$\\*\{")
-"""``${``, also as ``$\\{``, from which Hydra takes the backslash."""
-
-LITERAL = re.compile(r"(?<!\\)\\\$\{")
-"""``\\${``: a dollar sign and a brace that are no expression."""
-
+SETTINGS, SPLIT = "config.yaml", "split.csv"  # files of a saved run
+SPLIT_HASH = "split_sha256"  # key of SETTINGS with the SHA-256 of SPLIT
+EXPRESSION = re.compile(r"\$\\*\{")  # ``${``, also as ``$\{``, from which Hydra takes the backslash
+LITERAL = re.compile(r"(?<!\\)\\\$\{")  # ``\${``: a dollar sign and a brace, no expression
 OF_TRAINING = {
     *("seed", "experiment", "data", "backbone", "embedder", "manipulator", "methods", "concat"),
     *("scoring", "evaluation", "trainer"),
 }
-"""Settings that a saved run stores and that are read back. The run may be somebody else's: it
-decides on no name, no place of outputs and no upload."""
-
+"""What is read back from a saved run. The run may be somebody else's: it sets no name, no place of
+outputs and no upload."""
 DATA_PATHS = ("root", "unlabelled", "images", "splits")
 """Settings of data sets that are paths; a saved run stores absolute ones."""
 
@@ -67,8 +58,7 @@ def config_folder() -> Path:
 def load_config(overrides: Sequence[str] = ()) -> Config:
     """Compose ``conf/`` with overrides such as ``data=fashion_products trainer.max_epochs=3``.
 
-    Raises:
-        ConfigError: an unknown key, group or value, named.
+    Raises ConfigError, which names an unknown key, group or value.
     """
     folder = config_folder()
     of_group = (group for group in folder.iterdir() if group.is_dir())
@@ -98,18 +88,15 @@ def _compose(folder: Path, chosen: Mapping[str, str], values: Mapping[str, str])
 
 
 def method_config(config: Config, chosen: Sequence[str]) -> Config:
-    """A run's settings with a method's groups, e.g. ``["manipulator=tirg"]``.
-
-    A single value that the user wrote wins over the groups.
-    """
+    """A run's settings with a method's groups, e.g. ``["manipulator=tirg"]``, below the single
+    values that the user wrote."""
     return load_config(_joined(_pairs(config.overrides) | _pairs(chosen)))
 
 
 def load_run_config(overrides: Sequence[str]) -> tuple[Config, bool]:
     """Settings of a saved run with overrides, and whether their data set is the run's own.
 
-    Raises:
-        ConfigError: no such run, or an unknown setting.
+    Raises ConfigError for no such run or an unknown setting.
     """
     here, given = load_config(overrides), _pairs(overrides)
     own, trained = _saved_overrides(here.folder), trained_config(here.folder)
@@ -126,17 +113,15 @@ def load_run_config(overrides: Sequence[str]) -> tuple[Config, bool]:
 def trained_config(folder: Path) -> Config:
     """The settings that a saved run was trained with; its paths are absolute.
 
-    Raises:
-        ConfigError: there is no such run, or its file cannot be used.
+    Raises ConfigError for no such run or a file that cannot be used.
     """
     own = _joined(_saved_overrides(folder))
     try:
         config = load_config(own)
     except FlamError as error:
-        raise ConfigError(
-            f"{folder / SETTINGS} holds settings that cannot be used: {error} Correct its line "
-            "below 'overrides', or train the run again."
-        ) from error
+        wrong = f"{folder / SETTINGS} holds settings that cannot be used: {error}"
+        remedy = "Correct its line below 'overrides', or train the run again."
+        raise ConfigError(f"{wrong} {remedy}") from error
     return replace(config, data=_absolute(config.data))
 
 
@@ -159,15 +144,12 @@ def save_config(config: Config) -> None:
 def saved_settings(folder: Path) -> dict[str, Any]:
     """All settings in the file of a saved run; no expression is evaluated.
 
-    Raises:
-        ConfigError: there is no such run, or its file cannot be read.
+    Raises ConfigError for no such run or a file that cannot be read.
     """
     path = folder / SETTINGS
     if not path.is_file():
-        raise ConfigError(
-            f"there is no run at {folder}: {path} is missing. Train it first, or name another "
-            "one with run="
-        )
+        remedy = "Train it first, or name another one with run="
+        raise ConfigError(f"there is no run at {folder}: {path} is missing. {remedy}")
     try:
         found = yaml.safe_load(path.read_bytes())
         own = found.get("overrides") if isinstance(found, dict) else None

@@ -32,20 +32,16 @@ def divided(
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Config group -> chosen file, and key -> text of single settings; the last of equal keys wins.
 
-    Raises:
-        ConfigError: no ``key=value``, an added or removed setting, or an unknown file of a group.
+    Raises ConfigError for no ``key=value``, an added or removed setting, or an unknown file.
     """
-    chosen: dict[str, str] = {}
-    values: dict[str, str] = {}
+    chosen, values = dict[str, str](), dict[str, str]()
     for override in overrides:
         key, equals, text = override.partition("=")
         if any("\ud800" <= sign <= "\udfff" for sign in override):  # bytes of a file name
             raise ConfigError(f"{key} is {text!a}; expected text in UTF-8. Rename the file.")
         if override.startswith(("+", "~")):
-            raise ConfigError(
-                f"{override!r} would add or remove a setting; only settings that exist can be "
-                f"changed. Write {override.lstrip('+~')!r} ({LISTING})."
-            )
+            right = f"only settings that exist can be changed. Write {override.lstrip('+~')!r}"
+            raise ConfigError(f"{override!r} would add or remove a setting; {right} ({LISTING})")
         if not equals:
             raise ConfigError(f"{override!r} is not a setting; expected key=value")
         if key == "overrides":
@@ -59,13 +55,10 @@ def divided(
 
 
 def set_values(config: DictConfig, values: Mapping[str, str]) -> None:
-    """Set each setting to the value of its text.
+    """Set each setting to the value of its text; ConfigError names an unknown key or wrong value.
 
     A setting of type text takes the text as written, without quotes around it: ``2024_11_24`` is no
     number, and a path may hold brackets. Only ``null`` is null.
-
-    Raises:
-        ConfigError: no such setting, or a value of another type.
     """
     known = settings_of(OmegaConf.get_type(config.data) or type(None))
     for key, text in values.items():
@@ -106,10 +99,6 @@ def _read(kind: Any, text: str) -> Any:
     if kind is Any and text[:1] + text[-1:] == "{}" and CLASSES.fullmatch(text[1:-1]):
         return {_unquoted(key): _read(Any, value) for key, value in PAIR.findall(text[1:-1])}
     return _parse(text)
-
-
-def _text(text: str) -> Any:
-    return None if text == "null" else _unquoted(text)
 
 
 def _unquoted(text: str) -> Any:

@@ -19,12 +19,9 @@ POOLINGS = (*BY_LETTER.values(), LEVELS, *COMBINATIONS)
 
 
 def combined_descriptors(pooling: str, feature_dim: int | None) -> tuple[str, ...]:
-    """The descriptors that a CGD pooling combines, each an equal block of the feature.
+    """The descriptors that a CGD pooling combines, each an equal block of the feature; else ``()``.
 
-    Any other pooling has none: ``()``.
-
-    Raises:
-        ConfigError: an unknown pooling, or a feature_dim that their number does not divide.
+    Raises ConfigError for an unknown pooling, or a feature_dim that their number does not divide.
 
     >>> combined_descriptors("cgd-SG", 1024)
     ('spoc', 'gem')
@@ -35,10 +32,10 @@ def combined_descriptors(pooling: str, feature_dim: int | None) -> tuple[str, ..
         return ()
     letters = pooling.removeprefix("cgd-")
     if feature_dim is None or feature_dim % len(letters):
+        count = len(letters)
         raise ConfigError(
-            f"backbone.feature_dim is {feature_dim}, but backbone.pooling={pooling} fills it with "
-            f"{len(letters)} equal blocks. Set backbone.feature_dim to a multiple of "
-            f"{len(letters)}, for example {1024 // len(letters) * len(letters)}."
+            f"backbone.feature_dim is {feature_dim}; expected a multiple of {count} for the blocks "
+            f"of backbone.pooling={pooling}, for example {1024 // count * count}"
         )
     return tuple(BY_LETTER[letter] for letter in letters)
 
@@ -47,6 +44,6 @@ def require_whitening(pooling: str, whitening: float | None) -> None:
     """Raise ConfigError for "levels" without whitening: its parts have no common scale."""
     if pooling == LEVELS and whitening is None:
         raise ConfigError(
-            "backbone.pooling=levels needs backbone.whitening, which brings the parts of the "
-            "feature to one scale; set it to a power such as 0.5, or backbone.pooling=spoc"
+            "backbone.pooling=levels needs backbone.whitening, which gives its parts one scale: "
+            "set it to a power such as 0.5, or backbone.pooling=spoc"
         )

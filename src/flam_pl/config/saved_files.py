@@ -14,8 +14,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from flam_pl.errors import FlamError
 
-SEAL = "sha256"
-"""Key of the SHA-256 of a file's other content. Files of older versions have none."""
+SEAL = "sha256"  # key of the SHA-256 of a file's other content; files of older versions have none
 
 
 class DamagedFile(FlamError):
@@ -51,8 +50,7 @@ def _seal(plain: Mapping[str, Any]) -> str:
 def read_json(path: Path, kind: Any, remedy: str, nan: bool = False) -> Any:
     """A JSON object as a value of ``kind``, e.g. a dataclass; ``nan``: numbers may be nan.
 
-    Raises:
-        DamagedFile: no JSON, other keys or types, or not the content that was sealed.
+    Raises DamagedFile for no JSON, other keys or types, or not the content that was sealed.
     """
     try:
         with reading(path, remedy):
@@ -88,14 +86,14 @@ def _typed(kind: Any, value: Any, where: str, nan: bool) -> Any:
 
 
 def require_ours(folder: Path, *marks: str) -> None:
-    """Raise FlamError unless ``folder`` is absent, empty, or holds all ``marks``, files that the
-    program writes: what somebody else wrote is never replaced."""
+    """Raise FlamError unless ``folder`` is absent, empty, or holds all files ``marks``, which this
+    program writes."""
     if not folder.is_symlink() and not folder.exists():
         return
     real = folder.is_dir() and not folder.is_symlink()
     if real and (not any(folder.iterdir()) or all((folder / mark).is_file() for mark in marks)):
         return
     raise FlamError(
-        f"{folder} would be replaced, but flam-pl did not write it: expected a folder "
-        f"with {' and '.join(marks)}, or none. Move it away, or name another run or report."
+        f"{folder} would be replaced, but flam-pl did not write it: expected {' and '.join(marks)} "
+        "in it, or no such folder. Move it away, or name another run or report."
     )

@@ -9,8 +9,7 @@ import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
-from flam_pl.config.methods import ConcatConfig
-from flam_pl.config.stages import EmbedderConfig
+from flam_pl.config.stages import ConcatConfig, EmbedderConfig
 
 
 class ByTypeModule(pl.LightningModule):
