@@ -93,7 +93,7 @@ def _unknown(key: str, known: list[str], data: str) -> str:
 
 def _read(kind: Any, text: str) -> Any:
     if kind in (str, str | None):
-        return _text(text)
+        return None if text == "null" else _unquoted(text)
     if kind in (list[str], Any) and text[:1] + text[-1:] == "[]":
         return [_unquoted(element) for element in ELEMENT.findall(text[1:-1]) if element.strip()]
     if kind is Any and text[:1] + text[-1:] == "{}" and CLASSES.fullmatch(text[1:-1]):
