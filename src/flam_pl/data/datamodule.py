@@ -22,9 +22,8 @@ from torch.utils.data.distributed import DistributedSampler
 from flam_pl.atomic_io import remove
 from flam_pl.config.root import Config
 from flam_pl.config.stages import BackboneConfig
-from flam_pl.data.feature_batches import FeatureBatches, whole_batch
+from flam_pl.data.batches import FeatureBatches, ItemBatchSampler, whole_batch
 from flam_pl.data.feature_store import FeatureStore, Manifest, ShardWriter, publish, resume
-from flam_pl.data.samplers import ItemBatchSampler
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.distributed import by_first_process, is_first_process
 from flam_pl.errors import FlamError
@@ -32,8 +31,7 @@ from flam_pl.images.pixels import ImageDataset, Preprocess, training_transform
 from flam_pl.terminal.progress import progress
 
 Source = Literal["images", "labelled", "unlabelled"]  # items, labelled features, or all features
-
-FIT_SAMPLE = 100_000  # unlabelled rows that the feature space is fitted to, at most
+FIT_SAMPLE = 100_000  # most unlabelled rows that the feature space is fitted to
 
 
 class FlamDataModule(pl.LightningDataModule):
@@ -46,30 +44,27 @@ class FlamDataModule(pl.LightningDataModule):
         self._store: FeatureStore | None = None
         self._extracted = np.arange(len(catalog))
         self.notes: dict[str, tuple[str, str, str]] | None = None
-        """Path -> path, hash of the pixels, and why the photo cannot be decoded, else "". It is
-        filled where the extraction is the first to decode the photos; None elsewhere."""
+        """Path -> path, hash of the pixels, and why the photo cannot be decoded, else ""; None
+        unless the extraction is the first to decode the photos."""
 
     def serve(
         self, source: Source, batch_size: int = 1, batches: int | None = None
     ) -> FlamDataModule:
         """Choose what the loaders give; without ``batches``, an epoch is one pass."""
-        self.source: Source = source
-        self._batch_size, self._batches = batch_size, batches
+        self.source, self._batch_size, self._batches = source, batch_size, batches
         self._drawn: ItemBatchSampler | FeatureBatches | None = None
         self._worker_states: dict[int, Tensor] = {}
         self._resumed: dict[str, Any] | None = None
         return self
 
-    # --- rows
-
     @property
     def item_rows(self) -> np.ndarray:
-        rows = self.catalog.rows(split="train")
+        rows = self.catalog.rows("train")
         return rows[self.catalog.items[rows] >= 0]
 
     @property
     def validation_rows(self) -> np.ndarray:
-        rows = self.catalog.rows(split="val")
+        rows = self.catalog.rows("val")
         return rows[self.catalog.items[rows] >= 0]
 
     @property
@@ -90,51 +85,34 @@ class FlamDataModule(pl.LightningDataModule):
             others = rng.choice(others, FIT_SAMPLE, replace=False)
         return np.sort(np.concatenate([labelled, others]))
 
-    # --- loaders
-
     def train_dataloader(self) -> DataLoader[Any]:
         if self.source == "images":
             return self._item_loader()
-        rows, labels, size = self.feature_rows[0], self.catalog.labels, self._batch_size
-        batches = FeatureBatches(
-            self.features, rows, labels, size, batches=self._batches, **self._share
-        )
+        what = self.features, self.feature_rows[0], self.catalog.labels, self._batch_size
+        batches = FeatureBatches(*what, batches=self._batches, **self._share)
         self._draw_from(batches)
         return DataLoader(batches, batch_size=None)
 
     def val_dataloader(self) -> DataLoader[Any] | list[Any]:
-        images = self.source == "images"
-        rows = self.validation_rows if images else self.feature_rows[1]
-        if not len(rows):
-            return []
-        if images:
-            return self.image_loader(rows)
-        return whole_batch(self.features, rows, self.catalog.labels)
+        if self.source == "images":
+            rows = self.validation_rows
+            return self.image_loader(rows) if len(rows) else []
+        rows = self.feature_rows[1]
+        return whole_batch(self.features, rows, self.catalog.labels) if len(rows) else []
 
     def predict_dataloader(self) -> DataLoader[Any]:
         return self.image_loader(self._extracted)
 
     def _item_loader(self) -> DataLoader[Any]:
-        settings, rows = self.config.backbone, self.item_rows
-        items = self.catalog.items[rows]
-        transform = training_transform(
-            settings.image_size,
-            self.preprocess.fit,
-            flip=settings.flip,
-            scale_min=settings.scale_min,
-            brightness=settings.brightness,
-            erase=settings.erase,
-        )
-        sampler = ItemBatchSampler(
-            items, settings.items, settings.images, passes=passes(items, settings), **self._share
-        )
+        backbone, rows, workers = self.config.backbone, self.item_rows, self._workers
+        items, size = self.catalog.items[rows], (backbone.items, backbone.images)
+        changes = backbone.flip, backbone.scale_min, backbone.brightness, backbone.erase
+        transform = training_transform(backbone.image_size, self.preprocess.fit, *changes)
+        sampler = ItemBatchSampler(items, *size, passes=passes(items, backbone), **self._share)
         self._draw_from(sampler)
-        workers = self._workers
-        options: dict[str, Any] = {}
-        if workers:
-            options["collate_fn"] = collate_with_state
-            if self._worker_states:
-                options["worker_init_fn"] = partial(restore_worker, self._worker_states)
+        options: dict[str, Any] = {"collate_fn": collate_with_state} if workers else {}
+        if workers and self._worker_states:
+            options["worker_init_fn"] = partial(restore_worker, self._worker_states)
         return self._loader(rows, transform, workers, batch_sampler=sampler, **options)
 
     def image_loader(self, rows: np.ndarray) -> DataLoader[Any]:
@@ -143,12 +121,11 @@ class FlamDataModule(pl.LightningDataModule):
         on_cpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cpu"
         workers = 0 if on_cpu and self.config.data.workers < 0 else self._workers
         rank, world = self._share["rank"], self._share["world"]
-        # at the end some rows may come twice: whoever gathers them counts each once
+        # its last rows may come twice: whoever gathers them counts each once
         every: Any = range(len(rows))
         mine: DistributedSampler[int] = DistributedSampler(every, world, rank, shuffle=False)
-        batch, sampler = self.config.backbone.extract_batch, mine if world > 1 else None
-        noting = self.notes is not None
-        how: dict[str, Any] = {"batch_size": batch, "sampler": sampler, "noting": noting}
+        how: dict[str, Any] = {"sampler": mine if world > 1 else None}
+        how |= {"batch_size": self.config.backbone.extract_batch, "noting": self.notes is not None}
         return self._loader(rows, self.preprocess, workers, **how)
 
     def _loader(
@@ -184,15 +161,13 @@ class FlamDataModule(pl.LightningDataModule):
         rank, world = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
         return {"seed": self.config.seed, "rank": rank, "world": world}
 
-    # --- position in the training data
-
     def position(self) -> dict[str, Any]:
         """How far the training data of this rank has been drawn, between two epochs."""
         drawn = self._drawn.state_dict() if self._drawn else {}
         return {"drawn": drawn, "workers": self._worker_states}
 
     def go_on_at(self, position: dict[str, Any]) -> None:
-        """Let the next training loader go on at a ``position``."""
+        """Make the next training loader go on at a ``position``."""
         self._resumed, self._worker_states = position, dict(position["workers"])
 
     def _draw_from(self, source: ItemBatchSampler | FeatureBatches) -> None:
@@ -208,8 +183,6 @@ class FlamDataModule(pl.LightningDataModule):
             of_photos = zip(*map(batch.pop, ("path", "pixels", "reason")), strict=True)
             self.notes |= {of[0]: of for of in of_photos}
         return batch
-
-    # --- features
 
     @property
     def features(self) -> FeatureStore:
@@ -252,10 +225,8 @@ class FlamDataModule(pl.LightningDataModule):
         checkpoint: str,
         dimension: int,
     ) -> str:
-        """Use the features at ``folder``, or of a killed extraction; extract the others.
-
-        Returns what was done.
-        """
+        """Use the features at ``folder`` and of a killed extraction, extract the others; returns
+        what was done."""
         manifest, photos = self._manifest(checkpoint, dimension), self.catalog.photo_keys
         old, positions = None, np.full(len(photos), -1)
         try:
@@ -276,9 +247,7 @@ class FlamDataModule(pl.LightningDataModule):
         left = np.setdiff1d(new, resume(shards, manifest, clear=is_first_process()))
         trainer = make_trainer(FeatureWriter(shards, manifest, left))
         if len(left):
-            # The size of a batch changes the last bits of its features. Only whole batches are
-            # extracted, so a photo has the same feature whatever it is extracted with.
-            batch = size * trainer.world_size
+            batch = size * trainer.world_size  # whole ones: another size changes the last bits
             self._extracted = np.resize(left, -(-len(left) // batch) * batch)
             trainer.predict(backbone, datamodule=self, return_predictions=False)
             if trainer.interrupted or not trainer.state.finished:
@@ -300,7 +269,7 @@ class FlamDataModule(pl.LightningDataModule):
 
 
 class FeatureWriter(Callback):
-    """Writes the features to the shard of this rank; image i is row ``rows[i % len(rows)]``."""
+    """Writes features to the shard of this rank; image i is row ``rows[i % len(rows)]``."""
 
     def __init__(self, shards: Path, manifest: Manifest, rows: np.ndarray) -> None:
         self.shards, self.manifest, self.rows = shards, manifest, rows
@@ -327,7 +296,7 @@ class FeatureWriter(Callback):
 
 
 def collate_with_state(images: list[dict[str, Any]]) -> dict[str, Any]:
-    """A batch, with the worker that made it and the random state that it left the worker in."""
+    """A batch, with its worker and the worker's random state after it."""
     worker = get_worker_info()
     assert worker is not None
     batch: dict[str, Any] = default_collate(images)

@@ -1,7 +1,7 @@
 """Features on disk: a folder with ``features.npy``, ``photos.npy`` and ``manifest.json``.
 
 Each rank writes a shard. The merged shards appear by one rename, so a store is always complete.
-The shards of a killed extraction serve the next one, as far as their checksums are right.
+The next extraction uses what a killed one left, where the checksums are right.
 """
 
 from __future__ import annotations
@@ -65,8 +65,7 @@ class FeatureStore:
         positions: np.ndarray | None = None,
         file: BinaryIO | None = None,
     ) -> None:
-        """``file`` is that of a memory-mapped ``array``: rows are read from it, since the pages of
-        a map count as memory of the process."""
+        """Rows are read from ``file``, if given: pages of a memory map count as the process's."""
         self.folder, self.array, self.manifest, self.content = folder, array, manifest, content
         self._positions, self._file = positions, file
 
@@ -94,10 +93,7 @@ class FeatureStore:
 
     @classmethod
     def open(cls, folder: Path) -> FeatureStore:
-        """Raises FlamError where there is no store, or a damaged one.
-
-        Of a large array only a sample is read.
-        """
+        """Raises FlamError for no store or a damaged one; of a large array a sample is checked."""
         file = folder / "manifest.json"
         if not file.is_file():
             raise FlamError(f"no features at {folder}: not extracted yet")
@@ -109,9 +105,11 @@ class FeatureStore:
             array = np.load(folder / "features.npy", mmap_mode="r")
             if os.fstat(features.fileno()).st_ino != os.stat(features.name).st_ino:
                 raise ValueError("features.npy was replaced while it was opened")
-            shape, dtype = array.shape, str(array.dtype)
-            if (*shape, dtype) != (manifest.rows, manifest.dimension, manifest.dtype):
-                raise ValueError(f"features.npy is {dtype} {shape}, unlike its manifest")
+            found = *array.shape, str(array.dtype)
+            if found != (manifest.rows, manifest.dimension, manifest.dtype):
+                raise ValueError(
+                    f"features.npy is {array.dtype} {array.shape}, not as its manifest"
+                )
             is_small = array.nbytes <= READ_WHOLE
             is_whole = _content(array) == content if is_small else _sample(array) == sample
             if manifest.format == FORMAT and not is_whole:  # another format serves nothing
@@ -159,14 +157,13 @@ def _sample(array: np.ndarray) -> str:
 
 @contextmanager
 def disk_errors(folder: Path) -> Iterator[None]:
-    """Turn an OSError while writing, mostly a full disk, into a clear message."""
+    """Turn an OSError while writing, mostly a full disk, into a FlamError."""
     try:
         yield
     except OSError as error:
         raise FlamError(
-            f"features could not be written to {folder}: {error.strerror or error}. Nothing that "
-            "was there is lost, and the same command goes on from here. Free some disk space, or "
-            "choose another place with runs_dir=."
+            f"features could not be written to {folder}: {error.strerror or error}. Nothing is "
+            "lost: free some disk space or set runs_dir=, and run the same command again."
         ) from error
 
 
@@ -176,22 +173,20 @@ def _record(manifest: Manifest) -> np.dtype:
 
 
 def _checksums(records: np.ndarray) -> np.ndarray:
-    """CRC-32 of everything behind the checksum, ``(N,)``."""
+    """CRC-32 ``(N,)`` of the bytes after each checksum."""
     content = records.view(np.uint8).reshape(len(records), records.itemsize)[:, 8:]
     return np.fromiter(map(zlib.crc32, content), np.int64, len(content))
 
 
 class ShardWriter:
-    """Writes what one rank extracts."""
-
-    # plain writes: on a full disk they raise, where a memory map would kill the process
+    """Writes what one rank extracts, by plain writes: a map would die of a full disk."""
 
     def __init__(self, folder: Path, rank: int, manifest: Manifest) -> None:
         self.folder, self.record = folder, _record(manifest)
         with disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
             number = len(list(folder.glob(f"{rank}-*.bin")))  # the others are of a killed process
-            # unbuffered: a full disk is noticed at the write, not at some later flush
+            # unbuffered: a full disk is noticed at the write
             self._file = open(folder / f"{rank}-{number}.bin", "wb", buffering=0)  # noqa: SIM115
 
     def append(self, rows: np.ndarray, features: Tensor) -> None:
@@ -208,7 +203,7 @@ class ShardWriter:
 
 
 def resume(shards: Path, manifest: Manifest, clear: bool) -> np.ndarray:
-    """Sorted rows that a killed extraction has written; ``clear`` removes those of other inputs."""
+    """Sorted rows that a killed extraction has written; ``clear`` removes other shards."""
     if clear:
         for other in set(shards.parent.glob(f"{shards.stem}.shards*")) - {shards}:
             shutil.rmtree(other, ignore_errors=True)
@@ -222,11 +217,8 @@ Part = tuple[np.ndarray, np.ndarray, np.ndarray]  # rows (M,), array, positions 
 def publish(
     shards: Path, folder: Path, manifest: Manifest, photos: np.ndarray, reused: Part | None = None
 ) -> None:
-    """Put a store at ``folder`` in the place of any other, and remove the shards.
-
-    ``reused`` are the rows that are in no shard. Raises FlamError for a missing row or a full disk;
-    ``folder`` is then as it was.
-    """
+    """Replace the store at ``folder`` by that of the shards and ``reused`` rows, and remove the
+    shards. Raises FlamError for a missing row or a full disk; ``folder`` is then as it was."""
     with disk_errors(folder), only_writer(folder):
         new = temporary(folder)
         new.mkdir(parents=True)
@@ -264,10 +256,9 @@ def _write_rows(target: Path, parts: list[Part], manifest: Manifest) -> str:
         where[rows] = np.stack([np.full_like(positions, number), positions], axis=1)
     missing = np.flatnonzero(where[:, 0] < 0)
     if len(missing):
-        raise FlamError(
-            f"extraction filled {manifest.rows - len(missing)} of {manifest.rows} rows (first "
-            f"missing: {missing[:3]}); it was interrupted. Run the command again."
-        )
+        filled = f"{manifest.rows - len(missing)} of {manifest.rows} rows"
+        first = f"(first missing: {missing[:3]}); it was interrupted. Run the command again."
+        raise FlamError(f"extraction filled {filled} {first}")
     dtype, shape, content = np.dtype(manifest.dtype), (manifest.rows, manifest.dimension), sha256()
     header = {"descr": dtype.str, "fortran_order": False, "shape": shape}
     with open(target, "wb") as out:
@@ -281,9 +272,8 @@ def _write_rows(target: Path, parts: list[Part], manifest: Manifest) -> str:
             finite = np.isfinite(block).all(axis=1)
             if not finite.all():
                 raise FlamError(
-                    f"the features of image {start + finite.argmin()} (counted from 0) are not "
-                    f"finite (as {dtype}). The backbone diverged: train it with a smaller "
-                    "backbone.lr; or use backbone.dtype=float32."
+                    f"the features of image {start + finite.argmin()} (from 0) are not finite (as "
+                    f"{dtype}). Train with a smaller backbone.lr, or use backbone.dtype=float32."
                 )
             data = block.tobytes()
             content.update(data)

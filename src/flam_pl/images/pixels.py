@@ -124,7 +124,6 @@ class Preprocess:
 def training_transform(
     size: int,
     fit: str = "pad",
-    *,
     flip: bool = True,
     scale_min: float = 0.6,
     brightness: float = 0.2,

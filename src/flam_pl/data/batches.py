@@ -1,4 +1,4 @@
-"""Batches of stored features."""
+"""Batches of images, as indices, and batches of stored features."""
 
 from __future__ import annotations
 
@@ -8,9 +8,62 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader, IterableDataset, Sampler
 
 from flam_pl.data.feature_store import FeatureStore
+
+
+class ItemBatchSampler(Sampler[list[int]]):
+    """P x K: each batch has K images of each of P items, by item codes ``(N,)``, -1 for none.
+
+    Images of an item with fewer than K come several times. An epoch has ``passes`` over all items.
+    Under DDP all ranks draw the same order, and each takes every ``world``-th batch. Raises
+    ValueError for fewer than two items.
+    """
+
+    def __init__(
+        self,
+        items: np.ndarray,
+        p: int,
+        k: int,
+        seed: int = 0,
+        rank: int = 0,
+        world: int = 1,
+        passes: int = 1,
+    ) -> None:
+        self.of_item = [np.flatnonzero(items == code) for code in np.unique(items[items >= 0])]
+        if len(self.of_item) < 2:
+            raise ValueError(f"{len(self.of_item)} item(s): a triplet needs two or more")
+        self.p, self.k, self.epoch = min(p, len(self.of_item)), k, 0
+        self.seed, self.rank, self.world, self.passes = seed, rank, world, passes
+
+    def state_dict(self) -> dict[str, Any]:
+        """Between two epochs."""
+        return {"epoch": self.epoch}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.epoch = state["epoch"]
+
+    def __len__(self) -> int:
+        return max(1, self.passes * (len(self.of_item) // self.p) // self.world)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        rng = np.random.default_rng([self.seed, self.epoch])
+        self.epoch += 1
+        for number, chosen in zip(range(len(self) * self.world), self._chosen(rng), strict=False):
+            batch = [self._images(rng, self.of_item[i]) for i in chosen]
+            if number % self.world == self.rank:
+                yield np.concatenate(batch).tolist()
+
+    def _chosen(self, rng: np.random.Generator) -> Iterator[np.ndarray]:
+        """P items at a time; the rest of a pass is left out."""
+        while True:
+            order = rng.permutation(len(self.of_item))
+            yield from order[: len(order) // self.p * self.p].reshape(-1, self.p)
+
+    def _images(self, rng: np.random.Generator, images: np.ndarray) -> np.ndarray:
+        once = rng.permutation(images)[: self.k]
+        return np.concatenate([once, rng.choice(images, self.k - len(once))])
 
 
 class FeatureBatches(IterableDataset[dict[str, Tensor]]):
@@ -79,8 +132,5 @@ def whole_batch(store: FeatureStore, rows: np.ndarray, labels: np.ndarray) -> Da
 
 
 def _batch(store: FeatureStore, rows: np.ndarray, labels: np.ndarray) -> dict[str, Tensor]:
-    return {
-        "index": torch.from_numpy(rows),
-        "features": store.rows(rows),
-        "labels": torch.from_numpy(labels[rows]),
-    }
+    features, of_rows = store.rows(rows), torch.from_numpy(labels[rows])
+    return {"index": torch.from_numpy(rows), "features": features, "labels": of_rows}
