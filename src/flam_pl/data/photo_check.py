@@ -47,7 +47,7 @@ def check_photos(
 ) -> tuple[Catalog, dict[int, str]]:
     """The catalog with hashes of files and pixels, and row -> reason of unusable photos.
 
-    ``memory`` is a JSON file with earlier findings; one process of a DDP run adds to it (``write``).
+    ``memory`` is a JSON file of earlier findings; one process of a DDP run adds to it (``write``).
     Without ``decoding``, only the header of an unknown photo is checked, and its pixels have no
     hash until ``note`` adds it.
     """

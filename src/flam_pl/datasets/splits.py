@@ -21,11 +21,9 @@ from scipy.sparse.csgraph import connected_components
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.listings import texts
 
-EVERY_DENSE_ROW = -1  # as the number of evaluation photos: all that carry every label
+EVERY_DENSE_ROW = -1  # as the number of evaluation photos: all that have every label
 EVALUATION_SHARE, VALIDATION_SHARE = 0.60, 0.15  # most of these photos that each may take
-
 BLOCK = 2**14  # files whose hashing is planned at one time
-
 log = logging.getLogger(__name__)
 
 
@@ -71,12 +69,11 @@ def leak_groups(table: pd.DataFrame, columns: Iterable[str], contents: np.ndarra
 
     Rows that share a value of a column or a file's content, also by way of others, are one group.
     """
-    rows = np.arange(len(table))
     edges = []
     for codes in (contents, *(_codes(table[column]) for column in columns)):
         _, first, of = np.unique(codes, return_index=True, return_inverse=True)
         edges.append(first[of])  # each row beside the first row with its value
-    ends = (np.tile(rows, len(edges)), np.concatenate(edges))
+    ends = (np.tile(np.arange(len(table)), len(edges)), np.concatenate(edges))
     graph = coo_array((np.ones(len(ends[0]), bool), ends), shape=(len(table), len(table)))
     return _codes(connected_components(graph, directed=False)[1])
 
@@ -105,14 +102,11 @@ def split_dense(
     groups: np.ndarray | None = None,
     held_out: np.ndarray | None = None,
 ) -> pd.Series:
-    """Split of every row, ``(N,)``: random dense rows are evaluated, the others train, as in the
-    paper.
+    """Split ``(N,)`` of every row: random ``dense`` rows are evaluated, as in the paper, the others
+    train.
 
-    Args:
-        dense: rows that may be evaluated, ``(N,)`` bool.
-        evaluation: number of dense rows, or ``EVERY_DENSE_ROW``.
-        groups: codes ``(N,)`` of rows that stay together.
-        held_out: rows whose groups never train, ``(N,)`` bool; a third validates.
+    ``evaluation`` is a number of rows or ``EVERY_DENSE_ROW``. Rows of equal ``groups`` ``(N,)`` stay
+    together. Groups of ``held_out`` rows never train; a third of them validates.
     """
     groups = np.arange(len(table)) if groups is None else groups
     sizes = np.bincount(groups, weights=dense).astype(np.int64)
@@ -140,8 +134,8 @@ def split_dense(
         free = free[~np.isin(free, taken)]
         if (got := int(sizes[side == split].sum())) != number:
             log.warning(
-                "%s gets %d photos instead of %d: %d have labels enough, of which it may take "
-                "%.0f %%, and photos that belong together stay on one side",
+                "%s gets %d photos, not %d: of %d with enough labels it may take %.0f %%, and "
+                "photos that belong together stay on one side",
                 *(split, got, number, total, 100 * share),
             )
     return pd.Series(side[groups], index=table.index, name="split", dtype="string")

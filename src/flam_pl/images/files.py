@@ -7,6 +7,7 @@ import os
 import stat
 import threading
 import warnings
+import zlib
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from pathlib import Path
@@ -62,6 +63,11 @@ def read_file(path: Path) -> bytes:
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
         reason = f"cannot be opened ({getattr(error, 'strerror', error)})"
         raise UnreadableImage(path, reason) from error
+
+
+def view_seed(path: Path, view: int) -> int:
+    """Seed of the v-th distortion of a file, by its name and the name of its folder."""
+    return zlib.crc32(f"{path.parent.name}/{path.name}?{view}".encode())
 
 
 def shorter_side(data: bytes, path: Path) -> int:

@@ -6,7 +6,6 @@ import hashlib
 import io
 import math
 import os
-import zlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -23,7 +22,15 @@ from torchvision.transforms import InterpolationMode, v2
 from torchvision.transforms.v2 import functional as F
 
 from flam_pl.errors import FlamError
-from flam_pl.images.files import WHITE, UnreadableImage, opened, orientation, over_white, read_file
+from flam_pl.images.files import (
+    WHITE,
+    UnreadableImage,
+    opened,
+    orientation,
+    over_white,
+    read_file,
+    view_seed,
+)
 
 FITS = ("pad", "crop", "stretch")
 MIDDLE_GREY = 128
@@ -189,11 +196,6 @@ class ImageDataset(Dataset[dict[str, Any]]):
         # copied by NumPy, on one thread: on busy cores, torch waits a hundred times as long
         image = torch.from_numpy(np.ascontiguousarray(self.transform(image).numpy()))
         return note | {"index": int(index), "image": image, "item": int(self.items[index])}
-
-
-def view_seed(path: Path, view: int) -> int:
-    """Seed of the v-th distortion of a file, by its name and the name of its folder."""
-    return zlib.crc32(f"{path.parent.name}/{path.name}?{view}".encode())
 
 
 def _resize(image: Tensor, height: int, width: int) -> Tensor:
