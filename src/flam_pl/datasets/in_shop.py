@@ -27,10 +27,8 @@ def read(root: Path, data: InShopData, schema: AttributeSchema | None = None) ->
     columns = ("path", "item", "published_split")
     table, notes = listings.read_listing(root / "Eval" / "list_eval_partition.txt", columns)
     listings.require_words(table, "published_split", ("train", "query", "gallery"))
-    notes.append(
-        "images are used whole, not cut to their boxes (list_bbox_inshop.txt): the crop moves R@1 "
-        "by about 6 points, so compare with figures of whole images"
-    )
+    boxes = "images are used whole, not cut to their boxes (list_bbox_inshop.txt)"
+    notes.append(f"{boxes}: compare R@1 with figures of whole images, as it differs by 6 points")
     types = schema.types if schema else tuple(data.types)
     for kind, labels, files in (
         ("color", _colors, f"{COLORS} or {DESCRIPTIONS}"),
@@ -54,7 +52,7 @@ def read(root: Path, data: InShopData, schema: AttributeSchema | None = None) ->
 
 
 def _take_validation(table: pd.DataFrame, number: int, seed: int) -> None:
-    """Makes training items validate, in place; half of their photos are queries."""
+    """Moves training items to the split "val", in place; half of their photos are queries."""
     rng = np.random.default_rng(seed)
     training = table[table["split"] == "train"]
     rows = training.groupby("item", sort=True).indices
@@ -70,7 +68,7 @@ def _file(annotations: Path, name: str) -> Path:
 
 
 def _colors(annotations: Path, table: pd.DataFrame) -> pd.Series:
-    """Color of every photo: its own, else that of its item."""
+    """Color of each photo, else of its item."""
     by_photo, by_item = _file(annotations, COLORS), annotations / DESCRIPTIONS
     colors = pd.Series(pd.NA, table.index, dtype="string")
     if by_photo.is_file():
@@ -107,10 +105,10 @@ def _patterns(annotations: Path, table: pd.DataFrame) -> pd.Series:
         if line < 3 or not text:  # the number of items, the names of the columns
             continue
         item, *values = text.split()
+        has = listings.integers(values, where := f"{path} line {line}")
         if len(values) != len(names):
             expected = f"{len(names)}, one per attribute of {names_path.name}"
-            raise FlamError(f"{path} line {line}: got {len(values)} values, expected {expected}")
-        has = listings.integers(values, f"{path} line {line}")
+            raise FlamError(f"{where}: got {len(values)} values, expected {expected}")
         named = {p for p, value in zip(patterns, has, strict=True) if value == 1 and p}
         found.setdefault(item, set()).update(named)
     return table["item"].map({item: min(n) for item, n in found.items() if len(n) == 1})

@@ -99,8 +99,9 @@ def _choose(kind: str, counts: pd.Series, chosen: Any, named: list[str] | None) 
         raise FlamError(f"data.classes is {chosen} for {kind}; expected 2 or more, or names")
     used = list(counts.index[:chosen]) if named is None else named
     if len(used) < 2:
-        remedy = "Check the labels of that column, or leave the type out of data.types"
-        raise FlamError(f"type {kind!r} has the classes {used}; expected at least two. {remedy}.")
+        remedy = "Check its labels, or leave it out of data.types."
+        got = f"attribute type {kind!r} has the classes {used}"
+        raise FlamError(f"{got}; expected at least two. {remedy}")
     return used
 
 

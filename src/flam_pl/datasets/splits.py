@@ -105,7 +105,7 @@ def split_dense(
     """Split ``(N,)`` of every row: random ``dense`` rows are evaluated, as in the paper, the others
     train.
 
-    ``evaluation`` is a number of rows or ``EVERY_DENSE_ROW``. Rows of equal ``groups`` ``(N,)`` stay
+    ``evaluation`` is a number of rows or ``EVERY_DENSE_ROW``. Rows of equal ``groups`` stay
     together. Groups of ``held_out`` rows never train; a third of them validates.
     """
     groups = np.arange(len(table)) if groups is None else groups
@@ -134,7 +134,7 @@ def split_dense(
         free = free[~np.isin(free, taken)]
         if (got := int(sizes[side == split].sum())) != number:
             log.warning(
-                "%s gets %d photos, not %d: of %d with enough labels it may take %.0f %%, and "
+                "%s gets %d photos instead of %d: of %d with enough labels it may take %.0f %%; "
                 "photos that belong together stay on one side",
                 *(split, got, number, total, 100 * share),
             )
