@@ -129,7 +129,7 @@ def _name(field: str) -> str:
 
 
 def _brands(names: pd.Series) -> pd.Series:
-    """The words before "Men", "Kids", ..., else the longest such brand that the name begins with."""
+    """The words before "Men", "Kids", ..., else the longest such brand that begins the name."""
     before = [None if pd.isna(name) else _before_wearer(name) for name in names]
     usual: dict[str, str] = {}  # "roxy", "ROXY" and "Roxy" are one brand: the commonest spelling
     for brand, _ in Counter(brand for brand in before if brand).most_common():

@@ -27,8 +27,8 @@ def read(root: Path, data: InShopData, schema: AttributeSchema | None = None) ->
     columns = ("path", "item", "published_split")
     table, notes = listings.read_listing(root / "Eval" / "list_eval_partition.txt", columns)
     listings.require_words(table, "published_split", ("train", "query", "gallery"))
-    boxes = "images are used whole, not cut to their boxes (list_bbox_inshop.txt)"
-    notes.append(f"{boxes}: compare R@1 with figures of whole images, as it differs by 6 points")
+    why = "the crop moves R@1 by about 6 points, so compare with figures of whole images"
+    notes.append(f"images are used whole, not cut to their boxes (list_bbox_inshop.txt): {why}")
     types = schema.types if schema else tuple(data.types)
     for kind, labels, files in (
         ("color", _colors, f"{COLORS} or {DESCRIPTIONS}"),
