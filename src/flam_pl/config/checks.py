@@ -1,4 +1,4 @@
-"""Checks of settings, each alone and those that must fit each other."""
+"""Checks of settings, each alone and together."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from flam_pl.errors import ConfigError, not_a_name
 
 
 def check(config: Config) -> None:
-    """Raise ConfigError for a value outside its bounds, or settings that contradict each other."""
+    """Raise ConfigError for a value outside its bounds or for contradictions."""
     loss_weights: dict[str, dict[str, float]] = {}
     for key, (kind, bounds) in settings_of(type(config.data)).items():
         value = attrgetter(key)(config)

@@ -27,7 +27,7 @@ class DataConfig:
 
 @dataclass(unsafe_hash=True)  # a key of caches: do not change one in use
 class WardrobeSettings:
-    """Size and labels of a wardrobe; the defaults give 6,480 photos."""
+    """Size and labels of a wardrobe, by default 6,480 photos."""
 
     seed: int = number(0, least=0)
     image_size: int = number(128, least=32, most=1024)  # Pixels of a side
@@ -43,7 +43,7 @@ class WardrobeSettings:
     wrong_rate: float = number(0.05, least=0, most=1)  # Probability of a wrong label
 
     def items(self, split: str) -> int:
-        """Items of a split, without counterfactuals."""
+        """Without counterfactuals."""
         return int(getattr(self, f"{split}_items"))
 
     def changes(self, split: str) -> int:
@@ -57,7 +57,7 @@ class WardrobeSettings:
 
 @dataclass
 class WardrobeData(WardrobeSettings, DataConfig):
-    """The data set that is drawn into ``root``."""
+    """The wardrobe, drawn into ``root``."""
 
     reader: str = "drawn_wardrobe"
 
@@ -96,7 +96,7 @@ class FashionProductsData(SplitData):
 
 @dataclass
 class TableData(SplitData):
-    """A CSV or Parquet table of your own; ``root`` is the file."""
+    """A CSV or Parquet table; ``root`` is the file."""
 
     reader: str = "table"
     images: str | None = None  # Folder that the paths start from; null: the table's own folder
@@ -113,7 +113,7 @@ class TableData(SplitData):
 
 @dataclass
 class InShopData(LabelledData):
-    """DeepFashion In-shop, with its published split."""
+    """DeepFashion In-shop, with its split."""
 
     reader: str = "in_shop"
     types: list[str] = not_empty("shape", "color")  # shape, color, pattern
@@ -123,7 +123,7 @@ class InShopData(LabelledData):
 
 @dataclass
 class ConsumerToShopData(LabelledData):
-    """DeepFashion Consumer-to-shop, with its published split."""
+    """DeepFashion Consumer-to-shop, with its split."""
 
     reader: str = "consumer_to_shop"
     types: list[str] = not_empty("shape")
@@ -133,7 +133,7 @@ class ConsumerToShopData(LabelledData):
 
 @dataclass
 class Shopping100kData(SplitData):
-    """Shopping100k, in its own layout or with the split files of ADDE."""
+    """Shopping100k, in its own layout or that of ADDE."""
 
     reader: str = "shopping100k"
     splits: str | None = None  # Folder with the files of ADDE; null: ``root``, if they are there

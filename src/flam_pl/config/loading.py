@@ -1,4 +1,4 @@
-"""From ``conf/`` and a command line to a checked ``Config``, and back to the run's folder."""
+"""``conf/`` and a command line -> a checked ``Config`` -> the run's folder."""
 
 from __future__ import annotations
 
@@ -56,10 +56,8 @@ def config_folder() -> Path:
 
 
 def load_config(overrides: Sequence[str] = ()) -> Config:
-    """Compose ``conf/`` with overrides such as ``data=fashion_products trainer.max_epochs=3``.
-
-    Raises ConfigError, which names an unknown key, group or value.
-    """
+    """Compose ``conf/`` with overrides such as ``data=table trainer.max_epochs=3``. Raises
+    ConfigError, which names an unknown key, group or value."""
     folder = config_folder()
     of_group = (group for group in folder.iterdir() if group.is_dir())
     groups = {group.name: sorted(file.stem for file in group.glob("*.yaml")) for group in of_group}
@@ -88,16 +86,14 @@ def _compose(folder: Path, chosen: Mapping[str, str], values: Mapping[str, str])
 
 
 def method_config(config: Config, chosen: Sequence[str]) -> Config:
-    """A run's settings with a method's groups, e.g. ``["manipulator=tirg"]``, below the single
-    values that the user wrote."""
+    """A run's settings with a method's groups, e.g. ``["manipulator=tirg"]``; the user's single
+    values win."""
     return load_config(_joined(_pairs(config.overrides) | _pairs(chosen)))
 
 
 def load_run_config(overrides: Sequence[str]) -> tuple[Config, bool]:
-    """Settings of a saved run with overrides, and whether their data set is the run's own.
-
-    Raises ConfigError for no such run or an unknown setting.
-    """
+    """Settings of a saved run with overrides, and whether its own data set is used. Raises
+    ConfigError for an unknown run or setting."""
     here, given = load_config(overrides), _pairs(overrides)
     own, trained = _saved_overrides(here.folder), trained_config(here.folder)
     # data=... replaces all of data.*
@@ -111,10 +107,8 @@ def load_run_config(overrides: Sequence[str]) -> tuple[Config, bool]:
 
 
 def trained_config(folder: Path) -> Config:
-    """The settings that a saved run was trained with; its paths are absolute.
-
-    Raises ConfigError for no such run or a file that cannot be used.
-    """
+    """The settings that a run was trained with; paths are absolute. Raises ConfigError for an
+    unknown run or an unusable file."""
     own = _joined(_saved_overrides(folder))
     try:
         config = load_config(own)
@@ -142,10 +136,8 @@ def save_config(config: Config) -> None:
 
 
 def saved_settings(folder: Path) -> dict[str, Any]:
-    """All settings in the file of a saved run; no expression is evaluated.
-
-    Raises ConfigError for no such run or a file that cannot be read.
-    """
+    """The settings in a saved run's file, without evaluating ``${...}``. Raises ConfigError for an
+    unknown run or an unreadable file."""
     path = folder / SETTINGS
     if not path.is_file():
         remedy = "Train it first, or name another one with run="

@@ -1,4 +1,4 @@
-"""The settings of a command line, ``key=value`` each: read, set, or refused by name."""
+"""Settings of a command line, ``key=value`` each."""
 
 from __future__ import annotations
 
@@ -31,9 +31,7 @@ def divided(
     overrides: Iterable[str], groups: Mapping[str, Sequence[str]]
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Config group -> chosen file, and key -> text of single settings; the last of equal keys wins.
-
-    Raises ConfigError for no ``key=value``, an added or removed setting, or an unknown file.
-    """
+    Raises ConfigError for an unknown file or anything but ``key=value`` of a setting."""
     chosen, values = dict[str, str](), dict[str, str]()
     for override in overrides:
         key, equals, text = override.partition("=")
@@ -55,10 +53,11 @@ def divided(
 
 
 def set_values(config: DictConfig, values: Mapping[str, str]) -> None:
-    """Set each setting to the value of its text; ConfigError names an unknown key or wrong value.
+    """Set each setting to the value of its text; raises ConfigError for an unknown key or wrong
+    value.
 
-    A setting of type text takes the text as written, without quotes around it: ``2024_11_24`` is no
-    number, and a path may hold brackets. Only ``null`` is null.
+    A setting of type text takes it as written: ``2024_11_24`` is no number, a path may hold
+    brackets. Only ``null`` is null.
     """
     known = settings_of(OmegaConf.get_type(config.data) or type(None))
     for key, text in values.items():

@@ -1,4 +1,4 @@
-"""What ``backbone.pooling`` can name: a global descriptor, or a combination of them (CGD)."""
+"""The values of ``backbone.pooling``: global descriptors and combinations of them (CGD)."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ POOLINGS = (*BY_LETTER.values(), LEVELS, *COMBINATIONS)
 
 
 def combined_descriptors(pooling: str, feature_dim: int | None) -> tuple[str, ...]:
-    """The descriptors that a CGD pooling combines, each an equal block of the feature; else ``()``.
+    """The descriptors of a CGD pooling, each an equal block of the feature; else ``()``.
 
-    Raises ConfigError for an unknown pooling, or a feature_dim that their number does not divide.
+    Raises ConfigError for an unknown pooling or a feature_dim that is not divisible.
 
     >>> combined_descriptors("cgd-SG", 1024)
     ('spoc', 'gem')
@@ -41,7 +41,7 @@ def combined_descriptors(pooling: str, feature_dim: int | None) -> tuple[str, ..
 
 
 def require_whitening(pooling: str, whitening: float | None) -> None:
-    """Raise ConfigError for "levels" without whitening: its parts have no common scale."""
+    """Raise ConfigError for "levels" without whitening."""
     if pooling == LEVELS and whitening is None:
         raise ConfigError(
             "backbone.pooling=levels needs backbone.whitening, which gives its parts one scale: "

@@ -1,4 +1,4 @@
-"""Schema of all settings: which keys exist, their types, bounds and meaning."""
+"""Schema of all settings: keys, types, bounds and meaning."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class LoggerConfig:
 
 @dataclass
 class TablesConfig:
-    """The paper's tables, filled with the figures of one's own data."""
+    """The paper's tables with one's own data."""
 
     which: list[int] = some_of(1, 2, 3, 4, 5)
     seeds: list[int] = numbers(empty=True, least=0)  # Further seeds of every training
@@ -66,7 +66,7 @@ class TablesConfig:
 
 @dataclass
 class FiguresConfig:
-    """The paper's figures, drawn from one's own run."""
+    """The paper's figures of one's own run."""
 
     which: list[str] = some_of("2", "3", "convergence", "labels")
     """2: edited searches. 3: maps. The others: T@k against cosine(x, x-hat), or the label share."""
@@ -124,14 +124,14 @@ class Config:
 
     @property
     def folder(self) -> Path:
-        """Folder of the run's outputs."""
+        """The run's outputs."""
         return Path(self.runs_dir) / self.name
 
 
 def settings_of(
     data: type, schema: type = Config, section: str = ""
 ) -> dict[str, tuple[Any, Mapping[str, Any]]]:
-    """Key -> type and bounds of every setting, with the schema ``data`` of the data set."""
+    """Key -> type and bounds of every setting; ``data`` is the data set's schema."""
     found: dict[str, tuple[Any, Mapping[str, Any]]] = {}
     kinds = get_type_hints(schema)
     for each in fields(schema):
@@ -144,7 +144,7 @@ def settings_of(
 
 
 def to_plain(config: Any) -> dict[str, Any]:
-    """A schema's values as nested dicts and lists, fit for JSON and checkpoints."""
+    """A schema's values as dicts and lists."""
     plain = OmegaConf.to_container(OmegaConf.structured(config))
     assert isinstance(plain, dict)
     return {str(key): value for key, value in plain.items()}

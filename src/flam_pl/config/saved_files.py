@@ -1,4 +1,4 @@
-"""Reads what an earlier command wrote: a damaged file is named, with the way out."""
+"""Reads what an earlier command wrote; errors name the file and the remedy."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SEAL = "sha256"  # key of the SHA-256 of a file's other content; files of older 
 
 
 class DamagedFile(FlamError):
-    """A file of a run that is cut, edited or of another kind."""
+    """A cut, edited or foreign file."""
 
     def __init__(self, path: Path, reason: object, remedy: str) -> None:
         reason = " ".join(str(reason).split())[:300]
@@ -28,7 +28,7 @@ class DamagedFile(FlamError):
 
 @contextmanager
 def reading(path: Path, remedy: str) -> Iterator[None]:
-    """Turn every error over the content of ``path`` into DamagedFile."""
+    """Turn errors over the content of ``path`` into DamagedFile."""
     try:
         yield
     except (FlamError, OSError):
@@ -38,7 +38,7 @@ def reading(path: Path, remedy: str) -> Iterator[None]:
 
 
 def sealed(plain: Mapping[str, Any], nan: bool = False) -> str:
-    """JSON with the SHA-256 of its content, which ``read_json`` checks."""
+    """JSON with the SHA-256 of its content, for ``read_json``."""
     return json.dumps({**plain, SEAL: _seal(plain)}, indent=1, allow_nan=nan)
 
 
@@ -48,10 +48,8 @@ def _seal(plain: Mapping[str, Any]) -> str:
 
 
 def read_json(path: Path, kind: Any, remedy: str, nan: bool = False) -> Any:
-    """A JSON object as a value of ``kind``, e.g. a dataclass; ``nan``: numbers may be nan.
-
-    Raises DamagedFile for no JSON, other keys or types, or not the content that was sealed.
-    """
+    """A JSON object as a value of ``kind``, e.g. a dataclass; ``nan``: numbers may be nan. Raises
+    DamagedFile for no JSON, other keys or types, or changed content."""
     try:
         with reading(path, remedy):
             plain = json.loads(path.read_bytes())
@@ -86,8 +84,8 @@ def _typed(kind: Any, value: Any, where: str, nan: bool) -> Any:
 
 
 def require_ours(folder: Path, *marks: str) -> None:
-    """Raise FlamError unless ``folder`` is absent, empty, or holds all files ``marks``, which this
-    program writes."""
+    """Raise FlamError unless ``folder`` is absent, empty, or has the files ``marks`` of this
+    program."""
     if not folder.is_symlink() and not folder.exists():
         return
     real = folder.is_dir() and not folder.is_symlink()

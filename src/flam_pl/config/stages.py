@@ -1,4 +1,4 @@
-"""Schemas of the three stages, of the concatenation baselines and of the score."""
+"""Schemas of the stages, the concatenation baselines and the score."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class BackboneConfig:
     dtype: str = one_of("float16", "float32")  # Type of the stored features
 
     def network(self) -> dict[str, Any]:
-        """The settings that the network's weights depend on."""
+        """The settings that shape the network."""
         names = ["model", "feature_dim", "pooling", "whitening"]
         if self.pooling == LEVELS:
             names += ["levels", "levels_weight", "levels_window"]

@@ -1,4 +1,4 @@
-"""Batches of images, as indices, and batches of stored features."""
+"""Batches of images, as indices, and of stored features."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from flam_pl.data.feature_store import FeatureStore
 
 
 class ItemBatchSampler(Sampler[list[int]]):
-    """P x K: each batch has K images of each of P items, by item codes ``(N,)``, -1 for none.
+    """P x K: batches of K images of each of P items; ``items`` ``(N,)`` are codes, -1 for none.
 
-    Images of an item with fewer than K come several times. An epoch has ``passes`` over all items.
-    Under DDP all ranks draw the same order, and each takes every ``world``-th batch. Raises
-    ValueError for fewer than two items.
+    Images of a small item come several times. An epoch has ``passes`` over all items. Under DDP,
+    each rank takes every ``world``-th batch of one order. Raises ValueError for fewer than two
+    items.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class ItemBatchSampler(Sampler[list[int]]):
                 yield np.concatenate(batch).tolist()
 
     def _chosen(self, rng: np.random.Generator) -> Iterator[np.ndarray]:
-        """P items at a time; the rest of a pass is left out."""
+        """P items at a time; a pass leaves its rest out."""
         while True:
             order = rng.permutation(len(self.of_item))
             yield from order[: len(order) // self.p * self.p].reshape(-1, self.p)
@@ -67,10 +67,10 @@ class ItemBatchSampler(Sampler[list[int]]):
 
 
 class FeatureBatches(IterableDataset[dict[str, Tensor]]):
-    """Endless passes over catalog rows, each in a new order, cut into full batches.
+    """Full batches from endless passes over catalog rows, each in a new order.
 
-    A batch may span two passes. Under DDP all ranks draw the same order, and each takes its part.
-    An epoch has ``batches`` per rank; None: one pass.
+    A batch may span two passes. Under DDP, each rank takes its part of one order. An epoch has
+    ``batches`` per rank; None: one pass.
     """
 
     def __init__(
@@ -121,12 +121,12 @@ class FeatureBatches(IterableDataset[dict[str, Tensor]]):
 
 
 def batches_in_pass(rows: int, batch_size: int, world: int = 1) -> int:
-    """Batches of each rank in one pass; at least 1."""
+    """Batches per rank and pass; at least 1."""
     return max(1, rows // (min(batch_size, rows) * world))
 
 
 def whole_batch(store: FeatureStore, rows: np.ndarray, labels: np.ndarray) -> DataLoader[Any]:
-    """All rows as one batch, for validation; the same on every rank."""
+    """All rows as one batch, for validation."""
     only: list[Any] = [_batch(store, rows, labels)]
     return DataLoader(only, batch_size=None)  # type: ignore[arg-type]  # a list is enough
 

@@ -1,4 +1,4 @@
-"""The data of all stages: images for stage 1, stored features for the others."""
+"""The data of all stages: images or stored features."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class FlamDataModule(pl.LightningDataModule):
     def serve(
         self, source: Source, batch_size: int = 1, batches: int | None = None
     ) -> FlamDataModule:
-        """Choose what the loaders give; without ``batches``, an epoch is one pass."""
+        """Choose the data; without ``batches``, an epoch is one pass."""
         self.source, self._batch_size, self._batches = source, batch_size, batches
         self._drawn: ItemBatchSampler | FeatureBatches | None = None
         self._worker_states: dict[int, Tensor] = {}
@@ -69,7 +69,7 @@ class FlamDataModule(pl.LightningDataModule):
 
     @property
     def feature_rows(self) -> tuple[np.ndarray, np.ndarray]:
-        """Training and validation rows of a stage that trains on features."""
+        """Rows that a stage on features trains and validates on."""
         rows = self.catalog.rows
         if self.source == "labelled":
             return rows(split="train", labelled=True), rows(split="val", labelled=True)
@@ -77,7 +77,7 @@ class FlamDataModule(pl.LightningDataModule):
 
     @property
     def fitting_rows(self) -> np.ndarray:
-        """Rows that the feature space is fitted to: all labelled ones, some others."""
+        """Rows that the feature space is fitted to: labelled ones and a sample."""
         labelled = self.catalog.rows(split="train", labelled=True)
         others = self.catalog.rows(split="train", labelled=False)
         if len(others) > FIT_SAMPLE:
@@ -116,7 +116,7 @@ class FlamDataModule(pl.LightningDataModule):
         return self._loader(rows, transform, workers, batch_sampler=sampler, **options)
 
     def image_loader(self, rows: np.ndarray) -> DataLoader[Any]:
-        """Images that are not augmented."""
+        """Images without augmentation."""
         # none on a CPU: a worker takes seconds to start, 0.6 GB, and the cores of the network
         on_cpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cpu"
         workers = 0 if on_cpu and self.config.data.workers < 0 else self._workers
@@ -162,12 +162,12 @@ class FlamDataModule(pl.LightningDataModule):
         return {"seed": self.config.seed, "rank": rank, "world": world}
 
     def position(self) -> dict[str, Any]:
-        """How far the training data of this rank has been drawn, between two epochs."""
+        """How far this rank has drawn its training data, between two epochs."""
         drawn = self._drawn.state_dict() if self._drawn else {}
         return {"drawn": drawn, "workers": self._worker_states}
 
     def go_on_at(self, position: dict[str, Any]) -> None:
-        """Make the next training loader go on at a ``position``."""
+        """Make the next training loader start at a ``position``."""
         self._resumed, self._worker_states = position, dict(position["workers"])
 
     def _draw_from(self, source: ItemBatchSampler | FeatureBatches) -> None:
@@ -186,23 +186,23 @@ class FlamDataModule(pl.LightningDataModule):
 
     @property
     def features(self) -> FeatureStore:
-        """Raises FlamError before there are stored features."""
+        """Raises FlamError before they are stored."""
         if self._store is None:
             raise FlamError("there are no features yet: call cache_features first")
         return self._store
 
     def bank(self, count: int) -> Tensor:
-        """Features ``(count, D)`` of random training photos, labelled or not."""
+        """Features ``(count, D)`` of random training photos."""
         rows = self.catalog.rows(split="train")
         drawn = np.random.default_rng(self.config.seed).permutation(rows)[:count]
         return self.features.rows(np.sort(drawn))
 
     def labels(self, rows: np.ndarray) -> Tensor:
-        """``(len(rows), types)``, -1 where unlabelled."""
+        """``(len(rows), types)``, -1 for none."""
         return torch.from_numpy(self.catalog.labels[rows])
 
     def open_features(self, folder: Path, checkpoint: str) -> None:
-        """Raises FlamError if a photo has no feature at ``folder``."""
+        """Raises FlamError if ``folder`` lacks a photo's feature."""
         again = "Run train-flam or evaluate again: they extract what is missing."
         try:
             store = FeatureStore.open(folder)
@@ -225,8 +225,8 @@ class FlamDataModule(pl.LightningDataModule):
         checkpoint: str,
         dimension: int,
     ) -> str:
-        """Use the features at ``folder`` and of a killed extraction, extract the others; returns
-        what was done."""
+        """Use the features at ``folder`` and of a killed extraction, extract the others; returns a
+        log line."""
         manifest, photos = self._manifest(checkpoint, dimension), self.catalog.photo_keys
         old, positions = None, np.full(len(photos), -1)
         try:
@@ -269,7 +269,7 @@ class FlamDataModule(pl.LightningDataModule):
 
 
 class FeatureWriter(Callback):
-    """Writes features to the shard of this rank; image i is row ``rows[i % len(rows)]``."""
+    """Writes features to this rank's shard; image i is row ``rows[i % len(rows)]``."""
 
     def __init__(self, shards: Path, manifest: Manifest, rows: np.ndarray) -> None:
         self.shards, self.manifest, self.rows = shards, manifest, rows
@@ -296,7 +296,7 @@ class FeatureWriter(Callback):
 
 
 def collate_with_state(images: list[dict[str, Any]]) -> dict[str, Any]:
-    """A batch, with its worker and the worker's random state after it."""
+    """A batch, its worker and the worker's random state."""
     worker = get_worker_info()
     assert worker is not None
     batch: dict[str, Any] = default_collate(images)
@@ -309,7 +309,7 @@ def restore_worker(states: dict[int, Tensor], worker: int) -> None:
 
 
 def passes(items: np.ndarray, settings: BackboneConfig) -> int:
-    """Passes over the items that show about as many images as there are."""
+    """Passes over the items that show about all images."""
     known = items[items >= 0]
     each = len(known) / max(1, len(np.unique(known)))
     return max(1, round(each / settings.images))

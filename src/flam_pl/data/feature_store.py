@@ -1,7 +1,7 @@
 """Features on disk: a folder with ``features.npy``, ``photos.npy`` and ``manifest.json``.
 
-Each rank writes a shard. The merged shards appear by one rename, so a store is always complete.
-The next extraction uses what a killed one left, where the checksums are right.
+Each rank writes a shard; the merged shards appear by one rename. Shards of a killed extraction are
+used by the next one.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Manifest:
     format: int = FORMAT
 
     def differences(self, other: Manifest) -> str:
-        """The fields that differ, each as ``field: mine, not theirs``."""
+        """The fields that differ: ``field: mine, not theirs``."""
 
         def short(value: object) -> str:
             text = str(value)
@@ -54,7 +54,7 @@ class Manifest:
 
 
 class FeatureStore:
-    """Features by catalog row: row i is at ``positions[i]`` of ``array`` ``(S, D)``."""
+    """Features by catalog row: row i is row ``positions[i]`` of ``array`` ``(S, D)``."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class FeatureStore:
         positions: np.ndarray | None = None,
         file: BinaryIO | None = None,
     ) -> None:
-        """Rows are read from ``file``, if given: pages of a memory map count as the process's."""
+        """Rows are read from ``file``, if given: pages of a memory map count as memory."""
         self.folder, self.array, self.manifest, self.content = folder, array, manifest, content
         self._positions, self._file = positions, file
 
@@ -93,7 +93,7 @@ class FeatureStore:
 
     @classmethod
     def open(cls, folder: Path) -> FeatureStore:
-        """Raises FlamError for no store or a damaged one; of a large array a sample is checked."""
+        """Raises FlamError for no store or a damaged one, by a sample of a large array."""
         file = folder / "manifest.json"
         if not file.is_file():
             raise FlamError(f"no features at {folder}: not extracted yet")
@@ -119,7 +119,7 @@ class FeatureStore:
         return cls(folder, array, manifest, content, file=None if is_small else features)
 
     def find(self, wanted: Manifest, photos: np.ndarray) -> np.ndarray:
-        """Positions in ``array`` of ``Catalog.photo_keys`` ``(N,)``; -1 must be extracted."""
+        """Positions of ``Catalog.photo_keys`` ``(N,)`` in ``array``; -1 for none."""
         mine, position_of = self.manifest, {}
         if wanted == mine:
             return np.arange(len(self.array))
@@ -131,7 +131,7 @@ class FeatureStore:
         return np.array([position_of.get(photo, -1) for photo in photos.tolist()], dtype=np.int64)
 
     def select(self, positions: np.ndarray) -> FeatureStore:
-        """The store of these rows of ``array``, in this order."""
+        """The store of these rows of ``array``."""
         if np.array_equal(positions, np.arange(len(self.array))):
             return self
         content = _content(self.array, positions)
@@ -148,7 +148,7 @@ def _content(array: np.ndarray, positions: np.ndarray | slice = slice(None)) -> 
 
 
 def _sample(array: np.ndarray) -> str:
-    """SHA-256 of blocks that are spread evenly from the first to the last byte."""
+    """SHA-256 of evenly spread blocks of bytes."""
     data, sample = array.reshape(-1).view(np.uint8), sha256()
     for start in np.linspace(0, max(0, len(data) - BLOCK), BLOCKS).astype(np.int64):
         sample.update(data[start : start + BLOCK].data)
@@ -157,7 +157,7 @@ def _sample(array: np.ndarray) -> str:
 
 @contextmanager
 def disk_errors(folder: Path) -> Iterator[None]:
-    """Turn an OSError while writing, mostly a full disk, into a FlamError."""
+    """Turn an OSError, mostly a full disk, into a FlamError."""
     try:
         yield
     except OSError as error:
@@ -179,7 +179,7 @@ def _checksums(records: np.ndarray) -> np.ndarray:
 
 
 class ShardWriter:
-    """Writes what one rank extracts, by plain writes: a map would die of a full disk."""
+    """Writes one rank's features; a memory map would die of a full disk."""
 
     def __init__(self, folder: Path, rank: int, manifest: Manifest) -> None:
         self.folder, self.record = folder, _record(manifest)
@@ -203,7 +203,7 @@ class ShardWriter:
 
 
 def resume(shards: Path, manifest: Manifest, clear: bool) -> np.ndarray:
-    """Sorted rows that a killed extraction has written; ``clear`` removes other shards."""
+    """Sorted rows in the shards of a killed extraction; ``clear`` removes other shards."""
     if clear:
         for other in set(shards.parent.glob(f"{shards.stem}.shards*")) - {shards}:
             shutil.rmtree(other, ignore_errors=True)
@@ -217,8 +217,8 @@ Part = tuple[np.ndarray, np.ndarray, np.ndarray]  # rows (M,), array, positions 
 def publish(
     shards: Path, folder: Path, manifest: Manifest, photos: np.ndarray, reused: Part | None = None
 ) -> None:
-    """Replace the store at ``folder`` by that of the shards and ``reused`` rows, and remove the
-    shards. Raises FlamError for a missing row or a full disk; ``folder`` is then as it was."""
+    """Replace the store at ``folder`` by the shards and ``reused`` rows, and remove the shards.
+    Raises FlamError for a missing row or a full disk; ``folder`` is then unchanged."""
     with disk_errors(folder), only_writer(folder):
         new = temporary(folder)
         new.mkdir(parents=True)
@@ -237,7 +237,7 @@ def publish(
 
 
 def _read_shard(path: Path, manifest: Manifest) -> Part:
-    """The records up to the first one that is torn or damaged."""
+    """The records before the first damaged one."""
     record = _record(manifest)
     if not (count := path.stat().st_size // record.itemsize):
         return np.zeros(0, np.int64), np.zeros((0, manifest.dimension)), np.zeros(0, np.int64)
@@ -248,7 +248,7 @@ def _read_shard(path: Path, manifest: Manifest) -> Part:
 
 
 def _write_rows(target: Path, parts: list[Part], manifest: Manifest) -> str:
-    """Write the rows in catalog order and return their SHA-256."""
+    """Write the rows in catalog order; returns their SHA-256."""
     where = np.full((manifest.rows, 2), -1, dtype=np.int64)  # number of the part, position in it
     for number, (rows, _, positions) in enumerate(parts):
         if rows.max(initial=0) >= manifest.rows:

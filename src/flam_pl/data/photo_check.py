@@ -1,4 +1,4 @@
-"""The content hash of each photo, and whether it can be used."""
+"""Hashes of photos, and which photos can be used."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from flam_pl.terminal.progress import progress
 
 
 class Photo(NamedTuple):
-    """A file as it was when it was read."""
+    """A file as it was read."""
 
     size: int  # bytes
     mtime: int  # time of the last change, ns
@@ -31,7 +31,6 @@ class Photo(NamedTuple):
 
     @property
     def is_undecoded(self) -> bool:
-        """Whether only the header was read."""
         return isinstance(self.finding, int) and not self.pixels
 
 
@@ -47,9 +46,8 @@ def check_photos(
 ) -> tuple[Catalog, dict[int, str]]:
     """The catalog with hashes of files and pixels, and row -> reason of unusable photos.
 
-    ``memory`` is a JSON file of earlier findings; one process of a DDP run adds to it (``write``).
-    Without ``decoding``, only the header of an unknown photo is checked, and its pixels have no
-    hash until ``note`` adds it.
+    ``memory`` is a JSON file of findings; one process of a DDP run adds to it (``write``). Without
+    ``decoding``, only headers of unknown photos are read: ``note`` adds the hashes of pixels later.
     """
     paths = {str(path): os.path.abspath(catalog.root / path) for path in catalog.table["path"]}
     store = memory if write else None
@@ -73,7 +71,7 @@ def check_photos(
 
 
 def note(memory: Path, found: Iterable[tuple[str, str, str]]) -> None:
-    """Add (path, hash of the pixels, reason or "") of photos that were not decoded before."""
+    """Add (path, hash of the pixels, reason or "") of photos not decoded before."""
     with only_writer(memory):
         known, new = _recall(memory), dict[str, Photo]()
         for path, pixels, reason in found:
@@ -85,7 +83,7 @@ def note(memory: Path, found: Iterable[tuple[str, str, str]]) -> None:
 
 
 def _twin_notes(catalog: Catalog) -> list[str]:
-    """Notes on photos with the same pixels in two splits or of two items."""
+    """Notes on equal pixels in two splits or of two items."""
     codes, rows = catalog.pixel_codes, catalog.instance_rows()
     table = catalog.table.assign(content=catalog.table["path"].map(catalog.contents))
     # the readers have noted equal files already: these have other bytes
@@ -111,8 +109,8 @@ def _recall(memory: Path | None) -> dict[str, Photo]:
 def _read_changed(
     files: Collection[str], known: Mapping[str, Photo], decoding: bool, intact: Mapping[str, int]
 ) -> dict[str, Photo]:
-    """Reads files unless size and time are as before. Those of ``Catalog.intact`` are not decoded:
-    the hash of their bytes stands for that of their pixels."""
+    """Reads files of new size or time; for ``intact`` ones, the hash of the bytes is that of the
+    pixels."""
     known = {file: of for file, of in known.items() if not (decoding and of.is_undecoded)}
     states = {file: _state(file) for file in files}  # should one change now, it is read again
     changed = [file for file in files if file not in known or known[file][:2] != states[file]]

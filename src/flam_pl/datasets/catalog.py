@@ -121,11 +121,8 @@ class Catalog:
         dense: bool | None = None,
         labelled: bool | None = None,
     ) -> np.ndarray:
-        """Indices ``(M,)`` int64 of the rows that meet every condition.
-
-        ``dense`` rows have every label, ``labelled`` rows at least one. Raises FlamError for an
-        unknown split or domain.
-        """
+        """Indices ``(M,)`` int64 of the rows that meet every condition. ``dense`` rows have every
+        label, ``labelled`` rows at least one. Raises FlamError for an unknown split or domain."""
         has_label, chosen = self.labels != UNLABELLED, np.ones(len(self), dtype=bool)
         for column, value, known in (("split", split, SPLITS), ("domain", domain, DOMAINS)):
             if value not in (None, *known):

@@ -39,10 +39,8 @@ _WEARER = re.compile(r"\b(?:men|man|women|woman|unisex|boy|girl|kid)(?:'?s)?\b",
 
 
 def read(root: Path, data: FashionProductsData, schema: AttributeSchema | None = None) -> Catalog:
-    """The Catalog, split at random; products of an equal name or garment stay on one side.
-
-    shape is ``articleType``, color ``baseColour``, pattern a word of the name.
-    """
+    """The Catalog, split at random; products of an equal name or garment stay on one side. shape is
+    ``articleType``, color ``baseColour``, pattern a word of the name."""
     types = schema.types if schema else tuple(data.types)
     attributes_of(types, {}, TYPES, "Fashion Product Images")
     styles, folder = root / "styles.csv", root / "images"

@@ -40,7 +40,9 @@ def open_catalog(data: DataConfig, schema: AttributeSchema | None = None) -> Cat
         evaluated = np.union1d(catalog.rows("evaluation"), catalog.instance_rows())
         return catalog.select(evaluated) if len(evaluated) else catalog
     catalog = keep_label_share(catalog, data.label_share, data.label_seed)
-    return with_unlabelled(catalog, Path(data.unlabelled)) if data.unlabelled else catalog
+    if data.unlabelled:
+        catalog = with_unlabelled(catalog, Path(data.unlabelled).expanduser())
+    return catalog
 
 
 def find_images(folder: Path) -> tuple[list[Path], list[Dropped]]:
@@ -68,13 +70,11 @@ def find_images(folder: Path) -> tuple[list[Path], list[Dropped]]:
 
 
 def with_unlabelled(catalog: Catalog, folder: Path) -> Catalog:
-    """The catalog and, after it, the folder's photos: split "train", no item, no label.
-
-    Photos of the catalog and copies of its held-out photos are not added.
-    """
+    """The catalog and, after it, the folder's photos: split "train", no item, no label. Photos of
+    the catalog and copies of its held-out photos are not added."""
     root = Path(os.path.realpath(catalog.root))
     known = {os.path.realpath(root / path) for path in catalog.table["path"]}
-    images, lost = find_images(Path(os.path.realpath(folder.expanduser())))
+    images, lost = find_images(Path(os.path.realpath(folder)))
     files = {os.path.realpath(image): image for image in images}
     new = [image for file, image in files.items() if file not in known]
     paths = catalog.paths

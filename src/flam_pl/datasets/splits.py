@@ -65,10 +65,8 @@ def _hash(path: Path, last: int) -> bytes | None:
 
 
 def leak_groups(table: pd.DataFrame, columns: Iterable[str], contents: np.ndarray) -> np.ndarray:
-    """Codes ``(N,)`` from 0, in order of the rows, of what must stay on one side of a split.
-
-    Rows that share a value of a column or a file's content, also by way of others, are one group.
-    """
+    """Codes ``(N,)`` from 0, in order of the rows, of what must stay on one side of a split. Rows
+    that share a value of a column or a file's content, also by way of others, are one group."""
     edges = []
     for codes in (contents, *(_codes(table[column]) for column in columns)):
         _, first, of = np.unique(codes, return_index=True, return_inverse=True)

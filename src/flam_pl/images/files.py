@@ -1,4 +1,4 @@
-"""Files of photos: what is read, and how much of it is decoded. Without torch."""
+"""Files of photos and their limits, without torch."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ class UnreadableImage(FlamError):
 
 
 def read_file(path: Path) -> bytes:
-    """The content of a file. Raises UnreadableImage, also above ``MAX_BYTES`` and for a folder,
-    pipe, socket or device, which is not opened."""
+    """The content of a file of at most ``MAX_BYTES``; a folder, pipe, socket or device is not
+    opened. Raises UnreadableImage."""
     try:
         state = os.stat(path)
         if not stat.S_ISREG(state.st_mode):
@@ -66,7 +66,7 @@ def read_file(path: Path) -> bytes:
 
 
 def view_seed(path: Path, view: int) -> int:
-    """Seed of the v-th distortion of a file, by its name and the name of its folder."""
+    """Seed of a file's v-th distortion, by the names of file and folder."""
     return zlib.crc32(f"{path.parent.name}/{path.name}?{view}".encode())
 
 
@@ -76,7 +76,7 @@ def shorter_side(data: bytes, path: Path) -> int:
 
 
 def opened(data: bytes, path: Path, action: Callable[[Image.Image], Result]) -> Result:
-    """The result of ``action`` on the image. Raises UnreadableImage for every error."""
+    """The result of ``action`` on the image. Raises only UnreadableImage."""
     if not data:
         raise UnreadableImage(path, "the file is empty")
     try:
@@ -101,7 +101,7 @@ def opened(data: bytes, path: Path, action: Callable[[Image.Image], Result]) -> 
 
 
 def orientation(image: Image.Image) -> int:
-    """The EXIF tag of an image, from 1 to 8; 1 is upright."""
+    """EXIF orientation, 1 to 8; 1 is upright."""
     with suppress(Exception):  # a broken block raises all kinds: viewers show the photo upright
         exif = image.getexif()
         if image.format in ("JPEG", "MPO"):  # getexif also reads XMP, which browsers do not obey
@@ -112,7 +112,7 @@ def orientation(image: Image.Image) -> int:
 
 
 def over_white(image: Image.Image) -> Image.Image:
-    """Any mode as RGB, with 16 bits scaled to 8 (Pillow would clip them)."""
+    """Any mode as RGB, on white; 16 bits are scaled to 8 (Pillow would clip them)."""
     if image.mode.startswith("I") or image.mode == "F":
         values = np.asarray(image, dtype=np.float64)
         if image.mode.startswith("I;16") or values.max() > 255:

@@ -1,4 +1,4 @@
-"""Decodes photos and turns them into the input of a backbone."""
+"""Photos as the input of a backbone."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ def read_image(path: Path) -> Tensor:
 
 
 def decode(data: bytes, path: Path) -> Tensor:
-    """A file's content as uint8 RGB ``(3, H, W)``, upright by its EXIF tag, over white; of several
-    pages the first. Raises UnreadableImage, which names ``path``."""
+    """A file's content as uint8 RGB ``(3, H, W)``, upright, over white; of several pages the first.
+    Raises UnreadableImage, which names ``path``."""
     return opened(data, path, lambda image: _decoded(image, data))
 
 
 def pixels_hash(image: Tensor) -> str:
-    """BLAKE2 of the shape and the pixels of a decoded photo."""
+    """BLAKE2 of the shape and pixels of a photo."""
     found = hashlib.blake2b(repr(image.shape).encode(), digest_size=16)
     found.update(image.permute(1, 2, 0).contiguous().numpy().data)
     return found.hexdigest()
@@ -70,11 +70,8 @@ def _decoded(image: Image.Image, data: bytes) -> Tensor:
 
 
 def fit(image: Tensor, size: int, mode: str = "pad") -> Tensor:
-    """The image as a square: uint8 ``(3, H, W)`` -> uint8 ``(3, size, size)``.
-
-    "pad" adds white, "crop" takes the middle square, "stretch" changes the proportions. Raises
-    FlamError for another mode.
-    """
+    """The image as a square, uint8 ``(3, size, size)``. "pad" adds white, "crop" takes the middle
+    square, "stretch" changes the proportions. Raises FlamError for another mode."""
     if mode not in FITS:
         raise FlamError(f"backbone.fit is {mode!r}; expected one of {', '.join(FITS)}")
     height, width = image.shape[-2:]
@@ -91,8 +88,8 @@ def fit(image: Tensor, size: int, mode: str = "pad") -> Tensor:
 
 
 def distort(image: Tensor, seed: int) -> Tensor:
-    """A random view of a photo, uint8 ``(3, H, W)``: cropped, mirrored, turned, brightened, blurred
-    and compressed. It is the query of a search for the photo's item."""
+    """A random view ``(3, H, W)`` of a photo: cropped, mirrored, turned, brightened, blurred,
+    compressed."""
     # by Pillow, on one thread: on busy cores, the threads of torch were thirty times slower
     rng = np.random.default_rng(seed)
     height, width = image.shape[-2:]
@@ -116,7 +113,7 @@ def distort(image: Tensor, seed: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Preprocess:
-    """Turns a decoded image into the input of a backbone, which normalizes the pixels."""
+    """Turns a decoded image into the input of a backbone."""
 
     size: int
     fit: str = "pad"
@@ -138,9 +135,8 @@ def training_transform(
 ) -> Callable[[Tensor], Tensor]:
     """Random transform of stage 1: uint8 ``(3, H, W)`` -> uint8 ``(3, size, size)``.
 
-    ``scale_min`` is the least share of the area in a crop, ``brightness`` the greatest change of
-    brightness and contrast, ``erase`` the probability of a grey rectangle. The hue stays: color is
-    an attribute.
+    ``scale_min`` is the least area of a crop, ``brightness`` the greatest change of brightness and
+    contrast, ``erase`` the probability of a grey rectangle. Hues stay: color is an attribute.
     """
     # so large that the smallest crop is not enlarged
     steps: list[Callable[..., Tensor]] = [Preprocess(math.ceil(size / math.sqrt(scale_min)), fit)]
@@ -158,8 +154,8 @@ def training_transform(
 class ImageDataset(Dataset[dict[str, Any]]):
     """Transformed images, each with its index and its item code, -1 for none.
 
-    View 0 is the file itself, view v > 0 its v-th distortion. With ``noting``, an image that cannot
-    be decoded is white; each image has its path, the hash of its pixels and the reason or "".
+    View 0 is the file, view v > 0 its v-th distortion. With ``noting``, an unreadable image is
+    white, and each image has path, hash of its pixels and reason or "".
     """
 
     def __init__(

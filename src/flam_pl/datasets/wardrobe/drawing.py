@@ -113,9 +113,7 @@ def write_jpeg(path: Path, picture: np.ndarray) -> None:
 
 def draw_wardrobe(folder: Path, settings: WardrobeSettings, workers: int = 0) -> None:
     """Draw what is not there yet; ``FlamError`` if the folder holds something else or it fails.
-
-    ``workers`` processes draw; 0: this process alone, -1: as many as there are cores.
-    """
+    ``workers`` processes draw; 0: this process alone, -1: as many as there are cores."""
     folder = Path(folder).absolute()
     if is_drawn(folder, settings):  # before the lock: a folder for reading only has none
         print(f"the wardrobe is there already: {folder}")
