@@ -1,4 +1,4 @@
-"""From what a reader found to a Catalog: classes, split, distorted views."""
+"""What a reader found -> a Catalog with classes, split and distorted views."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Found:
-    """What a reader found on disk."""
+    """What a reader found."""
 
     name: str
     root: Path
@@ -47,8 +47,8 @@ class Found:
 
 
 def assemble(found: Found, data: LabelledData, schema: AttributeSchema | None) -> Catalog:
-    """The Catalog of what a reader found; with the ``schema`` of a trained run and no split, all
-    photos with all labels are evaluated."""
+    """The Catalog of what a reader found; ``schema`` is that of a trained run, which evaluates all
+    photos with all labels."""
     table = found.table.reset_index(drop=True)
     for kind in found.types:  # a type of the run that this set does not have
         table[kind] = table.get(kind, pd.Series(dtype="string"))
@@ -85,7 +85,7 @@ def assemble(found: Found, data: LabelledData, schema: AttributeSchema | None) -
 
 
 def _complete(table: pd.DataFrame, found: Found) -> np.ndarray:
-    """Which rows have enough labels to be evaluated, ``(N,)`` bool."""
+    """Rows ``(N,)`` bool with enough labels to be evaluated."""
     labels = table[list(found.types)].notna().sum(axis=1).to_numpy()
     dense, several = labels == len(found.types), labels > 1
     return several if found.partial_labels and 2 * dense.sum() < several.sum() else dense
@@ -133,10 +133,10 @@ def garment_note(table: pd.DataFrame) -> list[str]:
 def with_distorted_views(
     table: pd.DataFrame, types: Sequence[str], contents: np.ndarray
 ) -> pd.DataFrame:
-    """The table and, after it, a distorted view of every validation and evaluation photo.
+    """The table and a distorted view of every validation and evaluation photo.
 
-    Views are queries of the instance search, without label or garment. A photo without an item gets
-    that of an identical file in its split, else a new one.
+    Views are queries of the instance search, without labels. A photo without an item gets that of
+    an identical file in its split, else a new one.
     """
     table = table.assign(view=0)
     chosen = table["split"].isin(("val", "evaluation"))

@@ -1,4 +1,4 @@
-"""The Catalog: one table for every data set, with a row per photo or distorted view."""
+"""The Catalog: one table for every data set."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ class Dropped:
 
 @dataclass(frozen=True, eq=False)  # a table has no single truth value, so == stays identity
 class Catalog:
-    """A data set as one checked table.
+    """A data set as one checked table with a row per photo or distorted view.
 
-    Photos of a product share their ``item``, those of a garment in several classes their
-    ``garment``; ``view`` above 0 is a seeded distortion of the photo.
+    Photos of a product share ``item``, those of a garment in several classes ``garment``; ``view``
+    above 0 is a seeded distortion.
 
     >>> table = pd.DataFrame({"path": ["a.jpg", "b.jpg"], "split": ["train", "evaluation"]})
     >>> schema = AttributeSchema({"color": ("red", "blue")})
@@ -71,8 +71,8 @@ class Catalog:
     def build(
         cls, name: str, root: Path, table: pd.DataFrame, schema: AttributeSchema, **others: Any
     ) -> Catalog:
-        """A Catalog from a table with at least ``path`` and ``split``; FlamError names the first
-        wrong value."""
+        """A Catalog from a table with ``path`` and ``split``; FlamError names the first wrong
+        value."""
         defaults: dict[str, Any] = dict.fromkeys((*COLUMNS, *schema.types), pd.NA)
         defaults |= {"domain": "shop", "view": 0}
         missing = [c for c in defaults if c not in (*table, "path", "split")]
@@ -95,7 +95,7 @@ class Catalog:
 
     @cached_property
     def labels(self) -> np.ndarray:
-        """Class indices ``(N, types)`` int64."""
+        """Class indices ``(N, types)``."""
         columns = [self.schema.encode(kind, self.table[kind]) for kind in self.schema.types]
         labels = np.stack(columns, axis=1)
         labels.setflags(write=False)  # every caller has the same array
@@ -103,14 +103,14 @@ class Catalog:
 
     @cached_property
     def items(self) -> np.ndarray:
-        """Position among the sorted items, ``(N,)`` int64; -1 for none."""
+        """Number of each row's item ``(N,)``, in sorted order; -1 for none."""
         codes = pd.factorize(self.table["item"].astype("string"), sort=True)[0].astype(np.int64)
         codes.setflags(write=False)
         return codes
 
     @property
     def pixel_codes(self) -> np.ndarray:
-        """Codes ``(N,)`` int64, equal for rows whose files show the same pixels."""
+        """Codes ``(N,)``, equal for equal pixels."""
         names = self.table["path"].map(lambda path: self.pixels.get(path, path))
         return pd.factorize(names)[0].astype(np.int64)
 
@@ -121,8 +121,8 @@ class Catalog:
         dense: bool | None = None,
         labelled: bool | None = None,
     ) -> np.ndarray:
-        """Indices ``(M,)`` int64 of the rows that meet every condition. ``dense`` rows have every
-        label, ``labelled`` rows at least one. Raises FlamError for an unknown split or domain."""
+        """Indices ``(M,)`` of the rows that meet every condition. ``dense`` rows have every label,
+        ``labelled`` rows at least one. Raises FlamError for an unknown word."""
         has_label, chosen = self.labels != UNLABELLED, np.ones(len(self), dtype=bool)
         for column, value, known in (("split", split, SPLITS), ("domain", domain, DOMAINS)):
             if value not in (None, *known):
@@ -136,15 +136,15 @@ class Catalog:
         return np.flatnonzero(chosen)
 
     def edit_rows(self, split: str) -> np.ndarray:
-        """Rows ``(M,)`` whose edits are evaluated: photos with two labels or more or, if these are
-        at least half of them, photos with all labels."""
+        """Rows ``(M,)`` whose edits are evaluated: those with two labels or, if they are at least
+        half as many, those with all labels."""
         rows, dense = self.rows(split), self.rows(split, dense=True)
         several = rows[(self.labels[rows] != UNLABELLED).sum(axis=1) > 1]
         return dense if 2 * len(dense) >= len(several) else several
 
     def instance_rows(self) -> np.ndarray:
-        """Rows ``(M,)`` of the instance search, all with an item: consumer photos of the evaluation
-        (queries) and shop photos of ``gallery``."""
+        """Rows ``(M,)`` with an item: consumer photos of the evaluation (queries) and shop photos
+        of ``gallery``."""
         searched = [self.rows(split, "shop") for split in dict.fromkeys(self.gallery)]
         rows = np.sort(np.concatenate([self.rows("evaluation", "consumer"), *searched]))
         return rows[self.items[rows] >= 0]
@@ -153,7 +153,7 @@ class Catalog:
         return replace(self, table=self.table.iloc[np.asarray(rows, dtype=np.int64)])
 
     def without(self, bad: Mapping[int, str]) -> Catalog:
-        """The catalog with these rows (row -> reason) moved to ``dropped``."""
+        """The catalog whose rows ``bad`` (row -> reason) are ``dropped``."""
         reasons = {self.table["path"].iloc[row]: reason for row, reason in bad.items()}
         moved = [Dropped(path, reason) for path, reason in reasons.items()]
         if len(bad) == len(self):
@@ -164,7 +164,7 @@ class Catalog:
 
     @cached_property
     def photo_keys(self) -> np.ndarray:
-        """SHA-256 of each row's file, for a distorted view with the seed, ``(N,)`` bytes."""
+        """SHA-256 ``(N,)`` of each row's file and view."""
         contents, keys = dict(self.contents), []
         unread = [path for path in self.table["path"].unique() if path not in contents]
         for path in progress(unread, "hashing photos"):
@@ -182,11 +182,11 @@ class Catalog:
         return np.array(keys)
 
     def fingerprint(self) -> str:
-        """SHA-256 of what the features depend on."""
+        """SHA-256 of what features depend on."""
         return hashlib.sha256(b"".join(self.photo_keys.tolist())).hexdigest()
 
     def label_fingerprint(self) -> str:
-        """SHA-256 of what training and evaluation depend on beside the features."""
+        """SHA-256 of what else training and evaluation depend on."""
         # the JSON of {"schema": [...], "labels": [...], "split": [...], ...}, a column at a time
         schema = list(self.schema.to_dict().items())  # the order of the types counts
         found = hashlib.sha256(f'{{"schema": {json.dumps(schema)}'.encode())
@@ -235,7 +235,7 @@ class Catalog:
 
 
 def fill_garments(table: pd.DataFrame) -> pd.Series:
-    """Garment of every row: counterfactuals and all photos of their original share one."""
+    """Garments of all rows: counterfactuals and all photos of their original share one."""
     found = table.reindex(columns=["item", "counterfactual_of", "garment"]).astype("string")
     item, made_from, given = (found[column] for column in found)
     original = made_from.fillna(item.where(item.isin(made_from.dropna())))

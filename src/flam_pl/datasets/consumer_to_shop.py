@@ -1,4 +1,4 @@
-"""Reader of DeepFashion Consumer-to-shop: consumer photos and the shop's photos of their items."""
+"""Reader of DeepFashion Consumer-to-shop."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SPLITS = {"train": "train", "val": "val", "test": "evaluation"}
 
 
 def read(root: Path, data: ConsumerToShopData, schema: AttributeSchema | None = None) -> Catalog:
-    """The Catalog, with the published split of pairs; shape is the folder of the category."""
+    """The Catalog, with the published split; the folder of the category is the shape."""
     listings.attributes_of(data.types, {}, ("shape",), "Consumer-to-shop")
     columns = ("consumer", "shop", "item", "split")
     pairs, notes = listings.read_listing(root / "Eval" / "list_eval_partition.txt", columns)
@@ -35,7 +35,7 @@ def read(root: Path, data: ConsumerToShopData, schema: AttributeSchema | None = 
 
 
 def _photos_of(pairs: pd.DataFrame) -> tuple[pd.DataFrame, list[Dropped]]:
-    """A row per photo, and the lines that contradict it."""
+    """A row per photo, and lines that contradict it."""
     rows, places, dropped = dict[str, tuple[str, ...]](), dict[str, str](), list[Dropped]()
     for where, first, second, item, split in pairs.itertuples():
         for path, column in ((first, "consumer"), (second, "shop")):
@@ -49,6 +49,6 @@ def _photos_of(pairs: pd.DataFrame) -> tuple[pd.DataFrame, list[Dropped]]:
 
 
 def _domain(path: str, column: str) -> str:
-    """By the file name, such as ``shop_01.jpg`` or, sic, ``comsumer_01.jpg``, else the column."""
+    """By the file name, ``shop_01.jpg`` or (sic) ``comsumer_01.jpg``, else the column."""
     named = re.match("(com|con)sumer|shop", path.rsplit("/", 1)[-1].lower())
     return column if named is None else "consumer" if named[1] else "shop"

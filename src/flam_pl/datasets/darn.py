@@ -1,4 +1,4 @@
-"""Reader of DARN in the public asen layout: lists of files, and sparse labels by number."""
+"""Reader of DARN in the layout of asen: lists of files, and labels by number."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FOLDERS = ("", "Images", "images", "img", "pic")
 
 
 def read(root: Path, data: SplitData, schema: AttributeSchema | None = None) -> Catalog:
-    """The Catalog, split at random over all lists, as in the paper."""
+    """The Catalog, split at random, as in the paper."""
     meta = _read_meta(root / "meta.json")
     types = schema.types if schema else tuple(data.types)
     attribute_of = listings.attributes_of(types, NAMES, list(meta), "DARN")
@@ -42,7 +42,7 @@ def read(root: Path, data: SplitData, schema: AttributeSchema | None = None) -> 
 
 
 def _read_meta(path: Path) -> dict[str, list[str]]:
-    """Attribute -> names of its values by number."""
+    """Attribute -> its values, by number."""
     if not path.is_file():
         return {name: [str(value) for value in range(n)] for name, n in ATTRIBUTES.items()}
     try:
@@ -63,7 +63,7 @@ def _name(name: str) -> str:
 
 
 def _read_lists(root: Path, meta: Mapping[str, Sequence[str]]) -> tuple[pd.DataFrame, list[Label]]:
-    """Every listed photo with the split of its list, and all labels."""
+    """Every listed photo with its split, and all labels."""
     rows, labels = dict[str, tuple[str, str]](), list[Label]()
     for split, words in SPLITS.items():
         path = listings.first_file([root / f"filenames_{word}.txt" for word in words])
@@ -89,7 +89,7 @@ def _read_lists(root: Path, meta: Mapping[str, Sequence[str]]) -> tuple[pd.DataF
 def _labels_of(
     path: Path, names: Sequence[str], meta: Mapping[str, Sequence[str]]
 ) -> Iterator[Label]:
-    """A line has a photo, then pairs of attribute and value."""
+    """Lines: a photo, then pairs of attribute and value."""
     attributes = list(meta)
     for line, text in listings.numbered_lines(path):
         if not text:

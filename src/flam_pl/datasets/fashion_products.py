@@ -1,4 +1,4 @@
-"""Reader of the Fashion Product Images (Kaggle, MIT): ``styles.csv`` and ``images/{id}.jpg``."""
+"""Reader of the Fashion Product Images (Kaggle, MIT)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _WEARER = re.compile(r"\b(?:men|man|women|woman|unisex|boy|girl|kid)(?:'?s)?\b",
 
 
 def read(root: Path, data: FashionProductsData, schema: AttributeSchema | None = None) -> Catalog:
-    """The Catalog, split at random; products of an equal name or garment stay on one side. shape is
+    """The Catalog, split at random; products of an equal name or garment stay together. shape is
     ``articleType``, color ``baseColour``, pattern a word of the name."""
     types = schema.types if schema else tuple(data.types)
     attributes_of(types, {}, TYPES, "Fashion Product Images")
@@ -67,7 +67,7 @@ def read(root: Path, data: FashionProductsData, schema: AttributeSchema | None =
 
 
 def pattern_of(name: str) -> str | None:
-    """The one pattern that a product name mentions, else None.
+    """The one pattern in a product name, else None.
 
     >>> pattern_of("Lee Men CHECKED Shirt"), pattern_of("Lee Men Solid Striped Tie")
     ('check', None)
@@ -78,7 +78,7 @@ def pattern_of(name: str) -> str | None:
 
 
 def _read_rows(styles: Path) -> tuple[dict[str, dict[str, str | None]], list[Dropped]]:
-    """Place -> record of every product, and the other lines."""
+    """Place -> record of every product, and dropped lines."""
     rows: dict[str, dict[str, str | None]] = {}
     dropped, seen = [], set()
     for line, fields in _lines(styles):
@@ -106,7 +106,7 @@ def _read_rows(styles: Path) -> tuple[dict[str, dict[str, str | None]], list[Dro
 
 
 def _lines(styles: Path) -> Iterator[tuple[int, list[str]]]:
-    """Number and fields of every line; the last one, the name, may hold commas."""
+    """Number and fields of every line; the last field, the name, may hold commas."""
     with styles.open(encoding="utf-8-sig", errors="replace") as file:
         header = [name.strip().strip('"') for name in file.readline().split(",")]
         if tuple(header[: len(FIELDS)]) != FIELDS:
@@ -119,7 +119,7 @@ def _lines(styles: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def _name(field: str) -> str:
-    """The name without further empty columns and without quotes."""
+    """The name without further empty columns or quotes."""
     name = field.rstrip(", \t\r\n").lstrip()
     if len(name) > 1 and name[0] == name[-1] == '"':
         name = name[1:-1].replace('""', '"')
@@ -153,9 +153,9 @@ def _before_wearer(name: str) -> str | None:
 
 
 def find_garments(table: pd.DataFrame) -> pd.Series:
-    """The garment of each product that is sold in several colors, named by its first item.
+    """The first item of each garment that is sold in several colors, per product.
 
-    Its products have equal gender, shape and name, apart from colors; a word of the name is rare.
+    Equal are gender, shape and name, apart from colors; the name has a rare word.
 
     >>> names = ["Ed Men Rakish Blue Shirt", "Ed Men Rakish Red Shirt", "Ed Men Navy Shirt"]
     >>> colors = ["Blue", "Red", "Navy Blue"]

@@ -1,4 +1,4 @@
-"""Reader of DeepFashion In-shop: several shop photos per item, none by consumers."""
+"""Reader of DeepFashion In-shop."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PATTERNS, ATTRIBUTES = "list_attr_items.txt", "list_attr_cloth.txt"
 
 
 def read(root: Path, data: InShopData, schema: AttributeSchema | None = None) -> Catalog:
-    """The Catalog, with the published split; query photos have the domain "consumer"."""
+    """The Catalog, with the published split; query photos are consumer photos."""
     listings.attributes_of(data.types, {}, TYPES, "In-shop")
     columns = ("path", "item", "published_split")
     table, notes = listings.read_listing(root / "Eval" / "list_eval_partition.txt", columns)
@@ -52,7 +52,7 @@ def read(root: Path, data: InShopData, schema: AttributeSchema | None = None) ->
 
 
 def _take_validation(table: pd.DataFrame, number: int, seed: int) -> None:
-    """Moves training items to the split "val", in place; half of their photos are queries."""
+    """Moves training items to validation, in place; half of their photos are queries."""
     rng = np.random.default_rng(seed)
     training = table[table["split"] == "train"]
     rows = training.groupby("item", sort=True).indices
@@ -68,7 +68,7 @@ def _file(annotations: Path, name: str) -> Path:
 
 
 def _colors(annotations: Path, table: pd.DataFrame) -> pd.Series:
-    """Color of each photo, else of its item."""
+    """Color per photo, else of its item."""
     by_photo, by_item = _file(annotations, COLORS), annotations / DESCRIPTIONS
     colors = pd.Series(pd.NA, table.index, dtype="string")
     if by_photo.is_file():
@@ -80,7 +80,7 @@ def _colors(annotations: Path, table: pd.DataFrame) -> pd.Series:
 
 
 def _described_colors(path: Path) -> dict[str, str]:
-    """Item -> color, from a JSON list or a JSON object per line."""
+    """Item -> color, from a JSON list or JSON lines."""
     text = path.read_text(encoding="utf-8-sig", errors="replace")
     try:
         if text.lstrip().startswith("["):
@@ -94,7 +94,7 @@ def _described_colors(path: Path) -> dict[str, str]:
 
 
 def _patterns(annotations: Path, table: pd.DataFrame) -> pd.Series:
-    """Pattern of every photo's item, where its attributes name exactly one."""
+    """Pattern of each photo's item, if its attributes name exactly one."""
     names_path, path = _file(annotations, ATTRIBUTES), _file(annotations, PATTERNS)
     if not (names_path.is_file() and path.is_file()):
         return pd.Series(pd.NA, table.index, dtype="string")

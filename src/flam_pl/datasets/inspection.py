@@ -1,4 +1,4 @@
-"""What a catalog holds, which of its photos cannot be used, and whether it can be trained on."""
+"""What a catalog holds, and whether it can be used."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHOWN = 3  # cases of each reason that are named; the others are counted
 
 
 def describe(catalog: Catalog, bad: Mapping[int, str] | None = None) -> str:
-    """Photos, items, labels, and what was left out; ``bad`` comes from ``check_photos``."""
+    """Photos, items, labels and dropped rows; ``bad`` comes from ``check_photos``."""
     photos = catalog.select(np.flatnonzero(catalog.table["view"] == 0))
     sections = [_overview(catalog, photos), _photos_table(photos), _labels_table(photos)]
     if without_edits := edits_cannot_be_evaluated(photos):
@@ -37,7 +37,7 @@ def describe(catalog: Catalog, bad: Mapping[int, str] | None = None) -> str:
 
 
 def check_usable(catalog: Catalog, *, training: bool = True) -> None:
-    """Raises FlamError with every reason against evaluation and, by default, training."""
+    """Raises FlamError with every reason against evaluation and training."""
     problems = list(_training_problems(catalog)) if training else []
     queries, _, in_vain = instance_queries(catalog)
     only_views = queries == in_vain or (catalog.table["view"] > 0).any()
@@ -50,7 +50,7 @@ def check_usable(catalog: Catalog, *, training: bool = True) -> None:
 
 
 def edits_cannot_be_evaluated(catalog: Catalog) -> str | None:
-    """The reason; None where edits can be evaluated."""
+    """The reason, else None."""
     if len(catalog.edit_rows("evaluation")):
         return None
     types = ", ".join(catalog.schema.types)
@@ -60,7 +60,7 @@ def edits_cannot_be_evaluated(catalog: Catalog) -> str | None:
 
 
 def instance_queries(catalog: Catalog) -> tuple[int, int, int]:
-    """Numbers of queries, of gallery photos, and of queries without a match in the gallery."""
+    """Numbers of queries, gallery photos, and queries without a match."""
     rows = catalog.instance_rows()
     asks = (catalog.table["domain"].iloc[rows] == "consumer").to_numpy(bool)
     items, gallery = catalog.items[rows][asks], catalog.items[rows][~asks]
@@ -68,7 +68,7 @@ def instance_queries(catalog: Catalog) -> tuple[int, int, int]:
 
 
 def class_counts(catalog: Catalog, rows: np.ndarray) -> dict[str, dict[str, int]]:
-    """Attribute type -> class -> number of these rows."""
+    """Type -> class -> number of these rows."""
     counts: dict[str, dict[str, int]] = {}
     for position, (kind, names) in enumerate(catalog.schema.classes.items()):
         labels = catalog.labels[rows, position]
@@ -78,7 +78,7 @@ def class_counts(catalog: Catalog, rows: np.ndarray) -> dict[str, dict[str, int]
 
 
 def pair_counts(catalog: Catalog, rows: np.ndarray) -> pd.DataFrame:
-    """Number of these rows per pair of classes of two types, the scarce ones first."""
+    """Number of these rows per pair of classes of two types, in ascending order."""
     pairs, labels = [], catalog.labels[rows]
     for (a, (kind, names)), (b, (other, others)) in combinations(
         enumerate(catalog.schema.classes.items()), 2

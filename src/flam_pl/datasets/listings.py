@@ -1,4 +1,4 @@
-"""Text files of the published data sets, and the photos that a table lists."""
+"""Text files of published data sets, and photos of a table."""
 
 from __future__ import annotations
 
@@ -61,12 +61,12 @@ def integers(fields: Sequence[str], where: str) -> list[int]:
 
 
 def first_file(candidates: Sequence[Path]) -> Path:
-    """The first file that is there, else the first candidate."""
+    """The first file that exists, else the first candidate."""
     return next((path for path in candidates if path.is_file()), candidates[0])
 
 
 def place_of(table: pd.DataFrame | pd.Series, row: int) -> str:
-    """File and line of a row, from its label and the name of the index."""
+    """File and line of a row, from the index."""
     return " ".join(str(part) for part in (table.index.name, table.index[row]) if part is not None)
 
 
@@ -81,7 +81,7 @@ def require_words(table: pd.DataFrame, column: str, known: Sequence[str]) -> Non
 def attributes_of(
     types: Sequence[str], names: Mapping[str, str], known: Sequence[str], whose: str
 ) -> dict[str, str]:
-    """Attribute type -> its name in the data set, one of ``known``."""
+    """Attribute type -> the data set's name of it."""
     attributes = {kind: names.get(kind, kind) for kind in types}
     unknown = [kind for kind, name in attributes.items() if name not in known]
     if unknown:
@@ -93,11 +93,8 @@ def attributes_of(
 def keep_photos(
     table: pd.DataFrame, root: Path, folders: Sequence[str] = ("",), advice: str = ""
 ) -> tuple[pd.DataFrame, list[Dropped]]:
-    """The rows whose photo is there, each file once, and what was left out.
-
-    The index names each row's place. Photos are in one of the ``folders``. Paths become those on
-    disk, which may differ in case and Unicode form.
-    """
+    """The rows whose photo exists in one of the ``folders``, each file once, and what was left out.
+    The index names each row's place. Paths become those on disk, in case and Unicode form."""
     names, sample = cache(_names_in), table["path"].dropna()[:: max(1, len(table) // 100)]
     found = [sum(os.path.isfile(_on_disk(root / f / p, names)) for p in sample) for f in folders]
     folder = folders[found.index(max(found))]
@@ -136,13 +133,13 @@ def keep_photos(
 
 
 def texts(column: pd.Series, block: int = 2**16) -> Iterator[str]:
-    """The values; one block at a time becomes Python objects."""
+    """The values, in blocks of Python objects."""
     for start in range(0, len(column), block):
         yield from column.iloc[start : start + block].tolist()
 
 
 def _is_plain_file(path: str, file: str) -> bool:
-    """Whether a relative path without detours leads to a file that is no link."""
+    """Whether a relative path without detours is a file and no link."""
     with suppress(OSError, ValueError):
         plain = not (path.startswith(("/", ".")) or "//" in path or "/." in path)
         return plain and stat.S_ISREG(os.lstat(file).st_mode)
@@ -150,7 +147,7 @@ def _is_plain_file(path: str, file: str) -> bool:
 
 
 def _listed_before(cells: pd.DataFrame, keys: np.ndarray, kept: np.ndarray) -> dict[int, str]:
-    """Row -> reason of the ``kept`` rows whose file, by ``keys`` ``(N,)``, came before."""
+    """Row -> reason of ``kept`` rows whose file, by ``keys`` ``(N,)``, came before."""
     _, first, of = np.unique(keys[kept], return_index=True, return_inverse=True)
     before, again = kept[first[of]], kept[first[of]] < kept
     rows = kept[again]
@@ -164,7 +161,7 @@ def _listed_before(cells: pd.DataFrame, keys: np.ndarray, kept: np.ndarray) -> d
 
 
 def _on_disk(path: Path, names: Callable[[Path], Mapping[str, Sequence[str]]]) -> Path:
-    """The path, or the only one there that differs in case, Unicode form or .jpeg for .jpg."""
+    """The path, or the only one that differs in case, Unicode form or .jpeg for .jpg."""
     if os.path.exists(path) or path == path.parent:
         return path
     folder = _on_disk(path.parent, names)

@@ -1,4 +1,4 @@
-"""Reader of Shopping100k, in its own layout or with the split files of ADDE."""
+"""Reader of Shopping100k, also with the split files of ADDE."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ADDE_SPLITS = {"train": "train", "val": "val", "test": "evaluation"}
 
 
 def read(root: Path, data: Shopping100kData, schema: AttributeSchema | None = None) -> Catalog:
-    """The Catalog, split at random or, with the files of ADDE, by their lists."""
+    """The Catalog, split at random or by ADDE's lists."""
     types = schema.types if schema else tuple(data.types)
     attribute_of = listings.attributes_of(types, NAMES, ATTRIBUTES, "Shopping100k")
     if data.splits or (root / "imgs_train.txt").is_file():
@@ -46,7 +46,7 @@ def read(root: Path, data: Shopping100kData, schema: AttributeSchema | None = No
 
 
 def _read_attributes(folder: Path, needed: set[str]) -> tuple[pd.DataFrame, list[Label]]:
-    """``Attributes/*.txt``: a line is a photo and a number, -1 for "not known"."""
+    """Lines of ``Attributes/*.txt``: a photo and a number, -1 for unknown."""
     labels, first = list[Label](), dict[str, str]()
     for name in ATTRIBUTES:
         path = folder / f"{name}.txt"
@@ -65,7 +65,7 @@ def _read_attributes(folder: Path, needed: set[str]) -> tuple[pd.DataFrame, list
 
 
 def _read_adde(folder: Path) -> tuple[pd.DataFrame, list[Label]]:
-    """``imgs_*.txt`` beside ``labels_*.txt``: a photo per line, and its one-hot blocks."""
+    """Lines of ``imgs_*.txt`` and ``labels_*.txt``: photos and their one-hot blocks."""
     path = folder / "attr_num.txt"
     sizes = [int(n) for _, text in listings.numbered_lines(path) for n in re.findall(r"\d+", text)]
     if len(sizes) != len(ATTRIBUTES):
@@ -94,7 +94,7 @@ def _read_adde(folder: Path) -> tuple[pd.DataFrame, list[Label]]:
 
 
 def _from_blocks(text: str, sizes: Sequence[int], where: str) -> Iterator[tuple[str, str]]:
-    """Attribute and value of each block with a 1; a block of zeros is "not known"."""
+    """Attribute and value of each block; zeros are unknown."""
     try:
         vector = np.array(text.split(), dtype=np.float32)
     except ValueError as error:
@@ -111,7 +111,7 @@ def _from_blocks(text: str, sizes: Sequence[int], where: str) -> Iterator[tuple[
 
 
 def _in_words(categories: pd.Series, paths: pd.Series) -> pd.Series:
-    """Numbers as the words of their folders (``Male/1_Coats``: Coats), if all differ."""
+    """Numbers as words of their folders (``Male/1_Coats``: Coats), if all differ."""
     folders = paths.str.split("/").str[-2].str.replace(r"^\d+_", "", regex=True)
     words = folders.dropna().groupby(categories).agg(lambda names: names.value_counts().index[0])
     if words.nunique() < categories.nunique():

@@ -1,4 +1,4 @@
-"""Train, validation and evaluation photos: a drawn split, and what must stay on one side of it."""
+"""The random split, and what must stay on one side of it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 def identical_files(paths: pd.Series | Sequence[Path], root: Path = Path()) -> np.ndarray:
-    """Codes ``(N,)``, equal for equal files; an unreadable file is like no other."""
+    """Codes ``(N,)``, equal for equal files that can be read."""
     names, start = pd.Series(paths), str(root)
     keys = np.fromiter((_size(os.path.join(start, n)) for n in texts(names)), np.int64, len(names))
     readable = keys >= 0
@@ -48,7 +48,7 @@ def identical_files(paths: pd.Series | Sequence[Path], root: Path = Path()) -> n
 
 
 def _size(path: str) -> int:
-    """Bytes of a file; -1 where there is none."""
+    """Bytes of a file, else -1."""
     try:
         state = os.stat(path)
         return state.st_size if stat.S_ISREG(state.st_mode) else -1
@@ -57,7 +57,7 @@ def _size(path: str) -> int:
 
 
 def _hash(path: Path, last: int) -> bytes | None:
-    """SHA-256 of the last bytes of a file."""
+    """SHA-256 of the last bytes."""
     with suppress(OSError), open(path, "rb") as file:
         file.seek(max(0, os.path.getsize(path) - last))
         return hashlib.sha256(file.read()).digest()
@@ -79,7 +79,7 @@ def leak_groups(table: pd.DataFrame, columns: Iterable[str], contents: np.ndarra
 def identical_on_two_sides(
     table: pd.DataFrame, contents: np.ndarray, how: str = "are byte by byte equal to"
 ) -> list[str]:
-    """A note, also logged, if the split parts identical files."""
+    """A note, also logged, if the split separates identical files."""
     sides = table.groupby(contents)["split"].transform("nunique")
     apart = table[(sides > 1).to_numpy(bool)]
     if apart.empty:
@@ -100,11 +100,10 @@ def split_dense(
     groups: np.ndarray | None = None,
     held_out: np.ndarray | None = None,
 ) -> pd.Series:
-    """Split ``(N,)`` of every row: random ``dense`` rows are evaluated, as in the paper, the others
-    train.
+    """Split ``(N,)``: random ``dense`` rows are evaluated, as in the paper, the others train.
 
-    ``evaluation`` is a number of rows or ``EVERY_DENSE_ROW``. Rows of equal ``groups`` stay
-    together. Groups of ``held_out`` rows never train; a third of them validates.
+    ``evaluation`` is a number or ``EVERY_DENSE_ROW``. Equal ``groups`` stay together. Groups of
+    ``held_out`` rows never train; a third of them validates.
     """
     groups = np.arange(len(table)) if groups is None else groups
     sizes = np.bincount(groups, weights=dense).astype(np.int64)
@@ -140,7 +139,7 @@ def split_dense(
 
 
 def split_csv(catalog: Catalog) -> str:
-    """The photos' columns ``path`` and ``split`` as CSV."""
+    """The photos' path and split as CSV."""
     photos = catalog.table.loc[catalog.table["view"] == 0, ["path", "split"]]
     return str(photos.to_csv(index=False, lineterminator="\n"))
 

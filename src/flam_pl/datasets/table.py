@@ -1,4 +1,4 @@
-"""Reader of any catalogue of your own: a CSV or Parquet table with a row per photo."""
+"""Reader of your own CSV or Parquet table with a row per photo."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ BLOCK = 2**16  # rows of a CSV file that are Python objects at one time
 
 
 def read(root: Path, data: TableData, schema: AttributeSchema | None = None) -> Catalog:
-    """The Catalog of a .csv, .tsv or .parquet file with a column ``path`` or ``image``; without
-    ``domain``, photos of the split "query" are consumer photos."""
+    """The Catalog of a table with a column ``path`` or ``image``; without ``domain``, photos of the
+    split "query" are consumer photos."""
     types = schema.types if schema else tuple(data.types)
     extra = tuple(dict.fromkeys(data.extra_attributes))
     table = _renamed(_load(root), data.columns, (*types, *extra), root)
@@ -77,8 +77,8 @@ def read(root: Path, data: TableData, schema: AttributeSchema | None = None) -> 
 
 
 def _recorded(table: pd.DataFrame, images: Path, file: Path) -> pd.Series:
-    """The recorded split of each file; a new photo has that of its item, its garment or an equal
-    file, else it is evaluated."""
+    """The recorded split of each file; a new photo has that of its item, garment or an equal file,
+    else "evaluation"."""
     try:
         recorded = pd.read_csv(file, dtype="string", keep_default_na=False)
         files = [os.path.realpath(images / path) for path in recorded["path"]]
@@ -94,7 +94,7 @@ def _recorded(table: pd.DataFrame, images: Path, file: Path) -> pd.Series:
 
 
 def _load(path: Path) -> pd.DataFrame:
-    """The cells without blank rows; the index names file and line or row."""
+    """The cells without blank rows; the index names file and row."""
     suffix = path.suffix.lower()
     if not path.is_file() or suffix not in (".csv", ".tsv", ".parquet"):
         problem = f"ends in {suffix!r}" if path.is_file() else "is not there"
@@ -115,7 +115,7 @@ def _load(path: Path) -> pd.DataFrame:
 
 
 def _read_csv(path: Path, delimiters: str) -> pd.DataFrame:
-    """The cells as text, so that "NA" and "007" stay; the commonest delimiter of the header."""
+    """The cells as text, so that "NA" and "007" stay."""
     try:
         with open(path, encoding="utf-8-sig", newline="") as text:
             delimiter = max(delimiters, key=text.readline().count)
@@ -140,7 +140,7 @@ def _read_csv(path: Path, delimiters: str) -> pd.DataFrame:
 
 
 def _plain_rows(path: Path, delimiter: str, width: int) -> pa.Table | None:
-    """As ``_rows``, ten times as fast, for a file without quotes, blank rows and faults."""
+    """``_rows``, ten times as fast, without quotes, blank rows and faults."""
     names = [str(number) for number in range(width)]
     try:
         table = pa.csv.read_csv(
@@ -161,7 +161,7 @@ def _plain_rows(path: Path, delimiter: str, width: int) -> pa.Table | None:
 
 
 def _rows(path: Path, reader: Any, width: int, delimiter: str) -> tuple[pa.Table, array[int]]:
-    """All rows that are not blank, and the line where each starts."""
+    """All rows that are not blank, and the line of each."""
     lines, several, rows, parts = array("q"), [], list[list[str]](), list[pa.Table]()
     line = reader.line_num + 1  # of the row's start: a quoted value may have line breaks
     try:
@@ -187,7 +187,6 @@ def _rows(path: Path, reader: Any, width: int, delimiter: str) -> tuple[pa.Table
 
 
 def _columns(rows: Sequence[Sequence[str]], width: int) -> pa.Table:
-    """The rows as columns, in a tenth of the memory."""
     columns = islice(zip(*rows, strict=False), width) if rows else [()] * width
     arrays = [pa.array(column, pa.large_string()) for column in columns]
     return pa.Table.from_arrays(arrays, [str(number) for number in range(width)])
@@ -223,7 +222,7 @@ def _renamed(
 
 
 def _as_text(cells: pd.Series, separator: str | None) -> pd.Series:
-    """Text without outer spaces; NA where nothing is visible."""
+    """Text without outer spaces; NA if nothing is visible."""
     found = pd.Series(pd.NA, cells.index, dtype="string", name=cells.name)
     rows = codes = np.arange(len(cells))
     different: Iterable[Any] = cells
@@ -252,7 +251,7 @@ def _as_text(cells: pd.Series, separator: str | None) -> pd.Series:
 
 
 def _text(value: Any, separator: str | None) -> str | None:
-    """The text of a cell, None for nothing; raises ValueError for more than one text."""
+    """A cell's text, None for nothing; raises ValueError for several."""
     if isinstance(value, bytes):
         value = value.decode().rstrip("\0")
     if isinstance(value, list) and (len(value) < 2 or separator):
@@ -271,7 +270,7 @@ def _text(value: Any, separator: str | None) -> str | None:
 
 
 def _one_label_each(table: pd.DataFrame, types: Sequence[str], separator: str | None) -> list[str]:
-    """Reduces each cell to its first label, in place, if a separator is set; returns notes."""
+    """Reduces each cell to its first label, in place, if a separator is set; notes."""
     notes = []
     for kind in types:
         labels = table[kind].str.strip(f" {separator}") if separator else table[kind]

@@ -1,4 +1,4 @@
-"""The ten shapes: upper garments begin at the neck (y = 0), lower ones at the waist (y = 0)."""
+"""The ten shapes. Upper garments begin at the neck (y = 0), lower ones at the waist (y = 0)."""
 
 from __future__ import annotations
 

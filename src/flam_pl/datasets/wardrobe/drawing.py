@@ -34,7 +34,7 @@ Row = dict[str, str | int | float]
 
 @dataclass(frozen=True)
 class Item:
-    """An item, or its ``change``-th counterfactual (0: the item itself)."""
+    """An item (change 0) or one of its counterfactuals."""
 
     split: str
     number: int
@@ -76,7 +76,7 @@ def garment_of(settings: WardrobeSettings, item: Item) -> Garment:
 
 
 def draw_item(folder: Path, settings: WardrobeSettings, item: Item) -> list[Row]:
-    """Write the pictures of one item below ``folder``, or raise ``OSError``; returns their rows."""
+    """Write an item's pictures below ``folder``; returns their rows."""
     garment, rows, photos = garment_of(settings, item), [], settings.photos(item.split)
     constant: Row = {f"true_{name}": garment.attribute(name) for name in SCHEMA.types}
     constant["counterfactual_of"] = Item(item.split, item.number).name if item.change else ""
@@ -92,7 +92,7 @@ def draw_item(folder: Path, settings: WardrobeSettings, item: Item) -> list[Row]
 
 
 def labels(settings: WardrobeSettings, item: Item, number: int, garment: Garment) -> Row:
-    """Labels of one image: sparse and partly wrong in training."""
+    """Labels of a photo: sparse and partly wrong in training."""
     row: Row = {name: garment.attribute(name) for name in SCHEMA.types}
     if item.split == "train":
         rng = random(settings, item, LABELS, number)
@@ -105,15 +105,15 @@ def labels(settings: WardrobeSettings, item: Item, number: int, garment: Garment
 
 
 def write_jpeg(path: Path, picture: np.ndarray) -> None:
-    """Write RGB uint8. Not by ``cv2.imwrite``, which hides a full disk."""
+    """Write RGB uint8. ``cv2.imwrite`` would hide a full disk."""
     bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
     _, code = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, 90])
     path.write_bytes(code.tobytes())
 
 
 def draw_wardrobe(folder: Path, settings: WardrobeSettings, workers: int = 0) -> None:
-    """Draw what is not there yet; ``FlamError`` if the folder holds something else or it fails.
-    ``workers`` processes draw; 0: this process alone, -1: as many as there are cores."""
+    """Draw the wardrobe unless it is there; -1 ``workers``: one per core, 0: none. Raises FlamError
+    if the folder holds something else or drawing fails."""
     folder = Path(folder).absolute()
     if is_drawn(folder, settings):  # before the lock: a folder for reading only has none
         print(f"the wardrobe is there already: {folder}")
@@ -132,7 +132,7 @@ def draw_wardrobe(folder: Path, settings: WardrobeSettings, workers: int = 0) ->
 
 
 def cores() -> int:
-    """Cores that this process may use; a container often has fewer than the machine."""
+    """Cores of this process; a container may have fewer than the machine."""
     affinity = hasattr(os, "sched_getaffinity")
     return len(os.sched_getaffinity(0)) if affinity else os.cpu_count() or 1
 
@@ -143,7 +143,7 @@ def is_drawn(folder: Path, settings: WardrobeSettings) -> bool:
 
 
 def is_wardrobe(folder: Path) -> bool:
-    """Whether this module has drawn into the folder, by any version or settings."""
+    """Whether any version of this module has drawn into the folder."""
     path = folder / SETTINGS
     return path.is_file() and b"DRAWING_VERSION" in path.read_bytes()
 
@@ -153,7 +153,7 @@ def record(settings: WardrobeSettings) -> str:
 
 
 def draw_anew(folder: Path, settings: WardrobeSettings, workers: int) -> None:
-    """Draw into another folder, then put it in place of nothing or an older wardrobe."""
+    """Draw into another folder, then put it into place."""
     filled = folder.exists() and any(folder.iterdir())
     if filled and not is_wardrobe(folder):
         raise FlamError(
@@ -188,5 +188,5 @@ def draw_all(folder: Path, settings: WardrobeSettings, workers: int) -> None:
 
 
 def one_thread(worker: int) -> None:
-    """OpenCV's threads are too many where as many workers as cores draw."""
+    """With a worker per core, OpenCV's threads are too many."""
     cv2.setNumThreads(1)
