@@ -12,9 +12,7 @@ from flam_pl.config.bounds import numbers as not_empty
 
 
 @dataclass
-class DataConfig:
-    """Settings of every data set."""
-
+class DataConfig:  # Settings of every data set
     name: str = MISSING  # Name of the data set and, unless ``run`` is given, of the run
     reader: str = MISSING  # Module of ``flam_pl.datasets`` that reads it
     root: str | None = None  # Folder with the data; for ``table``, the file
@@ -26,9 +24,7 @@ class DataConfig:
 
 
 @dataclass(unsafe_hash=True)  # a key of caches: do not change one in use
-class WardrobeSettings:
-    """Size and labels of a wardrobe, by default 6,480 photos."""
-
+class WardrobeSettings:  # Size and labels of a wardrobe, by default 6,480 photos
     seed: int = number(0, least=0)
     image_size: int = number(128, least=32, most=1024)  # Pixels of a side
     train_items: int = number(600, least=1)
@@ -56,9 +52,7 @@ class WardrobeSettings:
 
 
 @dataclass
-class WardrobeData(WardrobeSettings, DataConfig):
-    """The wardrobe, drawn into ``root``."""
-
+class WardrobeData(WardrobeSettings, DataConfig):  # The wardrobe, drawn into ``root``
     reader: str = "drawn_wardrobe"
 
     @property
@@ -68,9 +62,7 @@ class WardrobeData(WardrobeSettings, DataConfig):
 
 
 @dataclass
-class LabelledData(DataConfig):
-    """A data set on disk with labels."""
-
+class LabelledData(DataConfig):  # A data set on disk with labels
     types: list[str] = not_empty("shape", "color", "pattern")  # Attribute types that are read
     classes: Any = 10
     """Number of classes per attribute type, the most frequent ones; or by type, a number or names:
@@ -78,26 +70,20 @@ class LabelledData(DataConfig):
 
 
 @dataclass
-class SplitData(LabelledData):
-    """A data set that is split at random."""
-
+class SplitData(LabelledData):  # A data set that is split at random
     evaluation: int = number(1200, least=-1)  # Photos with all labels to evaluate; -1: all of them
     validation: int = number(300, least=0)
     split_seed: int = number(0, least=0)
 
 
 @dataclass
-class FashionProductsData(SplitData):
-    """Kaggle's Fashion Product Images."""
-
+class FashionProductsData(SplitData):  # Kaggle's Fashion Product Images
     reader: str = "fashion_products"
     category: str = "Apparel"  # The ``masterCategory`` that is read
 
 
 @dataclass
-class TableData(SplitData):
-    """A CSV or Parquet table; ``root`` is the file."""
-
+class TableData(SplitData):  # A CSV or Parquet table; ``root`` is the file
     reader: str = "table"
     images: str | None = None  # Folder that the paths start from; null: the table's own folder
     columns: list[str] = field(default_factory=list)
@@ -112,9 +98,7 @@ class TableData(SplitData):
 
 
 @dataclass
-class InShopData(LabelledData):
-    """DeepFashion In-shop, with its split."""
-
+class InShopData(LabelledData):  # DeepFashion In-shop, with its split
     reader: str = "in_shop"
     types: list[str] = not_empty("shape", "color")  # shape, color, pattern
     validation_items: int = number(300, least=0)  # Training items to validate on, at most 15 %
@@ -122,9 +106,7 @@ class InShopData(LabelledData):
 
 
 @dataclass
-class ConsumerToShopData(LabelledData):
-    """DeepFashion Consumer-to-shop, with its split."""
-
+class ConsumerToShopData(LabelledData):  # DeepFashion Consumer-to-shop, with its split
     reader: str = "consumer_to_shop"
     types: list[str] = not_empty("shape")
     gallery: str = one_of("val+test", "test")
@@ -132,9 +114,7 @@ class ConsumerToShopData(LabelledData):
 
 
 @dataclass
-class Shopping100kData(SplitData):
-    """Shopping100k, in its own layout or that of ADDE."""
-
+class Shopping100kData(SplitData):  # Shopping100k, in its own layout or that of ADDE
     reader: str = "shopping100k"
     splits: str | None = None  # Folder with the files of ADDE; null: ``root``, if they are there
 

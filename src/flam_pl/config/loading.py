@@ -49,10 +49,8 @@ def config_folder() -> Path:
     for place in places:
         if (place / "config.yaml").is_file():
             return place.resolve()
-    raise ConfigError(
-        f"no config.yaml in {' or '.join(map(str, places))}. Install the package again, or set "
-        "FLAM_PL_CONF to the folder conf of the repository."
-    )
+    remedy = "Install the package again, or set FLAM_PL_CONF to the folder conf of the repository."
+    raise ConfigError(f"no config.yaml in {' or '.join(map(str, places))}. {remedy}")
 
 
 def load_config(overrides: Sequence[str] = ()) -> Config:
@@ -157,10 +155,9 @@ def _saved_overrides(folder: Path) -> dict[str, str]:
     own = _of_training(saved_settings(folder)["overrides"])
     for key, text in own.items():
         if EXPRESSION.search(LITERAL.sub("", text)):
-            raise ConfigError(
-                f"{folder / SETTINGS} holds {key}={text}. An expression of a saved file is not "
-                "evaluated: write its value there, or train the run again."
-            )
+            remedy = "write its value there, or train the run again"
+            holds = f"{folder / SETTINGS} holds {key}={text}, an expression"
+            raise ConfigError(f"{holds}. Those of a saved file are not evaluated: {remedy}.")
     return own
 
 

@@ -21,9 +21,7 @@ from flam_pl.config.stages import (
 
 
 @dataclass
-class EvaluationConfig:
-    """Measurement of retrieval and edits."""
-
+class EvaluationConfig:  # Measurement of retrieval and edits
     ks: list[int] = numbers(1, 5, 10, 20, 50, 100, least=1)  # Cut-offs k of the figures
     resamples: int = number(1000, least=1)  # Resamples of a bootstrap interval
     seed: int = number(0, least=0)
@@ -32,9 +30,7 @@ class EvaluationConfig:
 
 
 @dataclass
-class TrainerConfig:
-    """The Lightning Trainer of every stage."""
-
+class TrainerConfig:  # The Lightning Trainer of every stage
     accelerator: str = "auto"
     devices: str = "auto"
     num_nodes: int = number(1, least=1)
@@ -45,18 +41,14 @@ class TrainerConfig:
 
 
 @dataclass
-class LoggerConfig:
-    """Weights & Biases (W&B), beside the CSV files."""
-
+class LoggerConfig:  # Weights & Biases (W&B), beside the CSV files
     wandb: str = one_of("auto", "online", "offline", "off")  # auto: online if logged in, else off
     project: str = "flam-pl"
     artifacts: bool = True  # Upload the checkpoints too
 
 
 @dataclass
-class TablesConfig:
-    """The paper's tables with one's own data."""
-
+class TablesConfig:  # The paper's tables with one's own data
     which: list[int] = some_of(1, 2, 3, 4, 5)
     seeds: list[int] = numbers(empty=True, least=0)  # Further seeds of every training
     backbones: list[str] = field(default_factory=lambda: ["imagenet_frozen", "scratch"])
@@ -65,9 +57,7 @@ class TablesConfig:
 
 
 @dataclass
-class FiguresConfig:
-    """The paper's figures of one's own run."""
-
+class FiguresConfig:  # The paper's figures of one's own run
     which: list[str] = some_of("2", "3", "convergence", "labels")
     """2: edited searches. 3: maps. The others: T@k against cosine(x, x-hat), or the label share."""
     examples: int = number(3, least=1)  # Figure 2: edited searches per attribute type
@@ -80,9 +70,7 @@ class FiguresConfig:
 
 
 @dataclass
-class ResultsConfig:
-    """The results page."""
-
+class ResultsConfig:  # The results page
     methods: list[str] = field(default_factory=list)  # Methods beside FLAM; empty: all of them
     seeds: list[int] = numbers(0, 1, 2, empty=True, least=0)  # Seeds beside the run's own
     labels: bool = True  # Train the main methods also on each of ``figures.shares``
@@ -91,9 +79,7 @@ class ResultsConfig:
 
 
 @dataclass
-class Config:
-    """All settings."""
-
+class Config:  # All settings
     run: str | None = None  # Name of the run; null: the data set's name
     runs_dir: str = "runs"
     seed: int = number(0, least=0, most=2**32 - 1)

@@ -12,9 +12,7 @@ from flam_pl.config.pooling import LEVELS, POOLINGS
 
 
 @dataclass
-class BackboneConfig:
-    """Stage 1: images -> features."""
-
+class BackboneConfig:  # Stage 1: images -> features
     model: str = MISSING  # Name of a timm model
     weights: str = "none"  # Or timm (downloaded), imagenet-package (efficientnet_lite0), a file
     image_size: int = number(224, least=1)
@@ -54,9 +52,7 @@ class BackboneConfig:
 
 
 @dataclass
-class EmbedderConfig:
-    """Stage 2: features -> one embedding per attribute type."""
-
+class EmbedderConfig:  # Stage 2: features -> one embedding per attribute type
     loss: str = one_of("triplet", "softmax")
     """triplet: equation (2). softmax: cross-entropy over the dictionary, not in the paper."""
     temperature: float = number(0.2, above=0)  # ``loss=softmax``: divides the logits
@@ -77,9 +73,7 @@ class EmbedderConfig:
 
 
 @dataclass
-class ManipulatorConfig:
-    """Stage 3: G edits a feature x to x-tilde, D judges it."""
-
+class ManipulatorConfig:  # Stage 3: G edits a feature x to x-tilde, D judges it
     hidden: int = number(512, least=1)
     depth: int = number(2, least=1)
     gated: bool = False  # G changes only the part of the feature that a gate chooses (TIRG)
@@ -117,9 +111,7 @@ class ManipulatorConfig:
 
 
 @dataclass
-class ConcatConfig:
-    """Cls-Concat, Emb-Concat and ADDE-M."""
-
+class ConcatConfig:  # Cls-Concat, Emb-Concat and ADDE-M
     width: int = number(341, least=1)  # Dimensions per attribute type: 3 x 341 = 1023
     hidden: int | None = number(512, least=1)  # Cls-Concat: width of the hidden layer; null: none
     dropout: float = number(0.5, least=0, below=1)

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -25,9 +25,9 @@ from flam_pl.datasets.wardrobe.photo import draw_photo, photograph
 from flam_pl.errors import FlamError
 from flam_pl.terminal.progress import progress
 
-DRAWING_VERSION = 3  # to be raised when the same settings give other pictures or labels
+DRAWING_VERSION = 3  # raise it when the same settings give other pictures or labels
 SETTINGS, SPLITS = "settings.json", ("train", "val", "evaluation")
-CONTENT = "sha256"  # column of the catalog: an unchanged photo need not be decoded to be trusted
+CONTENT = "sha256"  # column of the catalog: an unchanged photo is trusted without decoding
 GARMENT, PHOTO, LABELS, CHANGE = range(4)  # independent streams of random numbers
 Row = dict[str, str | int | float]
 
@@ -63,10 +63,9 @@ def garment_of(settings: WardrobeSettings, item: Item) -> Garment:
     rng = random(settings, item, GARMENT)
     if item.change == 0:
         return draw_garment(settings.seed, rng)
-    original, *others = (
-        garment_of(settings, Item(item.split, item.number, change)) for change in range(item.change)
-    )
-    order = random(settings, Item(item.split, item.number), CHANGE).permutation(len(SCHEMA.types))
+    before = [replace(item, change=change) for change in range(item.change)]
+    original, *others = (garment_of(settings, other) for other in before)
+    order = random(settings, before[0], CHANGE).permutation(len(SCHEMA.types))
     kind = SCHEMA.types[order[(item.change - 1) % len(order)]]
     for _ in range(50):  # from the fourth on types repeat, and so may classes
         garment = draw_change(settings.seed, original, kind, rng)
@@ -79,7 +78,7 @@ def draw_item(folder: Path, settings: WardrobeSettings, item: Item) -> list[Row]
     """Write an item's pictures below ``folder``; returns their rows."""
     garment, rows, photos = garment_of(settings, item), [], settings.photos(item.split)
     constant: Row = {f"true_{name}": garment.attribute(name) for name in SCHEMA.types}
-    constant["counterfactual_of"] = Item(item.split, item.number).name if item.change else ""
+    constant["counterfactual_of"] = replace(item, change=0).name if item.change else ""
     for number in range(1 if item.change else photos):
         domain = "shop" if number < photos / 2 else "consumer"  # half of them, rounded up
         photo = draw_photo(random(settings, item, PHOTO, number), domain)
@@ -112,7 +111,7 @@ def write_jpeg(path: Path, picture: np.ndarray) -> None:
 
 
 def draw_wardrobe(folder: Path, settings: WardrobeSettings, workers: int = 0) -> None:
-    """Draw the wardrobe unless it is there; -1 ``workers``: one per core, 0: none. Raises FlamError
+    """Draw the wardrobe unless it is there; ``workers`` -1: one per core, 0: none. Raises FlamError
     if the folder holds something else or drawing fails."""
     folder = Path(folder).absolute()
     if is_drawn(folder, settings):  # before the lock: a folder for reading only has none
@@ -125,9 +124,8 @@ def draw_wardrobe(folder: Path, settings: WardrobeSettings, workers: int = 0) ->
                 draw_anew(folder, settings, cores() if workers < 0 else workers)
     except (OSError, RuntimeError) as error:  # RuntimeError: a worker died
         raise FlamError(
-            f"the wardrobe could not be drawn at {folder}: {error}. Free some space (about 8 kB "
-            "per image) or name another folder; if a worker died, use data.workers=0. What was "
-            "there is unchanged."
+            f"the wardrobe could not be drawn at {folder}, which is unchanged: {error}. Free some "
+            "space (8 kB per image) or name another folder; if a worker died, set data.workers=0."
         ) from error
 
 
@@ -142,24 +140,17 @@ def is_drawn(folder: Path, settings: WardrobeSettings) -> bool:
     return found.is_file() and found.read_bytes() == record(settings).encode()
 
 
-def is_wardrobe(folder: Path) -> bool:
-    """Whether any version of this module has drawn into the folder."""
-    path = folder / SETTINGS
-    return path.is_file() and b"DRAWING_VERSION" in path.read_bytes()
-
-
 def record(settings: WardrobeSettings) -> str:
     return json.dumps({**asdict(settings), "DRAWING_VERSION": DRAWING_VERSION}, indent=2) + "\n"
 
 
 def draw_anew(folder: Path, settings: WardrobeSettings, workers: int) -> None:
     """Draw into another folder, then put it into place."""
-    filled = folder.exists() and any(folder.iterdir())
-    if filled and not is_wardrobe(folder):
-        raise FlamError(
-            f"{folder} is not empty and holds no wardrobe of flam-pl (see {SETTINGS}), so it is "
-            "not replaced. Name another folder, or empty this one yourself."
-        )
+    own = folder / SETTINGS
+    ours = own.is_file() and b"DRAWING_VERSION" in own.read_bytes()  # of any version
+    if not ours and folder.exists() and any(folder.iterdir()):
+        remedy = "Name another folder, or empty this one yourself."
+        raise FlamError(f"{folder} is not empty and holds no wardrobe of flam-pl. {remedy}")
     growing = temporary(folder)
     try:
         draw_all(growing, settings, workers)

@@ -123,7 +123,7 @@ def layers(
 def grid(angle: float) -> tuple[np.ndarray, np.ndarray]:
     """Body coordinates x, y of every cloth pixel, turned by radians."""
     v, u = np.mgrid[0:CLOTH_PIXELS, 0:CLOTH_PIXELS].astype(np.float32)
-    x, y = ((at - o) / CLOTH_SCALE for at, o in zip((u, v), CLOTH_ORIGIN, strict=True))
+    x, y = (u - CLOTH_ORIGIN[0]) / CLOTH_SCALE, (v - CLOTH_ORIGIN[1]) / CLOTH_SCALE
     c, s = np.float32(np.cos(angle)), np.float32(np.sin(angle))
     return c * x + s * y, c * y - s * x
 
@@ -146,12 +146,10 @@ def band(position: np.ndarray, period: float, duty: float) -> np.ndarray:
 
 def noise(rng: Generator, cells: int) -> np.ndarray:
     """Smooth noise with ragged edges."""
-    half = CLOTH_PIXELS // 2
-    coarse, fine = (
-        cv2.resize(rng.standard_normal((n, n), np.float32), (half, half), interpolation=how)
-        for n, how in ((cells, cv2.INTER_CUBIC), (3 * cells, cv2.INTER_LINEAR))
-    )
-    return cv2.resize(coarse + 0.25 * fine, (CLOTH_PIXELS, CLOTH_PIXELS))
+    coarse, fine = (rng.standard_normal((n, n), np.float32) for n in (cells, 3 * cells))
+    half = (CLOTH_PIXELS // 2, CLOTH_PIXELS // 2)
+    coarse = cv2.resize(coarse, half, interpolation=cv2.INTER_CUBIC)
+    return cv2.resize(coarse + 0.25 * cv2.resize(fine, half), (CLOTH_PIXELS, CLOTH_PIXELS))
 
 
 def scattered(rng: Generator, spacing: float) -> np.ndarray:
@@ -179,8 +177,8 @@ def floral(picture: np.ndarray, p: Palette, scale: float, rng: Generator) -> Non
             tip = center + 1.9 * size * toward(way)
             ellipse(picture, tip, (size * 0.62, size * 0.28), np.degrees(way), leaf)
         for k in range(petals):
-            petal = center + 0.8 * size * toward(turn + k * 2 * np.pi / petals)
-            disc(picture, petal, 0.6 * size, color)
+            way = toward(turn + k * 2 * np.pi / petals)
+            disc(picture, center + 0.8 * size * way, 0.6 * size, color)
         heart = (245.0, 205.0, 70.0) if color[2] > 90 else 255 - 0.3 * color
         disc(picture, center, 0.45 * size, heart)
 
