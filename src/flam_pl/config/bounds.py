@@ -31,7 +31,6 @@ def number(default: T, **bounds: Any) -> T:
 
 
 def numbers(*default: T, empty: bool = False, **bounds: Any) -> list[T]:
-    """A list of numbers within ``LIMITS``."""
     return field(default_factory=lambda: list(default), metadata=bounds | {"empty": empty})
 
 

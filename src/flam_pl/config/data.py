@@ -39,15 +39,12 @@ class WardrobeSettings:  # Size and labels of a wardrobe, by default 6,480 photo
     wrong_rate: float = number(0.05, least=0, most=1)  # Probability of a wrong label
 
     def items(self, split: str) -> int:
-        """Without counterfactuals."""
         return int(getattr(self, f"{split}_items"))
 
     def changes(self, split: str) -> int:
-        """Counterfactuals per item."""
         return 0 if split == "train" else self.counterfactuals
 
     def photos(self, split: str) -> int:
-        """Photos per item."""
         return int(getattr(self, f"{split}_photos"))
 
 
@@ -57,7 +54,6 @@ class WardrobeData(WardrobeSettings, DataConfig):  # The wardrobe, drawn into ``
 
     @property
     def settings(self) -> WardrobeSettings:
-        """What the drawing depends on."""
         return WardrobeSettings(**{f.name: getattr(self, f.name) for f in fields(WardrobeSettings)})
 
 

@@ -110,7 +110,6 @@ class Config:  # All settings
 
     @property
     def folder(self) -> Path:
-        """The run's outputs."""
         return Path(self.runs_dir) / self.name
 
 

@@ -38,7 +38,6 @@ class ItemBatchSampler(Sampler[list[int]]):
         self.seed, self.rank, self.world, self.passes = seed, rank, world, passes
 
     def state_dict(self) -> dict[str, Any]:
-        """Between two epochs."""
         return {"epoch": self.epoch}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -56,7 +55,7 @@ class ItemBatchSampler(Sampler[list[int]]):
                 yield np.concatenate(batch).tolist()
 
     def _chosen(self, rng: np.random.Generator) -> Iterator[np.ndarray]:
-        """P items at a time; a pass leaves its rest out."""
+        """P items at a time; the rest of a pass is left out."""
         while True:
             order = rng.permutation(len(self.of_item))
             yield from order[: len(order) // self.p * self.p].reshape(-1, self.p)
@@ -96,7 +95,6 @@ class FeatureBatches(IterableDataset[dict[str, Tensor]]):
         self._left = np.zeros(0, dtype=np.int32)
 
     def state_dict(self) -> dict[str, Any]:
-        """Between two batches."""
         left = torch.from_numpy(self._left.copy())
         return {"random": self._rng.bit_generator.state, "left": left}
 

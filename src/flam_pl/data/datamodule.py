@@ -30,6 +30,7 @@ from flam_pl.errors import FlamError
 from flam_pl.images.pixels import ImageDataset, Preprocess, training_transform
 from flam_pl.terminal.progress import progress
 
+Transform = Callable[[Tensor], Tensor]
 Source = Literal["images", "labelled", "unlabelled"]  # items, labelled features, or all features
 FIT_SAMPLE = 100_000  # most unlabelled rows that the feature space is fitted to
 
@@ -116,7 +117,6 @@ class FlamDataModule(pl.LightningDataModule):
         return self._loader(rows, transform, workers, batch_sampler=sampler, **options)
 
     def image_loader(self, rows: np.ndarray) -> DataLoader[Any]:
-        """Images without augmentation."""
         # none on a CPU: a worker takes seconds to start, 0.6 GB, and the cores of the network
         on_cpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cpu"
         workers = 0 if on_cpu and self.config.data.workers < 0 else self._workers
@@ -124,23 +124,17 @@ class FlamDataModule(pl.LightningDataModule):
         # its last rows may come twice: whoever gathers them counts each once
         every: Any = range(len(rows))
         mine: DistributedSampler[int] = DistributedSampler(every, world, rank, shuffle=False)
-        how: dict[str, Any] = {"sampler": mine if world > 1 else None}
-        how |= {"batch_size": self.config.backbone.extract_batch, "noting": self.notes is not None}
-        return self._loader(rows, self.preprocess, workers, **how)
+        batch, sampler = self.config.backbone.extract_batch, mine if world > 1 else None
+        return self._loader(rows, self.preprocess, workers, batch_size=batch, sampler=sampler)
 
     def _loader(
-        self,
-        rows: np.ndarray,
-        transform: Callable[[Tensor], Tensor],
-        workers: int,
-        noting: bool = False,
-        **options: Any,
+        self, rows: np.ndarray, transform: Transform, workers: int, **options: Any
     ) -> DataLoader[Any]:
         views, items = self.catalog.table["view"].to_numpy()[rows], self.catalog.items[rows]
         names, root = self.catalog.table["path"].iloc[rows], self.catalog.root
         paths = [os.path.join(root, name) for name in names]  # not Path: five times the memory
         return DataLoader(
-            ImageDataset(paths, views, items, transform, noting),
+            ImageDataset(paths, views, items, transform, noting=self.notes is not None),
             num_workers=workers,
             # spawned workers do not inherit the threads and locks of a process that ran torch
             multiprocessing_context="spawn" if workers else None,
@@ -162,12 +156,11 @@ class FlamDataModule(pl.LightningDataModule):
         return {"seed": self.config.seed, "rank": rank, "world": world}
 
     def position(self) -> dict[str, Any]:
-        """How far this rank has drawn its training data, between two epochs."""
+        """How far this rank has drawn its training data, between epochs."""
         drawn = self._drawn.state_dict() if self._drawn else {}
         return {"drawn": drawn, "workers": self._worker_states}
 
     def go_on_at(self, position: dict[str, Any]) -> None:
-        """Make the next training loader start at a ``position``."""
         self._resumed, self._worker_states = position, dict(position["workers"])
 
     def _draw_from(self, source: ItemBatchSampler | FeatureBatches) -> None:
@@ -296,7 +289,6 @@ class FeatureWriter(Callback):
 
 
 def collate_with_state(images: list[dict[str, Any]]) -> dict[str, Any]:
-    """A batch, its worker and the worker's random state."""
     worker = get_worker_info()
     assert worker is not None
     batch: dict[str, Any] = default_collate(images)

@@ -31,9 +31,7 @@ READ_WHOLE = 2**26  # bytes; a smaller array is read whole
 
 
 @dataclass(frozen=True)
-class Manifest:
-    """What the features of a store were made of."""
-
+class Manifest:  # what the features of a store were made of
     checkpoint: str  # SHA-256
     preprocessing: str
     images: str  # Catalog.fingerprint()
@@ -140,7 +138,6 @@ class FeatureStore:
 
 
 def _content(array: np.ndarray, positions: np.ndarray | slice = slice(None)) -> str:
-    """SHA-256 of the rows at these positions."""
     content, rows = sha256(), np.arange(len(array))[positions]
     for start in range(0, len(rows), CHUNK):
         content.update(array[rows[start : start + CHUNK]].tobytes())

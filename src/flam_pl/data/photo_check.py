@@ -20,9 +20,7 @@ from flam_pl.images.pixels import decode, pixels_hash
 from flam_pl.terminal.progress import progress
 
 
-class Photo(NamedTuple):
-    """A file as it was read."""
-
+class Photo(NamedTuple):  # a file as it was read
     size: int  # bytes
     mtime: int  # time of the last change, ns
     content: str  # SHA-256; empty if the file cannot be opened

@@ -27,9 +27,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass
-class Found:
-    """What a reader found."""
-
+class Found:  # what a reader found
     name: str
     root: Path
     table: pd.DataFrame

@@ -25,9 +25,7 @@ COLUMNS = ("path", "item", "domain", "split", "view", "counterfactual_of", "garm
 
 
 @dataclass(frozen=True)
-class Dropped:
-    """A line or photo that was left out."""
-
+class Dropped:  # a line or photo that was left out
     where: str
     reason: str
 

@@ -63,7 +63,6 @@ def _name(name: str) -> str:
 
 
 def _read_lists(root: Path, meta: Mapping[str, Sequence[str]]) -> tuple[pd.DataFrame, list[Label]]:
-    """Every listed photo with its split, and all labels."""
     rows, labels = dict[str, tuple[str, str]](), list[Label]()
     for split, words in SPLITS.items():
         path = listings.first_file([root / f"filenames_{word}.txt" for word in words])
@@ -89,7 +88,6 @@ def _read_lists(root: Path, meta: Mapping[str, Sequence[str]]) -> tuple[pd.DataF
 def _labels_of(
     path: Path, names: Sequence[str], meta: Mapping[str, Sequence[str]]
 ) -> Iterator[Label]:
-    """Lines: a photo, then pairs of attribute and value."""
     attributes = list(meta)
     for line, text in listings.numbered_lines(path):
         if not text:

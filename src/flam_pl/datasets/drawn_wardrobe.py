@@ -1,4 +1,4 @@
-"""Reader of the wardrobe, which is drawn first if need be."""
+"""Reader of the wardrobe, which is drawn if need be."""
 
 from __future__ import annotations
 

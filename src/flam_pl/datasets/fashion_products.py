@@ -119,7 +119,6 @@ def _lines(styles: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def _name(field: str) -> str:
-    """The name without further empty columns or quotes."""
     name = field.rstrip(", \t\r\n").lstrip()
     if len(name) > 1 and name[0] == name[-1] == '"':
         name = name[1:-1].replace('""', '"')

@@ -68,7 +68,6 @@ def instance_queries(catalog: Catalog) -> tuple[int, int, int]:
 
 
 def class_counts(catalog: Catalog, rows: np.ndarray) -> dict[str, dict[str, int]]:
-    """Type -> class -> number of these rows."""
     counts: dict[str, dict[str, int]] = {}
     for position, (kind, names) in enumerate(catalog.schema.classes.items()):
         labels = catalog.labels[rows, position]

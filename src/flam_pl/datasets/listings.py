@@ -61,7 +61,7 @@ def integers(fields: Sequence[str], where: str) -> list[int]:
 
 
 def first_file(candidates: Sequence[Path]) -> Path:
-    """The first file that exists, else the first candidate."""
+    """The first file that exists, else the first one."""
     return next((path for path in candidates if path.is_file()), candidates[0])
 
 
@@ -133,7 +133,6 @@ def keep_photos(
 
 
 def texts(column: pd.Series, block: int = 2**16) -> Iterator[str]:
-    """The values, in blocks of Python objects."""
     for start in range(0, len(column), block):
         yield from column.iloc[start : start + block].tolist()
 

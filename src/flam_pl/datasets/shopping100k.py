@@ -46,7 +46,7 @@ def read(root: Path, data: Shopping100kData, schema: AttributeSchema | None = No
 
 
 def _read_attributes(folder: Path, needed: set[str]) -> tuple[pd.DataFrame, list[Label]]:
-    """Lines of ``Attributes/*.txt``: a photo and a number, -1 for unknown."""
+    """Lines of a photo and a number, -1 for unknown."""
     labels, first = list[Label](), dict[str, str]()
     for name in ATTRIBUTES:
         path = folder / f"{name}.txt"

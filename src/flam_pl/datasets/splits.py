@@ -47,8 +47,7 @@ def identical_files(paths: pd.Series | Sequence[Path], root: Path = Path()) -> n
     return _codes(pd.Series(keys, dtype="Int64").where(readable))
 
 
-def _size(path: str) -> int:
-    """Bytes of a file, else -1."""
+def _size(path: str) -> int:  # -1: no file
     try:
         state = os.stat(path)
         return state.st_size if stat.S_ISREG(state.st_mode) else -1
@@ -57,7 +56,6 @@ def _size(path: str) -> int:
 
 
 def _hash(path: Path, last: int) -> bytes | None:
-    """SHA-256 of the last bytes."""
     with suppress(OSError), open(path, "rb") as file:
         file.seek(max(0, os.path.getsize(path) - last))
         return hashlib.sha256(file.read()).digest()
@@ -139,7 +137,6 @@ def split_dense(
 
 
 def split_csv(catalog: Catalog) -> str:
-    """The photos' path and split as CSV."""
     photos = catalog.table.loc[catalog.table["view"] == 0, ["path", "split"]]
     return str(photos.to_csv(index=False, lineterminator="\n"))
 

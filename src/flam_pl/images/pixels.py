@@ -48,7 +48,6 @@ def decode(data: bytes, path: Path) -> Tensor:
 
 
 def pixels_hash(image: Tensor) -> str:
-    """BLAKE2 of the shape and pixels of a photo."""
     found = hashlib.blake2b(repr(image.shape).encode(), digest_size=16)
     found.update(image.permute(1, 2, 0).contiguous().numpy().data)
     return found.hexdigest()

@@ -74,7 +74,6 @@ def upper_body(sketch: Sketch, body: Torso) -> None:
 
 
 def front_panel(sketch: Sketch, outline: np.ndarray, end: float) -> None:
-    """A panel whose hem, at height ``end``, sways."""
     shift = sketch.pose.sway * np.clip(outline[:, 1] / end, 0, 1) ** 2
     sketch.panel(outline + shift[:, None] * (1.0, 0.0), "front")
 
@@ -328,7 +327,6 @@ LOGO_LINES = {
 
 
 def finish(sketch: Sketch, body: Torso) -> None:
-    """The logo and the body's folds."""
     kind, (x, y) = sketch.garment.trait("logo"), (-0.09, 0.16)
     if kind == "disc":
         sketch.disc((x, y), 0.02, "trim")

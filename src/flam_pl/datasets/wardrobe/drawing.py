@@ -33,9 +33,7 @@ Row = dict[str, str | int | float]
 
 
 @dataclass(frozen=True)
-class Item:
-    """An item (change 0) or one of its counterfactuals."""
-
+class Item:  # an item (change 0) or one of its counterfactuals
     split: str
     number: int
     change: int = 0
@@ -47,7 +45,6 @@ class Item:
 
 
 def items_of(settings: WardrobeSettings) -> Iterator[Item]:
-    """All items; counterfactuals follow their original."""
     for split in SPLITS:
         for number, change in np.ndindex(settings.items(split), settings.changes(split) + 1):
             yield Item(split, number, change)
@@ -75,7 +72,6 @@ def garment_of(settings: WardrobeSettings, item: Item) -> Garment:
 
 
 def draw_item(folder: Path, settings: WardrobeSettings, item: Item) -> list[Row]:
-    """Write an item's pictures below ``folder``; returns their rows."""
     garment, rows, photos = garment_of(settings, item), [], settings.photos(item.split)
     constant: Row = {f"true_{name}": garment.attribute(name) for name in SCHEMA.types}
     constant["counterfactual_of"] = replace(item, change=0).name if item.change else ""
@@ -178,6 +174,5 @@ def draw_all(folder: Path, settings: WardrobeSettings, workers: int) -> None:
     (folder / SETTINGS).write_bytes(record(settings).encode())
 
 
-def one_thread(worker: int) -> None:
-    """With a worker per core, OpenCV's threads are too many."""
+def one_thread(worker: int) -> None:  # there is a worker per core
     cv2.setNumThreads(1)

@@ -44,7 +44,6 @@ def color_of(name: str, tint: Tint) -> np.ndarray:
 
 
 def luminance(rgb: np.ndarray) -> float:
-    """Perceived brightness in [0, 255]."""
     return float(rgb @ np.array([0.299, 0.587, 0.114]))
 
 
@@ -173,8 +172,6 @@ class Garment:
 
 
 def draw_traits(shape: str, color: str, rng: Generator) -> Traits:
-    """Random traits that fit shape and color."""
-
     def value(name: str) -> str:
         return str(rng.choice(APPLIES[shape].get(name, ORDER[name])))
 

@@ -145,7 +145,6 @@ def band(position: np.ndarray, period: float, duty: float) -> np.ndarray:
 
 
 def noise(rng: Generator, cells: int) -> np.ndarray:
-    """Smooth noise with ragged edges."""
     coarse, fine = (rng.standard_normal((n, n), np.float32) for n in (cells, 3 * cells))
     half = (CLOTH_PIXELS // 2, CLOTH_PIXELS // 2)
     coarse = cv2.resize(coarse, half, interpolation=cv2.INTER_CUBIC)
@@ -201,7 +200,6 @@ PAINTERS = {"floral": floral, "leopard": leopard}
 
 
 def knit(scale: float) -> np.ndarray:
-    """Light and shade of stitches, uint8."""
     (x, y), column = grid(0.0), 0.030 + 0.010 * scale
     stitch = np.sin((y + np.float32(1.2) * np.abs(from_middle(x, column))) * np.float32(262))
     groove = np.cos(x * np.float32(2 * np.pi / column))

@@ -211,7 +211,6 @@ def rounded(soft: np.ndarray) -> np.ndarray:
 
 
 def tones_of(garment: Garment) -> dict[str, np.ndarray]:
-    """RGB ``(3,)`` of all but patterned cloth."""
     ground, second, _ = garment.palette()
     light = luminance(ground)
     colors = {
