@@ -11,9 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flam_pl.config.bounds import LIMITS, expected, within
-from flam_pl.config.checks import check
 from flam_pl.config.data import DATA_SCHEMAS
-from flam_pl.config.loading import load_config
+from flam_pl.config.loading import check, load_config
 from flam_pl.config.root import Config, settings_of
 from flam_pl.errors import ConfigError, FlamError
 

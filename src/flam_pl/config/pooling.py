@@ -33,17 +33,13 @@ def combined_descriptors(pooling: str, feature_dim: int | None) -> tuple[str, ..
     letters = pooling.removeprefix("cgd-")
     if feature_dim is None or feature_dim % len(letters):
         count = len(letters)
-        raise ConfigError(
-            f"backbone.feature_dim is {feature_dim}; expected a multiple of {count} for the blocks "
-            f"of backbone.pooling={pooling}, for example {1024 // count * count}"
-        )
+        expected = f"a multiple of {count} for pooling={pooling}, e.g. {1024 // count * count}"
+        raise ConfigError(f"backbone.feature_dim is {feature_dim}; expected {expected}")
     return tuple(BY_LETTER[letter] for letter in letters)
 
 
 def require_whitening(pooling: str, whitening: float | None) -> None:
     """Raise ConfigError for "levels" without whitening."""
     if pooling == LEVELS and whitening is None:
-        raise ConfigError(
-            "backbone.pooling=levels needs backbone.whitening, which gives its parts one scale: "
-            "set it to a power such as 0.5, or backbone.pooling=spoc"
-        )
+        remedy = "which gives its parts one scale; set it to 0.5, say, or take another pooling"
+        raise ConfigError(f"backbone.pooling={LEVELS} needs backbone.whitening, {remedy}")

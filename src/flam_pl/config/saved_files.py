@@ -91,7 +91,5 @@ def require_ours(folder: Path, *marks: str) -> None:
     real = folder.is_dir() and not folder.is_symlink()
     if real and (not any(folder.iterdir()) or all((folder / mark).is_file() for mark in marks)):
         return
-    raise FlamError(
-        f"{folder} would be replaced, but flam-pl did not write it: expected {' and '.join(marks)} "
-        "in it, or no such folder. Move it away, or name another run or report."
-    )
+    got = f"{folder} would be replaced, but flam-pl did not write it (no {' and '.join(marks)})"
+    raise FlamError(f"{got}. Move it away, or name another run or report.")

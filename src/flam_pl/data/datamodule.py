@@ -204,10 +204,8 @@ class FlamDataModule(pl.LightningDataModule):
         manifest = self._manifest(checkpoint, store.dimension)
         positions = store.find(manifest, self.catalog.photo_keys)
         if missing := int((positions < 0).sum()):
-            raise FlamError(
-                f"{folder} lacks the features of {missing} of {len(positions)} images ("
-                f"{manifest.differences(store.manifest)}). {again}"
-            )
+            lacks = f"{folder} lacks the features of {missing} of {len(positions)} images"
+            raise FlamError(f"{lacks} ({manifest.differences(store.manifest)}). {again}")
         self._store = store.select(positions)
 
     def cache_features(

@@ -103,11 +103,9 @@ class FeatureStore:
             array = np.load(folder / "features.npy", mmap_mode="r")
             if os.fstat(features.fileno()).st_ino != os.stat(features.name).st_ino:
                 raise ValueError("features.npy was replaced while it was opened")
-            found = *array.shape, str(array.dtype)
-            if found != (manifest.rows, manifest.dimension, manifest.dtype):
-                raise ValueError(
-                    f"features.npy is {array.dtype} {array.shape}, not as its manifest"
-                )
+            shape, dtype = array.shape, str(array.dtype)
+            if (*shape, dtype) != (manifest.rows, manifest.dimension, manifest.dtype):
+                raise ValueError(f"features.npy is {dtype} {shape}, unlike its manifest")
             is_small = array.nbytes <= READ_WHOLE
             is_whole = _content(array) == content if is_small else _sample(array) == sample
             if manifest.format == FORMAT and not is_whole:  # another format serves nothing
@@ -158,10 +156,9 @@ def disk_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise FlamError(
-            f"features could not be written to {folder}: {error.strerror or error}. Nothing is "
-            "lost: free some disk space or set runs_dir=, and run the same command again."
-        ) from error
+        got = f"features could not be written to {folder}: {error.strerror or error}"
+        remedy = "free some disk space or set runs_dir=, and run the same command again"
+        raise FlamError(f"{got}. Nothing is lost: {remedy}.") from error
 
 
 def _record(manifest: Manifest) -> np.dtype:
@@ -268,10 +265,9 @@ def _write_rows(target: Path, parts: list[Part], manifest: Manifest) -> str:
                 block[mine] = features[chunk[mine, 1]]
             finite = np.isfinite(block).all(axis=1)
             if not finite.all():
-                raise FlamError(
-                    f"the features of image {start + finite.argmin()} (from 0) are not finite (as "
-                    f"{dtype}). Train with a smaller backbone.lr, or use backbone.dtype=float32."
-                )
+                got = f"features of image {start + finite.argmin()} (from 0) are not finite"
+                remedy = "Train with a smaller backbone.lr, or use backbone.dtype=float32."
+                raise FlamError(f"{got} (as {dtype}). {remedy}")
             data = block.tobytes()
             content.update(data)
             out.write(data)

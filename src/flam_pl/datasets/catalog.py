@@ -199,12 +199,11 @@ class Catalog:
     def _check_columns(self) -> None:
         wanted = [*COLUMNS, *self.schema.types, *self.extra_attributes]
         have = [str(column) for column in self.table]
+        meaning = f"attribute type, extra attribute, or one of {', '.join(COLUMNS)}"
         for column in wanted:
             if column not in have or wanted.count(column) > 1:
-                raise FlamError(
-                    f"{self.name}: expected one column {column!r}, with one meaning: attribute "
-                    f"type, extra attribute, or one of {', '.join(COLUMNS)}; got {', '.join(have)}"
-                )
+                what = f"one column {column!r}, with one meaning: {meaning}"
+                raise FlamError(f"{self.name}: expected {what}; got {', '.join(have)}")
         if self.table.empty:
             got = f"the table has no rows ({len(self.dropped)} were left out)"
             raise FlamError(f"{self.name}: {got}. Check the data set under {self.root}.")
@@ -226,10 +225,8 @@ class Catalog:
         wrong = np.flatnonzero(~right.to_numpy(dtype=bool, na_value=False))
         if len(wrong):
             first = self.table.iloc[wrong[0]]
-            raise FlamError(
-                f"row {wrong[0]} of {self.name} ({first['path']}): column {column} has "
-                f"{first[column]!r}, expected {expected} ({len(wrong)} such row(s))"
-            )
+            got = f"({first['path']}): column {column} has {first[column]!r}, expected {expected}"
+            raise FlamError(f"row {wrong[0]} of {self.name} {got} ({len(wrong)} such row(s))")
 
 
 def fill_garments(table: pd.DataFrame) -> pd.Series:

@@ -81,10 +81,8 @@ def _read_adde(folder: Path) -> tuple[pd.DataFrame, list[Label]]:
             for path in (photos, source)
         )
         if names.keys() != vectors.keys():
-            raise FlamError(
-                f"{source} has {len(vectors)} lines and {photos.name} has {len(names)}, and they "
-                "belong together line by line, blank lines too. Get both again."
-            )
+            got = f"{source} has {len(vectors)} lines and {photos.name} has {len(names)}"
+            raise FlamError(f"{got}; they belong together line by line, blank lines too")
         for line, name in names.items():
             rows[f"{photos.name} line {line}"] = (name, split)
             blocks = _from_blocks(vectors[line], sizes, f"{source} line {line}")

@@ -213,11 +213,9 @@ def _renamed(
         times = list(table).count(name)
         if times > 1 or (times == 0 and name in ("path", *wanted)):
             near = "" if times else did_you_mean(name, have)
-            raise FlamError(
-                f"{path}: expected one column {name!r}, got {times}{near}; it has "
-                f"{', '.join(have)}. Name the right one, data.columns=[my_column:{name}], or drop "
-                "it from data.types and data.extra_attributes."
-            )
+            expected = f"expected one column {name!r}, got {times}{near}; it has {', '.join(have)}"
+            remedy = f"Name the right one, data.columns=[my_column:{name}], or drop it from"
+            raise FlamError(f"{path}: {expected}. {remedy} data.types or data.extra_attributes.")
     return table
 
 
@@ -237,11 +235,10 @@ def _as_text(cells: pd.Series, separator: str | None) -> pd.Series:
             values.append(_text(value, separator))
         except ValueError as error:
             where = place_of(cells, rows[codes.tolist().index(code)])
-            raise FlamError(
-                f"{where}: column {cells.name} has {str(value)[:60]}, expected one value. Write "
-                "bytes as UTF-8, a picture into a file, a record into several columns; of several "
-                "labels, the first is used with data.label_separator, e.g. ';'."
-            ) from error
+            got = f"{where}: column {cells.name} has {str(value)[:60]}, expected one value"
+            remedy = "Write bytes as UTF-8, a picture into a file, a record into columns; to use"
+            labels = "the first of several labels, set data.label_separator, e.g. to ';'"
+            raise FlamError(f"{got}. {remedy} {labels}.") from error
     if len(rows):
         found.iloc[rows] = pd.array(values, dtype="string").take(codes)
     if cells.name in OWN:

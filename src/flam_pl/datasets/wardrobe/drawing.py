@@ -119,10 +119,9 @@ def draw_wardrobe(folder: Path, settings: WardrobeSettings, workers: int = 0) ->
             if not is_drawn(folder, settings):
                 draw_anew(folder, settings, cores() if workers < 0 else workers)
     except (OSError, RuntimeError) as error:  # RuntimeError: a worker died
-        raise FlamError(
-            f"the wardrobe could not be drawn at {folder}, which is unchanged: {error}. Free some "
-            "space (8 kB per image) or name another folder; if a worker died, set data.workers=0."
-        ) from error
+        got = f"the wardrobe could not be drawn at {folder}, which is unchanged: {error}"
+        remedy = "Free some space (8 kB per image), name another folder, or set data.workers=0."
+        raise FlamError(f"{got}. {remedy}") from error
 
 
 def cores() -> int:
