@@ -51,24 +51,19 @@ class Manifest:  # what the features of a store were made of
         return "; ".join(f"{k}: {short(v)}, not {short(w)}" for (k, v), w in pairs if v != w)
 
 
+@dataclass(eq=False)
 class FeatureStore:
     """Features by catalog row: row i is row ``positions[i]`` of ``array`` ``(S, D)``."""
 
-    def __init__(
-        self,
-        folder: Path,
-        array: np.ndarray,
-        manifest: Manifest,
-        content: str,
-        positions: np.ndarray | None = None,
-        file: BinaryIO | None = None,
-    ) -> None:
-        """Rows are read from ``file``, if given: pages of a memory map count as memory."""
-        self.folder, self.array, self.manifest, self.content = folder, array, manifest, content
-        self._positions, self._file = positions, file
+    folder: Path
+    array: np.ndarray
+    manifest: Manifest
+    content: str  # SHA-256 of the rows
+    positions: np.ndarray | None = None
+    file: BinaryIO | None = None  # of a memory-mapped array, whose pages would count as memory
 
     def __len__(self) -> int:
-        return len(self.array if self._positions is None else self._positions)
+        return len(self.array if self.positions is None else self.positions)
 
     @property
     def dimension(self) -> int:
@@ -77,11 +72,11 @@ class FeatureStore:
     def rows(self, index: np.ndarray) -> Tensor:
         """Features of catalog rows, ``(len(index), D)`` float32."""
         at = np.asarray(index)
-        at = at if self._positions is None else self._positions[at]
-        if self._file is None:
+        at = at if self.positions is None else self.positions[at]
+        if self.file is None:
             return torch.from_numpy(self.array[at].astype(np.float32))
         found, size = torch.empty(len(at), self.dimension), self.array.strides[0]
-        first, file = getattr(self.array, "offset", 0), self._file.fileno()
+        first, file = getattr(self.array, "offset", 0), self.file.fileno()
         for start in range(0, len(at), CHUNK):
             part = at[start : start + CHUNK].tolist()
             data = b"".join([os.pread(file, size, first + size * row) for row in part])
@@ -130,9 +125,7 @@ class FeatureStore:
         """The store of these rows of ``array``."""
         if np.array_equal(positions, np.arange(len(self.array))):
             return self
-        content = _content(self.array, positions)
-        how = self.array, self.manifest, content, positions, self._file
-        return FeatureStore(self.folder, *how)
+        return replace(self, content=_content(self.array, positions), positions=positions)
 
 
 def _content(array: np.ndarray, positions: np.ndarray | slice = slice(None)) -> str:
