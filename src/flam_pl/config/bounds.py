@@ -25,8 +25,7 @@ KINDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or
 
 
 def number(default: T, **bounds: Any) -> T:
-    """A number within ``LIMITS``; ``choices`` are allowed texts, ``loss=True`` marks a loss's
-    weight."""
+    """A number within ``LIMITS`` or a text of ``choices``; ``loss=True``: a loss's weight."""
     return field(default=default, metadata=bounds)
 
 

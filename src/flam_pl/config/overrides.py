@@ -31,7 +31,7 @@ def divided(
     overrides: Iterable[str], groups: Mapping[str, Sequence[str]]
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Config group -> chosen file, and key -> text of single settings; the last of equal keys wins.
-    Raises ConfigError for an unknown file or anything but ``key=value`` of a setting."""
+    Raises ConfigError for an unknown file or anything but ``key=value``."""
     chosen, values = dict[str, str](), dict[str, str]()
     for override in overrides:
         key, equals, text = override.partition("=")
@@ -106,6 +106,6 @@ def _unquoted(text: str) -> Any:
 
 
 def _parse(text: str) -> Any:
-    """By the grammar of Hydra; a sweep such as ``1,2`` stays text."""
+    """By Hydra's grammar; a sweep such as ``1,2`` stays text."""
     override = OverridesParser.create().parse_override(f"value={text}")
     return text if override.is_sweep_override() else override.value()

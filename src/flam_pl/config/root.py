@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, cast, get_type_hints
 
 from omegaconf import MISSING, OmegaConf
 
@@ -130,6 +130,4 @@ def settings_of(
 
 def to_plain(config: Any) -> dict[str, Any]:
     """A schema's values as dicts and lists."""
-    plain = OmegaConf.to_container(OmegaConf.structured(config))
-    assert isinstance(plain, dict)
-    return {str(key): value for key, value in plain.items()}
+    return cast(dict[str, Any], OmegaConf.to_container(OmegaConf.structured(config)))

@@ -21,7 +21,6 @@ from torch.utils.data.distributed import DistributedSampler
 
 from flam_pl.atomic_io import remove
 from flam_pl.config.root import Config
-from flam_pl.config.stages import BackboneConfig
 from flam_pl.data.batches import FeatureBatches, ItemBatchSampler, whole_batch
 from flam_pl.data.feature_store import FeatureStore, Manifest, ShardWriter, publish, resume
 from flam_pl.datasets.catalog import Catalog
@@ -78,7 +77,7 @@ class FlamDataModule(pl.LightningDataModule):
 
     @property
     def fitting_rows(self) -> np.ndarray:
-        """Rows that the feature space is fitted to: labelled ones and a sample."""
+        """Rows that the feature space is fitted to: labelled ones, some others."""
         labelled = self.catalog.rows(split="train", labelled=True)
         others = self.catalog.rows(split="train", labelled=False)
         if len(others) > FIT_SAMPLE:
@@ -109,7 +108,9 @@ class FlamDataModule(pl.LightningDataModule):
         items, size = self.catalog.items[rows], (backbone.items, backbone.images)
         changes = backbone.flip, backbone.scale_min, backbone.brightness, backbone.erase
         transform = training_transform(backbone.image_size, self.preprocess.fit, *changes)
-        sampler = ItemBatchSampler(items, *size, passes=passes(items, backbone), **self._share)
+        each = len(items) / max(1, len(np.unique(items)))
+        passes = max(1, round(each / backbone.images))  # to show about as many images as there are
+        sampler = ItemBatchSampler(items, *size, passes=passes, **self._share)
         self._draw_from(sampler)
         options: dict[str, Any] = {"collate_fn": collate_with_state} if workers else {}
         if workers and self._worker_states:
@@ -296,10 +297,3 @@ def collate_with_state(images: list[dict[str, Any]]) -> dict[str, Any]:
 def restore_worker(states: dict[int, Tensor], worker: int) -> None:
     if worker in states:
         torch.set_rng_state(states[worker])
-
-
-def passes(items: np.ndarray, settings: BackboneConfig) -> int:
-    """Passes over the items that show about all images."""
-    known = items[items >= 0]
-    each = len(known) / max(1, len(np.unique(known)))
-    return max(1, round(each / settings.images))

@@ -45,8 +45,8 @@ class Found:  # what a reader found
 
 
 def assemble(found: Found, data: LabelledData, schema: AttributeSchema | None) -> Catalog:
-    """The Catalog of what a reader found; ``schema`` is that of a trained run, which evaluates all
-    photos with all labels."""
+    """The Catalog of what a reader found. With the ``schema`` of a trained run and no split, all
+    photos with all labels are evaluated."""
     table = found.table.reset_index(drop=True)
     for kind in found.types:  # a type of the run that this set does not have
         table[kind] = table.get(kind, pd.Series(dtype="string"))

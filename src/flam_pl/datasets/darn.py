@@ -1,4 +1,4 @@
-"""Reader of DARN in the layout of asen: lists of files, and labels by number."""
+"""Reader of DARN in the layout of asen."""
 
 from __future__ import annotations
 

@@ -164,7 +164,7 @@ def keep_label_share(catalog: Catalog, share: float, seed: int = 0) -> Catalog:
 
 def extra_attribute_codes(catalog: Catalog) -> dict[str, np.ndarray]:
     """Codes of each extra attribute, ``(N,)`` int32; -1 for unknown. More than ``NUMBERS_AS_WORDS``
-    numbers become thirds of the training photos, else of all."""
+    numbers are cut into the thirds of the training photos, else of all."""
     trained = (catalog.table["split"] == "train").to_numpy(bool)
     return {name: _codes(catalog.table[name], trained) for name in catalog.extra_attributes}
 

@@ -31,8 +31,8 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
 def read_listing(
     path: Path, columns: Sequence[str], *, words: bool = False
 ) -> tuple[pd.DataFrame, list[str]]:
-    """A list file of DeepFashion, and a note if its number of rows is wrong. The index names file
-    and line. With ``words``, the last field may have several words."""
+    """A list file of DeepFashion, and a note if its number of rows is wrong. With ``words``, the
+    last field may have several words."""
     lines = numbered_lines(path)
     first, expected = next(lines, (1, ""))[1], f"rows of {' '.join(columns)}"
     if not first.isdigit():

@@ -70,8 +70,8 @@ def find_images(folder: Path) -> tuple[list[Path], list[Dropped]]:
 
 
 def with_unlabelled(catalog: Catalog, folder: Path) -> Catalog:
-    """The catalog with the folder's photos for training, without items or labels. Photos of the
-    catalog and copies of its held-out photos are not added."""
+    """The catalog with the folder's photos for training, without items or labels. Its own photos
+    and copies of its held-out photos are not added."""
     root = Path(os.path.realpath(catalog.root))
     known = {os.path.realpath(root / path) for path in catalog.table["path"]}
     images, lost = find_images(Path(os.path.realpath(folder)))

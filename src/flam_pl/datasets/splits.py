@@ -1,4 +1,4 @@
-"""The random split, and what must stay on one side of it."""
+"""The random split, and what stays on one side of it."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ def _hash(path: Path, last: int) -> bytes | None:
 
 
 def leak_groups(table: pd.DataFrame, columns: Iterable[str], contents: np.ndarray) -> np.ndarray:
-    """Codes ``(N,)`` from 0, in order of the rows, of what must stay on one side of a split. Rows
-    that share a value of a column or a file's content, also by way of others, are one group."""
+    """Codes ``(N,)`` from 0, in order of the rows, of what must stay on one side: rows that share a
+    value of a column or a file's content, also by way of others."""
     edges = []
     for codes in (contents, *(_codes(table[column]) for column in columns)):
         _, first, of = np.unique(codes, return_index=True, return_inverse=True)

@@ -267,7 +267,7 @@ def _text(value: Any, separator: str | None) -> str | None:
 
 
 def _one_label_each(table: pd.DataFrame, types: Sequence[str], separator: str | None) -> list[str]:
-    """Reduces each cell to its first label, in place, if a separator is set; notes."""
+    """With a separator, reduces each cell to its first label, in place; returns notes."""
     notes = []
     for kind in types:
         labels = table[kind].str.strip(f" {separator}") if separator else table[kind]

@@ -99,7 +99,7 @@ class Sketch:
 
 
 def path(start: Step, *steps: Step) -> np.ndarray:
-    """A line ``(N, 2)``; a step ``(x, y, bulge)`` is an arc to the left, its height per chord."""
+    """A line ``(N, 2)``; a step ``(x, y, bulge)`` is an arc on its left, ``bulge`` chords high."""
     pieces, a = [], np.array(start, dtype=float)
     for step in steps:
         b, bulge = np.array(step[:2], dtype=float), (*step, 0.0)[2]
