@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -162,21 +162,14 @@ def find_garments(table: pd.DataFrame) -> pd.Series:
     >>> find_garments(table.assign(gender="Men", shape="Shirts").astype("string")).tolist()
     ['7', '7', <NA>]
     """
-    colors = set(SHADES)
-    for color in table["color"].dropna().unique():
-        colors.update(re.findall(r"[a-z]+", str(color).lower()))
-    names = [
-        tuple(word for word in re.findall(r"\w+", name.lower()) if word not in colors)
-        for name in table["name"].fillna("")
-    ]
-    names_with = Counter(word for name in set(names) for word in set(name))
-    products = defaultdict(list)
-    keys = zip(table["gender"].fillna(""), table["shape"].fillna(""), names, strict=True)
-    for row, key in enumerate(keys):
-        products[key].append(row)
+    colors = {*SHADES, *re.findall("[a-z]+", " ".join(table["color"].dropna().unique()).lower())}
+    words = table["name"].fillna("").str.lower().str.findall(r"\w+")
+    names = words.map(lambda found: " ".join(word for word in found if word not in colors))
+    names_with = Counter(word for name in names.unique() for word in set(name.split()))
     garment = pd.Series(pd.NA, table.index, dtype="string", name="garment")
-    for (_, _, name), rows in products.items():
+    keys = [table["gender"].fillna(""), table["shape"].fillna(""), names]
+    for (_, _, name), rows in table.groupby(keys).indices.items():
         several = 2 <= len(rows) <= LARGEST and table["color"].iloc[rows].nunique() > 1
-        if several and any(names_with[word] <= RARE for word in name):
+        if several and any(names_with[word] <= RARE for word in name.split()):
             garment.iloc[rows] = table["item"].iloc[rows[0]]
     return garment

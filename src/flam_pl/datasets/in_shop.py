@@ -100,15 +100,13 @@ def _patterns(annotations: Path, table: pd.DataFrame) -> pd.Series:
         return pd.Series(pd.NA, table.index, dtype="string")
     names = listings.read_listing(names_path, ("attribute",), words=True)[0]["attribute"]
     patterns = [pattern_of(name) for name in names]
+    table_of_items, _ = listings.read_listing(path, ("item", "values"), words=True)
     found: dict[str, set[str]] = {}
-    for line, text in listings.numbered_lines(path):
-        if line < 3 or not text:  # the number of items, the names of the columns
-            continue
-        item, *values = text.split()
-        has = listings.integers(values, where := f"{path} line {line}")
+    for where, item, text in table_of_items.itertuples():
+        values = listings.integers(text.split(), where)
         if len(values) != len(names):
             expected = f"{len(names)}, one per attribute of {names_path.name}"
             raise FlamError(f"{where}: got {len(values)} values, expected {expected}")
-        named = {p for p, value in zip(patterns, has, strict=True) if value == 1 and p}
+        named = {p for p, value in zip(patterns, values, strict=True) if value == 1 and p}
         found.setdefault(item, set()).update(named)
     return table["item"].map({item: min(n) for item, n in found.items() if len(n) == 1})
