@@ -78,7 +78,6 @@ class FeatureBatches(IterableDataset[dict[str, Tensor]]):
         rows: np.ndarray,
         labels: np.ndarray,
         batch_size: int,
-        *,
         batches: int | None = None,
         seed: int = 0,
         rank: int = 0,

@@ -88,8 +88,8 @@ class FlamDataModule(pl.LightningDataModule):
     def train_dataloader(self) -> DataLoader[Any]:
         if self.source == "images":
             return self._item_loader()
-        what = self.features, self.feature_rows[0], self.catalog.labels, self._batch_size
-        batches = FeatureBatches(*what, batches=self._batches, **self._share)
+        rows, labels, size = self.feature_rows[0], self.catalog.labels, self._batch_size
+        batches = FeatureBatches(self.features, rows, labels, size, self._batches, **self._share)
         self._draw_from(batches)
         return DataLoader(batches, batch_size=None)
 

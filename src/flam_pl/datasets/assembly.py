@@ -144,8 +144,7 @@ def with_distorted_views(
         item = item.where(item.notna() | ~chosen, name.groupby(one_file).transform("first"))
     table["item"] = item
     views = table[chosen].assign(view=1, domain="consumer")
-    empty = [column for column in (*types, "counterfactual_of", "garment") if column in views]
-    views[empty] = pd.DataFrame(pd.NA, views.index, empty, dtype="string")
+    views = views.drop(columns=[*types, "counterfactual_of", "garment"], errors="ignore")
     return pd.concat([table, views], ignore_index=True) if len(views) else table
 
 

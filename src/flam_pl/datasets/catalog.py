@@ -156,7 +156,7 @@ class Catalog:
         moved = [Dropped(path, reason) for path, reason in reasons.items()]
         if len(bad) == len(self):
             first = f"the first: {moved[0].where}: {moved[0].reason}"
-            raise FlamError(f"{self.name}: no photo of {self.root} can be used, {first}")
+            raise FlamError(f"{self.name} ({self.root}): no photo can be used, {first}")
         rest = self.select(np.setdiff1d(np.arange(len(self)), list(bad)))
         return replace(rest, dropped=(*self.dropped, *moved))
 

@@ -56,7 +56,7 @@ def read(root: Path, data: FashionProductsData, schema: AttributeSchema | None =
     dropped += [*missing, *(Dropped(path, "no row in styles.csv") for path in unlisted)]
     table = table[table["masterCategory"].eq(data.category).fillna(False)]
     if table.empty:
-        got = f"no product with a photo has the masterCategory {data.category!r} (data.category)"
+        got = f"no product with a photo has the masterCategory of data.category, {data.category!r}"
         raise FlamError(f"{styles}: {got}; expected one of {', '.join(known)}")
     table = table.drop(columns="masterCategory").assign(domain="shop")
     table["brand"] = _brands(table["name"])
@@ -168,8 +168,8 @@ def find_garments(table: pd.DataFrame) -> pd.Series:
     names_with = Counter(word for name in names.unique() for word in set(name.split()))
     garment = pd.Series(pd.NA, table.index, dtype="string", name="garment")
     keys = [table["gender"].fillna(""), table["shape"].fillna(""), names]
-    for (_, _, name), rows in table.groupby(keys).indices.items():
+    for rows in table.groupby(keys).indices.values():
         several = 2 <= len(rows) <= LARGEST and table["color"].iloc[rows].nunique() > 1
-        if several and any(names_with[word] <= RARE for word in name.split()):
+        if several and any(names_with[word] <= RARE for word in names.iloc[rows[0]].split()):
             garment.iloc[rows] = table["item"].iloc[rows[0]]
     return garment

@@ -147,8 +147,8 @@ def band(position: np.ndarray, period: float, duty: float) -> np.ndarray:
 def noise(rng: Generator, cells: int) -> np.ndarray:
     coarse, fine = (rng.standard_normal((n, n), np.float32) for n in (cells, 3 * cells))
     half = (CLOTH_PIXELS // 2, CLOTH_PIXELS // 2)
-    coarse = cv2.resize(coarse, half, interpolation=cv2.INTER_CUBIC)
-    return cv2.resize(coarse + 0.25 * cv2.resize(fine, half), (CLOTH_PIXELS, CLOTH_PIXELS))
+    smooth = cv2.resize(coarse, half, interpolation=cv2.INTER_CUBIC)
+    return cv2.resize(smooth + 0.25 * cv2.resize(fine, half), (CLOTH_PIXELS, CLOTH_PIXELS))
 
 
 def scattered(rng: Generator, spacing: float) -> np.ndarray:
@@ -176,8 +176,8 @@ def floral(picture: np.ndarray, p: Palette, scale: float, rng: Generator) -> Non
             tip = center + 1.9 * size * toward(way)
             ellipse(picture, tip, (size * 0.62, size * 0.28), np.degrees(way), leaf)
         for k in range(petals):
-            way = toward(turn + k * 2 * np.pi / petals)
-            disc(picture, center + 0.8 * size * way, 0.6 * size, color)
+            petal = center + 0.8 * size * toward(turn + k * 2 * np.pi / petals)
+            disc(picture, petal, 0.6 * size, color)
         heart = (245.0, 205.0, 70.0) if color[2] > 90 else 255 - 0.3 * color
         disc(picture, center, 0.45 * size, heart)
 
