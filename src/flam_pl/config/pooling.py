@@ -32,8 +32,8 @@ def combined_descriptors(pooling: str, feature_dim: int | None) -> tuple[str, ..
         return ()
     letters = pooling.removeprefix("cgd-")
     if feature_dim is None or feature_dim % len(letters):
-        count = len(letters)
-        expected = f"a multiple of {count} for the blocks of backbone.pooling={pooling}"
+        count, where = len(letters), f"backbone.pooling={pooling}"
+        expected = f"a multiple of {count} for {where}, e.g. {1024 // count * count}"
         raise ConfigError(f"backbone.feature_dim is {feature_dim}; expected {expected}")
     return tuple(BY_LETTER[letter] for letter in letters)
 
