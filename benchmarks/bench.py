@@ -34,8 +34,8 @@ from flam_pl.__main__ import keep_freed_memory, quiet_libraries
 from flam_pl.attributes import AttributeSchema
 from flam_pl.config.loading import load_config
 from flam_pl.config.root import Config
+from flam_pl.data.batches import FeatureBatches
 from flam_pl.data.datamodule import FeatureWriter, FlamDataModule
-from flam_pl.data.feature_batches import FeatureBatches
 from flam_pl.data.feature_store import FeatureStore, Manifest, ShardWriter, publish
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.images.pixels import Preprocess, read_image

@@ -57,7 +57,7 @@ def step_seconds(folder: Path, rows: int, stage: str) -> float:
 
     from flam_pl.__main__ import quiet_libraries
     from flam_pl.config.loading import load_config
-    from flam_pl.data.feature_batches import FeatureBatches
+    from flam_pl.data.batches import FeatureBatches
     from flam_pl.data.feature_store import FeatureStore, Manifest
     from flam_pl.models.attribute_embedder import AttributeEmbedders
     from flam_pl.models.manipulator import Manipulator

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from flam_pl.attributes import AttributeSchema
-from flam_pl.data.feature_batches import FeatureBatches, whole_batch
+from flam_pl.data.batches import FeatureBatches, whole_batch
 from flam_pl.data.feature_store import FeatureStore, Manifest
 
 SCHEMA = AttributeSchema(

@@ -13,9 +13,8 @@ import pytest
 import timm
 from omegaconf import OmegaConf
 
-from flam_pl.config.checks import check
 from flam_pl.config.data import TableData, WardrobeData
-from flam_pl.config.loading import load_config, method_config
+from flam_pl.config.loading import check, load_config, method_config
 from flam_pl.config.root import Config, to_plain
 from flam_pl.config.stages import BackboneConfig
 from flam_pl.errors import ConfigError

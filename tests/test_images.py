@@ -25,7 +25,7 @@ from torch.utils.data import DataLoader
 from flam_pl.errors import FlamError
 from flam_pl.images import files
 from flam_pl.images import pixels as decoding
-from flam_pl.images.files import UnreadableImage
+from flam_pl.images.files import UnreadableImage, view_seed
 from flam_pl.images.pixels import (
     FITS,
     ImageDataset,
@@ -35,7 +35,6 @@ from flam_pl.images.pixels import (
     fit,
     read_image,
     training_transform,
-    view_seed,
 )
 
 

@@ -11,9 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flam_pl.config.bounds import LIMITS, expected, within
-from flam_pl.config.checks import check
 from flam_pl.config.data import DATA_SCHEMAS
-from flam_pl.config.loading import load_config
+from flam_pl.config.loading import check, load_config
 from flam_pl.config.root import Config, settings_of
 from flam_pl.errors import ConfigError, FlamError
 
@@ -200,7 +199,7 @@ def test_a_value_that_cannot_work_is_refused_before_anything_runs(
             ["data=table", "data.types=[]"],
             r"data\.types is \[\]; expected a list in square brackets, not empty",
         ),
-        (["data.image_size=8"], r"data\.image_size: got 8, expected .* 32 or more"),
+        (["data.image_size=8"], r"data\.image_size is 8; expected .* 32 or more"),
         (["backbone.fit=squash"], r"backbone\.fit is 'squash'"),
     ],
 )

@@ -35,7 +35,11 @@ KNOWN = Outer("a", 3, None, {"x": Inner(0.1)}, {"c": ["red"]}, {"k": [1, {"d": N
 PLAIN = asdict(KNOWN)
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=5),
     lambda below: st.lists(below, max_size=3) | st.dictionaries(st.text(max_size=5), below),
     max_leaves=8,
 )

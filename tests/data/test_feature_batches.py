@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attribute_world import store_of
-from flam_pl.data.feature_batches import FeatureBatches, whole_batch
+from flam_pl.data.batches import FeatureBatches, whole_batch
 from flam_pl.data.feature_store import FeatureStore
 
 N = 30

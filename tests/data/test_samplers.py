@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flam_pl.data.samplers import ItemBatchSampler
+from flam_pl.data.batches import ItemBatchSampler
 
 
 def item_codes(images_of: list[int], seed: int = 0, without: int = 3) -> np.ndarray:

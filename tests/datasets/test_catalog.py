@@ -14,7 +14,7 @@ import pytest
 from flam_pl.attributes import AttributeSchema
 from flam_pl.datasets.catalog import Catalog, Dropped
 from flam_pl.errors import FlamError
-from flam_pl.images.pixels import view_seed
+from flam_pl.images.files import view_seed
 
 SCHEMA = AttributeSchema({"shape": ("shirt", "jeans"), "color": ("red", "green", "blue")})
 

@@ -48,7 +48,7 @@ def test_the_description_counts_what_is_there() -> None:
     text = describe(mini())
     cells = [line.split() for line in text.splitlines()]
     assert "mini: 4 photos in /nowhere" in text
-    assert "items: 3, of which 2 have one photo" in text
+    assert "items: 3, 2 with one photo" in text
     assert "distorted views, the queries of the instance search: 1" in text
     assert ["train", "2", "0", "2", "2"] in cells
     assert ["evaluation", "1", "0", "1", "1"] in cells

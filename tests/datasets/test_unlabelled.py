@@ -14,8 +14,8 @@ from test_in_shop import write as write_in_shop
 
 from flam_pl.config.loading import load_config
 from flam_pl.config.root import Config
+from flam_pl.data.batches import ItemBatchSampler
 from flam_pl.data.datamodule import FlamDataModule
-from flam_pl.data.samplers import ItemBatchSampler
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.inspection import check_usable, describe
 from flam_pl.datasets.sources import find_images, open_catalog, with_unlabelled

@@ -524,22 +524,3 @@ def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(FlamError, match="holds no wardrobe"):
         draw_wardrobe(tmp_path, SMALL)
     assert (tmp_path / "thesis.tex").read_text() == "two years of work"
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("train_items", 0),
-        ("train_photos", -1),
-        ("counterfactuals", -1),
-        ("image_size", 8),
-        ("image_size", 100_000),
-        ("seed", 1.5),
-        ("labelled_share", 1.2),
-        ("label_rate", float("nan")),
-        ("wrong_rate", "often"),
-    ],
-)
-def test_bad_settings_are_refused_by_the_name_of_the_field(name: str, value: object) -> None:
-    with pytest.raises(FlamError, match=f"data.{name}: got .*expected"):
-        WardrobeSettings(**{name: value})  # type: ignore[arg-type]

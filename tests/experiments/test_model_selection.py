@@ -15,8 +15,8 @@ from torch.nn import functional as F
 
 from flam_pl import open_run
 from flam_pl.__main__ import main
-from flam_pl.config.methods import ScoringConfig
 from flam_pl.config.saved_files import SEAL, sealed
+from flam_pl.config.stages import ScoringConfig
 from flam_pl.data.feature_store import FeatureStore
 from flam_pl.editing.edits import Edit
 from flam_pl.errors import FlamError

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flam_pl.losses.manipulator import discriminator_loss, generator_loss
+from flam_pl.losses.adversarial import discriminator_loss, generator_loss
 
 REAL, FAKE = [2.0, -0.5, 0.3], [-1.0, 0.7, 0.1]
 

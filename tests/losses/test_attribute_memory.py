@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from flam_pl.losses.triplet import memory_loss
+from flam_pl.losses.attribute_memory import memory_loss
 
 
 def cosine(a: Tensor, b: Tensor) -> float:

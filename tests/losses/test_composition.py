@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from flam_pl.losses.softmax import composition_loss
+from flam_pl.losses.composition import composition_loss
 
 
 def cosine(a: Tensor, b: Tensor) -> float:

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flam_pl.losses.manipulator import cycle_loss
+from flam_pl.losses.cycle import cycle_loss
 
 
 def test_cycle_loss_is_the_norm_over_the_root_of_the_dimension() -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from flam_pl.losses.softmax import dictionary_loss
+from flam_pl.losses.dictionary_softmax import dictionary_loss
 
 TEMPERATURE = torch.tensor(0.3)
 

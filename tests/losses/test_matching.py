@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from flam_pl.losses.manipulator import matching_loss, wanted_embeddings
+from flam_pl.losses.matching import matching_loss, wanted_embeddings
 
 
 def tensors(seed: int, rows: int = 6, types: int = 3, k: int = 4) -> tuple[Tensor, Tensor, Tensor]:

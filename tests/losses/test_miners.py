@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from flam_pl.losses.manipulator import nearest_of_other_class
+from flam_pl.losses.miners import nearest_of_other_class
 
 
 def batch(seed: int, rows: int, kinds: int = 3) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from flam_pl.losses.softmax import distillation_loss
+from flam_pl.losses.neighbour_distillation import distillation_loss
 
 
 def slow_loss(

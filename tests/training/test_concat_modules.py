@@ -10,8 +10,8 @@ import torch
 from torch.utils.data import DataLoader
 
 from attribute_world import QUIET, SCHEMA, make_world
-from flam_pl.config.methods import ConcatConfig
-from flam_pl.data.feature_batches import FeatureBatches, whole_batch
+from flam_pl.config.stages import ConcatConfig
+from flam_pl.data.batches import FeatureBatches, whole_batch
 from flam_pl.models.concat import ConcatClassifiers
 from flam_pl.training.concat_modules import ClassifierModule, MemoryModule
 

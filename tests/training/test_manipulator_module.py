@@ -14,8 +14,10 @@ from torch.nn import functional as F
 
 from attribute_world import QUIET, SCHEMA, FeatureModule, World, make_world
 from flam_pl.config.stages import EmbedderConfig, ManipulatorConfig
-from flam_pl.losses.manipulator import cycle_loss, discriminator_loss, generator_loss, matching_loss
-from flam_pl.losses.softmax import distillation_loss
+from flam_pl.losses.adversarial import discriminator_loss, generator_loss
+from flam_pl.losses.cycle import cycle_loss
+from flam_pl.losses.matching import matching_loss
+from flam_pl.losses.neighbour_distillation import distillation_loss
 from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.models.manipulator import Manipulator
 from flam_pl.retrieval.vectors import FLOOR

@@ -16,9 +16,8 @@ from pytorch_lightning.callbacks import Callback
 
 from attribute_world import SCHEMA, FeatureModule, make_world
 from flam_pl.config.data import WardrobeData
-from flam_pl.config.methods import ConcatConfig
 from flam_pl.config.root import Config, LoggerConfig, TrainerConfig
-from flam_pl.config.stages import BackboneConfig, EmbedderConfig, ManipulatorConfig
+from flam_pl.config.stages import BackboneConfig, ConcatConfig, EmbedderConfig, ManipulatorConfig
 from flam_pl.data.datamodule import FlamDataModule
 from flam_pl.errors import FlamError
 from flam_pl.images.pixels import Preprocess

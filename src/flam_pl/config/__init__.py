@@ -1,1 +1,1 @@
-"""Schemas of all settings, one file per part; ``root`` has the whole, ``loading`` reads it."""
+"""Schemas of all settings (``root``), and their reading (``loading``)."""

@@ -1,4 +1,4 @@
-"""Dataclass fields of settings, with the bounds of their values as metadata."""
+"""Fields of settings, with the bounds of their values as metadata."""
 
 from __future__ import annotations
 
@@ -25,31 +25,26 @@ KINDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or
 
 
 def number(default: T, **bounds: Any) -> T:
-    """A number within ``LIMITS``, or a text of ``choices``; ``loss=True``: the weight of a loss."""
-    made: T = field(default=default, metadata=bounds)
-    return made
+    """A number within ``LIMITS`` or a text of ``choices``; ``loss=True``: a loss's weight."""
+    return field(default=default, metadata=bounds)
 
 
 def numbers(*default: T, empty: bool = False, **bounds: Any) -> list[T]:
-    """A list of numbers within ``LIMITS``."""
-    metadata = bounds | {"empty": empty}
-    made: list[T] = field(default_factory=lambda: list(default), metadata=metadata)
-    return made
+    return field(default_factory=lambda: list(default), metadata=bounds | {"empty": empty})
 
 
 def one_of(*choices: str) -> str:
-    """One of some words; the first is the default."""
-    made: str = field(default=choices[0], metadata={"choices": choices})
-    return made
+    """One of the texts, by default the first."""
+    return field(default=choices[0], metadata={"choices": choices})
 
 
 def some_of(*choices: T) -> list[T]:
-    """At least one of some values; all are the default."""
+    """Some of the values, by default all."""
     return numbers(*choices, choices=choices)
 
 
 def within(value: Any, bounds: Mapping[str, Any]) -> bool:
-    """Whether a value keeps the bounds of its setting, as null always does."""
+    """Whether a value is null or meets the bounds of its setting."""
     if isinstance(value, list):
         return bool(value or bounds.get("empty", True)) and all(within(v, bounds) for v in value)
     limits = [(passes, bounds[name]) for name, (passes, _) in LIMITS.items() if name in bounds]
@@ -61,7 +56,7 @@ def within(value: Any, bounds: Mapping[str, Any]) -> bool:
 
 
 def expected(kind: Any, bounds: Mapping[str, Any]) -> str:
-    """What a setting takes, in words.
+    """The allowed values in words.
 
     >>> expected(float | None, {"above": 0, "most": 1})
     'a number, more than 0 and at most 1, or null'

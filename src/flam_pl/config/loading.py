@@ -1,4 +1,4 @@
-"""From ``conf/`` and a command line to a checked ``Config``, and back to the run's folder."""
+"""``conf/`` and a command line -> a checked ``Config`` -> the run's folder."""
 
 from __future__ import annotations
 
@@ -22,31 +22,23 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from flam_pl.atomic_io import write_text
-from flam_pl.config.checks import check
+from flam_pl.config.bounds import expected, within
 from flam_pl.config.data import DATA_SCHEMAS, DataConfig
 from flam_pl.config.overrides import divided, set_values
-from flam_pl.config.root import Config, to_plain
-from flam_pl.errors import ConfigError, FlamError
+from flam_pl.config.pooling import combined_descriptors, require_whitening
+from flam_pl.config.root import Config, settings_of, to_plain
+from flam_pl.errors import ConfigError, FlamError, not_a_name
 
-SETTINGS, SPLIT = "config.yaml", "split.csv"
-"""Files of a saved run."""
-
-SPLIT_HASH = "split_sha256"
-"""Key of ``SETTINGS`` with the SHA-256 of ``SPLIT``."""
-
-EXPRESSION = re.compile(r"\$\\*\{")
-"""``${``, also as ``$\\{``, from which Hydra takes the backslash."""
-
-LITERAL = re.compile(r"(?<!\\)\\\$\{")
-"""``\\${``: a dollar sign and a brace that are no expression."""
-
+SETTINGS, SPLIT = "config.yaml", "split.csv"  # files of a saved run
+SPLIT_HASH = "split_sha256"  # key of SETTINGS with the SHA-256 of SPLIT
+EXPRESSION = re.compile(r"\$\\*\{")  # ``${``, also as ``$\{``, from which Hydra takes the backslash
+LITERAL = re.compile(r"(?<!\\)\\\$\{")  # ``\${``: a dollar sign and a brace, no expression
 OF_TRAINING = {
     *("seed", "experiment", "data", "backbone", "embedder", "manipulator", "methods", "concat"),
     *("scoring", "evaluation", "trainer"),
 }
-"""Settings that a saved run stores and that are read back. The run may be somebody else's: it
-decides on no name, no place of outputs and no upload."""
-
+"""What is read back from a saved run. The run may be somebody else's: it sets no name, no place of
+outputs and no upload."""
 DATA_PATHS = ("root", "unlabelled", "images", "splits")
 """Settings of data sets that are paths; a saved run stores absolute ones."""
 
@@ -58,18 +50,13 @@ def config_folder() -> Path:
     for place in places:
         if (place / "config.yaml").is_file():
             return place.resolve()
-    raise ConfigError(
-        f"no config.yaml in {' or '.join(map(str, places))}. Install the package again, or set "
-        "FLAM_PL_CONF to the folder conf of the repository."
-    )
+    remedy = "Install the package again, or set FLAM_PL_CONF to the folder conf of the repository."
+    raise ConfigError(f"no config.yaml in {' or '.join(map(str, places))}. {remedy}")
 
 
 def load_config(overrides: Sequence[str] = ()) -> Config:
-    """Compose ``conf/`` with overrides such as ``data=fashion_products trainer.max_epochs=3``.
-
-    Raises:
-        ConfigError: an unknown key, group or value, named.
-    """
+    """Compose ``conf/`` with overrides such as ``data=table trainer.max_epochs=3``. Raises
+    ConfigError, which names an unknown key, group or value."""
     folder = config_folder()
     of_group = (group for group in folder.iterdir() if group.is_dir())
     groups = {group.name: sorted(file.stem for file in group.glob("*.yaml")) for group in of_group}
@@ -78,6 +65,35 @@ def load_config(overrides: Sequence[str] = ()) -> Config:
     config.overrides = list(overrides)
     check(config)
     return config
+
+
+def check(config: Config) -> None:
+    """Raise ConfigError for a value outside its bounds or for contradictions."""
+    loss_weights: dict[str, dict[str, float]] = {}
+    for key, (kind, bounds) in settings_of(type(config.data)).items():
+        value = attrgetter(key)(config)
+        if not within(value, bounds):
+            raise ConfigError(f"{key} is {value!r}; expected {expected(kind, bounds)}")
+        if isinstance(value, str) and "\0" in value:
+            raise ConfigError(f"{key} is {value!r}; expected a text without the character NUL")
+        if "loss" in bounds:
+            loss_weights.setdefault(key.split(".")[0], {})[key] = value
+    for key in ("run", "report", "data.name"):
+        name = attrgetter(key)(config)
+        if name is not None and (wrong := not_a_name(name)):
+            raise ConfigError(f"{key} is {name!r}: {wrong}. Expected a name, not a path.")
+    for stage, weights in loss_weights.items():
+        if not any(weights.values()):
+            raise ConfigError(f"{', '.join(weights)} are all 0: the {stage} would learn nothing")
+    backbone = config.backbone
+    require_whitening(backbone.pooling, backbone.whitening)
+    combined = combined_descriptors(backbone.pooling, backbone.feature_dim)
+    if combined and backbone.whitening is not None:
+        pooling = f"backbone.pooling={backbone.pooling}, which projects each of its descriptors"
+        raise ConfigError(f"backbone.whitening does not go with {pooling}; set it to null")
+    if backbone.weights == "imagenet-package" and backbone.model != "tf_efficientnet_lite0":
+        holds = "backbone.weights=imagenet-package holds tf_efficientnet_lite0"
+        raise ConfigError(f"{holds}: set backbone.model to it (now {backbone.model!r})")
 
 
 def _compose(folder: Path, chosen: Mapping[str, str], values: Mapping[str, str]) -> Config:
@@ -98,19 +114,14 @@ def _compose(folder: Path, chosen: Mapping[str, str], values: Mapping[str, str])
 
 
 def method_config(config: Config, chosen: Sequence[str]) -> Config:
-    """A run's settings with a method's groups, e.g. ``["manipulator=tirg"]``.
-
-    A single value that the user wrote wins over the groups.
-    """
+    """A run's settings with a method's groups, e.g. ``["manipulator=tirg"]``; the user's single
+    values win."""
     return load_config(_joined(_pairs(config.overrides) | _pairs(chosen)))
 
 
 def load_run_config(overrides: Sequence[str]) -> tuple[Config, bool]:
-    """Settings of a saved run with overrides, and whether their data set is the run's own.
-
-    Raises:
-        ConfigError: no such run, or an unknown setting.
-    """
+    """Settings of a saved run with overrides, and whether its own data set is used. Raises
+    ConfigError for an unknown run or setting."""
     here, given = load_config(overrides), _pairs(overrides)
     own, trained = _saved_overrides(here.folder), trained_config(here.folder)
     # data=... replaces all of data.*
@@ -124,19 +135,15 @@ def load_run_config(overrides: Sequence[str]) -> tuple[Config, bool]:
 
 
 def trained_config(folder: Path) -> Config:
-    """The settings that a saved run was trained with; its paths are absolute.
-
-    Raises:
-        ConfigError: there is no such run, or its file cannot be used.
-    """
+    """The settings that a run was trained with; paths are absolute. Raises ConfigError for an
+    unknown run or an unusable file."""
     own = _joined(_saved_overrides(folder))
     try:
         config = load_config(own)
     except FlamError as error:
-        raise ConfigError(
-            f"{folder / SETTINGS} holds settings that cannot be used: {error} Correct its line "
-            "below 'overrides', or train the run again."
-        ) from error
+        wrong = f"{folder / SETTINGS} holds settings that cannot be used: {error}"
+        remedy = "Correct its line below 'overrides', or train the run again."
+        raise ConfigError(f"{wrong} {remedy}") from error
     return replace(config, data=_absolute(config.data))
 
 
@@ -157,17 +164,12 @@ def save_config(config: Config) -> None:
 
 
 def saved_settings(folder: Path) -> dict[str, Any]:
-    """All settings in the file of a saved run; no expression is evaluated.
-
-    Raises:
-        ConfigError: there is no such run, or its file cannot be read.
-    """
+    """The settings in a saved run's file, without evaluating ``${...}``. Raises ConfigError for an
+    unknown run or an unreadable file."""
     path = folder / SETTINGS
     if not path.is_file():
-        raise ConfigError(
-            f"there is no run at {folder}: {path} is missing. Train it first, or name another "
-            "one with run="
-        )
+        remedy = "Train it first, or name another one with run="
+        raise ConfigError(f"there is no run at {folder}: {path} is missing. {remedy}")
     try:
         found = yaml.safe_load(path.read_bytes())
         own = found.get("overrides") if isinstance(found, dict) else None
@@ -183,10 +185,9 @@ def _saved_overrides(folder: Path) -> dict[str, str]:
     own = _of_training(saved_settings(folder)["overrides"])
     for key, text in own.items():
         if EXPRESSION.search(LITERAL.sub("", text)):
-            raise ConfigError(
-                f"{folder / SETTINGS} holds {key}={text}. An expression of a saved file is not "
-                "evaluated: write its value there, or train the run again."
-            )
+            remedy = "write its value there, or train the run again"
+            holds = f"{folder / SETTINGS} holds {key}={text}, an expression"
+            raise ConfigError(f"{holds}. Those of a saved file are not evaluated: {remedy}.")
     return own
 
 

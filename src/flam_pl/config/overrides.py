@@ -1,4 +1,4 @@
-"""The settings of a command line, ``key=value`` each: read, set, or refused by name."""
+"""Settings of a command line, ``key=value`` each."""
 
 from __future__ import annotations
 
@@ -31,21 +31,15 @@ def divided(
     overrides: Iterable[str], groups: Mapping[str, Sequence[str]]
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Config group -> chosen file, and key -> text of single settings; the last of equal keys wins.
-
-    Raises:
-        ConfigError: no ``key=value``, an added or removed setting, or an unknown file of a group.
-    """
-    chosen: dict[str, str] = {}
-    values: dict[str, str] = {}
+    Raises ConfigError for an unknown file or anything but ``key=value``."""
+    chosen, values = dict[str, str](), dict[str, str]()
     for override in overrides:
         key, equals, text = override.partition("=")
         if any("\ud800" <= sign <= "\udfff" for sign in override):  # bytes of a file name
             raise ConfigError(f"{key} is {text!a}; expected text in UTF-8. Rename the file.")
         if override.startswith(("+", "~")):
-            raise ConfigError(
-                f"{override!r} would add or remove a setting; only settings that exist can be "
-                f"changed. Write {override.lstrip('+~')!r} ({LISTING})."
-            )
+            right = f"only settings that exist can be changed. Write {override.lstrip('+~')!r}"
+            raise ConfigError(f"{override!r} would add or remove a setting; {right} ({LISTING})")
         if not equals:
             raise ConfigError(f"{override!r} is not a setting; expected key=value")
         if key == "overrides":
@@ -59,13 +53,11 @@ def divided(
 
 
 def set_values(config: DictConfig, values: Mapping[str, str]) -> None:
-    """Set each setting to the value of its text.
+    """Set each setting to the value of its text; raises ConfigError for an unknown key or wrong
+    value.
 
-    A setting of type text takes the text as written, without quotes around it: ``2024_11_24`` is no
-    number, and a path may hold brackets. Only ``null`` is null.
-
-    Raises:
-        ConfigError: no such setting, or a value of another type.
+    A setting of type text takes it as written: ``2024_11_24`` is no number, a path may hold
+    brackets. Only ``null`` is null.
     """
     known = settings_of(OmegaConf.get_type(config.data) or type(None))
     for key, text in values.items():
@@ -100,16 +92,12 @@ def _unknown(key: str, known: list[str], data: str) -> str:
 
 def _read(kind: Any, text: str) -> Any:
     if kind in (str, str | None):
-        return _text(text)
+        return None if text == "null" else _unquoted(text)
     if kind in (list[str], Any) and text[:1] + text[-1:] == "[]":
         return [_unquoted(element) for element in ELEMENT.findall(text[1:-1]) if element.strip()]
     if kind is Any and text[:1] + text[-1:] == "{}" and CLASSES.fullmatch(text[1:-1]):
         return {_unquoted(key): _read(Any, value) for key, value in PAIR.findall(text[1:-1])}
     return _parse(text)
-
-
-def _text(text: str) -> Any:
-    return None if text == "null" else _unquoted(text)
 
 
 def _unquoted(text: str) -> Any:
@@ -118,6 +106,6 @@ def _unquoted(text: str) -> Any:
 
 
 def _parse(text: str) -> Any:
-    """By the grammar of Hydra; a sweep such as ``1,2`` stays text."""
+    """By Hydra's grammar; a sweep such as ``1,2`` stays text."""
     override = OverridesParser.create().parse_override(f"value={text}")
     return text if override.is_sweep_override() else override.value()

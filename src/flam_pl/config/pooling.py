@@ -1,4 +1,4 @@
-"""What ``backbone.pooling`` can name: a global descriptor, or a combination of them (CGD)."""
+"""The values of ``backbone.pooling``: global descriptors and combinations of them (CGD)."""
 
 from __future__ import annotations
 
@@ -19,12 +19,9 @@ POOLINGS = (*BY_LETTER.values(), LEVELS, *COMBINATIONS)
 
 
 def combined_descriptors(pooling: str, feature_dim: int | None) -> tuple[str, ...]:
-    """The descriptors that a CGD pooling combines, each an equal block of the feature.
+    """The descriptors of a CGD pooling, each an equal block of the feature; else ``()``.
 
-    Any other pooling has none: ``()``.
-
-    Raises:
-        ConfigError: an unknown pooling, or a feature_dim that their number does not divide.
+    Raises ConfigError for an unknown pooling or a feature_dim that is not divisible.
 
     >>> combined_descriptors("cgd-SG", 1024)
     ('spoc', 'gem')
@@ -35,18 +32,14 @@ def combined_descriptors(pooling: str, feature_dim: int | None) -> tuple[str, ..
         return ()
     letters = pooling.removeprefix("cgd-")
     if feature_dim is None or feature_dim % len(letters):
-        raise ConfigError(
-            f"backbone.feature_dim is {feature_dim}, but backbone.pooling={pooling} fills it with "
-            f"{len(letters)} equal blocks. Set backbone.feature_dim to a multiple of "
-            f"{len(letters)}, for example {1024 // len(letters) * len(letters)}."
-        )
+        count, where = len(letters), f"backbone.pooling={pooling}"
+        expected = f"a multiple of {count} for {where}, e.g. {1024 // count * count}"
+        raise ConfigError(f"backbone.feature_dim is {feature_dim}; expected {expected}")
     return tuple(BY_LETTER[letter] for letter in letters)
 
 
 def require_whitening(pooling: str, whitening: float | None) -> None:
-    """Raise ConfigError for "levels" without whitening: its parts have no common scale."""
+    """Raise ConfigError for "levels" without whitening."""
     if pooling == LEVELS and whitening is None:
-        raise ConfigError(
-            "backbone.pooling=levels needs backbone.whitening, which brings the parts of the "
-            "feature to one scale; set it to a power such as 0.5, or backbone.pooling=spoc"
-        )
+        remedy = "which gives its parts one scale; set it to 0.5, say, or take another pooling"
+        raise ConfigError(f"backbone.pooling={LEVELS} needs backbone.whitening, {remedy}")

@@ -1,25 +1,27 @@
-"""Schema of all settings: which keys exist, their types, bounds and meaning."""
+"""Schema of all settings: keys, types, bounds and meaning."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, cast, get_type_hints
 
 from omegaconf import MISSING, OmegaConf
 
-from flam_pl.config.bounds import number, numbers, one_of
+from flam_pl.config.bounds import number, numbers, one_of, some_of
 from flam_pl.config.data import DataConfig
-from flam_pl.config.methods import ConcatConfig, ScoringConfig
-from flam_pl.config.outputs import FiguresConfig, ResultsConfig, TablesConfig
-from flam_pl.config.stages import BackboneConfig, EmbedderConfig, ManipulatorConfig
+from flam_pl.config.stages import (
+    BackboneConfig,
+    ConcatConfig,
+    EmbedderConfig,
+    ManipulatorConfig,
+    ScoringConfig,
+)
 
 
 @dataclass
-class EvaluationConfig:
-    """Measurement of retrieval and edits."""
-
+class EvaluationConfig:  # Measurement of retrieval and edits
     ks: list[int] = numbers(1, 5, 10, 20, 50, 100, least=1)  # Cut-offs k of the figures
     resamples: int = number(1000, least=1)  # Resamples of a bootstrap interval
     seed: int = number(0, least=0)
@@ -28,9 +30,7 @@ class EvaluationConfig:
 
 
 @dataclass
-class TrainerConfig:
-    """The Lightning Trainer of every stage."""
-
+class TrainerConfig:  # The Lightning Trainer of every stage
     accelerator: str = "auto"
     devices: str = "auto"
     num_nodes: int = number(1, least=1)
@@ -41,18 +41,45 @@ class TrainerConfig:
 
 
 @dataclass
-class LoggerConfig:
-    """Weights & Biases (W&B), beside the CSV files."""
-
+class LoggerConfig:  # Weights & Biases (W&B), beside the CSV files
     wandb: str = one_of("auto", "online", "offline", "off")  # auto: online if logged in, else off
     project: str = "flam-pl"
     artifacts: bool = True  # Upload the checkpoints too
 
 
 @dataclass
-class Config:
-    """All settings."""
+class TablesConfig:  # The paper's tables with one's own data
+    which: list[int] = some_of(1, 2, 3, 4, 5)
+    seeds: list[int] = numbers(empty=True, least=0)  # Further seeds of every training
+    backbones: list[str] = field(default_factory=lambda: ["imagenet_frozen", "scratch"])
+    """Table 5: files of ``conf/backbone/``, trained for at most the epochs of the run's own."""
+    note: str = ""  # A sentence below every table
 
+
+@dataclass
+class FiguresConfig:  # The paper's figures of one's own run
+    which: list[str] = some_of("2", "3", "convergence", "labels")
+    """2: edited searches. 3: maps. The others: T@k against cosine(x, x-hat), or the label share."""
+    examples: int = number(3, least=1)  # Figure 2: edited searches per attribute type
+    features: int = number(3000, least=3)  # Figure 3: most evaluation images on a map
+    manipulated: int = number(1000, least=2)  # Figure 3: most edited images, at most a third
+    target_type: str = "color"  # Figure 3: edited attribute type, else the first of the data set
+    target_class: str | None = None  # Figure 3: the wanted class; null: the most frequent
+    shares: list[float] = numbers(0.01, 0.05, 0.2, 1.0, above=0, most=1)
+    """Shares of the training labels; each but 1 trains all but the backbone again."""
+
+
+@dataclass
+class ResultsConfig:  # The results page
+    methods: list[str] = field(default_factory=list)  # Methods beside FLAM; empty: all of them
+    seeds: list[int] = numbers(0, 1, 2, empty=True, least=0)  # Seeds beside the run's own
+    labels: bool = True  # Train the main methods also on each of ``figures.shares``
+    page: list[str] = field(default_factory=list)  # Folders of runs to join; nothing is trained
+    page_file: str = "docs/results.md"  # That page. It includes the file ``tried.md`` beside it
+
+
+@dataclass
+class Config:  # All settings
     run: str | None = None  # Name of the run; null: the data set's name
     runs_dir: str = "runs"
     seed: int = number(0, least=0, most=2**32 - 1)
@@ -83,14 +110,13 @@ class Config:
 
     @property
     def folder(self) -> Path:
-        """Folder of the run's outputs."""
         return Path(self.runs_dir) / self.name
 
 
 def settings_of(
     data: type, schema: type = Config, section: str = ""
 ) -> dict[str, tuple[Any, Mapping[str, Any]]]:
-    """Key -> type and bounds of every setting, with the schema ``data`` of the data set."""
+    """Key -> type and bounds of every setting; ``data`` is the data set's schema."""
     found: dict[str, tuple[Any, Mapping[str, Any]]] = {}
     kinds = get_type_hints(schema)
     for each in fields(schema):
@@ -103,7 +129,5 @@ def settings_of(
 
 
 def to_plain(config: Any) -> dict[str, Any]:
-    """A schema's values as nested dicts and lists, fit for JSON and checkpoints."""
-    plain = OmegaConf.to_container(OmegaConf.structured(config))
-    assert isinstance(plain, dict)
-    return {str(key): value for key, value in plain.items()}
+    """A schema's values as dicts and lists."""
+    return cast(dict[str, Any], OmegaConf.to_container(OmegaConf.structured(config)))

@@ -1,4 +1,4 @@
-"""Reads what an earlier command wrote: a damaged file is named, with the way out."""
+"""Reads what an earlier command wrote; errors name the file and the remedy."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from flam_pl.errors import FlamError
 
-SEAL = "sha256"
-"""Key of the SHA-256 of a file's other content. Files of older versions have none."""
+SEAL = "sha256"  # key of the SHA-256 of a file's other content; files of older versions have none
 
 
 class DamagedFile(FlamError):
-    """A file of a run that is cut, edited or of another kind."""
+    """A cut, edited or foreign file."""
 
     def __init__(self, path: Path, reason: object, remedy: str) -> None:
         reason = " ".join(str(reason).split())[:300]
@@ -29,7 +28,7 @@ class DamagedFile(FlamError):
 
 @contextmanager
 def reading(path: Path, remedy: str) -> Iterator[None]:
-    """Turn every error over the content of ``path`` into DamagedFile."""
+    """Turn errors over the content of ``path`` into DamagedFile."""
     try:
         yield
     except (FlamError, OSError):
@@ -39,7 +38,7 @@ def reading(path: Path, remedy: str) -> Iterator[None]:
 
 
 def sealed(plain: Mapping[str, Any], nan: bool = False) -> str:
-    """JSON with the SHA-256 of its content, which ``read_json`` checks."""
+    """JSON with the SHA-256 of its content, for ``read_json``."""
     return json.dumps({**plain, SEAL: _seal(plain)}, indent=1, allow_nan=nan)
 
 
@@ -49,11 +48,8 @@ def _seal(plain: Mapping[str, Any]) -> str:
 
 
 def read_json(path: Path, kind: Any, remedy: str, nan: bool = False) -> Any:
-    """A JSON object as a value of ``kind``, e.g. a dataclass; ``nan``: numbers may be nan.
-
-    Raises:
-        DamagedFile: no JSON, other keys or types, or not the content that was sealed.
-    """
+    """A JSON object as a value of ``kind``, e.g. a dataclass; ``nan``: numbers may be nan. Raises
+    DamagedFile for no JSON, other keys or types, or changed content."""
     try:
         with reading(path, remedy):
             plain = json.loads(path.read_bytes())
@@ -88,14 +84,12 @@ def _typed(kind: Any, value: Any, where: str, nan: bool) -> Any:
 
 
 def require_ours(folder: Path, *marks: str) -> None:
-    """Raise FlamError unless ``folder`` is absent, empty, or holds all ``marks``, files that the
-    program writes: what somebody else wrote is never replaced."""
+    """Raise FlamError unless ``folder`` is absent, empty, or has the files ``marks`` of this
+    program."""
     if not folder.is_symlink() and not folder.exists():
         return
     real = folder.is_dir() and not folder.is_symlink()
     if real and (not any(folder.iterdir()) or all((folder / mark).is_file() for mark in marks)):
         return
-    raise FlamError(
-        f"{folder} would be replaced, but flam-pl did not write it: expected a folder "
-        f"with {' and '.join(marks)}, or none. Move it away, or name another run or report."
-    )
+    got = f"{folder} would be replaced, but flam-pl did not write it (no {' and '.join(marks)})"
+    raise FlamError(f"{got}. Move it away, or name another run or report.")

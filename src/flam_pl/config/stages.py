@@ -1,4 +1,4 @@
-"""Schemas of the three stages: config groups ``backbone``, ``embedder`` and ``manipulator``."""
+"""Schemas of the stages, the concatenation baselines and the score."""
 
 from __future__ import annotations
 
@@ -12,12 +12,9 @@ from flam_pl.config.pooling import LEVELS, POOLINGS
 
 
 @dataclass
-class BackboneConfig:
-    """Stage 1: images -> features."""
-
+class BackboneConfig:  # Stage 1: images -> features
     model: str = MISSING  # Name of a timm model
-    weights: str = "none"
-    """none, timm (downloaded), imagenet-package (tf_efficientnet_lite0 only) or a local file."""
+    weights: str = "none"  # Or timm (downloaded), imagenet-package (efficientnet_lite0), a file
     image_size: int = number(224, least=1)
     fit: str = one_of("pad", "crop", "stretch")  # How an image becomes square
     feature_dim: int | None = number(1024, least=1)  # Dimension of the features; null: all channels
@@ -26,21 +23,19 @@ class BackboneConfig:
     levels_weight: float = number(0.7, least=0)  # Weight of the early maps; that of the last is 1
     levels_window: float = number(0.6, above=0, most=1)  # Used share of each side, in the middle
     whitening: float | None = number(None, least=0)
-    """Power of a whitening in place of the learned projection (SPoC: 1; centring alone: 0)."""
+    """Power of a whitening in place of the learned projection (SPoC: 1; only centring: 0)."""
     max_epochs: int = number(10, least=0)  # 0: a frozen backbone
     frozen_levels: int = number(0, least=0)  # First feature levels that keep their weights
     items: int = number(32, least=2)  # P: items per batch; triplets need two
     images: int = number(4, least=2)  # K: images per item in a batch; triplets need two
-    classified_items: int = number(1000, least=1)
-    """Number of items, those with most images, that the cross-entropy tells apart."""
+    classified_items: int = number(1000, least=1)  # Items with most images: the cross-entropy's
     lr: float = number(3e-4, above=0)
     weight_decay: float = number(1e-4, least=0)
     margin: float = number(0.1, least=0)
     triplet_weight: float = number(1.0, least=0, loss=True)
     classification_weight: float = number(1.0, least=0, loss=True)
     temperature: float = number(1.0, above=0)  # Divides the logits of the classification (CGD: 0.5)
-    label_smoothing: float = number(0.0, least=0, below=1)
-    """Share of the classification's target that is spread over all items (CGD: 0.1)."""
+    label_smoothing: float = number(0.0, least=0, below=1)  # Of the classification (CGD: 0.1)
     flip: bool = True
     scale_min: float = number(0.7, above=0, most=1)  # Least area of a random crop, a share
     brightness: float = number(0.2, least=0, most=1)  # Largest change of brightness and contrast
@@ -49,7 +44,7 @@ class BackboneConfig:
     dtype: str = one_of("float16", "float32")  # Type of the stored features
 
     def network(self) -> dict[str, Any]:
-        """The settings that the network's weights depend on."""
+        """The settings that shape the network."""
         names = ["model", "feature_dim", "pooling", "whitening"]
         if self.pooling == LEVELS:
             names += ["levels", "levels_weight", "levels_window"]
@@ -57,9 +52,7 @@ class BackboneConfig:
 
 
 @dataclass
-class EmbedderConfig:
-    """Stage 2: features -> one embedding per attribute type."""
-
+class EmbedderConfig:  # Stage 2: features -> one embedding per attribute type
     loss: str = one_of("triplet", "softmax")
     """triplet: equation (2). softmax: cross-entropy over the dictionary, not in the paper."""
     temperature: float = number(0.2, above=0)  # ``loss=softmax``: divides the logits
@@ -69,8 +62,7 @@ class EmbedderConfig:
     hidden: int = number(512, least=1)
     dropout: float = number(0.3, least=0, below=1)
     margin: float = number(0.5, least=0)
-    noise: float = number(0.5, least=0)
-    """Gaussian noise on the training features, in units of their root mean square."""
+    noise: float = number(0.5, least=0)  # Gaussian, on training features: times their RMS
     self_training: float = number(0.0, least=0)
     """Weight of the self-training on photos without labels; it needs ``loss=softmax``."""
     bank: int = number(8192, least=2)  # Most training photos that the self-training draws from
@@ -81,9 +73,7 @@ class EmbedderConfig:
 
 
 @dataclass
-class ManipulatorConfig:
-    """Stage 3: G edits a feature x to x-tilde, D judges it."""
-
+class ManipulatorConfig:  # Stage 3: G edits a feature x to x-tilde, D judges it
     hidden: int = number(512, least=1)
     depth: int = number(2, least=1)
     gated: bool = False  # G changes only the part of the feature that a gate chooses (TIRG)
@@ -118,3 +108,28 @@ class ManipulatorConfig:
     batch_size: int = number(256, least=2)
     steps_per_epoch: int = number(250, least=1)
     max_epochs: int = number(6, least=1)
+
+
+@dataclass
+class ConcatConfig:  # Cls-Concat, Emb-Concat and ADDE-M
+    width: int = number(341, least=1)  # Dimensions per attribute type: 3 x 341 = 1023
+    hidden: int | None = number(512, least=1)  # Cls-Concat: width of the hidden layer; null: none
+    dropout: float = number(0.5, least=0, below=1)
+    noise: float = number(0.5, least=0)  # As ``embedder.noise``
+    working_dim: int | str | None = number("embedder", least=1, choices=("embedder",))
+    """As ``embedder.working_dim``; "embedder": that number itself."""
+    lr: float = number(1e-3, above=0)
+    weight_decay: float = number(1e-4, least=0)
+    batch_size: int = number(256, least=2)
+    max_epochs: int = number(40, least=1)
+
+
+@dataclass
+class ScoringConfig:
+    """Score of an edited search; a weight of null is chosen on the validation split."""
+
+    posteriors: bool = True  # Add weighted log-posteriors to the cosine; false: the paper's
+    target: float | None = number(None, least=0)  # Weight of the wanted class's log-posterior
+    others: float | None = number(None, least=0)  # Weight of the log-posteriors of the other types
+    moved: float | None = number(None, least=0)
+    """Weight of the cosine to the query less its old class mean plus the new one."""

@@ -1,4 +1,4 @@
-"""The data of all stages: images for stage 1, stored features for the others."""
+"""The data of all stages: images or stored features."""
 
 from __future__ import annotations
 
@@ -21,19 +21,17 @@ from torch.utils.data.distributed import DistributedSampler
 
 from flam_pl.atomic_io import remove
 from flam_pl.config.root import Config
-from flam_pl.config.stages import BackboneConfig
-from flam_pl.data.feature_batches import FeatureBatches, whole_batch
+from flam_pl.data.batches import FeatureBatches, ItemBatchSampler, whole_batch
 from flam_pl.data.feature_store import FeatureStore, Manifest, ShardWriter, publish, resume
-from flam_pl.data.samplers import ItemBatchSampler
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.distributed import by_first_process, is_first_process
 from flam_pl.errors import FlamError
 from flam_pl.images.pixels import ImageDataset, Preprocess, training_transform
 from flam_pl.terminal.progress import progress
 
+Transform = Callable[[Tensor], Tensor]
 Source = Literal["images", "labelled", "unlabelled"]  # items, labelled features, or all features
-
-FIT_SAMPLE = 100_000  # unlabelled rows that the feature space is fitted to, at most
+FIT_SAMPLE = 100_000  # most unlabelled rows that the feature space is fitted to
 
 
 class FlamDataModule(pl.LightningDataModule):
@@ -46,35 +44,32 @@ class FlamDataModule(pl.LightningDataModule):
         self._store: FeatureStore | None = None
         self._extracted = np.arange(len(catalog))
         self.notes: dict[str, tuple[str, str, str]] | None = None
-        """Path -> path, hash of the pixels, and why the photo cannot be decoded, else "". It is
-        filled where the extraction is the first to decode the photos; None elsewhere."""
+        """Path -> path, hash of the pixels, and why the photo cannot be decoded, else ""; None
+        unless the extraction is the first to decode the photos."""
 
     def serve(
         self, source: Source, batch_size: int = 1, batches: int | None = None
     ) -> FlamDataModule:
-        """Choose what the loaders give; without ``batches``, an epoch is one pass."""
-        self.source: Source = source
-        self._batch_size, self._batches = batch_size, batches
+        """Choose the data; without ``batches``, an epoch is one pass."""
+        self.source, self._batch_size, self._batches = source, batch_size, batches
         self._drawn: ItemBatchSampler | FeatureBatches | None = None
         self._worker_states: dict[int, Tensor] = {}
         self._resumed: dict[str, Any] | None = None
         return self
 
-    # --- rows
-
     @property
     def item_rows(self) -> np.ndarray:
-        rows = self.catalog.rows(split="train")
+        rows = self.catalog.rows("train")
         return rows[self.catalog.items[rows] >= 0]
 
     @property
     def validation_rows(self) -> np.ndarray:
-        rows = self.catalog.rows(split="val")
+        rows = self.catalog.rows("val")
         return rows[self.catalog.items[rows] >= 0]
 
     @property
     def feature_rows(self) -> tuple[np.ndarray, np.ndarray]:
-        """Training and validation rows of a stage that trains on features."""
+        """Rows that a stage on features trains and validates on."""
         rows = self.catalog.rows
         if self.source == "labelled":
             return rows(split="train", labelled=True), rows(split="val", labelled=True)
@@ -82,7 +77,7 @@ class FlamDataModule(pl.LightningDataModule):
 
     @property
     def fitting_rows(self) -> np.ndarray:
-        """Rows that the feature space is fitted to: all labelled ones, some others."""
+        """Rows that the feature space is fitted to: labelled ones, some others."""
         labelled = self.catalog.rows(split="train", labelled=True)
         others = self.catalog.rows(split="train", labelled=False)
         if len(others) > FIT_SAMPLE:
@@ -90,80 +85,57 @@ class FlamDataModule(pl.LightningDataModule):
             others = rng.choice(others, FIT_SAMPLE, replace=False)
         return np.sort(np.concatenate([labelled, others]))
 
-    # --- loaders
-
     def train_dataloader(self) -> DataLoader[Any]:
         if self.source == "images":
             return self._item_loader()
         rows, labels, size = self.feature_rows[0], self.catalog.labels, self._batch_size
-        batches = FeatureBatches(
-            self.features, rows, labels, size, batches=self._batches, **self._share
-        )
+        batches = FeatureBatches(self.features, rows, labels, size, self._batches, **self._share)
         self._draw_from(batches)
         return DataLoader(batches, batch_size=None)
 
     def val_dataloader(self) -> DataLoader[Any] | list[Any]:
-        images = self.source == "images"
-        rows = self.validation_rows if images else self.feature_rows[1]
-        if not len(rows):
-            return []
-        if images:
-            return self.image_loader(rows)
-        return whole_batch(self.features, rows, self.catalog.labels)
+        if self.source == "images":
+            rows = self.validation_rows
+            return self.image_loader(rows) if len(rows) else []
+        rows = self.feature_rows[1]
+        return whole_batch(self.features, rows, self.catalog.labels) if len(rows) else []
 
     def predict_dataloader(self) -> DataLoader[Any]:
         return self.image_loader(self._extracted)
 
     def _item_loader(self) -> DataLoader[Any]:
-        settings, rows = self.config.backbone, self.item_rows
-        items = self.catalog.items[rows]
-        transform = training_transform(
-            settings.image_size,
-            self.preprocess.fit,
-            flip=settings.flip,
-            scale_min=settings.scale_min,
-            brightness=settings.brightness,
-            erase=settings.erase,
-        )
-        sampler = ItemBatchSampler(
-            items, settings.items, settings.images, passes=passes(items, settings), **self._share
-        )
+        backbone, rows, workers = self.config.backbone, self.item_rows, self._workers
+        items, size = self.catalog.items[rows], (backbone.items, backbone.images)
+        changes = backbone.flip, backbone.scale_min, backbone.brightness, backbone.erase
+        transform = training_transform(backbone.image_size, self.preprocess.fit, *changes)
+        each = len(items) / max(1, len(np.unique(items)))
+        passes = max(1, round(each / backbone.images))  # to show about as many images as there are
+        sampler = ItemBatchSampler(items, *size, passes=passes, **self._share)
         self._draw_from(sampler)
-        workers = self._workers
-        options: dict[str, Any] = {}
-        if workers:
-            options["collate_fn"] = collate_with_state
-            if self._worker_states:
-                options["worker_init_fn"] = partial(restore_worker, self._worker_states)
+        options: dict[str, Any] = {"collate_fn": collate_with_state} if workers else {}
+        if workers and self._worker_states:
+            options["worker_init_fn"] = partial(restore_worker, self._worker_states)
         return self._loader(rows, transform, workers, batch_sampler=sampler, **options)
 
     def image_loader(self, rows: np.ndarray) -> DataLoader[Any]:
-        """Images that are not augmented."""
         # none on a CPU: a worker takes seconds to start, 0.6 GB, and the cores of the network
         on_cpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cpu"
         workers = 0 if on_cpu and self.config.data.workers < 0 else self._workers
         rank, world = self._share["rank"], self._share["world"]
-        # at the end some rows may come twice: whoever gathers them counts each once
+        # its last rows may come twice: whoever gathers them counts each once
         every: Any = range(len(rows))
         mine: DistributedSampler[int] = DistributedSampler(every, world, rank, shuffle=False)
         batch, sampler = self.config.backbone.extract_batch, mine if world > 1 else None
-        noting = self.notes is not None
-        how: dict[str, Any] = {"batch_size": batch, "sampler": sampler, "noting": noting}
-        return self._loader(rows, self.preprocess, workers, **how)
+        return self._loader(rows, self.preprocess, workers, batch_size=batch, sampler=sampler)
 
     def _loader(
-        self,
-        rows: np.ndarray,
-        transform: Callable[[Tensor], Tensor],
-        workers: int,
-        noting: bool = False,
-        **options: Any,
+        self, rows: np.ndarray, transform: Transform, workers: int, **options: Any
     ) -> DataLoader[Any]:
         views, items = self.catalog.table["view"].to_numpy()[rows], self.catalog.items[rows]
         names, root = self.catalog.table["path"].iloc[rows], self.catalog.root
         paths = [os.path.join(root, name) for name in names]  # not Path: five times the memory
         return DataLoader(
-            ImageDataset(paths, views, items, transform, noting),
+            ImageDataset(paths, views, items, transform, noting=self.notes is not None),
             num_workers=workers,
             # spawned workers do not inherit the threads and locks of a process that ran torch
             multiprocessing_context="spawn" if workers else None,
@@ -184,15 +156,12 @@ class FlamDataModule(pl.LightningDataModule):
         rank, world = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
         return {"seed": self.config.seed, "rank": rank, "world": world}
 
-    # --- position in the training data
-
     def position(self) -> dict[str, Any]:
-        """How far the training data of this rank has been drawn, between two epochs."""
+        """How far this rank has drawn its training data, between epochs."""
         drawn = self._drawn.state_dict() if self._drawn else {}
         return {"drawn": drawn, "workers": self._worker_states}
 
     def go_on_at(self, position: dict[str, Any]) -> None:
-        """Let the next training loader go on at a ``position``."""
         self._resumed, self._worker_states = position, dict(position["workers"])
 
     def _draw_from(self, source: ItemBatchSampler | FeatureBatches) -> None:
@@ -209,27 +178,25 @@ class FlamDataModule(pl.LightningDataModule):
             self.notes |= {of[0]: of for of in of_photos}
         return batch
 
-    # --- features
-
     @property
     def features(self) -> FeatureStore:
-        """Raises FlamError before there are stored features."""
+        """Raises FlamError before they are stored."""
         if self._store is None:
             raise FlamError("there are no features yet: call cache_features first")
         return self._store
 
     def bank(self, count: int) -> Tensor:
-        """Features ``(count, D)`` of random training photos, labelled or not."""
+        """Features ``(count, D)`` of random training photos."""
         rows = self.catalog.rows(split="train")
         drawn = np.random.default_rng(self.config.seed).permutation(rows)[:count]
         return self.features.rows(np.sort(drawn))
 
     def labels(self, rows: np.ndarray) -> Tensor:
-        """``(len(rows), types)``, -1 where unlabelled."""
+        """``(len(rows), types)``, -1 for none."""
         return torch.from_numpy(self.catalog.labels[rows])
 
     def open_features(self, folder: Path, checkpoint: str) -> None:
-        """Raises FlamError if a photo has no feature at ``folder``."""
+        """Raises FlamError if ``folder`` lacks a photo's feature."""
         again = "Run train-flam or evaluate again: they extract what is missing."
         try:
             store = FeatureStore.open(folder)
@@ -238,10 +205,8 @@ class FlamDataModule(pl.LightningDataModule):
         manifest = self._manifest(checkpoint, store.dimension)
         positions = store.find(manifest, self.catalog.photo_keys)
         if missing := int((positions < 0).sum()):
-            raise FlamError(
-                f"{folder} lacks the features of {missing} of {len(positions)} images ("
-                f"{manifest.differences(store.manifest)}). {again}"
-            )
+            lacks = f"{folder} lacks the features of {missing} of {len(positions)} images"
+            raise FlamError(f"{lacks} ({manifest.differences(store.manifest)}). {again}")
         self._store = store.select(positions)
 
     def cache_features(
@@ -252,10 +217,8 @@ class FlamDataModule(pl.LightningDataModule):
         checkpoint: str,
         dimension: int,
     ) -> str:
-        """Use the features at ``folder``, or of a killed extraction; extract the others.
-
-        Returns what was done.
-        """
+        """Use the features at ``folder`` and of a killed extraction, extract the others; returns a
+        log line."""
         manifest, photos = self._manifest(checkpoint, dimension), self.catalog.photo_keys
         old, positions = None, np.full(len(photos), -1)
         try:
@@ -276,9 +239,7 @@ class FlamDataModule(pl.LightningDataModule):
         left = np.setdiff1d(new, resume(shards, manifest, clear=is_first_process()))
         trainer = make_trainer(FeatureWriter(shards, manifest, left))
         if len(left):
-            # The size of a batch changes the last bits of its features. Only whole batches are
-            # extracted, so a photo has the same feature whatever it is extracted with.
-            batch = size * trainer.world_size
+            batch = size * trainer.world_size  # whole ones: another size changes the last bits
             self._extracted = np.resize(left, -(-len(left) // batch) * batch)
             trainer.predict(backbone, datamodule=self, return_predictions=False)
             if trainer.interrupted or not trainer.state.finished:
@@ -300,7 +261,7 @@ class FlamDataModule(pl.LightningDataModule):
 
 
 class FeatureWriter(Callback):
-    """Writes the features to the shard of this rank; image i is row ``rows[i % len(rows)]``."""
+    """Writes features to this rank's shard; image i is row ``rows[i % len(rows)]``."""
 
     def __init__(self, shards: Path, manifest: Manifest, rows: np.ndarray) -> None:
         self.shards, self.manifest, self.rows = shards, manifest, rows
@@ -327,7 +288,6 @@ class FeatureWriter(Callback):
 
 
 def collate_with_state(images: list[dict[str, Any]]) -> dict[str, Any]:
-    """A batch, with the worker that made it and the random state that it left the worker in."""
     worker = get_worker_info()
     assert worker is not None
     batch: dict[str, Any] = default_collate(images)
@@ -337,10 +297,3 @@ def collate_with_state(images: list[dict[str, Any]]) -> dict[str, Any]:
 def restore_worker(states: dict[int, Tensor], worker: int) -> None:
     if worker in states:
         torch.set_rng_state(states[worker])
-
-
-def passes(items: np.ndarray, settings: BackboneConfig) -> int:
-    """Passes over the items that show about as many images as there are."""
-    known = items[items >= 0]
-    each = len(known) / max(1, len(np.unique(known)))
-    return max(1, round(each / settings.images))

@@ -1,7 +1,7 @@
 """Features on disk: a folder with ``features.npy``, ``photos.npy`` and ``manifest.json``.
 
-Each rank writes a shard. The merged shards appear by one rename, so a store is always complete.
-The shards of a killed extraction serve the next one, as far as their checksums are right.
+Each rank writes a shard; the merged shards appear by one rename. Shards of a killed extraction are
+used by the next one.
 """
 
 from __future__ import annotations
@@ -31,9 +31,7 @@ READ_WHOLE = 2**26  # bytes; a smaller array is read whole
 
 
 @dataclass(frozen=True)
-class Manifest:
-    """What the features of a store were made of."""
-
+class Manifest:  # what the features of a store were made of
     checkpoint: str  # SHA-256
     preprocessing: str
     images: str  # Catalog.fingerprint()
@@ -43,7 +41,7 @@ class Manifest:
     format: int = FORMAT
 
     def differences(self, other: Manifest) -> str:
-        """The fields that differ, each as ``field: mine, not theirs``."""
+        """The fields that differ: ``field: mine, not theirs``."""
 
         def short(value: object) -> str:
             text = str(value)
@@ -53,25 +51,19 @@ class Manifest:
         return "; ".join(f"{k}: {short(v)}, not {short(w)}" for (k, v), w in pairs if v != w)
 
 
+@dataclass(eq=False)
 class FeatureStore:
-    """Features by catalog row: row i is at ``positions[i]`` of ``array`` ``(S, D)``."""
+    """Features by catalog row: row i is row ``positions[i]`` of ``array`` ``(S, D)``."""
 
-    def __init__(
-        self,
-        folder: Path,
-        array: np.ndarray,
-        manifest: Manifest,
-        content: str,
-        positions: np.ndarray | None = None,
-        file: BinaryIO | None = None,
-    ) -> None:
-        """``file`` is that of a memory-mapped ``array``: rows are read from it, since the pages of
-        a map count as memory of the process."""
-        self.folder, self.array, self.manifest, self.content = folder, array, manifest, content
-        self._positions, self._file = positions, file
+    folder: Path
+    array: np.ndarray
+    manifest: Manifest
+    content: str  # SHA-256 of the rows
+    positions: np.ndarray | None = None
+    file: BinaryIO | None = None  # of a memory-mapped array, whose pages would count as memory
 
     def __len__(self) -> int:
-        return len(self.array if self._positions is None else self._positions)
+        return len(self.array if self.positions is None else self.positions)
 
     @property
     def dimension(self) -> int:
@@ -80,11 +72,11 @@ class FeatureStore:
     def rows(self, index: np.ndarray) -> Tensor:
         """Features of catalog rows, ``(len(index), D)`` float32."""
         at = np.asarray(index)
-        at = at if self._positions is None else self._positions[at]
-        if self._file is None:
+        at = at if self.positions is None else self.positions[at]
+        if self.file is None:
             return torch.from_numpy(self.array[at].astype(np.float32))
         found, size = torch.empty(len(at), self.dimension), self.array.strides[0]
-        first, file = getattr(self.array, "offset", 0), self._file.fileno()
+        first, file = getattr(self.array, "offset", 0), self.file.fileno()
         for start in range(0, len(at), CHUNK):
             part = at[start : start + CHUNK].tolist()
             data = b"".join([os.pread(file, size, first + size * row) for row in part])
@@ -94,10 +86,7 @@ class FeatureStore:
 
     @classmethod
     def open(cls, folder: Path) -> FeatureStore:
-        """Raises FlamError where there is no store, or a damaged one.
-
-        Of a large array only a sample is read.
-        """
+        """Raises FlamError for no store or a damaged one, by a sample of a large array."""
         file = folder / "manifest.json"
         if not file.is_file():
             raise FlamError(f"no features at {folder}: not extracted yet")
@@ -121,7 +110,7 @@ class FeatureStore:
         return cls(folder, array, manifest, content, file=None if is_small else features)
 
     def find(self, wanted: Manifest, photos: np.ndarray) -> np.ndarray:
-        """Positions in ``array`` of ``Catalog.photo_keys`` ``(N,)``; -1 must be extracted."""
+        """Positions of ``Catalog.photo_keys`` ``(N,)`` in ``array``; -1 for none."""
         mine, position_of = self.manifest, {}
         if wanted == mine:
             return np.arange(len(self.array))
@@ -133,16 +122,13 @@ class FeatureStore:
         return np.array([position_of.get(photo, -1) for photo in photos.tolist()], dtype=np.int64)
 
     def select(self, positions: np.ndarray) -> FeatureStore:
-        """The store of these rows of ``array``, in this order."""
+        """The store of these rows of ``array``."""
         if np.array_equal(positions, np.arange(len(self.array))):
             return self
-        content = _content(self.array, positions)
-        how = self.array, self.manifest, content, positions, self._file
-        return FeatureStore(self.folder, *how)
+        return replace(self, content=_content(self.array, positions), positions=positions)
 
 
 def _content(array: np.ndarray, positions: np.ndarray | slice = slice(None)) -> str:
-    """SHA-256 of the rows at these positions."""
     content, rows = sha256(), np.arange(len(array))[positions]
     for start in range(0, len(rows), CHUNK):
         content.update(array[rows[start : start + CHUNK]].tobytes())
@@ -150,7 +136,7 @@ def _content(array: np.ndarray, positions: np.ndarray | slice = slice(None)) -> 
 
 
 def _sample(array: np.ndarray) -> str:
-    """SHA-256 of blocks that are spread evenly from the first to the last byte."""
+    """SHA-256 of evenly spread blocks of bytes."""
     data, sample = array.reshape(-1).view(np.uint8), sha256()
     for start in np.linspace(0, max(0, len(data) - BLOCK), BLOCKS).astype(np.int64):
         sample.update(data[start : start + BLOCK].data)
@@ -159,15 +145,13 @@ def _sample(array: np.ndarray) -> str:
 
 @contextmanager
 def disk_errors(folder: Path) -> Iterator[None]:
-    """Turn an OSError while writing, mostly a full disk, into a clear message."""
+    """Turn an OSError, mostly a full disk, into a FlamError."""
     try:
         yield
     except OSError as error:
-        raise FlamError(
-            f"features could not be written to {folder}: {error.strerror or error}. Nothing that "
-            "was there is lost, and the same command goes on from here. Free some disk space, or "
-            "choose another place with runs_dir=."
-        ) from error
+        got = f"features could not be written to {folder}: {error.strerror or error}"
+        remedy = "free some disk space or set runs_dir=, and run the same command again"
+        raise FlamError(f"{got}. Nothing is lost: {remedy}.") from error
 
 
 def _record(manifest: Manifest) -> np.dtype:
@@ -176,22 +160,20 @@ def _record(manifest: Manifest) -> np.dtype:
 
 
 def _checksums(records: np.ndarray) -> np.ndarray:
-    """CRC-32 of everything behind the checksum, ``(N,)``."""
+    """CRC-32 ``(N,)`` of the bytes after each checksum."""
     content = records.view(np.uint8).reshape(len(records), records.itemsize)[:, 8:]
     return np.fromiter(map(zlib.crc32, content), np.int64, len(content))
 
 
 class ShardWriter:
-    """Writes what one rank extracts."""
-
-    # plain writes: on a full disk they raise, where a memory map would kill the process
+    """Writes one rank's features; a memory map would die of a full disk."""
 
     def __init__(self, folder: Path, rank: int, manifest: Manifest) -> None:
         self.folder, self.record = folder, _record(manifest)
         with disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
             number = len(list(folder.glob(f"{rank}-*.bin")))  # the others are of a killed process
-            # unbuffered: a full disk is noticed at the write, not at some later flush
+            # unbuffered: a full disk is noticed at the write
             self._file = open(folder / f"{rank}-{number}.bin", "wb", buffering=0)  # noqa: SIM115
 
     def append(self, rows: np.ndarray, features: Tensor) -> None:
@@ -208,7 +190,7 @@ class ShardWriter:
 
 
 def resume(shards: Path, manifest: Manifest, clear: bool) -> np.ndarray:
-    """Sorted rows that a killed extraction has written; ``clear`` removes those of other inputs."""
+    """Sorted rows in the shards of a killed extraction; ``clear`` removes other shards."""
     if clear:
         for other in set(shards.parent.glob(f"{shards.stem}.shards*")) - {shards}:
             shutil.rmtree(other, ignore_errors=True)
@@ -222,11 +204,8 @@ Part = tuple[np.ndarray, np.ndarray, np.ndarray]  # rows (M,), array, positions 
 def publish(
     shards: Path, folder: Path, manifest: Manifest, photos: np.ndarray, reused: Part | None = None
 ) -> None:
-    """Put a store at ``folder`` in the place of any other, and remove the shards.
-
-    ``reused`` are the rows that are in no shard. Raises FlamError for a missing row or a full disk;
-    ``folder`` is then as it was.
-    """
+    """Replace the store at ``folder`` by the shards and ``reused`` rows, and remove the shards.
+    Raises FlamError for a missing row or a full disk; ``folder`` is then unchanged."""
     with disk_errors(folder), only_writer(folder):
         new = temporary(folder)
         new.mkdir(parents=True)
@@ -245,7 +224,7 @@ def publish(
 
 
 def _read_shard(path: Path, manifest: Manifest) -> Part:
-    """The records up to the first one that is torn or damaged."""
+    """The records before the first damaged one."""
     record = _record(manifest)
     if not (count := path.stat().st_size // record.itemsize):
         return np.zeros(0, np.int64), np.zeros((0, manifest.dimension)), np.zeros(0, np.int64)
@@ -256,7 +235,7 @@ def _read_shard(path: Path, manifest: Manifest) -> Part:
 
 
 def _write_rows(target: Path, parts: list[Part], manifest: Manifest) -> str:
-    """Write the rows in catalog order and return their SHA-256."""
+    """Write the rows in catalog order; returns their SHA-256."""
     where = np.full((manifest.rows, 2), -1, dtype=np.int64)  # number of the part, position in it
     for number, (rows, _, positions) in enumerate(parts):
         if rows.max(initial=0) >= manifest.rows:
@@ -264,10 +243,9 @@ def _write_rows(target: Path, parts: list[Part], manifest: Manifest) -> str:
         where[rows] = np.stack([np.full_like(positions, number), positions], axis=1)
     missing = np.flatnonzero(where[:, 0] < 0)
     if len(missing):
-        raise FlamError(
-            f"extraction filled {manifest.rows - len(missing)} of {manifest.rows} rows (first "
-            f"missing: {missing[:3]}); it was interrupted. Run the command again."
-        )
+        filled = f"{manifest.rows - len(missing)} of {manifest.rows} rows"
+        first = f"(first missing: {missing[:3]}); it was interrupted. Run the command again."
+        raise FlamError(f"extraction filled {filled} {first}")
     dtype, shape, content = np.dtype(manifest.dtype), (manifest.rows, manifest.dimension), sha256()
     header = {"descr": dtype.str, "fortran_order": False, "shape": shape}
     with open(target, "wb") as out:
@@ -280,11 +258,9 @@ def _write_rows(target: Path, parts: list[Part], manifest: Manifest) -> str:
                 block[mine] = features[chunk[mine, 1]]
             finite = np.isfinite(block).all(axis=1)
             if not finite.all():
-                raise FlamError(
-                    f"the features of image {start + finite.argmin()} (counted from 0) are not "
-                    f"finite (as {dtype}). The backbone diverged: train it with a smaller "
-                    "backbone.lr; or use backbone.dtype=float32."
-                )
+                got = f"features of image {start + finite.argmin()} (from 0) are not finite"
+                remedy = "Train with a smaller backbone.lr, or use backbone.dtype=float32."
+                raise FlamError(f"{got} (as {dtype}). {remedy}")
             data = block.tobytes()
             content.update(data)
             out.write(data)

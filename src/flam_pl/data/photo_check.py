@@ -1,4 +1,4 @@
-"""The content hash of each photo, and whether it can be used."""
+"""Hashes of photos, and which photos can be used."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from flam_pl.atomic_io import only_writer, write_text
 from flam_pl.datasets.catalog import Catalog
@@ -20,9 +20,7 @@ from flam_pl.images.pixels import decode, pixels_hash
 from flam_pl.terminal.progress import progress
 
 
-class Photo(NamedTuple):
-    """A file as it was when it was read."""
-
+class Photo(NamedTuple):  # a file as it was read
     size: int  # bytes
     mtime: int  # time of the last change, ns
     content: str  # SHA-256; empty if the file cannot be opened
@@ -31,7 +29,6 @@ class Photo(NamedTuple):
 
     @property
     def is_undecoded(self) -> bool:
-        """Whether only its header is known."""
         return isinstance(self.finding, int) and not self.pixels
 
 
@@ -47,9 +44,8 @@ def check_photos(
 ) -> tuple[Catalog, dict[int, str]]:
     """The catalog with hashes of files and pixels, and row -> reason of unusable photos.
 
-    ``memory`` is a JSON file with earlier findings. One process of a DDP run adds to it (``write``)
-    while the others wait. Without ``decoding``, of photos that are not known only the header is
-    checked, and their pixels have no hash: ``note`` adds what their first reader found.
+    ``memory`` is a JSON file of findings; one process of a DDP run adds to it (``write``). Without
+    ``decoding``, only headers of unknown photos are read: ``note`` adds the hashes of pixels later.
     """
     paths = {str(path): os.path.abspath(catalog.root / path) for path in catalog.table["path"]}
     store = memory if write else None
@@ -73,7 +69,7 @@ def check_photos(
 
 
 def note(memory: Path, found: Iterable[tuple[str, str, str]]) -> None:
-    """Add paths, hashes of pixels and reasons ("" for none) to photos that were not decoded."""
+    """Add (path, hash of the pixels, reason or "") of photos not decoded before."""
     with only_writer(memory):
         known, new = _recall(memory), dict[str, Photo]()
         for path, pixels, reason in found:
@@ -85,17 +81,17 @@ def note(memory: Path, found: Iterable[tuple[str, str, str]]) -> None:
 
 
 def _twin_notes(catalog: Catalog) -> list[str]:
-    """Notes on photos with the same pixels in two splits or of two items."""
+    """Notes on equal pixels in two splits or of two items."""
     codes, rows = catalog.pixel_codes, catalog.instance_rows()
     table = catalog.table.assign(content=catalog.table["path"].map(catalog.contents))
     # the readers have noted equal files already: these have other bytes
     several = (table.groupby(codes)["content"].transform("nunique") > 1) & (table["view"] == 0)
-    others = several.to_numpy(bool)
-    notes = identical_on_two_sides(table[others], codes[others], "have the same pixels as")
+    others, same = several.to_numpy(bool), "have the same pixels as"
+    notes = identical_on_two_sides(table[others], codes[others], same)
     items = table.iloc[rows].groupby(codes[rows])["item"].transform("nunique")
     if count := int((items > 1).sum()):
-        what = "photos of the instance search have the same pixels as a photo of another item: each"
-        notes.append(f"{count} {what} counts as a match of both items")
+        what = f"photos of the instance search {same} a photo of another item"
+        notes.append(f"{count} {what}: each counts as a match of both items")
     return notes
 
 
@@ -111,8 +107,8 @@ def _recall(memory: Path | None) -> dict[str, Photo]:
 def _read_changed(
     files: Collection[str], known: Mapping[str, Photo], decoding: bool, intact: Mapping[str, int]
 ) -> dict[str, Photo]:
-    """Files whose size and time are known are not read. ``Catalog.intact`` ones are not decoded:
-    the hash of their pixels is that of their bytes."""
+    """Reads files of new size or time; for ``intact`` ones, the hash of the bytes is that of the
+    pixels."""
     known = {file: of for file, of in known.items() if not (decoding and of.is_undecoded)}
     states = {file: _state(file) for file in files}  # should one change now, it is read again
     changed = [file for file in files if file not in known or known[file][:2] != states[file]]
@@ -132,12 +128,7 @@ def _state(file: str) -> tuple[int, int]:
     return 0, 0
 
 
-def _read(
-    file: str,
-    state: tuple[int, int],
-    findings: Mapping[str, tuple[int | str, str]],
-    decoding: bool,
-) -> Photo:
+def _read(file: str, state: tuple[int, int], findings: Mapping[str, Any], decoding: bool) -> Photo:
     content = ""
     try:
         data = read_file(Path(file))

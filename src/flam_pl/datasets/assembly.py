@@ -1,4 +1,4 @@
-"""From what a reader found to a Catalog: classes, split, distorted views."""
+"""What a reader found -> a Catalog with classes, split and distorted views."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pandas as pd
 
 from flam_pl.attributes import AttributeSchema
 from flam_pl.config.data import LabelledData, SplitData
-from flam_pl.datasets.catalog import Catalog, Dropped, fill_garments
+from flam_pl.datasets.catalog import SPLITS, Catalog, Dropped, fill_garments
 from flam_pl.datasets.labels import join_spellings, use_classes
 from flam_pl.datasets.splits import (
     EVERY_DENSE_ROW,
@@ -27,9 +27,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass
-class Found:
-    """What a reader found on disk."""
-
+class Found:  # what a reader found
     name: str
     root: Path
     table: pd.DataFrame
@@ -39,21 +37,16 @@ class Found:
     dropped: Sequence[Dropped] = ()
     notes: list[str] = field(default_factory=list)
     gallery: tuple[str, ...] = ("evaluation",)
-    together: Sequence[str] = ()
-    """Columns whose equal values stay on one side, as identical files do."""
+    together: Sequence[str] = ()  # equal values of these columns stay on one side of the split
     one_photo_per_item: bool = False
     """Identical files are one item, and garments in several classes never train."""
-    partial_labels: bool = False
-    """Where few photos have all labels, those with two are evaluated too."""
-    draws_validation: bool = False
-    """Validation photos are drawn from the training photos."""
+    partial_labels: bool = False  # where few photos have all labels, two are enough to evaluate
+    draws_validation: bool = False  # from the training photos
 
 
 def assemble(found: Found, data: LabelledData, schema: AttributeSchema | None) -> Catalog:
-    """The Catalog of the photos that a reader found.
-
-    With the ``schema`` of a trained run and no split, all photos with all labels are evaluated.
-    """
+    """The Catalog of what a reader found. With the ``schema`` of a trained run and no split, all
+    photos with all labels are evaluated."""
     table = found.table.reset_index(drop=True)
     for kind in found.types:  # a type of the run that this set does not have
         table[kind] = table.get(kind, pd.Series(dtype="string"))
@@ -61,10 +54,9 @@ def assemble(found: Found, data: LabelledData, schema: AttributeSchema | None) -
     table, classes, notes = use_classes(table, found.types, wanted, _training(table))
     lacking = [kind for kind in found.types if table[kind].isna().all()]
     if lacking and isinstance(data, SplitData):  # the others are made for instance search
-        raise FlamError(
-            f"{found.name} ({found.root}): no photo has one of the {lacking[0]} classes "
-            f"{', '.join(classes.of(lacking[0]))}. Rename the labels: {'; '.join(notes)}"
-        )
+        names = f"{lacking[0]} classes {', '.join(classes.of(lacking[0]))}"
+        remedy = f"Rename the labels: {'; '.join(notes)}"
+        raise FlamError(f"{found.name} ({found.root}): no photo has one of the {names}. {remedy}")
     notes = [*found.notes, *notes]
     for name in found.extra_attributes:
         notes += join_spellings(table, name)
@@ -91,7 +83,7 @@ def assemble(found: Found, data: LabelledData, schema: AttributeSchema | None) -
 
 
 def _complete(table: pd.DataFrame, found: Found) -> np.ndarray:
-    """Which rows have labels enough to be evaluated, ``(N,)`` bool."""
+    """Rows ``(N,)`` bool with enough labels to be evaluated."""
     labels = table[list(found.types)].notna().sum(axis=1).to_numpy()
     dense, several = labels == len(found.types), labels > 1
     return several if found.partial_labels and 2 * dense.sum() < several.sum() else dense
@@ -130,21 +122,19 @@ def garment_note(table: pd.DataFrame) -> list[str]:
     found = table[table["garment"].notna()]
     if found.empty:
         return []
-    of = found.groupby("split")["garment"].nunique()
-    return [
-        f"{found['garment'].nunique()} garment(s) in several classes, {len(found)} photos: "
-        f"{of.get('val', 0)} validate, {of.get('evaluation', 0)} are evaluated, "
-        f"{of.get('train', 0)} train"
-    ]
+    of = found.groupby("split")["garment"].nunique().reindex(SPLITS, fill_value=0)
+    number = f"{found['garment'].nunique()} garment(s) in several classes, {len(found)} photos"
+    sides = f"{of['val']} validate, {of['evaluation']} are evaluated, {of['train']} train"
+    return [f"{number}: {sides}"]
 
 
 def with_distorted_views(
     table: pd.DataFrame, types: Sequence[str], contents: np.ndarray
 ) -> pd.DataFrame:
-    """The table and, after it, one distorted view of every validation and evaluation photo.
+    """The table and a distorted view of every validation and evaluation photo.
 
-    The views are queries of the instance search, without label or garment. A photo without an item
-    gets that of an identical file in its split, else a new one.
+    Views are queries of the instance search, without labels. A photo without an item gets that of
+    an identical file in its split, else a new one.
     """
     table = table.assign(view=0)
     chosen = table["split"].isin(("val", "evaluation"))
@@ -154,9 +144,7 @@ def with_distorted_views(
         item = item.where(item.notna() | ~chosen, name.groupby(one_file).transform("first"))
     table["item"] = item
     views = table[chosen].assign(view=1, domain="consumer")
-    for column in (*types, "counterfactual_of", "garment"):
-        if column in views:
-            views[column] = pd.Series(pd.NA, views.index, dtype="string")
+    views = views.drop(columns=[*types, "counterfactual_of", "garment"], errors="ignore")
     return pd.concat([table, views], ignore_index=True) if len(views) else table
 
 

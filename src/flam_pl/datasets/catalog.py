@@ -1,4 +1,4 @@
-"""The Catalog: one table for every data set, with a row per photo or distorted view."""
+"""The Catalog: one table for every data set."""
 
 from __future__ import annotations
 
@@ -16,18 +16,16 @@ import pandas as pd
 
 from flam_pl.attributes import UNLABELLED, AttributeSchema
 from flam_pl.errors import FlamError
+from flam_pl.images.files import UnreadableImage, read_file, view_seed
 from flam_pl.terminal.progress import progress
 
 SPLITS = ("train", "val", "evaluation")
 DOMAINS = ("shop", "consumer")
-BLOCK = 2**16  # rows that are Python objects at one time
 COLUMNS = ("path", "item", "domain", "split", "view", "counterfactual_of", "garment")
 
 
 @dataclass(frozen=True)
-class Dropped:
-    """A line or photo that was left out."""
-
+class Dropped:  # a line or photo that was left out
     where: str
     reason: str
 
@@ -37,17 +35,10 @@ class Dropped:
 
 @dataclass(frozen=True, eq=False)  # a table has no single truth value, so == stays identity
 class Catalog:
-    """A data set as one checked table.
+    """A data set as one checked table with a row per photo or distorted view.
 
-    Attributes:
-        root: folder that relative paths start from.
-        table: photos of a product share their ``item``, those of a garment in several classes
-            their ``garment``; ``view`` above 0 is a seeded distortion of the photo.
-        extra_attributes: attribute columns that no network trains on.
-        gallery: splits whose shop photos the instance search searches.
-        contents: path -> SHA-256 of the file, where ``check_photos`` has read it.
-        pixels: path -> hash of the decoded pixels, where ``check_photos`` has decoded it.
-        intact: SHA-256 -> shorter side of photos that need no decoding to be known as intact.
+    Photos of a product share ``item``, those of a garment in several classes ``garment``; ``view``
+    above 0 is a seeded distortion.
 
     >>> table = pd.DataFrame({"path": ["a.jpg", "b.jpg"], "split": ["train", "evaluation"]})
     >>> schema = AttributeSchema({"color": ("red", "blue")})
@@ -57,16 +48,17 @@ class Catalog:
     """
 
     name: str
-    root: Path
+    root: Path  # folder that relative paths start from
     table: pd.DataFrame
     schema: AttributeSchema
-    extra_attributes: tuple[str, ...] = ()
+    extra_attributes: tuple[str, ...] = ()  # attribute columns that no network trains on
     dropped: tuple[Dropped, ...] = ()
     notes: tuple[str, ...] = ()
-    gallery: tuple[str, ...] = ("evaluation",)
-    contents: Mapping[str, str] = field(default_factory=dict)
-    pixels: Mapping[str, str] = field(default_factory=dict)
+    gallery: tuple[str, ...] = ("evaluation",)  # splits whose shop photos instance search searches
+    contents: Mapping[str, str] = field(default_factory=dict)  # path -> SHA-256 of a file, if read
+    pixels: Mapping[str, str] = field(default_factory=dict)  # path -> hash of decoded pixels
     intact: Mapping[str, int] = field(default_factory=dict)
+    """SHA-256 -> shorter side of photos that are intact without a check."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "table", self.table.reset_index(drop=True))
@@ -77,8 +69,8 @@ class Catalog:
     def build(
         cls, name: str, root: Path, table: pd.DataFrame, schema: AttributeSchema, **others: Any
     ) -> Catalog:
-        """A Catalog from a table with ``path`` and ``split`` at least; ``FlamError`` names the
-        first wrong value."""
+        """A Catalog from a table with ``path`` and ``split``; FlamError names the first wrong
+        value."""
         defaults: dict[str, Any] = dict.fromkeys((*COLUMNS, *schema.types), pd.NA)
         defaults |= {"domain": "shop", "view": 0}
         missing = [c for c in defaults if c not in (*table, "path", "split")]
@@ -101,7 +93,7 @@ class Catalog:
 
     @cached_property
     def labels(self) -> np.ndarray:
-        """Class indices ``(N, types)`` int64."""
+        """Class indices ``(N, types)``."""
         columns = [self.schema.encode(kind, self.table[kind]) for kind in self.schema.types]
         labels = np.stack(columns, axis=1)
         labels.setflags(write=False)  # every caller has the same array
@@ -109,14 +101,14 @@ class Catalog:
 
     @cached_property
     def items(self) -> np.ndarray:
-        """Position among the sorted items, ``(N,)`` int64; -1 for none."""
+        """Number of each row's item ``(N,)``, in sorted order; -1 for none."""
         codes = pd.factorize(self.table["item"].astype("string"), sort=True)[0].astype(np.int64)
         codes.setflags(write=False)
         return codes
 
     @property
     def pixel_codes(self) -> np.ndarray:
-        """Codes ``(N,)`` int64, equal for rows whose files show the same pixels."""
+        """Codes ``(N,)``, equal for equal pixels."""
         names = self.table["path"].map(lambda path: self.pixels.get(path, path))
         return pd.factorize(names)[0].astype(np.int64)
 
@@ -127,11 +119,8 @@ class Catalog:
         dense: bool | None = None,
         labelled: bool | None = None,
     ) -> np.ndarray:
-        """Indices ``(M,)`` int64 of the rows that meet every condition.
-
-        ``dense`` rows carry every label, ``labelled`` rows at least one. Raises ``FlamError`` for
-        an unknown split or domain.
-        """
+        """Indices ``(M,)`` of the rows that meet every condition. ``dense`` rows have every label,
+        ``labelled`` rows at least one. Raises FlamError for an unknown word."""
         has_label, chosen = self.labels != UNLABELLED, np.ones(len(self), dtype=bool)
         for column, value, known in (("split", split, SPLITS), ("domain", domain, DOMAINS)):
             if value not in (None, *known):
@@ -145,17 +134,15 @@ class Catalog:
         return np.flatnonzero(chosen)
 
     def edit_rows(self, split: str) -> np.ndarray:
-        """Rows ``(M,)`` whose edits are evaluated: photos with all labels if they are at least
-        half of the photos with two labels or more, else all of the latter."""
-        dense = self.rows(split, dense=True)
-        several = (self.labels != UNLABELLED).sum(axis=1) > 1
-        rows = self.rows(split)
-        some = rows[several[rows]]
-        return dense if 2 * len(dense) >= len(some) else some
+        """Rows ``(M,)`` whose edits are evaluated: those with two labels or, if they are at least
+        half as many, those with all labels."""
+        rows, dense = self.rows(split), self.rows(split, dense=True)
+        several = rows[(self.labels[rows] != UNLABELLED).sum(axis=1) > 1]
+        return dense if 2 * len(dense) >= len(several) else several
 
     def instance_rows(self) -> np.ndarray:
-        """Rows ``(M,)`` of the instance search: consumer photos of the evaluation (queries) and
-        shop photos of ``gallery``, all with an item."""
+        """Rows ``(M,)`` with an item: consumer photos of the evaluation (queries) and shop photos
+        of ``gallery``."""
         searched = [self.rows(split, "shop") for split in dict.fromkeys(self.gallery)]
         rows = np.sort(np.concatenate([self.rows("evaluation", "consumer"), *searched]))
         return rows[self.items[rows] >= 0]
@@ -164,34 +151,26 @@ class Catalog:
         return replace(self, table=self.table.iloc[np.asarray(rows, dtype=np.int64)])
 
     def without(self, bad: Mapping[int, str]) -> Catalog:
-        """The catalog whose ``dropped`` has the photos of these rows (row -> reason)."""
+        """The catalog whose rows ``bad`` (row -> reason) are ``dropped``."""
         reasons = {self.table["path"].iloc[row]: reason for row, reason in bad.items()}
         moved = [Dropped(path, reason) for path, reason in reasons.items()]
         if len(bad) == len(self):
-            raise FlamError(
-                f"{self.name}: no photo can be used, the first: {moved[0].where}: "
-                f"{moved[0].reason}. Check the folder {self.root}."
-            )
+            first = f"the first: {moved[0].where}: {moved[0].reason}"
+            raise FlamError(f"{self.name} ({self.root}): no photo can be used, {first}")
         rest = self.select(np.setdiff1d(np.arange(len(self)), list(bad)))
         return replace(rest, dropped=(*self.dropped, *moved))
 
     @cached_property
     def photo_keys(self) -> np.ndarray:
-        """SHA-256 of each row's file, for a distorted view with the seed, ``(N,)`` bytes."""
-        # here, since it loads torch: 0.6 GB and two seconds that reading a catalog does not need
-        from flam_pl.images.files import UnreadableImage, read_file
-        from flam_pl.images.pixels import view_seed
-
+        """SHA-256 ``(N,)`` of each row's file and view."""
         contents, keys = dict(self.contents), []
         unread = [path for path in self.table["path"].unique() if path not in contents]
         for path in progress(unread, "hashing photos"):
             try:
                 contents[path] = hashlib.sha256(read_file(self.root / path)).hexdigest()
             except UnreadableImage as error:
-                raise FlamError(
-                    f"{self.name}: {self.root / path} cannot be read ({error.reason}), but the "
-                    "catalog lists it: put it back."
-                ) from error
+                lost = f"{self.root / path} cannot be read ({error.reason})"
+                raise FlamError(f"{self.name}: {lost}, but it is listed: put it back") from error
         for path, view in zip(self.table["path"], self.table["view"], strict=True):
             key = contents[path]
             if view:
@@ -201,40 +180,33 @@ class Catalog:
         return np.array(keys)
 
     def fingerprint(self) -> str:
-        """SHA-256 of what the features depend on."""
+        """SHA-256 of what features depend on."""
         return hashlib.sha256(b"".join(self.photo_keys.tolist())).hexdigest()
 
     def label_fingerprint(self) -> str:
-        """SHA-256 of what training and evaluation depend on beside the features."""
-        # in blocks, the JSON of {"schema": [...], "labels": [...], "split": [...], ...}
+        """SHA-256 of what else training and evaluation depend on."""
+        # the JSON of {"schema": [...], "labels": [...], "split": [...], ...}, a column at a time
         schema = list(self.schema.to_dict().items())  # the order of the types counts
-        found = hashlib.sha256(b'{"schema": ' + json.dumps(schema).encode())
+        found = hashlib.sha256(f'{{"schema": {json.dumps(schema)}'.encode())
         for name in ("labels", "split", "item", "domain", "counterfactual_of", "garment"):
-            found.update(f', "{name}": ['.encode())
-            for start in range(0, len(self), BLOCK):
-                rows = slice(start, start + BLOCK)
-                values: list[Any] = self.labels[rows].tolist()
-                if name != "labels":
-                    values = [None if pd.isna(v) else str(v) for v in self.table[name].iloc[rows]]
-                found.update(f"{', ' if start else ''}{json.dumps(values)[1:-1]}".encode())
-            found.update(b"]")
+            values: list[Any] = self.labels.tolist()
+            if name != "labels":
+                values = [None if pd.isna(value) else str(value) for value in self.table[name]]
+            found.update(f', "{name}": {json.dumps(values)}'.encode())
         found.update(b"}")
         return found.hexdigest()
 
     def _check_columns(self) -> None:
         wanted = [*COLUMNS, *self.schema.types, *self.extra_attributes]
         have = [str(column) for column in self.table]
+        meaning = f"attribute type, extra attribute, or one of {', '.join(COLUMNS)}"
         for column in wanted:
             if column not in have or wanted.count(column) > 1:
-                raise FlamError(
-                    f"{self.name}: expected one column {column!r}, with one meaning: attribute "
-                    f"type, extra attribute, or one of {', '.join(COLUMNS)}; got {', '.join(have)}"
-                )
+                what = f"one column {column!r}, with one meaning: {meaning}"
+                raise FlamError(f"{self.name}: expected {what}; got {', '.join(have)}")
         if self.table.empty:
-            raise FlamError(
-                f"{self.name}: the table has no rows ({len(self.dropped)} were left out); expected "
-                f"at least one photo. Check the data set under {self.root}."
-            )
+            got = f"the table has no rows ({len(self.dropped)} were left out)"
+            raise FlamError(f"{self.name}: {got}. Check the data set under {self.root}.")
 
     def _check_values(self) -> None:
         table = self.table
@@ -253,19 +225,14 @@ class Catalog:
         wrong = np.flatnonzero(~right.to_numpy(dtype=bool, na_value=False))
         if len(wrong):
             first = self.table.iloc[wrong[0]]
-            raise FlamError(
-                f"row {wrong[0]} of {self.name} ({first['path']}): column {column} has "
-                f"{first[column]!r}, expected {expected} ({len(wrong)} such row(s))"
-            )
+            got = f"({first['path']}): column {column} has {first[column]!r}, expected {expected}"
+            raise FlamError(f"row {wrong[0]} of {self.name} {got} ({len(wrong)} such row(s))")
 
 
 def fill_garments(table: pd.DataFrame) -> pd.Series:
-    """Garment of every row: counterfactuals and all photos of their original share one."""
-    nothing = pd.Series(pd.NA, table.index, dtype="string")
-    item, made_from, given = (
-        table[column].astype("string") if column in table else nothing
-        for column in ("item", "counterfactual_of", "garment")
-    )
+    """Garments of all rows: counterfactuals and all photos of their original share one."""
+    found = table.reindex(columns=["item", "counterfactual_of", "garment"]).astype("string")
+    item, made_from, given = (found[column] for column in found)
     original = made_from.fillna(item.where(item.isin(made_from.dropna())))
     if "view" in table:
         original = original.mask((table["view"] != 0).fillna(True).astype(bool))

@@ -1,7 +1,8 @@
-"""Reader of DeepFashion Consumer-to-shop: consumer photos and the shop's photos of their items."""
+"""Reader of DeepFashion Consumer-to-shop."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -17,7 +18,7 @@ SPLITS = {"train": "train", "val": "val", "test": "evaluation"}
 
 
 def read(root: Path, data: ConsumerToShopData, schema: AttributeSchema | None = None) -> Catalog:
-    """The Catalog, with the published split of pairs; shape is the folder of the category."""
+    """The Catalog, with the published split; the folder of the category is the shape."""
     listings.attributes_of(data.types, {}, ("shape",), "Consumer-to-shop")
     columns = ("consumer", "shop", "item", "split")
     pairs, notes = listings.read_listing(root / "Eval" / "list_eval_partition.txt", columns)
@@ -34,24 +35,20 @@ def read(root: Path, data: ConsumerToShopData, schema: AttributeSchema | None = 
 
 
 def _photos_of(pairs: pd.DataFrame) -> tuple[pd.DataFrame, list[Dropped]]:
-    """A row per photo, and the lines that contradict it."""
-    rows: dict[str, tuple[str, ...]] = {}
-    places: dict[str, str] = {}
-    dropped: list[Dropped] = []
+    """A row per photo, and lines that contradict it."""
+    rows, places, dropped = dict[str, tuple[str, ...]](), dict[str, str](), list[Dropped]()
     for where, first, second, item, split in pairs.itertuples():
         for path, column in ((first, "consumer"), (second, "shop")):
             row = (path, item, _domain(path, column), SPLITS[split])
             places.setdefault(path, where)
             if rows.setdefault(path, row) != row:
-                reason = "the image was there before with another item, split or domain"
-                dropped.append(Dropped(f"{where} ({path})", reason))
+                before = "the image was there before with another item, split or domain"
+                dropped.append(Dropped(f"{where} ({path})", before))
     columns = ["path", "item", "domain", "split"]
     return pd.DataFrame(rows.values(), list(places.values()), columns, dtype="string"), dropped
 
 
 def _domain(path: str, column: str) -> str:
-    """By the file name (``shop_01.jpg``), else the column."""
-    file = path.rsplit("/", 1)[-1].lower()
-    if file.startswith(("comsumer", "consumer")):  # the first is how the data set spells it
-        return "consumer"
-    return "shop" if file.startswith("shop") else column
+    """By the file name, ``shop_01.jpg`` or (sic) ``comsumer_01.jpg``, else the column."""
+    named = re.match("(com|con)sumer|shop", path.rsplit("/", 1)[-1].lower())
+    return column if named is None else "consumer" if named[1] else "shop"

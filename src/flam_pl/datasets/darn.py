@@ -1,4 +1,4 @@
-"""Reader of DARN in the public asen layout: lists of files, and sparse labels by number."""
+"""Reader of DARN in the layout of asen."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.labels import Label, with_labels
 from flam_pl.errors import FlamError
 
-ATTRIBUTES = {
-    **{"clothes_category": 20, "clothes_button": 13, "clothes_color": 55, "clothes_length": 7},
-    **{"clothes_pattern": 28, "clothes_shape": 11, "collar_shape": 26, "sleeve_length": 8},
-    **{"sleeve_shape": 17},
-}  # in the order of their numbers: how many values each has
-
+# fmt: off
+ATTRIBUTES = {  # in the order of their numbers: how many values each has
+    "clothes_category": 20, "clothes_button": 13, "clothes_color": 55, "clothes_length": 7,
+    "clothes_pattern": 28, "clothes_shape": 11, "collar_shape": 26, "sleeve_length": 8,
+    "sleeve_shape": 17,
+}
+# fmt: on
 NAMES = {"shape": "clothes_category", "color": "clothes_color", "pattern": "clothes_pattern"}
 SPLITS = {"train": ("train",), "valid": ("valid", "val"), "test": ("test",)}
 # newer, older, and search lists of the asen code; all are read
@@ -30,7 +31,7 @@ FOLDERS = ("", "Images", "images", "img", "pic")
 
 
 def read(root: Path, data: SplitData, schema: AttributeSchema | None = None) -> Catalog:
-    """The Catalog, split at random over all lists, as in the paper."""
+    """The Catalog, split at random, as in the paper."""
     meta = _read_meta(root / "meta.json")
     types = schema.types if schema else tuple(data.types)
     attribute_of = listings.attributes_of(types, NAMES, list(meta), "DARN")
@@ -41,7 +42,7 @@ def read(root: Path, data: SplitData, schema: AttributeSchema | None = None) -> 
 
 
 def _read_meta(path: Path) -> dict[str, list[str]]:
-    """Attribute -> names of its values by number."""
+    """Attribute -> its values, by number."""
     if not path.is_file():
         return {name: [str(value) for value in range(n)] for name, n in ATTRIBUTES.items()}
     try:
@@ -52,10 +53,9 @@ def _read_meta(path: Path) -> dict[str, list[str]]:
         numbers = {name: list(map(str, range(sizes[name]))) for name in names}
         return {n: [*named.get(n, []), *numbers[n][len(named.get(n, [])) :]] for n in names}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise FlamError(
-            f"{path}: got {type(error).__name__} {error}; expected ATTRIBUTES (a list of names) "
-            "and ATTRIBUTES_NUM (number of values of each), or no such file"
-        ) from error
+        expected = "ATTRIBUTES (names) and ATTRIBUTES_NUM (numbers of values), or no such file"
+        got = f"{type(error).__name__} {error}"
+        raise FlamError(f"{path}: got {got}; expected {expected}") from error
 
 
 def _name(name: str) -> str:
@@ -63,9 +63,7 @@ def _name(name: str) -> str:
 
 
 def _read_lists(root: Path, meta: Mapping[str, Sequence[str]]) -> tuple[pd.DataFrame, list[Label]]:
-    """Every listed photo with the split of its list, and all labels."""
-    rows: dict[str, tuple[str, str]] = {}
-    labels: list[Label] = []
+    rows, labels = dict[str, tuple[str, str]](), list[Label]()
     for split, words in SPLITS.items():
         path = listings.first_file([root / f"filenames_{word}.txt" for word in words])
         if not path.is_file():
@@ -90,7 +88,6 @@ def _read_lists(root: Path, meta: Mapping[str, Sequence[str]]) -> tuple[pd.DataF
 def _labels_of(
     path: Path, names: Sequence[str], meta: Mapping[str, Sequence[str]]
 ) -> Iterator[Label]:
-    """A line has a photo, then pairs of attribute and value."""
     attributes = list(meta)
     for line, text in listings.numbered_lines(path):
         if not text:
@@ -99,20 +96,17 @@ def _labels_of(
         photo, *pairs = listings.integers(text.split(), where)
         if len(pairs) % 2:
             raise FlamError(f"{where}: got {len(pairs)} numbers after the photo's, expected pairs")
-        _require_below(photo, len(names), "photo", where)
-        if not names[photo]:
+        if not (name := _numbered(names, photo, "photo", where)):
             raise FlamError(f"{where}: got photo {photo}, but that line of the list is blank")
         for number, value in zip(pairs[::2], pairs[1::2], strict=True):
-            _require_below(number, len(attributes), "attribute", where)
-            attribute = attributes[number]
+            attribute = _numbered(attributes, number, "attribute", where)
+            what = f"value of {attribute}"
             if value >= 0:
-                _require_below(value, len(meta[attribute]), f"value of {attribute}", where)
-                yield names[photo], attribute, meta[attribute][value]
+                yield name, attribute, _numbered(meta[attribute], value, what, where)
 
 
-def _require_below(number: int, limit: int, what: str, where: str) -> None:
-    if not 0 <= number < limit:
-        raise FlamError(
-            f"{where}: got {what} {number}, expected 0 to {limit - 1}. Labels, lists and meta.json "
-            "are of different versions."
-        )
+def _numbered(of: Sequence[str], number: int, what: str, where: str) -> str:
+    if 0 <= number < len(of):
+        return of[number]
+    versions = "Labels, lists and meta.json are of different versions."
+    raise FlamError(f"{where}: got {what} {number}, expected 0 to {len(of) - 1}. {versions}")

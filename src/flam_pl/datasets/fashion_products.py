@@ -1,9 +1,9 @@
-"""Reader of the Fashion Product Images (Kaggle, MIT): ``styles.csv`` and ``images/{id}.jpg``."""
+"""Reader of the Fashion Product Images (Kaggle, MIT)."""
 
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,12 +18,10 @@ from flam_pl.errors import FlamError
 
 TYPES = ("shape", "color", "pattern")
 EXTRA_ATTRIBUTES = ("gender", "season", "usage", "brand")
-
 FIELDS = (
     *("id", "gender", "masterCategory", "subCategory", "articleType", "baseColour"),
     *("season", "year", "usage", "productDisplayName"),
 )
-
 PATTERN_WORDS = {
     "solid": ("solid", "solids", "plain"),
     "stripes": ("stripe", "stripes", "striped"),
@@ -33,28 +31,22 @@ PATTERN_WORDS = {
     "logo": ("logo", "logos"),
 }
 """Pattern -> words of a product name; rarer patterns have too few photos."""
-
 LARGEST = 6  # products that count as one garment; more of an equal name are a product line
 RARE = 2  # a word is rare if at most so many names have it
 SHADES = frozenset({"light", "dark"})
-
 _PATTERN_OF = {word: pattern for pattern, words in PATTERN_WORDS.items() for word in words}
 _WEARER = re.compile(r"\b(?:men|man|women|woman|unisex|boy|girl|kid)(?:'?s)?\b", re.IGNORECASE)
 
 
 def read(root: Path, data: FashionProductsData, schema: AttributeSchema | None = None) -> Catalog:
-    """The Catalog, split at random; products of an equal name or garment stay on one side.
-
-    shape is ``articleType``, color ``baseColour``, pattern a word of the name.
-    """
+    """The Catalog, split at random; products of an equal name or garment stay together. shape is
+    ``articleType``, color ``baseColour``, pattern a word of the name."""
     types = schema.types if schema else tuple(data.types)
     attributes_of(types, {}, TYPES, "Fashion Product Images")
     styles, folder = root / "styles.csv", root / "images"
     if not styles.is_file() or not folder.is_dir():
-        raise FlamError(
-            f"{root} is not there or lacks styles.csv or images/. Point data.root at the unpacked "
-            "Fashion Product Images of Kaggle."
-        )
+        remedy = "Point data.root at the unpacked Fashion Product Images of Kaggle."
+        raise FlamError(f"{root} is not there or lacks styles.csv or images/. {remedy}")
     rows, dropped = _read_rows(styles)
     table = pd.DataFrame(list(rows.values()), list(rows)).astype("string")
     known = sorted(table["masterCategory"].dropna().unique())
@@ -64,10 +56,8 @@ def read(root: Path, data: FashionProductsData, schema: AttributeSchema | None =
     dropped += [*missing, *(Dropped(path, "no row in styles.csv") for path in unlisted)]
     table = table[table["masterCategory"].eq(data.category).fillna(False)]
     if table.empty:
-        raise FlamError(
-            f"{styles}: no product with a photo has the masterCategory that data.category names, "
-            f"{data.category!r}; expected one of {', '.join(known)}"
-        )
+        got = f"no product with a photo has the masterCategory of data.category, {data.category!r}"
+        raise FlamError(f"{styles}: {got}; expected one of {', '.join(known)}")
     table = table.drop(columns="masterCategory").assign(domain="shop")
     table["brand"] = _brands(table["name"])
     table["garment"] = find_garments(table)
@@ -77,7 +67,7 @@ def read(root: Path, data: FashionProductsData, schema: AttributeSchema | None =
 
 
 def pattern_of(name: str) -> str | None:
-    """The one pattern that a product name tells, else None.
+    """The one pattern in a product name, else None.
 
     >>> pattern_of("Lee Men CHECKED Shirt"), pattern_of("Lee Men Solid Striped Tie")
     ('check', None)
@@ -88,7 +78,7 @@ def pattern_of(name: str) -> str | None:
 
 
 def _read_rows(styles: Path) -> tuple[dict[str, dict[str, str | None]], list[Dropped]]:
-    """Place -> record of every product, and the other lines."""
+    """Place -> record of every product, and dropped lines."""
     rows: dict[str, dict[str, str | None]] = {}
     dropped, seen = [], set()
     for line, fields in _lines(styles):
@@ -103,10 +93,10 @@ def _read_rows(styles: Path) -> tuple[dict[str, dict[str, str | None]], list[Dro
             continue
         seen.add(identity)
         row = dict(zip(FIELDS, fields, strict=True))
-        name, kept = row["productDisplayName"], ("gender", "masterCategory", "subCategory")
-        record = {column: row[column] for column in (*kept, "season", "usage")}
-        record |= {"path": f"images/{identity}.jpg", "item": identity, "name": name}
-        record["pattern"] = pattern_of(name) or ""
+        same = ("gender", "masterCategory", "subCategory", "season", "usage")
+        record = {column: row[column] for column in same} | {"name": row["productDisplayName"]}
+        record |= {"path": f"images/{identity}.jpg", "item": identity}
+        record["pattern"] = pattern_of(record["name"]) or ""
         for kind, column in (("shape", "articleType"), ("color", "baseColour")):
             record[kind] = "" if row[column] == "NA" else row[column]  # "NA" is a usage, no class
         rows[where] = {column: value or None for column, value in record.items()}
@@ -116,14 +106,12 @@ def _read_rows(styles: Path) -> tuple[dict[str, dict[str, str | None]], list[Dro
 
 
 def _lines(styles: Path) -> Iterator[tuple[int, list[str]]]:
-    """Number and fields of every line; the last one, the name, may hold commas."""
+    """Number and fields of every line; the last field, the name, may hold commas."""
     with styles.open(encoding="utf-8-sig", errors="replace") as file:
         header = [name.strip().strip('"') for name in file.readline().split(",")]
         if tuple(header[: len(FIELDS)]) != FIELDS:
-            raise FlamError(
-                f"{styles} line 1: got the header {','.join(header).strip()!r}, expected "
-                f"{','.join(FIELDS)!r} (further columns are ignored)"
-            )
+            got, expected = ",".join(header).strip(), ",".join(FIELDS)
+            raise FlamError(f"{styles} line 1: got the header {got!r}, expected {expected!r}")
         for line, text in enumerate(file, start=2):
             if text.strip():
                 *fields, last = text.split(",", len(FIELDS) - 1)
@@ -131,7 +119,6 @@ def _lines(styles: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def _name(field: str) -> str:
-    """Without empty columns after it and without a CSV writer's quotes."""
     name = field.rstrip(", \t\r\n").lstrip()
     if len(name) > 1 and name[0] == name[-1] == '"':
         name = name[1:-1].replace('""', '"')
@@ -139,8 +126,7 @@ def _name(field: str) -> str:
 
 
 def _brands(names: pd.Series) -> pd.Series:
-    """The words of each name before "Men", "Kids", ..., else the longest of these brands that the
-    name begins with."""
+    """The words before "Men", "Kids", ..., else the longest such brand that begins the name."""
     before = [None if pd.isna(name) else _before_wearer(name) for name in names]
     usual: dict[str, str] = {}  # "roxy", "ROXY" and "Roxy" are one brand: the commonest spelling
     for brand, _ in Counter(brand for brand in before if brand).most_common():
@@ -159,18 +145,16 @@ def _brands(names: pd.Series) -> pd.Series:
 
 def _before_wearer(name: str) -> str | None:
     match = _WEARER.search(name)
-    if match is None:
-        return None
-    words = name[: match.start()].split()
+    words = name[: match.start()].split() if match else []
     while words and words[-1].lower() in _PATTERN_OF:  # "Turtle Check Men Brown Shirt"
         words.pop()
     return " ".join(words) or None
 
 
 def find_garments(table: pd.DataFrame) -> pd.Series:
-    """The garment of every product that is sold in several colors, named by its first item.
+    """The first item of each garment that is sold in several colors, per product.
 
-    It has one gender, shape and name, apart from words of color; a word of the name is rare.
+    Equal are gender, shape and name, apart from colors; the name has a rare word.
 
     >>> names = ["Ed Men Rakish Blue Shirt", "Ed Men Rakish Red Shirt", "Ed Men Navy Shirt"]
     >>> colors = ["Blue", "Red", "Navy Blue"]
@@ -178,21 +162,14 @@ def find_garments(table: pd.DataFrame) -> pd.Series:
     >>> find_garments(table.assign(gender="Men", shape="Shirts").astype("string")).tolist()
     ['7', '7', <NA>]
     """
-    colors = set(SHADES)
-    for color in table["color"].dropna().unique():
-        colors.update(re.findall(r"[a-z]+", str(color).lower()))
-    names = [
-        tuple(word for word in re.findall(r"\w+", name.lower()) if word not in colors)
-        for name in table["name"].fillna("")
-    ]
-    names_with = Counter(word for name in set(names) for word in set(name))
-    products = defaultdict(list)
-    keys = zip(table["gender"].fillna(""), table["shape"].fillna(""), names, strict=True)
-    for row, key in enumerate(keys):
-        products[key].append(row)
+    colors = {*SHADES, *re.findall("[a-z]+", " ".join(table["color"].dropna().unique()).lower())}
+    words = table["name"].fillna("").str.lower().str.findall(r"\w+")
+    names = words.map(lambda found: " ".join(word for word in found if word not in colors))
+    names_with = Counter(word for name in names.unique() for word in set(name.split()))
     garment = pd.Series(pd.NA, table.index, dtype="string", name="garment")
-    for (_, _, name), rows in products.items():
+    keys = [table["gender"].fillna(""), table["shape"].fillna(""), names]
+    for rows in table.groupby(keys).indices.values():
         several = 2 <= len(rows) <= LARGEST and table["color"].iloc[rows].nunique() > 1
-        if several and any(names_with[word] <= RARE for word in name):
+        if several and any(names_with[word] <= RARE for word in names.iloc[rows[0]].split()):
             garment.iloc[rows] = table["item"].iloc[rows[0]]
     return garment

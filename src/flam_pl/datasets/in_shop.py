@@ -1,4 +1,4 @@
-"""Reader of DeepFashion In-shop: several shop photos per item, none by consumers."""
+"""Reader of DeepFashion In-shop."""
 
 from __future__ import annotations
 
@@ -22,15 +22,13 @@ PATTERNS, ATTRIBUTES = "list_attr_items.txt", "list_attr_cloth.txt"
 
 
 def read(root: Path, data: InShopData, schema: AttributeSchema | None = None) -> Catalog:
-    """The Catalog, with the published split; query photos have the domain "consumer"."""
+    """The Catalog, with the published split; query photos are consumer photos."""
     listings.attributes_of(data.types, {}, TYPES, "In-shop")
     columns = ("path", "item", "published_split")
     table, notes = listings.read_listing(root / "Eval" / "list_eval_partition.txt", columns)
     listings.require_words(table, "published_split", ("train", "query", "gallery"))
-    notes.append(
-        "images are used whole, not cut to their boxes (list_bbox_inshop.txt): the crop moves R@1 "
-        "by about 6 points, so compare with figures of whole images"
-    )
+    why = "the crop moves R@1 by about 6 points, so compare with figures of whole images"
+    notes.append(f"images are used whole, not cut to their boxes (list_bbox_inshop.txt): {why}")
     types = schema.types if schema else tuple(data.types)
     for kind, labels, files in (
         ("color", _colors, f"{COLORS} or {DESCRIPTIONS}"),
@@ -54,7 +52,7 @@ def read(root: Path, data: InShopData, schema: AttributeSchema | None = None) ->
 
 
 def _take_validation(table: pd.DataFrame, number: int, seed: int) -> None:
-    """Makes training items validate, in place; half of their photos are queries."""
+    """Moves training items to validation, in place; half of their photos are queries."""
     rng = np.random.default_rng(seed)
     training = table[table["split"] == "train"]
     rows = training.groupby("item", sort=True).indices
@@ -70,7 +68,7 @@ def _file(annotations: Path, name: str) -> Path:
 
 
 def _colors(annotations: Path, table: pd.DataFrame) -> pd.Series:
-    """Color of every photo: its own, else that of its item."""
+    """Color per photo, else of its item."""
     by_photo, by_item = _file(annotations, COLORS), annotations / DESCRIPTIONS
     colors = pd.Series(pd.NA, table.index, dtype="string")
     if by_photo.is_file():
@@ -82,7 +80,7 @@ def _colors(annotations: Path, table: pd.DataFrame) -> pd.Series:
 
 
 def _described_colors(path: Path) -> dict[str, str]:
-    """Item -> color, from a JSON list or a JSON object per line."""
+    """Item -> color, from a JSON list or JSON lines."""
     text = path.read_text(encoding="utf-8-sig", errors="replace")
     try:
         if text.lstrip().startswith("["):
@@ -96,21 +94,19 @@ def _described_colors(path: Path) -> dict[str, str]:
 
 
 def _patterns(annotations: Path, table: pd.DataFrame) -> pd.Series:
-    """Pattern of every photo's item, where its attributes name exactly one."""
+    """Pattern of each photo's item, if its attributes name exactly one."""
     names_path, path = _file(annotations, ATTRIBUTES), _file(annotations, PATTERNS)
     if not (names_path.is_file() and path.is_file()):
         return pd.Series(pd.NA, table.index, dtype="string")
     names = listings.read_listing(names_path, ("attribute",), words=True)[0]["attribute"]
     patterns = [pattern_of(name) for name in names]
+    table_of_items, _ = listings.read_listing(path, ("item", "values"), words=True)
     found: dict[str, set[str]] = {}
-    for line, text in listings.numbered_lines(path):
-        if line < 3 or not text:  # the number of items, the names of the columns
-            continue
-        item, *values = text.split()
+    for where, item, text in table_of_items.itertuples():
+        values = listings.integers(text.split(), where)
         if len(values) != len(names):
             expected = f"{len(names)}, one per attribute of {names_path.name}"
-            raise FlamError(f"{path} line {line}: got {len(values)} values, expected {expected}")
-        has = listings.integers(values, f"{path} line {line}")
-        named = {p for p, value in zip(patterns, has, strict=True) if value == 1 and p}
+            raise FlamError(f"{where}: got {len(values)} values, expected {expected}")
+        named = {p for p, value in zip(patterns, values, strict=True) if value == 1 and p}
         found.setdefault(item, set()).update(named)
     return table["item"].map({item: min(n) for item, n in found.items() if len(n) == 1})

@@ -1,4 +1,4 @@
-"""What a catalog holds, which of its photos cannot be used, and whether it can be trained on."""
+"""What a catalog holds, and whether it can be used."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHOWN = 3  # cases of each reason that are named; the others are counted
 
 
 def describe(catalog: Catalog, bad: Mapping[int, str] | None = None) -> str:
-    """Photos, items, labels, and what was left out; ``bad`` comes from ``check_photos``."""
+    """Photos, items, labels and dropped rows; ``bad`` comes from ``check_photos``."""
     photos = catalog.select(np.flatnonzero(catalog.table["view"] == 0))
     sections = [_overview(catalog, photos), _photos_table(photos), _labels_table(photos)]
     if without_edits := edits_cannot_be_evaluated(photos):
@@ -29,43 +29,38 @@ def describe(catalog: Catalog, bad: Mapping[int, str] | None = None) -> str:
         sections.append("Before training: " + "; ".join(problems))
     dropped = {case.where: case.reason for case in catalog.dropped}
     sections.append("Left out by the reader:" + (_by_reason(dropped) or " nothing"))
-    if bad is None:
-        sections.append("Photos that cannot be used: not looked for")
-    else:
-        reasons = {catalog.table["path"].iloc[row]: reason for row, reason in bad.items()}
-        sections.append("Photos that cannot be used:" + (_by_reason(reasons) or " none"))
+    paths = catalog.table["path"]
+    reasons = _by_reason({paths.iloc[row]: reason for row, reason in (bad or {}).items()})
+    none = " not looked for" if bad is None else " none"
+    sections.append("Photos that cannot be used:" + (reasons or none))
     return "\n\n".join(sections) + "\n"
 
 
 def check_usable(catalog: Catalog, *, training: bool = True) -> None:
-    """Raises ``FlamError`` with every reason against evaluation and, if asked, training."""
+    """Raises FlamError with every reason against evaluation and training."""
     problems = list(_training_problems(catalog)) if training else []
     queries, _, in_vain = instance_queries(catalog)
     only_views = queries == in_vain or (catalog.table["view"] > 0).any()
     if only_views and (without_edits := edits_cannot_be_evaluated(catalog)):
-        problems.append(
-            f"{without_edits}. Label more photos, use fewer attribute types (data.types), or "
-            "evaluate more of them (data.evaluation)"
-        )
+        remedy = "use fewer attribute types (data.types) or evaluate more photos (data.evaluation)"
+        problems.append(f"{without_edits}. Label more photos, {remedy}")
     if problems:
         listed = "".join(f"\n  - {problem}" for problem in problems)
         raise FlamError(f"{catalog.name} ({catalog.root}) cannot be used:{listed}")
 
 
 def edits_cannot_be_evaluated(catalog: Catalog) -> str | None:
-    """The reason; None where edits can be evaluated."""
+    """The reason, else None."""
     if len(catalog.edit_rows("evaluation")):
         return None
     types = ", ".join(catalog.schema.types)
     several = sum(len(catalog.edit_rows(split)) for split in SPLITS)
-    return (
-        f"no evaluation photo has labels of two types ({types}), so no edit can be evaluated; "
-        f"{several} photo(s) of all splits do"
-    )
+    why = f"no evaluation photo has labels of two types ({types}), so no edit can be evaluated"
+    return f"{why}; {several} photo(s) of all splits do"
 
 
 def instance_queries(catalog: Catalog) -> tuple[int, int, int]:
-    """Numbers of queries, of gallery photos, and of queries without a match in the gallery."""
+    """Numbers of queries, gallery photos, and queries without a match."""
     rows = catalog.instance_rows()
     asks = (catalog.table["domain"].iloc[rows] == "consumer").to_numpy(bool)
     items, gallery = catalog.items[rows][asks], catalog.items[rows][~asks]
@@ -73,7 +68,6 @@ def instance_queries(catalog: Catalog) -> tuple[int, int, int]:
 
 
 def class_counts(catalog: Catalog, rows: np.ndarray) -> dict[str, dict[str, int]]:
-    """Attribute type -> class -> number of these rows."""
     counts: dict[str, dict[str, int]] = {}
     for position, (kind, names) in enumerate(catalog.schema.classes.items()):
         labels = catalog.labels[rows, position]
@@ -83,13 +77,14 @@ def class_counts(catalog: Catalog, rows: np.ndarray) -> dict[str, dict[str, int]
 
 
 def pair_counts(catalog: Catalog, rows: np.ndarray) -> pd.DataFrame:
-    """Number of these rows per pair of classes of two types, the scarce ones first."""
+    """Number of these rows per pair of classes of two types, in ascending order."""
     pairs, labels = [], catalog.labels[rows]
-    for (a, kind), (b, other) in combinations(enumerate(catalog.schema.types), 2):
-        for i, name in enumerate(catalog.schema.of(kind)):
-            for j, other_name in enumerate(catalog.schema.of(other)):
-                images = int(((labels[:, a] == i) & (labels[:, b] == j)).sum())
-                pairs.append((kind, name, other, other_name, images))
+    for (a, (kind, names)), (b, (other, others)) in combinations(
+        enumerate(catalog.schema.classes.items()), 2
+    ):
+        for i, j in np.ndindex(len(names), len(others)):
+            images = int(((labels[:, a] == i) & (labels[:, b] == j)).sum())
+            pairs.append((kind, names[i], other, others[j], images))
     columns = ["type", "class", "other type", "other class", "images"]
     return pd.DataFrame(pairs, columns=columns).sort_values("images", kind="stable")
 
@@ -103,35 +98,26 @@ def _training_problems(catalog: Catalog) -> Iterator[str]:
     items = catalog.items[rows]
     shared = np.isin(items, catalog.items[held_out]) & (items >= 0)
     if shared.any():
-        first = catalog.table.iloc[rows[shared][0]]
-        yield (
-            f"{len(np.unique(items[shared]))} item(s) stand in training and in a held-out split, "
-            f"the first: item {first['item']} ({first['path']}). Put each item into one split"
-        )
+        first, number = catalog.table.iloc[rows[shared][0]], len(np.unique(items[shared]))
+        example = f"the first: item {first['item']} ({first['path']}). Put each into one split"
+        yield f"{number} item(s) stand in training and in a held-out split, {example}"
+    remedy = "use fewer classes (data.classes), evaluate fewer photos (data.evaluation), or label "
     for kind, counts in class_counts(catalog, rows).items():
-        none = [name for name, count in counts.items() if count == 0]
-        if none:
-            yield (
-                f"no training photo has the {kind} {', '.join(none)}: use fewer classes "
-                "(data.classes), evaluate fewer photos (data.evaluation), or label photos of it"
-            )
+        if none := [name for name, count in counts.items() if count == 0]:
+            yield f"no training photo has the {kind} {', '.join(none)}: {remedy}photos of it"
 
 
 def _overview(catalog: Catalog, photos: Catalog) -> str:
     per_item = photos.table["item"].value_counts()
-    lines = [
-        f"{catalog.name}: {len(photos)} photos in {catalog.root}",
-        f"items: {len(per_item)}, of which {int((per_item == 1).sum())} have one photo; photos "
-        f"without an item: {int(photos.table['item'].isna().sum())}",
-    ]
+    alone, itemless = int((per_item == 1).sum()), int(photos.table["item"].isna().sum())
+    lines = [f"{catalog.name}: {len(photos)} photos in {catalog.root}"]
+    lines += [f"items: {len(per_item)}, {alone} with one photo; photos without an item: {itemless}"]
     if views := len(catalog) - len(photos):
         lines.append(f"distorted views, the queries of the instance search: {views}")
     queries, gallery, in_vain = instance_queries(catalog)
     if queries:
-        lines.append(
-            f"instance search: {queries} queries among {gallery} photos; queries whose item is "
-            f"not among them: {in_vain}"
-        )
+        without = f"queries whose item is not among them: {in_vain}"
+        lines.append(f"instance search: {queries} queries among {gallery} photos; {without}")
     if made := int(photos.table["counterfactual_of"].notna().sum()):
         lines.append(f"counterfactual photos: {made}")
     if catalog.extra_attributes:

@@ -1,4 +1,4 @@
-"""Labels: classes, spellings, lists of labels, a share of them, extra attributes."""
+"""Labels: classes, spellings, shares and extra attributes."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ NUMBERS_AS_WORDS = 10  # up to so many different numbers are words, such as year
 def use_classes(
     table: pd.DataFrame, types: Sequence[str], wanted: Any, rows: np.ndarray | None = None
 ) -> tuple[pd.DataFrame, AttributeSchema, list[str]]:
-    """The table with the labels of the classes that are used, these classes, and notes.
+    """The table with the labels of the used classes only, these classes, and notes.
 
-    Spellings of a class become the named one, else the most frequent one. Other labels become NA.
-    ``wanted`` is ``data.classes`` or a schema; ``rows`` ``(M,)`` are counted, None: all.
+    Spellings of a class become the named one, else the most frequent one. ``wanted`` is
+    ``data.classes`` or a schema; ``rows`` ``(M,)`` are counted, by default all.
 
     >>> table = pd.DataFrame({"color": ["Red", "RED", "Red", "blue", "blue", "pink"]})
     >>> table, schema, notes = use_classes(table, ["color"], 2)
@@ -65,8 +65,8 @@ def use_classes(
 def join_spellings(
     table: pd.DataFrame, column: str, named: Iterable[str] = (), fold: Fold = fold_spelling
 ) -> list[str]:
-    """Gives texts that ``fold`` makes equal one spelling, in place: the named one, else the most
-    frequent one. A note if texts change."""
+    """Gives texts that ``fold`` makes equal one spelling, in place: the named or most frequent one.
+    Returns notes."""
     counts, named = _counts(table[column]), dict.fromkeys(named)
     spelling, others = dict[str, str](), dict[str, str]()
     for name in (*named, *counts.index):
@@ -85,7 +85,7 @@ def join_spellings(
 
 
 def fold_id(text: str) -> str:
-    """An item's id as ``fold_spelling``; programs write the number 7 as 7, 7.0 or 007, too."""
+    """``fold_spelling``, and the same for 7, 7.0 and 007."""
     number = re.fullmatch(r"0*(\d+)(?:\.0*)?", text)
     return number[1] if number else fold_spelling(text)
 
@@ -99,22 +99,21 @@ def _choose(kind: str, counts: pd.Series, chosen: Any, named: list[str] | None) 
         raise FlamError(f"data.classes is {chosen} for {kind}; expected 2 or more, or names")
     used = list(counts.index[:chosen]) if named is None else named
     if len(used) < 2:
-        raise FlamError(
-            f"attribute type {kind!r} has the classes {used}; expected at least two. Check the "
-            "labels of that column, or leave the type out of data.types."
-        )
+        remedy = "Check its labels, or leave it out of data.types."
+        got = f"attribute type {kind!r} has the classes {used}"
+        raise FlamError(f"{got}; expected at least two. {remedy}")
     return used
 
 
 def _counts(labels: pd.Series) -> pd.Series:
-    """Photos per label, the most frequent first, ties by name."""
+    """Photos per label, most frequent first, ties by name."""
     counts = labels.dropna().astype("string").value_counts(sort=False)
     pairs = sorted(zip((-counts).tolist(), counts.index.tolist(), strict=True))
     return pd.Series([-count for count, _ in pairs], [name for _, name in pairs], dtype="int64")
 
 
 def _words(counts: pd.Series, classes: pd.Series | None = None) -> str:
-    """The most frequent words, and those that may misspell a frequent class."""
+    """The most frequent words, and some that may misspell a class."""
     near = dict.fromkeys(counts.index, "")
     if classes is not None:
         for word, count in counts.items():
@@ -129,10 +128,8 @@ def _words(counts: pd.Series, classes: pd.Series | None = None) -> str:
 def with_labels(
     table: pd.DataFrame, labels: list[Label], attribute_of: dict[str, str], known: Sequence[str]
 ) -> tuple[pd.DataFrame, list[str], list[str]]:
-    """The table with a column per attribute, the extra attributes, and notes.
-
-    Extra are the ``known`` ones of no type. Two values count as none.
-    """
+    """The table with a column per attribute, the ``known`` attributes of no type, and notes. Two
+    values of a photo count as none."""
     found = pd.DataFrame(labels, columns=["path", "attribute", "value"]).drop_duplicates()
     twice = found.duplicated(["path", "attribute"], keep=False)
     values = found[~twice].pivot(index="path", columns="attribute", values="value")
@@ -148,10 +145,8 @@ def with_labels(
 
 
 def keep_label_share(catalog: Catalog, share: float, seed: int = 0) -> Catalog:
-    """The catalog with a share of its training labels, at least one per class.
-
-    With one seed, a smaller share is part of a larger one.
-    """
+    """The catalog with a share of its training labels, at least one per class; with one seed,
+    shares are nested."""
     if not 0 < share <= 1:
         raise FlamError(f"data.label_share is {share}; expected a number above 0, up to 1")
     if share == 1:
@@ -168,11 +163,8 @@ def keep_label_share(catalog: Catalog, share: float, seed: int = 0) -> Catalog:
 
 
 def extra_attribute_codes(catalog: Catalog) -> dict[str, np.ndarray]:
-    """Codes of each extra attribute, ``(N,)`` int32: equal codes agree, -1 is "not known".
-
-    More than ``NUMBERS_AS_WORDS`` numbers are cut at the quantiles 1/3 and 2/3 of the training
-    photos, else of all.
-    """
+    """Codes of each extra attribute, ``(N,)`` int32; -1 for unknown. More than ``NUMBERS_AS_WORDS``
+    numbers are cut into the thirds of the training photos, else of all."""
     trained = (catalog.table["split"] == "train").to_numpy(bool)
     return {name: _codes(catalog.table[name], trained) for name in catalog.extra_attributes}
 

@@ -1,11 +1,13 @@
-"""Text files of the published data sets, and the photos that a table lists."""
+"""Text files of published data sets, and photos of a table."""
 
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -29,17 +31,13 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
 def read_listing(
     path: Path, columns: Sequence[str], *, words: bool = False
 ) -> tuple[pd.DataFrame, list[str]]:
-    """A list file of DeepFashion, and a note if its number of rows is wrong.
-
-    The index names file and line. With ``words``, the last field may have several.
-    """
+    """A list file of DeepFashion, and a note if its number of rows is wrong. With ``words``, the
+    last field may have several words."""
     lines = numbered_lines(path)
     first, expected = next(lines, (1, ""))[1], f"rows of {' '.join(columns)}"
     if not first.isdigit():
-        raise FlamError(
-            f"{path} line 1: got {first!r}, expected the number of rows, then a line with the "
-            f"names of the columns, then {expected}. Use the file as published."
-        )
+        layout = f"the number of rows, then a line with the names of the columns, then {expected}"
+        raise FlamError(f"{path} line 1: got {first!r}, expected {layout}")
     next(lines, None)  # the names of the columns
     rows = {}
     for line, text in lines:
@@ -55,23 +53,20 @@ def read_listing(
     return table, [f"{path.name} announces {first} rows and has {len(rows)}"]
 
 
-def integers(fields: Iterable[str], where: str) -> list[int]:
-    numbers = []
-    for text in fields:
-        try:
-            numbers.append(int(text))
-        except ValueError as error:
-            raise FlamError(f"{where}: got {text!r}, expected whole numbers") from error
-    return numbers
+def integers(fields: Sequence[str], where: str) -> list[int]:
+    wrong = [text for text in fields if not re.fullmatch(r"[+-]?\d+", text)]
+    if wrong:
+        raise FlamError(f"{where}: got {wrong[0]!r}, expected whole numbers")
+    return [int(text) for text in fields]
 
 
 def first_file(candidates: Sequence[Path]) -> Path:
-    """The first file that is there, else the first candidate."""
+    """The first file that exists, else the first one."""
     return next((path for path in candidates if path.is_file()), candidates[0])
 
 
 def place_of(table: pd.DataFrame | pd.Series, row: int) -> str:
-    """File and line, from the label of a row and, where labels are numbers, the index's name."""
+    """File and line of a row, from the index."""
     return " ".join(str(part) for part in (table.index.name, table.index[row]) if part is not None)
 
 
@@ -79,16 +74,14 @@ def require_words(table: pd.DataFrame, column: str, known: Sequence[str]) -> Non
     wrong = table[~table[column].isin(known).to_numpy(bool)]
     if len(wrong):
         got = "nothing" if pd.isna(value := wrong[column].iloc[0]) else repr(value)
-        raise FlamError(
-            f"{place_of(wrong, 0)}: column {column} has {got}; expected one of {', '.join(known)} "
-            f"({len(wrong)} such row(s))"
-        )
+        expected = f"expected one of {', '.join(known)} ({len(wrong)} such row(s))"
+        raise FlamError(f"{place_of(wrong, 0)}: column {column} has {got}; {expected}")
 
 
 def attributes_of(
     types: Sequence[str], names: Mapping[str, str], known: Sequence[str], whose: str
 ) -> dict[str, str]:
-    """Attribute type -> its name in the data set, one of ``known``."""
+    """Attribute type -> the data set's name of it."""
     attributes = {kind: names.get(kind, kind) for kind in types}
     unknown = [kind for kind, name in attributes.items() if name not in known]
     if unknown:
@@ -100,11 +93,8 @@ def attributes_of(
 def keep_photos(
     table: pd.DataFrame, root: Path, folders: Sequence[str] = ("",), advice: str = ""
 ) -> tuple[pd.DataFrame, list[Dropped]]:
-    """The rows whose photo is there, each file once, and what was left out.
-
-    The index of the table names each row's place; photos lie in one of the ``folders``. Paths get
-    the case and the Unicode form that they have on disk.
-    """
+    """The rows whose photo exists in one of the ``folders``, each file once, and what was left out.
+    The index names each row's place. Paths become those on disk, in case and Unicode form."""
     names, sample = cache(_names_in), table["path"].dropna()[:: max(1, len(table) // 100)]
     found = [sum(os.path.isfile(_on_disk(root / f / p, names)) for p in sample) for f in folders]
     folder = folders[found.index(max(found))]
@@ -126,11 +116,11 @@ def keep_photos(
         keys[row] = hash((home(place or "/"), name))  # 64 bits: no two of 10^6 files agree
     kept = np.setdiff1d(np.arange(len(table)), [*lost])
     if not len(kept):
+        first = next(iter(sample), "no path at all")
         looked_in = ", ".join(str(root / folder) for folder in folders)
         raise FlamError(
-            f"none of the {len(table)} photos that are listed is there, the first: "
-            f"{next(iter(sample), 'no path at all')}; looked in {looked_in}. "
-            f"{advice or 'Unpack them there, or point data.root elsewhere.'}"
+            f"none of the {len(table)} photos that are listed is there, the first: {first}; looked "
+            f"in {looked_in}. {advice or 'Unpack them there, or point data.root elsewhere.'}"
         )
     again = _listed_before(table.drop(columns="path"), keys, kept)
     dropped = []
@@ -143,23 +133,20 @@ def keep_photos(
 
 
 def texts(column: pd.Series, block: int = 2**16) -> Iterator[str]:
-    """The values, of which one block at a time is in memory as Python objects."""
     for start in range(0, len(column), block):
         yield from column.iloc[start : start + block].tolist()
 
 
 def _is_plain_file(path: str, file: str) -> bool:
-    """Whether a relative path without detours leads to a file that is no link."""
-    if path.startswith(("/", ".")) or "//" in path or "/." in path:
-        return False
-    try:
-        return stat.S_ISREG(os.lstat(file).st_mode)
-    except (OSError, ValueError):
-        return False
+    """Whether a relative path without detours is a file and no link."""
+    with suppress(OSError, ValueError):
+        plain = not (path.startswith(("/", ".")) or "//" in path or "/." in path)
+        return plain and stat.S_ISREG(os.lstat(file).st_mode)
+    return False
 
 
 def _listed_before(cells: pd.DataFrame, keys: np.ndarray, kept: np.ndarray) -> dict[int, str]:
-    """Row -> reason of those ``kept`` rows whose file, by ``keys`` ``(N,)``, has come before."""
+    """Row -> reason of ``kept`` rows whose file, by ``keys`` ``(N,)``, came before."""
     _, first, of = np.unique(keys[kept], return_index=True, return_inverse=True)
     before, again = kept[first[of]], kept[first[of]] < kept
     rows = kept[again]
@@ -173,7 +160,7 @@ def _listed_before(cells: pd.DataFrame, keys: np.ndarray, kept: np.ndarray) -> d
 
 
 def _on_disk(path: Path, names: Callable[[Path], Mapping[str, Sequence[str]]]) -> Path:
-    """The path, or the only one there that differs in case, Unicode form, or .jpeg for .jpg."""
+    """The path, or the only one that differs in case, Unicode form or .jpeg for .jpg."""
     if os.path.exists(path) or path == path.parent:
         return path
     folder = _on_disk(path.parent, names)

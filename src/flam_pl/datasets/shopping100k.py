@@ -1,4 +1,4 @@
-"""Reader of Shopping100k, in its own layout or with the split files of ADDE."""
+"""Reader of Shopping100k, also with the split files of ADDE."""
 
 from __future__ import annotations
 
@@ -17,18 +17,17 @@ from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.labels import Label, with_labels
 from flam_pl.errors import FlamError
 
-ATTRIBUTES = (
+ATTRIBUTES = (  # in the order of ADDE's one-hot blocks
     *("category", "collar", "color", "fabric", "fastening", "fit"),
     *("gender", "neckline", "pattern", "pocket", "sleevelen", "sport"),
-)  # in the order of ADDE's one-hot blocks
-
+)
 NAMES = {"shape": "category"}
 FOLDERS = ("Images", "", "images", "img", "Img")
 ADDE_SPLITS = {"train": "train", "val": "val", "test": "evaluation"}
 
 
 def read(root: Path, data: Shopping100kData, schema: AttributeSchema | None = None) -> Catalog:
-    """The Catalog, split at random or, with the files of ADDE, by their lists."""
+    """The Catalog, split at random or by ADDE's lists."""
     types = schema.types if schema else tuple(data.types)
     attribute_of = listings.attributes_of(types, NAMES, ATTRIBUTES, "Shopping100k")
     if data.splits or (root / "imgs_train.txt").is_file():
@@ -47,9 +46,8 @@ def read(root: Path, data: Shopping100kData, schema: AttributeSchema | None = No
 
 
 def _read_attributes(folder: Path, needed: set[str]) -> tuple[pd.DataFrame, list[Label]]:
-    """``Attributes/*.txt``: a line is a photo and a number, -1 for "not known"."""
-    labels: list[Label] = []
-    first: dict[str, str] = {}
+    """Lines of a photo and a number, -1 for unknown."""
+    labels, first = list[Label](), dict[str, str]()
     for name in ATTRIBUTES:
         path = folder / f"{name}.txt"
         if name not in needed and not path.is_file():
@@ -61,15 +59,13 @@ def _read_attributes(folder: Path, needed: set[str]) -> tuple[pd.DataFrame, list
                 if int(match[2]) >= 0:
                     labels.append((match[1], name, match[2]))
             elif text:
-                raise FlamError(
-                    f"{path} line {line}: got {text[:80]!r}, expected an image and a number, "
-                    "e.g. Male/1_Coats/0000097_14.jpg 14"
-                )
+                expected = "an image and a number, e.g. Male/1_Coats/0000097_14.jpg 14"
+                raise FlamError(f"{path} line {line}: got {text[:80]!r}, expected {expected}")
     return pd.DataFrame({"path": list(first)}, list(first.values()), dtype="string"), labels
 
 
 def _read_adde(folder: Path) -> tuple[pd.DataFrame, list[Label]]:
-    """``imgs_*.txt`` beside ``labels_*.txt``: a photo per line, and its one-hot blocks."""
+    """Lines of ``imgs_*.txt`` and ``labels_*.txt``: photos and their one-hot blocks."""
     path = folder / "attr_num.txt"
     sizes = [int(n) for _, text in listings.numbered_lines(path) for n in re.findall(r"\d+", text)]
     if len(sizes) != len(ATTRIBUTES):
@@ -80,32 +76,30 @@ def _read_adde(folder: Path) -> tuple[pd.DataFrame, list[Label]]:
         photos, source = folder / f"imgs_{file}.txt", folder / f"labels_{file}.txt"
         if file == "val" and not photos.is_file():
             continue
-        names = [pair for pair in listings.numbered_lines(photos) if pair[1]]
-        vectors = [pair for pair in listings.numbered_lines(source) if pair[1]]
-        if [line for line, _ in names] != [line for line, _ in vectors]:
-            raise FlamError(
-                f"{source} has {len(vectors)} lines and {photos.name} has {len(names)}, and they "
-                "belong together line by line, blank lines too. Get both again."
-            )
-        for (line, name), (label_line, vector) in zip(names, vectors, strict=True):
+        names, vectors = (
+            {line: text for line, text in listings.numbered_lines(path) if text}
+            for path in (photos, source)
+        )
+        if names.keys() != vectors.keys():
+            got = f"{source} has {len(vectors)} lines and {photos.name} has {len(names)}"
+            raise FlamError(f"{got}; they belong together line by line, blank lines too")
+        for line, name in names.items():
             rows[f"{photos.name} line {line}"] = (name, split)
-            blocks = _from_blocks(vector, sizes, f"{source} line {label_line}")
+            blocks = _from_blocks(vectors[line], sizes, f"{source} line {line}")
             labels += [(name, attribute, value) for attribute, value in blocks]
     table = pd.DataFrame(list(rows.values()), list(rows), ["path", "split"], dtype="string")
     return table, labels
 
 
 def _from_blocks(text: str, sizes: Sequence[int], where: str) -> Iterator[tuple[str, str]]:
-    """Attribute and value of each block with a 1; a block of zeros is "not known"."""
+    """Attribute and value of each block; zeros are unknown."""
     try:
         vector = np.array(text.split(), dtype=np.float32)
     except ValueError as error:
         raise FlamError(f"{where}: {error}; expected zeros and ones") from error
     if len(vector) != sum(sizes) or not np.isin(vector, (0, 1)).all():
-        raise FlamError(
-            f"{where}: got {len(vector)} numbers, expected {sum(sizes)} zeros and ones, as "
-            "attr_num.txt says"
-        )
+        expected = f"{sum(sizes)} zeros and ones, as in attr_num.txt"
+        raise FlamError(f"{where}: got {len(vector)} numbers, expected {expected}")
     for name, block in zip(ATTRIBUTES, np.split(vector, np.cumsum(sizes)[:-1]), strict=True):
         ones = np.flatnonzero(block)
         if len(ones) > 1:
@@ -115,7 +109,7 @@ def _from_blocks(text: str, sizes: Sequence[int], where: str) -> Iterator[tuple[
 
 
 def _in_words(categories: pd.Series, paths: pd.Series) -> pd.Series:
-    """Numbers as the words of their folders (``Male/1_Coats``: Coats), if all differ."""
+    """Numbers as words of their folders (``Male/1_Coats``: Coats), if all differ."""
     folders = paths.str.split("/").str[-2].str.replace(r"^\d+_", "", regex=True)
     words = folders.dropna().groupby(categories).agg(lambda names: names.value_counts().index[0])
     if words.nunique() < categories.nunique():

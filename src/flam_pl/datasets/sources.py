@@ -24,16 +24,14 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 
 
 def open_catalog(data: DataConfig, schema: AttributeSchema | None = None) -> Catalog:
-    """Reads a data set by ``read(root, data, schema)`` of the module that ``data.reader`` names.
+    """The Catalog by ``read(root, data, schema)`` of the module ``data.reader``.
 
-    With the ``schema`` of a trained run, only evaluated photos are left. Raises ``FlamError`` for a
-    file, line or setting that cannot be used.
+    With the ``schema`` of a trained run, it has only evaluated photos. Raises FlamError for an
+    unusable file, line or setting.
     """
     if data.root is None:
-        raise FlamError(
-            f"data={data.name} needs the place of its data: "
-            f'ARGS="data={data.name} data.root=/path/to/it"'
-        )
+        example = f'ARGS="data={data.name} data.root=/path/to/it"'
+        raise FlamError(f"data={data.name} needs the place of its data: {example}")
     module = f"{__package__}.{data.reader}"
     if not data.reader.isidentifier() or not find_spec(module):
         raise FlamError(f"data.reader is {data.reader!r}; expected a module of {__package__}")
@@ -42,13 +40,13 @@ def open_catalog(data: DataConfig, schema: AttributeSchema | None = None) -> Cat
         evaluated = np.union1d(catalog.rows("evaluation"), catalog.instance_rows())
         return catalog.select(evaluated) if len(evaluated) else catalog
     catalog = keep_label_share(catalog, data.label_share, data.label_seed)
-    if data.unlabelled is not None:
-        return with_unlabelled(catalog, Path(data.unlabelled).expanduser())
+    if data.unlabelled:
+        catalog = with_unlabelled(catalog, Path(data.unlabelled).expanduser())
     return catalog
 
 
 def find_images(folder: Path) -> tuple[list[Path], list[Dropped]]:
-    """Image files in the folder and below, sorted, without hidden ones, and what was left out."""
+    """Image files below the folder, sorted, and what was left out."""
     found, seen, closed = set[Path](), set[str](), list[OSError]()
     for place, folders, files in os.walk(folder, followlinks=True, onerror=closed.append):
         if (real := os.path.realpath(place)) in seen:  # a link to a folder that was walked already
@@ -60,23 +58,20 @@ def find_images(folder: Path) -> tuple[list[Path], list[Dropped]]:
         found |= {Path(place, name) for name in images if not name.startswith(".")}
     if not found:
         what = "holds no image, also not in its subfolders" if seen else "is no folder"
-        raise FlamError(
-            f"data.unlabelled is {folder}, which {what}; images end in {', '.join(SUFFIXES)}"
-        )
+        ends = f"images end in {', '.join(SUFFIXES)}"
+        raise FlamError(f"data.unlabelled is {folder}, which {what}; {ends}")
     lost = [Dropped(str(e.filename), f"cannot be opened ({e.strerror})") for e in closed]
     for image in sorted(found):
         if NOT_UTF8.search(str(image)) or not image.is_file():
-            reason = "no image file" if not image.is_file() else "its name is not UTF-8"
+            reason = "its name is not UTF-8" if image.is_file() else "no image file"
             lost.append(Dropped(str(image), reason))
             found.remove(image)
     return sorted(found), lost
 
 
 def with_unlabelled(catalog: Catalog, folder: Path) -> Catalog:
-    """The catalog and, after it, the folder's photos: split "train", no item, no label.
-
-    Photos of the catalog and copies of its held-out photos are not added.
-    """
+    """The catalog with the folder's photos for training, without items or labels. Its own photos
+    and copies of its held-out photos are not added."""
     root = Path(os.path.realpath(catalog.root))
     known = {os.path.realpath(root / path) for path in catalog.table["path"]}
     images, lost = find_images(Path(os.path.realpath(folder)))

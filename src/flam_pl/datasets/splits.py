@@ -1,4 +1,4 @@
-"""Train, validation and evaluation photos: a drawn split, and what must stay on one side of it."""
+"""The random split, and what stays on one side of it."""
 
 from __future__ import annotations
 
@@ -21,16 +21,14 @@ from scipy.sparse.csgraph import connected_components
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.listings import texts
 
-EVERY_DENSE_ROW = -1  # as the number of evaluation photos: all that carry every label
+EVERY_DENSE_ROW = -1  # as the number of evaluation photos: all that have every label
 EVALUATION_SHARE, VALIDATION_SHARE = 0.60, 0.15  # most of these photos that each may take
-
 BLOCK = 2**14  # files whose hashing is planned at one time
-
 log = logging.getLogger(__name__)
 
 
 def identical_files(paths: pd.Series | Sequence[Path], root: Path = Path()) -> np.ndarray:
-    """Codes ``(N,)``, equal for equal files; an unreadable file is like no other."""
+    """Codes ``(N,)``, equal for equal files that can be read."""
     names, start = pd.Series(paths), str(root)
     keys = np.fromiter((_size(os.path.join(start, n)) for n in texts(names)), np.int64, len(names))
     readable = keys >= 0
@@ -49,8 +47,7 @@ def identical_files(paths: pd.Series | Sequence[Path], root: Path = Path()) -> n
     return _codes(pd.Series(keys, dtype="Int64").where(readable))
 
 
-def _size(path: str) -> int:
-    """Bytes of a file; -1 where there is none."""
+def _size(path: str) -> int:  # -1: no file
     try:
         state = os.stat(path)
         return state.st_size if stat.S_ISREG(state.st_mode) else -1
@@ -59,7 +56,6 @@ def _size(path: str) -> int:
 
 
 def _hash(path: Path, last: int) -> bytes | None:
-    """SHA-256 of the last bytes of a file."""
     with suppress(OSError), open(path, "rb") as file:
         file.seek(max(0, os.path.getsize(path) - last))
         return hashlib.sha256(file.read()).digest()
@@ -67,16 +63,13 @@ def _hash(path: Path, last: int) -> bytes | None:
 
 
 def leak_groups(table: pd.DataFrame, columns: Iterable[str], contents: np.ndarray) -> np.ndarray:
-    """Codes ``(N,)`` from 0, in order of the rows, of what must stay on one side of a split.
-
-    Rows that share a value of a column or a file's content, also by way of others, are one group.
-    """
-    rows = np.arange(len(table))
+    """Codes ``(N,)`` from 0, in order of the rows, of what must stay on one side: rows that share a
+    value of a column or a file's content, also by way of others."""
     edges = []
     for codes in (contents, *(_codes(table[column]) for column in columns)):
         _, first, of = np.unique(codes, return_index=True, return_inverse=True)
         edges.append(first[of])  # each row beside the first row with its value
-    ends = (np.tile(rows, len(edges)), np.concatenate(edges))
+    ends = (np.tile(np.arange(len(table)), len(edges)), np.concatenate(edges))
     graph = coo_array((np.ones(len(ends[0]), bool), ends), shape=(len(table), len(table)))
     return _codes(connected_components(graph, directed=False)[1])
 
@@ -84,7 +77,7 @@ def leak_groups(table: pd.DataFrame, columns: Iterable[str], contents: np.ndarra
 def identical_on_two_sides(
     table: pd.DataFrame, contents: np.ndarray, how: str = "are byte by byte equal to"
 ) -> list[str]:
-    """A note, also logged, if the split parts identical files."""
+    """A note, also logged, if the split separates identical files."""
     sides = table.groupby(contents)["split"].transform("nunique")
     apart = table[(sides > 1).to_numpy(bool)]
     if apart.empty:
@@ -105,14 +98,10 @@ def split_dense(
     groups: np.ndarray | None = None,
     held_out: np.ndarray | None = None,
 ) -> pd.Series:
-    """Split of every row, ``(N,)``: random dense rows are evaluated, the others train, as in the
-    paper.
+    """Split ``(N,)``: random ``dense`` rows are evaluated, as in the paper, the others train.
 
-    Args:
-        dense: rows that may be evaluated, ``(N,)`` bool.
-        evaluation: number of dense rows, or ``EVERY_DENSE_ROW``.
-        groups: codes ``(N,)`` of rows that stay together.
-        held_out: rows whose groups never train, ``(N,)`` bool; a third validates.
+    ``evaluation`` is a number or ``EVERY_DENSE_ROW``. Equal ``groups`` stay together. Groups of
+    ``held_out`` rows never train; a third of them validates.
     """
     groups = np.arange(len(table)) if groups is None else groups
     sizes = np.bincount(groups, weights=dense).astype(np.int64)
@@ -140,15 +129,14 @@ def split_dense(
         free = free[~np.isin(free, taken)]
         if (got := int(sizes[side == split].sum())) != number:
             log.warning(
-                "%s gets %d photos instead of %d: %d have labels enough, of which it may take "
-                "%.0f %%, and photos that belong together stay on one side",
+                "%s gets %d photos instead of %d: of %d with enough labels it may take %.0f %%; "
+                "photos that belong together stay on one side",
                 *(split, got, number, total, 100 * share),
             )
     return pd.Series(side[groups], index=table.index, name="split", dtype="string")
 
 
 def split_csv(catalog: Catalog) -> str:
-    """The photos' columns ``path`` and ``split`` as CSV."""
     photos = catalog.table.loc[catalog.table["view"] == 0, ["path", "split"]]
     return str(photos.to_csv(index=False, lineterminator="\n"))
 

@@ -1,4 +1,4 @@
-"""Reader of any catalogue of your own: a CSV or Parquet table with a row per photo."""
+"""Reader of your own CSV or Parquet table with a row per photo."""
 
 from __future__ import annotations
 
@@ -28,32 +28,29 @@ from flam_pl.datasets.splits import identical_files, leak_groups
 from flam_pl.errors import FlamError
 
 SPLIT_WORDS = {
-    **{word: word for word in SPLITS},
-    **dict.fromkeys(("training",), "train"),
-    **dict.fromkeys(("valid", "validation", "dev"), "val"),
-    **dict.fromkeys(("eval", "test", "testing", "query", "gallery"), "evaluation"),
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
+    **dict.fromkeys(("evaluation", "eval", "test", "testing", "query", "gallery"), "evaluation"),
 }
-SEPARATORS = (";", "|", ",", "/")  # what often stands between several labels in one cell
+SEPARATORS = (";", "|", ",", "/")  # often between several labels in one cell
 log = logging.getLogger(__name__)
 OWN = ("path", "item", "domain", "split", "counterfactual_of", "garment")  # read if they are there
 TOGETHER = ("item", "garment")
 NOTHING = {"nan", "none", "null", "na", "n/a", "<na>", "nat", "#n/a"}  # empty cells of programs
 WRITTEN_OUT = re.compile(r"\[\s*['\"].*\]|\[[\d\s.,]*\]|\{.*:.*\}|b(['\"]).*\1", re.DOTALL)
-"""A list, a record or bytes as the text that a program makes of them."""
+"""The text that a program makes of a list, a record or bytes."""
 PLAIN = r"(b|([!-Z\\-ac-z|-~]|b[!#-&(-~])([ -~]*[!-~])?)"
-"""Visible ASCII without outer spaces, which is not ``WRITTEN_OUT``: texts that stay as they are."""
+"""Texts that stay as they are: ASCII without outer spaces, not ``WRITTEN_OUT``."""
 BLOCK = 2**16  # rows of a CSV file that are Python objects at one time
 
 
 def read(root: Path, data: TableData, schema: AttributeSchema | None = None) -> Catalog:
-    """The Catalog of a .csv, .tsv or .parquet file with a column ``path`` or ``image``.
-
-    Without ``domain``, photos of the split "query" are consumer photos.
-    """
+    """The Catalog of a table with a column ``path`` or ``image``; without ``domain``, photos of the
+    split "query" are consumer photos."""
     types = schema.types if schema else tuple(data.types)
     extra = tuple(dict.fromkeys(data.extra_attributes))
     table = _renamed(_load(root), data.columns, (*types, *extra), root)
-    # nothing else comes along: the table's own "view" may mean "front" or "back"
+    # no other column: the table's own "view" may mean "front" or "back"
     own = [c for c in dict.fromkeys((*OWN, *types, *extra)) if c in table]
     table = table[own]
     for name in own:  # one by one: a column is freed before the next one is made
@@ -80,8 +77,8 @@ def read(root: Path, data: TableData, schema: AttributeSchema | None = None) -> 
 
 
 def _recorded(table: pd.DataFrame, images: Path, file: Path) -> pd.Series:
-    """The recorded split of each file. A new photo has that of its item, its garment or an equal
-    file; without one, it is evaluated."""
+    """The recorded split of each file; a new photo has that of its item, garment or an equal file,
+    else "evaluation"."""
     try:
         recorded = pd.read_csv(file, dtype="string", keep_default_na=False)
         files = [os.path.realpath(images / path) for path in recorded["path"]]
@@ -97,7 +94,7 @@ def _recorded(table: pd.DataFrame, images: Path, file: Path) -> pd.Series:
 
 
 def _load(path: Path) -> pd.DataFrame:
-    """The cells of the file, without blank rows; the index names file and line or row."""
+    """The cells without blank rows; the index names file and row."""
     suffix = path.suffix.lower()
     if not path.is_file() or suffix not in (".csv", ".tsv", ".parquet"):
         problem = f"ends in {suffix!r}" if path.is_file() else "is not there"
@@ -118,8 +115,7 @@ def _load(path: Path) -> pd.DataFrame:
 
 
 def _read_csv(path: Path, delimiters: str) -> pd.DataFrame:
-    """The cells as text, so that "NA" and "007" are values like any other; the header tells the
-    delimiter."""
+    """The cells as text, so that "NA" and "007" stay."""
     try:
         with open(path, encoding="utf-8-sig", newline="") as text:
             delimiter = max(delimiters, key=text.readline().count)
@@ -130,9 +126,8 @@ def _read_csv(path: Path, delimiters: str) -> pd.DataFrame:
                 header.pop()
             is_short = bool(header) and reader.line_num == 1
             table = _plain_rows(path, delimiter, len(header)) if is_short else None
-            if table is not None:
-                lines: Any = range(2, 2 + len(table))
-            else:
+            lines: Any = range(2, 2 + len(table or ()))
+            if table is None:
                 table, lines = _rows(path, reader, len(header), delimiter)
     except csv.Error as error:
         raise FlamError(f"{path} line 1: {error}.") from error
@@ -145,7 +140,7 @@ def _read_csv(path: Path, delimiters: str) -> pd.DataFrame:
 
 
 def _plain_rows(path: Path, delimiter: str, width: int) -> pa.Table | None:
-    """The rows of a file without quotes, blank rows and faults, ten times as fast as ``_rows``."""
+    """``_rows``, ten times as fast, without quotes, blank rows and faults."""
     names = [str(number) for number in range(width)]
     try:
         table = pa.csv.read_csv(
@@ -166,17 +161,15 @@ def _plain_rows(path: Path, delimiter: str, width: int) -> pa.Table | None:
 
 
 def _rows(path: Path, reader: Any, width: int, delimiter: str) -> tuple[pa.Table, array[int]]:
-    """All rows that are not blank, and the line in which each starts."""
+    """All rows that are not blank, and the line of each."""
     lines, several, rows, parts = array("q"), [], list[list[str]](), list[pa.Table]()
     line = reader.line_num + 1  # of the row's start: a quoted value may have line breaks
     try:
         for row in reader:
             if any(cell.strip() for cell in row):
                 if len(row) < width or any(row[width:]):
-                    raise csv.Error(
-                        f"got {len(row)} values, expected {width}, one per column. Leave "
-                        f"unknown ones empty, put one that holds {delimiter!r} into double quotes"
-                    )
+                    remedy = f"Leave unknown ones empty, put quotes around one with {delimiter!r}"
+                    raise csv.Error(f"got {len(row)} values, expected {width}. {remedy}")
                 rows.append(row)
                 lines.append(line)
             if reader.line_num > line:
@@ -194,7 +187,6 @@ def _rows(path: Path, reader: Any, width: int, delimiter: str) -> tuple[pa.Table
 
 
 def _columns(rows: Sequence[Sequence[str]], width: int) -> pa.Table:
-    """The rows as columns, in a tenth of the memory."""
     columns = islice(zip(*rows, strict=False), width) if rows else [()] * width
     arrays = [pa.array(column, pa.large_string()) for column in columns]
     return pa.Table.from_arrays(arrays, [str(number) for number in range(width)])
@@ -209,10 +201,8 @@ def _renamed(
         if not own or not name:
             raise FlamError(f"data.columns is {columns}; expected own_name:name, e.g. photo:path")
         if own not in have:
-            raise FlamError(
-                f"data.columns renames {own!r} to {name!r}, but {path} has no such column"
-                f"{did_you_mean(own, have)}; it has {', '.join(have)}"
-            )
+            but = f"{path} has no such column{did_you_mean(own, have)}; it has {', '.join(have)}"
+            raise FlamError(f"data.columns renames {own!r} to {name!r}, but {but}")
     table = table.rename(columns=names)
     ours = [name for name in (*OWN, "image", *wanted) if name not in table]  # "Item", " COLOR"
     spelled = {c: n for n in ours for c in table if fold_spelling(str(c)) == fold_spelling(n)}
@@ -223,16 +213,14 @@ def _renamed(
         times = list(table).count(name)
         if times > 1 or (times == 0 and name in ("path", *wanted)):
             near = "" if times else did_you_mean(name, have)
-            raise FlamError(
-                f"{path}: expected one column {name!r}, got {times}{near}; it has "
-                f"{', '.join(have)}. Name the right one, data.columns=[my_column:{name}], or name "
-                "in data.types and data.extra_attributes only what the table has."
-            )
+            expected = f"expected one column {name!r}, got {times}{near}; it has {', '.join(have)}"
+            remedy = f"Name the right one, data.columns=[my_column:{name}], or drop it from"
+            raise FlamError(f"{path}: {expected}. {remedy} data.types or data.extra_attributes.")
     return table
 
 
 def _as_text(cells: pd.Series, separator: str | None) -> pd.Series:
-    """Text without outer spaces; NA where nothing is visible."""
+    """Text without outer spaces; NA if nothing is visible."""
     found = pd.Series(pd.NA, cells.index, dtype="string", name=cells.name)
     rows = codes = np.arange(len(cells))
     different: Iterable[Any] = cells
@@ -247,11 +235,10 @@ def _as_text(cells: pd.Series, separator: str | None) -> pd.Series:
             values.append(_text(value, separator))
         except ValueError as error:
             where = place_of(cells, rows[codes.tolist().index(code)])
-            raise FlamError(
-                f"{where}: column {cells.name} has {str(value)[:60]}, expected one value. Write "
-                "bytes as UTF-8, the parts of a record into columns, a picture into a file; set "
-                "data.label_separator, e.g. to ';', to use the first one of several labels."
-            ) from error
+            got = f"{where}: column {cells.name} has {str(value)[:60]}, expected one value"
+            remedy = "Write bytes as UTF-8, a picture into a file, a record into columns; to use"
+            labels = "the first of several labels, set data.label_separator, e.g. to ';'"
+            raise FlamError(f"{got}. {remedy} {labels}.") from error
     if len(rows):
         found.iloc[rows] = pd.array(values, dtype="string").take(codes)
     if cells.name in OWN:
@@ -261,7 +248,7 @@ def _as_text(cells: pd.Series, separator: str | None) -> pd.Series:
 
 
 def _text(value: Any, separator: str | None) -> str | None:
-    """What a cell holds, None for nothing; raises ValueError if it is not one text."""
+    """A cell's text, None for nothing; raises ValueError for several."""
     if isinstance(value, bytes):
         value = value.decode().rstrip("\0")
     if isinstance(value, list) and (len(value) < 2 or separator):
@@ -280,7 +267,7 @@ def _text(value: Any, separator: str | None) -> str | None:
 
 
 def _one_label_each(table: pd.DataFrame, types: Sequence[str], separator: str | None) -> list[str]:
-    """Leaves the first label of each cell, in place; notes. Without a separator, the cells stay."""
+    """With a separator, reduces each cell to its first label, in place; returns notes."""
     notes = []
     for kind in types:
         labels = table[kind].str.strip(f" {separator}") if separator else table[kind]
@@ -290,19 +277,15 @@ def _one_label_each(table: pd.DataFrame, types: Sequence[str], separator: str | 
             note = f"{counts[words].sum()} {kind} cell(s) hold words such as {words[0]!r}, which"
             notes.append(f"{note} are classes: leave cells empty that mean 'not known'")
         for mark in [separator] if separator else SEPARATORS:
-            listed = [  # without a set separator, the parts must also stand alone
-                name
-                for name in counts.index
-                if mark in name
-                and (separator or known.issuperset(map(fold_spelling, name.split(mark))))
-            ]
-            if listed:
-                number, example = counts[listed].sum(), listed[0]
+            listed = [name for name in counts.index if mark in name]
+            todo = "the first one is used"
+            if not separator:  # then the parts must also be labels of other cells
+                parts = (map(fold_spelling, name.split(mark)) for name in listed)
+                listed = [name for name, of in zip(listed, parts, strict=True) if known >= {*of}]
                 todo = f"set data.label_separator='{mark}', else each such text is one class"
-                notes.append(
-                    f"{number} {kind} cell(s) list several labels, such as {example!r}: "
-                    f"{'the first one is used' if separator else todo}"
-                )
+            if listed:
+                number = f"{counts[listed].sum()} {kind} cell(s)"
+                notes.append(f"{number} list several labels, such as {listed[0]!r}: {todo}")
         if separator:
             table[kind] = labels.str.split(separator, regex=False).str[0].str.strip()
     return notes

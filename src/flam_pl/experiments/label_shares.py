@@ -9,7 +9,7 @@ import pandas as pd
 
 from flam_pl.attributes import UNLABELLED
 from flam_pl.config.root import Config
-from flam_pl.data.feature_batches import batches_in_pass
+from flam_pl.data.batches import batches_in_pass
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.labels import keep_label_share
 from flam_pl.experiments.paper import metrics_of

@@ -1,4 +1,4 @@
-"""Files of photos: what is read, and how much of it is decoded. Without torch."""
+"""Files of photos and their limits, without torch."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import stat
 import threading
 import warnings
+import zlib
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from pathlib import Path
@@ -21,10 +22,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")  # no other decoder is r
 MAX_PIXELS = 2**27  # of a photo, e.g. 11,600 x 11,570; a header that promises more is refused
 MAX_BYTES = 2**30  # of a file
 LARGE = 2**25  # pixels; of the photos with more, a process decodes one at a time
-
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # ours is MAX_PIXELS
-_one_large_photo = threading.Lock()
-
+WHITE = 255
 ORIENTATION, TILE_WIDTH, TILE_HEIGHT = 0x0112, 0x0142, 0x0143  # tags of EXIF and TIFF
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -36,10 +34,10 @@ TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 """EXIF orientation -> the step of Pillow that makes the photo upright."""
-
+TRANSPARENT = ("RGBA", "RGBa", "LA", "La", "PA")  # modes of Pillow
 Result = TypeVar("Result")
-_TRANSPARENT_MODES = ("RGBA", "RGBa", "LA", "La", "PA")
-WHITE = 255
+_one_large_photo = threading.Lock()
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # ours is MAX_PIXELS
 
 
 class UnreadableImage(FlamError):
@@ -49,15 +47,12 @@ class UnreadableImage(FlamError):
     def __init__(self, path: Path | str, reason: str = "") -> None:
         advice = "replace the file or leave its row out"
         super().__init__(f"{path}: {reason}; {advice}" if reason else str(path))
-        self.path = Path(path)
-        self.reason = reason
+        self.path, self.reason = Path(path), reason
 
 
 def read_file(path: Path) -> bytes:
-    """The content of a file; a folder, pipe, socket or device is not opened.
-
-    Raises UnreadableImage, also for a file above ``MAX_BYTES``.
-    """
+    """The content of a file of at most ``MAX_BYTES``; a folder, pipe, socket or device is not
+    opened. Raises UnreadableImage."""
     try:
         state = os.stat(path)
         if not stat.S_ISREG(state.st_mode):
@@ -70,13 +65,18 @@ def read_file(path: Path) -> bytes:
         raise UnreadableImage(path, reason) from error
 
 
+def view_seed(path: Path, view: int) -> int:
+    """Seed of a file's v-th distortion, by the names of file and folder."""
+    return zlib.crc32(f"{path.parent.name}/{path.name}?{view}".encode())
+
+
 def shorter_side(data: bytes, path: Path) -> int:
-    """Pixels of the shorter side, from the header alone. Raises as ``decode``, but for pixels."""
+    """Pixels of the shorter side, by the header. Raises UnreadableImage."""
     return opened(data, path, lambda image: min(image.size))
 
 
 def opened(data: bytes, path: Path, action: Callable[[Image.Image], Result]) -> Result:
-    """The action on the opened image. Raises UnreadableImage, also for what the action raises."""
+    """The result of ``action`` on the image. Raises only UnreadableImage."""
     if not data:
         raise UnreadableImage(path, "the file is empty")
     try:
@@ -101,7 +101,7 @@ def opened(data: bytes, path: Path, action: Callable[[Image.Image], Result]) -> 
 
 
 def orientation(image: Image.Image) -> int:
-    """The EXIF tag of an image, from 1 to 8; 1 is upright."""
+    """EXIF orientation, 1 to 8; 1 is upright."""
     with suppress(Exception):  # a broken block raises all kinds: viewers show the photo upright
         exif = image.getexif()
         if image.format in ("JPEG", "MPO"):  # getexif also reads XMP, which browsers do not obey
@@ -112,7 +112,7 @@ def orientation(image: Image.Image) -> int:
 
 
 def over_white(image: Image.Image) -> Image.Image:
-    """Any mode as RGB, with 16 bits scaled to 8 (Pillow would clip them)."""
+    """Any mode as RGB, on white; 16 bits are scaled to 8 (Pillow would clip them)."""
     if image.mode.startswith("I") or image.mode == "F":
         values = np.asarray(image, dtype=np.float64)
         if image.mode.startswith("I;16") or values.max() > 255:
@@ -120,7 +120,7 @@ def over_white(image: Image.Image) -> Image.Image:
         elif image.mode == "F" and values.max() <= 1:
             values = values * 255
         return Image.fromarray(values.clip(0, 255).round().astype(np.uint8)).convert("RGB")
-    if image.mode in _TRANSPARENT_MODES or "transparency" in image.info:
+    if image.mode in TRANSPARENT or "transparency" in image.info:
         image = image if image.mode == "RGBA" else image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, (WHITE,) * 4), image)
     return image if image.mode == "RGB" else image.convert("RGB")  # without a copy

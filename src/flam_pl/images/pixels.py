@@ -1,4 +1,4 @@
-"""Decodes photos and turns them into the input of a backbone."""
+"""Photos as the input of a backbone."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import hashlib
 import io
 import math
 import os
-import zlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -30,13 +29,11 @@ from flam_pl.images.files import (
     orientation,
     over_white,
     read_file,
+    view_seed,
 )
 
 FITS = ("pad", "crop", "stretch")
-
 MIDDLE_GREY = 128
-
-_JPEG_START = b"\xff\xd8"
 
 
 def read_image(path: Path) -> Tensor:
@@ -45,16 +42,12 @@ def read_image(path: Path) -> Tensor:
 
 
 def decode(data: bytes, path: Path) -> Tensor:
-    """The content of a file as uint8 RGB ``(3, H, W)``, turned as its EXIF tag says, over white.
-
-    Of an animation or of several pages, it is the first. Raises UnreadableImage, which names
-    ``path``, for a format beside ``FORMATS``, broken data, or more than ``MAX_PIXELS``.
-    """
+    """A file's content as uint8 RGB ``(3, H, W)``, upright, over white; of several pages the first.
+    Raises UnreadableImage, which names ``path``."""
     return opened(data, path, lambda image: _decoded(image, data))
 
 
 def pixels_hash(image: Tensor) -> str:
-    """BLAKE2 of the shape and the pixels of a decoded photo."""
     found = hashlib.blake2b(repr(image.shape).encode(), digest_size=16)
     found.update(image.permute(1, 2, 0).contiguous().numpy().data)
     return found.hexdigest()
@@ -62,7 +55,7 @@ def pixels_hash(image: Tensor) -> str:
 
 def _decoded(image: Image.Image, data: bytes) -> Tensor:
     pixels: Tensor | None = None
-    if data.startswith(_JPEG_START):
+    if data.startswith(b"\xff\xd8"):  # a JPEG
         with suppress(RuntimeError):  # Pillow reads more kinds, and names the fault
             encoded = torch.frombuffer(bytearray(data), dtype=torch.uint8)
             pixels = decode_image(encoded, mode=ImageReadMode.RGB)  # twice as fast as Pillow
@@ -76,11 +69,8 @@ def _decoded(image: Image.Image, data: bytes) -> Tensor:
 
 
 def fit(image: Tensor, size: int, mode: str = "pad") -> Tensor:
-    """The image as a square: uint8 ``(3, H, W)`` -> uint8 ``(3, size, size)``.
-
-    "pad" fills up with white, "crop" takes the middle square, "stretch" changes the proportions.
-    Raises FlamError for another mode.
-    """
+    """The image as a square, uint8 ``(3, size, size)``. "pad" adds white, "crop" takes the middle
+    square, "stretch" changes the proportions. Raises FlamError for another mode."""
     if mode not in FITS:
         raise FlamError(f"backbone.fit is {mode!r}; expected one of {', '.join(FITS)}")
     height, width = image.shape[-2:]
@@ -97,38 +87,32 @@ def fit(image: Tensor, size: int, mode: str = "pad") -> Tensor:
 
 
 def distort(image: Tensor, seed: int) -> Tensor:
-    """A hard second view of a photo, uint8 ``(3, H, W)``: the query of a search for its item.
-
-    It is cropped, mirrored, turned, brightened, blurred and compressed at random, by ``seed``.
-    """
-    # Pillow uses one thread: on busy cores, the threads of torch were thirty times slower
+    """A random view ``(3, H, W)`` of a photo: cropped, mirrored, turned, brightened, blurred,
+    compressed."""
+    # by Pillow, on one thread: on busy cores, the threads of torch were thirty times slower
     rng = np.random.default_rng(seed)
     height, width = image.shape[-2:]
     area, ratio = rng.uniform(0.6, 0.9), math.exp(rng.uniform(-0.15, 0.15))
     crop_height = min(height, height * math.sqrt(area / ratio))
     crop_width = min(width, width * math.sqrt(area * ratio))
     top, left = rng.uniform(0, height - crop_height), rng.uniform(0, width - crop_width)
-    view = Image.fromarray(image.permute(1, 2, 0).numpy()).resize(
-        (width, height),
-        Image.Resampling.BILINEAR,
-        box=(left, top, left + crop_width, top + crop_height),
-    )
+    bilinear, box = Image.Resampling.BILINEAR, (left, top, left + crop_width, top + crop_height)
+    view = Image.fromarray(image.permute(1, 2, 0).numpy()).resize((width, height), bilinear, box)
     if rng.random() < 0.5:
         view = ImageOps.mirror(view)
-    view = view.rotate(rng.uniform(-10, 10), Image.Resampling.BILINEAR, fillcolor=(WHITE,) * 3)
+    view = view.rotate(rng.uniform(-10, 10), bilinear, fillcolor=(WHITE,) * 3)
     view = ImageEnhance.Brightness(view).enhance(rng.uniform(0.7, 1.3))
     view = ImageEnhance.Contrast(view).enhance(rng.uniform(0.7, 1.3))
     view = view.filter(ImageFilter.GaussianBlur(rng.uniform(0.4, 1.2)))
     file = io.BytesIO()
     view.save(file, "JPEG", quality=int(rng.integers(30, 71)))
     with Image.open(file) as compressed:
-        pixels = np.array(compressed)
-    return torch.from_numpy(pixels).permute(2, 0, 1)
+        return torch.from_numpy(np.array(compressed)).permute(2, 0, 1)
 
 
 @dataclass(frozen=True)
 class Preprocess:
-    """Turns a decoded image into the input of a backbone, which normalises the pixels itself."""
+    """Turns a decoded image into the input of a backbone."""
 
     size: int
     fit: str = "pad"
@@ -143,7 +127,6 @@ class Preprocess:
 def training_transform(
     size: int,
     fit: str = "pad",
-    *,
     flip: bool = True,
     scale_min: float = 0.6,
     brightness: float = 0.2,
@@ -151,15 +134,13 @@ def training_transform(
 ) -> Callable[[Tensor], Tensor]:
     """Random transform of stage 1: uint8 ``(3, H, W)`` -> uint8 ``(3, size, size)``.
 
-    ``scale_min`` is the least share of the area that a crop has, ``brightness`` the greatest change
-    of brightness and contrast, ``erase`` the probability of a grey rectangle. Hue and saturation
-    stay: color is an attribute.
+    ``scale_min`` is the least area of a crop, ``brightness`` the greatest change of brightness and
+    contrast, ``erase`` the probability of a grey rectangle. Hues stay: color is an attribute.
     """
     # so large that the smallest crop is not enlarged
     steps: list[Callable[..., Tensor]] = [Preprocess(math.ceil(size / math.sqrt(scale_min)), fit)]
     if scale_min < 1:
-        crop = v2.RandomResizedCrop(size, (scale_min, 1.0), (0.9, 1 / 0.9), antialias=True)
-        steps.append(crop)
+        steps.append(v2.RandomResizedCrop(size, (scale_min, 1), (0.9, 1 / 0.9), antialias=True))
     if flip:
         steps.append(v2.RandomHorizontalFlip())
     if brightness:
@@ -172,8 +153,8 @@ def training_transform(
 class ImageDataset(Dataset[dict[str, Any]]):
     """Transformed images, each with its index and its item code, -1 for none.
 
-    View 0 is the file itself, view v > 0 its v-th distortion. With ``noting``, each image has its
-    path, the hash of its pixels and the reason why it cannot be decoded, else "": it is white then.
+    View 0 is the file, view v > 0 its v-th distortion. With ``noting``, an unreadable image is
+    white, and each image has path, hash of its pixels and reason or "".
     """
 
     def __init__(
@@ -207,29 +188,15 @@ class ImageDataset(Dataset[dict[str, Any]]):
             note = {"path": str(path), "pixels": "", "reason": error.reason}
         if view:
             image = distort(image, view_seed(path, view))
-        return note | {
-            "index": int(index),
-            "image": plane_by_plane(self.transform(image)),
-            "item": int(self.items[index]),
-        }
-
-
-def plane_by_plane(image: Tensor) -> Tensor:
-    # by NumPy, on one thread: where all cores are busy, torch waits for them a hundred times as
-    # long as the copy takes
-    return torch.from_numpy(np.ascontiguousarray(image.numpy()))
-
-
-def view_seed(path: Path, view: int) -> int:
-    """Seed of the v-th distortion of a file, by its name and the name of its folder."""
-    return zlib.crc32(f"{path.parent.name}/{path.name}?{view}".encode())
+        # copied by NumPy, on one thread: on busy cores, torch waits a hundred times as long
+        image = torch.from_numpy(np.ascontiguousarray(self.transform(image).numpy()))
+        return note | {"index": int(index), "image": image, "item": int(self.items[index])}
 
 
 def _resize(image: Tensor, height: int, width: int) -> Tensor:
     if tuple(image.shape[-2:]) == (height, width):
         return image
-    # channels last, as decoders give it: faster, and a planar image that shrinks to one pixel
-    # fails in torch 2.14
+    # channels last: faster, and a planar image that shrinks to one pixel fails in torch 2.14
     image = image.permute(1, 2, 0).contiguous().permute(2, 0, 1)
     resized: Tensor = F.resize(image, [height, width], InterpolationMode.BILINEAR, antialias=True)
     return resized

@@ -1,4 +1,4 @@
-"""Triplet losses: equations (1) and (2) of FLAM, and the memory of ADDE-M."""
+"""Equations (1) and (2) of FLAM: triplets of embeddings and dictionary vectors."""
 
 from __future__ import annotations
 
@@ -52,24 +52,3 @@ def embedding_loss(
 
 def _mean_of_violated(losses: Tensor) -> Tensor:
     return losses.sum() / (losses > 0).sum().clamp_min(1)
-
-
-def memory_loss(blocks: Tensor, labels: Tensor, prototypes: Tensor, margin: float) -> Tensor:
-    """ADDE-M (Hou et al., ICCV 2021, section 3.3): consistency + label and composed triplets.
-
-    Unit blocks ``(B, width)``, labels ``(B,)``, unit prototypes ``(classes, width)`` -> scalar.
-    With the prototype of a random photo in place of its own, a block should lie nearer to that
-    photo's.
-
-    >>> memory_loss(torch.eye(2), torch.tensor([0, 1]), torch.eye(2), margin=0.5)
-    tensor(0.)
-    """
-    own = prototypes[labels]
-    consistency = (blocks - own).pow(2).sum(dim=1)
-    _, of_labels = embedding_loss(blocks, labels, prototypes, margin)
-    other = torch.randperm(len(blocks), device=blocks.device)
-    changed = labels[other] != labels
-    composed = (blocks - own + own[other])[changed]
-    of_edits = triplet_loss(composed, blocks[other][changed], blocks[changed], margin)
-    means = [losses.sum() / max(1, len(losses)) for losses in (consistency, of_edits)]
-    return means[0] + of_labels + means[1]

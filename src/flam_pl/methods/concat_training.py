@@ -6,8 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from flam_pl.config.methods import ConcatConfig
-from flam_pl.config.stages import EmbedderConfig
+from flam_pl.config.stages import ConcatConfig, EmbedderConfig
 from flam_pl.evaluation.validation import calibration
 from flam_pl.methods.registry import Method
 from flam_pl.models.attribute_embedder import AttributeEmbedders

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from flam_pl.config.methods import ConcatConfig
-from flam_pl.losses.triplet import memory_loss
+from flam_pl.config.stages import ConcatConfig
+from flam_pl.losses.attribute_memory import memory_loss
 from flam_pl.models.concat import ConcatClassifiers, TypeClassifier
 from flam_pl.training.embedder_module import ByTypeModule
 

@@ -9,9 +9,8 @@ import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
-from flam_pl.config.methods import ConcatConfig
-from flam_pl.config.stages import EmbedderConfig
-from flam_pl.losses.softmax import dictionary_loss
+from flam_pl.config.stages import ConcatConfig, EmbedderConfig
+from flam_pl.losses.dictionary_softmax import dictionary_loss
 from flam_pl.losses.triplet import embedding_loss
 from flam_pl.models.attribute_embedder import AttributeEmbedders, EnsembleMember
 

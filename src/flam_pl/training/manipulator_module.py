@@ -14,15 +14,12 @@ from torch.nn import functional as F
 from torch.optim.lr_scheduler import LRScheduler
 
 from flam_pl.config.stages import ManipulatorConfig
-from flam_pl.losses.manipulator import (
-    cycle_loss,
-    discriminator_loss,
-    generator_loss,
-    matching_loss,
-    nearest_of_other_class,
-    wanted_embeddings,
-)
-from flam_pl.losses.softmax import SAME, composition_loss, distillation_loss
+from flam_pl.losses.adversarial import discriminator_loss, generator_loss
+from flam_pl.losses.composition import composition_loss
+from flam_pl.losses.cycle import cycle_loss
+from flam_pl.losses.matching import matching_loss, wanted_embeddings
+from flam_pl.losses.miners import nearest_of_other_class
+from flam_pl.losses.neighbour_distillation import SAME, distillation_loss
 from flam_pl.losses.triplet import cosine_distance
 from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.models.manipulator import Manipulator

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from attribute_world import SCHEMA, make_world
 from flam_pl.attributes import SchemaError
 from flam_pl.config.loading import load_config, method_config
-from flam_pl.config.outputs import FiguresConfig
+from flam_pl.config.root import FiguresConfig
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.editing.editor import NoEdit
 from flam_pl.editing.edits import Edit

@@ -1,1 +1,1 @@
-"""The wardrobe: a data set of drawn garments, each with counterfactuals for its edits."""
+"""The wardrobe: drawn garments, with counterfactuals for edits."""

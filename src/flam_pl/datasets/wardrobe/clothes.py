@@ -1,4 +1,4 @@
-"""The ten shapes: upper garments begin at the neck (y = 0), lower ones at the waist (y = 0)."""
+"""The ten shapes. At y = 0 is the neck of upper garments, the waist of lower ones."""
 
 from __future__ import annotations
 

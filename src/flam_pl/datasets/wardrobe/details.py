@@ -1,4 +1,4 @@
-"""The upper body with its sleeves, and what lies on a garment: collars, hems, pockets, folds."""
+"""The upper body, and what lies on a garment: collars, hems, pockets, folds."""
 
 from __future__ import annotations
 
@@ -74,7 +74,6 @@ def upper_body(sketch: Sketch, body: Torso) -> None:
 
 
 def front_panel(sketch: Sketch, outline: np.ndarray, end: float) -> None:
-    """A front panel whose hem, at height ``end``, sways."""
     shift = sketch.pose.sway * np.clip(outline[:, 1] / end, 0, 1) ** 2
     sketch.panel(outline + shift[:, None] * (1.0, 0.0), "front")
 
@@ -94,7 +93,7 @@ def sleeves(sketch: Sketch, body: Torso) -> None:
 
 
 def sleeve(sketch: Sketch, body: Torso, arm: float, ways: np.ndarray, length: float) -> None:
-    """``ways`` ``(2, 2)``: the directions of the upper arm and of the forearm."""
+    """``ways`` ``(2, 2)``: directions of upper arm and forearm."""
     top, pit, (down, fore) = body.shoulder, body.armpit, ways
     across, across_end = ways[:, ::-1] * (1, -1)
     wide = SLEEVE_WIDTHS.get(sketch.garment.shape, 0.05) + 0.016 * sketch.garment.traits.fit
@@ -117,7 +116,7 @@ def sleeve(sketch: Sketch, body: Torso, arm: float, ways: np.ndarray, length: fl
 
 
 def cuff(sketch: Sketch, ends: np.ndarray, along: np.ndarray, length: float) -> None:
-    """The end of a sleeve: corners ``ends`` ``(2, 2)``, direction ``along`` of the forearm."""
+    """A sleeve's end: corners ``ends`` ``(2, 2)``, direction ``along`` of the forearm."""
     shape, is_long, material = sketch.garment.shape, length > 0.3, sketch.edge("cuffs")
     ribbed = shape in ("sweater", "hoodie")
     ribbed |= shape == "jacket" and sketch.garment.trait("collar") != "lapel"  # a bomber jacket
@@ -156,7 +155,7 @@ def neckband(sketch: Sketch, neck: float) -> None:
 
 
 def collar(sketch: Sketch, neck: float, gap: float = 0.0) -> None:
-    """A collar of two leaves, the low band of a shirt, or the knitted band of a bomber jacket."""
+    """A collar with leaves, a shirt's band, or a bomber jacket's knitted band."""
     stand, jacket = sketch.garment.trait("collar") == "stand", sketch.garment.shape == "jacket"
     back = symmetric((0, -0.05), (neck - 0.004, -0.042, 0.05), (neck + 0.004, -0.01), (0, -0.012))
     if stand and jacket:
@@ -185,7 +184,7 @@ def collar(sketch: Sketch, neck: float, gap: float = 0.0) -> None:
 
 
 def lapels(sketch: Sketch, neck: float, bottom: float, gap: float, wide: float) -> None:
-    """Notched lapels that meet at height ``bottom``, and their collar."""
+    """Notched lapels down to height ``bottom``, and their collar."""
     material = "trim" if sketch.edge("neck") == "trim" else "ground"
     lapel = path(
         (gap, bottom), (neck - 0.012, -0.01, 0.02), (neck + 0.04 * wide, 0.055),
@@ -296,7 +295,7 @@ def flaps(sketch: Sketch, x: float, y: float, half: float) -> None:
 
 
 def leg_pockets(sketch: Sketch, hip: float, y: float) -> None:
-    """Pockets at the hip, and those of cargo trousers at height ``y``."""
+    """Pockets at the hip, and cargo pockets at height ``y``."""
     kind, x = sketch.garment.trait("pockets"), hip - 0.045
     if kind != "none":
         for side in sketch.sides():
@@ -309,7 +308,7 @@ def leg_pockets(sketch: Sketch, hip: float, y: float) -> None:
 
 
 def skirt_folds(sketch: Sketch, top: float, start: float, hem: float, end: float) -> None:
-    """Folds of a skirt of half width ``top`` at the height ``start``, ``hem`` at ``end``."""
+    """From half width ``top`` at height ``start`` to ``hem`` at ``end``."""
     cut = sketch.garment.traits.cut
     count, depth = 3 + round(4 * cut), 0.5 + 0.6 * cut
     for i in range(count):
@@ -328,7 +327,6 @@ LOGO_LINES = {
 
 
 def finish(sketch: Sketch, body: Torso) -> None:
-    """The logo and the folds of the body."""
     kind, (x, y) = sketch.garment.trait("logo"), (-0.09, 0.16)
     if kind == "disc":
         sketch.disc((x, y), 0.02, "trim")

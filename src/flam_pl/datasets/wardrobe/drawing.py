@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -25,17 +25,15 @@ from flam_pl.datasets.wardrobe.photo import draw_photo, photograph
 from flam_pl.errors import FlamError
 from flam_pl.terminal.progress import progress
 
-DRAWING_VERSION = 3  # to be raised when the same settings give other pictures or labels
+DRAWING_VERSION = 3  # raise it when the same settings give other pictures or labels
 SETTINGS, SPLITS = "settings.json", ("train", "val", "evaluation")
-CONTENT = "sha256"  # column of the catalog: an unchanged photo need not be decoded to be trusted
+CONTENT = "sha256"  # column of the catalog: an unchanged photo is trusted without decoding
 GARMENT, PHOTO, LABELS, CHANGE = range(4)  # independent streams of random numbers
 Row = dict[str, str | int | float]
 
 
 @dataclass(frozen=True)
-class Item:
-    """An item, or its ``change``-th counterfactual (0: the item itself)."""
-
+class Item:  # an item (change 0) or one of its counterfactuals
     split: str
     number: int
     change: int = 0
@@ -47,7 +45,6 @@ class Item:
 
 
 def items_of(settings: WardrobeSettings) -> Iterator[Item]:
-    """All items; counterfactuals follow their original."""
     for split in SPLITS:
         for number, change in np.ndindex(settings.items(split), settings.changes(split) + 1):
             yield Item(split, number, change)
@@ -63,10 +60,9 @@ def garment_of(settings: WardrobeSettings, item: Item) -> Garment:
     rng = random(settings, item, GARMENT)
     if item.change == 0:
         return draw_garment(settings.seed, rng)
-    original, *others = (
-        garment_of(settings, Item(item.split, item.number, change)) for change in range(item.change)
-    )
-    order = random(settings, Item(item.split, item.number), CHANGE).permutation(len(SCHEMA.types))
+    before = [replace(item, change=change) for change in range(item.change)]
+    original, *others = (garment_of(settings, other) for other in before)
+    order = random(settings, before[0], CHANGE).permutation(len(SCHEMA.types))
     kind = SCHEMA.types[order[(item.change - 1) % len(order)]]
     for _ in range(50):  # from the fourth on types repeat, and so may classes
         garment = draw_change(settings.seed, original, kind, rng)
@@ -76,10 +72,9 @@ def garment_of(settings: WardrobeSettings, item: Item) -> Garment:
 
 
 def draw_item(folder: Path, settings: WardrobeSettings, item: Item) -> list[Row]:
-    """Write the pictures of one item below ``folder``, or raise ``OSError``; returns their rows."""
     garment, rows, photos = garment_of(settings, item), [], settings.photos(item.split)
     constant: Row = {f"true_{name}": garment.attribute(name) for name in SCHEMA.types}
-    constant["counterfactual_of"] = Item(item.split, item.number).name if item.change else ""
+    constant["counterfactual_of"] = replace(item, change=0).name if item.change else ""
     for number in range(1 if item.change else photos):
         domain = "shop" if number < photos / 2 else "consumer"  # half of them, rounded up
         photo = draw_photo(random(settings, item, PHOTO, number), domain)
@@ -92,7 +87,7 @@ def draw_item(folder: Path, settings: WardrobeSettings, item: Item) -> list[Row]
 
 
 def labels(settings: WardrobeSettings, item: Item, number: int, garment: Garment) -> Row:
-    """Labels of one image: sparse and partly wrong in training."""
+    """Labels of a photo: sparse and partly wrong in training."""
     row: Row = {name: garment.attribute(name) for name in SCHEMA.types}
     if item.split == "train":
         rng = random(settings, item, LABELS, number)
@@ -105,17 +100,15 @@ def labels(settings: WardrobeSettings, item: Item, number: int, garment: Garment
 
 
 def write_jpeg(path: Path, picture: np.ndarray) -> None:
-    """Write RGB uint8. Not by ``cv2.imwrite``, which hides a full disk."""
+    """Write RGB uint8. ``cv2.imwrite`` would hide a full disk."""
     bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
     _, code = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, 90])
     path.write_bytes(code.tobytes())
 
 
 def draw_wardrobe(folder: Path, settings: WardrobeSettings, workers: int = 0) -> None:
-    """Draw what is not there yet; ``FlamError`` if the folder holds something else or it fails.
-
-    ``workers`` processes draw; 0: this process alone, -1: as many as there are cores.
-    """
+    """Draw the wardrobe unless it is there; ``workers`` -1: one per core, 0: none. Raises FlamError
+    if the folder holds something else or drawing fails."""
     folder = Path(folder).absolute()
     if is_drawn(folder, settings):  # before the lock: a folder for reading only has none
         print(f"the wardrobe is there already: {folder}")
@@ -126,15 +119,13 @@ def draw_wardrobe(folder: Path, settings: WardrobeSettings, workers: int = 0) ->
             if not is_drawn(folder, settings):
                 draw_anew(folder, settings, cores() if workers < 0 else workers)
     except (OSError, RuntimeError) as error:  # RuntimeError: a worker died
-        raise FlamError(
-            f"the wardrobe could not be drawn at {folder}: {error}. Free some space (about 8 kB "
-            "per image) or name another folder; if a worker died, use data.workers=0. What was "
-            "there is unchanged."
-        ) from error
+        got = f"the wardrobe could not be drawn at {folder}, which is unchanged: {error}"
+        remedy = "Free some space (8 kB per image), name another folder, or set data.workers=0."
+        raise FlamError(f"{got}. {remedy}") from error
 
 
 def cores() -> int:
-    """Cores that this process may use; a container often has fewer than the machine."""
+    """Cores of this process; a container may have fewer than the machine."""
     affinity = hasattr(os, "sched_getaffinity")
     return len(os.sched_getaffinity(0)) if affinity else os.cpu_count() or 1
 
@@ -144,24 +135,17 @@ def is_drawn(folder: Path, settings: WardrobeSettings) -> bool:
     return found.is_file() and found.read_bytes() == record(settings).encode()
 
 
-def is_wardrobe(folder: Path) -> bool:
-    """Whether this module has drawn into the folder, by any version or settings."""
-    path = folder / SETTINGS
-    return path.is_file() and b"DRAWING_VERSION" in path.read_bytes()
-
-
 def record(settings: WardrobeSettings) -> str:
     return json.dumps({**asdict(settings), "DRAWING_VERSION": DRAWING_VERSION}, indent=2) + "\n"
 
 
 def draw_anew(folder: Path, settings: WardrobeSettings, workers: int) -> None:
-    """Draw into another folder, then put it in place of nothing or an older wardrobe."""
-    filled = folder.exists() and any(folder.iterdir())
-    if filled and not is_wardrobe(folder):
-        raise FlamError(
-            f"{folder} is not empty and holds no wardrobe of flam-pl (see {SETTINGS}), so it is "
-            "not replaced. Name another folder, or empty this one yourself."
-        )
+    """Draw into another folder, then put it into place."""
+    own = folder / SETTINGS
+    ours = own.is_file() and b"DRAWING_VERSION" in own.read_bytes()  # of any version
+    if not ours and folder.exists() and any(folder.iterdir()):
+        remedy = "Name another folder, or empty this one yourself."
+        raise FlamError(f"{folder} is not empty and holds no wardrobe of flam-pl. {remedy}")
     growing = temporary(folder)
     try:
         draw_all(growing, settings, workers)
@@ -189,6 +173,5 @@ def draw_all(folder: Path, settings: WardrobeSettings, workers: int) -> None:
     (folder / SETTINGS).write_bytes(record(settings).encode())
 
 
-def one_thread(worker: int) -> None:
-    """OpenCV's threads are too many where as many workers as cores draw."""
+def one_thread(worker: int) -> None:  # there is a worker per core
     cv2.setNumThreads(1)

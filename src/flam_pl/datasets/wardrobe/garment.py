@@ -1,4 +1,4 @@
-"""A garment: three labelled attributes and unlabelled traits, and how both are drawn at random."""
+"""A garment: labelled attributes, unlabelled traits, and how they are drawn at random."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ XYZ_TO_RGB = [[3.2406, -1.5372, -0.4986], [-0.9689, 1.8758, 0.0415], [0.0557, -0
 
 
 def color_of(name: str, tint: Tint) -> np.ndarray:
-    """sRGB ``(3,)`` in [0, 255], clipped into the gamut, of a place in a region."""
+    """sRGB ``(3,)`` in [0, 255] of a place in a region, clipped into the gamut."""
     ranges = zip(REGIONS[name], tint, strict=True)
     lightness, chroma, hue = (low + (high - low) * t for (low, high), t in ranges)
     a, b = chroma * np.cos(np.radians(hue)), chroma * np.sin(np.radians(hue))
@@ -44,12 +44,11 @@ def color_of(name: str, tint: Tint) -> np.ndarray:
 
 
 def luminance(rgb: np.ndarray) -> float:
-    """Perceived brightness in [0, 255]."""
     return float(rgb @ np.array([0.299, 0.587, 0.114]))
 
 
 def is_visible(color: np.ndarray, ground: np.ndarray) -> bool:
-    """Whether the "redmean" distance of two sRGB colors, 0..765, is at least 220."""
+    """Whether the "redmean" distance of two sRGB colors (0 to 765) is at least 220."""
     red = (color[0] + ground[0]) / 2
     weights = np.array([2 + red / 256, 4, 2 + (255 - red) / 256])
     return bool(np.sqrt(weights @ (color - ground) ** 2) >= 220.0)
@@ -125,7 +124,7 @@ class Palette(NamedTuple):
 
 @dataclass(frozen=True)
 class Garment:
-    """One item. Equal garments are drawn alike to the last pixel."""
+    """One item. Equal garments have equal pixels."""
 
     shape: str
     color: str
@@ -133,7 +132,7 @@ class Garment:
     traits: Traits
 
     def changed(self, attribute_type: str, name: str) -> Garment:
-        """The counterfactual with another class; raises ``SchemaError``."""
+        """The counterfactual; raises SchemaError for an unknown class."""
         SCHEMA.index(attribute_type, name)
         return replace(self, **{attribute_type: name})  # type: ignore[arg-type]
 
@@ -154,7 +153,7 @@ class Garment:
         return Palette(color_of(self.color, self.traits.tint), *marks)
 
     def _visible(self, name: str) -> str:
-        """The color class ``name``, or white or black where it would vanish."""
+        """The color class ``name``, or white or black if it would vanish."""
         ground = color_of(self.color, self.traits.tint)
         if is_visible(color_of(name, self.traits.second_tint), ground):
             return name
@@ -173,8 +172,6 @@ class Garment:
 
 
 def draw_traits(shape: str, color: str, rng: Generator) -> Traits:
-    """Random traits that ``shape`` can have and ``color`` shows."""
-
     def value(name: str) -> str:
         return str(rng.choice(APPLIES[shape].get(name, ORDER[name])))
 
@@ -239,7 +236,7 @@ TASTE = 0.5  # standard deviation of the logarithm of each combination's own see
 
 @lru_cache(maxsize=4)
 def joint_distribution(seed: int) -> np.ndarray:
-    """Probability of each (shape, color, pattern), ``(10, 10, 10)``."""
+    """Probability ``(10, 10, 10)`` of shape, color and pattern."""
 
     def factors(named: Factors, rows: tuple[str, ...], columns: tuple[str, ...]) -> np.ndarray:
         return np.array([[named[row].get(column, 1.0) for column in columns] for row in rows])

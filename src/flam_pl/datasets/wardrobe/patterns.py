@@ -1,4 +1,4 @@
-"""Pictures of patterned cloth and of graphic prints, and the shapes that are drawn in pixels."""
+"""Pictures of cloth and graphic prints, and shapes in pixels."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def scalar(color: Color) -> list[float]:
 
 @lru_cache(maxsize=8)
 def cloth(garment: Garment) -> np.ndarray:
-    """The garment's cloth, uint8 RGB ``(384, 384, 3)``."""
+    """The cloth, uint8 RGB ``(384, 384, 3)``."""
     traits, p, pattern = garment.traits, garment.palette(), garment.pattern
     scale, rng = traits.pattern_scale, np.random.default_rng(traits.pattern_seed)
     ground = np.clip(p.ground + 0.5, 0, 255)
@@ -86,7 +86,7 @@ def cloth(garment: Garment) -> np.ndarray:
 def layers(
     pattern: str, p: Palette, scale: float, angle: float, rng: Generator
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """The colors of a pattern of layers, each with its coverage in [0, 1]."""
+    """The colors of a pattern, each with its coverage in [0, 1]."""
     if pattern == "horizontal-stripes":
         (_, y), period = grid(0.06 * angle), 0.06 + 0.07 * scale
         yield p.second, band(y, period, rng.uniform(0.3, 0.42))
@@ -123,35 +123,32 @@ def layers(
 def grid(angle: float) -> tuple[np.ndarray, np.ndarray]:
     """Body coordinates x, y of every cloth pixel, turned by radians."""
     v, u = np.mgrid[0:CLOTH_PIXELS, 0:CLOTH_PIXELS].astype(np.float32)
-    x, y = ((at - o) / CLOTH_SCALE for at, o in zip((u, v), CLOTH_ORIGIN, strict=True))
+    x, y = (u - CLOTH_ORIGIN[0]) / CLOTH_SCALE, (v - CLOTH_ORIGIN[1]) / CLOTH_SCALE
     c, s = np.float32(np.cos(angle)), np.float32(np.sin(angle))
     return c * x + s * y, c * y - s * x
 
 
 def from_middle(position: np.ndarray, period: float, shift: float = 0.0) -> np.ndarray:
-    """Signed distance from the middle of each position's period."""
+    """Signed distance from the middle of the period."""
     turns = position / np.float32(period) + np.float32(shift)
     return (turns - np.floor(turns) - np.float32(0.5)) * np.float32(period)
 
 
 def soft(depth: np.ndarray) -> np.ndarray:
-    """Coverage in [0, 1] of pixels ``depth`` inside a mark."""
+    """Coverage in [0, 1] at a ``depth`` inside a mark."""
     return np.clip(depth * np.float32(CLOTH_SCALE) + np.float32(0.5), 0, 1)
 
 
 def band(position: np.ndarray, period: float, duty: float) -> np.ndarray:
-    """Coverage by stripes that fill ``duty`` of each ``period``."""
+    """Coverage by stripes that fill ``duty`` of a ``period``."""
     return soft(np.float32(duty * period / 2) - np.abs(from_middle(position, period)))
 
 
 def noise(rng: Generator, cells: int) -> np.ndarray:
-    """Smooth noise of so many cells, with ragged edges."""
-    half = CLOTH_PIXELS // 2
-    coarse, fine = (
-        cv2.resize(rng.standard_normal((n, n), np.float32), (half, half), interpolation=how)
-        for n, how in ((cells, cv2.INTER_CUBIC), (3 * cells, cv2.INTER_LINEAR))
-    )
-    return cv2.resize(coarse + 0.25 * fine, (CLOTH_PIXELS, CLOTH_PIXELS))
+    coarse, fine = (rng.standard_normal((n, n), np.float32) for n in (cells, 3 * cells))
+    half = (CLOTH_PIXELS // 2, CLOTH_PIXELS // 2)
+    smooth = cv2.resize(coarse, half, interpolation=cv2.INTER_CUBIC)
+    return cv2.resize(smooth + 0.25 * cv2.resize(fine, half), (CLOTH_PIXELS, CLOTH_PIXELS))
 
 
 def scattered(rng: Generator, spacing: float) -> np.ndarray:
@@ -203,7 +200,6 @@ PAINTERS = {"floral": floral, "leopard": leopard}
 
 
 def knit(scale: float) -> np.ndarray:
-    """Light and shade of knitted stitches, uint8."""
     (x, y), column = grid(0.0), 0.030 + 0.010 * scale
     stitch = np.sin((y + np.float32(1.2) * np.abs(from_middle(x, column))) * np.float32(262))
     groove = np.cos(x * np.float32(2 * np.pi / column))

@@ -245,7 +245,7 @@ def photograph(garment: Garment, photo: Photo, size: int = 128) -> np.ndarray:
 
 
 def lit_garment(garment: Garment, photo: Photo, size: int, rng: Generator) -> list[np.ndarray]:
-    """The lit, bent garment: RGB ``(S, S, 3)`` and coverage ``(S, S)``, uint8."""
+    """The lit, bent garment ``(S, S, 3)`` and its coverage ``(S, S)``, uint8."""
     sketch = Sketch(garment, photo.pose)
     DRAWERS[garment.shape](sketch)
     canvas = Canvas(sketch, framing(sketch, photo, size), size)
@@ -261,7 +261,6 @@ def lit_garment(garment: Garment, photo: Photo, size: int, rng: Generator) -> li
 
 
 def framing(sketch: Sketch, photo: Photo, size: int) -> np.ndarray:
-    """The matrix ``(2, 3)`` from body units to pixels."""
     points = np.concatenate([part.points for part in sketch.parts if isinstance(part, Panel)])
     low, high = points.min(axis=0), points.max(axis=0)
     scale = size * photo.scale / float((high - low).max())
@@ -272,7 +271,6 @@ def framing(sketch: Sketch, photo: Photo, size: int) -> np.ndarray:
 
 
 def light_up(canvas: Canvas, photo: Photo, rng: Generator) -> np.ndarray:
-    """The colors in the photo's light, uint8 ``(S, S, 3)``."""
     size, half = len(canvas.mask), len(canvas.mask) // 2
     coarse = rng.standard_normal((7, 12)).astype(np.float32)
     bumps = cv2.resize(coarse, (half, half), interpolation=cv2.INTER_CUBIC)

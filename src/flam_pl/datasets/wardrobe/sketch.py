@@ -1,4 +1,4 @@
-"""The drawing of a garment, first in body units, then in pixels."""
+"""The drawing of a garment, in body units and in pixels."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Sketch:
     flip: float = 1.0  # every x is multiplied by it
 
     def sides(self) -> tuple[Sketch, Sketch]:
-        """Left and right; both take the coordinates of the right."""
+        """Left and right; both take coordinates of the right."""
         return replace(self, flip=-1.0), self
 
     def panel(
@@ -65,7 +65,7 @@ class Sketch:
         seam: float = 0.0,
         turn: Turn = (0.0, 0.0, 0.0),
     ) -> None:
-        """``seam`` is the width of the seam around the cloth."""
+        """``seam``: width of a seam around the cloth."""
         turn = (self.flip * turn[0], self.flip * turn[1], turn[2])
         self.parts.append(Panel(self._placed(outline), material, lift, turn))
         if seam:
@@ -76,7 +76,7 @@ class Sketch:
         self.parts.append(Mark(self._placed(points), width, tone))
 
     def disc(self, center: Step, radius: float, tone: str = "") -> None:
-        """Without a tone it is a button."""
+        """Without a tone, a button."""
         self.line(np.array([center]), radius, tone or self.garment.traits.button_tone)
 
     def ribs(self, start: np.ndarray, end: np.ndarray, count: int) -> None:
@@ -99,7 +99,7 @@ class Sketch:
 
 
 def path(start: Step, *steps: Step) -> np.ndarray:
-    """A line ``(N, 2)``; a step ``(x, y, bulge)`` is an arc that high on its left, per chord."""
+    """A line ``(N, 2)``; a step ``(x, y, bulge)`` is an arc on its left, ``bulge`` chords high."""
     pieces, a = [], np.array(start, dtype=float)
     for step in steps:
         b, bulge = np.array(step[:2], dtype=float), (*step, 0.0)[2]
@@ -111,7 +111,7 @@ def path(start: Step, *steps: Step) -> np.ndarray:
 
 
 def symmetric(start: Step, *steps: Step) -> np.ndarray:
-    """An outline ``(2N, 2)``; the path is its right half."""
+    """An outline ``(2N, 2)`` by its right half."""
     right = path(start, *steps)
     return np.concatenate([right, (right * (-1.0, 1.0))[::-1]])
 
@@ -121,7 +121,7 @@ def rectangle(left: float, top: float, right: float, bottom: float) -> np.ndarra
 
 
 class Canvas:
-    """A garment without surroundings; ``matrix`` ``(2, 3)`` maps body units to pixels."""
+    """A garment alone; ``matrix`` ``(2, 3)`` maps body units to pixels."""
 
     def __init__(self, sketch: Sketch, matrix: np.ndarray, size: int) -> None:
         self.sketch, self.matrix, self.tones = sketch, matrix, tones_of(sketch.garment)
@@ -211,7 +211,6 @@ def rounded(soft: np.ndarray) -> np.ndarray:
 
 
 def tones_of(garment: Garment) -> dict[str, np.ndarray]:
-    """RGB ``(3,)`` of all that is not patterned cloth."""
     ground, second, _ = garment.palette()
     light = luminance(ground)
     colors = {

@@ -15,7 +15,7 @@ from sklearn.manifold import TSNE
 from torch import Tensor
 
 from flam_pl.attributes import AttributeSchema, SchemaError
-from flam_pl.config.outputs import FiguresConfig
+from flam_pl.config.root import FiguresConfig
 from flam_pl.editing.editor import Editor
 from flam_pl.editing.edits import Edit
 from flam_pl.evaluation.searches import EvaluationSet
