@@ -17,7 +17,7 @@ from flam_pl.editing.edits import Edit, EditError, in_order
 from flam_pl.editing.targets import blend, wanted_probabilities, wanted_shares
 from flam_pl.methods.arithmetic import Arithmetic
 from flam_pl.methods.concatenation import ConcatEditor
-from flam_pl.methods.generator import Flam
+from flam_pl.methods.flam import Flam
 from flam_pl.methods.slerp import Slerp
 from flam_pl.models.attribute_embedder import AttributeEmbedder, AttributeEmbedders
 from flam_pl.models.concat import ConcatClassifiers

@@ -16,7 +16,7 @@ from flam_pl.experiments.exporting.export import export, write
 from flam_pl.experiments.search import OpenRun
 from flam_pl.methods.arithmetic import Arithmetic
 from flam_pl.methods.concatenation import ConcatEditor
-from flam_pl.methods.generator import Flam
+from flam_pl.methods.flam import Flam
 from flam_pl.methods.slerp import Slerp
 from flam_pl.retrieval.posteriors import KINDS
 from flam_pl.retrieval.vectors import SearchVectors

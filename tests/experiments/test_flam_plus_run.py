@@ -22,7 +22,7 @@ from flam_pl.experiments.selection import stores_one_vector
 from flam_pl.experiments.trained_run import TrainedRun
 from flam_pl.images.pixels import read_image
 from flam_pl.methods.concatenation import ConcatEditor
-from flam_pl.methods.generator import Flam
+from flam_pl.methods.flam import Flam
 from flam_pl.methods.registry import registered
 from flam_pl.models.concat import ConcatClassifiers
 from flam_pl.retrieval.chosen_weights import FILE, FILTER

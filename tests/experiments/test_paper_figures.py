@@ -145,7 +145,7 @@ def test_only_what_is_asked_for_is_drawn(run: Path, monkeypatch: pytest.MonkeyPa
         paper_figures, "draw", lambda picture, *_, **__: not written.append(picture.name)
     )
     monkeypatch.setattr(
-        paper_figures.label_shares, "train_shares", lambda run: pytest.fail("not asked")
+        paper_figures.sweeps, "train_shares", lambda run: pytest.fail("not asked")
     )
     given = [*settings(run.parents[1], QUICKER), "figures.which=[2,convergence]"]
     assert main(["figures", *given]) == 0

@@ -11,7 +11,7 @@ from flam_pl.attributes import SchemaError
 from flam_pl.editing.editor import Editor, NoEdit
 from flam_pl.editing.edits import Edit
 from flam_pl.methods.arithmetic import Arithmetic
-from flam_pl.methods.generator import Flam
+from flam_pl.methods.flam import Flam
 from flam_pl.methods.slerp import Slerp, turned
 from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.models.manipulator import Manipulator

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from flam_pl.metrics.paired import PairedShares
+from flam_pl.metrics.bootstrap import PairedShares
 
 KS = (1, 5)
 QUERIES, SEED = 60, 4

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from flam_pl.attributes import AttributeSchema
 from flam_pl.editing.editor import Editor, NoEdit
 from flam_pl.methods.arithmetic import Arithmetic
-from flam_pl.methods.generator import Flam
+from flam_pl.methods.flam import Flam
 from flam_pl.methods.slerp import Slerp
 from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.models.backbone import Backbone

@@ -1,4 +1,4 @@
-"""Calibration of an edited search: how far its probabilities agree with what came true."""
+"""How far the probabilities of an edited search agree with what came true."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ DEPTH = 20  # results of each search that are looked at
 
 @dataclass(frozen=True)
 class Outcomes:
-    """Per kind (``KINDS``) what was predicted and what was true, a row per search."""
+    """What was predicted and what was true per event (``KINDS``), a row per search."""
 
     raw: Mapping[str, np.ndarray]  # uncalibrated probabilities
     true: Mapping[str, np.ndarray]  # whether the events happened, bool
-    item: np.ndarray  # number of the query's item, which is resampled as one, (E,)
+    item: np.ndarray  # code of the query's item, which is resampled as one, (E,)
 
     @classmethod
     @torch.inference_mode()
@@ -38,7 +38,7 @@ class Outcomes:
         data: EvaluationSet,
         progress: Progress = lambda edits: edits,
     ) -> Outcomes:
-        """Search with every edit among the fully labelled photos: only labels tell what is true."""
+        """Search with every edit among the fully labelled photos."""
         data = data.fully_labelled()
         gallery = posteriors.read(data.features)
         _, items = np.unique(data.query_items, return_inverse=True)
@@ -62,10 +62,10 @@ class Outcomes:
 def measure_calibration(
     calibration: Calibration, outcomes: Outcomes, resamples: int, seed: int
 ) -> dict[str, Any]:
-    """The figures of ``measure_probabilities``, per event of ``KINDS``, "raw" and "calibrated".
+    """Event (``KINDS``) -> "raw" or "calibrated" -> figures as of ``measure_probabilities``.
 
-    Below a threshold a search warns that it has no answer. "detection_rate" is the share of the
-    edits without an answer that get the warning, "false_alarm_rate" that of the edits with one.
+    A search that is less likely than a threshold to have an answer warns. "detection_rate" is the
+    share of warnings among edits without an answer, "false_alarm_rate" among edits with one.
     """
     item, draws = outcomes.item, (resamples, seed)
     by_kind = {"raw": outcomes.raw, "calibrated": calibration.probabilities(outcomes.raw)}
@@ -89,11 +89,8 @@ def measure_calibration(
 def measure_probabilities(
     p: np.ndarray, true: np.ndarray, item: np.ndarray, resamples: int, seed: int
 ) -> dict[str, Any]:
-    """ "ECE", the expected calibration error (Naeini et al., AAAI 2015; Guo et al., ICML 2017);
-    "Brier", the mean squared error; "observed", the share that came true; "bins".
-
-    ``p`` and ``true`` ``(E, ...)`` are of searches or results, ``item (E,)`` of their queries.
-    """
+    """Expected calibration error ("ECE"; Naeini et al., AAAI 2015), mean squared error ("Brier"),
+    share that came true ("observed") and "bins"; ``p`` and ``true`` ``(E, ...)``, ``item (E,)``."""
     of_result = np.broadcast_to(item.reshape(-1, *[1] * (p.ndim - 1)), p.shape).ravel()
     flat, came = p.ravel(), true.ravel()
     error = binary_calibration_error(*as_tensors(flat, came), n_bins=BINS, norm="l1")
@@ -113,7 +110,7 @@ def as_tensors(p: np.ndarray, true: np.ndarray) -> tuple[torch.Tensor, torch.Ten
 def share(
     hits: np.ndarray, counted: np.ndarray, item: np.ndarray, resamples: int, seed: int
 ) -> dict[str, Any]:
-    """Mean of the hits that are counted, with its interval by item; all ``(M,)``."""
+    """Mean of the counted hits, resampled by item; all ``(M,)``."""
     sums, counts = (np.bincount(item, weights=of) for of in (hits * counted, counted))
     found = bootstraps(sums[:, None], counts, ["share"], resamples=resamples, seed=seed)
     return found["share"].to_dict()
@@ -125,7 +122,7 @@ def alone(value: float, n: int) -> dict[str, Any]:
 
 
 def bins(p: np.ndarray, true: np.ndarray) -> list[dict[str, float | None]]:
-    """Of each bin: mean probability, share that came true (both None where it is empty), count."""
+    """Per bin: mean probability and share that came true (None if empty), and number."""
     number = np.minimum((p * BINS).astype(int), BINS - 1)
 
     def mean(of: np.ndarray) -> float | None:

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from flam_pl.editing.editor import Editor
+from flam_pl.evaluation.hits import QuerySums
 from flam_pl.evaluation.searches import EvaluationSet, edit_to
-from flam_pl.evaluation.sums import QuerySums
 from flam_pl.metrics.bootstrap import Estimate
 
 
@@ -21,9 +21,8 @@ def evaluate_classification(
     resamples: int,
     seed: int,
 ) -> dict[str, dict[str, Estimate]]:
-    """Accuracy per type. "original": of the stored feature, against the photo's label;
-    "manipulated": of the edited feature, against the wanted class. ``classify`` gives logits per
-    type ``(B, classes)``."""
+    """Accuracy per type, of "original" features (true: the label) and "manipulated" ones (true: the
+    wanted class). ``classify`` gives logits per type ``(B, classes)``."""
     queries = data.features[torch.from_numpy(data.queries).to(data.features.device)]
     types = data.schema.types
     original, manipulated = (QuerySums(data, types, ["accuracy"]) for _ in range(2))

@@ -1,4 +1,4 @@
-"""T@k where the score sorts only some candidates: those nearest by the edited feature."""
+"""T@k where the score sorts only the candidates: the nearest photos by the edited feature."""
 
 from __future__ import annotations
 

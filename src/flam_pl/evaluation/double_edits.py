@@ -16,7 +16,7 @@ BLOCK = 256  # queries compared with all combinations at once
 
 
 def draw_double_edits(data: EvaluationSet, most: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Draw ``most`` edits of two types that have a hit: numbers and wanted labels, as ``Edits``."""
+    """At most ``most`` random edits of two types with a hit: numbers and wanted labels."""
     own = data.labels[data.queries]
     labelled = own != UNLABELLED
     parts = [(np.zeros(0, np.int64), own[:0])]
@@ -47,7 +47,7 @@ def evaluate_double_edits(
     ks: Sequence[int],
     progress: Progress = lambda pairs: pairs,
 ) -> EditResults:
-    """T@k over "all" double edits and per pair of types, e.g. "shape + color"."""
+    """T@k over "all" edits and per pair of types, e.g. "shape + color"."""
     search = searcher_of(method, data, max(ks))
     hits = np.zeros((len(numbers), len(ks)), dtype=bool)
     types = np.nonzero(wanted != data.labels[data.queries[numbers]])[1].reshape(-1, 2)

@@ -1,8 +1,8 @@
-"""T@k: a hit is among the first k results of an edit. R@k: the same without an edit."""
+"""T@k, R@k, and how other figures of edited searches are summed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -24,6 +24,27 @@ class Measure(Protocol):
     def add(self, search: EditedSearch) -> None: ...
 
 
+class QuerySums:
+    """Per group: ``sums`` over each query's edits ``(Q, figures)``, ``counts`` of edits ``(Q,)``."""
+
+    def __init__(self, data: EvaluationSet, groups: Iterable[str], figures: Iterable[str]) -> None:
+        self.data, self.names = data, list(figures)
+        shape = len(data.queries), len(self.names)
+        self.sums = {group: np.zeros(shape) for group in groups}
+        self.counts = {group: np.zeros(shape[0]) for group in self.sums}
+
+    def count(self, group: str, numbers: np.ndarray, figures: Tensor) -> None:
+        """Add figures ``(E, figures)``, one edit per query."""
+        self.sums[group][numbers] += figures.cpu().numpy()
+        self.counts[group][numbers] += 1
+
+    def estimates(self, resamples: int, seed: int) -> dict[str, dict[str, Estimate]]:
+        """Group -> figure -> mean over edits, resampled by item."""
+        items = self.data.query_items
+        estimate = partial(bootstraps, resamples=resamples, seed=seed, items=items)
+        return {g: estimate(of, self.counts[g], self.names) for g, of in self.sums.items()}
+
+
 @dataclass(frozen=True)
 class EditResults:
     """T@k of one method per edit (see ``Edits``)."""
@@ -37,7 +58,7 @@ class EditResults:
     resample_all: bool = True  # also queries without an edit
 
     def shares(self) -> dict[str, float]:
-        """T@k over all edits, without intervals; 0 without edits."""
+        """T@k over all edits; 0 without edits."""
         shares = self.hits.sum(axis=0) / max(1, len(self.hits))
         return dict(zip(self.names, shares.tolist(), strict=True))
 
@@ -48,7 +69,7 @@ class EditResults:
         return sums, np.bincount(numbers, minlength=len(sums))
 
     def estimates(self, resamples: int, seed: int) -> dict[str, dict[str, Estimate]]:
-        """T@k per group, with intervals resampled by item."""
+        """T@k per group, resampled by item."""
         found, estimate = {}, partial(bootstraps, resamples=resamples, seed=seed)
         for group, rows in self.groups.items():
             hits, counts = self.sums(rows)
@@ -57,7 +78,7 @@ class EditResults:
         return found
 
     def macro_estimates(self, resamples: int, seed: int) -> dict[str, Estimate]:
-        """Mean of T@k over the wanted combinations."""
+        """Mean of T@k over the wanted combinations of classes."""
         combinations = np.unique(self.wanted, axis=0, return_inverse=True)[1].reshape(-1)
         each = self.hits, combinations, self.items[self.numbers], self.names
         return macro_bootstraps(*each, resamples=resamples, seed=seed)
@@ -93,7 +114,7 @@ def evaluate_edits(
     also: Sequence[Measure] = (),
     strength: float = 1.0,
 ) -> EditResults:
-    """T@k of every edit that has a hit. ``also`` measures the same searches."""
+    """T@k of every edit that has a hit; ``also`` measures the same searches."""
     hits = Hits(data, ks)
     for search in search_edits(method, data, max(ks), progress=progress, strength=strength):
         for measure in (hits, *also):
@@ -111,11 +132,10 @@ def evaluate_instances(
     seed: int,
     pixels: np.ndarray | None = None,
 ) -> tuple[dict[str, Estimate], int]:
-    """R@k, and how many queries are left out because their item has no shop photo.
+    """R@k, resampled by item, and the number of queries whose item has no shop photo.
 
-    ``is_query (N,)`` marks consumer photos, which search the shop photos. ``pixels (N,)`` are codes
-    of equal photos: a result is also a hit if it equals a photo of the query's item. Intervals are
-    resampled by item.
+    ``is_query (N,)`` marks consumer photos, which search the shop photos. ``pixels (N,)`` has one
+    code for equal photos: a result that equals a photo of the query's item is a hit too.
     """
     query, shop = np.flatnonzero(is_query), np.flatnonzero(~is_query)
     findable = query[np.isin(items[query], items[shop])]
@@ -127,6 +147,6 @@ def evaluate_instances(
     results, photos = shop[found.cpu().numpy()], pixels.max() + 1
     is_hit = np.isin(items[findable][:, None] * photos + pixels[results], items * photos + pixels)
     hits = hits_at(torch.from_numpy(is_hit), torch.ones(len(is_hit), dtype=torch.bool), ks).numpy()
-    each = hits, np.ones(len(hits)), [f"R@{k}" for k in ks]
-    figures = bootstraps(*each, resamples=resamples, seed=seed, items=items[findable])
-    return figures, len(query) - len(findable)
+    each, names = (hits, np.ones(len(hits))), [f"R@{k}" for k in ks]
+    found = bootstraps(*each, names, resamples=resamples, seed=seed, items=items[findable])
+    return found, len(query) - len(findable)

@@ -1,7 +1,7 @@
 """The oracle ranking: a search that knows the labels.
 
-It shows what even a perfect edit fails to preserve, because the nearest right photos differ from
-the query. It is no upper bound of that: one hit followed by the query's neighbours preserves more.
+It shows how much a perfect edit preserves. That is no upper bound: one hit followed by neighbours
+of the query preserves more.
 """
 
 from __future__ import annotations

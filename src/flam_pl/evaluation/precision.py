@@ -1,4 +1,4 @@
-"""P@k, as_it_was@k and utility@k: what results change and what they preserve."""
+"""P@k, as_it_was@k and utility@k of edited searches."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from flam_pl.evaluation.hits import QuerySums
 from flam_pl.evaluation.searches import EditedSearch, EvaluationSet
-from flam_pl.evaluation.sums import QuerySums
 from flam_pl.metrics.bootstrap import Estimate
 from flam_pl.metrics.dcg import dcg_at, ideal_dcg_at
 
@@ -24,14 +24,14 @@ def utility(right: Tensor, kept: Tensor) -> Tensor:
 class Precision(QuerySums):
     """Figures of the first k results, over "all" edits and per type.
 
-    P@k is the share with the wanted class, as_it_was@k the share with all of the query's own
-    labels, utility@k the discounted ``utility`` divided by that of the ideal order.
+    P@k is the share with the wanted class, as_it_was@k the share with all labels of the query.
+    utility@k is the discounted ``utility``, divided by that of the best order.
     """
 
     def __init__(
         self, data: EvaluationSet, ks: Sequence[int], like: Precision | None = None
     ) -> None:
-        """``like`` lends its ideal orders."""
+        """``like`` lends its best orders."""
         names = [f"{name}@{k}" for name in ("P", "as_it_was", "utility") for k in ks]
         super().__init__(data, data.schema.types, names)
         self.ks = tuple(ks)
@@ -67,7 +67,7 @@ class Precision(QuerySums):
         return ideal[torch.from_numpy(place.reshape(-1)).to(device)]
 
     def mean(self, name: str) -> float:
-        """One figure over all edits; 0 without edits."""
+        """Mean over all edits; 0 without edits."""
         at = self.names.index(name)
         total = sum(float(of[:, at].sum()) for of in self.sums.values())
         return total / max(1.0, sum(float(of.sum()) for of in self.counts.values()))

@@ -1,4 +1,4 @@
-"""What the strength of an edit changes. Methods can be compared by what they keep at equal T@k."""
+"""Figures by the strength of the edit, so that methods can be compared at equal T@k."""
 
 from __future__ import annotations
 
@@ -8,16 +8,9 @@ import torch
 from torch.nn import functional as F
 
 from flam_pl.editing.editor import Editor
-from flam_pl.evaluation.hits import evaluate_edits
+from flam_pl.evaluation.hits import QuerySums, evaluate_edits
 from flam_pl.evaluation.precision import Precision
-from flam_pl.evaluation.searches import (
-    EditedSearch,
-    EvaluationSet,
-    Searcher,
-    edit_to,
-    rows_of,
-)
-from flam_pl.evaluation.sums import QuerySums
+from flam_pl.evaluation.searches import EditedSearch, EvaluationSet, Searcher, edit_to, rows_of
 from flam_pl.metrics.bootstrap import Estimate
 from flam_pl.retrieval.vectors import SearchVectors
 

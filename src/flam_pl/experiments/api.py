@@ -15,7 +15,7 @@ from flam_pl.training.sole_trainer import sole_trainer
 
 
 def load_config(*overrides: str) -> Config:
-    """Settings of ``conf/`` with overrides, e.g. ``load_config("data=table", "seed=1")``.
+    """Settings of ``conf/`` with overrides.
 
     Raises:
         ConfigError: an unknown key, group or value, named.
@@ -27,7 +27,7 @@ def load_config(*overrides: str) -> Config:
 
 
 def train(config: Config) -> OpenRun:
-    """Train every stage and method that is not up to date, and open the run for searching.
+    """Train every stage and method that is not up to date, and open the run.
 
     Raises:
         FlamError: unusable data, an interrupted training, or another process trains the run.
@@ -50,7 +50,7 @@ def evaluate(run: OpenRun) -> Report:
     """Measure the run on its evaluation photos and write its report.
 
     Raises:
-        FlamError: only the first process of a DDP run evaluates.
+        FlamError: called in a further process of a DDP run.
     """
     report = evaluation.measure(run.run, run.trained)
     if report is None:

@@ -25,8 +25,7 @@ from flam_pl.evaluation.searches import EvaluationSet, Searcher
 from flam_pl.evaluation.strength import evaluate_strengths
 from flam_pl.experiments.trained_run import TrainedRun
 from flam_pl.methods.registry import looks, registered
-from flam_pl.metrics.bootstrap import Estimate, bootstraps
-from flam_pl.metrics.paired import PairedShares
+from flam_pl.metrics.bootstrap import Estimate, PairedShares, bootstraps
 from flam_pl.reports.measurements import FORMAT, PARTS
 from flam_pl.terminal.progress import progress
 from flam_pl.training.run import Run
@@ -48,12 +47,12 @@ def compute_metrics(
 ) -> dict[str, Any]:
     """All measured values of ``metrics.json``, format 2.
 
-    ``data``: evaluation images with all labels. ``photos``: images with counterfactuals.
+    ``data``: evaluation images whose edits count. ``photos``: images with counterfactuals.
     """
     catalog = run.catalog
-    impossible = edits_cannot_be_evaluated(catalog)
     edits: dict[str, Any] = dict.fromkeys(EDIT_PARTS, {})
     counts = {"edits": 0, "impossible_edits": 0}
+    impossible = edits_cannot_be_evaluated(catalog)
     if not impossible:
         edits, counts = measure_edits(trained, data, photos, run.config.evaluation)
     instance, unfindable, dimensions = measure_instances(run, trained)
@@ -96,9 +95,7 @@ def measure_edits(
     ks, draws = cut_offs(settings.ks, len(data.labels)), (settings.resamples, settings.seed)
     double = draw_double_edits(data, settings.pairs, settings.seed)
     precision: Precision | None = None
-    oracle = OracleRanking(data, max(ks))
-    searchers = {row.name: Searcher(row, data, max(ks)) for row in trained.rows()}
-    for name, searcher in {**searchers, ORACLE: oracle}.items():
+    for name, searcher in searchers_of(trained, data, max(ks)).items():
         traits, ranks = Preservation(data, ks), AttributeNDCG(data, ks)
         precision = Precision(data, ks, like=precision)
         bar = partial(progress, name=f"edits: {name}")
@@ -110,7 +107,7 @@ def measure_edits(
         groups["macro"] = results.macro_estimates(*draws)
         found["edits"][name] = groups
         found["preservation"][name], found["ndcg"][name] = preserved, ndcg
-        if searcher is oracle:
+        if name == ORACLE:  # the last one
             break
         by_method[name], precisions[name] = results, precision
         if len(double[0]):
@@ -142,8 +139,14 @@ def measure_edits(
     return found, {"edits": len(results.numbers), **left_out}
 
 
+def searchers_of(trained: TrainedRun, data: EvaluationSet, depth: int) -> dict[str, Searcher]:
+    """A searcher per row, and the oracle ranking."""
+    found = {row.name: Searcher(row, data, depth) for row in trained.rows()}
+    return {**found, ORACLE: OracleRanking(data, depth)}
+
+
 def cut_offs(ks: Sequence[int], gallery: int) -> list[int]:
-    """The cut-offs up to half of the gallery, else the first: others find hits by chance.
+    """The cut-offs up to half of the gallery, else the first: larger ones find hits by luck.
 
     >>> cut_offs([1, 5, 10], gallery=12), cut_offs([5, 10], gallery=8)
     ([1, 5], [5])
@@ -152,7 +155,7 @@ def cut_offs(ks: Sequence[int], gallery: int) -> list[int]:
 
 
 def with_mean_change(classified: ByGroup) -> ByGroup:
-    """Add "mean change": accuracy on manipulated minus on original features, mean of the types."""
+    """Add "mean change": mean over types of the accuracy on manipulated less on original features."""
     before, after = classified["original"], classified["manipulated"]
     changes = [after[name].value - before[name].value for name in before]  # nan where none counted
     value, nan = float(np.mean(changes)), float("nan")
@@ -172,10 +175,9 @@ def measure_depths(
     for row in (row for row in trained.rows() if counts and row.name in wanted):
         precisions = {count: Precision(data, [10]) for count in counts}
         results = evaluate_candidates(row, data, ks, {c: [p] for c, p in precisions.items()})
-        found[row.name] = {str(c): results[c].estimates(*draws)["all"] for c in counts}
+        of_row = found[row.name] = {str(c): results[c].estimates(*draws)["all"] for c in counts}
         for count in counts if 10 in ks else ():
-            at_10 = precisions[count].estimates(*draws)["all"]["P@10"]
-            found[row.name][str(count)]["P@10"] = at_10
+            of_row[str(count)]["P@10"] = precisions[count].estimates(*draws)["all"]["P@10"]
     return found
 
 
@@ -184,17 +186,15 @@ def measure_counterfactuals(
 ) -> tuple[ByGroup, ByGroup]:
     """CF@k of every row and of the oracle ranking; CF@k of every row minus that of the best.
 
-    Both are empty where no photo has a counterfactual.
+    Both are empty without counterfactuals.
     """
     edits = counterfactual_edits(photos)
     if not len(edits):
         return {}, {}
     ks = cut_offs(settings.ks, len(photos.labels))
-    rows: dict[str, Searcher] = {row.name: Searcher(row, photos, max(ks)) for row in trained.rows()}
-    rows[ORACLE] = OracleRanking(photos, max(ks))
     hits = {
         name: counterfactual_ranks(search, photos, edits, max(ks))[:, None] <= np.array(ks)
-        for name, search in rows.items()
+        for name, search in searchers_of(trained, photos, max(ks)).items()
     }
     items = photos.query_items[edits[:, 0]]
     drawn: Any = {"items": items, "resamples": settings.resamples, "seed": settings.seed}
@@ -212,10 +212,7 @@ def compare(
     resamples: int,
     seed: int,
 ) -> tuple[dict[str, ByGroup], ByGroup]:
-    """Method -> concatenation -> ratio of T@k; method -> every value minus that of the best row.
-
-    Both are paired by item.
-    """
+    """Method -> concatenation -> ratio of T@k; method -> every value minus that of the best row."""
     first, of_best = by_method[best], precisions[best]
     hits = {name: of.sums()[0] for name, of in by_method.items()}
     every = {name: np.hstack([hits[name], of.all_sums()]) for name, of in precisions.items()}
@@ -231,11 +228,7 @@ def compare(
 
 
 def measure_instances(run: Run, trained: TrainedRun) -> tuple[ByGroup, int, dict[str, int]]:
-    """R@k of every method among its own vectors: those of FLAM are the stored features.
-
-    Returns:
-        Method -> R@k; queries without a match; method -> dimension of its vectors.
-    """
+    """R@k of every row among its own vectors, queries without a match, dimensions of the vectors."""
     catalog, settings = run.catalog, run.config.evaluation
     rows = catalog.instance_rows()
     features = run.data.features.rows(rows).to(trained.embedders.device)

@@ -32,10 +32,8 @@ NEEDED: dict[int, tuple[str, ...]] = {  # table -> what is trained for it beside
 def make_tables(config: Config) -> str | None:
     """Write ``runs/<run>/tables/table<N>.{md,tex,json}`` for every N of ``tables.which``.
 
-    Returns the tables in Markdown; None in the further processes of a DDP run.
-
-    Raises:
-        ConfigError: ``conf/backbone/`` lacks a backbone; nothing is trained before this check.
+    Returns the tables in Markdown; None in the further processes of a DDP run. Raises ConfigError,
+    before anything is trained, if ``conf/backbone/`` lacks a backbone.
     """
     settings = config.tables
     needed = {name for number in settings.which for name in NEEDED.get(number, ())}
@@ -77,7 +75,8 @@ def with_seeds(run: Run, seeds: Sequence[int]) -> list[Run]:
     """The run, then the whole run by each other seed."""
     runs = {run.config.seed: run}
     for seed in seeds:
-        config, place = replace(run.config, seed=seed), f"seeds/{seed}"
+        place, overrides = f"seeds/{seed}", [*run.config.overrides, f"seed={seed}"]
+        config = replace(run.config, seed=seed, overrides=overrides)
         if seed not in runs and config.backbone.max_epochs:
             runs[seed] = train(replace(config, run=f"{run.config.name}/{place}"), run.catalog)
         elif seed not in runs:  # a backbone that is not trained stays the run's own
@@ -86,7 +85,7 @@ def with_seeds(run: Run, seeds: Sequence[int]) -> list[Run]:
 
 
 def backbone_settings(config: Config) -> dict[str, Config]:
-    """Choice of ``conf/backbone/`` -> settings of its run, without the run's own backbone.
+    """Choice of ``conf/backbone/`` other than the run's -> its settings.
 
     None is trained for longer than the run's own, if that is trained.
     """

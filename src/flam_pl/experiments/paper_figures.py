@@ -15,7 +15,7 @@ from flam_pl.config.root import Config
 from flam_pl.datasets.inspection import edits_cannot_be_evaluated
 from flam_pl.distributed import is_first_process, log
 from flam_pl.evaluation.searches import EvaluationSet
-from flam_pl.experiments import label_shares
+from flam_pl.experiments import sweeps
 from flam_pl.experiments.paper import extended
 from flam_pl.experiments.pipeline import train
 from flam_pl.experiments.trained_run import TrainedRun
@@ -30,23 +30,22 @@ COLORS = ("#1a9850", "#d73027")  # frames of Figure 2 as in the paper: queries g
 SHOWN = 3  # results in Figure 2
 
 Drawn = tuple[Mapping[str, Any], Callable[[], Figure | None]]
-"""The numbers of a figure, and what draws it."""
+"""The numbers of a figure, and what draws it. A text in its place says why there is none."""
 
 
 def make_figures(config: Config) -> list[Path]:
     """Write ``runs/<run>/figures/<name>.{json,png}`` for every name in ``figures.which``.
 
-    All numbers are written before the first picture. Returns the pictures; none in the further
-    processes of a DDP run.
+    Returns the pictures; none in the further processes of a DDP run.
     """
     which = config.figures.which
     if "labels" in which:
-        config = extended(config, label_shares.BASELINES, label_shares.CUTOFFS)
+        config = extended(config, sweeps.CONCATENATIONS, sweeps.SHARE_CUTOFFS)
     run = train(config)
     if impossible := edits_cannot_be_evaluated(run.catalog):
         log(f"{run.catalog.name}: {impossible}. There are no edits to draw.")
         return []
-    by_share = label_shares.train_shares(run) if "labels" in which else {}
+    by_share = sweeps.train_shares(run) if "labels" in which else {}
     if not is_first_process():
         return []
     figures: dict[str, tuple[str, Callable[[Run], Drawn | str]]] = {
@@ -55,7 +54,7 @@ def make_figures(config: Config) -> list[Path]:
         "convergence": ("convergence", convergence_of),
         "labels": ("label_share", partial(shares, by_share)),
     }
-    pictures = {}
+    pictures = {}  # drawn after all numbers are written
     for name, prepare in (figures[key] for key in dict.fromkeys(which)):
         found = prepare(run)
         if isinstance(found, str):
@@ -74,7 +73,7 @@ def evaluation_set(run: Run) -> tuple[EvaluationSet, list[Path]]:
 
 
 def searches(run: Run) -> Drawn | str:
-    """Figure 2: the first results of edits drawn at random; or why there is none."""
+    """Figure 2: the first results of edits drawn at random."""
     flam = TrainedRun.open(run.folder, run.backbone_folder).methods["flam"].editor
     data, paths = evaluation_set(run)
     chosen = choose_examples(data, run.config.figures.examples, run.config.evaluation.seed)
@@ -91,7 +90,7 @@ def searches(run: Run) -> Drawn | str:
 
 
 def embedding_spaces(run: Run) -> Drawn | str:
-    """Figure 3: maps of the embedding spaces; or why there is none."""
+    """Figure 3: maps of the embedding spaces."""
     trained = TrainedRun.open(run.folder, run.backbone_folder)
     (data, _), seed = evaluation_set(run), run.config.evaluation.seed
     flam, settings = trained.methods["flam"].editor, run.config.figures
@@ -102,15 +101,15 @@ def embedding_spaces(run: Run) -> Drawn | str:
 
 
 def convergence_of(run: Run) -> Drawn | str:
-    """T@k against cosine(x, x^); or why there is none."""
+    """T@k against cosine(x, x^)."""
     log = run.folder / "manipulator" / "logs" / "metrics.csv"
-    found = convergence.numbers(log, label_shares.CUTOFFS)
+    found = convergence.numbers(log, sweeps.SHARE_CUTOFFS)
     return (found, partial(convergence.draw, found)) if found else f"{log} has no validation of T@k"
 
 
 def shares(by_share: Mapping[float, Run], _: Run) -> Drawn:
-    found = label_shares.measure_shares([by_share])
+    found = sweeps.measure_shares([by_share])
     rows = found.part("labels").drop(columns=["dataset", "part", "std", "text"])
-    counts = {share: label_shares.label_counts(of.catalog) for share, of in by_share.items()}
+    counts = {share: sweeps.label_counts(of.catalog) for share, of in by_share.items()}
     numbers = {"labels": counts, "rows": rows.to_dict("records")}
     return numbers, partial(charts.label_shares, found)

@@ -1,4 +1,4 @@
-"""The results of a search."""
+"""What a search found, as text and as pictures."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Hit:
     item: str | None
     labels: dict[str, str]  # attribute type -> class, of the labelled types
     score: float  # inner product with the query vector
-    edited: float | None = None  # probability of the wanted classes; None without an edit
-    combination: float | None = None  # and of the query's class of every other type
+    edited: float | None = None  # probability of the edited classes; None without an edit
+    combination: float | None = None  # probability of all wanted classes
 
     @property
     def caption(self) -> str:
@@ -41,7 +41,7 @@ class Results(Sequence[Hit]):
     edits: str
     hits: tuple[Hit, ...]
     notes: tuple[str, ...] = ()  # e.g. that the query is red already
-    confidence: str | None = None  # how likely the gallery holds the wanted combination
+    confidence: str | None = None  # how likely the gallery has the wanted combination
     searched: int = 0  # photos
     total: int = 0  # photos of the catalog
 
@@ -60,21 +60,14 @@ class Results(Sequence[Hit]):
         return [*self.notes, *([self.confidence] if self.confidence else [])]
 
     def table(self) -> str:
-        types = list(dict.fromkeys(name for hit in self.hits for name in hit.labels))
-        likely = any(hit.combination is not None for hit in self.hits)
-        body = [
-            [
-                rank,
-                f"{hit.score:.3f}",
-                *([percent(hit.combination)] if likely else []),
-                str(hit.path),
-                hit.item or "",
-                *(hit.labels.get(name, "") for name in types),
-            ]
-            for rank, hit in enumerate(self.hits, start=1)
-        ]
-        head = ["", "score", *(["likely"] if likely else []), "path", "item", *types]
-        return str(tabulate(body, headers=head, tablefmt="simple", disable_numparse=True))
+        types, rows = list(dict.fromkeys(name for hit in self.hits for name in hit.labels)), []
+        for rank, hit in enumerate(self.hits, start=1):
+            likely = [] if hit.combination is None else [f"{100 * hit.combination:.0f} %"]
+            labels = [hit.labels.get(name) for name in types]
+            rows.append([rank, f"{hit.score:.3f}", *likely, str(hit.path), hit.item, *labels])
+        likely = ["likely"] if any(hit.combination is not None for hit in self.hits) else []
+        head = ["", "score", *likely, "path", "item", *types]
+        return str(tabulate(rows, head, tablefmt="simple", disable_numparse=True))
 
     def __str__(self) -> str:
         return "\n".join([self.scope, *self.remarks, self.table()])
@@ -85,10 +78,6 @@ class Results(Sequence[Hit]):
         shown = [figure(hit.path, hit.caption) for hit in self.hits]
         text = "".join(f"<p>{escape(line)}</p>" for line in self.remarks)
         return f"{text}<div style='display:flex;flex-wrap:wrap'>{''.join([*query, *shown])}</div>"
-
-
-def percent(probability: float | None) -> str:
-    return "" if probability is None else f"{100 * probability:.0f} %"
 
 
 def figure(path: Path, caption: str) -> str:

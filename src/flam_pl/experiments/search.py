@@ -35,7 +35,7 @@ from flam_pl.training.run import Run
 
 
 class OpenRun:
-    """A finished run, which searches every usable photo by the row that is best on validation."""
+    """A finished run, which searches every usable photo by its best row on validation."""
 
     def __init__(self, run: Run, trained: TrainedRun) -> None:
         """Raises: FlamError: the catalog has no photo."""
@@ -45,11 +45,10 @@ class OpenRun:
         if not len(self.rows):
             raise FlamError(f"{self.catalog.name} has no photo to search among")
         self.vectors, self.posteriors = trained.best, trained.posteriors
-        features = run.data.features.rows(self.rows)
+        features, fitted = run.data.features.rows(self.rows), trained.calibration
         self.retriever = Retriever.of(self.vectors, features, FaissGallery)
-        self.confidence: ConfidenceEstimator | None = None
-        if trained.calibration:
-            self.confidence = ConfidenceEstimator(trained.calibration, self.posteriors, features)
+        each = self.posteriors, features
+        self.confidence = ConfidenceEstimator(fitted, *each) if fitted else None
         training = self.catalog.labels[self.catalog.rows(split="train")]
         self.applicability = Applicability.of(self.catalog.schema, training)
 
@@ -65,47 +64,46 @@ class OpenRun:
         return found | {str(names[row]): int(row) for row in self.rows}
 
     def row(self, photo: str) -> int | None:
-        row = self.row_of.get(photo)
-        return self.row_of.get(str(Path(photo).expanduser().resolve())) if row is None else row
+        full = str(Path(photo).expanduser().resolve())
+        return self.row_of.get(photo, self.row_of.get(full))
 
     def path(self, photo: str) -> Path:
         row = self.row(photo)
-        if row is None:
-            return Path(photo).expanduser()
+        return Path(photo).expanduser() if row is None else self.path_of(row)
+
+    def path_of(self, row: int) -> Path:
         return self.catalog.root / self.catalog.table["path"].iloc[row]
 
     @torch.inference_mode()
-    def feature(self, photo: str | Path) -> Tensor:
-        """Feature ``(D,)`` of a photo, extracted if the catalog does not have the photo.
+    def feature(self, photo: str | Path | bytes) -> Tensor:
+        """Feature ``(D,)`` of a photo: of a file, a path of the catalog, or the content of a file.
 
         Raises:
             UnreadableImage: there is no such file, or it is no image.
         """
-        row = self.row(str(photo))
-        if row is not None:
+        if isinstance(photo, bytes):
+            image = decode(photo, Path("the example"))
+        elif (row := self.row(str(photo))) is not None:
             return self.run.data.features.rows(np.array([row]))[0]
-        pixels = self.trained.preprocess(read_image(self.path(str(photo))))
-        return self.trained.backbone(pixels[None])[0].float()
+        else:
+            image = read_image(self.path(str(photo)))
+        return self.trained.backbone(self.trained.preprocess(image)[None])[0].float()
 
     def parse(self, edits: Sequence[str]) -> list[Edit]:
         """Edits as typed, e.g. ``color=red`` or ``color=@other.jpg``.
 
         Raises:
             EditError: as ``parse_edits``.
-            UnreadableImage: an example that is no image.
+            UnreadableImage: as ``feature``.
         """
         return parse_edits(edits, self.catalog.schema, self.feature)
 
     def read(self, edit: Edit | str) -> Edit:
         """An edit whose example, if it has one, is a feature."""
         edit = edit if isinstance(edit, Edit) else self.parse([edit])[0]
-        if not isinstance(edit.wanted, Photo):
-            return edit
-        source = edit.wanted.source
-        if isinstance(source, bytes):
-            pixels = self.trained.preprocess(decode(source, Path("the example")))
-            return replace(edit, wanted=self.trained.backbone(pixels[None])[0].float())
-        return replace(edit, wanted=self.feature(source))
+        if isinstance(edit.wanted, Photo):
+            return replace(edit, wanted=self.feature(edit.wanted.source))
+        return edit
 
     @torch.inference_mode()
     def search(
@@ -134,14 +132,11 @@ class OpenRun:
         place = [*np.flatnonzero(self.rows == row), -1][0]
         exclude = torch.tensor([place])
         scores, ids = self.retriever.search(query, parsed, k, exclude)
-        hits = [
-            self.hit(int(self.rows[number]), float(score))
-            for number, score in zip(ids[0].tolist(), scores[0], strict=True)
-        ]
+        ranked = zip(self.rows[ids[0].numpy()].tolist(), scores[0].tolist(), strict=True)
         results = Results(
             self.path(name) if name else None,
             " ".join(map(str, parsed)),
-            tuple(hits),
+            tuple(self.hit(*each) for each in ranked),
             judged.remarks,
             searched=len(self.rows) - (place >= 0),
             total=len(self.rows),
@@ -149,28 +144,19 @@ class OpenRun:
         if self.confidence is None or not any(edit.strength > 0 for edit in parsed):
             return results
         found = self.confidence.of(query, parsed, ids, exclude=exclude)
+        likely = found.attribute[0].tolist(), found.combination[0].tolist()
         hits = [
-            replace(hit, edited=float(edited), combination=float(combination))
-            for hit, edited, combination in zip(
-                hits, found.attribute[0], found.combination[0], strict=True
-            )
+            replace(hit, edited=edited, combination=combination)
+            for hit, edited, combination in zip(results.hits, *likely, strict=True)
         ]
         return replace(results, hits=tuple(hits), confidence=found.texts[0])
 
     def hit(self, row: int, score: float) -> Hit:
-        record, labels = self.catalog.table.iloc[row], self.catalog.labels[row]
-        item = record["item"]
-        return Hit(
-            row,
-            self.catalog.root / record["path"],
-            None if pd.isna(item) else str(item),
-            {
-                name: self.catalog.schema.of(name)[labels[t]]
-                for t, name in enumerate(self.catalog.schema.types)
-                if labels[t] != UNLABELLED
-            },
-            score,
-        )
+        schema, item = self.catalog.schema, self.catalog.table["item"].iloc[row]
+        classes = zip(schema.types, self.catalog.labels[row], strict=True)
+        labels = {name: schema.of(name)[c] for name, c in classes if c != UNLABELLED}
+        named = None if pd.isna(item) else str(item)
+        return Hit(row, self.path_of(row), named, labels, score)
 
 
 def answer(config: Config, own: bool) -> str:

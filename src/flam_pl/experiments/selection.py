@@ -28,7 +28,7 @@ VERSION = 4
 
 
 def select_scoring(run: Run) -> Scoring:
-    """Select score weights and the best row, and save both in the folder of the run.
+    """Select score weights and the best row, and save both in the run's folder.
 
     A selection for the same checkpoints, data and settings is used again.
     """
@@ -53,7 +53,7 @@ def select_scoring(run: Run) -> Scoring:
 
 
 def discard_damaged(folder: Path) -> None:
-    """Delete an earlier selection or calibration that cannot be read, with a word."""
+    """Delete a selection or calibration that cannot be read."""
     for load in (Scoring.load, partial(Calibration.load, checkpoint="")):
         try:
             load(folder)
@@ -65,24 +65,21 @@ def discard_damaged(folder: Path) -> None:
 def choice(run: Run, trained: TrainedRun) -> Scoring:
     """The weights of every row, and the best row among those with one vector per photo.
 
-    The paper's search without posteriors in the settings or without validation searches.
+    FLAM by the cosine alone if the settings leave out posteriors, or without validation searches.
     """
-    dense, counterfactual = validation_sets(run, trained)
-    if not run.config.scoring.posteriors or len(dense.queries) < 2:
+    sets = validation_sets(run, trained)
+    if not run.config.scoring.posteriors or len(sets[0].queries) < 2:
         return Scoring()
-    unscored = trained.posteriors
+    unscored, rows = trained.posteriors, trained.scorers()
     found: dict[str, Trial] = {}
     for editor in trained.editors():
-        trials = try_weights(editor, unscored, dense, counterfactual, [ScoreWeights()])
-        found[editor.name] = choose(trials)
-    rows = trained.scorers()
+        found[editor.name] = choose(try_weights(editor, unscored, *sets, [ScoreWeights()]))
     for name, (editor, posteriors) in progress(rows.items(), "choosing the scoring"):
         filtering = [filter_weights(len(posteriors.schema.types))]
         tried = filtering if name == FILTER else weights_of(run, posteriors)
-        found[name] = choose(try_weights(editor, posteriors, dense, counterfactual, tried))
+        found[name] = choose(try_weights(editor, posteriors, *sets, tried))
     objective = {name: round(trial.objective, 6) for name, trial in found.items()}
-    one_vector = [name for name in found if stores_one_vector(name)]
-    best = max(one_vector, key=lambda name: objective[name])
+    best = max(filter(stores_one_vector, found), key=lambda name: objective[name])
     log(f"scoring: {best} is best on validation ({objective[best]:.3f})")
     return Scoring({name: found[name].weights for name in rows}, objective, best)
 
@@ -95,15 +92,14 @@ def stores_one_vector(row: str) -> bool:
 
 def weights_of(run: Run, posteriors: Posteriors) -> list[ScoreWeights]:
     """The grid of weights, with those of the settings fixed."""
-    settings = run.config.scoring
-    given = {name: getattr(settings, name) for name in ("target", "others", "moved")}
+    given = {name: getattr(run.config.scoring, name) for name in ("target", "others", "moved")}
     fixed = {name: value for name, value in given.items() if value is not None}
     tried = [replace(weights, **fixed) for weights in grid(posteriors.means is not None)]
     return list(dict.fromkeys(tried))
 
 
 def validation_sets(run: Run, trained: TrainedRun) -> tuple[EvaluationSet, EvaluationSet]:
-    """The validation photos whose edits are evaluated; all of them, for counterfactuals."""
+    """The validation photos whose edits are tried, and all for counterfactuals."""
     catalog, store = run.catalog, run.data.features
     dense = EvaluationSet.of(catalog, store, catalog.edit_rows("val"))
     photos = EvaluationSet.of_photos(catalog, store, "val")
@@ -115,6 +111,5 @@ def fit_calibration(run: Run, trained: TrainedRun) -> None:
         return
     dense, _ = validation_sets(run, trained)
     outcomes = Outcomes.of(trained.best, trained.posteriors, dense)
-    if not len(outcomes.item):  # no validation photo has a label of every type
-        return
-    Calibration.fit(outcomes.raw, outcomes.true, trained.scoring.key).save(run.folder)
+    if len(outcomes.item):  # else no validation photo has a label of every type
+        Calibration.fit(outcomes.raw, outcomes.true, trained.scoring.key).save(run.folder)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor
 
@@ -42,12 +42,9 @@ def train_classifiers(run: Run, method: Method) -> StageRecord:
     def measured() -> tuple[Tensor, Tensor]:
         return data.features.rows(labelled), data.labels(labelled)
 
-    margin = run.config.embedder.margin
-    module = (
-        MemoryModule(net, settings, margin)
-        if learned
-        else ClassifierModule(net, settings, measured)
-    )
+    module: ClassifierModule = ClassifierModule(net, settings, measured)
+    if learned:
+        module = MemoryModule(net, settings, run.config.embedder.margin)
     return train(run, method, module, net, architecture, embedder, monitor=None)
 
 
@@ -100,8 +97,7 @@ def train(
 
 
 def space_dimension(settings: ConcatConfig, embedder: StageRecord, rows: int) -> int | None:
-    """Dimension of the working space; ``rows`` features span no more."""
+    """Dimension of the working space, which ``rows`` features span."""
     if settings.working_dim == "embedder":
-        own: int | None = embedder.architecture["working_dim"]
-        return own
+        return cast("int | None", embedder.architecture["working_dim"])
     return min(int(settings.working_dim), rows) if settings.working_dim else None

@@ -1,8 +1,12 @@
-"""Editing a concatenation of one vector part per attribute type: Cls-Concat, Emb-Concat, ADDE-M."""
+"""Cls-Concat and Emb-Concat (baselines of the paper) and ADDE-M (Hou et al., ICCV 2021).
+
+They search a second vector per photo, which has one part per attribute type.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from torch import Tensor
 
@@ -10,13 +14,13 @@ from flam_pl.attributes import AttributeSchema
 from flam_pl.editing.editor import Editor
 from flam_pl.editing.edits import Edit, in_order
 from flam_pl.editing.targets import blend, wanted_vector
-from flam_pl.methods.registry import OpenMethod, Place
+from flam_pl.methods.registry import Method, OpenMethod, Place
 from flam_pl.retrieval.posteriors import Posteriors
 from flam_pl.training.trained_networks import restore_classifiers, restore_embedders
 
 
 class ConcatEditor(Editor):
-    """Searches by one vector part per attribute type; an edit changes the parts of its types."""
+    """Edits the parts of a vector that belong to the edited types."""
 
     def __init__(
         self,
@@ -28,10 +32,10 @@ class ConcatEditor(Editor):
     ) -> None:
         """Args:
         blocks: features ``(B, D)`` -> unit vectors ``(B, types, width)``.
-        prototypes: attribute type -> one vector per class, ``(classes, width)``.
-        classes: features -> predicted classes ``(B, types)``. With it (ADDE-M) an edit subtracts
-            the predicted prototype from the query's part and adds the wanted one; without it
-            the wanted prototype replaces the part.
+        prototypes: attribute type -> one vector per class, ``(classes, width)``. The wanted one
+            replaces the part.
+        classes: features -> predicted classes ``(B, types)``. With it (ADDE-M) the wanted prototype
+            is added to the part and the predicted one subtracted.
         """
         self.name, self.schema = name, schema
         self.blocks, self.prototypes, self.classes = blocks, prototypes, classes
@@ -65,3 +69,13 @@ def open_wide_embedders(place: Place) -> OpenMethod:
     net = restore_embedders(place.folder, place.record)
     editor = ConcatEditor(place.name, net.schema, net, lambda kind: net.of(kind).dictionary)
     return OpenMethod(editor, Posteriors.of_embedders(net), net)
+
+
+Concatenation = partial(Method, own_vectors=True)
+CLASSIFIERS = open_classifiers, "concat_training:train_classifiers"
+EMBEDDERS = open_wide_embedders, "concat_training:train_wide_embedders"
+METHODS = [
+    Concatenation("cls_concat", "Cls-Concat", "#1f77b4", 10, *CLASSIFIERS, in_table_3=True),
+    Concatenation("emb_concat", "Emb-Concat", "#17becf", 11, *EMBEDDERS, in_table_3=True),
+    Concatenation("adde_m", "ADDE-M", "#e377c2", 30, *CLASSIFIERS),
+]

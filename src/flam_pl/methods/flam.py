@@ -1,8 +1,79 @@
-"""FLAM (Shin et al., BMVC 2019): x-tilde = G(x, d_{a,i}) searches among the stored features."""
+"""FLAM (Shin et al., BMVC 2019) and its ablations in Table 3: x~ = G(x, d_{a,i})."""
 
 from __future__ import annotations
 
-from flam_pl.methods.generator import open_generator
-from flam_pl.methods.registry import Method
+from collections.abc import Sequence
 
-METHODS = [Method("flam", "FLAM", "#d62728", 40, open_generator, "two_stages:train_flam")]
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from flam_pl.editing.editor import Editor
+from flam_pl.editing.edits import Edit, in_order
+from flam_pl.editing.targets import blend, wanted_vector
+from flam_pl.methods.registry import Method, OpenMethod, Place
+from flam_pl.models.attribute_embedder import AttributeEmbedders
+from flam_pl.models.manipulator import Manipulator
+from flam_pl.retrieval.posteriors import Posteriors
+from flam_pl.training.records import require
+from flam_pl.training.trained_networks import restore_embedders, restore_manipulator
+
+
+class Flam(Editor):
+    """Query time of section 3.3: the edited feature searches among the stored features."""
+
+    def __init__(
+        self, embedders: AttributeEmbedders, manipulator: Manipulator, name: str = "flam"
+    ) -> None:
+        self.embedders, self.manipulator, self.name = embedders, manipulator, name
+        self.schema = embedders.schema
+
+    def edit(self, features: Tensor, edits: Sequence[Edit]) -> Tensor:
+        """Apply G once per edit, in the order of the schema.
+
+        G is trained by cosines, so between two edits the feature gets the query's length again.
+        """
+        space = self.embedders.space
+        length = features.norm(dim=1, keepdim=True)
+        for number, edit in enumerate(in_order(edits, self.schema)):
+            if number:
+                features = F.normalize(features, dim=1) * length
+            dictionary = self.embedders.of(edit.attribute_type).dictionary
+            wanted = wanted_vector(edit, self.schema, dictionary, self.embedders)
+            t = self.schema.types.index(edit.attribute_type)
+            target = torch.full((len(features),), t, device=features.device)
+            wanted = wanted.expand(len(features), -1)
+            edited = self.manipulator.edit(space(features), wanted, target)
+            features = blend(features, space.inverse(edited), edit.strength)
+        return features
+
+
+def open_generator(place: Place) -> OpenMethod:
+    return open_with(place, place.embedders)
+
+
+def open_both_stages(place: Place) -> OpenMethod:
+    folder = place.folder / "embedder"
+    return open_with(place, restore_embedders(folder, require(folder, "embedder")))
+
+
+def open_with(place: Place, embedders: AttributeEmbedders) -> OpenMethod:
+    assert place.record is not None, "a generator is trained"
+    manipulator = restore_manipulator(place.folder, place.record)
+    editor = Flam(embedders, manipulator, place.name)
+    nets = nn.ModuleList([embedders, manipulator])
+    return OpenMethod(editor, Posteriors.of_embedders(embedders), nets)
+
+
+def ablation(name: str, title: str, color: str, row: int) -> Method:
+    """Its settings are in ``conf/manipulator/<name>.yaml``."""
+    how = open_generator, "two_stages:train_ablation", (f"manipulator={name}",)
+    return Method(name, title, color, row, *how, in_table_3=True, by_candidates=False)
+
+
+METHODS = [
+    Method("flam", "FLAM", "#d62728", 40, open_generator, "two_stages:train_flam"),
+    ablation("flam_s_adv", "FLAM (S, adv)", "#fdbf6f", 20),
+    ablation("flam_m", "FLAM (M)", "#ff7f0e", 21),
+    ablation("flam_m_adv", "FLAM (M, adv)", "#fb9a99", 22),
+]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flam_pl.methods.generator import open_both_stages
+from flam_pl.methods.flam import open_both_stages
 from flam_pl.methods.registry import Method
 
 METHODS = [

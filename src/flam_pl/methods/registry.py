@@ -1,7 +1,4 @@
-"""The registry of methods: a file of this room that defines ``METHODS``, a list of ``Method``.
-
-``registered`` finds the files; no other file must name a new method.
-"""
+"""The registry of methods: the lists ``METHODS`` of all files of this folder."""
 
 from __future__ import annotations
 
@@ -45,7 +42,7 @@ class OpenMethod:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a trained method lies, and the frozen embedders of its run."""
+    """The folder of a method, and the frozen embedders of its run."""
 
     name: str
     folder: Path
@@ -55,7 +52,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Method:
-    """What the rest of the program knows about a method."""
+    """What the program knows about a method."""
 
     name: str
     title: str
@@ -67,12 +64,11 @@ class Method:
     own_embedders: bool = False  # trains stage 2 by its own recipe
     own_vectors: bool = False  # stores a second vector per photo, not for instance search
     in_table_3: bool = False  # of the paper
-    by_candidates: bool = True  # its scored row is also measured with few candidates
+    by_candidates: bool = True  # also measured with few candidates
 
     def train(self, run: Run) -> StageRecord:
         assert self.training is not None, f"{self.name} trains nothing"
-        module, _, function = self.training.partition(":")
-        record: StageRecord = getattr(import_module(f"{__package__}.{module}"), function)(run, self)
+        record: StageRecord = pkgutil.resolve_name(f"{__package__}.{self.training}")(run, self)
         return record
 
     @property
@@ -83,11 +79,9 @@ class Method:
 @cache
 def registered() -> Mapping[str, Method]:
     """Every method by name, in the order of the tables."""
-    import flam_pl.methods as room
-
-    found: list[Method] = []
-    for module in pkgutil.iter_modules(room.__path__):
-        found += getattr(import_module(f"{room.__name__}.{module.name}"), "METHODS", [])
+    names = (module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]))
+    rooms = (import_module(f"{__package__}.{name}") for name in names)
+    found = [method for room in rooms for method in getattr(room, "METHODS", [])]
     return {method.name: method for method in sorted(found, key=lambda method: method.row)}
 
 

@@ -1,7 +1,4 @@
-"""Slerp: turns the query towards the wanted class by part of the angle between the two.
-
-K. Shoemake, "Animating rotation with quaternion curves", SIGGRAPH 1985.
-"""
+"""Slerp (K. Shoemake, "Animating rotation with quaternion curves", SIGGRAPH 1985)."""
 
 from __future__ import annotations
 
@@ -14,21 +11,20 @@ from torch.nn import functional as F
 from flam_pl.editing.editor import Editor
 from flam_pl.editing.edits import Edit, in_order
 from flam_pl.editing.targets import wanted_shares
-from flam_pl.methods.registry import Method, OpenMethod, Place
+from flam_pl.methods.registry import Method, OpenMethod
 from flam_pl.models.attribute_embedder import AttributeEmbedders
 
 
 class Slerp(Editor):
-    """Turns by a fixed part of the angle to the direction of the wanted class.
+    """Turns a feature by part of the angle to the direction of the wanted class.
 
-    The direction of a class is its mean feature minus the mean of all classes of the type.
+    The direction of a class is its mean feature less the mean of all classes of the type.
     """
 
     name = "slerp"
 
     def __init__(self, embedders: AttributeEmbedders, part: float = 0.5) -> None:
-        # of .15, .3, .5 and .7, .5 has the largest T@10 on the validation photos of both data
-        # sets: .565 photos, .740 wardrobe
+        # of .15, .3, .5 and .7, .5 has the largest T@10 on the validation photos of both data sets
         self.embedders, self.schema, self.part = embedders, embedders.schema, part
 
     def edit(self, features: Tensor, edits: Sequence[Edit]) -> Tensor:
@@ -49,8 +45,4 @@ def turned(start: Tensor, end: Tensor, part: float) -> Tensor:
     return (torch.cos(angle) * a + torch.sin(angle) * across) * start.norm(dim=-1, keepdim=True)
 
 
-def open_slerp(place: Place) -> OpenMethod:
-    return OpenMethod(Slerp(place.embedders))
-
-
-METHODS = [Method("slerp", "slerp", "#8c564b", 2, open_slerp)]
+METHODS = [Method("slerp", "slerp", "#8c564b", 2, lambda place: OpenMethod(Slerp(place.embedders)))]

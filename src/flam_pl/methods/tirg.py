@@ -1,12 +1,12 @@
 """TIRG (Vo et al., "Composing text and image for image retrieval", CVPR 2019), on our features.
 
-Its embedders are those of FLAM+, so that the two generators are compared on equal terms. The gate
-is in ``models/manipulator.py``, the loss in ``losses/composition.py``.
+Its embedders are trained as those of FLAM+. See ``models/manipulator.py`` for the gate and
+``losses/composition.py`` for the loss.
 """
 
 from __future__ import annotations
 
-from flam_pl.methods.generator import open_both_stages
+from flam_pl.methods.flam import open_both_stages
 from flam_pl.methods.registry import Method
 
 METHODS = [

@@ -8,7 +8,7 @@ from typing import Any
 from flam_pl.config.loading import method_config
 from flam_pl.config.stages import EmbedderConfig, ManipulatorConfig
 from flam_pl.evaluation.validation import MONITOR, calibration, validation_figures
-from flam_pl.methods.generator import Flam
+from flam_pl.methods.flam import Flam
 from flam_pl.methods.registry import Method
 from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.models.manipulator import Manipulator
@@ -30,10 +30,7 @@ def train_embedders(
     place: str = "embedder",
     settings: EmbedderConfig | None = None,
 ) -> StageRecord:
-    """Stage 2: phi_a and d_a of every type, into ``<run>/<place>``.
-
-    ``FlamDataModule.fitting_rows`` measures the working space on rows that fit into memory.
-    """
+    """Stage 2: the embedder phi_a and dictionary d_a of every type, into ``<run>/<place>``."""
     run.reseed()
     settings, catalog = settings or run.config.embedder, run.catalog
     data = run.data.serve("labelled", settings.batch_size)
@@ -41,7 +38,7 @@ def train_embedders(
     architecture: dict[str, Any] = {
         "dimension": data.features.dimension,
         "embedding_dim": settings.embedding_dim,
-        # so many features span no more directions
+        # so many features span no more dimensions
         "working_dim": min(settings.working_dim, len(rows)) if settings.working_dim else None,
         "hidden": settings.hidden,
         "dropout": settings.dropout,
@@ -62,8 +59,7 @@ def train_embedders(
         schema=catalog.schema,
         inputs=run.feature_inputs | {"recipe": EMBEDDER_RECIPE},
         parent=backbone.checkpoint,
-        # a softmax uses its last epoch: in the epoch of the best accuracy its probabilities are
-        # worse
+        # a softmax has better probabilities in its last epoch than in the most accurate one
         monitor="val/accuracy" if complete and settings.loss == "triplet" else None,
         complete=complete,
     )
@@ -81,7 +77,7 @@ def train_manipulator(
 ) -> StageRecord:
     """Stage 3: the generator, against a discriminator, into ``<run>/<place>``.
 
-    ``teacher`` is the folder, under the run's, of the embedders whose record is ``parent``.
+    ``parent`` is the record of the embedders in ``<run>/<teacher>``.
     """
     run.reseed()
     settings = settings or run.config.manipulator
@@ -98,12 +94,10 @@ def train_manipulator(
         "noise": settings.noise,
     }
     manipulator = Manipulator(run.catalog.schema, **architecture)
-    held_out = data.feature_rows[1]
-    editor = Flam(embedders, manipulator)
+    held_out, editor = data.feature_rows[1], Flam(embedders, manipulator)
     evaluate = validation_figures(data, editor, manipulator) if len(held_out) > 1 else None
-    name = Path(place).name
-    looks_for_photos = settings.distillation_weight or settings.composition_weight
-    bank = run.data.bank(settings.bank) if looks_for_photos else None
+    name, by_photos = Path(place).name, settings.distillation_weight or settings.composition_weight
+    bank = run.data.bank(settings.bank) if by_photos else None
     spec = StageSpec(
         name,
         ManipulatorModule(manipulator, embedders, settings, evaluate, bank),

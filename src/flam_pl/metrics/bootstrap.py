@@ -1,12 +1,11 @@
-"""Bootstrap intervals (Efron, Annals of Statistics 1979).
+"""Bootstrap intervals (Efron, Annals of Statistics 1979), alone and of paired differences.
 
-Draws are of whole items ``(Q,)`` (None: each query image is one), whose edits succeed together:
-draws of single edits would give far too narrow intervals.
+The edits of one item succeed together, so whole items are drawn: ``items (Q,)`` are their codes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from itertools import chain
@@ -15,12 +14,12 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 BLOCK = 50  # draws per step, which bounds the memory
-REMEMBERED = 10**7  # numbers of a set of draws that is remembered, at most: 80 MB
+REMEMBERED = 10**7  # largest set of draws that is remembered, in numbers: 80 MB
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with its 95 % interval, averaged over ``n`` cases; nan and n = 0 without any."""
+    """A mean over ``n`` cases with its 95 % interval; nan if n is 0."""
 
     value: float
     low: float
@@ -44,7 +43,7 @@ def bootstraps(
     seed: int = 0,
     items: np.ndarray | None = None,
 ) -> dict[str, Estimate]:
-    """Of F figures sum(hits) / sum(counts), by the same draws; hits ``(Q, F)``, counts ``(Q,)``.
+    """sum(hits) / sum(counts) of F figures: hits ``(Q, F)``, counts ``(Q,)``.
 
     >>> bootstraps(np.array([[1], [0], [1], [1]]), np.ones(4), ["T@1"])
     {'T@1': Estimate(value=0.75, low=0.25, high=1.0, n=4)}
@@ -60,7 +59,7 @@ def bootstraps(
 def resampled(
     sums: np.ndarray, *, resamples: int = 1000, seed: int = 0, items: np.ndarray | None = None
 ) -> np.ndarray:
-    """Totals of ``sums (Q, C)``: as measured, then of each draw, ``(1 + resamples, C)``.
+    """Totals of ``sums (Q, C)`` as measured, then of each draw, ``(1 + resamples, C)``.
 
     >>> resampled(np.ones((3, 2)), resamples=1).tolist()
     [[3.0, 3.0], [3.0, 3.0]]
@@ -76,10 +75,9 @@ def resampled(
 
 
 def _draws(items: int, resamples: int, seed: int) -> Iterable[np.ndarray]:
-    """How often each draw takes each item, in blocks of ``(at most BLOCK, items)``."""
-    if items * resamples > REMEMBERED:
-        return _new_draws(items, resamples, seed)
-    return _remembered_draws(items, resamples, seed)
+    """How often each draw takes each item, in blocks ``(at most BLOCK, items)``."""
+    make = _new_draws if items * resamples > REMEMBERED else _remembered_draws
+    return make(items, resamples, seed)
 
 
 @lru_cache(maxsize=4)  # one evaluation asks for the same draws hundreds of times
@@ -102,9 +100,7 @@ def macro_bootstraps(
     resamples: int = 1000,
     seed: int = 0,
 ) -> dict[str, Estimate]:
-    """Mean over groups ``(E,)`` of the share of hits ``(E, F)``, whatever the groups' sizes.
-
-    A draw without a group leaves it out.
+    """Mean over groups ``(E,)`` of the share of hits ``(E, F)``.
 
     >>> hits, groups = np.array([[1], [1], [1], [0]]), np.array([0, 0, 0, 1])
     >>> macro_bootstraps(hits, groups, np.arange(4), ["T@1"])["T@1"].value
@@ -136,7 +132,7 @@ def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
 
 
 def estimate_of(values: np.ndarray, n: int) -> Estimate:
-    """The estimate from ``values (1 + draws,)``, the measured one first; nan is ignored.
+    """The estimate from ``values (1 + draws,)``, the measured one first, without nan.
 
     >>> estimate_of(np.array([0.5, 0.4, 0.6, np.nan]), n=10)
     Estimate(value=0.5, low=0.405, high=0.595, n=10)
@@ -146,3 +142,51 @@ def estimate_of(values: np.ndarray, n: int) -> Estimate:
         return NO_ESTIMATE
     low, high = np.quantile(drawn[drawn == drawn], [0.025, 0.975])
     return Estimate(value, float(low), float(high), int(n))
+
+
+class PairedShares:
+    """Differences and ratios of F shares (hits / edits) of methods, by the same draws.
+
+    ``sums`` has the hits of each query ``(Q, F)`` per method, ``counts`` its edits ``(Q,)``.
+
+    >>> sums = {"weak": np.array([[1], [0]]), "strong": np.array([[2], [0]])}
+    >>> draws = {"items": np.arange(2), "resamples": 9, "seed": 0}
+    >>> paired = PairedShares(sums, np.array([2, 2]), ["T@1"], **draws)
+    >>> paired.divided_by("weak")["strong"]["T@1"].value
+    2.0
+    """
+
+    def __init__(
+        self,
+        sums: Mapping[str, np.ndarray],
+        counts: np.ndarray,
+        names: Sequence[str],
+        *,
+        items: np.ndarray,
+        resamples: int,
+        seed: int,
+    ) -> None:
+        self.methods, self.names, self.count = tuple(sums), tuple(names), int(counts.sum())
+        columns = np.concatenate([*sums.values(), counts[:, None]], axis=1)
+        totals = resampled(columns, resamples=resamples, seed=seed, items=items)
+        shares = ratio(totals[:, :-1], totals[:, -1:])
+        self.shares = shares.reshape(len(totals), len(self.methods), len(self.names))
+
+    def divided_by(self, reference: str) -> dict[str, dict[str, Estimate]]:
+        """Method -> name -> share / the share of ``reference``; n = 0 where that is 0."""
+        return self._against(reference, ratio)
+
+    def minus(self, reference: str) -> dict[str, dict[str, Estimate]]:
+        """Method -> name -> share - the share of ``reference``."""
+        return self._against(reference, np.subtract)
+
+    def _against(
+        self, reference: str, compare: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    ) -> dict[str, dict[str, Estimate]]:
+        values = compare(self.shares, self.shares[:, [self.methods.index(reference)]])
+        return {
+            method: {
+                name: estimate_of(values[:, m, f], self.count) for f, name in enumerate(self.names)
+            }
+            for m, method in enumerate(self.methods)
+        }

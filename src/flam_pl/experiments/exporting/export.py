@@ -22,7 +22,7 @@ from flam_pl.experiments.exporting.model_card import model_card
 from flam_pl.experiments.selection import validation_sets
 from flam_pl.experiments.trained_run import TrainedRun
 from flam_pl.methods.arithmetic import Arithmetic
-from flam_pl.methods.generator import Flam
+from flam_pl.methods.flam import Flam
 from flam_pl.methods.slerp import Slerp
 from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.models.concat import ConcatClassifiers
