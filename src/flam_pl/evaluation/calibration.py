@@ -78,7 +78,7 @@ def measure_calibration(
     warned, both = p < calibration.threshold, answer.any() and not answer.all()
     auroc = float(binary_auroc(*as_tensors(p, answer))) if both else float("nan")
     found["answer"]["calibrated"] |= {
-        "AUROC": alone(auroc, len(p) if both else 0),
+        "AUROC": Estimate(auroc, n=len(p) if both else 0).to_dict(),
         "detection_rate": share(warned, ~answer, item, *draws),
         "false_alarm_rate": share(warned, answer, item, *draws),
         "threshold": calibration.threshold,
@@ -96,7 +96,7 @@ def measure_probabilities(
     error = binary_calibration_error(*as_tensors(flat, came), n_bins=BINS, norm="l1")
     whole = np.ones(len(flat), dtype=bool)
     return {
-        "ECE": alone(float(error), len(flat)),
+        "ECE": Estimate(float(error), n=len(flat)).to_dict(),
         "Brier": share((flat - came) ** 2, whole, of_result, resamples, seed),
         "observed": share(came, whole, of_result, resamples, seed),
         "bins": bins(flat, came),
@@ -114,11 +114,6 @@ def share(
     sums, counts = (np.bincount(item, weights=of) for of in (hits * counted, counted))
     found = bootstraps(sums[:, None], counts, ["share"], resamples=resamples, seed=seed)
     return found["share"].to_dict()
-
-
-def alone(value: float, n: int) -> dict[str, Any]:
-    """A value without an interval."""
-    return Estimate(value, float("nan"), float("nan"), n).to_dict()
 
 
 def bins(p: np.ndarray, true: np.ndarray) -> list[dict[str, float | None]]:

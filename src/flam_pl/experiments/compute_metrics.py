@@ -155,11 +155,11 @@ def cut_offs(ks: Sequence[int], gallery: int) -> list[int]:
 
 
 def with_mean_change(classified: ByGroup) -> ByGroup:
-    """Add "mean change": mean over types of the accuracy on manipulated less on original features."""
+    """Add "mean change": accuracy on manipulated less on original features, mean of the types."""
     before, after = classified["original"], classified["manipulated"]
     changes = [after[name].value - before[name].value for name in before]  # nan where none counted
-    value, nan = float(np.mean(changes)), float("nan")
-    after["mean change"] = Estimate(value, nan, nan, len(changes) if value == value else 0)
+    value = float(np.mean(changes))
+    after["mean change"] = Estimate(value, n=len(changes) if value == value else 0)
     return classified
 
 
@@ -228,7 +228,7 @@ def compare(
 
 
 def measure_instances(run: Run, trained: TrainedRun) -> tuple[ByGroup, int, dict[str, int]]:
-    """R@k of every row among its own vectors, queries without a match, dimensions of the vectors."""
+    """R@k of every row among its own vectors, queries without a match, dimension of vectors."""
     catalog, settings = run.catalog, run.config.evaluation
     rows = catalog.instance_rows()
     features = run.data.features.rows(rows).to(trained.embedders.device)

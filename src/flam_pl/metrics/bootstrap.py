@@ -21,17 +21,14 @@ REMEMBERED = 10**7  # largest set of draws that is remembered, in numbers: 80 MB
 class Estimate:
     """A mean over ``n`` cases with its 95 % interval; nan if n is 0."""
 
-    value: float
-    low: float
-    high: float
-    n: int
+    value: float = float("nan")
+    low: float = float("nan")
+    high: float = float("nan")
+    n: int = 0
 
     def to_dict(self) -> dict[str, float | int | None]:
         """The fields for JSON, nan as None."""
         return {name: v if v == v else None for name, v in asdict(self).items()}
-
-
-NO_ESTIMATE = Estimate(float("nan"), float("nan"), float("nan"), 0)
 
 
 def bootstraps(
@@ -49,7 +46,7 @@ def bootstraps(
     {'T@1': Estimate(value=0.75, low=0.25, high=1.0, n=4)}
     """
     if counts.sum() == 0:
-        return dict.fromkeys(names, NO_ESTIMATE)
+        return dict.fromkeys(names, Estimate())
     sums = np.column_stack([hits, counts])
     totals = resampled(sums, resamples=resamples, seed=seed, items=items)
     shares, n = ratio(totals[:, :-1], totals[:, -1:]), int(counts.sum())
@@ -107,7 +104,7 @@ def macro_bootstraps(
     0.5
     """
     if not len(hits):
-        return dict.fromkeys(names, NO_ESTIMATE)
+        return dict.fromkeys(names, Estimate())
     _, group = np.unique(groups, return_inverse=True)
     codes, item = np.unique(items, return_inverse=True)
     shape = (len(codes), int(group.max()) + 1)
@@ -139,7 +136,7 @@ def estimate_of(values: np.ndarray, n: int) -> Estimate:
     """
     value, drawn = float(values[0]), values[1:]
     if value != value or n == 0:
-        return NO_ESTIMATE
+        return Estimate()
     low, high = np.quantile(drawn[drawn == drawn], [0.025, 0.975])
     return Estimate(value, float(low), float(high), int(n))
 

@@ -1,4 +1,4 @@
-"""Edited searches to be looked at: which are drawn, what they find, and which fail."""
+"""Edited searches to look at: which are drawn, and what they find."""
 
 from __future__ import annotations
 
@@ -37,15 +37,14 @@ class Example:
 
 
 def classes_of(data: EvaluationSet, position: int) -> dict[str, str]:
-    """Attribute type -> class of one image, as far as it is labelled."""
+    """Attribute type -> class of one image, of the labelled types."""
     labels = zip(data.schema.types, data.labels[position], strict=True)
     return {name: data.schema.of(name)[c] for name, c in labels if c != UNLABELLED}
 
 
 def choose_examples(data: EvaluationSet, count: int, seed: int) -> list[Example]:
     """``count`` random edits of each type that have a hit."""
-    rng = np.random.default_rng(seed)
-    examples = []
+    rng, examples = np.random.default_rng(seed), []
     for t, name in enumerate(data.schema.types):
         possible = np.zeros((len(data.labels), data.schema.sizes[t]), dtype=bool)
         for (kind, c), (numbers, _) in data.possible.items():
@@ -71,7 +70,7 @@ class Search:
     def run(
         cls, example: Example, data: EvaluationSet, index: Retriever, shown: int = SHOWN
     ) -> Search:
-        """The results without the query; ``index`` is of all of ``data``."""
+        """Search with the example; ``index`` has all of ``data``."""
         edits = [Edit(example.target_type, example.target_class)]
         query = data.features[[example.query]]
         _, found = index.search(query, edits, shown, exclude=[example.query])

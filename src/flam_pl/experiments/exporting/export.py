@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import nn
 
 from flam_pl.config.loading import load_run_config
@@ -18,18 +16,18 @@ from flam_pl.editing.editor import Editor, NoEdit
 from flam_pl.errors import FlamError
 from flam_pl.evaluation.calibration import Outcomes
 from flam_pl.experiments.evaluate import measured_from, reopen, report_folder
-from flam_pl.experiments.exporting.model_card import model_card
+from flam_pl.experiments.exporting.model_card import MEANINGS, model_card
 from flam_pl.experiments.selection import validation_sets
 from flam_pl.experiments.trained_run import TrainedRun
 from flam_pl.methods.arithmetic import Arithmetic
 from flam_pl.methods.flam import Flam
 from flam_pl.methods.slerp import Slerp
 from flam_pl.models.attribute_embedder import AttributeEmbedders
-from flam_pl.models.concat import ConcatClassifiers
+from flam_pl.models.backbone import Backbone
 from flam_pl.models.manipulator import Generator
 from flam_pl.retrieval.applicability import Applicability
 from flam_pl.retrieval.chosen_weights import FILTER
-from flam_pl.retrieval.confidence import Calibration, Platt
+from flam_pl.retrieval.confidence import Calibration
 from flam_pl.retrieval.posteriors import KINDS, Posteriors
 from flam_pl.serving.bundle import Bundle, Contents, write_bundle
 from flam_pl.serving.words import default_synonyms, usable_synonyms
@@ -51,7 +49,7 @@ def export(overrides: list[str], bundle: str | None = None, onnx: bool = False) 
 
 def write(run: Run, trained: TrainedRun, folder: Path, onnx: bool = False) -> Bundle:
     """The bundle of the row that is best on validation."""
-    row = trained.best
+    row, schema = trained.best, run.catalog.schema
     embedders, classifiers = trained.posterior_networks
     if row.name.endswith("+own"):  # of the rows with one vector per photo, FLAM's own
         embedders, classifiers = trained.embedders, None
@@ -59,17 +57,15 @@ def write(run: Run, trained: TrainedRun, folder: Path, onnx: bool = False) -> Bu
     nets = {"backbone": trained.backbone, "embedders": embedders, **nets}
     if classifiers is not None:
         nets["classifiers"] = classifiers
-    if nets.get("editor_embedders") is embedders:
+    if nets["editor_embedders"] is embedders:
         del nets["editor_embedders"]
         editor["embedders"] = "embedders"
-    training = run.catalog.labels[run.catalog.rows(split="train")]
-    counts = Applicability.of(run.catalog.schema, training)
-    figures = figures_of(run, trained)
+    counts = Applicability.of(schema, run.catalog.labels[run.catalog.rows(split="train")])
     contents = Contents(
         name=run.config.name,
         row=row.name,
         networks={
-            name: {"kind": kind_of(net), "architecture": shape_of(net, trained)}
+            name: {"kind": name.removeprefix("editor_"), "architecture": shape_of(net, trained)}
             for name, net in nets.items()
         },
         editor=editor,
@@ -84,68 +80,49 @@ def write(run: Run, trained: TrainedRun, folder: Path, onnx: bool = False) -> Bu
         calibration=calibration_of(run, trained, row.posteriors or trained.posteriors),
         images=[of.tolist() for of in counts.images],
         labelled=[of.tolist() for of in counts.labelled],
-        figures=figures,
+        figures=figures_of(run, trained),
         versions=versions(),
     )
-    synonyms = usable_synonyms(run.catalog.schema, default_synonyms())
+    synonyms = usable_synonyms(schema, default_synonyms())
     tensors = {name: tensors_of(net) for name, net in nets.items()}
-    card = model_card(contents, run.catalog.schema, run.catalog.name)
-    written = write_bundle(folder, contents, run.catalog.schema, synonyms, tensors, card)
+    card = model_card(contents, schema, run.catalog.name)
+    written = write_bundle(folder, contents, schema, synonyms, tensors, card)
     if not onnx:
         return written
     from flam_pl.experiments.exporting.onnx_export import onnx_files
 
     files = onnx_files(written, log)
-    return write_bundle(folder, contents, run.catalog.schema, synonyms, tensors, card, files)
+    return write_bundle(folder, contents, schema, synonyms, tensors, card, files)
 
 
 def editor_of(editor: Editor, trained: TrainedRun) -> tuple[dict[str, Any], dict[str, Any]]:
     """What ``config.json`` says of an editor, and its networks by name."""
     of: dict[str, Any] = {"embedders": "editor_embedders"}
-    if isinstance(editor, Flam):
-        of |= {"kind": "generator", "generator": "generator"}
-        generator = editor.manipulator.generators[0]
-        return of, {"editor_embedders": editor.embedders, "generator": generator}
-    nets = {"editor_embedders": trained.embedders}
-    if isinstance(editor, Arithmetic):
-        return of | {"kind": "arithmetic", "times": editor.times}, nets
-    if isinstance(editor, Slerp):
-        return of | {"kind": "slerp", "part": editor.part}, nets
-    if isinstance(editor, NoEdit):
-        return of | {"kind": "none"}, nets
-    raise FlamError(
-        f"{editor.name} cannot be exported: it stores a second vector per photo. Choose the row "
-        "again with other methods, e.g. methods=[cls_concat,flam_plus]"
-    )
+    nets: dict[str, Any] = {"editor_embedders": trained.embedders}
+    match editor:
+        case Flam():
+            of |= {"kind": "generator", "generator": "generator"}
+            generator = editor.manipulator.generators[0]
+            nets = {"editor_embedders": editor.embedders, "generator": generator}
+        case Arithmetic():
+            of |= {"kind": "arithmetic", "times": editor.times}
+        case Slerp():
+            of |= {"kind": "slerp", "part": editor.part}
+        case NoEdit():
+            of |= {"kind": "none"}
+        case _:
+            raise FlamError(
+                f"{editor.name} cannot be exported: it stores a second vector per photo. Choose "
+                "the row again with other methods, e.g. methods=[cls_concat,flam_plus]"
+            )
+    return of, nets
 
 
-def kind_of(net: nn.Module) -> str:
-    kinds: dict[type, str] = {
-        AttributeEmbedders: "embedders",
-        ConcatClassifiers: "classifiers",
-        Generator: "generator",
-    }
-    return kinds.get(type(net), "backbone")
-
-
-def shape_of(net: nn.Module, trained: TrainedRun) -> dict[str, Any]:
+def shape_of(net: Any, trained: TrainedRun) -> dict[str, Any]:
     """The arguments that build a network again."""
-    if isinstance(net, AttributeEmbedders):
-        layers = net.by_type[0].members[0].layers
-        return space_of(net) | {
-            "embedding_dim": net.embedding_dim // net.members,
-            "hidden": layers[0].out_features,
-            "dropout": layers[2].p,
-            "members": net.members,
-        }
-    if isinstance(net, ConcatClassifiers):
-        first = net.by_type[0]
-        return space_of(net) | {
-            "width": first.head.in_features,
-            "hidden": first.layers[0].out_features if len(first.layers) > 2 else None,
-            "dropout": first.dropout.p,
-            "learned": isinstance(first.prototypes, nn.Parameter),
-        }
+    if isinstance(net, Backbone):
+        shape = dict(trained.records["backbone"].architecture)
+        return shape | {"image_size": shape.pop("preprocess")["size"]}
     if isinstance(net, Generator):
         linear = [layer for layer in net.trunk if isinstance(layer, nn.Linear)]
         return {
@@ -155,15 +132,21 @@ def shape_of(net: nn.Module, trained: TrainedRun) -> dict[str, Any]:
             "depth": len(linear),
             "gated": net.gate is not None,
         }
-    shape = dict(trained.records["backbone"].architecture)
-    return shape | {"image_size": shape.pop("preprocess")["size"]}
-
-
-def space_of(net: AttributeEmbedders | ConcatClassifiers) -> dict[str, Any]:
-    space = net.space
-    return {
-        "dimension": space.mean.numel(),
-        "working_dim": space.dimension if space.reduced else None,
+    working = net.space.dimension if net.space.reduced else None
+    space, first = {"dimension": net.space.mean.numel(), "working_dim": working}, net.by_type[0]
+    if isinstance(net, AttributeEmbedders):
+        layers = first.members[0].layers
+        return space | {
+            "embedding_dim": net.embedding_dim // net.members,
+            "hidden": layers[0].out_features,
+            "dropout": layers[2].p,
+            "members": net.members,
+        }
+    return space | {
+        "width": first.head.in_features,
+        "hidden": first.layers[0].out_features if len(first.layers) > 2 else None,
+        "dropout": first.dropout.p,
+        "learned": isinstance(first.prototypes, nn.Parameter),
     }
 
 
@@ -174,35 +157,23 @@ def tensors_of(net: nn.Module) -> dict[str, np.ndarray]:
 def calibration_of(run: Run, trained: TrainedRun, posteriors: Posteriors) -> dict[str, Any] | None:
     """Platt scaling of the probabilities that a gallery stores, fitted on validation photos."""
     dense, _ = validation_sets(run, trained)
-    if len(dense.queries) < 2:
-        return None
-    with torch.inference_mode():
-        outcomes = Outcomes.of(trained.best, posteriors, dense)
-    if not len(outcomes.item):
+    outcomes = Outcomes.of(trained.best, posteriors, dense) if len(dense.queries) > 1 else None
+    if outcomes is None or not len(outcomes.item):
         return None
     found = Calibration.fit(outcomes.raw, outcomes.true, "")
-    scalings: dict[str, Platt] = {kind: getattr(found, kind) for kind in KINDS}
-    lines = {kind: list(dataclasses.astuple(of)) for kind, of in scalings.items()}
+    lines = {kind: list(astuple(getattr(found, kind))) for kind in KINDS}
     return lines | {"threshold": found.threshold}
 
 
 def figures_of(run: Run, trained: TrainedRun) -> dict[str, Any]:
-    """What the report measured of the best row; empty without a report of these networks."""
+    """What the report measured of the best row; empty if it is not of these networks."""
     path, row = report_folder(run.config) / "metrics.json", trained.best.name
     if not path.is_file():
         return {}
-    metrics = read_json(path, dict[str, Any], "Run make evaluate for this run.", nan=True)
+    metrics = read_json(path, dict[str, Any], "Run make evaluate for this run.")
     if metrics.get("inputs") != measured_from(run, trained):
         log(f"{path} was measured of other networks or photos: the model card has no figures")
         return {}
-    edits = metrics.get("edits", {}).get(row, {}).get("all", {})
-    found = {
-        name: of
-        for part in (edits, metrics.get("counterfactual", {}).get(row, {}), metrics["instance"])
-        for name, of in part.items()
-        if name in ("T@1", "T@10", "T@50", "P@10", "as_it_was@10", "CF@1", "CF@10", "R@1")
-    }
-    return {
-        name: {key: None if value != value else value for key, value in of.items()}
-        for name, of in found.items()
-    }
+    found = metrics["edits"].get(row, {}).get("all", {})
+    found = found | metrics["counterfactual"].get(row, {}) | metrics["instance"]
+    return {name: of for name, of in found.items() if name in MEANINGS}
