@@ -144,9 +144,7 @@ def test_only_what_is_asked_for_is_drawn(run: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(
         paper_figures, "draw", lambda picture, *_, **__: not written.append(picture.name)
     )
-    monkeypatch.setattr(
-        paper_figures.sweeps, "train_shares", lambda run: pytest.fail("not asked")
-    )
+    monkeypatch.setattr(paper_figures.sweeps, "train_shares", lambda run: pytest.fail("not asked"))
     given = [*settings(run.parents[1], QUICKER), "figures.which=[2,convergence]"]
     assert main(["figures", *given]) == 0
     assert written == ["figure2.png", "convergence.png"]

@@ -17,7 +17,7 @@ from attribute_world import SCHEMA, World, make_world
 from flam_pl.attributes import SchemaError
 from flam_pl.editing.editor import Editor, NoEdit
 from flam_pl.editing.edits import Edit, EditError
-from flam_pl.evaluation.depth import CandidateSearcher
+from flam_pl.evaluation.hits import CandidateSearcher
 from flam_pl.evaluation.searches import EvaluationSet, Searcher
 from flam_pl.galleries.exact import top_k
 from flam_pl.methods.arithmetic import Arithmetic

@@ -18,8 +18,7 @@ from flam_pl.metrics.dcg import dcg_at, gain, ideal_dcg_at
 class AttributeNDCG(QuerySums):
     """NDCG@k over "all" types, the "target" type and the "other" types.
 
-    The relevance is that of ADDE (Hou et al., ICCV 2021). The ideal is the best order of the
-    gallery; the code of ADDE assumes k perfect results.
+    The relevance is that of ADDE (Hou et al., ICCV 2021), the ideal the best order of the gallery.
     """
 
     def __init__(self, data: EvaluationSet, ks: Sequence[int]) -> None:

@@ -1,4 +1,4 @@
-"""How far the probabilities of an edited search agree with what came true."""
+"""How well the probabilities of an edited search agree with the truth."""
 
 from __future__ import annotations
 
@@ -62,10 +62,10 @@ class Outcomes:
 def measure_calibration(
     calibration: Calibration, outcomes: Outcomes, resamples: int, seed: int
 ) -> dict[str, Any]:
-    """Event (``KINDS``) -> "raw" or "calibrated" -> figures as of ``measure_probabilities``.
+    """Event (``KINDS``) -> "raw" or "calibrated" -> ``measure_probabilities``.
 
-    A search that is less likely than a threshold to have an answer warns. "detection_rate" is the
-    share of warnings among edits without an answer, "false_alarm_rate" among edits with one.
+    A search warns if an answer is less likely than a threshold. "detection_rate" is the share of
+    warnings among edits without an answer, "false_alarm_rate" among edits with one.
     """
     item, draws = outcomes.item, (resamples, seed)
     by_kind = {"raw": outcomes.raw, "calibrated": calibration.probabilities(outcomes.raw)}
@@ -89,8 +89,8 @@ def measure_calibration(
 def measure_probabilities(
     p: np.ndarray, true: np.ndarray, item: np.ndarray, resamples: int, seed: int
 ) -> dict[str, Any]:
-    """Expected calibration error ("ECE"; Naeini et al., AAAI 2015), mean squared error ("Brier"),
-    share that came true ("observed") and "bins"; ``p`` and ``true`` ``(E, ...)``, ``item (E,)``."""
+    """ "ECE" (expected calibration error; Naeini et al., AAAI 2015), "Brier" (mean squared error),
+    "observed" (share that came true) and "bins"; ``p`` and ``true`` ``(E, ...)``, ``item (E,)``."""
     of_result = np.broadcast_to(item.reshape(-1, *[1] * (p.ndim - 1)), p.shape).ravel()
     flat, came = p.ravel(), true.ravel()
     error = binary_calibration_error(*as_tensors(flat, came), n_bins=BINS, norm="l1")
@@ -117,7 +117,7 @@ def share(
 
 
 def bins(p: np.ndarray, true: np.ndarray) -> list[dict[str, float | None]]:
-    """Per bin: mean probability and share that came true (None if empty), and number."""
+    """Per bin: mean probability and observed share (None if empty), and number."""
     number = np.minimum((p * BINS).astype(int), BINS - 1)
 
     def mean(of: np.ndarray) -> float | None:

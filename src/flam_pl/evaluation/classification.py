@@ -1,4 +1,4 @@
-"""Accuracy of a classifier of real features on edited features (right part of Table 5)."""
+"""Accuracy of classifiers on edited features (right part of Table 5)."""
 
 from __future__ import annotations
 
@@ -21,8 +21,10 @@ def evaluate_classification(
     resamples: int,
     seed: int,
 ) -> dict[str, dict[str, Estimate]]:
-    """Accuracy per type, of "original" features (true: the label) and "manipulated" ones (true: the
-    wanted class). ``classify`` gives logits per type ``(B, classes)``."""
+    """Accuracy per type on "original" and on "manipulated" features, whose class is the wanted one.
+
+    ``classify`` gives logits per type ``(B, classes)``.
+    """
     queries = data.features[torch.from_numpy(data.queries).to(data.features.device)]
     types = data.schema.types
     original, manipulated = (QuerySums(data, types, ["accuracy"]) for _ in range(2))

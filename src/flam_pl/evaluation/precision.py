@@ -17,15 +17,15 @@ PER_KEPT = 4.0  # factor of the utility per other label that a result shares wit
 
 
 def utility(right: Tensor, kept: Tensor) -> Tensor:
-    """0 without the wanted class, else ``PER_KEPT ** kept``, for ``kept`` other labels."""
+    """0 without the wanted class, else ``PER_KEPT`` to the power of ``kept`` other labels."""
     return right * PER_KEPT ** kept.double()
 
 
 class Precision(QuerySums):
     """Figures of the first k results, over "all" edits and per type.
 
-    P@k is the share with the wanted class, as_it_was@k the share with all labels of the query.
-    utility@k is the discounted ``utility``, divided by that of the best order.
+    P@k is the share with the wanted class, as_it_was@k that with all labels of the query,
+    utility@k the discounted ``utility``, divided by that of the best order.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Precision(QuerySums):
         return so_far / torch.tensor(ks, device=is_so.device)
 
     def ideal(self, t: int, c: int) -> Tensor:
-        """Discounted utility of the best order of the gallery per query, ``(Q, len(ks))``."""
+        """Discounted utility of the best order per query, ``(Q, len(ks))``."""
         data, device = self.data, self.data.features.device
         own, place = np.unique(data.labels[data.queries], axis=0, return_inverse=True)
         others = [other for other in range(own.shape[1]) if other != t]

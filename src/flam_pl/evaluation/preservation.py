@@ -14,8 +14,7 @@ MEAN = "mean"  # beside the attributes: the plain mean of their shares
 
 
 class Preservation:
-    """Per extra attribute: the share of results with the query's value, among those with the wanted
-    class. Else a search that ignores the edit would be best."""
+    """The share of results with the query's value, among those with the wanted class."""
 
     def __init__(self, data: EvaluationSet, ks: Sequence[int]) -> None:
         device = data.features.device
@@ -39,7 +38,7 @@ class Preservation:
             self.sums[search.numbers, position] += counted.transpose(0, 1).cpu().numpy()
 
     def estimates(self, resamples: int, seed: int) -> dict[str, dict[str, Estimate]]:
-        """Attribute or "mean" -> "kept_of_wanted@k", resampled by item."""
+        """Attribute or "mean" -> "kept_of_wanted@k"."""
         if not self.sums.size:
             return {}
         flat = self.sums.reshape(len(self.sums), -1)

@@ -1,4 +1,4 @@
-"""The searches of an evaluation: every query with every class that it lacks."""
+"""The searches of an evaluation."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class EvaluationSet:
         return replace(self, features=self.features.to(device))
 
     def with_queries(self, most: int, seed: int) -> EvaluationSet:
-        """At most so many of the queries, drawn at random."""
+        """At most so many queries, drawn at random."""
         drawn = np.random.default_rng(seed).permutation(self.queries)[:most]
         return replace(self, queries=np.sort(drawn))
 
@@ -81,7 +81,7 @@ class EvaluationSet:
 
     @cached_property
     def query_items(self) -> np.ndarray:
-        """Code of what is resampled as one: garment, else item, else query, ``(Q,)``."""
+        """What is resampled as one: garment, else item, else query, ``(Q,)``."""
         alone = np.arange(len(self.items)) + 1 + max(self.items.max(initial=0), 0)
         of_item = np.where(self.items >= 0, self.items, alone)
         return np.where(self.garments >= 0, -2 - self.garments, of_item)[self.queries]
@@ -117,7 +117,7 @@ class EvaluationSet:
         return found
 
     def has_hit(self, wanted: np.ndarray) -> np.ndarray:
-        """Whether some photo has all wanted labels, ``(E, types)`` -> ``(E,)`` bool."""
+        """Whether a photo has all wanted labels, ``(E, types)`` -> ``(E,)`` bool."""
         found, compared = np.zeros(len(wanted), dtype=bool), wanted != UNLABELLED
         have = self.combinations[0].cpu().numpy()
         for types in np.unique(compared, axis=0):
@@ -129,7 +129,7 @@ class EvaluationSet:
 
     @cached_property
     def left_out(self) -> dict[str, int]:
-        """Number of edits without a hit, of an unlabelled type, or of the query's only label."""
+        """Number of edits that are not evaluated, by reason."""
         others = np.array(self.schema.sizes) - 1
         labelled = self.labels[self.queries] != UNLABELLED
         every, known = len(labelled) * int(others.sum()), int((labelled @ others).sum())
@@ -139,13 +139,13 @@ class EvaluationSet:
         return dict(zip(("impossible", "unlabelled", "nothing_to_preserve"), counts, strict=True))
 
     def hits(self, found: Tensor, wanted: np.ndarray) -> Tensor:
-        """Which results ``(E, K)`` have all wanted labels ``(E, types)``, ``(E, K)`` bool."""
+        """Which results ``(E, K)`` have all wanted labels ``(E, types)``, bool."""
         labels = torch.from_numpy(wanted).to(found.device)[:, None]
         return ((self.label_tensor[found] == labels) | (labels == UNLABELLED)).all(dim=2)
 
     @cached_property
     def combinations(self) -> tuple[Tensor, Tensor]:
-        """Distinct rows of labels ``(V, types)`` and their numbers of photos ``(V,)``."""
+        """Distinct labels ``(V, types)`` and their numbers of photos ``(V,)``."""
         labels, photos = np.unique(self.labels, axis=0, return_counts=True)
         device = self.features.device
         return torch.from_numpy(labels).to(device), torch.from_numpy(photos).to(device)
@@ -153,7 +153,7 @@ class EvaluationSet:
     def count_matches(
         self, wanted: Tensor, types: Sequence[int], photos: Tensor, chunk: int = 1024
     ) -> Tensor:
-        """Number of ``photos (V,)`` with 0, 1, ... of the wanted labels, ``(U, types + 1)``."""
+        """Number of ``photos (V,)`` with 0, 1, ... wanted labels, ``(U, types + 1)``."""
         labels, rows = self.combinations[0], []
         for part in torch.split(wanted, chunk):
             matches = torch.zeros(len(part), len(labels), dtype=torch.uint8, device=part.device)
@@ -222,7 +222,7 @@ def search_edits(
     progress: Progress = lambda edits: edits,
     strength: float = 1.0,
 ) -> Iterator[EditedSearch]:
-    """Search with every edit that has a hit; ``impossible`` adds the other edits."""
+    """Search with every edit that has a hit; ``impossible``: with every edit."""
     search, edits = searcher_of(method, data, depth), data.possible
     if impossible:
         edits = {edit: of for edit, of in data.every_edit.items() if len(of[0])}

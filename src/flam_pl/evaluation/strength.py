@@ -1,4 +1,4 @@
-"""Figures by the strength of the edit, so that methods can be compared at equal T@k."""
+"""Figures by the strength of the edit."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ QUERIES = 300  # drawn at random, at most: enough for intervals of a few hundred
 
 
 class Moves(QuerySums):
-    """Whether the first result has the wanted class; cosine of the edited to the unedited head."""
+    """Whether the first result has the wanted class; cosine to the unedited query."""
 
     @torch.inference_mode()
     def __init__(self, data: EvaluationSet, search: Searcher, strength: float) -> None:

@@ -20,7 +20,7 @@ MONITOR = "T@10"  # the manipulator's best epoch is the one with the largest val
 def calibration(
     data: FlamDataModule, net: AttributeEmbedders | ConcatClassifiers
 ) -> Callable[[pl.Trainer], None] | None:
-    """Sets the temperatures of classifiers on the validation labels; None without labels."""
+    """Sets the temperatures of classifiers; None without validation labels."""
     rows = data.feature_rows[1]
     if not len(rows):
         return None

@@ -1,4 +1,4 @@
-"""Searches the weights of the score that reach most on validation photos."""
+"""Searches the weights of the score on validation photos."""
 
 from __future__ import annotations
 
@@ -28,8 +28,6 @@ MOVED = (0.0, 0.5, 1.5)
 
 @dataclass(frozen=True)
 class Trial:
-    """What weights reach."""
-
     weights: ScoreWeights
     utility: float  # mean utility@5
     counterfactual: float | None  # mean reciprocal rank of counterfactuals; None without any
@@ -60,7 +58,6 @@ def try_weights(
     tried: Sequence[ScoreWeights],
     seed: int = 0,
 ) -> list[Trial]:
-    """A trial of each weights."""
     data = data.with_queries(QUERIES, seed)
     first = Precision(data, [K])
     measures = [Precision(data, [K], like=first) for _ in tried]

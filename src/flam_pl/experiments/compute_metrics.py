@@ -1,4 +1,4 @@
-"""Computes ``metrics.json``: edits, attribute preservation, calibration, instance search."""
+"""Computes ``metrics.json``."""
 
 from __future__ import annotations
 
@@ -15,9 +15,14 @@ from flam_pl.evaluation.attribute_ndcg import AttributeNDCG
 from flam_pl.evaluation.calibration import Outcomes, measure_calibration
 from flam_pl.evaluation.classification import evaluate_classification
 from flam_pl.evaluation.counterfactuals import counterfactual_edits, counterfactual_ranks
-from flam_pl.evaluation.depth import evaluate_candidates
-from flam_pl.evaluation.double_edits import draw_double_edits, evaluate_double_edits
-from flam_pl.evaluation.hits import EditResults, evaluate_edits, evaluate_instances
+from flam_pl.evaluation.hits import (
+    EditResults,
+    draw_double_edits,
+    evaluate_candidates,
+    evaluate_double_edits,
+    evaluate_edits,
+    evaluate_instances,
+)
 from flam_pl.evaluation.oracle import ORACLE, OracleRanking
 from flam_pl.evaluation.precision import Precision
 from flam_pl.evaluation.preservation import MEAN, Preservation
@@ -45,10 +50,7 @@ DEPTHS = (50, 100, 200, 500)
 def compute_metrics(
     run: Run, trained: TrainedRun, data: EvaluationSet, photos: EvaluationSet
 ) -> dict[str, Any]:
-    """All measured values of ``metrics.json``, format 2.
-
-    ``data``: evaluation images whose edits count. ``photos``: images with counterfactuals.
-    """
+    """The values of ``metrics.json``. ``photos`` are those with counterfactuals."""
     catalog = run.catalog
     edits: dict[str, Any] = dict.fromkeys(EDIT_PARTS, {})
     counts = {"edits": 0, "impossible_edits": 0}
@@ -140,13 +142,12 @@ def measure_edits(
 
 
 def searchers_of(trained: TrainedRun, data: EvaluationSet, depth: int) -> dict[str, Searcher]:
-    """A searcher per row, and the oracle ranking."""
     found = {row.name: Searcher(row, data, depth) for row in trained.rows()}
     return {**found, ORACLE: OracleRanking(data, depth)}
 
 
 def cut_offs(ks: Sequence[int], gallery: int) -> list[int]:
-    """The cut-offs up to half of the gallery, else the first: larger ones find hits by luck.
+    """The cut-offs up to half of the gallery, else the first.
 
     >>> cut_offs([1, 5, 10], gallery=12), cut_offs([5, 10], gallery=8)
     ([1, 5], [5])
@@ -155,7 +156,7 @@ def cut_offs(ks: Sequence[int], gallery: int) -> list[int]:
 
 
 def with_mean_change(classified: ByGroup) -> ByGroup:
-    """Add "mean change": accuracy on manipulated less on original features, mean of the types."""
+    """Add the mean over types of the change of accuracy."""
     before, after = classified["original"], classified["manipulated"]
     changes = [after[name].value - before[name].value for name in before]  # nan where none counted
     value = float(np.mean(changes))
@@ -166,7 +167,7 @@ def with_mean_change(classified: ByGroup) -> ByGroup:
 def measure_depths(
     trained: TrainedRun, data: EvaluationSet, settings: EvaluationConfig
 ) -> dict[str, ByGroup]:
-    """Row -> number of candidates -> T@k and P@10; empty where the gallery is smaller."""
+    """Row -> number of candidates -> T@k and P@10."""
     draws, found = (settings.resamples, settings.seed), {}
     wanted = {f"{name}+posteriors" for name, of in registered().items() if of.by_candidates}
     all_ks = cut_offs(settings.ks, len(data.labels))
@@ -184,10 +185,7 @@ def measure_depths(
 def measure_counterfactuals(
     trained: TrainedRun, photos: EvaluationSet, settings: EvaluationConfig
 ) -> tuple[ByGroup, ByGroup]:
-    """CF@k of every row and of the oracle ranking; CF@k of every row minus that of the best.
-
-    Both are empty without counterfactuals.
-    """
+    """CF@k of every row and of the oracle ranking, and minus that of the best row."""
     edits = counterfactual_edits(photos)
     if not len(edits):
         return {}, {}
@@ -212,7 +210,7 @@ def compare(
     resamples: int,
     seed: int,
 ) -> tuple[dict[str, ByGroup], ByGroup]:
-    """Method -> concatenation -> ratio of T@k; method -> every value minus that of the best row."""
+    """Method -> concatenation -> ratio of T@k; method -> every value minus the best row's."""
     first, of_best = by_method[best], precisions[best]
     hits = {name: of.sums()[0] for name, of in by_method.items()}
     every = {name: np.hstack([hits[name], of.all_sums()]) for name, of in precisions.items()}
@@ -228,7 +226,7 @@ def compare(
 
 
 def measure_instances(run: Run, trained: TrainedRun) -> tuple[ByGroup, int, dict[str, int]]:
-    """R@k of every row among its own vectors, queries without a match, dimension of vectors."""
+    """R@k of every row, number of queries without a match, dimension of every row."""
     catalog, settings = run.catalog, run.config.evaluation
     rows = catalog.instance_rows()
     features = run.data.features.rows(rows).to(trained.embedders.device)

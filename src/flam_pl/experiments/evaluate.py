@@ -1,4 +1,4 @@
-"""Measures a trained run, on its own evaluation images or on another data set."""
+"""Measures a trained run on its own or on other photos."""
 
 from __future__ import annotations
 
@@ -46,16 +46,15 @@ from flam_pl.training.stage import evaluation_device
 
 
 def open_folder(folder: Path) -> tuple[Run, TrainedRun]:
-    """A finished run on the data set of its training; nothing is written. Raises as ``reopen``."""
+    """A finished run on its own data; nothing is written. Raises as ``reopen``."""
     config, own = load_run_config([f"run={folder.name}", f"runs_dir={folder.parent}"])
     return reopen(config, own, write=False)
 
 
 def reopen(config: Config, own: bool, write: bool = True) -> tuple[Run, TrainedRun]:
-    """A finished run with its catalog, its features and its networks.
+    """A finished run with its data and its networks.
 
-    ``own``: ``config.data`` is the data set of the training. ``write``: extract missing features,
-    which are an error otherwise.
+    ``own``: ``config.data`` is the data set of the training. ``write``: extract missing features.
 
     Raises:
         FlamError: the run is not finished, or other data is given without ``report=``.
@@ -107,7 +106,6 @@ def reopen(config: Config, own: bool, write: bool = True) -> tuple[Run, TrainedR
 
 
 def log_missing(config: Config, trained: TrainedRun) -> None:
-    """Log which files of a run are missing, and what that means."""
     for name in config.methods:
         record = config.folder / FOLDER / name / RECORD
         if not record.is_file():
@@ -125,8 +123,7 @@ def log_missing(config: Config, trained: TrainedRun) -> None:
 
 
 def as_trained(config: Config, schema: AttributeSchema) -> DataConfig:
-    """The data settings; of a table, which may have changed, with the classes and the split of the
-    training."""
+    """The data settings; of a table, with the classes and the split of the training."""
     if not isinstance(config.data, TableData):
         return config.data
     read_split(config.folder)
@@ -135,7 +132,7 @@ def as_trained(config: Config, schema: AttributeSchema) -> DataConfig:
 
 
 def measured(run: Run) -> Report | None:
-    """As ``measure``, but a report of the same inputs is not measured again."""
+    """``measure``, unless the report has the same inputs."""
     if not is_first_process():
         return None
     trained = TrainedRun.open(run.folder, run.backbone_folder, run.config.methods)
@@ -181,7 +178,7 @@ def measure(run: Run, trained: TrainedRun | None = None) -> Report | None:
 
 
 def measured_from(run: Run, trained: TrainedRun) -> str:
-    """SHA-256 over all that the figures depend on."""
+    """SHA-256 over all inputs of the figures."""
     return inputs_hash(
         checkpoints=trained.checkpoints,
         scoring=asdict(trained.scoring),
@@ -199,7 +196,7 @@ def report_folder(config: Config) -> Path:
 
 
 def log_overlap(config: Config, catalog: Catalog) -> None:
-    """Log how many photos of another data set the run was trained on."""
+    """Log how many photos of another data set were trained on."""
     data = trained_config(config.folder).data
     root = Path(data.root or "")
     root = Path(getattr(data, "images", None) or (root if root.is_dir() else root.parent))
@@ -210,7 +207,7 @@ def log_overlap(config: Config, catalog: Catalog) -> None:
 
 
 def read_split(folder: Path) -> pd.DataFrame:
-    """Columns ``path`` and ``split`` of the training. Raises DamagedFile."""
+    """``path`` and ``split`` of the training. Raises DamagedFile."""
     path, remedy = folder / SPLIT, "Run make train-flam again: it is written anew."
     if not path.is_file():
         raise DamagedFile(path, "it is missing", remedy)
@@ -225,7 +222,7 @@ def read_split(folder: Path) -> pd.DataFrame:
 
 
 def require_other_place(config: Config) -> None:
-    """Raises: ConfigError: another wardrobe would be drawn over that of the training."""
+    """Raises ConfigError if a wardrobe would be drawn over that of the training."""
     own = trained_config(config.folder).data.root
     if own and config.data.root and Path(own).resolve() == Path(config.data.root).resolve():
         raise ConfigError(
@@ -235,6 +232,6 @@ def require_other_place(config: Config) -> None:
 
 
 def peak_memory_mb() -> int:
-    """Peak memory of this process in MB, without its loading workers."""
+    """Peak memory of this process, without its loading workers."""
     unit = 1024 if sys.platform != "darwin" else 1024 * 1024  # kB on Linux, bytes on macOS
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit)

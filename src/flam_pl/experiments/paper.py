@@ -32,8 +32,8 @@ NEEDED: dict[int, tuple[str, ...]] = {  # table -> what is trained for it beside
 def make_tables(config: Config) -> str | None:
     """Write ``runs/<run>/tables/table<N>.{md,tex,json}`` for every N of ``tables.which``.
 
-    Returns the tables in Markdown; None in the further processes of a DDP run. Raises ConfigError,
-    before anything is trained, if ``conf/backbone/`` lacks a backbone.
+    Returns the tables in Markdown; None in the further processes of a DDP run. Raises ConfigError
+    for a backbone that ``conf/backbone/`` lacks.
     """
     settings = config.tables
     needed = {name for number in settings.which for name in NEEDED.get(number, ())}
@@ -72,7 +72,7 @@ def extended(config: Config, methods: Collection[str], cut_offs: Sequence[int]) 
 
 
 def with_seeds(run: Run, seeds: Sequence[int]) -> list[Run]:
-    """The run, then the whole run by each other seed."""
+    """The run, then one by each other seed."""
     runs = {run.config.seed: run}
     for seed in seeds:
         place, overrides = f"seeds/{seed}", [*run.config.overrides, f"seed={seed}"]
@@ -85,10 +85,7 @@ def with_seeds(run: Run, seeds: Sequence[int]) -> list[Run]:
 
 
 def backbone_settings(config: Config) -> dict[str, Config]:
-    """Choice of ``conf/backbone/`` other than the run's -> its settings.
-
-    None is trained for longer than the run's own, if that is trained.
-    """
+    """Other choice of ``conf/backbone/`` -> its settings, with at most as many epochs."""
     shared = [o for o in config.overrides if not o.startswith(("backbone=", "backbone.", "run="))]
     shared += ["methods=[]", f"evaluation.ks={config.evaluation.ks}"]
     most, found = config.backbone.max_epochs, {}
@@ -117,7 +114,7 @@ def metrics_of(run: Run) -> Mapping[str, Any]:
 
 
 def frequent_classes(catalog: Catalog) -> dict[str, dict[str, int]]:
-    """Attribute type -> its 10 most frequent classes -> number of images; ties by name."""
+    """Attribute type -> its 10 most frequent classes -> number of images."""
     counts = class_counts(catalog, np.arange(len(catalog)))
     return {
         name: dict(sorted(of.items(), key=lambda pair: (-pair[1], pair[0]))[:10])

@@ -1,4 +1,4 @@
-"""Draws the paper's figures, each as a PNG with its numbers in a JSON file."""
+"""Draws the paper's figures."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def evaluation_set(run: Run) -> tuple[EvaluationSet, list[Path]]:
 
 
 def searches(run: Run) -> Drawn | str:
-    """Figure 2: the first results of edits drawn at random."""
+    """Figure 2: the first results of random edits."""
     flam = TrainedRun.open(run.folder, run.backbone_folder).methods["flam"].editor
     data, paths = evaluation_set(run)
     chosen = choose_examples(data, run.config.figures.examples, run.config.evaluation.seed)

@@ -50,7 +50,7 @@ def train(config: Config, catalog: Catalog | None = None) -> Run:
 
 
 def train_features(config: Config, catalog: Catalog | None = None) -> tuple[Run, StageRecord]:
-    """Stage 1 and the extraction, again without the photos that these could not decode."""
+    """Stage 1 and the extraction, again without photos that cannot be decoded."""
     run, net = open_run(config, catalog)
     backbone = train_backbone(run, net)
     extract(run, backbone, run.folder / "features")
@@ -60,9 +60,9 @@ def train_features(config: Config, catalog: Catalog | None = None) -> tuple[Run,
 
 
 def train_beside(run: Run, place: str, config: Config, catalog: Catalog | None = None) -> Run:
-    """Stages 2 and 3 with other settings, in ``<run>/<place>``, on the same features.
+    """Stages 2 and 3 in ``<run>/<place>``, on the same features.
 
-    ``catalog`` has the run's images with other labels; None: with their own.
+    ``catalog`` has the run's images with other labels.
     """
     config = replace(config, run=f"{run.config.name}/{place}")
     catalog = run.catalog if catalog is None else catalog
@@ -81,7 +81,7 @@ def train_methods(run: Run) -> None:
 
 
 def open_run(config: Config, catalog: Catalog | None = None) -> tuple[Run, Backbone]:
-    """Read the data set without unusable images, build the backbone, open the folder."""
+    """Read the data set, build the backbone, open the folder."""
     chosen(config)  # refuses unknown methods before anything is read
     pl.seed_everything(config.seed, workers=True, verbose=False)
     show_progress(config.trainer.progress)
@@ -108,7 +108,7 @@ def open_run(config: Config, catalog: Catalog | None = None) -> tuple[Run, Backb
 def usable(catalog: Catalog, config: Config, write: bool = True, decoding: bool = True) -> Catalog:
     """The catalog without unusable images; ``write`` stores the check in the run's folder.
 
-    Without ``decoding``, nothing is logged: ``decoded`` ends the check.
+    Without ``decoding``, ``decoded`` ends the check.
     """
     memory = photo_memory(config, catalog)
     catalog, bad = check_photos(catalog, config.data.min_side, memory, write, decoding)
@@ -128,7 +128,7 @@ def photo_memory(config: Config, catalog: Catalog) -> Path:
 def decoded(run: Run) -> Catalog:
     """The catalog without photos that the extraction could not decode.
 
-    If it decoded all, the run gets this catalog, which has the hashes of their pixels.
+    If it decoded all, the run gets this catalog, which has the hashes of all pixels.
     """
     if run.listed is None:
         return run.catalog
@@ -141,7 +141,7 @@ def decoded(run: Run) -> Catalog:
 
 
 def train_backbone(run: Run, net: Backbone) -> StageRecord:
-    """Stage 1: features that are alike for photos of one item."""
+    """Stage 1: alike features for photos of one item."""
     settings, catalog = run.config.backbone, run.catalog
     data = run.data.serve("images")
     if settings.max_epochs and not has_items_to_learn(run):

@@ -1,4 +1,4 @@
-"""What a search found, as text and as pictures."""
+"""The results of a search."""
 
 from __future__ import annotations
 

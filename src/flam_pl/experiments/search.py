@@ -1,4 +1,4 @@
-"""Searches the photos of a trained run with a photo and edits."""
+"""Searches the photos of a trained run."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from flam_pl.training.run import Run
 
 
 class OpenRun:
-    """A finished run, which searches every usable photo by its best row on validation."""
+    """A finished run, which searches every usable photo by its best row."""
 
     def __init__(self, run: Run, trained: TrainedRun) -> None:
         """Raises: FlamError: the catalog has no photo."""
@@ -76,7 +76,7 @@ class OpenRun:
 
     @torch.inference_mode()
     def feature(self, photo: str | Path | bytes) -> Tensor:
-        """Feature ``(D,)`` of a photo: of a file, a path of the catalog, or the content of a file.
+        """Feature ``(D,)`` of a file, a path of the catalog, or the content of a file.
 
         Raises:
             UnreadableImage: there is no such file, or it is no image.
@@ -90,16 +90,11 @@ class OpenRun:
         return self.trained.backbone(self.trained.preprocess(image)[None])[0].float()
 
     def parse(self, edits: Sequence[str]) -> list[Edit]:
-        """Edits as typed, e.g. ``color=red`` or ``color=@other.jpg``.
-
-        Raises:
-            EditError: as ``parse_edits``.
-            UnreadableImage: as ``feature``.
-        """
+        """Edits as typed, e.g. ``color=red`` or ``color=@other.jpg``. Raises as ``parse_edits``."""
         return parse_edits(edits, self.catalog.schema, self.feature)
 
     def read(self, edit: Edit | str) -> Edit:
-        """An edit whose example, if it has one, is a feature."""
+        """The edit, with an example as a feature."""
         edit = edit if isinstance(edit, Edit) else self.parse([edit])[0]
         if isinstance(edit.wanted, Photo):
             return replace(edit, wanted=self.feature(edit.wanted.source))
@@ -116,7 +111,7 @@ class OpenRun:
             edits: e.g. ``[Edit("color", "red")]`` or ``["color=red"]``.
 
         Raises:
-            SchemaError: an attribute type or class that the run does not know.
+            SchemaError: an unknown attribute type or class.
             EditError: an edit that cannot be read, or that cannot apply to this photo.
             UnreadableImage: as ``feature``.
         """

@@ -1,4 +1,4 @@
-"""Model selection on the validation split: score weights, and the row that searches."""
+"""Model selection on the validation split."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ VERSION = 4
 
 
 def select_scoring(run: Run) -> Scoring:
-    """Select score weights and the best row, and save both in the run's folder.
+    """Select score weights and the best row, and save both.
 
     A selection for the same checkpoints, data and settings is used again.
     """
@@ -63,9 +63,9 @@ def discard_damaged(folder: Path) -> None:
 
 
 def choice(run: Run, trained: TrainedRun) -> Scoring:
-    """The weights of every row, and the best row among those with one vector per photo.
+    """The weights of every row, and the best row with one vector per photo.
 
-    FLAM by the cosine alone if the settings leave out posteriors, or without validation searches.
+    Without posteriors in the settings or validation searches: FLAM by the cosine alone.
     """
     sets = validation_sets(run, trained)
     if not run.config.scoring.posteriors or len(sets[0].queries) < 2:
@@ -85,13 +85,13 @@ def choice(run: Run, trained: TrainedRun) -> Scoring:
 
 
 def stores_one_vector(row: str) -> bool:
-    """Whether the method of a row needs no second vector beside the stored features."""
+    """Whether the method of a row searches the stored features."""
     method = registered().get(row.partition("+")[0])
     return method is None or not method.own_vectors
 
 
 def weights_of(run: Run, posteriors: Posteriors) -> list[ScoreWeights]:
-    """The grid of weights, with those of the settings fixed."""
+    """The grid of weights, some fixed by the settings."""
     given = {name: getattr(run.config.scoring, name) for name in ("target", "others", "moved")}
     fixed = {name: value for name, value in given.items() if value is not None}
     tried = [replace(weights, **fixed) for weights in grid(posteriors.means is not None)]
@@ -99,7 +99,7 @@ def weights_of(run: Run, posteriors: Posteriors) -> list[ScoreWeights]:
 
 
 def validation_sets(run: Run, trained: TrainedRun) -> tuple[EvaluationSet, EvaluationSet]:
-    """The validation photos whose edits are tried, and all for counterfactuals."""
+    """The validation photos with edits; all of them, for counterfactuals."""
     catalog, store = run.catalog, run.data.features
     dense = EvaluationSet.of(catalog, store, catalog.edit_rows("val"))
     photos = EvaluationSet.of_photos(catalog, store, "val")

@@ -1,4 +1,4 @@
-"""The results of a run: every method, several seeds, several shares of the training labels."""
+"""The results of a run: every method, several seeds, several shares of the labels."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def make_results(config: Config) -> str | None:
 
 
 def train_shares(run: Run, methods: Sequence[str] = CONCATENATIONS) -> dict[float, Run]:
-    """Share of the training labels -> the run that learnt from it; of 1, the run itself."""
+    """Share of the training labels -> the run trained on it."""
     return {s: train_share(run, s, methods) for s in sorted({*run.config.figures.shares})}
 
 
@@ -84,7 +84,7 @@ def train_share(run: Run, share: float, methods: Sequence[str]) -> Run:
 
 
 def with_as_many_steps(config: Config, full: Catalog, fewer: Catalog) -> Config:
-    """Settings that train on fewer labels for more epochs, in as many steps."""
+    """Settings for as many steps on fewer labels, so for more epochs."""
 
     def epochs(number: int, batch_size: int) -> int:
         batches = [
@@ -105,9 +105,9 @@ def with_as_many_steps(config: Config, full: Catalog, fewer: Catalog) -> Config:
 
 
 def measure_shares(by_seed: Sequence[Mapping[float, Run]]) -> Measurements:
-    """Part "labels" of the long table: T@k, with the share and its number of labels as the group.
+    """Part "labels" of the long table: T@k by the share and its number of labels.
 
-    ``by_seed`` has a mapping of shares to runs per seed. Labels are counted in the first seed.
+    ``by_seed`` maps shares to runs, per seed.
     """
     groups = {
         share: f"{100 * share:g} % ({sum(label_counts(run.catalog).values()):,})"
@@ -152,7 +152,7 @@ def write(folder: Path, found: Measurements) -> Path:
 
 
 def make_page(config: Config) -> Path:
-    """Join the results of runs into ``results.page_file``, with ``tried.md`` beside it."""
+    """Join the results of runs and ``tried.md`` into ``results.page_file``."""
     page = Path(config.results.page_file)
     runs = [Path(run) for run in config.results.page]
     found = [read(run) for run in runs]
@@ -173,7 +173,7 @@ def make_page(config: Config) -> Path:
 
 
 def read(run: Path) -> Measurements:
-    """Raises: FlamError: the run has no ``results.json``, or one of another format."""
+    """Raises FlamError without ``results.json`` or for another format."""
     path = run / "results" / RESULTS
     if not path.is_file():
         raise FlamError(

@@ -1,4 +1,4 @@
-"""A finished run: its networks, methods, and rows of the tables."""
+"""A finished run: its networks, methods and rows of the tables."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from flam_pl.training.trained_networks import restore_backbone, restore_embedder
 
 @dataclass
 class TrainedRun:
-    """The stages and methods of a finished run, checked to fit each other."""
+    """The stages and methods of a finished run, which fit each other."""
 
     backbone: Backbone
     preprocess: Preprocess
@@ -44,8 +44,7 @@ class TrainedRun:
     ) -> TrainedRun:
         """Open a run from its folder.
 
-        ``backbone_folder``: of another run, which shares its stage 1. ``names``: of trained methods
-        to open; None: all.
+        ``backbone_folder``: of a run that shares its stage 1. ``names``: methods to open, else all.
 
         Raises:
             RecordError: a stage is missing, or does not fit its parent.
@@ -79,13 +78,12 @@ class TrainedRun:
 
     @property
     def classifiers(self) -> ConcatClassifiers | None:
-        """The networks of Cls-Concat, if it is trained."""
         found = self.methods.get("cls_concat")
         return found.nets if found and isinstance(found.nets, ConcatClassifiers) else None
 
     @property
     def posterior_networks(self) -> tuple[AttributeEmbedders, ConcatClassifiers | None]:
-        """Embedders of FLAM+ and classifiers of Cls-Concat; without FLAM+, embedders of FLAM."""
+        """Embedders of FLAM+ and classifiers of Cls-Concat, else embedders of FLAM."""
         plus = self.methods.get("flam_plus")
         if plus is None or not isinstance(plus.editor, Flam):
             return self.embedders, None
@@ -93,7 +91,7 @@ class TrainedRun:
 
     @property
     def posteriors(self) -> Posteriors:
-        """The posteriors of ``posterior_networks``: of two, their geometric mean."""
+        """Of ``posterior_networks``: of two, the geometric mean."""
         embedders, classifiers = self.posterior_networks
         found = Posteriors.of_embedders(embedders)
         other = Posteriors.of_classifiers(classifiers) if classifiers else None
@@ -112,10 +110,10 @@ class TrainedRun:
         return [method.editor for method in self.methods.values()]
 
     def scorers(self) -> dict[str, tuple[Editor, Posteriors]]:
-        """Row -> editor and the classifiers that score its results.
+        """Row -> editor and what scores its results.
 
-        ``<method>+own``: the classifiers of the method; ``<method>+posteriors``: ``posteriors``;
-        ``filter``: the predicted classes alone.
+        ``<method>+own``: its classifiers; ``<method>+posteriors``: ``posteriors``; ``filter``: the
+        predicted classes alone.
         """
         found: dict[str, tuple[Editor, Posteriors]] = {}
         shared, plus = self.posteriors, "flam_plus" in self.methods
@@ -127,7 +125,7 @@ class TrainedRun:
         return found
 
     def rows(self) -> list[SearchVectors]:
-        """The methods by the cosine alone, then the scored ones; the best row last."""
+        """The rows by the cosine alone, then the scored ones; the best one last."""
         rows, weights = [SearchVectors(editor) for editor in self.editors()], self.scoring.weights
         for name, (editor, posteriors) in self.scorers().items():
             if name in weights:
@@ -136,7 +134,7 @@ class TrainedRun:
 
     @property
     def best(self) -> SearchVectors:
-        """The row that searches: the best on validation, or the paper's FLAM."""
+        """The row that searches."""
         return self.rows()[-1]
 
 

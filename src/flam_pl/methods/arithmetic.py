@@ -1,7 +1,4 @@
-"""Attribute arithmetic: x - mean(own class) + mean(wanted class), as with word vectors.
-
-Mikolov et al., "Linguistic regularities in continuous space word representations", NAACL 2013.
-"""
+"""Attribute arithmetic: x - mean(own class) + mean(wanted class) (Mikolov et al., NAACL 2013)."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ from flam_pl.retrieval.posteriors import Posteriors
 
 
 class Arithmetic(Editor):
-    """Adds the mean feature of the wanted class less that of the query's predicted class."""
+    """Adds the mean of the wanted class less that of the predicted class."""
 
     name = "arithmetic"
 

@@ -1,6 +1,6 @@
 """Cls-Concat and Emb-Concat (baselines of the paper) and ADDE-M (Hou et al., ICCV 2021).
 
-They search a second vector per photo, which has one part per attribute type.
+They search a second vector per photo, with one part per attribute type.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from flam_pl.training.trained_networks import restore_classifiers, restore_embed
 
 
 class ConcatEditor(Editor):
-    """Edits the parts of a vector that belong to the edited types."""
+    """Edits the parts of the edited types."""
 
     def __init__(
         self,
@@ -32,8 +32,7 @@ class ConcatEditor(Editor):
     ) -> None:
         """Args:
         blocks: features ``(B, D)`` -> unit vectors ``(B, types, width)``.
-        prototypes: attribute type -> one vector per class, ``(classes, width)``. The wanted one
-            replaces the part.
+        prototypes: attribute type -> vectors ``(classes, width)``; the wanted one replaces a part.
         classes: features -> predicted classes ``(B, types)``. With it (ADDE-M) the wanted prototype
             is added to the part and the predicted one subtracted.
         """
@@ -72,8 +71,8 @@ def open_wide_embedders(place: Place) -> OpenMethod:
 
 
 Concatenation = partial(Method, own_vectors=True)
-CLASSIFIERS = open_classifiers, "concat_training:train_classifiers"
-EMBEDDERS = open_wide_embedders, "concat_training:train_wide_embedders"
+CLASSIFIERS = open_classifiers, "training:train_classifiers"
+EMBEDDERS = open_wide_embedders, "training:train_wide_embedders"
 METHODS = [
     Concatenation("cls_concat", "Cls-Concat", "#1f77b4", 10, *CLASSIFIERS, in_table_3=True),
     Concatenation("emb_concat", "Emb-Concat", "#17becf", 11, *EMBEDDERS, in_table_3=True),

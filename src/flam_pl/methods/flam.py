@@ -1,4 +1,4 @@
-"""FLAM (Shin et al., BMVC 2019) and its ablations in Table 3: x~ = G(x, d_{a,i})."""
+"""FLAM (Shin et al., BMVC 2019), its ablations and FLAM+: x~ = G(x, d_{a,i})."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from flam_pl.training.trained_networks import restore_embedders, restore_manipul
 
 
 class Flam(Editor):
-    """Query time of section 3.3: the edited feature searches among the stored features."""
+    """Section 3.3: the edited feature searches the stored features."""
 
     def __init__(
         self, embedders: AttributeEmbedders, manipulator: Manipulator, name: str = "flam"
@@ -67,13 +67,21 @@ def open_with(place: Place, embedders: AttributeEmbedders) -> OpenMethod:
 
 def ablation(name: str, title: str, color: str, row: int) -> Method:
     """Its settings are in ``conf/manipulator/<name>.yaml``."""
-    how = open_generator, "two_stages:train_ablation", (f"manipulator={name}",)
+    how = open_generator, "training:train_ablation", (f"manipulator={name}",)
     return Method(name, title, color, row, *how, in_table_3=True, by_candidates=False)
 
 
+def both_stages(name: str, title: str, color: str, row: int, in_table_3: bool = False) -> Method:
+    """The embedders of FLAM+ and ``conf/manipulator/<name>.yaml``."""
+    groups = "embedder=flam_plus", f"manipulator={name}"
+    how = open_both_stages, "training:train_both_stages", groups
+    return Method(name, title, color, row, *how, own_embedders=True, in_table_3=in_table_3)
+
+
 METHODS = [
-    Method("flam", "FLAM", "#d62728", 40, open_generator, "two_stages:train_flam"),
+    Method("flam", "FLAM", "#d62728", 40, open_generator, "training:train_flam"),
     ablation("flam_s_adv", "FLAM (S, adv)", "#fdbf6f", 20),
     ablation("flam_m", "FLAM (M)", "#ff7f0e", 21),
     ablation("flam_m_adv", "FLAM (M, adv)", "#fb9a99", 22),
+    both_stages("flam_plus", "FLAM+", "#9467bd", 51, in_table_3=True),
 ]

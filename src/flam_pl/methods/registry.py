@@ -1,4 +1,4 @@
-"""The registry of methods: the lists ``METHODS`` of all files of this folder."""
+"""The registry of methods: ``METHODS`` of every file of this folder."""
 
 from __future__ import annotations
 
@@ -52,8 +52,6 @@ class Place:
 
 @dataclass(frozen=True)
 class Method:
-    """What the program knows about a method."""
-
     name: str
     title: str
     color: str  # in every chart, #rrggbb
@@ -91,7 +89,7 @@ def trainable() -> list[str]:
 
 
 def chosen(config: Config) -> list[Method]:
-    """The methods that the settings name, in the order of the tables.
+    """The methods that the settings name.
 
     Raises:
         ConfigError: a name without a trainable method; a setting that no method uses.
@@ -109,13 +107,13 @@ def chosen(config: Config) -> list[Method]:
 
 
 def require_known(names: Sequence[str], setting: str) -> None:
-    """Raises: ConfigError: a name that no trainable method has."""
+    """Raises ConfigError for a name that no trainable method has."""
     for name in names:
         if name not in trainable():
             raise ConfigError(f"{setting} has {name!r}; expected some of {', '.join(trainable())}")
 
 
 def looks() -> dict[str, dict[str, str]]:
-    """Title and color of every method and further row, in the order of the tables."""
+    """Title and color of every row of the tables, in their order."""
     found = {name: {"title": of.title, "color": of.color} for name, of in registered().items()}
     return found | OTHER_ROWS

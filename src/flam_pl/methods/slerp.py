@@ -18,7 +18,7 @@ from flam_pl.models.attribute_embedder import AttributeEmbedders
 class Slerp(Editor):
     """Turns a feature by part of the angle to the direction of the wanted class.
 
-    The direction of a class is its mean feature less the mean of all classes of the type.
+    That is the mean of the class less the mean of all classes of the type.
     """
 
     name = "slerp"

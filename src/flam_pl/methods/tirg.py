@@ -6,18 +6,6 @@ Its embedders are trained as those of FLAM+. See ``models/manipulator.py`` for t
 
 from __future__ import annotations
 
-from flam_pl.methods.flam import open_both_stages
-from flam_pl.methods.registry import Method
+from flam_pl.methods.flam import both_stages
 
-METHODS = [
-    Method(
-        "tirg",
-        "TIRG",
-        "#2ca02c",
-        50,
-        open_both_stages,
-        "two_stages:train_both_stages",
-        ("embedder=flam_plus", "manipulator=tirg"),
-        own_embedders=True,
-    )
-]
+METHODS = [both_stages("tirg", "TIRG", "#2ca02c", 50)]

@@ -1,6 +1,6 @@
-"""Bootstrap intervals (Efron, Annals of Statistics 1979), alone and of paired differences.
+"""Bootstrap intervals (Efron, Annals of Statistics 1979).
 
-The edits of one item succeed together, so whole items are drawn: ``items (Q,)`` are their codes.
+Whole items are drawn, since their edits succeed together: ``items (Q,)`` are their codes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ REMEMBERED = 10**7  # largest set of draws that is remembered, in numbers: 80 MB
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over ``n`` cases with its 95 % interval; nan if n is 0."""
+    """A mean over ``n`` cases with its 95 % interval."""
 
     value: float = float("nan")
     low: float = float("nan")
@@ -142,7 +142,7 @@ def estimate_of(values: np.ndarray, n: int) -> Estimate:
 
 
 class PairedShares:
-    """Differences and ratios of F shares (hits / edits) of methods, by the same draws.
+    """Differences and ratios of F shares (hits / edits), by the same draws.
 
     ``sums`` has the hits of each query ``(Q, F)`` per method, ``counts`` its edits ``(Q,)``.
 
@@ -170,11 +170,11 @@ class PairedShares:
         self.shares = shares.reshape(len(totals), len(self.methods), len(self.names))
 
     def divided_by(self, reference: str) -> dict[str, dict[str, Estimate]]:
-        """Method -> name -> share / the share of ``reference``; n = 0 where that is 0."""
+        """Method -> name -> ratio to the share of ``reference``; n = 0 where that is 0."""
         return self._against(reference, ratio)
 
     def minus(self, reference: str) -> dict[str, dict[str, Estimate]]:
-        """Method -> name -> share - the share of ``reference``."""
+        """Method -> name -> difference to the share of ``reference``."""
         return self._against(reference, np.subtract)
 
     def _against(

@@ -1,4 +1,4 @@
-"""Hit rates: R@k of items, T@k (FLAM, section 4) of edited searches."""
+"""Hit rates: R@k of items, T@k (FLAM, section 4) of edits."""
 
 from __future__ import annotations
 

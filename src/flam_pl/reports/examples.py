@@ -1,4 +1,4 @@
-"""Edited searches to look at: which are drawn, and what they find."""
+"""Edited searches to look at."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Example:
 
 
 def classes_of(data: EvaluationSet, position: int) -> dict[str, str]:
-    """Attribute type -> class of one image, of the labelled types."""
+    """Attribute type -> class of one image, where labelled."""
     labels = zip(data.schema.types, data.labels[position], strict=True)
     return {name: data.schema.of(name)[c] for name, c in labels if c != UNLABELLED}
 

@@ -1,4 +1,4 @@
-"""The results of a run, and of several runs together, as Markdown."""
+"""The results of runs as Markdown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables: rows and columns chosen from the long table, and written in any form."""
+"""Tables of the long table."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def tables_of(found: Measurements) -> list[Table]:
 
 
 def table(name: str, title: str, rows: pd.DataFrame, columns: str = "measure") -> Table:
-    """A row per method, a column per group or measure: most measures only at k = ``BRIEF``."""
+    """A row per method, a column per group or measure: most only at k = ``BRIEF``."""
     if columns == "measure":
         shown = rf"(T|R|CF)@.*|[^@]*|.*@{cut_off(rows['measure'])}"
         rows = rows[rows["measure"].str.fullmatch(shown).astype(bool)]
@@ -142,7 +142,7 @@ def calibration(rows: pd.DataFrame) -> Table:
 
 
 def short_table(found: Measurements) -> Table:
-    """Main values of methods without posteriors and of the one that searches."""
+    """The main values, of methods without posteriors and of the best one."""
     rows = found.summary[found.summary["group"] == "all"]
     columns = ["T@1", at_cut_off(found, "T"), at_cut_off(found, "P"), "CF@1", "R@1"]
     parts = ["edits", "counterfactual", "instance_by_method"]
@@ -155,7 +155,7 @@ def short_table(found: Measurements) -> Table:
 
 
 def at_cut_off(found: Measurements, measure: str) -> str:
-    """E.g. ``NDCG@10``, or at the largest cut-off where 10 was not measured."""
+    """E.g. ``NDCG@10``, or at the largest cut-off without a 10."""
     return f"{measure}@{cut_off(found.part('edits', group='all')['measure'])}"
 
 

@@ -1,4 +1,4 @@
-"""Exports a finished run as a bundle, see ``serving.bundle``."""
+"""Exports a finished run as a bundle."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from flam_pl.training.run import Run
 
 
 def export(overrides: list[str], bundle: str | None = None, onnx: bool = False) -> Bundle:
-    """Write the bundle of the run that ``overrides`` name, by default ``<run>/bundle``.
+    """Write the bundle of a run, by default to ``<run>/bundle``.
 
     Raises:
         FlamError: the run is not finished, its best row stores a second vector per photo, or the
@@ -48,7 +48,7 @@ def export(overrides: list[str], bundle: str | None = None, onnx: bool = False) 
 
 
 def write(run: Run, trained: TrainedRun, folder: Path, onnx: bool = False) -> Bundle:
-    """The bundle of the row that is best on validation."""
+    """The bundle of the best row."""
     row, schema = trained.best, run.catalog.schema
     embedders, classifiers = trained.posterior_networks
     if row.name.endswith("+own"):  # of the rows with one vector per photo, FLAM's own
@@ -96,7 +96,7 @@ def write(run: Run, trained: TrainedRun, folder: Path, onnx: bool = False) -> Bu
 
 
 def editor_of(editor: Editor, trained: TrainedRun) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What ``config.json`` says of an editor, and its networks by name."""
+    """The entry of an editor in ``config.json``, and its networks by name."""
     of: dict[str, Any] = {"embedders": "editor_embedders"}
     nets: dict[str, Any] = {"editor_embedders": trained.embedders}
     match editor:
@@ -155,7 +155,7 @@ def tensors_of(net: nn.Module) -> dict[str, np.ndarray]:
 
 
 def calibration_of(run: Run, trained: TrainedRun, posteriors: Posteriors) -> dict[str, Any] | None:
-    """Platt scaling of the probabilities that a gallery stores, fitted on validation photos."""
+    """Platt scaling of the posteriors of a gallery."""
     dense, _ = validation_sets(run, trained)
     outcomes = Outcomes.of(trained.best, posteriors, dense) if len(dense.queries) > 1 else None
     if outcomes is None or not len(outcomes.item):
@@ -166,7 +166,7 @@ def calibration_of(run: Run, trained: TrainedRun, posteriors: Posteriors) -> dic
 
 
 def figures_of(run: Run, trained: TrainedRun) -> dict[str, Any]:
-    """What the report measured of the best row; empty if it is not of these networks."""
+    """The best row in the report; empty if the report is of other networks."""
     path, row = report_folder(run.config) / "metrics.json", trained.best.name
     if not path.is_file():
         return {}

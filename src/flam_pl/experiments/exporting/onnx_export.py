@@ -26,7 +26,7 @@ OPSET = 18
 
 
 def onnx_files(bundle: Bundle, log: Callable[[str], None]) -> dict[str, bytes]:
-    """The content of each ONNX file of a bundle, and of ``table.npy``.
+    """The content of each ONNX file, and of ``table.npy``.
 
     Raises:
         FlamError: a package is missing, or no exporter makes a file that agrees with PyTorch.
@@ -77,9 +77,9 @@ def exported(
     outputs: Sequence[str],
     log: Callable[[str], None],
 ) -> bytes:
-    """The file of one network, by the first exporter whose file agrees with PyTorch.
+    """The file of one network, by the first exporter that agrees with PyTorch.
 
-    PyTorch's new exporter may freeze a batch size, so each file is tried with all of ``BATCHES``.
+    The new exporter may freeze a batch size, so all of ``BATCHES`` are compared.
     """
     checks = [inputs(batch) for batch in BATCHES]
     faults = []
@@ -119,8 +119,10 @@ def write(
 
 
 def compare(data: bytes, net: nn.Module, names: Sequence[str], arrays: Sequence[Tensor]) -> float:
-    """The largest difference between ONNX Runtime and PyTorch, divided by the largest value if that
-    is above 1. It is not finite for another shape, nan or infinity."""
+    """The largest difference to PyTorch, relative to the largest value if that is above 1.
+
+    It is not finite for another shape, nan or infinity.
+    """
     import onnxruntime
 
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
@@ -136,7 +138,7 @@ def compare(data: bytes, net: nn.Module, names: Sequence[str], arrays: Sequence[
 
 @contextmanager
 def constant_whitening(backbone: Backbone) -> Iterator[None]:
-    """Make a constant of the buffer ``measured`` of a whitening, which no exporter can follow."""
+    """Make a constant of a buffer that no exporter can follow."""
     parts = [module for module in backbone.modules() if isinstance(module, Whitening)]
     buffers = [module._buffers.pop("measured") for module in parts]
     for module, buffer in zip(parts, buffers, strict=True):

@@ -1,4 +1,4 @@
-"""The paper's Tables 1 to 5, filled from the long table."""
+"""The paper's Tables 1 to 5."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Keys = Mapping[str, tuple[str, ...]]  # column -> (part, method, group, measure)
 
 
 def published(part: str, dataset: str) -> dict[str, Any]:
-    """Row -> column -> the paper's value on this data set, empty where it has none."""
+    """Row -> column -> the paper's value on this data set."""
     text = files("flam_pl.reports.paper").joinpath("published.yaml").read_text(encoding="utf-8")
     content: Any = OmegaConf.to_container(OmegaConf.create(text))
     return dict(content[part].get(dataset, {}))
@@ -167,7 +167,7 @@ class PaperTables:
         return [cell for row, of in paper.items() for cell in self.cells(row, nowhere, of)]
 
     def of_method(self, method: str, keys: Keys, paper: Mapping[str, Any]) -> list[Cell]:
-        """A row by its name in Table 3, with the dimension of its vectors."""
+        """A row, with the dimension of its vectors."""
         own = self.by_seed[0]
         settings, dimension = own["config"]["manipulator"], own["dimensions"].get(method, "-")
         proposed = settings["with_remaining"] and settings["online_sampling"]

@@ -1,18 +1,23 @@
-"""Trains stages 2 and 3, the attribute embedders and the generator."""
+"""How the methods are trained: stages 2 and 3, and the concatenations."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+
+from torch import Tensor
 
 from flam_pl.config.loading import method_config
+from flam_pl.config.methods import ConcatConfig
 from flam_pl.config.stages import EmbedderConfig, ManipulatorConfig
 from flam_pl.evaluation.validation import MONITOR, calibration, validation_figures
 from flam_pl.methods.flam import Flam
 from flam_pl.methods.registry import Method
 from flam_pl.models.attribute_embedder import AttributeEmbedders
+from flam_pl.models.concat import ConcatClassifiers
 from flam_pl.models.manipulator import Manipulator
 from flam_pl.reports.wandb_report import SearchPicture
+from flam_pl.training.concat_modules import ClassifierModule, MemoryModule
 from flam_pl.training.embedder_module import EmbedderModule
 from flam_pl.training.manipulator_module import ManipulatorModule
 from flam_pl.training.records import StageRecord, require
@@ -20,8 +25,8 @@ from flam_pl.training.run import Run
 from flam_pl.training.stage import StageSpec, train_stage
 from flam_pl.training.trained_networks import restore_embedders
 
-EMBEDDER_RECIPE, MANIPULATOR_RECIPE = 1, 1
-"""Increase it with every change of a stage's training code that alters results."""
+EMBEDDER_RECIPE, MANIPULATOR_RECIPE, CONCAT_RECIPE = 1, 1, 2
+"""Increase it with every change of the training code that alters results."""
 
 
 def train_embedders(
@@ -134,3 +139,84 @@ def train_ablation(run: Run, method: Method) -> StageRecord:
     settings = method_config(run.config, method.overrides).manipulator
     embedder = require(run.folder / "embedder", "embedder")
     return train_manipulator(run, embedder, method.place, settings)
+
+
+def train_classifiers(run: Run, method: Method) -> StageRecord:
+    """The classifiers of Cls-Concat, or the memory of ADDE-M."""
+    settings, embedder = run.config.concat, start(run)
+    data = run.data.serve("labelled", settings.batch_size)
+    rows, labelled = data.fitting_rows, data.feature_rows[0]
+    learned = method.name == "adde_m"
+    architecture: dict[str, Any] = {
+        "dimension": data.features.dimension,
+        "working_dim": space_dimension(settings, embedder, len(rows)),
+        "dropout": settings.dropout,
+        "width": settings.width,
+        "hidden": settings.hidden,
+        "learned": learned,
+    }
+    net = ConcatClassifiers(run.catalog.schema, **architecture)
+    net.space.fit(data.features.rows(rows))
+
+    def measured() -> tuple[Tensor, Tensor]:
+        return data.features.rows(labelled), data.labels(labelled)
+
+    module: ClassifierModule = ClassifierModule(net, settings, measured)
+    if learned:
+        module = MemoryModule(net, settings, run.config.embedder.margin)
+    return train_concat(run, method, module, net, architecture, embedder, monitor=None)
+
+
+def train_wide_embedders(run: Run, method: Method) -> StageRecord:
+    settings, embedder = run.config.concat, start(run)
+    data = run.data.serve("labelled", settings.batch_size)
+    rows = data.fitting_rows
+    architecture: dict[str, Any] = {
+        "dimension": data.features.dimension,
+        "working_dim": space_dimension(settings, embedder, len(rows)),
+        "dropout": settings.dropout,
+        "embedding_dim": settings.width,
+    }
+    net = AttributeEmbedders(run.catalog.schema, **architecture)
+    net.fit(data.features.rows(rows), data.labels(rows))
+    same = {name: getattr(settings, name) for name in ("noise", "lr", "weight_decay")}
+    module = EmbedderModule(net, EmbedderConfig(margin=run.config.embedder.margin, **same))
+    return train_concat(run, method, module, net, architecture, embedder, monitor="val/accuracy")
+
+
+def start(run: Run) -> StageRecord:
+    run.reseed()
+    return require(run.folder / "embedder", "embedder")
+
+
+def train_concat(
+    run: Run,
+    method: Method,
+    module: ClassifierModule | EmbedderModule,
+    net: ConcatClassifiers | AttributeEmbedders,
+    architecture: dict[str, Any],
+    embedder: StageRecord,
+    monitor: str | None,  # validation metric of the best epoch; a softmax uses its last (None)
+) -> StageRecord:
+    complete = calibration(run.data, net)
+    spec = StageSpec(
+        method.name,
+        module,
+        run.folder / method.place,
+        epochs=run.config.concat.max_epochs,
+        settings=run.config.concat,
+        architecture=architecture,
+        schema=run.catalog.schema,
+        inputs=run.feature_inputs | {"recipe": CONCAT_RECIPE, "margin": run.config.embedder.margin},
+        parent=embedder.parent,
+        monitor=monitor if complete else None,
+        complete=complete,
+    )
+    return train_stage(spec, run.data, run.config)
+
+
+def space_dimension(settings: ConcatConfig, embedder: StageRecord, rows: int) -> int | None:
+    """Dimension of the working space, which ``rows`` features span."""
+    if settings.working_dim == "embedder":
+        return cast("int | None", embedder.architecture["working_dim"])
+    return min(int(settings.working_dim), rows) if settings.working_dim else None
