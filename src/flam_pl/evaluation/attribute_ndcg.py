@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from flam_pl.evaluation.hits import QuerySums
 from flam_pl.evaluation.searches import EditedSearch, EvaluationSet
-from flam_pl.metrics.bootstrap import Estimate
+from flam_pl.metrics.bootstrap import Draws, Estimate
 from flam_pl.metrics.dcg import dcg_at, gain, ideal_dcg_at
 
 
@@ -57,6 +57,6 @@ class AttributeNDCG(QuerySums):
             found[rows] = ideal_dcg_at(counts[rows, : m + 1], self.gains[m, : m + 1], self.ks)
         return found
 
-    def estimates(self, resamples: int, seed: int) -> dict[str, dict[str, Estimate]]:
-        found = super().estimates(resamples, seed)
+    def estimates(self, draws: Draws) -> dict[str, dict[str, Estimate]]:
+        found = super().estimates(draws)
         return {group: of for group, of in found.items() if self.counts[group].any()}

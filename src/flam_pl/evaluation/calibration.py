@@ -12,7 +12,7 @@ from torchmetrics.functional.classification import binary_auroc, binary_calibrat
 
 from flam_pl.editing.targets import wanted_probabilities
 from flam_pl.evaluation.searches import EvaluationSet, Progress, edit_to, search_edits
-from flam_pl.metrics.bootstrap import Estimate, bootstraps
+from flam_pl.metrics.bootstrap import Draws, Estimate, bootstraps
 from flam_pl.retrieval.confidence import Calibration
 from flam_pl.retrieval.posteriors import KINDS, Posteriors, raw_probabilities
 from flam_pl.retrieval.vectors import SearchVectors
@@ -60,34 +60,34 @@ class Outcomes:
 
 
 def measure_calibration(
-    calibration: Calibration, outcomes: Outcomes, resamples: int, seed: int
+    calibration: Calibration, outcomes: Outcomes, draws: Draws
 ) -> dict[str, Any]:
     """Event (``KINDS``) -> "raw" or "calibrated" -> ``measure_probabilities``.
 
     A search warns if an answer is less likely than a threshold. "detection_rate" is the share of
     warnings among edits without an answer, "false_alarm_rate" among edits with one.
     """
-    item, draws = outcomes.item, (resamples, seed)
+    item = outcomes.item
     by_kind = {"raw": outcomes.raw, "calibrated": calibration.probabilities(outcomes.raw)}
     found: dict[str, Any] = {event: {} for event in KINDS}
     for event in KINDS:
         for kind, of in by_kind.items():
             each = of[event], outcomes.true[event], item
-            found[event][kind] = measure_probabilities(*each, *draws)
+            found[event][kind] = measure_probabilities(*each, draws)
     answer, p = outcomes.true["answer"], by_kind["calibrated"]["answer"]
     warned, both = p < calibration.threshold, answer.any() and not answer.all()
     auroc = float(binary_auroc(*as_tensors(p, answer))) if both else float("nan")
     found["answer"]["calibrated"] |= {
         "AUROC": Estimate(auroc, n=len(p) if both else 0).to_dict(),
-        "detection_rate": share(warned, ~answer, item, *draws),
-        "false_alarm_rate": share(warned, answer, item, *draws),
+        "detection_rate": share(warned, ~answer, item, draws),
+        "false_alarm_rate": share(warned, answer, item, draws),
         "threshold": calibration.threshold,
     }
     return found
 
 
 def measure_probabilities(
-    p: np.ndarray, true: np.ndarray, item: np.ndarray, resamples: int, seed: int
+    p: np.ndarray, true: np.ndarray, item: np.ndarray, draws: Draws
 ) -> dict[str, Any]:
     """ "ECE" (expected calibration error; Naeini et al., AAAI 2015), "Brier" (mean squared error),
     "observed" (share that came true) and "bins"; ``p`` and ``true`` ``(E, ...)``, ``item (E,)``."""
@@ -97,8 +97,8 @@ def measure_probabilities(
     whole = np.ones(len(flat), dtype=bool)
     return {
         "ECE": Estimate(float(error), n=len(flat)).to_dict(),
-        "Brier": share((flat - came) ** 2, whole, of_result, resamples, seed),
-        "observed": share(came, whole, of_result, resamples, seed),
+        "Brier": share((flat - came) ** 2, whole, of_result, draws),
+        "observed": share(came, whole, of_result, draws),
         "bins": bins(flat, came),
     }
 
@@ -107,13 +107,11 @@ def as_tensors(p: np.ndarray, true: np.ndarray) -> tuple[torch.Tensor, torch.Ten
     return torch.from_numpy(p), torch.from_numpy(true).long()
 
 
-def share(
-    hits: np.ndarray, counted: np.ndarray, item: np.ndarray, resamples: int, seed: int
-) -> dict[str, Any]:
+def share(hits: np.ndarray, counted: np.ndarray, item: np.ndarray, draws: Draws) -> dict[str, Any]:
     """Mean of the counted hits, resampled by item; all ``(M,)``."""
     sums, counts = (np.bincount(item, weights=of) for of in (hits * counted, counted))
-    found = bootstraps(sums[:, None], counts, ["share"], resamples=resamples, seed=seed)
-    return found["share"].to_dict()
+    each = sums[:, None], counts, ["share"], np.arange(len(sums))
+    return bootstraps(*each, draws)["share"].to_dict()
 
 
 def bins(p: np.ndarray, true: np.ndarray) -> list[dict[str, float | None]]:

@@ -10,7 +10,7 @@ from torch import Tensor
 from flam_pl.editing.editor import Editor
 from flam_pl.evaluation.hits import QuerySums
 from flam_pl.evaluation.searches import EvaluationSet, edit_to
-from flam_pl.metrics.bootstrap import Estimate
+from flam_pl.metrics.bootstrap import Draws, Estimate
 
 
 @torch.inference_mode()
@@ -18,8 +18,7 @@ def evaluate_classification(
     classify: Callable[[Tensor], Sequence[Tensor]],
     editor: Editor,
     data: EvaluationSet,
-    resamples: int,
-    seed: int,
+    draws: Draws,
 ) -> dict[str, dict[str, Estimate]]:
     """Accuracy per type on "original" and on "manipulated" features, whose class is the wanted one.
 
@@ -37,6 +36,6 @@ def evaluate_classification(
         right = classify(edited)[t].argmax(dim=1, keepdim=True) == c
         manipulated.count(types[t], numbers, right)
     return {
-        kind: {name: of["accuracy"] for name, of in sums.estimates(resamples, seed).items()}
+        kind: {name: of["accuracy"] for name, of in sums.estimates(draws).items()}
         for kind, sums in (("original", original), ("manipulated", manipulated))
     }

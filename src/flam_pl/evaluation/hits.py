@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -25,7 +24,7 @@ from flam_pl.evaluation.searches import (
     searcher_of,
 )
 from flam_pl.galleries.exact import queries_at_once, top_k
-from flam_pl.metrics.bootstrap import Estimate, bootstraps, macro_bootstraps
+from flam_pl.metrics.bootstrap import Draws, Estimate, bootstraps, macro_bootstraps
 from flam_pl.metrics.hit_rate import hits_at
 from flam_pl.retrieval.vectors import SearchVectors
 
@@ -52,11 +51,10 @@ class QuerySums:
         self.sums[group][numbers] += figures.cpu().numpy()
         self.counts[group][numbers] += 1
 
-    def estimates(self, resamples: int, seed: int) -> dict[str, dict[str, Estimate]]:
+    def estimates(self, draws: Draws) -> dict[str, dict[str, Estimate]]:
         """Group -> figure -> mean over edits, resampled by item."""
-        items = self.data.query_items
-        estimate = partial(bootstraps, resamples=resamples, seed=seed, items=items)
-        return {g: estimate(of, self.counts[g], self.names) for g, of in self.sums.items()}
+        each = self.names, self.data.query_items, draws
+        return {group: bootstraps(of, self.counts[group], *each) for group, of in self.sums.items()}
 
 
 @dataclass(frozen=True)
@@ -82,20 +80,21 @@ class EditResults:
         np.add.at(sums, numbers, self.hits[rows])
         return sums, np.bincount(numbers, minlength=len(sums))
 
-    def estimates(self, resamples: int, seed: int) -> dict[str, dict[str, Estimate]]:
+    def estimates(self, draws: Draws) -> dict[str, dict[str, Estimate]]:
         """T@k per group, resampled by item."""
-        found, estimate = {}, partial(bootstraps, resamples=resamples, seed=seed)
+        found = {}
         for group, rows in self.groups.items():
             hits, counts = self.sums(rows)
             used = (counts > 0) | self.resample_all
-            found[group] = estimate(hits[used], counts[used], self.names, items=self.items[used])
+            each = hits[used], counts[used], self.names, self.items[used]
+            found[group] = bootstraps(*each, draws)
         return found
 
-    def macro_estimates(self, resamples: int, seed: int) -> dict[str, Estimate]:
+    def macro_estimates(self, draws: Draws) -> dict[str, Estimate]:
         """Mean of T@k over the wanted combinations."""
         combinations = np.unique(self.wanted, axis=0, return_inverse=True)[1].reshape(-1)
-        each = self.hits, combinations, self.items[self.numbers], self.names
-        return macro_bootstraps(*each, resamples=resamples, seed=seed)
+        items = self.items[self.numbers]
+        return macro_bootstraps(self.hits, combinations, self.names, items, draws)
 
 
 class Hits:
@@ -237,8 +236,7 @@ def evaluate_instances(
     items: np.ndarray,
     is_query: np.ndarray,
     ks: Sequence[int],
-    resamples: int,
-    seed: int,
+    draws: Draws,
     pixels: np.ndarray | None = None,
 ) -> tuple[dict[str, Estimate], int]:
     """R@k, and the number of queries whose item has no shop photo.
@@ -256,6 +254,6 @@ def evaluate_instances(
     results, photos = shop[found.cpu().numpy()], pixels.max() + 1
     is_hit = np.isin(items[findable][:, None] * photos + pixels[results], items * photos + pixels)
     hits = hits_at(torch.from_numpy(is_hit), torch.ones(len(is_hit), dtype=torch.bool), ks).numpy()
-    each, names = (hits, np.ones(len(hits))), [f"R@{k}" for k in ks]
-    found = bootstraps(*each, names, resamples=resamples, seed=seed, items=items[findable])
-    return found, len(query) - len(findable)
+    names, counts = [f"R@{k}" for k in ks], np.ones(len(hits))
+    estimates = bootstraps(hits, counts, names, items[findable], draws)
+    return estimates, len(query) - len(findable)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from flam_pl.evaluation.hits import QuerySums
 from flam_pl.evaluation.searches import EditedSearch, EvaluationSet
-from flam_pl.metrics.bootstrap import Estimate
+from flam_pl.metrics.bootstrap import Draws, Estimate
 from flam_pl.metrics.dcg import dcg_at, ideal_dcg_at
 
 PER_KEPT = 4.0  # factor of the utility per other label that a result shares with the query
@@ -75,8 +75,8 @@ class Precision(QuerySums):
     def all_sums(self) -> np.ndarray:
         return np.sum(list(self.sums.values()), axis=0)
 
-    def estimates(self, resamples: int, seed: int) -> dict[str, dict[str, Estimate]]:
+    def estimates(self, draws: Draws) -> dict[str, dict[str, Estimate]]:
         every = QuerySums(self.data, ["all"], self.names)
         every.sums["all"] = self.all_sums()
         every.counts["all"] = np.sum(list(self.counts.values()), axis=0)
-        return every.estimates(resamples, seed) | super().estimates(resamples, seed)
+        return every.estimates(draws) | super().estimates(draws)

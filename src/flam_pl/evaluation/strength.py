@@ -11,7 +11,7 @@ from flam_pl.editing.editor import Editor
 from flam_pl.evaluation.hits import QuerySums, evaluate_edits
 from flam_pl.evaluation.precision import Precision
 from flam_pl.evaluation.searches import EditedSearch, EvaluationSet, Searcher, edit_to, rows_of
-from flam_pl.metrics.bootstrap import Estimate
+from flam_pl.metrics.bootstrap import Draws, Estimate
 from flam_pl.retrieval.vectors import SearchVectors
 
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -43,16 +43,15 @@ class Moves(QuerySums):
 def evaluate_strengths(
     editor: Editor | SearchVectors,
     data: EvaluationSet,
-    resamples: int,
-    seed: int,
+    draws: Draws,
     strengths: Sequence[float] = STRENGTHS,
 ) -> dict[str, dict[str, Estimate]]:
     """Strength, e.g. "0.25" -> figures of ``QUERIES`` random queries."""
-    data, drawn = data.with_queries(QUERIES, seed), (resamples, seed)
+    data = data.with_queries(QUERIES, seed=draws[1])
     search, found = Searcher(editor, data, K), {}
     for strength in strengths:
         moves, precision = Moves(data, search, strength), Precision(data, [K])
         results = evaluate_edits(search, data, [K], also=[moves, precision], strength=strength)
-        of_all = (of.estimates(*drawn)["all"] for of in (moves, results, precision))
+        of_all = (of.estimates(draws)["all"] for of in (moves, results, precision))
         found[f"{strength:g}"] = {name: f for figures in of_all for name, f in figures.items()}
     return found

@@ -30,7 +30,7 @@ from flam_pl.evaluation.searches import EvaluationSet, Searcher
 from flam_pl.evaluation.strength import evaluate_strengths
 from flam_pl.experiments.trained_run import TrainedRun
 from flam_pl.methods.registry import looks, registered
-from flam_pl.metrics.bootstrap import Estimate, PairedShares, bootstraps
+from flam_pl.metrics.bootstrap import Draws, Estimate, PairedShares, bootstraps
 from flam_pl.reports.measurements import FORMAT, PARTS
 from flam_pl.terminal.progress import progress
 from flam_pl.training.run import Run
@@ -102,11 +102,11 @@ def measure_edits(
         precision = Precision(data, ks, like=precision)
         bar = partial(progress, name=f"edits: {name}")
         results = evaluate_edits(searcher, data, ks, bar, also=[traits, ranks, precision])
-        hits, of_results = results.estimates(*draws), precision.estimates(*draws)
+        hits, of_results = results.estimates(draws), precision.estimates(draws)
         groups = {group: hits[group] | of_results[group] for group in hits}
-        preserved, ndcg = traits.estimates(*draws), ranks.estimates(*draws)
+        preserved, ndcg = traits.estimates(draws), ranks.estimates(draws)
         groups["all"] |= preserved.pop(MEAN, {}) | ndcg.pop("all", {})
-        groups["macro"] = results.macro_estimates(*draws)
+        groups["macro"] = results.macro_estimates(draws)
         found["edits"][name] = groups
         found["preservation"][name], found["ndcg"][name] = preserved, ndcg
         if name == ORACLE:  # the last one
@@ -115,10 +115,10 @@ def measure_edits(
         if len(double[0]):
             bar = partial(progress, name=f"double edits: {name}")
             pairs = evaluate_double_edits(searcher, data, *double, ks, bar)
-            found["double_edits"][name] = pairs.estimates(*draws)
+            found["double_edits"][name] = pairs.estimates(draws)
     if trained.classifiers:  # the same edits count for all methods
         flam = trained.methods["flam"].editor
-        classified = evaluate_classification(trained.classifiers, flam, data, *draws)
+        classified = evaluate_classification(trained.classifiers, flam, data, draws)
         found["classification"] = with_mean_change(classified)
     found["depth"] = measure_depths(trained, data, settings)
     for name, of_row in found["depth"].items():  # all images as candidates: measured above
@@ -126,9 +126,9 @@ def measure_edits(
         of_row["all"] = {k: e for k, e in found["edits"][name]["all"].items() if k in first}
     for row in trained.rows():
         if row.name != "no_edit" and (row.posteriors is None or row.name == trained.best.name):
-            found["by_strength"][row.name] = evaluate_strengths(row, data, *draws)
+            found["by_strength"][row.name] = evaluate_strengths(row, data, draws)
     best = trained.scoring.best
-    found["ratio"], found["change"] = compare(by_method, precisions, best, *draws)
+    found["ratio"], found["change"] = compare(by_method, precisions, best, draws)
     found["counterfactual"], changes = measure_counterfactuals(trained, photos, settings)
     for name, change in changes.items():
         found["change"][name] |= change
@@ -136,7 +136,7 @@ def measure_edits(
         bar = partial(progress, name="edits: confidence")
         outcomes = Outcomes.of(trained.best, trained.posteriors, data, bar)
         if len(outcomes.item):
-            found["calibration"] = measure_calibration(trained.calibration, outcomes, *draws)
+            found["calibration"] = measure_calibration(trained.calibration, outcomes, draws)
     left_out = {f"{reason}_edits": count for reason, count in data.left_out.items()}
     return found, {"edits": len(results.numbers), **left_out}
 
@@ -176,9 +176,9 @@ def measure_depths(
     for row in (row for row in trained.rows() if counts and row.name in wanted):
         precisions = {count: Precision(data, [10]) for count in counts}
         results = evaluate_candidates(row, data, ks, {c: [p] for c, p in precisions.items()})
-        of_row = found[row.name] = {str(c): results[c].estimates(*draws)["all"] for c in counts}
+        of_row = found[row.name] = {str(c): results[c].estimates(draws)["all"] for c in counts}
         for count in counts if 10 in ks else ():
-            of_row[str(count)]["P@10"] = precisions[count].estimates(*draws)["all"]["P@10"]
+            of_row[str(count)]["P@10"] = precisions[count].estimates(draws)["all"]["P@10"]
     return found
 
 
@@ -194,33 +194,30 @@ def measure_counterfactuals(
         name: counterfactual_ranks(search, photos, edits, max(ks))[:, None] <= np.array(ks)
         for name, search in searchers_of(trained, photos, max(ks)).items()
     }
-    items = photos.query_items[edits[:, 0]]
-    drawn: Any = {"items": items, "resamples": settings.resamples, "seed": settings.seed}
-    each, best = (np.ones(len(edits)), [f"CF@{k}" for k in ks]), trained.scoring.best
+    items, draws = photos.query_items[edits[:, 0]], (settings.resamples, settings.seed)
+    each = np.ones(len(edits)), [f"CF@{k}" for k in ks], items, draws
     methods = {name: of for name, of in hits.items() if name != ORACLE}
-    changes = PairedShares(methods, *each, **drawn).minus(best)
-    changes.pop(best)
-    return {name: bootstraps(of, *each, **drawn) for name, of in hits.items()}, changes
+    changes = PairedShares(methods, *each).minus(trained.scoring.best)
+    changes.pop(trained.scoring.best)
+    return {name: bootstraps(of, *each) for name, of in hits.items()}, changes
 
 
 def compare(
     by_method: Mapping[str, EditResults],
     precisions: Mapping[str, Precision],
     best: str,
-    resamples: int,
-    seed: int,
+    draws: Draws,
 ) -> tuple[dict[str, ByGroup], ByGroup]:
     """Method -> concatenation -> ratio of T@k; method -> every value minus the best row's."""
     first, of_best = by_method[best], precisions[best]
     hits = {name: of.sums()[0] for name, of in by_method.items()}
     every = {name: np.hstack([hits[name], of.all_sums()]) for name, of in precisions.items()}
-    counts, names = first.sums()[1], first.names
-    paired = partial(PairedShares, items=first.items, resamples=resamples, seed=seed)
-    divided = paired(hits, counts, names)
+    counts, names, each = first.sums()[1], first.names, (first.items, draws)
+    divided = PairedShares(hits, counts, names, *each)
     upper_bounds = [name for name, of in registered().items() if of.own_vectors and of.in_table_3]
     references = {name: divided.divided_by(name) for name in upper_bounds if name in by_method}
     ratios = {m: {reference: of[m] for reference, of in references.items()} for m in by_method}
-    changes = paired(every, counts, names + of_best.names).minus(best)
+    changes = PairedShares(every, counts, names + of_best.names, *each).minus(best)
     changes.pop(best)
     return ratios, changes
 
@@ -237,8 +234,7 @@ def measure_instances(run: Run, trained: TrainedRun) -> tuple[ByGroup, int, dict
         pixels=catalog.pixel_codes[rows],
         is_query=is_query,
         ks=cut_offs(settings.ks, int((~is_query).sum())),
-        resamples=settings.resamples,
-        seed=settings.seed,
+        draws=(settings.resamples, settings.seed),
     )
     stored, unfindable = measure_in(features)
     found, dimensions = {}, {}

@@ -31,44 +31,37 @@ class Estimate:
         return {name: v if v == v else None for name, v in asdict(self).items()}
 
 
-def bootstraps(
-    hits: np.ndarray,
-    counts: np.ndarray,
-    names: Sequence[str],
-    *,
-    resamples: int = 1000,
-    seed: int = 0,
-    items: np.ndarray | None = None,
-) -> dict[str, Estimate]:
-    """sum(hits) / sum(counts) of F figures: hits ``(Q, F)``, counts ``(Q,)``.
+Draws = tuple[int, int]
+"""Number of draws, and their seed."""
 
-    >>> bootstraps(np.array([[1], [0], [1], [1]]), np.ones(4), ["T@1"])
+
+def bootstraps(
+    hits: np.ndarray, counts: np.ndarray, names: Sequence[str], items: np.ndarray, draws: Draws
+) -> dict[str, Estimate]:
+    """sum(hits) / sum(counts) of F figures: hits ``(Q, F)``, counts ``(Q,)``, item codes ``(Q,)``.
+
+    >>> hits = np.array([[1], [0], [1], [1]])
+    >>> bootstraps(hits, np.ones(4), ["T@1"], np.arange(4), (1000, 0))
     {'T@1': Estimate(value=0.75, low=0.25, high=1.0, n=4)}
     """
     if counts.sum() == 0:
         return dict.fromkeys(names, Estimate())
-    sums = np.column_stack([hits, counts])
-    totals = resampled(sums, resamples=resamples, seed=seed, items=items)
+    totals = resampled(np.column_stack([hits, counts]), items, draws)
     shares, n = ratio(totals[:, :-1], totals[:, -1:]), int(counts.sum())
     return {name: estimate_of(shares[:, f], n) for f, name in enumerate(names)}
 
 
-def resampled(
-    sums: np.ndarray, *, resamples: int = 1000, seed: int = 0, items: np.ndarray | None = None
-) -> np.ndarray:
-    """Totals of ``sums (Q, C)`` as measured, then of each draw, ``(1 + resamples, C)``.
+def resampled(sums: np.ndarray, items: np.ndarray, draws: Draws) -> np.ndarray:
+    """Totals of ``sums (Q, C)`` as measured, then of each draw, ``(1 + draws, C)``.
 
-    >>> resampled(np.ones((3, 2)), resamples=1).tolist()
+    >>> resampled(np.ones((3, 2)), np.arange(3), (1, 0)).tolist()
     [[3.0, 3.0], [3.0, 3.0]]
     """
-    sums = np.asarray(sums, dtype=np.float64)
-    if items is not None:
-        codes, position = np.unique(items, return_inverse=True)
-        of_items = np.zeros((len(codes), sums.shape[1]))
-        np.add.at(of_items, position.reshape(-1), sums)
-        sums = of_items
-    drawn = [times @ sums for times in _draws(len(sums), resamples, seed)]
-    return np.concatenate([sums.sum(axis=0, keepdims=True), *drawn])
+    codes, position = np.unique(items, return_inverse=True)
+    of_items = np.zeros((len(codes), sums.shape[1]))
+    np.add.at(of_items, position.reshape(-1), sums)
+    drawn = [times @ of_items for times in _draws(len(codes), *draws)]
+    return np.concatenate([of_items.sum(axis=0, keepdims=True), *drawn])
 
 
 def _draws(items: int, resamples: int, seed: int) -> Iterable[np.ndarray]:
@@ -89,18 +82,12 @@ def _new_draws(items: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
 
 
 def macro_bootstraps(
-    hits: np.ndarray,
-    groups: np.ndarray,
-    items: np.ndarray,
-    names: Sequence[str],
-    *,
-    resamples: int = 1000,
-    seed: int = 0,
+    hits: np.ndarray, groups: np.ndarray, names: Sequence[str], items: np.ndarray, draws: Draws
 ) -> dict[str, Estimate]:
     """Mean over groups ``(E,)`` of the share of hits ``(E, F)``.
 
     >>> hits, groups = np.array([[1], [1], [1], [0]]), np.array([0, 0, 0, 1])
-    >>> macro_bootstraps(hits, groups, np.arange(4), ["T@1"])["T@1"].value
+    >>> macro_bootstraps(hits, groups, ["T@1"], np.arange(4), (9, 0))["T@1"].value
     0.5
     """
     if not len(hits):
@@ -111,7 +98,7 @@ def macro_bootstraps(
     columns = (np.ones(len(group)), *hits.astype(float).T)
     counts, *sums = (csr_matrix((column, (item, group)), shape) for column in columns)
     means = []
-    for times in chain([np.ones((1, len(codes)))], _draws(len(codes), resamples, seed)):
+    for times in chain([np.ones((1, len(codes)))], _draws(len(codes), *draws)):
         edits = times @ counts
         means.append(np.stack([np.nanmean(ratio(times @ of, edits), axis=1) for of in sums], 1))
     values = np.concatenate(means)
@@ -147,8 +134,7 @@ class PairedShares:
     ``sums`` has the hits of each query ``(Q, F)`` per method, ``counts`` its edits ``(Q,)``.
 
     >>> sums = {"weak": np.array([[1], [0]]), "strong": np.array([[2], [0]])}
-    >>> draws = {"items": np.arange(2), "resamples": 9, "seed": 0}
-    >>> paired = PairedShares(sums, np.array([2, 2]), ["T@1"], **draws)
+    >>> paired = PairedShares(sums, np.array([2, 2]), ["T@1"], np.arange(2), (9, 0))
     >>> paired.divided_by("weak")["strong"]["T@1"].value
     2.0
     """
@@ -158,14 +144,12 @@ class PairedShares:
         sums: Mapping[str, np.ndarray],
         counts: np.ndarray,
         names: Sequence[str],
-        *,
         items: np.ndarray,
-        resamples: int,
-        seed: int,
+        draws: Draws,
     ) -> None:
         self.methods, self.names, self.count = tuple(sums), tuple(names), int(counts.sum())
         columns = np.concatenate([*sums.values(), counts[:, None]], axis=1)
-        totals = resampled(columns, resamples=resamples, seed=seed, items=items)
+        totals = resampled(columns, items, draws)
         shares = ratio(totals[:, :-1], totals[:, -1:])
         self.shares = shares.reshape(len(totals), len(self.methods), len(self.names))
 

@@ -58,8 +58,8 @@ class Report:
     ) -> None:
         """Replace the folder by one with numbers and tables, then draw into it.
 
-        ``rows`` are the catalog rows of ``data``; ``methods[-1]`` searches; ``examples`` is the number
-        of edited searches per attribute type.
+        ``rows`` are the catalog rows of ``data``, ``examples`` the number of edited searches per
+        type; ``methods[-1]`` searches.
         """
         with only_writer(self.folder):
             require_replaceable(self.folder)
