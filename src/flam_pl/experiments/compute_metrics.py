@@ -35,16 +35,10 @@ from flam_pl.reports.measurements import FORMAT, PARTS
 from flam_pl.terminal.progress import progress
 from flam_pl.training.run import Run
 
+# keys of metrics.json that are empty where no edit can be evaluated
 EDIT_PARTS = tuple(part for part in PARTS if part != "instance_by_method")
-"""Keys of ``metrics.json`` that are empty where no edit can be evaluated."""
-
-COSINES = ("cosine_recovered", "cosine_edited")
-
-ByGroup = dict[str, dict[str, Estimate]]
-"""Method or group -> measure -> estimate."""
-
-DEPTHS = (50, 100, 200, 500)
-"""Numbers of candidates: the images nearest to the edited feature, which alone are scored."""
+DEPTHS = (50, 100, 200, 500)  # numbers of candidates
+ByGroup = dict[str, dict[str, Estimate]]  # method or group -> measure -> estimate
 
 
 def compute_metrics(
@@ -58,7 +52,6 @@ def compute_metrics(
     if not impossible:
         edits, counts = measure_edits(trained, data, photos, run.config.evaluation)
     instance, unfindable, dimensions = measure_instances(run, trained)
-    manipulator = trained.records["manipulator"].metrics
     counts |= {
         "edit_queries": len(data.queries),
         "gallery": len(data.labels),
@@ -66,7 +59,9 @@ def compute_metrics(
         "instance_without_match": unfindable,
         "instance_on_distorted_views": bool((catalog.table["view"] > 0).any()),
     }
-    training = {name: manipulator.get(f"val/{name}") for name in COSINES} | {
+    validation = trained.records["manipulator"].metrics
+    names = "cosine_recovered", "cosine_edited"
+    training = {name: validation.get(f"val/{name}") for name in names} | {
         f"{stage}/{name}": value if value == value else None  # JSON knows no nan
         for stage, record in trained.records.items()
         for name, value in record.metrics.items()

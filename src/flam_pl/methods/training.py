@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from flam_pl.config.loading import method_config
@@ -17,6 +19,7 @@ from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.models.concat import ConcatClassifiers
 from flam_pl.models.manipulator import Manipulator
 from flam_pl.reports.wandb_report import SearchPicture
+from flam_pl.training.by_type import ByTypeModule
 from flam_pl.training.concat_modules import ClassifierModule, MemoryModule
 from flam_pl.training.embedder_module import EmbedderModule
 from flam_pl.training.manipulator_module import ManipulatorModule
@@ -30,14 +33,12 @@ EMBEDDER_RECIPE, MANIPULATOR_RECIPE, CONCAT_RECIPE = 1, 1, 2
 
 
 def train_embedders(
-    run: Run,
-    backbone: StageRecord,
-    place: str = "embedder",
-    settings: EmbedderConfig | None = None,
+    run: Run, place: str = "embedder", settings: EmbedderConfig | None = None
 ) -> StageRecord:
     """Stage 2: the embedder phi_a and dictionary d_a of every type, into ``<run>/<place>``."""
+    backbone = require(run.backbone_folder, "backbone")
     run.reseed()
-    settings, catalog = settings or run.config.embedder, run.catalog
+    settings = settings or run.config.embedder
     data = run.data.serve("labelled", settings.batch_size)
     rows = data.fitting_rows
     architecture: dict[str, Any] = {
@@ -49,26 +50,18 @@ def train_embedders(
         "dropout": settings.dropout,
         "members": settings.members,
     }
-    embedders = AttributeEmbedders(catalog.schema, **architecture)
+    embedders = AttributeEmbedders(run.catalog.schema, **architecture)
     embedders.fit(data.features.rows(rows), data.labels(rows))
     taught = settings.self_training and settings.loss == "softmax"
-    bank = run.data.bank(settings.bank) if taught else None
+    module = EmbedderModule(embedders, settings, run.data.bank(settings.bank) if taught else None)
     complete = calibration(data, embedders)
-    spec = StageSpec(
-        "embedder",
-        EmbedderModule(embedders, settings, bank),
-        run.folder / place,
-        epochs=settings.max_epochs,
-        settings=settings,
-        architecture=architecture,
-        schema=catalog.schema,
-        inputs=run.feature_inputs | {"recipe": EMBEDDER_RECIPE},
+    record = train_into(
+        *(run, place, module, settings, architecture, {"recipe": EMBEDDER_RECIPE}),
         parent=backbone.checkpoint,
         # a softmax has better probabilities in its last epoch than in the most accurate one
         monitor="val/accuracy" if complete and settings.loss == "triplet" else None,
         complete=complete,
     )
-    record = train_stage(spec, data, run.config)
     run.seconds[place.replace("/", "-")] = record.seconds
     return record
 
@@ -101,37 +94,27 @@ def train_manipulator(
     manipulator = Manipulator(run.catalog.schema, **architecture)
     held_out, editor = data.feature_rows[1], Flam(embedders, manipulator)
     evaluate = validation_figures(data, editor, manipulator) if len(held_out) > 1 else None
-    name, by_photos = Path(place).name, settings.distillation_weight or settings.composition_weight
+    by_photos = settings.distillation_weight or settings.composition_weight
     bank = run.data.bank(settings.bank) if by_photos else None
-    spec = StageSpec(
-        name,
-        ManipulatorModule(manipulator, embedders, settings, evaluate, bank),
-        run.folder / place,
-        epochs=settings.max_epochs,
-        settings=settings,
-        architecture=architecture,
-        schema=run.catalog.schema,
-        inputs=run.feature_inputs | {"recipe": MANIPULATOR_RECIPE},
+    module = ManipulatorModule(manipulator, embedders, settings, evaluate, bank)
+    record = train_into(
+        *(run, place, module, settings, architecture, {"recipe": MANIPULATOR_RECIPE}),
         parent=parent.checkpoint,
         monitor=f"val/{MONITOR}" if evaluate else None,
         callbacks=[SearchPicture(editor, run.catalog, data.features, held_out, run.config.seed)],
     )
-    record = train_stage(spec, data, run.config)
-    run.seconds[name] = record.seconds
+    run.seconds[Path(place).name] = record.seconds
     return record
 
 
 def train_both_stages(run: Run, method: Method) -> StageRecord:
-    settings = method_config(run.config, method.overrides)
-    backbone = require(run.backbone_folder, "backbone")
-    own = f"{method.place}/embedder"
-    teacher = train_embedders(run, backbone, own, settings.embedder)
+    settings, own = method_config(run.config, method.overrides), f"{method.place}/embedder"
+    teacher = train_embedders(run, own, settings.embedder)
     return train_manipulator(run, teacher, method.place, settings.manipulator, own)
 
 
 def train_flam(run: Run, method: Method) -> StageRecord:
-    backbone = require(run.backbone_folder, "backbone")
-    return train_manipulator(run, train_embedders(run, backbone))
+    return train_manipulator(run, train_embedders(run))
 
 
 def train_ablation(run: Run, method: Method) -> StageRecord:
@@ -143,80 +126,85 @@ def train_ablation(run: Run, method: Method) -> StageRecord:
 
 def train_classifiers(run: Run, method: Method) -> StageRecord:
     """The classifiers of Cls-Concat, or the memory of ADDE-M."""
-    settings, embedder = run.config.concat, start(run)
-    data = run.data.serve("labelled", settings.batch_size)
-    rows, labelled = data.fitting_rows, data.feature_rows[0]
-    learned = method.name == "adde_m"
-    architecture: dict[str, Any] = {
-        "dimension": data.features.dimension,
-        "working_dim": space_dimension(settings, embedder, len(rows)),
-        "dropout": settings.dropout,
-        "width": settings.width,
-        "hidden": settings.hidden,
-        "learned": learned,
-    }
+    embedder, rows, architecture = start_concatenation(run)
+    settings, data, learned = run.config.concat, run.data, method.name == "adde_m"
+    architecture |= {"width": settings.width, "hidden": settings.hidden, "learned": learned}
     net = ConcatClassifiers(run.catalog.schema, **architecture)
     net.space.fit(data.features.rows(rows))
+    labelled = data.feature_rows[0]
 
     def measured() -> tuple[Tensor, Tensor]:
         return data.features.rows(labelled), data.labels(labelled)
 
-    module: ClassifierModule = ClassifierModule(net, settings, measured)
+    module = ClassifierModule(net, settings, measured)
     if learned:
         module = MemoryModule(net, settings, run.config.embedder.margin)
-    return train_concat(run, method, module, net, architecture, embedder, monitor=None)
+    return train_concatenation(run, method, module, net, architecture, embedder)
 
 
 def train_wide_embedders(run: Run, method: Method) -> StageRecord:
-    settings, embedder = run.config.concat, start(run)
-    data = run.data.serve("labelled", settings.batch_size)
-    rows = data.fitting_rows
-    architecture: dict[str, Any] = {
-        "dimension": data.features.dimension,
-        "working_dim": space_dimension(settings, embedder, len(rows)),
-        "dropout": settings.dropout,
-        "embedding_dim": settings.width,
-    }
+    embedder, rows, architecture = start_concatenation(run)
+    settings, data = run.config.concat, run.data
+    architecture |= {"embedding_dim": settings.width}
     net = AttributeEmbedders(run.catalog.schema, **architecture)
     net.fit(data.features.rows(rows), data.labels(rows))
     same = {name: getattr(settings, name) for name in ("noise", "lr", "weight_decay")}
     module = EmbedderModule(net, EmbedderConfig(margin=run.config.embedder.margin, **same))
-    return train_concat(run, method, module, net, architecture, embedder, monitor="val/accuracy")
+    return train_concatenation(run, method, module, net, architecture, embedder)
 
 
-def start(run: Run) -> StageRecord:
+def start_concatenation(run: Run) -> tuple[StageRecord, np.ndarray, dict[str, Any]]:
+    """The embedders of the run, the rows to fit on, and what all concatenations are built of."""
     run.reseed()
-    return require(run.folder / "embedder", "embedder")
+    embedder, settings = require(run.folder / "embedder", "embedder"), run.config.concat
+    data = run.data.serve("labelled", settings.batch_size)
+    rows, working = data.fitting_rows, settings.working_dim
+    if working == "embedder":
+        working = embedder.architecture["working_dim"]
+    elif working:
+        working = min(int(working), len(rows))  # so many features span no more dimensions
+    of = {"dimension": data.features.dimension, "working_dim": working or None}
+    return embedder, rows, of | {"dropout": settings.dropout}
 
 
-def train_concat(
+def train_concatenation(
     run: Run,
     method: Method,
     module: ClassifierModule | EmbedderModule,
     net: ConcatClassifiers | AttributeEmbedders,
     architecture: dict[str, Any],
     embedder: StageRecord,
-    monitor: str | None,  # validation metric of the best epoch; a softmax uses its last (None)
 ) -> StageRecord:
     complete = calibration(run.data, net)
-    spec = StageSpec(
-        method.name,
-        module,
-        run.folder / method.place,
-        epochs=run.config.concat.max_epochs,
-        settings=run.config.concat,
-        architecture=architecture,
-        schema=run.catalog.schema,
-        inputs=run.feature_inputs | {"recipe": CONCAT_RECIPE, "margin": run.config.embedder.margin},
+    inputs = {"recipe": CONCAT_RECIPE, "margin": run.config.embedder.margin}
+    by_accuracy = complete and isinstance(module, EmbedderModule)  # a softmax: the last epoch
+    return train_into(
+        *(run, method.place, module, run.config.concat, architecture, inputs),
         parent=embedder.parent,
-        monitor=monitor if complete else None,
+        monitor="val/accuracy" if by_accuracy else None,
         complete=complete,
     )
+
+
+def train_into(
+    run: Run,
+    place: str,
+    module: ByTypeModule | ManipulatorModule,
+    settings: EmbedderConfig | ManipulatorConfig | ConcatConfig,
+    architecture: dict[str, Any],
+    inputs: Mapping[str, Any],
+    **others: Any,
+) -> StageRecord:
+    """Train a stage into ``<run>/<place>``; ``others`` are fields of ``StageSpec``."""
+    spec = StageSpec(
+        Path(place).name,
+        module,
+        run.folder / place,
+        epochs=settings.max_epochs,
+        settings=settings,
+        architecture=architecture,
+        schema=run.catalog.schema,
+        inputs={**run.feature_inputs, **inputs},
+        **others,
+    )
     return train_stage(spec, run.data, run.config)
-
-
-def space_dimension(settings: ConcatConfig, embedder: StageRecord, rows: int) -> int | None:
-    """Dimension of the working space, which ``rows`` features span."""
-    if settings.working_dim == "embedder":
-        return cast("int | None", embedder.architecture["working_dim"])
-    return min(int(settings.working_dim), rows) if settings.working_dim else None
