@@ -166,8 +166,8 @@ def test_strengths_are_measured_as_a_loop_over_edits_measures_them(missing: floa
     data, editor = world_set(5, missing=missing)
     items = np.arange(len(data.labels)) // 4
     data = replace(data, items=items)
-    found = strength.evaluate_strengths(editor, data, (50, 0), strengths=(0.0, 0.5, 1.0))
-    assert list(found) == ["0", "0.5", "1"]
+    found = strength.evaluate_strengths(editor, data, (50, 0))
+    assert list(found) == ["0", "0.25", "0.5", "0.75", "1"]
     gallery = F.normalize(data.features, dim=1)
     for share, figures in found.items():
         first, cosines, hit, right, same, useful = [], [], [], [], [], []
@@ -204,9 +204,9 @@ def test_strengths_are_measured_as_a_loop_over_edits_measures_them(missing: floa
 
 def test_many_queries_are_measured_by_a_sample_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
     data, editor = world_set(5)
-    whole = strength.evaluate_strengths(editor, data, (5, 0), [1.0])["1"]["wanted_first"].n
+    whole = strength.evaluate_strengths(editor, data, (5, 0))["1"]["wanted_first"].n
     monkeypatch.setattr(strength, "QUERIES", 5)
-    some = strength.evaluate_strengths(editor, data, (5, 0), [1.0])["1"]["wanted_first"].n
+    some = strength.evaluate_strengths(editor, data, (5, 0))["1"]["wanted_first"].n
     assert 0 < some < whole / 2
 
 

@@ -144,11 +144,7 @@ class CandidateSearcher:
 
     @torch.inference_mode()
     def __call__(
-        self,
-        numbers: np.ndarray,
-        edits: Sequence[Edit],
-        counts: Sequence[int],
-        chunk: int | None = None,
+        self, numbers: np.ndarray, edits: Sequence[Edit], counts: Sequence[int]
     ) -> dict[int, Tensor]:
         """Number of candidates -> positions of the results, ``(E, depth)``."""
         positions = torch.from_numpy(self.data.queries[numbers]).to(self.gallery.device)
@@ -156,7 +152,7 @@ class CandidateSearcher:
         parts = self.vectors.parts(features, edits, own)
         _, candidates = top_k(parts.edited, self.heads, max(counts), exclude=positions)
         queries = self.vectors.weighted(parts)
-        chunk = chunk or queries_at_once(len(self.gallery))
+        chunk = queries_at_once(len(self.gallery))
         chunks = zip(torch.split(queries, chunk), torch.split(candidates, chunk), strict=True)
         scores = torch.cat([(q @ self.gallery.T).gather(1, of) for q, of in chunks])
         best = {n: scores[:, :n].topk(min(self.depth, n, scores.shape[1])).indices for n in counts}

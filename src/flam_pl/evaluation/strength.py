@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch.nn import functional as F
 
@@ -41,15 +39,12 @@ class Moves(QuerySums):
 
 @torch.inference_mode()
 def evaluate_strengths(
-    editor: Editor | SearchVectors,
-    data: EvaluationSet,
-    draws: Draws,
-    strengths: Sequence[float] = STRENGTHS,
+    editor: Editor | SearchVectors, data: EvaluationSet, draws: Draws
 ) -> dict[str, dict[str, Estimate]]:
     """Strength, e.g. "0.25" -> figures of ``QUERIES`` random queries."""
     data = data.with_queries(QUERIES, seed=draws[1])
     search, found = Searcher(editor, data, K), {}
-    for strength in strengths:
+    for strength in STRENGTHS:
         moves, precision = Moves(data, search, strength), Precision(data, [K])
         results = evaluate_edits(search, data, [K], also=[moves, precision], strength=strength)
         of_all = (of.estimates(draws)["all"] for of in (moves, results, precision))
