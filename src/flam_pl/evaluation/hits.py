@@ -32,8 +32,6 @@ BLOCK = 256  # queries compared with all combinations at once
 
 
 class Measure(Protocol):
-    """A figure of edited searches."""
-
     def add(self, search: EditedSearch) -> None: ...
 
 
@@ -81,7 +79,6 @@ class EditResults:
         return sums, np.bincount(numbers, minlength=len(sums))
 
     def estimates(self, draws: Draws) -> dict[str, dict[str, Estimate]]:
-        """T@k per group, resampled by item."""
         found = {}
         for group, rows in self.groups.items():
             hits, counts = self.sums(rows)
@@ -91,7 +88,6 @@ class EditResults:
         return found
 
     def macro_estimates(self, draws: Draws) -> dict[str, Estimate]:
-        """Mean of T@k over the wanted combinations."""
         combinations = np.unique(self.wanted, axis=0, return_inverse=True)[1].reshape(-1)
         items = self.items[self.numbers]
         return macro_bootstraps(self.hits, combinations, self.names, items, draws)
@@ -237,8 +233,8 @@ def evaluate_instances(
 ) -> tuple[dict[str, Estimate], int]:
     """R@k, and the number of queries whose item has no shop photo.
 
-    ``is_query (N,)`` marks consumer photos, which search the shop photos. ``pixels (N,)`` has one
-    code for equal photos: a result that equals a photo of the query's item is a hit too.
+    ``is_query (N,)`` marks consumer photos, which search the shop photos. A result with the code
+    ``pixels (N,)`` of a photo of the query's item is a hit too.
     """
     query, shop = np.flatnonzero(is_query), np.flatnonzero(~is_query)
     findable = query[np.isin(items[query], items[shop])]

@@ -38,7 +38,6 @@ class Preservation:
             self.sums[search.numbers, position] += counted.transpose(0, 1).cpu().numpy()
 
     def estimates(self, draws: Draws) -> dict[str, dict[str, Estimate]]:
-        """Attribute or "mean" -> "kept_of_wanted@k"."""
         if not self.sums.size:
             return {}
         flat = self.sums.reshape(len(self.sums), -1)

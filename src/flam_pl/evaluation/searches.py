@@ -67,7 +67,6 @@ class EvaluationSet:
         return replace(self, features=self.features.to(device))
 
     def with_queries(self, most: int, seed: int) -> EvaluationSet:
-        """At most so many queries, drawn at random."""
         drawn = np.random.default_rng(seed).permutation(self.queries)[:most]
         return replace(self, queries=np.sort(drawn))
 
@@ -91,7 +90,7 @@ class EvaluationSet:
         return torch.from_numpy(np.ascontiguousarray(self.labels)).to(self.features.device)
 
     def editable(self, count: int = 1) -> np.ndarray:
-        """Whether a query has enough labels to change ``count``, ``(Q,)`` bool."""
+        """Whether a query has enough labels to change ``count``, ``(Q,)``."""
         labelled = (self.labels[self.queries] != UNLABELLED).sum(axis=1)
         return (labelled > count) | (labelled == len(self.schema.types))
 
@@ -117,7 +116,7 @@ class EvaluationSet:
         return found
 
     def has_hit(self, wanted: np.ndarray) -> np.ndarray:
-        """Whether a photo has all wanted labels, ``(E, types)`` -> ``(E,)`` bool."""
+        """Whether a photo has all wanted labels ``(E, types)``, ``(E,)``."""
         found, compared = np.zeros(len(wanted), dtype=bool), wanted != UNLABELLED
         have = self.combinations[0].cpu().numpy()
         for types in np.unique(compared, axis=0):
@@ -183,8 +182,6 @@ class EditedSearch:
 
 
 class Searcher:
-    """Searches an evaluation set with one method."""
-
     def __init__(self, editor: Editor | SearchVectors, data: EvaluationSet, depth: int) -> None:
         self.data, self.depth = data, depth
         self.retriever = Retriever.of(editor, data.features)
@@ -192,7 +189,6 @@ class Searcher:
         self.own = self.retriever.vectors.read(data.features)
 
     def __call__(self, numbers: np.ndarray, edits: Sequence[Edit]) -> Tensor:
-        """Gallery positions of the results, best first, ``(E, K)``."""
         positions = torch.from_numpy(self.data.queries[numbers]).to(self.data.features.device)
         features, own = self.data.features[positions], rows_of(self.own, positions)
         return self.retriever.search(features, edits, self.depth, positions, own)[1]

@@ -41,7 +41,6 @@ class Moves(QuerySums):
 def evaluate_strengths(
     editor: Editor | SearchVectors, data: EvaluationSet, draws: Draws
 ) -> dict[str, dict[str, Estimate]]:
-    """Strength, e.g. "0.25" -> figures of ``QUERIES`` random queries."""
     data = data.with_queries(QUERIES, seed=draws[1])
     search, found = Searcher(editor, data, K), {}
     for strength in STRENGTHS:

@@ -39,12 +39,11 @@ class Trial:
 
 
 def choose(trials: Sequence[Trial]) -> Trial:
-    """The first trial with the largest objective."""
     return max(trials, key=lambda trial: trial.objective)
 
 
 def grid(moved: bool) -> Iterator[ScoreWeights]:
-    """The weights to try; ``moved``: the classifier has class means."""
+    """``moved``: the classifier has class means."""
     for target, share, of_moved in product(TARGET, OTHERS, MOVED if moved else MOVED[:1]):
         yield ScoreWeights(target, target * share, of_moved)
 
@@ -92,8 +91,6 @@ def try_counterfactuals(
 
 
 class Scorer:
-    """Scores of one method for many weights."""
-
     def __init__(self, editor: Editor, posteriors: Posteriors, data: EvaluationSet) -> None:
         self.data, self.vectors = data, SearchVectors(editor, posteriors)
         self.heads, self.own = self.vectors.heads(data.features), posteriors.read(data.features)

@@ -203,7 +203,7 @@ def compare(
     best: str,
     draws: Draws,
 ) -> tuple[dict[str, ByGroup], ByGroup]:
-    """Method -> concatenation -> ratio of T@k; method -> every value minus the best row's."""
+    """Ratio of T@k to that of each concatenation; every value minus that of the best row."""
     first, of_best = by_method[best], precisions[best]
     hits = {name: of.sums()[0] for name, of in by_method.items()}
     every = {name: np.hstack([hits[name], of.all_sums()]) for name, of in precisions.items()}

@@ -22,8 +22,6 @@ COLUMNS = ("item", "neckline", "sleeve", "fit")
 
 @dataclass(frozen=True)
 class Demo:
-    """Settings of ``demo``."""
-
     port: int = 8000
     runs_dir: str = "runs"
 

@@ -54,7 +54,7 @@ def open_folder(folder: Path) -> tuple[Run, TrainedRun]:
 def reopen(config: Config, own: bool, write: bool = True) -> tuple[Run, TrainedRun]:
     """A finished run with its data and its networks.
 
-    ``own``: ``config.data`` is the data set of the training. ``write``: extract missing features.
+    ``own``: the data are those of the training. ``write``: extract missing features.
 
     Raises:
         FlamError: the run is not finished, or other data is given without ``report=``.
@@ -178,7 +178,6 @@ def measure(run: Run, trained: TrainedRun | None = None) -> Report | None:
 
 
 def measured_from(run: Run, trained: TrainedRun) -> str:
-    """SHA-256 over all inputs of the figures."""
     return inputs_hash(
         checkpoints=trained.checkpoints,
         scoring=asdict(trained.scoring),
@@ -196,7 +195,6 @@ def report_folder(config: Config) -> Path:
 
 
 def log_overlap(config: Config, catalog: Catalog) -> None:
-    """Log how many photos of another data set were trained on."""
     data = trained_config(config.folder).data
     root = Path(data.root or "")
     root = Path(getattr(data, "images", None) or (root if root.is_dir() else root.parent))

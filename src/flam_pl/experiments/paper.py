@@ -33,7 +33,7 @@ def make_tables(config: Config) -> str | None:
     """Write ``runs/<run>/tables/table<N>.{md,tex,json}`` for every N of ``tables.which``.
 
     Returns the tables in Markdown; None in the further processes of a DDP run. Raises ConfigError
-    for a backbone that ``conf/backbone/`` lacks.
+    for an unknown backbone.
     """
     settings = config.tables
     needed = {name for number in settings.which for name in NEEDED.get(number, ())}
@@ -72,7 +72,6 @@ def extended(config: Config, methods: Collection[str], cut_offs: Sequence[int]) 
 
 
 def with_seeds(run: Run, seeds: Sequence[int]) -> list[Run]:
-    """The run, then one by each other seed."""
     runs = {run.config.seed: run}
     for seed in seeds:
         place, overrides = f"seeds/{seed}", [*run.config.overrides, f"seed={seed}"]

@@ -106,10 +106,7 @@ def open_run(config: Config, catalog: Catalog | None = None) -> tuple[Run, Backb
 
 
 def usable(catalog: Catalog, config: Config, write: bool = True, decoding: bool = True) -> Catalog:
-    """The catalog without unusable images; ``write`` stores the check in the run's folder.
-
-    Without ``decoding``, ``decoded`` ends the check.
-    """
+    """The catalog without unusable images; ``write`` stores the check in the run's folder."""
     memory = photo_memory(config, catalog)
     catalog, bad = check_photos(catalog, config.data.min_side, memory, write, decoding)
     if bad and decoding:

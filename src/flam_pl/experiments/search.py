@@ -41,8 +41,6 @@ THUMBNAIL = 128  # pixels
 
 @dataclass(frozen=True)
 class Hit:
-    """One photo that was found."""
-
     row: int  # in the catalog
     path: Path
     item: str | None
@@ -96,7 +94,6 @@ class Results(Sequence[Hit]):
         return "\n".join([self.scope, *self.remarks, self.table()])
 
     def _repr_html_(self) -> str:
-        """The query and the hits as pictures, for a notebook."""
         query = [figure(self.query, f"query {self.edits}".strip())] if self.query else []
         shown = [figure(hit.path, hit.caption) for hit in self.hits]
         text = "".join(f"<p>{escape(line)}</p>" for line in self.remarks)
@@ -104,7 +101,6 @@ class Results(Sequence[Hit]):
 
 
 def figure(path: Path, caption: str) -> str:
-    """An HTML picture that needs no file."""
     jpeg = encode_jpeg(fit(read_image(path), THUMBNAIL)).numpy().tobytes()
     source = f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
     return (
@@ -138,7 +134,6 @@ class OpenRun:
 
     @cached_property
     def row_of(self) -> dict[str, int]:
-        """Catalog row by the path in the catalog and by the full path."""
         paths, names = self.catalog.paths, self.catalog.table["path"].to_numpy()
         found = {str(paths[row].resolve()): int(row) for row in self.rows}
         return found | {str(names[row]): int(row) for row in self.rows}
@@ -188,7 +183,7 @@ class OpenRun:
 
         Args:
             photo: a file, a path of the catalog, or a stored feature ``(D,)``.
-            edits: e.g. ``[Edit("color", "red")]`` or ``["color=red"]``.
+            edits: e.g. ``["color=red"]``.
 
         Raises:
             SchemaError: an unknown attribute type or class.
@@ -235,7 +230,7 @@ class OpenRun:
 
 
 def answer(config: Config, own: bool) -> str:
-    """The ``search`` command: the results as text, and a picture of them."""
+    """The results as text, and a picture of them."""
     assert config.image, "the command checks image="
     run = OpenRun(*reopen(config, own))
     results = run.search(config.image, run.parse(config.edits), config.k)

@@ -28,10 +28,7 @@ VERSION = 4
 
 
 def select_scoring(run: Run) -> Scoring:
-    """Select score weights and the best row, and save both.
-
-    A selection for the same checkpoints, data and settings is used again.
-    """
+    """Select score weights and the best row, unless selected before."""
     discard_damaged(run.folder)
     trained = TrainedRun.open(run.folder, run.backbone_folder, run.config.methods)
     key = inputs_hash(
@@ -53,7 +50,6 @@ def select_scoring(run: Run) -> Scoring:
 
 
 def discard_damaged(folder: Path) -> None:
-    """Delete a selection or calibration that cannot be read."""
     for load in (Scoring.load, partial(Calibration.load, checkpoint="")):
         try:
             load(folder)
@@ -65,7 +61,7 @@ def discard_damaged(folder: Path) -> None:
 def choice(run: Run, trained: TrainedRun) -> Scoring:
     """The weights of every row, and the best row with one vector per photo.
 
-    Without posteriors in the settings or validation searches: FLAM by the cosine alone.
+    Without posteriors or validation searches: FLAM by the cosine alone.
     """
     sets = validation_sets(run, trained)
     if not run.config.scoring.posteriors or len(sets[0].queries) < 2:
@@ -91,7 +87,6 @@ def stores_one_vector(row: str) -> bool:
 
 
 def weights_of(run: Run, posteriors: Posteriors) -> list[ScoreWeights]:
-    """The grid of weights, some fixed by the settings."""
     given = {name: getattr(run.config.scoring, name) for name in ("target", "others", "moved")}
     fixed = {name: value for name, value in given.items() if value is not None}
     tried = [replace(weights, **fixed) for weights in grid(posteriors.means is not None)]

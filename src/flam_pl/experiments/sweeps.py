@@ -62,12 +62,11 @@ def make_results(config: Config) -> str | None:
 
 
 def train_shares(run: Run, methods: Sequence[str] = CONCATENATIONS) -> dict[float, Run]:
-    """Share of the training labels -> the run trained on it."""
+    """Share of the training labels -> its run."""
     return {s: train_share(run, s, methods) for s in sorted({*run.config.figures.shares})}
 
 
 def train_share(run: Run, share: float, methods: Sequence[str]) -> Run:
-    """Stages 2 and 3 and the methods, in ``<run>/shares/<percent>``."""
     if share == 1:
         return run
     settings = run.config.data
@@ -131,7 +130,6 @@ def measure_shares(by_seed: Sequence[Mapping[float, Run]]) -> Measurements:
 
 
 def label_counts(catalog: Catalog) -> dict[str, int]:
-    """Attribute type -> number of training labels."""
     labels = catalog.labels[catalog.rows(split="train")]
     counts = (labels != UNLABELLED).sum(axis=0)
     return {name: int(count) for name, count in zip(catalog.schema.types, counts, strict=True)}
@@ -173,7 +171,6 @@ def make_page(config: Config) -> Path:
 
 
 def read(run: Path) -> Measurements:
-    """Raises FlamError without ``results.json`` or for another format."""
     path = run / "results" / RESULTS
     if not path.is_file():
         raise FlamError(

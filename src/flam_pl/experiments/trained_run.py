@@ -110,11 +110,7 @@ class TrainedRun:
         return [method.editor for method in self.methods.values()]
 
     def scorers(self) -> dict[str, tuple[Editor, Posteriors]]:
-        """Row -> editor and what scores its results.
-
-        ``<method>+own``: its classifiers; ``<method>+posteriors``: ``posteriors``; ``filter``: the
-        predicted classes alone.
-        """
+        """Row -> editor and what scores its results: ``+own`` classifiers or ``posteriors``."""
         found: dict[str, tuple[Editor, Posteriors]] = {}
         shared, plus = self.posteriors, "flam_plus" in self.methods
         for name, method in self.methods.items():
@@ -134,14 +130,12 @@ class TrainedRun:
 
     @property
     def best(self) -> SearchVectors:
-        """The row that searches."""
         return self.rows()[-1]
 
 
 def method_records(
     folder: Path, stages: Mapping[str, StageRecord], names: Collection[str] | None = None
 ) -> dict[str, StageRecord]:
-    """Records of the methods that were trained on these stages."""
     found = {}
     for name, method in registered().items():
         if (names is not None and name not in names) or StageRecord.load(folder / name) is None:

@@ -33,8 +33,8 @@ class ConcatEditor(Editor):
         """Args:
         blocks: features ``(B, D)`` -> unit vectors ``(B, types, width)``.
         prototypes: attribute type -> vectors ``(classes, width)``; the wanted one replaces a part.
-        classes: features -> predicted classes ``(B, types)``. With it (ADDE-M) the wanted prototype
-            is added to the part and the predicted one subtracted.
+        classes: features -> predicted classes ``(B, types)``: the wanted prototype is added to the
+            part and the predicted one subtracted (ADDE-M).
         """
         self.name, self.schema = name, schema
         self.blocks, self.prototypes, self.classes = blocks, prototypes, classes

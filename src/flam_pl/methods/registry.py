@@ -33,8 +33,6 @@ OTHER_ROWS: dict[str, dict[str, str]] = {
 
 @dataclass(frozen=True)
 class OpenMethod:
-    """A method that can search."""
-
     editor: Editor
     classifiers: Posteriors | None = None  # its own, which can score its results
     nets: nn.Module | None = None
@@ -42,8 +40,6 @@ class OpenMethod:
 
 @dataclass(frozen=True)
 class Place:
-    """The folder of a method, and the frozen embedders of its run."""
-
     name: str
     folder: Path
     record: StageRecord | None  # of the last stage; None: nothing to train
@@ -84,7 +80,6 @@ def registered() -> Mapping[str, Method]:
 
 
 def trainable() -> list[str]:
-    """Names that ``methods=[...]`` can hold."""
     return [name for name, method in registered().items() if method.training and name != "flam"]
 
 
@@ -114,6 +109,5 @@ def require_known(names: Sequence[str], setting: str) -> None:
 
 
 def looks() -> dict[str, dict[str, str]]:
-    """Title and color of every row of the tables, in their order."""
     found = {name: {"title": of.title, "color": of.color} for name, of in registered().items()}
     return found | OTHER_ROWS

@@ -118,7 +118,6 @@ def train_flam(run: Run, method: Method) -> StageRecord:
 
 
 def train_ablation(run: Run, method: Method) -> StageRecord:
-    """Stage 3 on the embedders of the run."""
     settings = method_config(run.config, method.overrides).manipulator
     embedder = require(run.folder / "embedder", "embedder")
     return train_manipulator(run, embedder, method.place, settings)

@@ -27,7 +27,6 @@ class Estimate:
     n: int = 0
 
     def to_dict(self) -> dict[str, float | int | None]:
-        """The fields for JSON, nan as None."""
         return {name: v if v == v else None for name, v in asdict(self).items()}
 
 

@@ -72,7 +72,6 @@ def draw_groups(found: Measurements, rows: pd.DataFrame, label: str) -> Figure |
 
 
 def line_style(found: Measurements, method: str) -> dict[str, Any]:
-    """The look of a method in every chart."""
     head, plus, _ = method.partition("+")
     color = found.methods.get(head, {}).get("color", "#333333")
     return {"color": color, "label": found.title(method), "ls": "--" if plus else "-"}

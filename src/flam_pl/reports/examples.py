@@ -18,8 +18,6 @@ SHOWN = 5  # results of each search
 
 @dataclass(frozen=True)
 class Example:
-    """One edit of a query image."""
-
     query: int  # position in the evaluation set
     target_type: str
     target_class: str
@@ -59,8 +57,6 @@ def choose_examples(data: EvaluationSet, count: int, seed: int) -> list[Example]
 
 @dataclass(frozen=True)
 class Search:
-    """What an edited search found."""
-
     example: Example
     results: list[int]  # gallery positions, best first
     hits: list[bool]  # whether each has the wanted combination
@@ -70,7 +66,7 @@ class Search:
     def run(
         cls, example: Example, data: EvaluationSet, index: Retriever, shown: int = SHOWN
     ) -> Search:
-        """Search with the example; ``index`` has all of ``data``."""
+        """``index`` has all of ``data``."""
         edits = [Edit(example.target_type, example.target_class)]
         query = data.features[[example.query]]
         _, found = index.search(query, edits, shown, exclude=[example.query])
@@ -81,7 +77,6 @@ class Search:
         return cls(example, found[0].tolist(), hits.tolist(), ignored.tolist())
 
     def to_plain(self, image: Callable[[int], dict[str, Any]]) -> dict[str, Any]:
-        """For JSON; ``image`` describes the image at a position."""
         marks = zip(self.results, self.hits, self.ignored, strict=True)
         return {
             "query": image(self.example.query),

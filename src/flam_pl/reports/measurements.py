@@ -30,8 +30,6 @@ Metrics = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Measurements:
-    """What was measured of one run, with one seed or several."""
-
     dataset: str
     best: str  # the method that searches
     methods: Mapping[str, Mapping[str, str]]  # method -> "title" and "color"
@@ -122,8 +120,7 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
     """Mean over the seeds, with a 95 % interval for other items and other seeds.
 
     The half-widths of the seeds are averaged. That of Student's interval of their mean is added as
-    a square (Zou and Donner, Statistics in Medicine 2008). A row per ``KEYS`` of the first seed
-    also has "std" (ddof=1; nan for equal values) and "text".
+    a square (Zou and Donner, Statistics in Medicine 2008). "std": ddof=1, nan for equal values.
     """
     known = table[table["value"].notna() & (table["n"] > 0)]
     known = known.assign(below=known["value"] - known["low"], above=known["high"] - known["value"])

@@ -68,7 +68,7 @@ def draw(path: Path, make: Callable[[], Figure | None], dpi: int = 110) -> bool:
 
 
 class Tile(NamedTuple):
-    """An image with a title; ``frame`` is a color, None thin and grey."""
+    """``frame`` is a color, None thin and grey."""
 
     path: Path
     frame: str | None = None
@@ -118,8 +118,6 @@ def draw_searches(
 
 
 def draw_results(path: Path, query: tuple[Path, str], results: Sequence[tuple[Path, str]]) -> bool:
-    """Draw a photo and what a search found, each with its caption."""
-
     def tile(image: tuple[Path, str], frame: str | None = None) -> Tile:
         return Tile(image[0], frame, textwrap.fill(image[1], CAPTION, break_on_hyphens=False))
 
@@ -137,7 +135,7 @@ def show_image(axis: Axes, path: Path, frame: str | None) -> None:
 
 
 def draw_curves(log: Path, title: str) -> Figure | None:
-    """A panel per value in ``metrics.csv``, by epoch; None for an empty log."""
+    """A panel per value in ``metrics.csv``; None for an empty log."""
     if not log.is_file():
         return None
     table = pd.read_csv(log).groupby("epoch").mean()

@@ -38,8 +38,6 @@ THUMBNAIL = 128  # pixels per side
 
 @dataclass(frozen=True)
 class Report:
-    """What was measured, and where it is written."""
-
     folder: Path  # in that of the run
     metrics: Mapping[str, Any]
     """A value is {"value", "low", "high", "n"}; n is 0 and the others null if nothing counted."""
@@ -58,8 +56,7 @@ class Report:
     ) -> None:
         """Replace the folder by one with numbers and tables, then draw into it.
 
-        ``rows`` are the catalog rows of ``data``, ``examples`` the number of edited searches per
-        type; ``methods[-1]`` searches.
+        ``rows`` are the catalog rows of ``data``; ``methods[-1]`` searches.
         """
         with only_writer(self.folder):
             require_replaceable(self.folder)
@@ -167,7 +164,6 @@ class Report:
 
 
 def rewrite(folder: Path) -> Report:
-    """Write the tables and the page again from ``metrics.json``."""
     report = Report.open(folder)
     with reading(folder, REMEDY):
         report.write_pages(folder)

@@ -25,7 +25,7 @@ features and measured by the same code."""
 
 
 def run_page(found: Measurements, pictures: Mapping[str, str]) -> str:
-    """Every table of a run; ``pictures``: chart -> its file."""
+    """``pictures``: chart -> its file."""
     parts = [f"# Results on {found.dataset}", bullets(found.about)]
     return "\n\n".join([*parts, *sections(tables_of(found), 2, pictures)]) + "\n"
 
@@ -33,7 +33,7 @@ def run_page(found: Measurements, pictures: Mapping[str, str]) -> str:
 def joined_page(
     runs: Sequence[Measurements], pictures: Sequence[Mapping[str, str]], tried: str | None
 ) -> str:
-    """Several runs; ``tried``: what did not help, in Markdown."""
+    """``tried``: what did not help, in Markdown."""
     parts = [INTRODUCTION, at_a_glance(runs).markdown()]
     for found, drawn in zip(runs, pictures, strict=True):
         tables = [table for table in tables_of(found) if not table.name.startswith(LEFT_OUT)]
@@ -48,7 +48,6 @@ def sections(tables: Sequence[Table], level: int, pictures: Mapping[str, str]) -
 
 
 def at_a_glance(runs: Sequence[Measurements]) -> Table:
-    """T@1 and T@10 on every data set."""
     datasets, cells = [found.dataset for found in runs], []
     for name in ("T@1", f"T@{BRIEF}"):
         for number, found in enumerate(runs, start=1):

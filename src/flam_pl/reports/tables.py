@@ -49,8 +49,6 @@ NOTES = {
 
 @dataclass(frozen=True)
 class Table:
-    """Texts in rows and columns."""
-
     name: str
     title: str
     cells: pd.DataFrame  # one row per cell, with at least "row", "column" and "text"
@@ -59,7 +57,7 @@ class Table:
 
     @cached_property
     def frame(self) -> pd.DataFrame:
-        """In the order of the cells; "-" where there is no cell."""
+        """ "-" where there is no cell."""
         rows, columns = self.cells["row"].unique(), self.cells["column"].unique()
         grid = self.cells.pivot(index="row", columns="column", values="text")
         grid = grid.reindex(index=rows, columns=columns).fillna("-")
@@ -71,7 +69,6 @@ class Table:
         return str(tabulate(rows, head, tablefmt=style, disable_numparse=True))
 
     def markdown(self, level: int = 2, picture: str = "") -> str:
-        """``picture`` is the file of one."""
         head, notes = f"{'#' * level} {self.title}", bullets(self.notes)
         image = f"![{self.title}]({picture})" if picture else ""
         grid = self.text("github") if len(self.cells) else ""

@@ -56,7 +56,6 @@ class SearchPicture(Callback):
 
 
 def log_report(config: Config, report: Report, records: Mapping[str, StageRecord]) -> None:
-    """Log a report as a W&B run of its own."""
     logger = make_wandb_logger(config, report.folder.name, "evaluate")
     if logger is None:
         return

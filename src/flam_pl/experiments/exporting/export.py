@@ -39,8 +39,7 @@ def export(overrides: list[str], bundle: str | None = None, onnx: bool = False) 
     """Write the bundle of a run, by default to ``<run>/bundle``.
 
     Raises:
-        FlamError: the run is not finished, its best row stores a second vector per photo, or the
-            folder holds something else.
+        FlamError: the run cannot be exported, or the folder holds something else.
     """
     run, trained = reopen(*load_run_config(overrides), write=False)
     folder = Path(bundle) if bundle else run.folder / "bundle"
@@ -48,7 +47,6 @@ def export(overrides: list[str], bundle: str | None = None, onnx: bool = False) 
 
 
 def write(run: Run, trained: TrainedRun, folder: Path, onnx: bool = False) -> Bundle:
-    """The bundle of the best row."""
     row, schema = trained.best, run.catalog.schema
     embedders, classifiers = trained.posterior_networks
     if row.name.endswith("+own"):  # of the rows with one vector per photo, FLAM's own
@@ -155,7 +153,6 @@ def tensors_of(net: nn.Module) -> dict[str, np.ndarray]:
 
 
 def calibration_of(run: Run, trained: TrainedRun, posteriors: Posteriors) -> dict[str, Any] | None:
-    """Platt scaling of the posteriors of a gallery."""
     dense, _ = validation_sets(run, trained)
     outcomes = Outcomes.of(trained.best, posteriors, dense) if len(dense.queries) > 1 else None
     if outcomes is None or not len(outcomes.item):

@@ -15,10 +15,7 @@ COSINE = "val/cosine_recovered"
 
 
 def numbers(log: Path, ks: Sequence[int]) -> dict[str, Any] | None:
-    """Validation after each epoch, and T@k of the plain search, from ``metrics.csv``.
-
-    Cut-offs that were not logged are left out; None without any.
-    """
+    """Validation after each epoch, and T@k of the plain search; None if not logged."""
     table = pd.read_csv(log) if log.is_file() and log.stat().st_size else pd.DataFrame()
     logged = [f"T@{k}" for k in ks if f"val/T@{k}" in table]
     if COSINE not in table or not logged:

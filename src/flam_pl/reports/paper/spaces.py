@@ -47,7 +47,7 @@ def edit_to_one_class(
 ) -> Spaces:
     """Embed random images, and edit some to the class of the settings, else the most frequent one.
 
-    Raises SchemaError if ``figures.target_class`` is no class of the type.
+    Raises SchemaError for an unknown ``figures.target_class``.
     """
     schema = data.schema
     kind = settings.target_type if settings.target_type in schema.types else schema.types[0]
@@ -130,7 +130,6 @@ def draw_map(axis: Axes, points: np.ndarray, labels: np.ndarray, classes: tuple[
 
 
 def class_colors(classes: tuple[str, ...]) -> list[Any]:
-    """The named colors if all classes are color names."""
     names: list[Any] = [name.lower().replace(" ", "").replace("-", "") for name in classes]
     if all(map(is_color_like, names)):
         return names
