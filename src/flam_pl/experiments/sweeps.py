@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from flam_pl.datasets.inspection import edits_cannot_be_evaluated
 from flam_pl.datasets.labels import keep_label_share
 from flam_pl.distributed import is_first_process, log
 from flam_pl.errors import FlamError
-from flam_pl.experiments.paper import extended, metrics_of, with_seeds
+from flam_pl.experiments.evaluate import measured
 from flam_pl.experiments.pipeline import train, train_beside
 from flam_pl.methods.registry import require_known, trainable
 from flam_pl.reports.charts import CHARTS
@@ -59,6 +59,32 @@ def make_results(config: Config) -> str | None:
     if by_share:
         found = found.plus(measure_shares(by_share).table)
     return str(write(run.folder / "results", found))
+
+
+def extended(config: Config, methods: Collection[str], cut_offs: Sequence[int]) -> Config:
+    return replace(
+        config,
+        methods=[name for name in trainable() if name in {*config.methods, *methods}],
+        evaluation=replace(config.evaluation, ks=sorted({*config.evaluation.ks, *cut_offs})),
+    )
+
+
+def with_seeds(run: Run, seeds: Sequence[int]) -> list[Run]:
+    runs = {run.config.seed: run}
+    for seed in seeds:
+        place, overrides = f"seeds/{seed}", [*run.config.overrides, f"seed={seed}"]
+        config = replace(run.config, seed=seed, overrides=overrides)
+        if seed not in runs and config.backbone.max_epochs:
+            runs[seed] = train(replace(config, run=f"{run.config.name}/{place}"), run.catalog)
+        elif seed not in runs:  # a backbone that is not trained stays the run's own
+            runs[seed] = train_beside(run, place, config)
+    return list(runs.values())
+
+
+def metrics_of(run: Run) -> Mapping[str, Any]:
+    report = measured(run)
+    assert report is not None  # the first process measures
+    return report.metrics
 
 
 def train_shares(run: Run, methods: Sequence[str] = CONCATENATIONS) -> dict[float, Run]:

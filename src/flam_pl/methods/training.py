@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import Tensor
+import pytorch_lightning as pl
+from torch import Tensor, nn
 
 from flam_pl.config.loading import method_config
 from flam_pl.config.methods import ConcatConfig
 from flam_pl.config.stages import EmbedderConfig, ManipulatorConfig
-from flam_pl.evaluation.validation import MONITOR, calibration, validation_figures
+from flam_pl.data.datamodule import FlamDataModule
+from flam_pl.editing.editor import Editor, NoEdit
+from flam_pl.evaluation.hits import evaluate_edits
+from flam_pl.evaluation.searches import EvaluationSet
 from flam_pl.methods.flam import Flam
 from flam_pl.methods.registry import Method
 from flam_pl.models.attribute_embedder import AttributeEmbedders
@@ -28,6 +32,7 @@ from flam_pl.training.run import Run
 from flam_pl.training.stage import StageSpec, train_stage
 from flam_pl.training.trained_networks import restore_embedders
 
+MONITOR = "T@10"  # its largest value on validation marks the best epoch of the manipulator
 EMBEDDER_RECIPE, MANIPULATOR_RECIPE, CONCAT_RECIPE = 1, 1, 2
 """Increase it with every change of the training code that alters results."""
 
@@ -207,3 +212,35 @@ def train_into(
         **others,
     )
     return train_stage(spec, run.data, run.config)
+
+
+def calibration(
+    data: FlamDataModule, net: AttributeEmbedders | ConcatClassifiers
+) -> Callable[[pl.Trainer], None] | None:
+    """Sets the temperatures of classifiers; None without validation labels."""
+    rows = data.feature_rows[1]
+    if not len(rows):
+        return None
+
+    def calibrate(trainer: pl.Trainer) -> None:
+        device = net.space.mean.device
+        features, labels = data.features.rows(rows), data.labels(rows)
+        net.eval().calibrate(features.to(device), labels.to(device))
+
+    return calibrate
+
+
+def validation_figures(
+    data: FlamDataModule, editor: Editor, net: nn.Module
+) -> Callable[[], dict[str, float]]:
+    """Measures T@k, and ``no_edit/T@k`` of the plain search."""
+    held_out = EvaluationSet.of(data.catalog, data.features, data.feature_rows[1])
+    ks = sorted({*data.config.evaluation.ks, int(MONITOR.removeprefix("T@"))})
+    plain = evaluate_edits(NoEdit(), held_out, ks).shares()
+
+    def figures() -> dict[str, float]:
+        device = next(net.parameters()).device
+        edited = evaluate_edits(editor, held_out.to(device), ks).shares()
+        return edited | {f"no_edit/{name}": value for name, value in plain.items()}
+
+    return figures

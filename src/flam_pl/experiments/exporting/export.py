@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tabulate import tabulate
 from torch import nn
 
+from flam_pl.attributes import AttributeSchema
 from flam_pl.config.loading import load_run_config
 from flam_pl.config.saved_files import read_json
 from flam_pl.distributed import log
@@ -16,7 +18,6 @@ from flam_pl.editing.editor import Editor, NoEdit
 from flam_pl.errors import FlamError
 from flam_pl.evaluation.calibration import Outcomes
 from flam_pl.experiments.evaluate import measured_from, reopen, report_folder
-from flam_pl.experiments.exporting.model_card import MEANINGS, model_card
 from flam_pl.experiments.selection import validation_sets
 from flam_pl.experiments.trained_run import TrainedRun
 from flam_pl.methods.arithmetic import Arithmetic
@@ -33,6 +34,51 @@ from flam_pl.serving.bundle import Bundle, Contents, write_bundle
 from flam_pl.serving.words import default_synonyms, usable_synonyms
 from flam_pl.training.records import versions
 from flam_pl.training.run import Run
+
+MEANINGS = {
+    "T@1": "edits whose first result has exactly the wanted classes",
+    "T@10": "the same among the first ten results",
+    "T@50": "the same among the first fifty",
+    "P@10": "share of the first ten results with the wanted class",
+    "as_it_was@10": "share of the first ten results that ignore the edit",
+    "CF@1": "edits that find the same garment, changed, first",
+    "CF@10": "the same among the first ten results",
+    "R@1": "searches without an edit that find the item first",
+}
+
+TEXT = """---
+library_name: flam-pl
+tags: [image-retrieval, fashion]
+license: apache-2.0
+---
+
+# {name}: fashion search with edits
+
+A photo becomes one vector. An edit such as "color=red" changes the query's vector, never the image.
+The method is {row}, trained on the data set {data}.
+
+```python
+from flam_pl import Searcher
+searcher = Searcher.load("this folder", gallery="shop.db")
+searcher.search("photo.jpg", text="in red")
+```
+
+## Attributes
+
+{attributes}
+
+## Measured on the evaluation photos of {data}
+
+{figures}
+
+Brackets hold the 95 % interval by item. The figures are of that data set: other photos need their
+own evaluation (`flam-pl evaluate run={name} data.root=... report=other`).
+
+## Files
+
+`config.json` has the architecture, the weights of the score and the calibration; each network is a
+`.safetensors` file; `manifest.json` has the SHA-256 of each file. No file is a pickle.
+"""
 
 
 def export(overrides: list[str], bundle: str | None = None, onnx: bool = False) -> Bundle:
@@ -174,3 +220,26 @@ def figures_of(run: Run, trained: TrainedRun) -> dict[str, Any]:
     found = metrics["edits"].get(row, {}).get("all", {})
     found = found | metrics["counterfactual"].get(row, {}) | metrics["instance"]
     return {name: of for name, of in found.items() if name in MEANINGS}
+
+
+def model_card(contents: Contents, schema: AttributeSchema, data: str) -> str:
+    rows = [
+        [name, f"{of['value']:.3f}", interval(of), meaning]
+        for name, meaning in MEANINGS.items()
+        if (of := contents.figures.get(name)) and of["value"] is not None
+    ]
+    head = ["measure", "value", "interval", "meaning"]
+    table = tabulate(rows, head, tablefmt="github", disable_numparse=True)
+    classes = [f"- {name}: {', '.join(schema.of(name))}" for name in schema.types]
+    return TEXT.format(
+        name=contents.name,
+        row=contents.row,
+        data=data,
+        attributes="\n".join(classes),
+        figures=table if rows else "Not evaluated.",
+    )
+
+
+def interval(of: dict[str, float | None]) -> str:
+    low, high = of.get("low"), of.get("high")
+    return "" if low is None or high is None else f"[{low:.3f}, {high:.3f}]"
