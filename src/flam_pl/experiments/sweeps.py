@@ -112,11 +112,9 @@ def with_as_many_steps(config: Config, full: Catalog, fewer: Catalog) -> Config:
     """Settings for as many steps on fewer labels, so for more epochs."""
 
     def epochs(number: int, batch_size: int) -> int:
-        batches = [
-            batches_in_pass(len(catalog.rows(split="train", labelled=True)), batch_size)
-            for catalog in (full, fewer)
-        ]
-        return round(number * batches[0] / batches[1])
+        counts = (len(of.rows(split="train", labelled=True)) for of in (full, fewer))
+        before, after = (batches_in_pass(count, batch_size) for count in counts)
+        return round(number * before / after)
 
     embedder, concat = config.embedder, config.concat
     longer = epochs(embedder.max_epochs, embedder.batch_size)
@@ -144,12 +142,8 @@ def measure_shares(by_seed: Sequence[Mapping[float, Run]]) -> Measurements:
         for share, run in of_seed.items()
     ]
     table = pd.concat([found.table.assign(share=groups[share]) for share, found in shares])
-    rows = table[
-        (table["part"] == "edits")
-        & (table["group"] == "all")
-        & table["measure"].isin([f"T@{k}" for k in SHARE_CUTOFFS])
-        & table["method"].isin(SHARE_METHODS)
-    ]
+    rows = table.query("part == 'edits' and group == 'all' and method in @SHARE_METHODS")
+    rows = rows[rows["measure"].isin([f"T@{k}" for k in SHARE_CUTOFFS])]
     everywhere = rows.groupby("method")["share"].transform("nunique") == len(groups)
     rows = rows.assign(part="labels", group=rows["share"])[everywhere].drop(columns="share")
     return replace(shares[0][1], table=rows)
