@@ -45,7 +45,10 @@ def select_scoring(run: Run) -> Scoring:
     if not same:
         trained.scoring = replace(choice(run, trained), checkpoints=trained.checkpoints, key=key)
         trained.scoring.save(run.folder)
-    fit_calibration(run, trained)
+    if trained.scoring.weights:
+        calibration = calibrated(run, trained, trained.posteriors, trained.scoring.key)
+        if calibration:
+            calibration.save(run.folder)
     return trained.scoring
 
 
@@ -101,10 +104,12 @@ def validation_sets(run: Run, trained: TrainedRun) -> tuple[EvaluationSet, Evalu
     return dense.to(trained.embedders.device), photos.to(trained.embedders.device)
 
 
-def fit_calibration(run: Run, trained: TrainedRun) -> None:
-    if not trained.scoring.weights:
-        return
+def calibrated(
+    run: Run, trained: TrainedRun, posteriors: Posteriors, key: str
+) -> Calibration | None:
+    """Fitted on validation searches; None without photos with a label of every type."""
     dense, _ = validation_sets(run, trained)
-    outcomes = Outcomes.of(trained.best, trained.posteriors, dense)
-    if len(outcomes.item):  # else no validation photo has a label of every type
-        Calibration.fit(outcomes.raw, outcomes.true, trained.scoring.key).save(run.folder)
+    if len(dense.queries) < 2:
+        return None
+    outcomes = Outcomes.of(trained.best, posteriors, dense)
+    return Calibration.fit(outcomes.raw, outcomes.true, key) if len(outcomes.item) else None

@@ -16,9 +16,8 @@ from flam_pl.config.saved_files import read_json
 from flam_pl.distributed import log
 from flam_pl.editing.editor import Editor, NoEdit
 from flam_pl.errors import FlamError
-from flam_pl.evaluation.calibration import Outcomes
 from flam_pl.experiments.evaluate import measured_from, reopen, report_folder
-from flam_pl.experiments.selection import validation_sets
+from flam_pl.experiments.selection import calibrated
 from flam_pl.experiments.trained_run import TrainedRun
 from flam_pl.methods.arithmetic import Arithmetic
 from flam_pl.methods.flam import Flam
@@ -28,8 +27,7 @@ from flam_pl.models.backbone import Backbone
 from flam_pl.models.manipulator import Generator
 from flam_pl.retrieval.applicability import Applicability
 from flam_pl.retrieval.chosen_weights import FILTER
-from flam_pl.retrieval.confidence import Calibration
-from flam_pl.retrieval.posteriors import KINDS, Posteriors
+from flam_pl.retrieval.posteriors import KINDS
 from flam_pl.serving.bundle import Bundle, Contents, write_bundle
 from flam_pl.serving.words import default_synonyms, usable_synonyms
 from flam_pl.training.records import versions
@@ -105,6 +103,8 @@ def write(run: Run, trained: TrainedRun, folder: Path, onnx: bool = False) -> Bu
         del nets["editor_embedders"]
         editor["embedders"] = "embedders"
     counts = Applicability.of(schema, run.catalog.labels[run.catalog.rows(split="train")])
+    found = calibrated(run, trained, row.posteriors or trained.posteriors, "")
+    lines = {kind: list(astuple(getattr(found, kind))) for kind in KINDS} if found else {}
     contents = Contents(
         name=run.config.name,
         row=row.name,
@@ -121,7 +121,7 @@ def write(run: Run, trained: TrainedRun, folder: Path, onnx: bool = False) -> Bu
         weights=asdict(row.weights),
         preprocess=trained.preprocess.to_dict(),
         dimension=trained.backbone.dimension,
-        calibration=calibration_of(run, trained, row.posteriors or trained.posteriors),
+        calibration=lines | {"threshold": found.threshold} if found else None,
         images=[of.tolist() for of in counts.images],
         labelled=[of.tolist() for of in counts.labelled],
         figures=figures_of(run, trained),
@@ -196,16 +196,6 @@ def shape_of(net: Any, trained: TrainedRun) -> dict[str, Any]:
 
 def tensors_of(net: nn.Module) -> dict[str, np.ndarray]:
     return {n: t.detach().cpu().contiguous().numpy() for n, t in net.state_dict().items()}
-
-
-def calibration_of(run: Run, trained: TrainedRun, posteriors: Posteriors) -> dict[str, Any] | None:
-    dense, _ = validation_sets(run, trained)
-    outcomes = Outcomes.of(trained.best, posteriors, dense) if len(dense.queries) > 1 else None
-    if outcomes is None or not len(outcomes.item):
-        return None
-    found = Calibration.fit(outcomes.raw, outcomes.true, "")
-    lines = {kind: list(astuple(getattr(found, kind))) for kind in KINDS}
-    return lines | {"threshold": found.threshold}
 
 
 def figures_of(run: Run, trained: TrainedRun) -> dict[str, Any]:
