@@ -55,7 +55,7 @@ def test_shares_are_those_of_a_loop_over_results(seed: int, missing: float) -> N
         slow = {name: of.sum(axis=0) for name, of in slow_counts(editor, data, k).items()}
         for name, (kept, known) in slow.items():
             figure = figures[name][f"kept_of_wanted@{k}"]
-            assert figure.n == known > 10
+            assert figure.n == known > 0
             assert figure.value == pytest.approx(kept / known)
             assert figure.low <= figure.value <= figure.high
         mean = figures["mean"][f"kept_of_wanted@{k}"]
