@@ -43,7 +43,7 @@ def choose(trials: Sequence[Trial]) -> Trial:
 
 
 def grid(moved: bool) -> Iterator[ScoreWeights]:
-    """``moved``: the classifier has class means."""
+    """The weights to try; ``moved``: the classifier has class means."""
     for target, share, of_moved in product(TARGET, OTHERS, MOVED if moved else MOVED[:1]):
         yield ScoreWeights(target, target * share, of_moved)
 

@@ -66,7 +66,7 @@ class Search:
     def run(
         cls, example: Example, data: EvaluationSet, index: Retriever, shown: int = SHOWN
     ) -> Search:
-        """``index`` has all of ``data``."""
+        """The results of an example; ``index`` has all of ``data``."""
         edits = [Edit(example.target_type, example.target_class)]
         query = data.features[[example.query]]
         _, found = index.search(query, edits, shown, exclude=[example.query])

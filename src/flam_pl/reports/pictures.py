@@ -68,7 +68,7 @@ def draw(path: Path, make: Callable[[], Figure | None], dpi: int = 110) -> bool:
 
 
 class Tile(NamedTuple):
-    """``frame`` is a color, None thin and grey."""
+    """An image with a title; ``frame`` is a color, None thin and grey."""
 
     path: Path
     frame: str | None = None

@@ -25,7 +25,7 @@ features and measured by the same code."""
 
 
 def run_page(found: Measurements, pictures: Mapping[str, str]) -> str:
-    """``pictures``: chart -> its file."""
+    """Every table of a run; ``pictures``: chart -> its file."""
     parts = [f"# Results on {found.dataset}", bullets(found.about)]
     return "\n\n".join([*parts, *sections(tables_of(found), 2, pictures)]) + "\n"
 
@@ -33,7 +33,7 @@ def run_page(found: Measurements, pictures: Mapping[str, str]) -> str:
 def joined_page(
     runs: Sequence[Measurements], pictures: Sequence[Mapping[str, str]], tried: str | None
 ) -> str:
-    """``tried``: what did not help, in Markdown."""
+    """Several runs on one page; ``tried``: what did not help, in Markdown."""
     parts = [INTRODUCTION, at_a_glance(runs).markdown()]
     for found, drawn in zip(runs, pictures, strict=True):
         tables = [table for table in tables_of(found) if not table.name.startswith(LEFT_OUT)]

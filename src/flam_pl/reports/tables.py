@@ -57,14 +57,14 @@ class Table:
 
     @cached_property
     def frame(self) -> pd.DataFrame:
-        """ "-" where there is no cell."""
+        """The grid of texts; "-" where there is no cell."""
         rows, columns = self.cells["row"].unique(), self.cells["column"].unique()
         grid = self.cells.pivot(index="row", columns="column", values="text")
         grid = grid.reindex(index=rows, columns=columns).fillna("-")
         return grid.rename_axis(index=self.head, columns=None).reset_index()
 
     def text(self, style: str) -> str:
-        """In a style of tabulate."""
+        """The grid in a style of tabulate."""
         rows, head = self.frame.to_numpy().tolist(), list(self.frame)
         return str(tabulate(rows, head, tablefmt=style, disable_numparse=True))
 
