@@ -146,7 +146,7 @@ def evaluation(folder: Path, rows: int) -> float:
     measures = [Preservation(data, ks), AttributeNDCG(data, ks), Precision(data, ks)]
     results = evaluate_edits(NoEdit(), data, ks, also=measures)
     for measure in (results, *measures):
-        measure.estimates(settings.resamples, settings.seed)
+        measure.estimates((settings.resamples, settings.seed))
     return time.perf_counter() - started
 
 

@@ -81,7 +81,7 @@ def instance_sides(config: Config, device: torch.device) -> tuple[Side, Side]:
     (features, items, is_query), ks = made_up_items(device), config.evaluation.ks
 
     def ours() -> None:
-        evaluate_instances(features, items, is_query, ks, config.evaluation.resamples, 0)
+        evaluate_instances(features, items, is_query, ks, (config.evaluation.resamples, 0))
 
     @torch.inference_mode()
     def bare() -> None:
@@ -100,7 +100,7 @@ def instance_peer_sides(config: Config, device: torch.device) -> tuple[Side, Sid
     peer = AccuracyCalculator(include=("precision_at_1",), k=1, knn_func=search, device=device)
 
     def ours() -> None:
-        evaluate_instances(features, items, is_query, [1], config.evaluation.resamples, 0)
+        evaluate_instances(features, items, is_query, [1], (config.evaluation.resamples, 0))
 
     def theirs() -> None:
         peer.get_accuracy(features[query], labels[query], features[shop], labels[shop])

@@ -30,11 +30,11 @@ from IPython.display import Image, Markdown, display
 
 from flam_pl import open_run
 from flam_pl.evaluation.searches import EvaluationSet
-from flam_pl.retrieval.retriever import Retriever
 from flam_pl.reports.examples import Search, choose_examples
 from flam_pl.reports.measurements import Measurements
 from flam_pl.reports.pictures import draw_searches
 from flam_pl.reports.tables import short_table, tables_of
+from flam_pl.retrieval.retriever import Retriever
 
 RUN = os.environ.get("FLAM_PL_RUN", "../runs/wardrobe")
 

@@ -31,8 +31,8 @@ import torch
 from flam_pl import open_run
 from flam_pl.datasets.inspection import edits_cannot_be_evaluated
 from flam_pl.errors import FlamError
+from flam_pl.experiments.paper import evaluation_set
 from flam_pl.reports.paper import spaces
-from flam_pl.experiments.paper_figures import evaluation_set
 
 RUN = os.environ.get("FLAM_PL_RUN", "../runs/wardrobe")
 IMAGES, EDITED = 800, 100

@@ -130,7 +130,7 @@ def tables(overrides: Sequence[str]) -> None:
 def figures(overrides: Sequence[str]) -> None:
     """Draw the paper's Figures 2 and 3, convergence and label shares, training what is missing."""
     with lock_of_run(config := settings_of(overrides)):
-        from flam_pl.experiments.paper_figures import make_figures
+        from flam_pl.experiments.paper import make_figures
 
         for picture in make_figures(config):
             print(picture)

@@ -27,7 +27,7 @@ KS = (1, 3, 10, 100)
 def figures(editor: Editor, data: EvaluationSet) -> dict[str, dict[str, float]]:
     measured = AttributeNDCG(data, KS)
     evaluate_edits(editor, data, KS, also=[measured])
-    found = measured.estimates(20, 0)
+    found = measured.estimates((20, 0))
     return {kind: {name: f.value for name, f in of.items()} for kind, of in found.items()}
 
 
@@ -101,7 +101,7 @@ def test_intervals_draw_items_and_not_photos() -> None:
     measured = AttributeNDCG(data, (10,))
     evaluate_edits(Shift(4, 5), data, (10,), also=[measured])
     items = data.items[data.queries].tolist()
-    for kind, of in measured.estimates(30, 6).items():
+    for kind, of in measured.estimates((30, 6)).items():
         sums, counts = measured.sums[kind][:, 0].tolist(), measured.counts[kind].tolist()
         ends = interval_by_item(sums, counts, items, 30, 6)
         assert (of["NDCG@10"].low, of["NDCG@10"].high) == pytest.approx(ends)

@@ -29,7 +29,7 @@ def test_accuracies_are_those_of_a_loop_over_queries_and_edits(missing: float) -
         classifier.layers[0].weight.data[: SCHEMA.sizes[t]] = world.directions[t]
         classifier.head.weight.data = torch.eye(SCHEMA.sizes[t], 6)
     editor = Towards(world.directions, 0.5)
-    found = evaluate_classification(net, editor, data, 50, 0)
+    found = evaluate_classification(net, editor, data, (50, 0))
 
     for t, name in enumerate(SCHEMA.types):
         original, manipulated, edited, labelled = [], [], [], []
@@ -68,6 +68,6 @@ def test_a_type_that_no_edit_can_change_has_no_accuracy_after_the_edit() -> None
     nobody, alike = np.full(12, -1), np.tile(world.labels[:1], (12, 1))
     data = EvaluationSet(SCHEMA, world.features, alike, np.arange(12), nobody, nobody)
     net = ConcatClassifiers(SCHEMA, world.features.shape[1], width=4).eval()
-    found = evaluate_classification(net, Towards(world.directions, 0.5), data, 10, 0)
+    found = evaluate_classification(net, Towards(world.directions, 0.5), data, (10, 0))
     assert {figure.n for figure in found["manipulated"].values()} == {0}
     assert {figure.n for figure in found["original"].values()} == {12}

@@ -173,5 +173,5 @@ def test_intervals_are_those_of_a_loop_over_resamples_of_garments() -> None:
     ends = interval_by_item(hits.tolist(), [1] * len(hits), (-garments).tolist(), 40, 3)
     items = data.query_items[edits[:, 0]]
     each = hits[:, None], np.ones(len(hits)), ["CF@20"]
-    figure = bootstraps(*each, resamples=40, seed=3, items=items)["CF@20"]
+    figure = bootstraps(*each, items, (40, 3))["CF@20"]
     assert (figure.low, figure.high) == pytest.approx(ends)

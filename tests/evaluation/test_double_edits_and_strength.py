@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from attribute_world import SCHEMA, make_world
 from flam_pl.editing.editor import NoEdit
 from flam_pl.evaluation import strength
-from flam_pl.evaluation.double_edits import draw_double_edits, evaluate_double_edits
+from flam_pl.evaluation.hits import draw_double_edits, evaluate_double_edits
 from flam_pl.evaluation.searches import EvaluationSet, search_edits
 from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.retrieval.posteriors import Posteriors
@@ -86,7 +86,7 @@ def test_double_edits_are_measured_as_a_loop_over_them_measures_them(
         hits["all"].append(hit)
         hits.setdefault(f"{SCHEMA.types[a]} + {SCHEMA.types[b]}", []).append(hit)
     results = evaluate_double_edits(editor, data, numbers, wanted_labels, KS)
-    figures = results.estimates(50, 0)
+    figures = results.estimates((50, 0))
     assert set(figures) == set(hits) and list(figures)[0] == "all" and len(figures) == 4
     for group, found in hits.items():
         for i, k in enumerate(KS):
@@ -111,7 +111,7 @@ def test_a_sample_is_drawn_by_the_seed_from_all_double_edits() -> None:
     )
     nothing = draw_double_edits(data, 0, 1)
     assert as_list(nothing) == []
-    figures = evaluate_double_edits(editor, data, *nothing, KS).estimates(10, 0)["all"]
+    figures = evaluate_double_edits(editor, data, *nothing, KS).estimates((10, 0))["all"]
     assert {figure.n for figure in figures.values()} == {0}
 
 
@@ -121,7 +121,7 @@ def test_intervals_of_double_edits_are_resampled_by_item() -> None:
     data = replace(data, items=items)
     numbers, wanted = draw_double_edits(data, 10**6, 0)
     results = evaluate_double_edits(editor, data, numbers, wanted, [3])
-    figures = results.estimates(60, 2)
+    figures = results.estimates((60, 2))
     for name, figure in figures.items():
         rows = [
             row
@@ -166,8 +166,8 @@ def test_strengths_are_measured_as_a_loop_over_edits_measures_them(missing: floa
     data, editor = world_set(5, missing=missing)
     items = np.arange(len(data.labels)) // 4
     data = replace(data, items=items)
-    found = strength.evaluate_strengths(editor, data, 50, 0, strengths=(0.0, 0.5, 1.0))
-    assert list(found) == ["0", "0.5", "1"]
+    found = strength.evaluate_strengths(editor, data, (50, 0))
+    assert list(found) == ["0", "0.25", "0.5", "0.75", "1"]
     gallery = F.normalize(data.features, dim=1)
     for share, figures in found.items():
         first, cosines, hit, right, same, useful = [], [], [], [], [], []
@@ -204,9 +204,9 @@ def test_strengths_are_measured_as_a_loop_over_edits_measures_them(missing: floa
 
 def test_many_queries_are_measured_by_a_sample_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
     data, editor = world_set(5)
-    whole = strength.evaluate_strengths(editor, data, 5, 0, [1.0])["1"]["wanted_first"].n
+    whole = strength.evaluate_strengths(editor, data, (5, 0))["1"]["wanted_first"].n
     monkeypatch.setattr(strength, "QUERIES", 5)
-    some = strength.evaluate_strengths(editor, data, 5, 0, [1.0])["1"]["wanted_first"].n
+    some = strength.evaluate_strengths(editor, data, (5, 0))["1"]["wanted_first"].n
     assert 0 < some < whole / 2
 
 

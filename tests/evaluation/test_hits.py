@@ -101,7 +101,7 @@ def test_edits_are_measured_as_a_loop_over_queries_measures_them(seed: int, miss
         assert (data.left_out[reason] > 0) == (missing > 0)
     every = len(data.queries) * (2 + 3 + 1)
     assert len(results.numbers) + sum(data.left_out.values()) == every
-    figures = results.estimates(resamples=50, seed=0)
+    figures = results.estimates((50, 0))
     assert set(figures) == {"all", *SCHEMA.types}
     for i, k in enumerate(KS):
         total = {n: sum(per[i] for per in hits[n].values()) for n in SCHEMA.types}
@@ -207,7 +207,7 @@ def test_the_present_class_is_no_edit_and_counts_nowhere() -> None:
     results = evaluate_edits(NoEdit(), data, [1])
     assert len(results.numbers) == 0 and data.left_out["impossible"] == 2 * (2 + 3 + 1)
     assert results.shares() == {"T@1": 0.0}
-    assert results.estimates(10, 0)["all"]["T@1"].n == 0
+    assert results.estimates((10, 0))["all"]["T@1"].n == 0
 
 
 def test_a_perfect_and_a_useless_editor() -> None:
@@ -290,7 +290,7 @@ def test_the_mean_over_combinations_is_that_of_a_loop_over_edits(seed: int, miss
         right = [is_hit(data, p, wanted) for p in order]
         hit_of.setdefault(tuple(wanted), []).append([any(right[:k]) for k in KS])
         item_of.setdefault(tuple(wanted), []).append(int(data.query_items[number]))
-    figures = evaluate_edits(editor, data, KS).macro_estimates(40, 7)
+    figures = evaluate_edits(editor, data, KS).macro_estimates((40, 7))
     means = [np.mean(hits, axis=0) for hits in hit_of.values()]
     assert len(means) > 5
     items = sorted({item for of in item_of.values() for item in of})
@@ -317,9 +317,9 @@ def test_a_rare_combination_counts_as_much_as_a_frequent_one() -> None:
     hits, wanted = np.array([[True]] * 9 + [[False]]), np.array([[4, -1]] * 9 + [[7, 0]])
     results = EditResults(["T@1"], np.arange(10), {}, wanted, hits, np.arange(10))
     assert results.shares()["T@1"] == pytest.approx(0.9)
-    assert results.macro_estimates(50, 0)["T@1"].value == pytest.approx(0.5)
+    assert results.macro_estimates((50, 0))["T@1"].value == pytest.approx(0.5)
     nothing = EditResults(["T@1"], np.arange(0), {}, wanted[:0], hits[:0], np.arange(10))
-    assert nothing.macro_estimates(50, 0)["T@1"].n == 0
+    assert nothing.macro_estimates((50, 0))["T@1"].n == 0
 
 
 def test_photos_of_one_garment_or_of_one_item_are_resampled_as_one() -> None:
@@ -341,7 +341,7 @@ def test_an_interval_draws_items_and_not_photos() -> None:
     nobody = np.full(60, -1)
     single = replace(data, queries=alone, items=alone, garments=nobody)
     results = evaluate_edits(Shift(1, 5), single, [3])
-    whole = results.estimates(2000, 0)["all"]["T@3"]
+    whole = results.estimates((2000, 0))["all"]["T@3"]
     numbers = np.concatenate([2 * results.numbers, 2 * results.numbers + 1])
     twice = {
         "groups": {"all": np.ones(len(numbers), dtype=bool)},
@@ -350,7 +350,7 @@ def test_an_interval_draws_items_and_not_photos() -> None:
     }
     for items, width in ((np.repeat(alone, 2), 1.0), (np.arange(120), 0.5**0.5)):
         doubled = EditResults(names=["T@3"], numbers=numbers, items=items, **twice)
-        again = doubled.estimates(2000, 0)["all"]["T@3"]
+        again = doubled.estimates((2000, 0))["all"]["T@3"]
         assert again.value == pytest.approx(whole.value) and again.n == 2 * whole.n
         expected = width * (whole.high - whole.low)
         assert again.high - again.low == pytest.approx(expected, rel=0.1)
@@ -387,7 +387,7 @@ def test_instances_are_measured_as_a_loop_over_queries_measures_them(
         matches = [i for i in shop if items[i] == items[row] or shown[i] in photos]
         found.append([any(i in matches for i in order[:k]) for k in KS])
         of_items.append(int(items[row]))
-    figures, without = evaluate_instances(features, items, is_query, KS, 50, 0, pixels)
+    figures, without = evaluate_instances(features, items, is_query, KS, (50, 0), pixels)
     assert without == unfindable >= 1
     for i, k in enumerate(KS):
         assert figures[f"R@{k}"].n == len(found)
@@ -400,7 +400,7 @@ def test_instances_are_measured_as_a_loop_over_queries_measures_them(
 def test_no_findable_query_gives_no_figure_but_their_number() -> None:
     items = np.array([1, 2, 3])
     figures, without = evaluate_instances(
-        torch.randn(3, 2), items, np.array([True, True, False]), KS, 10, 0
+        torch.randn(3, 2), items, np.array([True, True, False]), KS, (10, 0)
     )
     assert figures == {} and without == 2
 
@@ -412,7 +412,7 @@ def test_a_twin_of_the_query_or_of_its_match_is_no_miss() -> None:
 
     def hit_at_1(items: list[int], pixels: list[int] | None) -> float:
         codes = None if pixels is None else np.array(pixels)
-        return evaluate_instances(features, np.array(items), is_query, [1], 10, 0, codes)[0][
+        return evaluate_instances(features, np.array(items), is_query, [1], (10, 0), codes)[0][
             "R@1"
         ].value
 
@@ -425,5 +425,7 @@ def test_a_twin_of_the_query_or_of_its_match_is_no_miss() -> None:
 def test_a_cut_off_beyond_the_gallery_asks_for_all_of_it() -> None:
     items = np.array([5, 6, 5])
     features = torch.tensor([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0]])
-    figures, _ = evaluate_instances(features, items, np.array([True, False, False]), [1, 50], 10, 0)
+    figures, _ = evaluate_instances(
+        features, items, np.array([True, False, False]), [1, 50], (10, 0)
+    )
     assert figures["R@1"].value == 0 and figures["R@50"].value == 1

@@ -22,7 +22,7 @@ def test_recall_is_that_of_the_accuracy_calculator(seed: int) -> None:
     features = torch.from_numpy(rng.normal(size=(count, 5)).astype(np.float32))
     items, is_query = rng.integers(0, 6, count), rng.random(count) < 0.4
     is_query[:2] = True, False
-    figures, left_out = evaluate_instances(features, items, is_query, [1], resamples=2, seed=0)
+    figures, left_out = evaluate_instances(features, items, is_query, [1], (2, 0))
     calculator = AccuracyCalculator(
         include=("precision_at_1",),
         k=1,

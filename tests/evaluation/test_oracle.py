@@ -61,7 +61,7 @@ def test_it_finds_all_hits_and_keeps_more_than_a_jump_to_a_random_one(missing: f
     kept = Preservation(data, [5])
     results = evaluate_edits(OracleRanking(data, 5), data, [1, 5], also=[kept])
     assert results.shares() == {"T@1": 1.0, "T@5": 1.0} and len(results.numbers) > 100
-    assert kept.estimates(1, 0)["side"]["kept_of_wanted@5"].value > (0.55 if missing else 0.65)
+    assert kept.estimates((1, 0))["side"]["kept_of_wanted@5"].value > (0.55 if missing else 0.65)
 
 
 def test_types_that_the_query_has_no_label_of_are_not_compared() -> None:

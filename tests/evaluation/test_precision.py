@@ -69,7 +69,7 @@ def slow(editor: Editor, data: EvaluationSet) -> dict[tuple[str, str], list[floa
 def test_figures_are_those_of_a_loop_over_edits_and_results(seed: int, missing: float) -> None:
     data, editor = random_set(seed, rows=60 if missing else 35, missing=missing), Shift(seed, 5)
     measured = counted(editor, data)
-    figures, expected = measured.estimates(30, 0), slow(editor, data)
+    figures, expected = measured.estimates((30, 0)), slow(editor, data)
     assert list(figures) == ["all", *SCHEMA.types]
     for group, of_group in figures.items():
         assert list(of_group) == [f"{n}@{k}" for n in ("P", "as_it_was", "utility") for k in KS]
@@ -185,7 +185,7 @@ def test_ideal_orders_that_are_used_again_change_nothing() -> None:
     shared = Precision(data, KS, like=whole)
     evaluate_edits(editor, data, KS, also=[shared])
     assert shared.ideals is whole.ideals
-    assert shared.estimates(20, 0) == whole.estimates(20, 0)
+    assert shared.estimates((20, 0)) == whole.estimates((20, 0))
 
 
 @pytest.mark.parametrize("missing", [0.0, 0.3])
@@ -208,7 +208,7 @@ def test_nobody_asking_gives_no_figure() -> None:
     data = replace(random_set(0), queries=np.zeros(0, np.int64))
     measured = counted(NoEdit(), data)
     assert measured.mean("utility@10") == 0
-    figures = measured.estimates(10, 0)
+    figures = measured.estimates((10, 0))
     assert {f.n for of in figures.values() for f in of.values()} == {0}
 
 
@@ -216,7 +216,7 @@ def test_intervals_are_those_of_a_loop_over_resamples_of_items() -> None:
     data = random_set(6, rows=40)
     data = replace(data, items=np.arange(40) // 3)
     editor = Shift(6, 5)
-    figure = counted(editor, data).estimates(40, 5)["all"]["P@10"]
+    figure = counted(editor, data).estimates((40, 5))["all"]["P@10"]
     values, of_edit = [], []
     for search in search_edits(editor, data, 10):
         for number, found in zip(search.numbers, search.found.tolist(), strict=True):

@@ -49,13 +49,13 @@ def slow_counts(editor: Editor, data: EvaluationSet, k: int) -> dict[str, np.nda
 def test_shares_are_those_of_a_loop_over_results(seed: int, missing: float) -> None:
     data = random_set(seed, missing=missing)
     editor = Shift(seed, 5)
-    figures = counted(editor, data, KS).estimates(20, 0)
+    figures = counted(editor, data, KS).estimates((20, 0))
     assert list(figures) == ["mean", *EXTRA_ATTRIBUTES]
     for k in KS:
         slow = {name: of.sum(axis=0) for name, of in slow_counts(editor, data, k).items()}
         for name, (kept, known) in slow.items():
             figure = figures[name][f"kept_of_wanted@{k}"]
-            assert figure.n == known > 10
+            assert figure.n == known > 0
             assert figure.value == pytest.approx(kept / known)
             assert figure.low <= figure.value <= figure.high
         mean = figures["mean"][f"kept_of_wanted@{k}"]
@@ -72,7 +72,7 @@ def measured() -> dict[str, tuple[Figures, EditResults]]:
     for editor in (NoEdit(), Exact(), Jump(data)):
         kept = Preservation(data, KS)
         results = evaluate_edits(editor, data, KS, also=[kept])
-        found[editor.name] = kept.estimates(100, 0), results
+        found[editor.name] = kept.estimates((100, 0)), results
     return found
 
 
@@ -106,23 +106,23 @@ def test_results_without_the_wanted_class_do_not_count(
 
 def test_without_extra_attributes_or_without_queries_there_is_no_figure() -> None:
     data = replace(random_set(0), extra_attributes={})
-    assert counted(NoEdit(), data, KS).estimates(10, 0) == {}
+    assert counted(NoEdit(), data, KS).estimates((10, 0)) == {}
     data = replace(random_set(0), queries=np.zeros(0, np.int64))
-    assert counted(NoEdit(), data, KS).estimates(10, 0) == {}
+    assert counted(NoEdit(), data, KS).estimates((10, 0)) == {}
 
 
 def test_an_attribute_without_any_value_counts_nothing_and_leaves_the_mean_alone() -> None:
     data = random_set(1)
     collar = {"collar": np.full(len(data.labels), -1)}
     more = replace(data, extra_attributes={**data.extra_attributes, **collar})
-    expected, found = (counted(NoEdit(), d, KS).estimates(20, 0) for d in (data, more))
+    expected, found = (counted(NoEdit(), d, KS).estimates((20, 0)) for d in (data, more))
     assert found["collar"]["kept_of_wanted@10"].n == 0 and found["mean"] == expected["mean"]
 
 
 def test_intervals_are_those_of_a_loop_over_resamples_of_items() -> None:
     data = random_set(2)
     data = replace(data, items=np.arange(len(data.labels)) // 6)
-    figures = counted(Shift(2, 5), data, (10,)).estimates(40, 3)
+    figures = counted(Shift(2, 5), data, (10,)).estimates((40, 3))
     slow = slow_counts(Shift(2, 5), data, 10)
     items = data.items[data.queries]
     codes = np.unique(items)

@@ -219,7 +219,7 @@ def test_the_instance_search_is_that_of_the_backbone_alone_bit_for_bit(plus: Pat
     # R@100 means nothing in this gallery, and is left out
     ks = [k for k in run.config.evaluation.ks if f"R@{k}" in metrics(plus)["instance"]]
     assert 1 in ks and 100 not in ks
-    expected, _ = evaluate_instances(alone, catalog.items[rows], consumer, ks, 50, seed=0)
+    expected, _ = evaluate_instances(alone, catalog.items[rows], consumer, ks, (50, 0))
     stored = run.data.features.rows(rows)
     torch.testing.assert_close(stored, alone, rtol=0, atol=2e-3)  # batches of other sizes
     plain = torch.nn.functional.normalize(stored, dim=1)

@@ -13,13 +13,14 @@ import torch
 
 from flam_pl.__main__ import main
 from flam_pl.attributes import AttributeSchema
-from flam_pl.config.loading import load_config
+from flam_pl.config.loading import load_config, load_run_config, save_config
 from flam_pl.data.datamodule import FlamDataModule
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.sources import open_catalog
-from flam_pl.experiments import paper
-from flam_pl.experiments.paper import backbone_settings, trainable, with_seeds
+from flam_pl.experiments import sweeps
+from flam_pl.experiments.paper import backbone_settings, trainable
 from flam_pl.experiments.pipeline import Run, extract
+from flam_pl.experiments.sweeps import with_seeds
 from flam_pl.experiments.trained_run import TrainedRun
 from flam_pl.images.pixels import Preprocess
 from tiny_run import QUICKER, settings
@@ -212,7 +213,7 @@ def test_a_backbone_that_is_the_run_s_own_is_not_trained_twice() -> None:
 def test_each_seed_is_run_once_and_the_run_s_own_not_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(paper, "train", lambda config, _: config)
+    monkeypatch.setattr(sweeps, "train", lambda config, _: config)
     trained, frozen = (
         SimpleNamespace(config=load_config(["seed=3", f"backbone={name}"]), catalog=None)
         for name in ("scratch", "imagenet_frozen")
@@ -222,8 +223,21 @@ def test_each_seed_is_run_once_and_the_run_s_own_not_again(
         (1, "wardrobe/seeds/1"),
         (0, "wardrobe/seeds/0"),
     ]
-    monkeypatch.setattr(paper, "train_beside", lambda run, place, config: (place, config.seed))
+    monkeypatch.setattr(sweeps, "train_beside", lambda run, place, config: (place, config.seed))
     assert with_seeds(frozen, [3, 1])[1:] == [("seeds/1", 1)]  # type: ignore[arg-type,comparison-overlap]
+
+
+@pytest.mark.parametrize("given", [[], ["seed=3"]])
+def test_a_run_of_several_seeds_opens_alone_with_its_own_seed(
+    given: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeps, "train", lambda config, _: save_config(config))
+    config = load_config([*given, "backbone=scratch", "data.train_items=7", f"runs_dir={tmp_path}"])
+    with_seeds(SimpleNamespace(config=config, catalog=None), [1, 2])  # type: ignore[arg-type]
+    for seed in (1, 2):
+        where = [f"run={seed}", f"runs_dir={config.folder}/seeds"]
+        opened, own = load_run_config(where)
+        assert own and opened.seed == seed and opened.data.train_items == 7
 
 
 def test_a_backbone_that_is_not_there_is_refused_before_anything_is_trained(

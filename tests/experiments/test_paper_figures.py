@@ -10,7 +10,7 @@ import pytest
 
 from flam_pl.__main__ import main
 from flam_pl.datasets.catalog import Catalog
-from flam_pl.experiments import paper_figures
+from flam_pl.experiments import paper
 from tiny_run import settings
 
 QUICKER = (
@@ -127,7 +127,7 @@ def test_a_picture_that_fails_costs_neither_its_numbers_nor_the_others(
         assert numbers.is_file()  # all numbers are written before the first picture
         raise RuntimeError("no room")
 
-    monkeypatch.setattr(paper_figures, "draw_searches", fails)
+    monkeypatch.setattr(paper, "draw_searches", fails)
     given = [*settings(run.parents[1], QUICKER), "figures.which=[2,convergence]"]
     assert main(["figures", *given]) == 0
     said = capsys.readouterr().out
@@ -141,12 +141,8 @@ def test_a_picture_that_fails_costs_neither_its_numbers_nor_the_others(
 
 def test_only_what_is_asked_for_is_drawn(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[str] = []
-    monkeypatch.setattr(
-        paper_figures, "draw", lambda picture, *_, **__: not written.append(picture.name)
-    )
-    monkeypatch.setattr(
-        paper_figures.label_shares, "train_shares", lambda run: pytest.fail("not asked")
-    )
+    monkeypatch.setattr(paper, "draw", lambda picture, *_, **__: not written.append(picture.name))
+    monkeypatch.setattr(paper.sweeps, "train_shares", lambda run: pytest.fail("not asked"))
     given = [*settings(run.parents[1], QUICKER), "figures.which=[2,convergence]"]
     assert main(["figures", *given]) == 0
     assert written == ["figure2.png", "convergence.png"]
@@ -155,7 +151,7 @@ def test_only_what_is_asked_for_is_drawn(run: Path, monkeypatch: pytest.MonkeyPa
 def test_too_few_images_have_no_map(
     run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(paper_figures, "draw", lambda *_, **__: pytest.fail("nothing to draw"))
+    monkeypatch.setattr(paper, "draw", lambda *_, **__: pytest.fail("nothing to draw"))
     given = [*settings(run.parents[1], QUICKER), "figures.which=[3]", "figures.features=3"]
     assert main(["figures", *given]) == 0
     assert "figure3: left out, 3 images leave 1" in capsys.readouterr().out
@@ -167,7 +163,7 @@ def test_a_gallery_without_labelled_images_has_no_figures(
     def without(catalog: Catalog) -> str:
         return "no image has all labels"
 
-    monkeypatch.setattr(paper_figures, "edits_cannot_be_evaluated", without)
-    monkeypatch.setattr(paper_figures, "draw", lambda *_, **__: pytest.fail("nothing to draw"))
+    monkeypatch.setattr(paper, "edits_cannot_be_evaluated", without)
+    monkeypatch.setattr(paper, "draw", lambda *_, **__: pytest.fail("nothing to draw"))
     assert main(["figures", *settings(run.parents[1], QUICKER), "figures.which=[2,3]"]) == 0
     assert "There are no edits to draw" in capsys.readouterr().out

@@ -213,10 +213,12 @@ def test_evaluate_repeats_the_run_s_own_figures(
 
 def test_another_catalogue_is_evaluated_whole_and_beside(trained: Path, tmp_path: Path) -> None:
     """Its own report; every image that carries all labels is query and gallery."""
-    run = trained / "runs" / "wardrobe"
+    # in a copy: the shared run gets no further report
+    run = tmp_path / "runs" / "wardrobe"
+    shutil.copytree(trained / "runs", run.parent, ignore=shutil.ignore_patterns("wandb", "logs"))
     before = (run / "report" / "metrics.json").read_bytes()
     other = ["data.seed=7", f"data.root={tmp_path}/other", "data.train_items=1"]
-    asked = ["evaluate", f"runs_dir={trained}/runs", *other]
+    asked = ["evaluate", f"runs_dir={run.parent}", *other]
     assert main(asked) == 1  # other data, but no name for its report
     assert main([*asked, "report=other"]) == 0
     found = metrics(run / "report-other")

@@ -14,8 +14,7 @@ from torch.nn import functional as F
 from flam_pl import open_run
 from flam_pl.__main__ import main
 from flam_pl.editing.edits import Edit, EditError
-from flam_pl.experiments.results import Results
-from flam_pl.experiments.search import OpenRun, file_name
+from flam_pl.experiments.search import OpenRun, Results, file_name
 from flam_pl.images.files import UnreadableImage
 from flam_pl.methods.registry import looks
 from flam_pl.reports.measurements import display_name

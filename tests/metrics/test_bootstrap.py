@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import pytest
@@ -20,9 +19,16 @@ from flam_pl.metrics.bootstrap import (
 )
 
 
-def bootstrap(hits: np.ndarray, counts: np.ndarray, **draws: Any) -> Estimate:
-    """The bootstrap of a single figure, from hits ``(Q,)``."""
-    return bootstraps(hits[:, None], counts, ["T@1"], **draws)["T@1"]
+def bootstrap(
+    hits: np.ndarray,
+    counts: np.ndarray,
+    resamples: int = 1000,
+    seed: int = 0,
+    items: np.ndarray | None = None,
+) -> Estimate:
+    """The bootstrap of a single figure, from hits ``(Q,)``; every query is an item by default."""
+    items = np.arange(len(hits)) if items is None else items
+    return bootstraps(hits[:, None], counts, ["T@1"], items, (resamples, seed))["T@1"]
 
 
 def normal_width(share: float, n: int) -> float:
@@ -116,7 +122,7 @@ def test_resamples_are_the_same_however_many_are_drawn_at_once(
 
 def test_totals_as_measured_come_first_and_resamples_draw_whole_queries() -> None:
     sums = np.array([[1.0, 10.0], [2.0, 20.0], [4.0, 40.0]])
-    totals = resampled(sums, resamples=400, seed=3)
+    totals = resampled(sums, np.arange(3), (400, 3))
     assert totals.shape == (401, 2) and totals[0].tolist() == [7.0, 70.0]
     assert np.array_equal(totals[:, 1], 10 * totals[:, 0])  # the columns of a query stay together
     assert set(totals[1:, 0]) <= {
@@ -127,7 +133,7 @@ def test_totals_as_measured_come_first_and_resamples_draw_whole_queries() -> Non
 
 def test_an_estimate_of_totals_is_that_of_the_bootstrap() -> None:
     hits, counts = np.arange(40) % 3, np.full(40, 3)
-    totals = resampled(np.stack([hits, counts], axis=1), resamples=200, seed=4)
+    totals = resampled(np.stack([hits, counts], axis=1), np.arange(40), (200, 4))
     estimate = estimate_of(ratio(totals[:, 0], totals[:, 1]), 120)
     assert estimate == bootstrap(hits, counts, resamples=200, seed=4)
 
@@ -136,7 +142,7 @@ def test_a_ratio_of_two_methods_is_paired() -> None:
     """One method is twice as good on every query: the ratio has no uncertainty."""
     rng = np.random.default_rng(0)
     plain, counts = rng.random(50), np.ones(50)
-    totals = resampled(np.stack([2 * plain, plain, counts], axis=1), resamples=100)
+    totals = resampled(np.stack([2 * plain, plain, counts], axis=1), np.arange(50), (100, 0))
     doubled = estimate_of(ratio(totals[:, 0], totals[:, 1]), 50)
     assert (doubled.value, doubled.low, doubled.high) == pytest.approx((2, 2, 2))
     one = estimate_of(ratio(totals[:, 1], totals[:, 2]), 50)
@@ -175,7 +181,7 @@ def test_resamples_by_item_are_those_of_a_loop_over_items(
     rng = np.random.default_rng(seed)
     codes = 7 * rng.integers(items, size=photos) - 20
     sums = rng.uniform(size=(photos, 2))
-    totals = resampled(sums, resamples=60, seed=seed, items=codes)
+    totals = resampled(sums, codes, (60, seed))
     assert totals[0] == pytest.approx(sums.sum(axis=0))
     np.testing.assert_allclose(totals[1:], slow_by_item(sums, codes, 60, seed))
     counts = rng.integers(1, 5, size=photos)
@@ -200,17 +206,11 @@ def test_more_photos_of_an_item_with_the_same_result_add_nothing() -> None:
     assert apart.high - apart.low < 0.6 * (one.high - one.low)
 
 
-def test_one_item_per_photo_equals_no_items() -> None:
-    hits, counts = np.arange(40) % 3, np.full(40, 3)
-    plain = bootstrap(hits, counts, resamples=130)
-    assert bootstrap(hits, counts, resamples=130, items=np.arange(40)) == plain
-
-
 def test_several_estimates_of_one_draw_equal_single_estimates() -> None:
     rng = np.random.default_rng(4)
     counts, items = rng.integers(1, 4, size=30), rng.integers(9, size=30)
     hits = np.stack([rng.binomial(counts, share) for share in (0.2, 0.7)], axis=1)
-    both = bootstraps(hits, counts, ["few", "many"], resamples=70, seed=2, items=items)
+    both = bootstraps(hits, counts, ["few", "many"], items, (70, 2))
     assert list(both) == ["few", "many"]
     for column, estimate in enumerate(both.values()):
         alone = bootstrap(hits[:, column], counts, resamples=70, seed=2, items=items)
@@ -218,7 +218,7 @@ def test_several_estimates_of_one_draw_equal_single_estimates() -> None:
         assert (estimate.value, estimate.low, estimate.high) == pytest.approx(
             (alone.value, alone.low, alone.high)
         )
-    nothing = bootstraps(hits, np.zeros(30), ["few", "many"], items=items)
+    nothing = bootstraps(hits, np.zeros(30), ["few", "many"], items, (9, 0))
     assert {estimate.n for estimate in nothing.values()} == {0}
 
 
@@ -233,7 +233,7 @@ def test_a_macro_estimate_is_the_mean_over_groups_of_a_loop(
     rng = np.random.default_rng(seed)
     groups, codes = rng.integers(4, size=edits), rng.integers(items, size=edits)
     hits = rng.random((edits, 2)) < 0.5
-    got = macro_bootstraps(hits, groups, codes, ["a", "b"], resamples=60, seed=seed)
+    got = macro_bootstraps(hits, groups, ["a", "b"], codes, (60, seed))
     drawn_items = sorted(set(codes.tolist()))
     even = np.full(len(drawn_items), 1 / len(drawn_items))
     draws = np.random.default_rng(seed).multinomial(len(drawn_items), even, size=60)
@@ -254,5 +254,5 @@ def test_a_macro_estimate_is_the_mean_over_groups_of_a_loop(
 
 
 def test_a_macro_estimate_of_no_edits_is_nan_with_n_0() -> None:
-    nothing = macro_bootstraps(np.zeros((0, 1)), np.zeros(0), np.zeros(0), ["T@1"])["T@1"]
+    nothing = macro_bootstraps(np.zeros((0, 1)), np.zeros(0), ["T@1"], np.zeros(0), (9, 0))["T@1"]
     assert nothing.n == 0 and math.isnan(nothing.value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from flam_pl.metrics.paired import PairedShares
+from flam_pl.metrics.bootstrap import PairedShares
 
 KS = (1, 5)
 QUERIES, SEED = 60, 4
@@ -34,7 +34,7 @@ def sums_of(of: Hits) -> tuple[np.ndarray, np.ndarray]:
 def pair(both: dict[str, Hits], resamples: int, seed: int) -> PairedShares:
     sums = {name: sums_of(of)[0] for name, of in both.items()}
     counts, names = sums_of(both["weak"])[1], [f"T@{k}" for k in KS]
-    return PairedShares(sums, counts, names, items=ITEMS, resamples=resamples, seed=seed)
+    return PairedShares(sums, counts, names, ITEMS, (resamples, seed))
 
 
 @pytest.fixture

@@ -9,18 +9,16 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from flam_pl.evaluation.hits import QuerySums
 from flam_pl.evaluation.searches import EditedSearch, EvaluationSet
-from flam_pl.evaluation.sums import QuerySums
-from flam_pl.metrics.bootstrap import Estimate
+from flam_pl.metrics.bootstrap import Draws, Estimate
 from flam_pl.metrics.dcg import dcg_at, gain, ideal_dcg_at
 
 
 class AttributeNDCG(QuerySums):
     """NDCG@k over "all" types, the "target" type and the "other" types.
 
-    The relevance of a result is the share of these types with the wanted class, as in ADDE (Hou et
-    al., ICCV 2021). The ideal is the best order of the gallery; the code of ADDE assumes k perfect
-    results instead.
+    The relevance is that of ADDE (Hou et al., ICCV 2021), the ideal the best order of the gallery.
     """
 
     def __init__(self, data: EvaluationSet, ks: Sequence[int]) -> None:
@@ -47,8 +45,10 @@ class AttributeNDCG(QuerySums):
             self.count(group, search.numbers, dcg / ideal[row])
 
     def ideal(self, wanted: Tensor, types: Sequence[int], compared: Tensor, own: Tensor) -> Tensor:
-        """DCG@k of the best order per row of wanted labels ``(U, types)``, of which so many are
-        ``compared``; the query, which is no result, has ``own`` of them."""
+        """DCG@k of the best order per row of wanted labels ``(U, types)``.
+
+        ``compared (U,)`` of them are known; the query, which is no result, has ``own (U,)``.
+        """
         counts = self.data.count_matches(wanted, types, self.data.combinations[1])
         counts[torch.arange(len(counts)), own] -= 1
         found = torch.empty(len(wanted), len(self.ks), dtype=torch.double, device=wanted.device)
@@ -57,6 +57,6 @@ class AttributeNDCG(QuerySums):
             found[rows] = ideal_dcg_at(counts[rows, : m + 1], self.gains[m, : m + 1], self.ks)
         return found
 
-    def estimates(self, resamples: int, seed: int) -> dict[str, dict[str, Estimate]]:
-        found = super().estimates(resamples, seed)
+    def estimates(self, draws: Draws) -> dict[str, dict[str, Estimate]]:
+        found = super().estimates(draws)
         return {group: of for group, of in found.items() if self.counts[group].any()}

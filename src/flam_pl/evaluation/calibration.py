@@ -1,4 +1,4 @@
-"""Calibration of an edited search: how far its probabilities agree with what came true."""
+"""How well the probabilities of an edited search agree with the truth."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torchmetrics.functional.classification import binary_auroc, binary_calibrat
 
 from flam_pl.editing.targets import wanted_probabilities
 from flam_pl.evaluation.searches import EvaluationSet, Progress, edit_to, search_edits
-from flam_pl.metrics.bootstrap import Estimate, bootstraps
+from flam_pl.metrics.bootstrap import Draws, Estimate, bootstraps
 from flam_pl.retrieval.confidence import Calibration
 from flam_pl.retrieval.posteriors import KINDS, Posteriors, raw_probabilities
 from flam_pl.retrieval.vectors import SearchVectors
@@ -23,11 +23,11 @@ DEPTH = 20  # results of each search that are looked at
 
 @dataclass(frozen=True)
 class Outcomes:
-    """Per kind (``KINDS``) what was predicted and what was true, a row per search."""
+    """What was predicted and what was true per event (``KINDS``), a row per search."""
 
     raw: Mapping[str, np.ndarray]  # uncalibrated probabilities
     true: Mapping[str, np.ndarray]  # whether the events happened, bool
-    item: np.ndarray  # number of the query's item, which is resampled as one, (E,)
+    item: np.ndarray  # code of the query's item, which is resampled as one, (E,)
 
     @classmethod
     @torch.inference_mode()
@@ -38,7 +38,7 @@ class Outcomes:
         data: EvaluationSet,
         progress: Progress = lambda edits: edits,
     ) -> Outcomes:
-        """Search with every edit among the fully labelled photos: only labels tell what is true."""
+        """Search with every edit among the fully labelled photos."""
         data = data.fully_labelled()
         gallery = posteriors.read(data.features)
         _, items = np.unique(data.query_items, return_inverse=True)
@@ -60,48 +60,45 @@ class Outcomes:
 
 
 def measure_calibration(
-    calibration: Calibration, outcomes: Outcomes, resamples: int, seed: int
+    calibration: Calibration, outcomes: Outcomes, draws: Draws
 ) -> dict[str, Any]:
-    """The figures of ``measure_probabilities``, per event of ``KINDS``, "raw" and "calibrated".
+    """Event (``KINDS``) -> "raw" or "calibrated" -> ``measure_probabilities``.
 
-    Below a threshold a search warns that it has no answer. "detection_rate" is the share of the
-    edits without an answer that get the warning, "false_alarm_rate" that of the edits with one.
+    A search warns if an answer is less likely than a threshold. "detection_rate" is the share of
+    warnings among edits without an answer, "false_alarm_rate" among edits with one.
     """
-    item, draws = outcomes.item, (resamples, seed)
+    item = outcomes.item
     by_kind = {"raw": outcomes.raw, "calibrated": calibration.probabilities(outcomes.raw)}
     found: dict[str, Any] = {event: {} for event in KINDS}
     for event in KINDS:
         for kind, of in by_kind.items():
             each = of[event], outcomes.true[event], item
-            found[event][kind] = measure_probabilities(*each, *draws)
+            found[event][kind] = measure_probabilities(*each, draws)
     answer, p = outcomes.true["answer"], by_kind["calibrated"]["answer"]
     warned, both = p < calibration.threshold, answer.any() and not answer.all()
     auroc = float(binary_auroc(*as_tensors(p, answer))) if both else float("nan")
     found["answer"]["calibrated"] |= {
-        "AUROC": alone(auroc, len(p) if both else 0),
-        "detection_rate": share(warned, ~answer, item, *draws),
-        "false_alarm_rate": share(warned, answer, item, *draws),
+        "AUROC": Estimate(auroc, n=len(p) if both else 0).to_dict(),
+        "detection_rate": share(warned, ~answer, item, draws),
+        "false_alarm_rate": share(warned, answer, item, draws),
         "threshold": calibration.threshold,
     }
     return found
 
 
 def measure_probabilities(
-    p: np.ndarray, true: np.ndarray, item: np.ndarray, resamples: int, seed: int
+    p: np.ndarray, true: np.ndarray, item: np.ndarray, draws: Draws
 ) -> dict[str, Any]:
-    """ "ECE", the expected calibration error (Naeini et al., AAAI 2015; Guo et al., ICML 2017);
-    "Brier", the mean squared error; "observed", the share that came true; "bins".
-
-    ``p`` and ``true`` ``(E, ...)`` are of searches or results, ``item (E,)`` of their queries.
-    """
+    """ "ECE" (expected calibration error; Naeini et al., AAAI 2015), "Brier" (mean squared error),
+    "observed" (share that came true) and "bins"; ``p`` and ``true`` ``(E, ...)``, ``item (E,)``."""
     of_result = np.broadcast_to(item.reshape(-1, *[1] * (p.ndim - 1)), p.shape).ravel()
     flat, came = p.ravel(), true.ravel()
     error = binary_calibration_error(*as_tensors(flat, came), n_bins=BINS, norm="l1")
     whole = np.ones(len(flat), dtype=bool)
     return {
-        "ECE": alone(float(error), len(flat)),
-        "Brier": share((flat - came) ** 2, whole, of_result, resamples, seed),
-        "observed": share(came, whole, of_result, resamples, seed),
+        "ECE": Estimate(float(error), n=len(flat)).to_dict(),
+        "Brier": share((flat - came) ** 2, whole, of_result, draws),
+        "observed": share(came, whole, of_result, draws),
         "bins": bins(flat, came),
     }
 
@@ -110,22 +107,15 @@ def as_tensors(p: np.ndarray, true: np.ndarray) -> tuple[torch.Tensor, torch.Ten
     return torch.from_numpy(p), torch.from_numpy(true).long()
 
 
-def share(
-    hits: np.ndarray, counted: np.ndarray, item: np.ndarray, resamples: int, seed: int
-) -> dict[str, Any]:
-    """Mean of the hits that are counted, with its interval by item; all ``(M,)``."""
+def share(hits: np.ndarray, counted: np.ndarray, item: np.ndarray, draws: Draws) -> dict[str, Any]:
+    """Mean of the counted hits, resampled by item; all ``(M,)``."""
     sums, counts = (np.bincount(item, weights=of) for of in (hits * counted, counted))
-    found = bootstraps(sums[:, None], counts, ["share"], resamples=resamples, seed=seed)
-    return found["share"].to_dict()
-
-
-def alone(value: float, n: int) -> dict[str, Any]:
-    """A value without an interval."""
-    return Estimate(value, float("nan"), float("nan"), n).to_dict()
+    each = sums[:, None], counts, ["share"], np.arange(len(sums))
+    return bootstraps(*each, draws)["share"].to_dict()
 
 
 def bins(p: np.ndarray, true: np.ndarray) -> list[dict[str, float | None]]:
-    """Of each bin: mean probability, share that came true (both None where it is empty), count."""
+    """Per bin: mean probability and observed share (None if empty), and number."""
     number = np.minimum((p * BINS).astype(int), BINS - 1)
 
     def mean(of: np.ndarray) -> float | None:

@@ -1,4 +1,4 @@
-"""Accuracy of a classifier of real features on edited features (right part of Table 5)."""
+"""Accuracy of classifiers on edited features (right part of Table 5)."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from flam_pl.editing.editor import Editor
+from flam_pl.evaluation.hits import QuerySums
 from flam_pl.evaluation.searches import EvaluationSet, edit_to
-from flam_pl.evaluation.sums import QuerySums
-from flam_pl.metrics.bootstrap import Estimate
+from flam_pl.metrics.bootstrap import Draws, Estimate
 
 
 @torch.inference_mode()
@@ -18,12 +18,12 @@ def evaluate_classification(
     classify: Callable[[Tensor], Sequence[Tensor]],
     editor: Editor,
     data: EvaluationSet,
-    resamples: int,
-    seed: int,
+    draws: Draws,
 ) -> dict[str, dict[str, Estimate]]:
-    """Accuracy per type. "original": of the stored feature, against the photo's label;
-    "manipulated": of the edited feature, against the wanted class. ``classify`` gives logits per
-    type ``(B, classes)``."""
+    """Accuracy per type on "original" and on "manipulated" features, whose class is the wanted one.
+
+    ``classify`` gives logits per type ``(B, classes)``.
+    """
     queries = data.features[torch.from_numpy(data.queries).to(data.features.device)]
     types = data.schema.types
     original, manipulated = (QuerySums(data, types, ["accuracy"]) for _ in range(2))
@@ -36,6 +36,6 @@ def evaluate_classification(
         right = classify(edited)[t].argmax(dim=1, keepdim=True) == c
         manipulated.count(types[t], numbers, right)
     return {
-        kind: {name: of["accuracy"] for name, of in sums.estimates(resamples, seed).items()}
+        kind: {name: of["accuracy"] for name, of in sums.estimates(draws).items()}
         for kind, sums in (("original", original), ("manipulated", manipulated))
     }

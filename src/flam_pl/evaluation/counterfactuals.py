@@ -1,7 +1,4 @@
-"""CF@k: a photo of the same garment with the wanted class is among the first k results.
-
-In the wardrobe and in the Fashion Product Images, photos of a garment differ in one attribute only.
-"""
+"""CF@k: a photo of the same garment with the wanted class is among the first k results."""
 
 from __future__ import annotations
 
@@ -12,10 +9,7 @@ from flam_pl.evaluation.searches import EvaluationSet, Method, edit_to, searcher
 
 
 def counterfactual_edits(data: EvaluationSet) -> np.ndarray:
-    """Edits that turn a query's label into that of another photo of its garment.
-
-    Sorted rows of (query, type, class), ``(E, 3)``.
-    """
+    """Edits to a label of another photo of the garment: (query, type, class), ``(E, 3)``."""
     edits: set[tuple[int, int, int]] = set()
     of_garment: dict[int, list[int]] = {}
     for row in np.flatnonzero(data.garments >= 0):
@@ -33,10 +27,7 @@ def counterfactual_edits(data: EvaluationSet) -> np.ndarray:
 def counterfactual_ranks(
     method: Method, data: EvaluationSet, edits: np.ndarray, depth: int
 ) -> np.ndarray:
-    """Rank of the first right photo, from 1, per edit of ``counterfactual_edits`` ``(E,)``.
-
-    Infinite if it is not among the first ``depth`` results.
-    """
+    """Rank of the first right photo per edit ``(E,)``, infinite beyond ``depth``."""
     search = searcher_of(method, data, depth)
     ranks = np.full(len(edits), np.inf)
     for t, c in np.unique(edits[:, 1:], axis=0):

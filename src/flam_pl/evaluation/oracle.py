@@ -1,8 +1,4 @@
-"""The oracle ranking: a search that knows the labels.
-
-It shows what even a perfect edit fails to preserve, because the nearest right photos differ from
-the query. It is no upper bound of that: one hit followed by the query's neighbours preserves more.
-"""
+"""The oracle ranking, which shows how much a perfect edit preserves."""
 
 from __future__ import annotations
 
@@ -22,7 +18,7 @@ CHUNK = 1024  # queries compared with the gallery at once
 
 
 class OracleRanking(Searcher):
-    """All hits, then all other photos, both sorted by the cosine to the unedited query."""
+    """All hits, then all other photos, both by the cosine to the unedited query."""
 
     def __init__(self, data: EvaluationSet, depth: int) -> None:
         self.data, self.depth = data, min(depth, len(data.labels) - 1)

@@ -1,4 +1,4 @@
-"""P@k, as_it_was@k and utility@k: what results change and what they preserve."""
+"""P@k, as_it_was@k and utility@k of edited searches."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from flam_pl.evaluation.hits import QuerySums
 from flam_pl.evaluation.searches import EditedSearch, EvaluationSet
-from flam_pl.evaluation.sums import QuerySums
-from flam_pl.metrics.bootstrap import Estimate
+from flam_pl.metrics.bootstrap import Draws, Estimate
 from flam_pl.metrics.dcg import dcg_at, ideal_dcg_at
 
 PER_KEPT = 4.0  # factor of the utility per other label that a result shares with the query
 
 
 def utility(right: Tensor, kept: Tensor) -> Tensor:
-    """0 without the wanted class, else ``PER_KEPT ** kept``, for ``kept`` other labels."""
+    """0 without the wanted class, else ``PER_KEPT`` to the power of ``kept`` other labels."""
     return right * PER_KEPT ** kept.double()
 
 
 class Precision(QuerySums):
     """Figures of the first k results, over "all" edits and per type.
 
-    P@k is the share with the wanted class, as_it_was@k the share with all of the query's own
-    labels, utility@k the discounted ``utility`` divided by that of the ideal order.
+    P@k is the share with the wanted class, as_it_was@k that with all labels of the query,
+    utility@k the discounted ``utility``, divided by that of the best order.
     """
 
     def __init__(
         self, data: EvaluationSet, ks: Sequence[int], like: Precision | None = None
     ) -> None:
-        """``like`` lends its ideal orders."""
+        """``like`` lends its best orders."""
         names = [f"{name}@{k}" for name in ("P", "as_it_was", "utility") for k in ks]
         super().__init__(data, data.schema.types, names)
         self.ks = tuple(ks)
@@ -55,7 +55,7 @@ class Precision(QuerySums):
         return so_far / torch.tensor(ks, device=is_so.device)
 
     def ideal(self, t: int, c: int) -> Tensor:
-        """Discounted utility of the best order of the gallery per query, ``(Q, len(ks))``."""
+        """Discounted utility of the best order per query, ``(Q, len(ks))``."""
         data, device = self.data, self.data.features.device
         own, place = np.unique(data.labels[data.queries], axis=0, return_inverse=True)
         others = [other for other in range(own.shape[1]) if other != t]
@@ -67,7 +67,7 @@ class Precision(QuerySums):
         return ideal[torch.from_numpy(place.reshape(-1)).to(device)]
 
     def mean(self, name: str) -> float:
-        """One figure over all edits; 0 without edits."""
+        """Mean over all edits; 0 without edits."""
         at = self.names.index(name)
         total = sum(float(of[:, at].sum()) for of in self.sums.values())
         return total / max(1.0, sum(float(of.sum()) for of in self.counts.values()))
@@ -75,8 +75,8 @@ class Precision(QuerySums):
     def all_sums(self) -> np.ndarray:
         return np.sum(list(self.sums.values()), axis=0)
 
-    def estimates(self, resamples: int, seed: int) -> dict[str, dict[str, Estimate]]:
+    def estimates(self, draws: Draws) -> dict[str, dict[str, Estimate]]:
         every = QuerySums(self.data, ["all"], self.names)
         every.sums["all"] = self.all_sums()
         every.counts["all"] = np.sum(list(self.counts.values()), axis=0)
-        return every.estimates(resamples, seed) | super().estimates(resamples, seed)
+        return every.estimates(draws) | super().estimates(draws)

@@ -8,16 +8,13 @@ import numpy as np
 import torch
 
 from flam_pl.evaluation.searches import EditedSearch, EvaluationSet
-from flam_pl.metrics.bootstrap import Estimate, estimate_of, ratio, resampled
+from flam_pl.metrics.bootstrap import Draws, Estimate, estimate_of, ratio, resampled
 
 MEAN = "mean"  # beside the attributes: the plain mean of their shares
 
 
 class Preservation:
-    """The share of results with the query's value, per extra attribute.
-
-    Only results with the wanted class count: else a search that ignores the edit would be best.
-    """
+    """The share of results with the query's value, among those with the wanted class."""
 
     def __init__(self, data: EvaluationSet, ks: Sequence[int]) -> None:
         device = data.features.device
@@ -40,12 +37,11 @@ class Preservation:
             counted = torch.stack([known & (own == theirs), known]).float() @ first
             self.sums[search.numbers, position] += counted.transpose(0, 1).cpu().numpy()
 
-    def estimates(self, resamples: int, seed: int) -> dict[str, dict[str, Estimate]]:
-        """Attribute or "mean" -> "kept_of_wanted@k", with intervals resampled by item."""
+    def estimates(self, draws: Draws) -> dict[str, dict[str, Estimate]]:
         if not self.sums.size:
             return {}
         flat = self.sums.reshape(len(self.sums), -1)
-        totals = resampled(flat, resamples=resamples, seed=seed, items=self.items)
+        totals = resampled(flat, self.items, draws)
         kept, known = np.moveaxis(totals.reshape(-1, *self.sums.shape[1:]), 2, 0)
         shares = ratio(kept, known)  # (1 + resamples, attributes, ks)
         measured = (~np.isnan(shares)).sum(axis=1, keepdims=True)

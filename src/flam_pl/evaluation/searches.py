@@ -1,4 +1,4 @@
-"""The searches of an evaluation: every query with every class that it lacks."""
+"""The searches of an evaluation."""
 
 from __future__ import annotations
 
@@ -34,11 +34,9 @@ class EvaluationSet:
     **hit**. An edit is evaluated if there is a hit; ``left_out`` counts the others. If labels are
     missing:
 
-    - A query is edited in types that it has a label of. It needs another label, or labels of all
-      types: else every photo of the wanted class would be a hit.
+    - A query is edited in types that it has a label of, if it has another label or all labels.
     - Types without a label of the query are not compared.
-    - A photo that lacks a wanted label is no hit: nobody knows whether it is right. So T@k and P@k
-      are lower bounds, for all methods alike.
+    - A photo that lacks a wanted label is no hit, so T@k and P@k are lower bounds.
     """
 
     schema: AttributeSchema
@@ -51,7 +49,7 @@ class EvaluationSet:
 
     @classmethod
     def of(cls, catalog: Catalog, store: FeatureStore, rows: np.ndarray) -> EvaluationSet:
-        """Some catalog rows. Counterfactuals made of another photo are no queries."""
+        """Catalog rows; counterfactuals made of another photo are no queries."""
         made_from = catalog.table["counterfactual_of"].iloc[rows].fillna("")
         queries = np.flatnonzero((made_from == "").to_numpy(bool))
         garments = pd.factorize(catalog.table["garment"].iloc[rows])[0].astype(np.int64)
@@ -69,7 +67,6 @@ class EvaluationSet:
         return replace(self, features=self.features.to(device))
 
     def with_queries(self, most: int, seed: int) -> EvaluationSet:
-        """As many of the queries, drawn at random."""
         drawn = np.random.default_rng(seed).permutation(self.queries)[:most]
         return replace(self, queries=np.sort(drawn))
 
@@ -83,7 +80,7 @@ class EvaluationSet:
 
     @cached_property
     def query_items(self) -> np.ndarray:
-        """What is resampled as one: a query's garment, else its item, else itself, ``(Q,)``."""
+        """What is resampled as one: garment, else item, else query, ``(Q,)``."""
         alone = np.arange(len(self.items)) + 1 + max(self.items.max(initial=0), 0)
         of_item = np.where(self.items >= 0, self.items, alone)
         return np.where(self.garments >= 0, -2 - self.garments, of_item)[self.queries]
@@ -93,7 +90,7 @@ class EvaluationSet:
         return torch.from_numpy(np.ascontiguousarray(self.labels)).to(self.features.device)
 
     def editable(self, count: int = 1) -> np.ndarray:
-        """Whether each query has enough labels to change ``count``, ``(Q,)`` bool."""
+        """Whether a query has enough labels to change ``count``, ``(Q,)``."""
         labelled = (self.labels[self.queries] != UNLABELLED).sum(axis=1)
         return (labelled > count) | (labelled == len(self.schema.types))
 
@@ -119,7 +116,7 @@ class EvaluationSet:
         return found
 
     def has_hit(self, wanted: np.ndarray) -> np.ndarray:
-        """Whether some photo has all wanted labels, ``(E, types)`` -> ``(E,)`` bool."""
+        """Whether a photo has all wanted labels ``(E, types)``, ``(E,)``."""
         found, compared = np.zeros(len(wanted), dtype=bool), wanted != UNLABELLED
         have = self.combinations[0].cpu().numpy()
         for types in np.unique(compared, axis=0):
@@ -131,7 +128,7 @@ class EvaluationSet:
 
     @cached_property
     def left_out(self) -> dict[str, int]:
-        """Edits without a hit, of an unlabelled type, or of the query's only label."""
+        """Number of edits that are not evaluated, by reason."""
         others = np.array(self.schema.sizes) - 1
         labelled = self.labels[self.queries] != UNLABELLED
         every, known = len(labelled) * int(others.sum()), int((labelled @ others).sum())
@@ -141,13 +138,13 @@ class EvaluationSet:
         return dict(zip(("impossible", "unlabelled", "nothing_to_preserve"), counts, strict=True))
 
     def hits(self, found: Tensor, wanted: np.ndarray) -> Tensor:
-        """Which results have all wanted labels: ``(E, K)``, ``(E, types)`` -> ``(E, K)`` bool."""
+        """Which results ``(E, K)`` have all wanted labels ``(E, types)``, bool."""
         labels = torch.from_numpy(wanted).to(found.device)[:, None]
         return ((self.label_tensor[found] == labels) | (labels == UNLABELLED)).all(dim=2)
 
     @cached_property
     def combinations(self) -> tuple[Tensor, Tensor]:
-        """The distinct rows of labels ``(V, types)`` and their numbers of photos ``(V,)``."""
+        """Distinct labels ``(V, types)`` and their numbers of photos ``(V,)``."""
         labels, photos = np.unique(self.labels, axis=0, return_counts=True)
         device = self.features.device
         return torch.from_numpy(labels).to(device), torch.from_numpy(photos).to(device)
@@ -155,7 +152,7 @@ class EvaluationSet:
     def count_matches(
         self, wanted: Tensor, types: Sequence[int], photos: Tensor, chunk: int = 1024
     ) -> Tensor:
-        """The number of ``photos`` ``(V,)`` with 0, 1, ... wanted labels, ``(U, types + 1)``."""
+        """Number of ``photos (V,)`` with 0, 1, ... wanted labels, ``(U, types + 1)``."""
         labels, rows = self.combinations[0], []
         for part in torch.split(wanted, chunk):
             matches = torch.zeros(len(part), len(labels), dtype=torch.uint8, device=part.device)
@@ -168,7 +165,7 @@ class EvaluationSet:
 
 @dataclass(frozen=True)
 class EditedSearch:
-    """What the queries of one edit found (see ``Edits``)."""
+    """What one edit of several queries found (see ``Edits``)."""
 
     data: EvaluationSet
     t: int  # the edited type
@@ -185,8 +182,6 @@ class EditedSearch:
 
 
 class Searcher:
-    """Searches an evaluation set with one method."""
-
     def __init__(self, editor: Editor | SearchVectors, data: EvaluationSet, depth: int) -> None:
         self.data, self.depth = data, depth
         self.retriever = Retriever.of(editor, data.features)
@@ -194,14 +189,12 @@ class Searcher:
         self.own = self.retriever.vectors.read(data.features)
 
     def __call__(self, numbers: np.ndarray, edits: Sequence[Edit]) -> Tensor:
-        """Gallery positions of the results of these queries, best first, ``(E, K)``."""
         positions = torch.from_numpy(self.data.queries[numbers]).to(self.data.features.device)
         features, own = self.data.features[positions], rows_of(self.own, positions)
         return self.retriever.search(features, edits, self.depth, positions, own)[1]
 
 
 def rows_of(posteriors: list[Tensor] | None, rows: Tensor) -> list[Tensor] | None:
-    """Some rows of posteriors, per type ``(N, classes)``."""
     return posteriors and [of[rows] for of in posteriors]
 
 
@@ -225,7 +218,7 @@ def search_edits(
     progress: Progress = lambda edits: edits,
     strength: float = 1.0,
 ) -> Iterator[EditedSearch]:
-    """Search with every edit that has a hit; ``impossible`` adds the other edits."""
+    """Search with every edit that has a hit; ``impossible``: with every edit."""
     search, edits = searcher_of(method, data, depth), data.possible
     if impossible:
         edits = {edit: of for edit, of in data.every_edit.items() if len(of[0])}

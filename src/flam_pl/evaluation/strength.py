@@ -1,24 +1,15 @@
-"""What the strength of an edit changes. Methods can be compared by what they keep at equal T@k."""
+"""Figures by the strength of the edit."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import torch
 from torch.nn import functional as F
 
 from flam_pl.editing.editor import Editor
-from flam_pl.evaluation.hits import evaluate_edits
+from flam_pl.evaluation.hits import QuerySums, evaluate_edits
 from flam_pl.evaluation.precision import Precision
-from flam_pl.evaluation.searches import (
-    EditedSearch,
-    EvaluationSet,
-    Searcher,
-    edit_to,
-    rows_of,
-)
-from flam_pl.evaluation.sums import QuerySums
-from flam_pl.metrics.bootstrap import Estimate
+from flam_pl.evaluation.searches import EditedSearch, EvaluationSet, Searcher, edit_to, rows_of
+from flam_pl.metrics.bootstrap import Draws, Estimate
 from flam_pl.retrieval.vectors import SearchVectors
 
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -27,7 +18,7 @@ QUERIES = 300  # drawn at random, at most: enough for intervals of a few hundred
 
 
 class Moves(QuerySums):
-    """Whether the first result has the wanted class; cosine of the edited to the unedited head."""
+    """Whether the first result has the wanted class; cosine to the unedited query."""
 
     @torch.inference_mode()
     def __init__(self, data: EvaluationSet, search: Searcher, strength: float) -> None:
@@ -48,18 +39,13 @@ class Moves(QuerySums):
 
 @torch.inference_mode()
 def evaluate_strengths(
-    editor: Editor | SearchVectors,
-    data: EvaluationSet,
-    resamples: int,
-    seed: int,
-    strengths: Sequence[float] = STRENGTHS,
+    editor: Editor | SearchVectors, data: EvaluationSet, draws: Draws
 ) -> dict[str, dict[str, Estimate]]:
-    """Strength, e.g. "0.25" -> figures of ``QUERIES`` random queries."""
-    data, drawn = data.with_queries(QUERIES, seed), (resamples, seed)
+    data = data.with_queries(QUERIES, seed=draws[1])
     search, found = Searcher(editor, data, K), {}
-    for strength in strengths:
+    for strength in STRENGTHS:
         moves, precision = Moves(data, search, strength), Precision(data, [K])
         results = evaluate_edits(search, data, [K], also=[moves, precision], strength=strength)
-        of_all = (of.estimates(*drawn)["all"] for of in (moves, results, precision))
+        of_all = (of.estimates(draws)["all"] for of in (moves, results, precision))
         found[f"{strength:g}"] = {name: f for figures in of_all for name, f in figures.items()}
     return found

@@ -1,7 +1,4 @@
-"""Searches the weights of the score on validation photos, for the largest mean utility@5.
-
-Counterfactuals, which tell what is preserved beside the labels, are a quarter of the objective.
-"""
+"""Searches the weights of the score on validation photos."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ from flam_pl.evaluation.searches import EditedSearch, EvaluationSet, edit_to
 from flam_pl.retrieval.posteriors import Posteriors
 from flam_pl.retrieval.vectors import ScoreWeights, SearchVectors, log_posteriors
 
-K = 5  # a small gallery has few hits: a larger k would reward weights that forget the query
+K = 5  # with few hits, a larger k would reward weights that forget the query
 QUERIES = 600  # drawn at random, at most
 COUNTERFACTUAL_SHARE = 0.25  # of the objective
 TARGET = (0.3, 0.5, 0.8, 1.2, 2.0)
@@ -30,11 +27,9 @@ MOVED = (0.0, 0.5, 1.5)
 
 @dataclass(frozen=True)
 class Trial:
-    """What some weights reach."""
-
     weights: ScoreWeights
     utility: float  # mean utility@5
-    counterfactual: float | None  # mean reciprocal rank of counterfactuals, if there are any
+    counterfactual: float | None  # mean reciprocal rank of counterfactuals; None without any
 
     @property
     def objective(self) -> float:
@@ -43,12 +38,11 @@ class Trial:
 
 
 def choose(trials: Sequence[Trial]) -> Trial:
-    """The first of the trials with the largest objective."""
     return max(trials, key=lambda trial: trial.objective)
 
 
 def grid(moved: bool) -> Iterator[ScoreWeights]:
-    """``moved``: the classifier has class means."""
+    """The weights to try; ``moved``: the classifier has class means."""
     for target, share, of_moved in product(TARGET, OTHERS, MOVED if moved else MOVED[:1]):
         yield ScoreWeights(target, target * share, of_moved)
 
@@ -62,7 +56,6 @@ def try_weights(
     tried: Sequence[ScoreWeights],
     seed: int = 0,
 ) -> list[Trial]:
-    """A trial for each of the weights that are tried."""
     data = data.with_queries(QUERIES, seed)
     first = Precision(data, [K])
     measures = [Precision(data, [K], like=first) for _ in tried]
@@ -97,8 +90,6 @@ def try_counterfactuals(
 
 
 class Scorer:
-    """Scores of one method for many weights."""
-
     def __init__(self, editor: Editor, posteriors: Posteriors, data: EvaluationSet) -> None:
         self.data, self.vectors = data, SearchVectors(editor, posteriors)
         self.heads, self.own = self.vectors.heads(data.features), posteriors.read(data.features)

@@ -1,4 +1,4 @@
-"""The public API of the package: four functions and ``Edit``."""
+"""The public API: four functions and ``Edit``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from flam_pl.training.sole_trainer import sole_trainer
 
 
 def load_config(*overrides: str) -> Config:
-    """Settings of ``conf/`` with overrides, e.g. ``load_config("data=table", "seed=1")``.
+    """Settings of ``conf/`` with overrides.
 
     Raises:
         ConfigError: an unknown key, group or value, named.
@@ -27,10 +27,10 @@ def load_config(*overrides: str) -> Config:
 
 
 def train(config: Config) -> OpenRun:
-    """Train every stage and method that is not up to date, and open the run for searching.
+    """Train what is not up to date, and open the run.
 
     Raises:
-        FlamError: unusable data, an interrupted training, or another process trains the run.
+        FlamError: unusable data, or another process trains the run.
     """
     with sole_trainer(config.folder):
         folder = pipeline.train(config).folder
@@ -38,7 +38,7 @@ def train(config: Config) -> OpenRun:
 
 
 def open_run(folder: str | Path) -> OpenRun:
-    """Open a finished run for searching, e.g. ``open_run("runs/wardrobe")``.
+    """Open a finished run, e.g. ``open_run("runs/wardrobe")``.
 
     Raises:
         FlamError: there is no such run, it is not finished, or its data set has changed.
@@ -47,10 +47,10 @@ def open_run(folder: str | Path) -> OpenRun:
 
 
 def evaluate(run: OpenRun) -> Report:
-    """Measure the run on its evaluation photos and write its report.
+    """Measure the run and write its report.
 
     Raises:
-        FlamError: only the first process of a DDP run evaluates.
+        FlamError: called in a further process of a DDP run.
     """
     report = evaluation.measure(run.run, run.trained)
     if report is None:

@@ -1,4 +1,4 @@
-"""Computes ``metrics.json``: edits, attribute preservation, calibration, instance search."""
+"""Computes ``metrics.json``."""
 
 from __future__ import annotations
 
@@ -15,9 +15,14 @@ from flam_pl.evaluation.attribute_ndcg import AttributeNDCG
 from flam_pl.evaluation.calibration import Outcomes, measure_calibration
 from flam_pl.evaluation.classification import evaluate_classification
 from flam_pl.evaluation.counterfactuals import counterfactual_edits, counterfactual_ranks
-from flam_pl.evaluation.depth import evaluate_candidates
-from flam_pl.evaluation.double_edits import draw_double_edits, evaluate_double_edits
-from flam_pl.evaluation.hits import EditResults, evaluate_edits, evaluate_instances
+from flam_pl.evaluation.hits import (
+    EditResults,
+    draw_double_edits,
+    evaluate_candidates,
+    evaluate_double_edits,
+    evaluate_edits,
+    evaluate_instances,
+)
 from flam_pl.evaluation.oracle import ORACLE, OracleRanking
 from flam_pl.evaluation.precision import Precision
 from flam_pl.evaluation.preservation import MEAN, Preservation
@@ -25,39 +30,28 @@ from flam_pl.evaluation.searches import EvaluationSet, Searcher
 from flam_pl.evaluation.strength import evaluate_strengths
 from flam_pl.experiments.trained_run import TrainedRun
 from flam_pl.methods.registry import looks, registered
-from flam_pl.metrics.bootstrap import Estimate, bootstraps
-from flam_pl.metrics.paired import PairedShares
+from flam_pl.metrics.bootstrap import Draws, Estimate, PairedShares, bootstraps
 from flam_pl.reports.measurements import FORMAT, PARTS
 from flam_pl.terminal.progress import progress
 from flam_pl.training.run import Run
 
+# keys of metrics.json that are empty where no edit can be evaluated
 EDIT_PARTS = tuple(part for part in PARTS if part != "instance_by_method")
-"""Keys of ``metrics.json`` that are empty where no edit can be evaluated."""
-
-COSINES = ("cosine_recovered", "cosine_edited")
-
-ByGroup = dict[str, dict[str, Estimate]]
-"""Method or group -> measure -> estimate."""
-
-DEPTHS = (50, 100, 200, 500)
-"""Numbers of candidates: the images nearest to the edited feature, which alone are scored."""
+DEPTHS = (50, 100, 200, 500)  # numbers of candidates
+ByGroup = dict[str, dict[str, Estimate]]  # method or group -> measure -> estimate
 
 
 def compute_metrics(
     run: Run, trained: TrainedRun, data: EvaluationSet, photos: EvaluationSet
 ) -> dict[str, Any]:
-    """All measured values of ``metrics.json``, format 2.
-
-    ``data``: evaluation images with all labels. ``photos``: images with counterfactuals.
-    """
+    """The values of ``metrics.json``. ``photos`` are those with counterfactuals."""
     catalog = run.catalog
-    impossible = edits_cannot_be_evaluated(catalog)
     edits: dict[str, Any] = dict.fromkeys(EDIT_PARTS, {})
     counts = {"edits": 0, "impossible_edits": 0}
+    impossible = edits_cannot_be_evaluated(catalog)
     if not impossible:
         edits, counts = measure_edits(trained, data, photos, run.config.evaluation)
     instance, unfindable, dimensions = measure_instances(run, trained)
-    manipulator = trained.records["manipulator"].metrics
     counts |= {
         "edit_queries": len(data.queries),
         "gallery": len(data.labels),
@@ -65,7 +59,9 @@ def compute_metrics(
         "instance_without_match": unfindable,
         "instance_on_distorted_views": bool((catalog.table["view"] > 0).any()),
     }
-    training = {name: manipulator.get(f"val/{name}") for name in COSINES} | {
+    validation = trained.records["manipulator"].metrics
+    names = "cosine_recovered", "cosine_edited"
+    training = {name: validation.get(f"val/{name}") for name in names} | {
         f"{stage}/{name}": value if value == value else None  # JSON knows no nan
         for stage, record in trained.records.items()
         for name, value in record.metrics.items()
@@ -96,30 +92,28 @@ def measure_edits(
     ks, draws = cut_offs(settings.ks, len(data.labels)), (settings.resamples, settings.seed)
     double = draw_double_edits(data, settings.pairs, settings.seed)
     precision: Precision | None = None
-    oracle = OracleRanking(data, max(ks))
-    searchers = {row.name: Searcher(row, data, max(ks)) for row in trained.rows()}
-    for name, searcher in {**searchers, ORACLE: oracle}.items():
+    for name, searcher in searchers_of(trained, data, max(ks)).items():
         traits, ranks = Preservation(data, ks), AttributeNDCG(data, ks)
         precision = Precision(data, ks, like=precision)
         bar = partial(progress, name=f"edits: {name}")
         results = evaluate_edits(searcher, data, ks, bar, also=[traits, ranks, precision])
-        hits, of_results = results.estimates(*draws), precision.estimates(*draws)
+        hits, of_results = results.estimates(draws), precision.estimates(draws)
         groups = {group: hits[group] | of_results[group] for group in hits}
-        preserved, ndcg = traits.estimates(*draws), ranks.estimates(*draws)
+        preserved, ndcg = traits.estimates(draws), ranks.estimates(draws)
         groups["all"] |= preserved.pop(MEAN, {}) | ndcg.pop("all", {})
-        groups["macro"] = results.macro_estimates(*draws)
+        groups["macro"] = results.macro_estimates(draws)
         found["edits"][name] = groups
         found["preservation"][name], found["ndcg"][name] = preserved, ndcg
-        if searcher is oracle:
+        if name == ORACLE:  # the last one
             break
         by_method[name], precisions[name] = results, precision
         if len(double[0]):
             bar = partial(progress, name=f"double edits: {name}")
             pairs = evaluate_double_edits(searcher, data, *double, ks, bar)
-            found["double_edits"][name] = pairs.estimates(*draws)
+            found["double_edits"][name] = pairs.estimates(draws)
     if trained.classifiers:  # the same edits count for all methods
         flam = trained.methods["flam"].editor
-        classified = evaluate_classification(trained.classifiers, flam, data, *draws)
+        classified = evaluate_classification(trained.classifiers, flam, data, draws)
         found["classification"] = with_mean_change(classified)
     found["depth"] = measure_depths(trained, data, settings)
     for name, of_row in found["depth"].items():  # all images as candidates: measured above
@@ -127,9 +121,9 @@ def measure_edits(
         of_row["all"] = {k: e for k, e in found["edits"][name]["all"].items() if k in first}
     for row in trained.rows():
         if row.name != "no_edit" and (row.posteriors is None or row.name == trained.best.name):
-            found["by_strength"][row.name] = evaluate_strengths(row, data, *draws)
+            found["by_strength"][row.name] = evaluate_strengths(row, data, draws)
     best = trained.scoring.best
-    found["ratio"], found["change"] = compare(by_method, precisions, best, *draws)
+    found["ratio"], found["change"] = compare(by_method, precisions, best, draws)
     found["counterfactual"], changes = measure_counterfactuals(trained, photos, settings)
     for name, change in changes.items():
         found["change"][name] |= change
@@ -137,13 +131,18 @@ def measure_edits(
         bar = partial(progress, name="edits: confidence")
         outcomes = Outcomes.of(trained.best, trained.posteriors, data, bar)
         if len(outcomes.item):
-            found["calibration"] = measure_calibration(trained.calibration, outcomes, *draws)
+            found["calibration"] = measure_calibration(trained.calibration, outcomes, draws)
     left_out = {f"{reason}_edits": count for reason, count in data.left_out.items()}
     return found, {"edits": len(results.numbers), **left_out}
 
 
+def searchers_of(trained: TrainedRun, data: EvaluationSet, depth: int) -> dict[str, Searcher]:
+    found = {row.name: Searcher(row, data, depth) for row in trained.rows()}
+    return {**found, ORACLE: OracleRanking(data, depth)}
+
+
 def cut_offs(ks: Sequence[int], gallery: int) -> list[int]:
-    """The cut-offs up to half of the gallery, else the first: others find hits by chance.
+    """The cut-offs up to half of the gallery, else the first.
 
     >>> cut_offs([1, 5, 10], gallery=12), cut_offs([5, 10], gallery=8)
     ([1, 5], [5])
@@ -152,18 +151,18 @@ def cut_offs(ks: Sequence[int], gallery: int) -> list[int]:
 
 
 def with_mean_change(classified: ByGroup) -> ByGroup:
-    """Add "mean change": accuracy on manipulated minus on original features, mean of the types."""
+    """Add the mean over types of the change of accuracy."""
     before, after = classified["original"], classified["manipulated"]
     changes = [after[name].value - before[name].value for name in before]  # nan where none counted
-    value, nan = float(np.mean(changes)), float("nan")
-    after["mean change"] = Estimate(value, nan, nan, len(changes) if value == value else 0)
+    value = float(np.mean(changes))
+    after["mean change"] = Estimate(value, n=len(changes) if value == value else 0)
     return classified
 
 
 def measure_depths(
     trained: TrainedRun, data: EvaluationSet, settings: EvaluationConfig
 ) -> dict[str, ByGroup]:
-    """Row -> number of candidates -> T@k and P@10; empty where the gallery is smaller."""
+    """Row -> number of candidates -> T@k and P@10."""
     draws, found = (settings.resamples, settings.seed), {}
     wanted = {f"{name}+posteriors" for name, of in registered().items() if of.by_candidates}
     all_ks = cut_offs(settings.ks, len(data.labels))
@@ -172,70 +171,54 @@ def measure_depths(
     for row in (row for row in trained.rows() if counts and row.name in wanted):
         precisions = {count: Precision(data, [10]) for count in counts}
         results = evaluate_candidates(row, data, ks, {c: [p] for c, p in precisions.items()})
-        found[row.name] = {str(c): results[c].estimates(*draws)["all"] for c in counts}
+        of_row = found[row.name] = {str(c): results[c].estimates(draws)["all"] for c in counts}
         for count in counts if 10 in ks else ():
-            at_10 = precisions[count].estimates(*draws)["all"]["P@10"]
-            found[row.name][str(count)]["P@10"] = at_10
+            of_row[str(count)]["P@10"] = precisions[count].estimates(draws)["all"]["P@10"]
     return found
 
 
 def measure_counterfactuals(
     trained: TrainedRun, photos: EvaluationSet, settings: EvaluationConfig
 ) -> tuple[ByGroup, ByGroup]:
-    """CF@k of every row and of the oracle ranking; CF@k of every row minus that of the best.
-
-    Both are empty where no photo has a counterfactual.
-    """
+    """CF@k of every row and of the oracle ranking, and minus that of the best row."""
     edits = counterfactual_edits(photos)
     if not len(edits):
         return {}, {}
     ks = cut_offs(settings.ks, len(photos.labels))
-    rows: dict[str, Searcher] = {row.name: Searcher(row, photos, max(ks)) for row in trained.rows()}
-    rows[ORACLE] = OracleRanking(photos, max(ks))
     hits = {
         name: counterfactual_ranks(search, photos, edits, max(ks))[:, None] <= np.array(ks)
-        for name, search in rows.items()
+        for name, search in searchers_of(trained, photos, max(ks)).items()
     }
-    items = photos.query_items[edits[:, 0]]
-    drawn: Any = {"items": items, "resamples": settings.resamples, "seed": settings.seed}
-    each, best = (np.ones(len(edits)), [f"CF@{k}" for k in ks]), trained.scoring.best
+    items, draws = photos.query_items[edits[:, 0]], (settings.resamples, settings.seed)
+    each = np.ones(len(edits)), [f"CF@{k}" for k in ks], items, draws
     methods = {name: of for name, of in hits.items() if name != ORACLE}
-    changes = PairedShares(methods, *each, **drawn).minus(best)
-    changes.pop(best)
-    return {name: bootstraps(of, *each, **drawn) for name, of in hits.items()}, changes
+    changes = PairedShares(methods, *each).minus(trained.scoring.best)
+    changes.pop(trained.scoring.best)
+    return {name: bootstraps(of, *each) for name, of in hits.items()}, changes
 
 
 def compare(
     by_method: Mapping[str, EditResults],
     precisions: Mapping[str, Precision],
     best: str,
-    resamples: int,
-    seed: int,
+    draws: Draws,
 ) -> tuple[dict[str, ByGroup], ByGroup]:
-    """Method -> concatenation -> ratio of T@k; method -> every value minus that of the best row.
-
-    Both are paired by item.
-    """
+    """Ratio of T@k to that of each concatenation; every value minus that of the best row."""
     first, of_best = by_method[best], precisions[best]
     hits = {name: of.sums()[0] for name, of in by_method.items()}
     every = {name: np.hstack([hits[name], of.all_sums()]) for name, of in precisions.items()}
-    counts, names = first.sums()[1], first.names
-    paired = partial(PairedShares, items=first.items, resamples=resamples, seed=seed)
-    divided = paired(hits, counts, names)
+    counts, names, each = first.sums()[1], first.names, (first.items, draws)
+    divided = PairedShares(hits, counts, names, *each)
     upper_bounds = [name for name, of in registered().items() if of.own_vectors and of.in_table_3]
     references = {name: divided.divided_by(name) for name in upper_bounds if name in by_method}
     ratios = {m: {reference: of[m] for reference, of in references.items()} for m in by_method}
-    changes = paired(every, counts, names + of_best.names).minus(best)
+    changes = PairedShares(every, counts, names + of_best.names, *each).minus(best)
     changes.pop(best)
     return ratios, changes
 
 
 def measure_instances(run: Run, trained: TrainedRun) -> tuple[ByGroup, int, dict[str, int]]:
-    """R@k of every method among its own vectors: those of FLAM are the stored features.
-
-    Returns:
-        Method -> R@k; queries without a match; method -> dimension of its vectors.
-    """
+    """R@k of every row, number of queries without a match, dimension of every row."""
     catalog, settings = run.catalog, run.config.evaluation
     rows = catalog.instance_rows()
     features = run.data.features.rows(rows).to(trained.embedders.device)
@@ -246,8 +229,7 @@ def measure_instances(run: Run, trained: TrainedRun) -> tuple[ByGroup, int, dict
         pixels=catalog.pixel_codes[rows],
         is_query=is_query,
         ks=cut_offs(settings.ks, int((~is_query).sum())),
-        resamples=settings.resamples,
-        seed=settings.seed,
+        draws=(settings.resamples, settings.seed),
     )
     stored, unfindable = measure_in(features)
     found, dimensions = {}, {}

@@ -1,4 +1,4 @@
-"""The demo: a trained wardrobe, its bundle, its gallery and the search page."""
+"""Trains a wardrobe, exports it and serves its search page."""
 
 from __future__ import annotations
 
@@ -22,14 +22,12 @@ COLUMNS = ("item", "neckline", "sleeve", "fit")
 
 @dataclass(frozen=True)
 class Demo:
-    """Settings of ``demo``."""
-
     port: int = 8000
     runs_dir: str = "runs"
 
 
 def demo(words: Sequence[str]) -> None:
-    """Serve the search of the wardrobe; a small one is trained first if there is none."""
+    """Serve the search of the wardrobe; without one, train a small one first."""
     settings = read_settings(words, Demo, "demo")
     runs = f"runs_dir={settings.runs_dir}"
     config = load_config([runs])
@@ -50,6 +48,5 @@ def demo(words: Sequence[str]) -> None:
 
 
 def is_finished(config: Config) -> bool:
-    """Whether every stage and method of the run is there."""
     names = ["manipulator", *(f"methods/{name}" for name in config.methods)]
     return all((config.folder / name / RECORD).is_file() for name in names)

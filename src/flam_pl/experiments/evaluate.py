@@ -1,10 +1,11 @@
-"""Measures a trained run, on its own evaluation images or on another data set."""
+"""Measures a trained run on its own or on other photos."""
 
 from __future__ import annotations
 
 import resource
 import sys
 import time
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -45,36 +46,22 @@ from flam_pl.training.stage import evaluation_device
 
 
 def open_folder(folder: Path) -> tuple[Run, TrainedRun]:
-    """Open a finished run on the data set of its training; write nothing. Raises as ``reopen``."""
+    """A finished run on its own data; nothing is written. Raises as ``reopen``."""
     config, own = load_run_config([f"run={folder.name}", f"runs_dir={folder.parent}"])
     return reopen(config, own, write=False)
 
 
 def reopen(config: Config, own: bool, write: bool = True) -> tuple[Run, TrainedRun]:
-    """A finished run with its catalog, its features and its networks.
+    """A finished run with its data and its networks.
 
-    ``own``: ``config.data`` is the data set of the training. ``write``: extract missing features,
-    which are an error otherwise.
+    ``own``: the data are those of the training. ``write``: extract missing features.
 
     Raises:
         FlamError: the run is not finished, or other data is given without ``report=``.
     """
     show_progress(config.trainer.progress)
     trained = TrainedRun.open(config.folder, names=config.methods)
-    for name in config.methods:
-        record = config.folder / FOLDER / name / RECORD
-        if not record.is_file():
-            log(f"{record} is missing: {name} is left out. Run make train-flam to train it.")
-    if not trained.scoring.key:
-        log(
-            f"{config.folder / SCORING} is missing or was written for other methods: FLAM searches "
-            "by the cosine alone. Run make train-flam to select again."
-        )
-    elif trained.scoring.weights and not trained.calibration:
-        log(
-            f"{config.folder / CALIBRATION} is missing or of another selection: no confidence is "
-            "given. make train-flam measures it on validation photos with a label of every type."
-        )
+    log_missing(config, trained)
     if not own and config.report is None:
         raise ConfigError(
             f"the run {config.folder} was trained on other data than {config.data.root}. Evaluate "
@@ -118,11 +105,25 @@ def reopen(config: Config, own: bool, write: bool = True) -> tuple[Run, TrainedR
     return run, trained
 
 
-def as_trained(config: Config, schema: AttributeSchema) -> DataConfig:
-    """The data settings with the classes and the split of the training.
+def log_missing(config: Config, trained: TrainedRun) -> None:
+    for name in config.methods:
+        record = config.folder / FOLDER / name / RECORD
+        if not record.is_file():
+            log(f"{record} is missing: {name} is left out. Run make train-flam to train it.")
+    if not trained.scoring.key:
+        log(
+            f"{config.folder / SCORING} is missing or was written for other methods: FLAM searches "
+            "by the cosine alone. Run make train-flam to select again."
+        )
+    elif trained.scoring.weights and not trained.calibration:
+        log(
+            f"{config.folder / CALIBRATION} is missing or of another selection: no confidence is "
+            "given. make train-flam measures it on validation photos with a label of every type."
+        )
 
-    A table may have changed since: its known photos stay in their split.
-    """
+
+def as_trained(config: Config, schema: AttributeSchema) -> DataConfig:
+    """The data settings; of a table, with the classes and the split of the training."""
     if not isinstance(config.data, TableData):
         return config.data
     read_split(config.folder)
@@ -131,18 +132,17 @@ def as_trained(config: Config, schema: AttributeSchema) -> DataConfig:
 
 
 def measured(run: Run) -> Report | None:
-    """The run's report, measured again only where its inputs have changed; see ``measure``."""
+    """``measure``, unless the report has the same inputs."""
     if not is_first_process():
         return None
     trained = TrainedRun.open(run.folder, run.backbone_folder, run.config.methods)
     folder = report_folder(run.config)
-    try:
-        report = None if run.config.retrain else Report.open(folder)
-    except FlamError:  # none yet, or of another format
-        report = None
-    if report and report.metrics.get("inputs") == measured_from(run, trained):
-        log(f"evaluation: up to date, nothing to measure ({folder})")
-        return report
+    with suppress(FlamError):  # no report yet, or of another format
+        report = Report.open(folder)
+        same = report.metrics.get("inputs") == measured_from(run, trained)
+        if same and not run.config.retrain:
+            log(f"evaluation: up to date, nothing to measure ({folder})")
+            return report
     return measure(run, trained)
 
 
@@ -178,9 +178,8 @@ def measure(run: Run, trained: TrainedRun | None = None) -> Report | None:
 
 
 def measured_from(run: Run, trained: TrainedRun) -> str:
-    """SHA-256 over everything that the figures depend on."""
     return inputs_hash(
-        checkpoints={name: record.checkpoint for name, record in trained.records.items()},
+        checkpoints=trained.checkpoints,
         scoring=asdict(trained.scoring),
         features=run.data.features.content,
         labels=run.catalog.label_fingerprint(),
@@ -196,19 +195,17 @@ def report_folder(config: Config) -> Path:
 
 
 def log_overlap(config: Config, catalog: Catalog) -> None:
-    """Log how many photos of another data set were training photos."""
     data = trained_config(config.folder).data
     root = Path(data.root or "")
     root = Path(getattr(data, "images", None) or (root if root.is_dir() else root.parent))
     split = read_split(config.folder)
     seen = {(root / path).resolve() for path in split.loc[split["split"] == "train", "path"]}
-    count = sum(path.resolve() in seen for path in catalog.paths)
-    if count:
+    if count := sum(path.resolve() in seen for path in catalog.paths):
         log(f"{count} of these {len(catalog)} photos were trained on: the figures are too high")
 
 
 def read_split(folder: Path) -> pd.DataFrame:
-    """The columns ``path`` and ``split`` of the training. Raises DamagedFile."""
+    """``path`` and ``split`` of the training. Raises DamagedFile."""
     path, remedy = folder / SPLIT, "Run make train-flam again: it is written anew."
     if not path.is_file():
         raise DamagedFile(path, "it is missing", remedy)
@@ -223,7 +220,7 @@ def read_split(folder: Path) -> pd.DataFrame:
 
 
 def require_other_place(config: Config) -> None:
-    """Raises: ConfigError: another wardrobe would be drawn over that of the training."""
+    """Raises ConfigError if a wardrobe would be drawn over that of the training."""
     own = trained_config(config.folder).data.root
     if own and config.data.root and Path(own).resolve() == Path(config.data.root).resolve():
         raise ConfigError(
@@ -233,6 +230,6 @@ def require_other_place(config: Config) -> None:
 
 
 def peak_memory_mb() -> int:
-    """Peak memory of this process in MB, without its loading workers (0.8 GB each)."""
+    """Peak memory of this process, without its loading workers."""
     unit = 1024 if sys.platform != "darwin" else 1024 * 1024  # kB on Linux, bytes on macOS
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit)

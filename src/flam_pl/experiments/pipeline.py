@@ -18,7 +18,6 @@ from flam_pl.atomic_io import write_text
 from flam_pl.config.loading import save_config
 from flam_pl.config.root import Config
 from flam_pl.config.saved_files import require_ours
-from flam_pl.config.stages import BackboneConfig
 from flam_pl.data.datamodule import FlamDataModule
 from flam_pl.data.photo_check import check_photos, note
 from flam_pl.datasets.catalog import Catalog
@@ -54,11 +53,7 @@ def train(config: Config, catalog: Catalog | None = None) -> Run:
 
 
 def train_features(config: Config, catalog: Catalog | None = None) -> tuple[Run, StageRecord]:
-    """Stage 1 and the extraction.
-
-    Where a frozen backbone is the first to decode the photos, and some cannot be decoded, both are
-    done again without them: what was measured on them does not count.
-    """
+    """Stage 1 and the extraction, again without photos that cannot be decoded."""
     run, net = open_run(config, catalog)
     backbone = train_backbone(run, net)
     extract(run, backbone, run.folder / "features")
@@ -68,17 +63,15 @@ def train_features(config: Config, catalog: Catalog | None = None) -> tuple[Run,
 
 
 def train_beside(run: Run, place: str, config: Config, catalog: Catalog | None = None) -> Run:
-    """Stages 2 and 3 by another seed or other labels, in ``<run>/<place>``, on the same features.
+    """Stages 2 and 3 in ``<run>/<place>``, on the same features.
 
-    ``config`` differs from the run's in stages 2 and 3 alone. ``catalog`` has the run's images
-    with other labels; None: with their own.
+    ``catalog`` has the run's images with other labels.
     """
     config = replace(config, run=f"{run.config.name}/{place}")
     catalog = run.catalog if catalog is None else catalog
     data = FlamDataModule(catalog, config, run.data.preprocess)
     other = Run(config, catalog, data, shared=run.source)
-    backbone = require(run.backbone_folder, "backbone")
-    extract(other, backbone, run.source / "features")
+    extract(other, require(run.backbone_folder, "backbone"), run.source / "features")
     train_methods(other)
     return other
 
@@ -91,7 +84,7 @@ def train_methods(run: Run) -> None:
 
 
 def open_run(config: Config, catalog: Catalog | None = None) -> tuple[Run, Backbone]:
-    """Read the data set without unusable images, build the backbone, open the folder."""
+    """Read the data set, build the backbone, open the folder."""
     chosen(config)  # refuses unknown methods before anything is read
     pl.seed_everything(config.seed, workers=True, verbose=False)
     show_progress(config.trainer.progress)
@@ -99,7 +92,7 @@ def open_run(config: Config, catalog: Catalog | None = None) -> tuple[Run, Backb
     listed: Catalog | None = None
     if catalog is None:
         catalog = open_catalog(config.data)
-        # a training must not meet a broken photo after an hour
+        # a frozen backbone decodes each photo once, so the extraction checks them
         listed = catalog if config.backbone.max_epochs == 0 else None
         catalog = usable(catalog, config, decoding=listed is None)
     check_usable(catalog)
@@ -116,20 +109,16 @@ def open_run(config: Config, catalog: Catalog | None = None) -> tuple[Run, Backb
 
 
 def usable(catalog: Catalog, config: Config, write: bool = True, decoding: bool = True) -> Catalog:
-    """The catalog without unusable images; ``write`` stores the check in the run's folder.
-
-    Without ``decoding``, nothing is logged: ``decoded`` ends the check and logs.
-    """
+    """The catalog without unusable images; ``write`` stores the check in the run's folder."""
     memory = photo_memory(config, catalog)
     catalog, bad = check_photos(catalog, config.data.min_side, memory, write, decoding)
-    if not (bad and decoding):
-        return catalog.without(bad) if bad else catalog
-    first, paths = next(iter(bad)), catalog.table["path"]
-    log(
-        f"{catalog.name}: {paths.iloc[list(bad)].nunique()} of {paths.nunique()} photos left out, "
-        f"the first: {catalog.paths[first]}: {bad[first]}"
-    )
-    return catalog.without(bad)
+    if bad and decoding:
+        first, paths = next(iter(bad)), catalog.table["path"]
+        log(
+            f"{catalog.name}: {paths.iloc[list(bad)].nunique()} of {paths.nunique()} photos left "
+            f"out, the first: {catalog.paths[first]}: {bad[first]}"
+        )
+    return catalog.without(bad) if bad else catalog
 
 
 def photo_memory(config: Config, catalog: Catalog) -> Path:
@@ -137,9 +126,9 @@ def photo_memory(config: Config, catalog: Catalog) -> Path:
 
 
 def decoded(run: Run) -> Catalog:
-    """The catalog without photos that the extraction, as their first reader, could not decode.
+    """The catalog without photos that the extraction could not decode.
 
-    If there are none, the run gets this catalog, which has the hashes of all pixels.
+    If it decoded all, the run gets this catalog, which has the hashes of all pixels.
     """
     if run.listed is None:
         return run.catalog
@@ -152,7 +141,7 @@ def decoded(run: Run) -> Catalog:
 
 
 def train_backbone(run: Run, net: Backbone) -> StageRecord:
-    """Stage 1: features in which photos of one item lie together."""
+    """Stage 1: alike features for photos of one item."""
     settings, catalog = run.config.backbone, run.catalog
     data = run.data.serve("images")
     if settings.max_epochs and not has_items_to_learn(run):
@@ -160,15 +149,16 @@ def train_backbone(run: Run, net: Backbone) -> StageRecord:
             f"{catalog.name}: training a backbone needs photos of two items or more (a column "
             '"item"). Without them use a frozen one: backbone=imagenet_frozen.'
         )
-    held_out = data.validation_rows
+    held_out, weights = data.validation_rows, Path(settings.weights)
     consumer = (catalog.table["domain"] == "consumer").to_numpy(bool)
-    stage = BackboneModule(
-        net,
-        most_photographed(catalog.items[data.item_rows], settings.classified_items),
-        (catalog.items[held_out], consumer[held_out]),
-        settings,
-    )
-    inputs = {"images": catalog.fingerprint(), "weights": weights_hash(settings)}
+    classified = most_photographed(catalog.items[data.item_rows], settings.classified_items)
+    validation = catalog.items[held_out], consumer[held_out]
+    stage = BackboneModule(net, classified, validation, settings)
+    inputs = {
+        "images": catalog.fingerprint(),
+        "weights": sha256(weights) if weights.is_file() else settings.weights,
+        "recipe": BACKBONE_RECIPE,
+    }
     spec = StageSpec(
         "backbone",
         stage,
@@ -177,7 +167,7 @@ def train_backbone(run: Run, net: Backbone) -> StageRecord:
         settings=settings,
         architecture=settings.network() | {"preprocess": data.preprocess.to_dict()},
         schema=catalog.schema,
-        inputs=run.inputs | inputs | {"recipe": BACKBONE_RECIPE},
+        inputs=run.inputs | inputs,
         monitor="val/R@1" if stage.findable.any() else None,
         complete=partial(measure_whitening, stage, run.data) if net.whitening else None,
     )
@@ -189,12 +179,6 @@ def train_backbone(run: Run, net: Backbone) -> StageRecord:
 def has_items_to_learn(run: Run) -> bool:
     """A triplet needs photos of two items."""
     return len(np.unique(run.catalog.items[run.data.item_rows])) >= 2
-
-
-def weights_hash(settings: BackboneConfig) -> str:
-    """The name of the initial weights, or the SHA-256 of a local file."""
-    path = Path(settings.weights)
-    return sha256(path) if path.is_file() else settings.weights
 
 
 def extract(run: Run, backbone: StageRecord, folder: Path) -> None:

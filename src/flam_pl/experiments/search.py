@@ -1,17 +1,21 @@
-"""Searches the photos of a trained run with a photo and edits."""
+"""Searches the photos of a trained run."""
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
+from html import escape
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+from tabulate import tabulate
 from torch import Tensor
+from torchvision.io import encode_jpeg
 
 from flam_pl.attributes import UNLABELLED
 from flam_pl.config.root import Config
@@ -21,10 +25,9 @@ from flam_pl.editing.parsing import parse_edits
 from flam_pl.editing.targets import wanted_probabilities
 from flam_pl.errors import FlamError
 from flam_pl.experiments.evaluate import reopen
-from flam_pl.experiments.results import Hit, Results
 from flam_pl.experiments.trained_run import TrainedRun
 from flam_pl.galleries.faiss import FaissGallery
-from flam_pl.images.pixels import decode, read_image
+from flam_pl.images.pixels import decode, fit, read_image
 from flam_pl.methods.registry import looks
 from flam_pl.reports.measurements import display_name
 from flam_pl.reports.pictures import draw_results
@@ -33,9 +36,82 @@ from flam_pl.retrieval.confidence import ConfidenceEstimator
 from flam_pl.retrieval.retriever import Retriever
 from flam_pl.training.run import Run
 
+THUMBNAIL = 128  # pixels
+
+
+@dataclass(frozen=True)
+class Hit:
+    row: int  # in the catalog
+    path: Path
+    item: str | None
+    labels: dict[str, str]  # attribute type -> class, of the labelled types
+    score: float  # inner product with the query vector
+    edited: float | None = None  # probability of the edited classes; None without an edit
+    combination: float | None = None  # probability of all wanted classes
+
+    @property
+    def caption(self) -> str:
+        return " ".join([f"{self.score:.3f}", *self.labels.values()])
+
+
+@dataclass(frozen=True)
+class Results(Sequence[Hit]):
+    """The hits of one search, best first."""
+
+    query: Path | None  # None: a feature was searched with
+    edits: str
+    hits: tuple[Hit, ...]
+    notes: tuple[str, ...] = ()  # e.g. that the query is red already
+    confidence: str | None = None  # how likely the gallery has the wanted combination
+    searched: int = 0  # photos
+    total: int = 0  # photos of the catalog
+
+    def __len__(self) -> int:
+        return len(self.hits)
+
+    def __getitem__(self, number):  # type: ignore[no-untyped-def]
+        return self.hits[number]
+
+    @property
+    def scope(self) -> str:
+        return f"searching {self.searched} of {self.total} photos"
+
+    @property
+    def remarks(self) -> list[str]:
+        return [*self.notes, *([self.confidence] if self.confidence else [])]
+
+    def table(self) -> str:
+        types, rows = list(dict.fromkeys(name for hit in self.hits for name in hit.labels)), []
+        for rank, hit in enumerate(self.hits, start=1):
+            likely = [] if hit.combination is None else [f"{100 * hit.combination:.0f} %"]
+            labels = [hit.labels.get(name) for name in types]
+            rows.append([rank, f"{hit.score:.3f}", *likely, str(hit.path), hit.item, *labels])
+        likely = ["likely"] if any(hit.combination is not None for hit in self.hits) else []
+        head = ["", "score", *likely, "path", "item", *types]
+        return str(tabulate(rows, head, tablefmt="simple", disable_numparse=True))
+
+    def __str__(self) -> str:
+        return "\n".join([self.scope, *self.remarks, self.table()])
+
+    def _repr_html_(self) -> str:
+        query = [figure(self.query, f"query {self.edits}".strip())] if self.query else []
+        shown = [figure(hit.path, hit.caption) for hit in self.hits]
+        text = "".join(f"<p>{escape(line)}</p>" for line in self.remarks)
+        return f"{text}<div style='display:flex;flex-wrap:wrap'>{''.join([*query, *shown])}</div>"
+
+
+def figure(path: Path, caption: str) -> str:
+    jpeg = encode_jpeg(fit(read_image(path), THUMBNAIL)).numpy().tobytes()
+    source = f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
+    return (
+        f"<figure style='width:{THUMBNAIL}px;margin:4px'>"
+        f"<img src='{source}' alt='{escape(path.name)}'>"
+        f"<figcaption>{escape(caption)}</figcaption></figure>"
+    )
+
 
 class OpenRun:
-    """A finished run, which searches every usable photo by the row that is best on validation."""
+    """A finished run, which searches every usable photo by its best row."""
 
     def __init__(self, run: Run, trained: TrainedRun) -> None:
         """Raises: FlamError: the catalog has no photo."""
@@ -45,11 +121,10 @@ class OpenRun:
         if not len(self.rows):
             raise FlamError(f"{self.catalog.name} has no photo to search among")
         self.vectors, self.posteriors = trained.best, trained.posteriors
-        features = run.data.features.rows(self.rows)
+        features, fitted = run.data.features.rows(self.rows), trained.calibration
         self.retriever = Retriever.of(self.vectors, features, FaissGallery)
-        self.confidence: ConfidenceEstimator | None = None
-        if trained.calibration:
-            self.confidence = ConfidenceEstimator(trained.calibration, self.posteriors, features)
+        each = self.posteriors, features
+        self.confidence = ConfidenceEstimator(fitted, *each) if fitted else None
         training = self.catalog.labels[self.catalog.rows(split="train")]
         self.applicability = Applicability.of(self.catalog.schema, training)
 
@@ -59,53 +134,46 @@ class OpenRun:
 
     @cached_property
     def row_of(self) -> dict[str, int]:
-        """Catalog row by the path in the catalog and by the full path."""
         paths, names = self.catalog.paths, self.catalog.table["path"].to_numpy()
         found = {str(paths[row].resolve()): int(row) for row in self.rows}
         return found | {str(names[row]): int(row) for row in self.rows}
 
     def row(self, photo: str) -> int | None:
-        row = self.row_of.get(photo)
-        return self.row_of.get(str(Path(photo).expanduser().resolve())) if row is None else row
+        full = str(Path(photo).expanduser().resolve())
+        return self.row_of.get(photo, self.row_of.get(full))
 
     def path(self, photo: str) -> Path:
         row = self.row(photo)
-        if row is None:
-            return Path(photo).expanduser()
+        return Path(photo).expanduser() if row is None else self.path_of(row)
+
+    def path_of(self, row: int) -> Path:
         return self.catalog.root / self.catalog.table["path"].iloc[row]
 
     @torch.inference_mode()
-    def feature(self, photo: str | Path) -> Tensor:
-        """Feature ``(D,)`` of a photo, extracted if the catalog does not have the photo.
+    def feature(self, photo: str | Path | bytes) -> Tensor:
+        """Feature ``(D,)`` of a file, a path of the catalog, or the content of a file.
 
         Raises:
             UnreadableImage: there is no such file, or it is no image.
         """
-        row = self.row(str(photo))
-        if row is not None:
+        if isinstance(photo, bytes):
+            image = decode(photo, Path("the example"))
+        elif (row := self.row(str(photo))) is not None:
             return self.run.data.features.rows(np.array([row]))[0]
-        pixels = self.trained.preprocess(read_image(self.path(str(photo))))
-        return self.trained.backbone(pixels[None])[0].float()
+        else:
+            image = read_image(self.path(str(photo)))
+        return self.trained.backbone(self.trained.preprocess(image)[None])[0].float()
 
     def parse(self, edits: Sequence[str]) -> list[Edit]:
-        """Edits as typed, e.g. ``color=red`` or ``color=@other.jpg``.
-
-        Raises:
-            EditError: as ``parse_edits``.
-            UnreadableImage: an example that is no image.
-        """
+        """Edits as typed, e.g. ``color=red`` or ``color=@other.jpg``. Raises as ``parse_edits``."""
         return parse_edits(edits, self.catalog.schema, self.feature)
 
     def read(self, edit: Edit | str) -> Edit:
-        """An edit whose example, if it has one, is a feature."""
+        """The edit, with an example as a feature."""
         edit = edit if isinstance(edit, Edit) else self.parse([edit])[0]
-        if not isinstance(edit.wanted, Photo):
-            return edit
-        source = edit.wanted.source
-        if isinstance(source, bytes):
-            pixels = self.trained.preprocess(decode(source, Path("the example")))
-            return replace(edit, wanted=self.trained.backbone(pixels[None])[0].float())
-        return replace(edit, wanted=self.feature(source))
+        if isinstance(edit.wanted, Photo):
+            return replace(edit, wanted=self.feature(edit.wanted.source))
+        return edit
 
     @torch.inference_mode()
     def search(
@@ -115,10 +183,10 @@ class OpenRun:
 
         Args:
             photo: a file, a path of the catalog, or a stored feature ``(D,)``.
-            edits: e.g. ``[Edit("color", "red")]`` or ``["color=red"]``.
+            edits: e.g. ``["color=red"]``.
 
         Raises:
-            SchemaError: an attribute type or class that the run does not know.
+            SchemaError: an unknown attribute type or class.
             EditError: an edit that cannot be read, or that cannot apply to this photo.
             UnreadableImage: as ``feature``.
         """
@@ -132,14 +200,11 @@ class OpenRun:
         place = [*np.flatnonzero(self.rows == row), -1][0]
         exclude = torch.tensor([place])
         scores, ids = self.retriever.search(query, parsed, k, exclude)
-        hits = [
-            self.hit(int(self.rows[number]), float(score))
-            for number, score in zip(ids[0].tolist(), scores[0], strict=True)
-        ]
+        ranked = zip(self.rows[ids[0].numpy()].tolist(), scores[0].tolist(), strict=True)
         results = Results(
             self.path(name) if name else None,
             " ".join(map(str, parsed)),
-            tuple(hits),
+            tuple(self.hit(*each) for each in ranked),
             remarks,
             searched=len(self.rows) - (place >= 0),
             total=len(self.rows),
@@ -147,32 +212,23 @@ class OpenRun:
         if self.confidence is None or not any(edit.strength > 0 for edit in parsed):
             return results
         found = self.confidence.of(query, parsed, ids, exclude=exclude)
+        likely = found.attribute[0].tolist(), found.combination[0].tolist()
         hits = [
-            replace(hit, edited=float(edited), combination=float(combination))
-            for hit, edited, combination in zip(
-                hits, found.attribute[0], found.combination[0], strict=True
-            )
+            replace(hit, edited=edited, combination=combination)
+            for hit, edited, combination in zip(results.hits, *likely, strict=True)
         ]
         return replace(results, hits=tuple(hits), confidence=found.texts[0])
 
     def hit(self, row: int, score: float) -> Hit:
-        record, labels = self.catalog.table.iloc[row], self.catalog.labels[row]
-        item = record["item"]
-        return Hit(
-            row,
-            self.catalog.root / record["path"],
-            None if pd.isna(item) else str(item),
-            {
-                name: self.catalog.schema.of(name)[labels[t]]
-                for t, name in enumerate(self.catalog.schema.types)
-                if labels[t] != UNLABELLED
-            },
-            score,
-        )
+        schema, item = self.catalog.schema, self.catalog.table["item"].iloc[row]
+        classes = zip(schema.types, self.catalog.labels[row], strict=True)
+        labels = {name: schema.of(name)[c] for name, c in classes if c != UNLABELLED}
+        named = None if pd.isna(item) else str(item)
+        return Hit(row, self.path_of(row), named, labels, score)
 
 
 def answer(config: Config, own: bool) -> str:
-    """The ``search`` command: the results as text, and a picture of them."""
+    """The results as text, and a picture of them."""
     assert config.image, "the command checks image="
     run = OpenRun(*reopen(config, own))
     results = run.search(config.image, run.parse(config.edits), config.k)

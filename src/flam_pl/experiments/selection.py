@@ -1,4 +1,4 @@
-"""Model selection on the validation split: score weights, and the row that searches."""
+"""Model selection on the validation split."""
 
 from __future__ import annotations
 
@@ -28,10 +28,7 @@ VERSION = 4
 
 
 def select_scoring(run: Run) -> Scoring:
-    """Select score weights and the best row, and save both in the folder of the run.
-
-    A selection for the same checkpoints, data and settings is used again.
-    """
+    """Select score weights and the best row, unless selected before."""
     discard_damaged(run.folder)
     trained = TrainedRun.open(run.folder, run.backbone_folder, run.config.methods)
     key = inputs_hash(
@@ -48,12 +45,14 @@ def select_scoring(run: Run) -> Scoring:
     if not same:
         trained.scoring = replace(choice(run, trained), checkpoints=trained.checkpoints, key=key)
         trained.scoring.save(run.folder)
-    fit_calibration(run, trained)
+    if trained.scoring.weights:
+        calibration = calibrated(run, trained, trained.posteriors, trained.scoring.key)
+        if calibration:
+            calibration.save(run.folder)
     return trained.scoring
 
 
 def discard_damaged(folder: Path) -> None:
-    """Delete an earlier selection or calibration that cannot be read, with a word."""
     for load in (Scoring.load, partial(Calibration.load, checkpoint="")):
         try:
             load(folder)
@@ -63,58 +62,54 @@ def discard_damaged(folder: Path) -> None:
 
 
 def choice(run: Run, trained: TrainedRun) -> Scoring:
-    """The weights of every row, and the best row among those with one vector per photo.
+    """The weights of every row, and the best row with one vector per photo.
 
-    The paper's search without posteriors in the settings or without validation searches.
+    Without posteriors or validation searches: FLAM by the cosine alone.
     """
-    dense, counterfactual = validation_sets(run, trained)
-    if not run.config.scoring.posteriors or len(dense.queries) < 2:
+    sets = validation_sets(run, trained)
+    if not run.config.scoring.posteriors or len(sets[0].queries) < 2:
         return Scoring()
-    unscored = trained.posteriors
+    unscored, rows = trained.posteriors, trained.scorers()
     found: dict[str, Trial] = {}
     for editor in trained.editors():
-        trials = try_weights(editor, unscored, dense, counterfactual, [ScoreWeights()])
-        found[editor.name] = choose(trials)
-    rows = trained.scorers()
+        found[editor.name] = choose(try_weights(editor, unscored, *sets, [ScoreWeights()]))
     for name, (editor, posteriors) in progress(rows.items(), "choosing the scoring"):
         filtering = [filter_weights(len(posteriors.schema.types))]
         tried = filtering if name == FILTER else weights_of(run, posteriors)
-        found[name] = choose(try_weights(editor, posteriors, dense, counterfactual, tried))
+        found[name] = choose(try_weights(editor, posteriors, *sets, tried))
     objective = {name: round(trial.objective, 6) for name, trial in found.items()}
-    one_vector = [name for name in found if stores_one_vector(name)]
-    best = max(one_vector, key=lambda name: objective[name])
+    best = max(filter(stores_one_vector, found), key=lambda name: objective[name])
     log(f"scoring: {best} is best on validation ({objective[best]:.3f})")
     return Scoring({name: found[name].weights for name in rows}, objective, best)
 
 
 def stores_one_vector(row: str) -> bool:
-    """Whether the method of a row needs no second vector beside the stored features."""
+    """Whether the method of a row searches the stored features."""
     method = registered().get(row.partition("+")[0])
     return method is None or not method.own_vectors
 
 
 def weights_of(run: Run, posteriors: Posteriors) -> list[ScoreWeights]:
-    """The grid of weights, with those of the settings fixed."""
-    settings = run.config.scoring
-    given = {name: getattr(settings, name) for name in ("target", "others", "moved")}
+    given = {name: getattr(run.config.scoring, name) for name in ("target", "others", "moved")}
     fixed = {name: value for name, value in given.items() if value is not None}
     tried = [replace(weights, **fixed) for weights in grid(posteriors.means is not None)]
     return list(dict.fromkeys(tried))
 
 
 def validation_sets(run: Run, trained: TrainedRun) -> tuple[EvaluationSet, EvaluationSet]:
-    """The validation photos whose edits are evaluated; all of them, for counterfactuals."""
+    """The validation photos with edits; all of them, for counterfactuals."""
     catalog, store = run.catalog, run.data.features
     dense = EvaluationSet.of(catalog, store, catalog.edit_rows("val"))
     photos = EvaluationSet.of_photos(catalog, store, "val")
     return dense.to(trained.embedders.device), photos.to(trained.embedders.device)
 
 
-def fit_calibration(run: Run, trained: TrainedRun) -> None:
-    if not trained.scoring.weights:
-        return
+def calibrated(
+    run: Run, trained: TrainedRun, posteriors: Posteriors, key: str
+) -> Calibration | None:
+    """Fitted on validation searches; None without photos with a label of every type."""
     dense, _ = validation_sets(run, trained)
-    outcomes = Outcomes.of(trained.best, trained.posteriors, dense)
-    if not len(outcomes.item):  # no validation photo has a label of every type
-        return
-    Calibration.fit(outcomes.raw, outcomes.true, trained.scoring.key).save(run.folder)
+    if len(dense.queries) < 2:
+        return None
+    outcomes = Outcomes.of(trained.best, posteriors, dense)
+    return Calibration.fit(outcomes.raw, outcomes.true, key) if len(outcomes.item) else None

@@ -1,7 +1,4 @@
-"""Discounted cumulated gain (Järvelin and Kekäläinen, ACM TOIS 2002), in float64.
-
-NDCG@k is ``dcg_at`` / ``ideal_dcg_at``.
-"""
+"""NDCG@k is ``dcg_at`` / ``ideal_dcg_at`` (Järvelin and Kekäläinen, ACM TOIS 2002)."""
 
 from __future__ import annotations
 

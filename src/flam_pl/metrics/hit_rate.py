@@ -1,4 +1,4 @@
-"""Hit rates: R@k of items, T@k (FLAM, section 4) of attributes, CF@k of counterfactuals."""
+"""Hit rates: R@k of items, T@k (FLAM, section 4) of edits."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def hits_at(retrieved: Tensor, wanted: Tensor, ks: Sequence[int]) -> Tensor:
-    """Is the wanted code ``(Q,)`` among the first k of ``retrieved (Q, K)``? -> ``(Q, len(ks))``
+    """Whether the wanted code ``(Q,)`` is in the first k of ``(Q, K)``, ``(Q, len(ks))`` bool.
 
     >>> hits_at(torch.tensor([[4, 5, 6]]), torch.tensor([5]), ks=(1, 2))
     tensor([[False,  True]])

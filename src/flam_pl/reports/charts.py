@@ -1,4 +1,4 @@
-"""Charts of the long table: precision against hits, candidates, label shares, calibration."""
+"""Charts of the long table."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FEWEST = 30  # probabilities in a bin, else its share says nothing
 
 
 def precision_and_hits(found: Measurements) -> Figure | None:
-    """P@10 against T@10: a line per method from the plain search to the whole edit (large dot)."""
+    """P@10 against T@10: a line per method, from the plain search to the whole edit."""
     rows = found.part("by_strength").dropna(subset="value")
     if rows.empty:
         return None
@@ -51,7 +51,7 @@ CHARTS: Mapping[str, Callable[[Measurements], Figure | None]] = {
 
 
 def draw_groups(found: Measurements, rows: pd.DataFrame, label: str) -> Figure | None:
-    """A panel per measure and a line per method over the groups, with 95 % intervals."""
+    """A panel per measure and a line per method over the groups."""
     if rows.empty:
         return None
     by_measure, groups = list(rows.groupby("measure", sort=False)), list(rows["group"].unique())
@@ -61,9 +61,8 @@ def draw_groups(found: Measurements, rows: pd.DataFrame, label: str) -> Figure |
         for method, of in of_measure.groupby("method", sort=False):
             of = of.set_index("group").reindex(groups)
             y, around = of["value"], (of["value"] - of["low"], of["high"] - of["value"])
-            axis.errorbar(
-                places, y, around, **line_style(found, str(method)), marker="o", ms=4, capsize=2
-            )
+            style = line_style(found, str(method))
+            axis.errorbar(places, y, around, **style, marker="o", ms=4, capsize=2)
         axis.set_xticks(places, [group.replace(" (", "\n(") for group in groups])
         axis.set_ylim(bottom=0)
         axis.set(xlabel=label, ylabel=f"{name}, with its 95 % interval")
@@ -73,7 +72,6 @@ def draw_groups(found: Measurements, rows: pd.DataFrame, label: str) -> Figure |
 
 
 def line_style(found: Measurements, method: str) -> dict[str, Any]:
-    """How a method looks in every chart: dashed with posteriors."""
     head, plus, _ = method.partition("+")
     color = found.methods.get(head, {}).get("color", "#333333")
     return {"color": color, "label": found.title(method), "ls": "--" if plus else "-"}

@@ -1,4 +1,4 @@
-"""Edited searches to be looked at: which are drawn, what they find, and which fail."""
+"""Edited searches to look at."""
 
 from __future__ import annotations
 
@@ -18,8 +18,6 @@ SHOWN = 5  # results of each search
 
 @dataclass(frozen=True)
 class Example:
-    """One edit of a query image."""
-
     query: int  # position in the evaluation set
     target_type: str
     target_class: str
@@ -37,15 +35,14 @@ class Example:
 
 
 def classes_of(data: EvaluationSet, position: int) -> dict[str, str]:
-    """Attribute type -> class of one image, as far as it is labelled."""
+    """Attribute type -> class of one image, where labelled."""
     labels = zip(data.schema.types, data.labels[position], strict=True)
     return {name: data.schema.of(name)[c] for name, c in labels if c != UNLABELLED}
 
 
 def choose_examples(data: EvaluationSet, count: int, seed: int) -> list[Example]:
     """``count`` random edits of each type that have a hit."""
-    rng = np.random.default_rng(seed)
-    examples = []
+    rng, examples = np.random.default_rng(seed), []
     for t, name in enumerate(data.schema.types):
         possible = np.zeros((len(data.labels), data.schema.sizes[t]), dtype=bool)
         for (kind, c), (numbers, _) in data.possible.items():
@@ -60,8 +57,6 @@ def choose_examples(data: EvaluationSet, count: int, seed: int) -> list[Example]
 
 @dataclass(frozen=True)
 class Search:
-    """What an edited search found."""
-
     example: Example
     results: list[int]  # gallery positions, best first
     hits: list[bool]  # whether each has the wanted combination
@@ -71,7 +66,7 @@ class Search:
     def run(
         cls, example: Example, data: EvaluationSet, index: Retriever, shown: int = SHOWN
     ) -> Search:
-        """The results without the query; ``index`` is of all of ``data``."""
+        """The results of an example; ``index`` has all of ``data``."""
         edits = [Edit(example.target_type, example.target_class)]
         query = data.features[[example.query]]
         _, found = index.search(query, edits, shown, exclude=[example.query])
@@ -82,7 +77,6 @@ class Search:
         return cls(example, found[0].tolist(), hits.tolist(), ignored.tolist())
 
     def to_plain(self, image: Callable[[int], dict[str, Any]]) -> dict[str, Any]:
-        """For JSON; ``image`` describes the image at a position."""
         marks = zip(self.results, self.hits, self.ignored, strict=True)
         return {
             "query": image(self.example.query),

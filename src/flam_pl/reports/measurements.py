@@ -1,4 +1,4 @@
-"""The long table: one row per measured value. Every table and chart selects rows from it."""
+"""The long table: one row per measured value."""
 
 from __future__ import annotations
 
@@ -30,8 +30,6 @@ Metrics = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Measurements:
-    """What was measured of one run, with one seed or several."""
-
     dataset: str
     best: str  # the method that searches
     methods: Mapping[str, Mapping[str, str]]  # method -> "title" and "color"
@@ -85,7 +83,7 @@ class Measurements:
 
 
 def require_format(plain: Mapping[str, Any], source: object, remedy: str) -> None:
-    """Raises ``FlamError`` for another format than ``FORMAT``; the remedy is a command."""
+    """Raises FlamError for another format; the remedy is a command."""
     if (found := plain.get("format", 1)) != FORMAT:
         raise FlamError(
             f"{source} has format {found}, expected {FORMAT}: another version of flam-pl wrote it. "
@@ -121,9 +119,8 @@ def display_name(method: str, methods: Mapping[str, Mapping[str, str]]) -> str:
 def summarise(table: pd.DataFrame) -> pd.DataFrame:
     """Mean over the seeds, with a 95 % interval for other items and other seeds.
 
-    The half-widths of the seeds, measured on the same items, are averaged. That of Student's
-    interval of their mean is added as a square (Zou and Donner, Statistics in Medicine 2008).
-    A row per ``KEYS`` of the first seed also has "std" (ddof=1; nan for equal values) and "text".
+    The half-widths of the seeds are averaged. That of Student's interval of their mean is added as
+    a square (Zou and Donner, Statistics in Medicine 2008). "std": ddof=1, nan for equal values.
     """
     known = table[table["value"].notna() & (table["n"] > 0)]
     known = known.assign(below=known["value"] - known["low"], above=known["high"] - known["value"])

@@ -1,4 +1,4 @@
-"""Pictures: images in rows with frames, curves of a training, and how a picture is written."""
+"""Pictures, and how they are written."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CAPTION = 26  # letters of a line above a result
 
 
 class PlainFigure(Figure):
-    """A figure that reads no text as mathematics: a class may be named $0_$."""
+    """A figure that reads no text as mathematics, e.g. a class $0_$."""
 
     def draw(self, renderer: RendererBase) -> None:
         for text in self.findobj(Text):
@@ -76,7 +76,7 @@ class Tile(NamedTuple):
 
 
 def draw_tiles(lines: Sequence[Sequence[Tile | None]], size: float = 1.3) -> Figure:
-    """Images of ``size`` inches; None is an empty place, a column of them narrow."""
+    """Images of ``size`` inches; None is an empty place."""
     widths = [1.0 if any(column) else 0.25 for column in zip_longest(*lines)]
     titles = [tile.title for line in lines for tile in line if tile]
     high = size + 0.13 * (1 + max(title.count("\n") for title in titles))
@@ -101,7 +101,7 @@ def draw_searches(
 ) -> Figure:
     """A line per example: the query, then the results of each side (title, index).
 
-    ``paths`` ``(N,)`` are the images of ``data``; ``colors`` frame queries and hits.
+    ``paths (N,)`` are the images of ``data``; ``colors`` frame queries and hits.
     """
     lines: list[list[Tile | None]] = []
     for example in examples:
@@ -118,8 +118,6 @@ def draw_searches(
 
 
 def draw_results(path: Path, query: tuple[Path, str], results: Sequence[tuple[Path, str]]) -> bool:
-    """Draw a photo and what a search found, each with its caption."""
-
     def tile(image: tuple[Path, str], frame: str | None = None) -> Tile:
         return Tile(image[0], frame, textwrap.fill(image[1], CAPTION, break_on_hyphens=False))
 
@@ -130,7 +128,6 @@ def draw_results(path: Path, query: tuple[Path, str], results: Sequence[tuple[Pa
 
 
 def show_image(axis: Axes, path: Path, frame: str | None) -> None:
-    """An image in a frame, as of ``Tile``."""
     axis.imshow(read_image(path).permute(1, 2, 0).numpy())
     axis.axis("on")
     axis.set(xticks=[], yticks=[])
@@ -138,7 +135,7 @@ def show_image(axis: Axes, path: Path, frame: str | None) -> None:
 
 
 def draw_curves(log: Path, title: str) -> Figure | None:
-    """A panel per value in Lightning's ``metrics.csv``, by epoch; None for an empty log."""
+    """A panel per value in ``metrics.csv``; None for an empty log."""
     if not log.is_file():
         return None
     table = pd.read_csv(log).groupby("epoch").mean()

@@ -1,4 +1,4 @@
-"""One report: ``metrics.json``, ``tables.md``, pictures, and a page that shows them."""
+"""The report of a run."""
 
 from __future__ import annotations
 
@@ -38,8 +38,6 @@ THUMBNAIL = 128  # pixels per side
 
 @dataclass(frozen=True)
 class Report:
-    """What was measured, and where it is written."""
-
     folder: Path  # in that of the run
     metrics: Mapping[str, Any]
     """A value is {"value", "low", "high", "n"}; n is 0 and the others null if nothing counted."""
@@ -58,8 +56,7 @@ class Report:
     ) -> None:
         """Replace the folder by one with numbers and tables, then draw into it.
 
-        ``rows`` are the catalog rows of ``data``, ``methods[-1]`` searches, and ``examples`` is
-        the number of edited searches of each attribute type.
+        ``rows`` are the catalog rows of ``data``; ``methods[-1]`` searches.
         """
         with only_writer(self.folder):
             require_replaceable(self.folder)
@@ -96,7 +93,7 @@ class Report:
         methods: Sequence[SearchVectors],
         examples: int,
     ) -> None:
-        """The first example of each type is searched by every method, the others by the last."""
+        """All methods search the first example of each type, the last one the others."""
         chosen = choose_examples(data, examples, int(self.metrics["config"]["evaluation"]["seed"]))
         sides = [(self.found.title(m.name), Retriever.of(m, data.features)) for m in methods]
         searches = []
@@ -167,7 +164,6 @@ class Report:
 
 
 def rewrite(folder: Path) -> Report:
-    """Write the tables and the page of a report again from its metrics."""
     report = Report.open(folder)
     with reading(folder, REMEDY):
         report.write_pages(folder)
@@ -175,5 +171,5 @@ def rewrite(folder: Path) -> Report:
 
 
 def require_replaceable(folder: Path) -> None:
-    """Raises: FlamError: a report would replace a folder that is none."""
+    """Raises FlamError if a report would replace another folder."""
     require_ours(folder, METRICS, "tables.md")

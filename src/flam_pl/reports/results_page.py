@@ -1,4 +1,4 @@
-"""The results of a run, and of several runs together, as Markdown."""
+"""The results of runs as Markdown."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def run_page(found: Measurements, pictures: Mapping[str, str]) -> str:
 def joined_page(
     runs: Sequence[Measurements], pictures: Sequence[Mapping[str, str]], tried: str | None
 ) -> str:
-    """Several runs; ``tried``: what did not help, in Markdown."""
+    """Several runs on one page; ``tried``: what did not help, in Markdown."""
     parts = [INTRODUCTION, at_a_glance(runs).markdown()]
     for found, drawn in zip(runs, pictures, strict=True):
         tables = [table for table in tables_of(found) if not table.name.startswith(LEFT_OUT)]
@@ -48,7 +48,6 @@ def sections(tables: Sequence[Table], level: int, pictures: Mapping[str, str]) -
 
 
 def at_a_glance(runs: Sequence[Measurements]) -> Table:
-    """T@1 and T@10 on every data set."""
     datasets, cells = [found.dataset for found in runs], []
     for name in ("T@1", f"T@{BRIEF}"):
         for number, found in enumerate(runs, start=1):

@@ -1,4 +1,4 @@
-"""Tables: rows and columns chosen from the long table, and written in any form."""
+"""Tables of the long table."""
 
 from __future__ import annotations
 
@@ -49,8 +49,6 @@ NOTES = {
 
 @dataclass(frozen=True)
 class Table:
-    """Texts in rows and columns."""
-
     name: str
     title: str
     cells: pd.DataFrame  # one row per cell, with at least "row", "column" and "text"
@@ -59,19 +57,18 @@ class Table:
 
     @cached_property
     def frame(self) -> pd.DataFrame:
-        """In the order of the cells; "-" where there is no cell."""
+        """The grid of texts; "-" where there is no cell."""
         rows, columns = self.cells["row"].unique(), self.cells["column"].unique()
         grid = self.cells.pivot(index="row", columns="column", values="text")
         grid = grid.reindex(index=rows, columns=columns).fillna("-")
         return grid.rename_axis(index=self.head, columns=None).reset_index()
 
     def text(self, style: str) -> str:
-        """In a style of tabulate."""
+        """The grid in a style of tabulate."""
         rows, head = self.frame.to_numpy().tolist(), list(self.frame)
         return str(tabulate(rows, head, tablefmt=style, disable_numparse=True))
 
     def markdown(self, level: int = 2, picture: str = "") -> str:
-        """``picture`` is the file of one."""
         head, notes = f"{'#' * level} {self.title}", bullets(self.notes)
         image = f"![{self.title}]({picture})" if picture else ""
         grid = self.text("github") if len(self.cells) else ""
@@ -124,7 +121,7 @@ def tables_of(found: Measurements) -> list[Table]:
 
 
 def table(name: str, title: str, rows: pd.DataFrame, columns: str = "measure") -> Table:
-    """A row per method, a column per group or measure: most measures only at k = ``BRIEF``."""
+    """A row per method, a column per group or measure: most only at k = ``BRIEF``."""
     if columns == "measure":
         shown = rf"(T|R|CF)@.*|[^@]*|.*@{cut_off(rows['measure'])}"
         rows = rows[rows["measure"].str.fullmatch(shown).astype(bool)]
@@ -142,7 +139,7 @@ def calibration(rows: pd.DataFrame) -> Table:
 
 
 def short_table(found: Measurements) -> Table:
-    """Main values of methods without posteriors and of the one that searches."""
+    """The main values, of methods without posteriors and of the best one."""
     rows = found.summary[found.summary["group"] == "all"]
     columns = ["T@1", at_cut_off(found, "T"), at_cut_off(found, "P"), "CF@1", "R@1"]
     parts = ["edits", "counterfactual", "instance_by_method"]
@@ -155,7 +152,7 @@ def short_table(found: Measurements) -> Table:
 
 
 def at_cut_off(found: Measurements, measure: str) -> str:
-    """E.g. ``NDCG@10``, or at the largest cut-off where 10 was not measured."""
+    """E.g. ``NDCG@10``, or at the largest cut-off without a 10."""
     return f"{measure}@{cut_off(found.part('edits', group='all')['measure'])}"
 
 

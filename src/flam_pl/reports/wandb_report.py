@@ -1,4 +1,4 @@
-"""What Weights & Biases shows of a run beside its curves: searches, tables, pictures."""
+"""What W&B (Weights & Biases) shows of a run beside its curves."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ EXAMPLES = 3  # searches of each attribute type
 
 @dataclass(eq=False)
 class SearchPicture(Callback):
-    """The same edited searches at each validation, as a picture in W&B."""
+    """Logs the same edited searches at each validation."""
 
     editor: Editor
     catalog: Catalog
@@ -56,7 +56,6 @@ class SearchPicture(Callback):
 
 
 def log_report(config: Config, report: Report, records: Mapping[str, StageRecord]) -> None:
-    """A report as a W&B run of its own, with the checkpoints behind it."""
     logger = make_wandb_logger(config, report.folder.name, "evaluate")
     if logger is None:
         return

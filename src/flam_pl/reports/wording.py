@@ -1,4 +1,4 @@
-"""Values and settings in words: what stands in a cell, and the sentences around tables."""
+"""Values and settings in words."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NAN = float("nan")
 def text_of(
     value: float, std: float = NAN, low: float = NAN, high: float = NAN, paper: float = NAN
 ) -> str:
-    """A cell of a table without what is nan, e.g. ``.748 ± .007 [.729, .766]``, else ``-``."""
+    """A cell without what is nan, e.g. ``.748 ± .007 [.729, .766]``, else ``-``."""
     words = [
         short(value) if value == value else "",
         f"± {short(std)}" if std == std else "",

@@ -96,7 +96,7 @@ class SlerpEditor(NoEditor):
 
 
 class GeneratorEditor(NoEditor):
-    """``methods.generator``: x~ = G(x, e), once per edited type, in the order of the schema."""
+    """``methods.flam``: x~ = G(x, e), once per edited type, in the order of the schema."""
 
     reads_embeddings = True
 

@@ -21,7 +21,7 @@ from flam_pl.datasets.catalog import Catalog
 from flam_pl.editing.editor import NoEdit
 from flam_pl.editing.edits import Edit
 from flam_pl.evaluation.searches import EvaluationSet
-from flam_pl.experiments.label_shares import with_as_many_steps
+from flam_pl.experiments.sweeps import with_as_many_steps
 from flam_pl.methods.registry import registered
 from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.reports.paper import convergence, spaces

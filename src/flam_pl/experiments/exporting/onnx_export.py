@@ -1,4 +1,4 @@
-"""ONNX files of a bundle: the backbone, the reader and the query path."""
+"""ONNX files of a bundle."""
 
 from __future__ import annotations
 
@@ -26,20 +26,17 @@ OPSET = 18
 
 
 def onnx_files(bundle: Bundle, log: Callable[[str], None]) -> dict[str, bytes]:
-    """The content of each ONNX file of a bundle, and of ``table.npy``.
+    """The content of each ONNX file, and of ``table.npy``.
 
-    PyTorch's new exporter may freeze a batch size, so each file is compared with PyTorch at the
-    batches 1, 7 and 64; where it fails, the older exporter is used. Raises FlamError if both fail,
-    or if a package is missing.
+    Raises:
+        FlamError: a package is missing, or no exporter makes a file that agrees with PyTorch.
     """
     if missing := [name for name in ("onnx", "onnxscript", "onnxruntime") if not find_spec(name)]:
         raise FlamError(f'onnx=true needs {", ".join(missing)}: pip install "flam-pl[onnx]"')
     runtime = TorchRuntime(bundle, "cpu")
     backbone, networks = runtime.backbone, runtime.networks
-    contents, schema = bundle.contents, bundle.schema
-    size, types = contents.preprocess["size"], len(schema.types)
-    table = networks.query.editor.table()
-    drawn = torch.Generator().manual_seed(0)
+    size, types = bundle.contents.preprocess["size"], len(bundle.schema.types)
+    table, drawn = networks.query.editor.table(), torch.Generator().manual_seed(0)
 
     def pixels(batch: int) -> list[Tensor]:
         shape = batch, 3, size, size
@@ -57,16 +54,11 @@ def onnx_files(bundle: Bundle, log: Callable[[str], None]) -> dict[str, bytes]:
         strength[strength > 0.7] = 1
         return [x, own, own.flip(1), directions, strength]
 
+    given = ["features", "own", "wanted", "directions", "strength"]
     parts: list[tuple[str, nn.Module, Any, list[str], list[str]]] = [
         ("backbone.onnx", backbone, pixels, ["pixels"], ["features"]),
         ("reader.onnx", networks.reader, features, ["features"], ["posteriors", "directions"]),
-        (
-            "query.onnx",
-            networks.query,
-            searches,
-            ["features", "own", "wanted", "directions", "strength"],
-            ["vectors"],
-        ),
+        ("query.onnx", networks.query, searches, given, ["vectors"]),
     ]
     found: dict[str, bytes] = {}
     with torch.inference_mode(False), torch.no_grad(), constant_whitening(backbone):
@@ -85,7 +77,10 @@ def exported(
     outputs: Sequence[str],
     log: Callable[[str], None],
 ) -> bytes:
-    """The file of one network, by the first exporter whose file agrees with PyTorch."""
+    """The file of one network, by the first exporter that agrees with PyTorch.
+
+    The new exporter may freeze a batch size, so all of ``BATCHES`` are compared.
+    """
     checks = [inputs(batch) for batch in BATCHES]
     faults = []
     for dynamo in (True, False):
@@ -124,8 +119,10 @@ def write(
 
 
 def compare(data: bytes, net: nn.Module, names: Sequence[str], arrays: Sequence[Tensor]) -> float:
-    """The largest difference between ONNX Runtime and PyTorch, as a share of the largest value, or
-    absolute where that is below 1. It is not finite for another shape, nan or infinity."""
+    """The largest difference to PyTorch, relative to the largest value if that is above 1.
+
+    It is not finite for another shape, nan or infinity.
+    """
     import onnxruntime
 
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
@@ -141,7 +138,7 @@ def compare(data: bytes, net: nn.Module, names: Sequence[str], arrays: Sequence[
 
 @contextmanager
 def constant_whitening(backbone: Backbone) -> Iterator[None]:
-    """Make constants of whether a whitening is measured: an exporter cannot follow a buffer."""
+    """Make a constant of a buffer that no exporter can follow."""
     parts = [module for module in backbone.modules() if isinstance(module, Whitening)]
     buffers = [module._buffers.pop("measured") for module in parts]
     for module, buffer in zip(parts, buffers, strict=True):

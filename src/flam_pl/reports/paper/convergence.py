@@ -1,4 +1,4 @@
-"""T@k against cosine(x, x^), the paper's measure of convergence, by epoch of stage 3."""
+"""T@k against cosine(x, x^), the paper's measure of convergence."""
 
 from __future__ import annotations
 
@@ -15,10 +15,7 @@ COSINE = "val/cosine_recovered"
 
 
 def numbers(log: Path, ks: Sequence[int]) -> dict[str, Any] | None:
-    """Validation after each epoch, and T@k of the plain search, from Lightning's ``metrics.csv``.
-
-    Cut-offs that were not logged are left out; None without any validation.
-    """
+    """Validation after each epoch, and T@k of the plain search; None if not logged."""
     table = pd.read_csv(log) if log.is_file() and log.stat().st_size else pd.DataFrame()
     logged = [f"T@{k}" for k in ks if f"val/T@{k}" in table]
     if COSINE not in table or not logged:

@@ -1,4 +1,4 @@
-"""Figure 3: maps of the embedding spaces, with features that are edited to one class."""
+"""Figure 3: maps of the embedding spaces."""
 
 from __future__ import annotations
 
@@ -45,10 +45,9 @@ def edit_to_one_class(
     settings: FiguresConfig,
     seed: int,
 ) -> Spaces:
-    """Embed random images, and edit some of those that have another class: of the settings, else
-    the most frequent one.
+    """Embed random images, and edit some to the class of the settings, else the most frequent one.
 
-    Raises ``SchemaError`` if ``figures.target_class`` is no class of the type.
+    Raises SchemaError for an unknown ``figures.target_class``.
     """
     schema = data.schema
     kind = settings.target_type if settings.target_type in schema.types else schema.types[0]
@@ -72,8 +71,8 @@ def edit_to_one_class(
 
 
 def statistics(embeddings: Tensor, wanted: Tensor) -> dict[str, float]:
-    """Mean cosine distance of embeddings to their wanted vectors, both of unit length ``(M, k)``,
-    and trace of the covariance of the embeddings."""
+    """Mean cosine distance of unit embeddings ``(M, k)`` to the wanted ones, and trace of their
+    covariance."""
     return {
         "distance_to_wanted": float(1 - (embeddings * wanted).sum(dim=1).mean()),
         "spread": float(embeddings.var(dim=0, correction=0).sum()),
@@ -118,10 +117,7 @@ def draw(spaces: Spaces, seed: int) -> Figure:
 
 
 def draw_map(axis: Axes, points: np.ndarray, labels: np.ndarray, classes: tuple[str, ...]) -> None:
-    """Dots for images with labels ``(N,)``, crosses for edited features.
-
-    ``points`` ``(N + M, 2)`` has the images first.
-    """
+    """Dots for images with labels ``(N,)``, crosses for edited ones; ``points (N + M, 2)``."""
     own, edited = points[: len(labels)], points[len(labels) :]
     for c, (name, color) in enumerate(zip(classes, class_colors(classes), strict=True)):
         x, y = own[labels == c].T
@@ -134,7 +130,6 @@ def draw_map(axis: Axes, points: np.ndarray, labels: np.ndarray, classes: tuple[
 
 
 def class_colors(classes: tuple[str, ...]) -> list[Any]:
-    """The named colors if all classes are color names."""
     names: list[Any] = [name.lower().replace(" ", "").replace("-", "") for name in classes]
     if all(map(is_color_like, names)):
         return names

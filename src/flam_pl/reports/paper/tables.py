@@ -1,4 +1,4 @@
-"""The paper's Tables 1 to 5, filled from the long table."""
+"""The paper's Tables 1 to 5."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Keys = Mapping[str, tuple[str, ...]]  # column -> (part, method, group, measure)
 
 
 def published(part: str, dataset: str) -> dict[str, Any]:
-    """Row -> column -> the paper's value on this data set, empty where it has none."""
+    """Row -> column -> the paper's value on this data set."""
     text = files("flam_pl.reports.paper").joinpath("published.yaml").read_text(encoding="utf-8")
     content: Any = OmegaConf.to_container(OmegaConf.create(text))
     return dict(content[part].get(dataset, {}))
@@ -34,8 +34,6 @@ def published(part: str, dataset: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class PaperTables:
-    """What the tables are filled from."""
-
     dataset: str
     classes: Mapping[str, Mapping[str, int]]  # attribute type -> class -> number of images
     by_seed: Sequence[Metrics] = ()
@@ -43,7 +41,6 @@ class PaperTables:
     note: str = ""  # of every table
 
     def table(self, number: int) -> list[Table]:
-        """The parts of Table 1 to 5."""
         builders = {
             1: [self.class_table],
             2: [self.instance_table],
@@ -147,7 +144,6 @@ class PaperTables:
         return self.filled(title, cells, how, head="query")
 
     def cells(self, row: str, keys: Keys, paper: Mapping[str, float]) -> list[Cell]:
-        """A row: column -> the value of its key, and the paper's."""
         cells = []
         for column, key in keys.items():
             known = self.values.get(key, {}) | {"published": paper.get(column)}
@@ -162,12 +158,10 @@ class PaperTables:
         return dict(index[["value", "std", "low", "high", "n"]].to_dict("index"))  # type: ignore
 
     def quoted(self, paper: Mapping[str, Any], columns: Iterable[str]) -> list[Cell]:
-        """Rows that the paper quotes from others."""
         nowhere: Keys = dict.fromkeys(columns, ())
         return [cell for row, of in paper.items() for cell in self.cells(row, nowhere, of)]
 
     def of_method(self, method: str, keys: Keys, paper: Mapping[str, Any]) -> list[Cell]:
-        """A row by its name in Table 3, with the dimension of its vectors."""
         own = self.by_seed[0]
         settings, dimension = own["config"]["manipulator"], own["dimensions"].get(method, "-")
         proposed = settings["with_remaining"] and settings["online_sampling"]
@@ -189,7 +183,6 @@ def at_cut_offs(part: str, method: str, measure: str, *ks: int) -> dict[str, tup
 
 
 def write(folder: Path, number: int, tables: Sequence[Table], seeds: Sequence[int]) -> None:
-    """``table<N>.md``, ``.tex`` and ``.json``."""
     plain = {"seeds": list(seeds), "parts": [table.to_plain() for table in tables]}
     forms = {
         "md": "\n\n".join(table.markdown() for table in tables) + "\n",
