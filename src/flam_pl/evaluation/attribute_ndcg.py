@@ -21,12 +21,16 @@ class AttributeNDCG(QuerySums):
     The relevance is that of ADDE (Hou et al., ICCV 2021), the ideal the best order of the gallery.
     """
 
-    def __init__(self, data: EvaluationSet, ks: Sequence[int]) -> None:
+    def __init__(
+        self, data: EvaluationSet, ks: Sequence[int], like: AttributeNDCG | None = None
+    ) -> None:
+        """``like`` lends its best orders."""
         super().__init__(data, ("all", "target", "other"), [f"NDCG@{k}" for k in ks])
         self.ks = tuple(ks)
         counts = range(len(data.schema.types) + 1)
         # row m: the gains of 0, 1, ..., m wanted labels out of m
         gains = [gain(torch.arange(m + 1).double() / max(m, 1)) for m in counts]
+        self.ideals: dict[tuple[int, int, str], Tensor] = like.ideals if like else {}
         self.gains = pad_sequence(gains, batch_first=True).to(data.features.device)
 
     def add(self, search: EditedSearch) -> None:
@@ -41,8 +45,11 @@ class AttributeNDCG(QuerySums):
             compared = (wanted[:, types] >= 0).sum(dim=1)
             matches = search.matches[..., types].sum(dim=2)
             dcg = dcg_at(self.gains[compared[row, None], matches], self.ks)
-            ideal = self.ideal(wanted, types, compared, compared - int(search.t in types))
-            self.count(group, search.numbers, dcg / ideal[row])
+            key = search.t, search.c, group
+            if key not in self.ideals:
+                own = compared - int(search.t in types)
+                self.ideals[key] = self.ideal(wanted, types, compared, own)[row]
+            self.count(group, search.numbers, dcg / self.ideals[key])
 
     def ideal(self, wanted: Tensor, types: Sequence[int], compared: Tensor, own: Tensor) -> Tensor:
         """DCG@k of the best order per row of wanted labels ``(U, types)``.

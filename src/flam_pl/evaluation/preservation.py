@@ -19,7 +19,8 @@ class Preservation:
     def __init__(self, data: EvaluationSet, ks: Sequence[int]) -> None:
         device = data.features.device
         self.names, self.ks, self.items = tuple(data.extra_attributes), tuple(ks), data.query_items
-        self.codes = [torch.from_numpy(c).to(device) for c in data.extra_attributes.values()]
+        codes = np.stack([*data.extra_attributes.values()], axis=1) if self.names else data.labels[:, :0]
+        self.codes = torch.from_numpy(codes.astype(np.int32)).to(device)  # (N, attributes)
         self.queries = torch.from_numpy(data.queries).to(device)
         # per query, attribute and k: results with the query's value, results with any value
         shape = (len(data.queries), len(self.names), 2, len(ks))
@@ -28,14 +29,13 @@ class Preservation:
     def add(self, search: EditedSearch) -> None:
         found, device = search.found, search.found.device
         queries = self.queries[torch.from_numpy(search.numbers).to(device)]
-        wanted = search.matches[..., search.t]
         ranks = torch.arange(1, found.shape[1] + 1, device=device)
         first = (ranks[:, None] <= torch.tensor(self.ks, device=device)).float()  # (K, ks)
-        for position, codes in enumerate(self.codes):
-            own, theirs = codes[queries][:, None], codes[found]
-            known = wanted & (own >= 0) & (theirs >= 0)
-            counted = torch.stack([known & (own == theirs), known]).float() @ first
-            self.sums[search.numbers, position] += counted.transpose(0, 1).cpu().numpy()
+        own, theirs = self.codes[queries][:, None], self.codes[found]  # (E, K, attributes)
+        known = search.matches[..., search.t, None] & (own >= 0) & (theirs >= 0)
+        for position, of in enumerate((known & (own == theirs), known)):
+            counts = of.transpose(1, 2).float() @ first  # (E, attributes, ks)
+            self.sums[search.numbers, :, position] += counts.cpu().numpy()
 
     def estimates(self, draws: Draws) -> dict[str, dict[str, Estimate]]:
         if not self.sums.size:

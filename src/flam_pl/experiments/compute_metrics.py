@@ -92,8 +92,9 @@ def measure_edits(
     ks, draws = cut_offs(settings.ks, len(data.labels)), (settings.resamples, settings.seed)
     double = draw_double_edits(data, settings.pairs, settings.seed)
     precision: Precision | None = None
+    ranks: AttributeNDCG | None = None
     for name, searcher in searchers_of(trained, data, max(ks)).items():
-        traits, ranks = Preservation(data, ks), AttributeNDCG(data, ks)
+        traits, ranks = Preservation(data, ks), AttributeNDCG(data, ks, like=ranks)
         precision = Precision(data, ks, like=precision)
         bar = partial(progress, name=f"edits: {name}")
         results = evaluate_edits(searcher, data, ks, bar, also=[traits, ranks, precision])

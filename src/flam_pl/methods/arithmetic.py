@@ -31,12 +31,12 @@ class Arithmetic(Editor):
         self.embedders, self.schema, self.times = embedders, embedders.schema, times
 
     def edit(self, features: Tensor, edits: Sequence[Edit]) -> Tensor:
-        edited, own = features, self.embedders.classify(self.embedders(features))
+        edited, z = features, self.embedders.space(features)
         for edit in in_order(edits, self.schema):
-            t = self.schema.types.index(edit.attribute_type)
-            means = self.embedders.of(edit.attribute_type).class_means
+            embedder = self.embedders.of(edit.attribute_type)
+            own, means = (embedder(z) @ embedder.dictionary.T).argmax(dim=1), embedder.class_means
             wanted = wanted_shares(edit, self.embedders, means) @ means
-            edited = edited + self.times * edit.strength * (wanted - means[own[:, t]])
+            edited = edited + self.times * edit.strength * (wanted - means[own])
         return edited
 
 
