@@ -15,7 +15,7 @@ from flam_pl.atomic_io import write_text
 from flam_pl.attributes import UNLABELLED
 from flam_pl.config.root import Config
 from flam_pl.config.saved_files import read_json, reading, sealed
-from flam_pl.data.feature_batches import batches_in_pass
+from flam_pl.data.batches import batches_in_pass
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.inspection import edits_cannot_be_evaluated
 from flam_pl.datasets.labels import keep_label_share
