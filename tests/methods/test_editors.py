@@ -89,9 +89,9 @@ def test_arithmetic_lands_on_the_answer_where_classes_add_up() -> None:
     """In a world of sums the edit is exact, if only the old class is recognised."""
     world = make_world(rows=2000, noise=0.0)
     embedders = embedders_of(world)
-    embedders.classify = lambda _: torch.from_numpy(world.labels[:20])  # type: ignore[assignment]
+    old, color = world.labels[:20, 1], embedders.of("color")
+    color.forward = lambda _: color.dictionary[torch.from_numpy(old)]
     edited = Arithmetic(embedders, times=1).edit(world.features[:20], [Edit("color", "black")])
-    old = world.labels[:20, 1]
     ideal = world.features[:20] - world.directions[1][old] + world.directions[1][3]
     # the means also hold the average of the other types, equal up to sampling error
     assert (ideal - world.features[:20]).norm(dim=1).max() > 2

@@ -19,8 +19,10 @@ class Preservation:
     def __init__(self, data: EvaluationSet, ks: Sequence[int]) -> None:
         device = data.features.device
         self.names, self.ks, self.items = tuple(data.extra_attributes), tuple(ks), data.query_items
-        codes = np.stack([*data.extra_attributes.values()], axis=1) if self.names else data.labels[:, :0]
-        self.codes = torch.from_numpy(codes.astype(np.int32)).to(device)  # (N, attributes)
+        codes = np.zeros((len(data.labels), len(self.names)), np.int32)
+        for position, of in enumerate(data.extra_attributes.values()):
+            codes[:, position] = of
+        self.codes = torch.from_numpy(codes).to(device)
         self.queries = torch.from_numpy(data.queries).to(device)
         # per query, attribute and k: results with the query's value, results with any value
         shape = (len(data.queries), len(self.names), 2, len(ks))
