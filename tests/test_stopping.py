@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -71,6 +72,26 @@ def test_a_signal_gives_its_exit_code_and_one_message(
     err = capsys.readouterr().err
     assert STOPPED in err and err.count("\n") == 1 and signal.Signals(code - 128).name in err
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.EIO, "Input/output error"), "Check the disk and the network"),
+        (OSError(errno.EIO, "Input/output error", "/photos/1.jpg"), "/photos/1.jpg: Input/output"),
+        (OSError(errno.ENOSPC, "No space left on device"), "the disk is full"),
+    ],
+)
+def test_an_error_of_the_system_is_one_line_with_a_way_out(
+    error: OSError, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(command_line, "run", command_that(fail))
+    assert command_line.main([]) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("error: ") and said in err and err.count("\n") == 1
 
 
 def test_an_exit_without_a_signal_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
