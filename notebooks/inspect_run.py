@@ -106,7 +106,7 @@ paths = [run.catalog.paths[row] for row in rows]
 index = Retriever.of(best, data.features)
 failures = []
 for example in choose_examples(data, 50, seed=0):
-    search = Search.run(example, data, index, len(index))
+    search = Search.run(example, data, index, len(data.features))
     failures.append((search.hits.index(True) + 1, example))
 failures.sort(key=lambda pair: -pair[0])
 

@@ -325,6 +325,8 @@ def attempt(arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
+        if error.errno is None:
+            raise  # raised by a library, not by the system
         text = f"{error.filename}: {error.strerror}"
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             text = (
@@ -332,7 +334,10 @@ def attempt(arguments: Sequence[str]) -> int:
                 "the command again, or choose another place with runs_dir=."
             )
         elif error.filename is None:
-            raise
+            text = (
+                f"a file or a connection failed ({error}). Finished stages are kept. Check the disk "
+                "and the network, and run the command again."
+            )
         print(f"error: {text}", file=sys.stderr)
         return 1
 
