@@ -77,7 +77,7 @@ def test_a_signal_gives_its_exit_code_and_one_message(
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (OSError(errno.EIO, "Input/output error"), "Check the disk and the network"),
+        (OSError(errno.EIO, "Input/output error"), "Check disk and network"),
         (OSError(errno.EIO, "Input/output error", "/photos/1.jpg"), "/photos/1.jpg: Input/output"),
         (OSError(errno.ENOSPC, "No space left on device"), "the disk is full"),
     ],

@@ -311,6 +311,9 @@ def main(arguments: Sequence[str]) -> int:
     return 128 + number
 
 
+KEPT = "Finished stages are kept; the same command goes on from there."
+
+
 def attempt(arguments: Sequence[str]) -> int:
     """``run`` with its errors printed."""
     try:
@@ -329,15 +332,9 @@ def attempt(arguments: Sequence[str]) -> int:
             raise  # raised by a library, not by the system
         text = f"{error.filename}: {error.strerror}"
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            text = (
-                f"the disk is full ({error}). Finished stages are kept. Free some space and run "
-                "the command again, or choose another place with runs_dir=."
-            )
+            text = f"the disk is full ({error}). Free some space, or set runs_dir=. {KEPT}"
         elif error.filename is None:
-            text = (
-                f"a file or a connection failed ({error}). Finished stages are kept. Check the disk "
-                "and the network, and run the command again."
-            )
+            text = f"a file or a connection failed ({error}). Check disk and network. {KEPT}"
         print(f"error: {text}", file=sys.stderr)
         return 1
 
