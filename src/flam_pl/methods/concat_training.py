@@ -99,7 +99,7 @@ def train(
 
 
 def space_dimension(settings: ConcatConfig, embedder: StageRecord, rows: int) -> int | None:
-    """Dimension of the working space; ``rows`` features span no more."""
+    """Dimension of the working space: at most ``rows``, the number of features."""
     if settings.working_dim == "embedder":
         own: int | None = embedder.architecture["working_dim"]
         return own
