@@ -42,7 +42,7 @@ def choose(trials: Sequence[Trial]) -> Trial:
 
 
 def grid(moved: bool) -> Iterator[ScoreWeights]:
-    """The weights to try; ``moved``: the classifier has class means."""
+    """The weights to try; ``moved``: also weights for class means."""
     for target, share, of_moved in product(TARGET, OTHERS, MOVED if moved else MOVED[:1]):
         yield ScoreWeights(target, target * share, of_moved)
 
@@ -98,7 +98,7 @@ class Scorer:
     def scores(
         self, t: int, c: int, numbers: np.ndarray, tried: Sequence[ScoreWeights]
     ) -> Iterator[Tensor]:
-        """Scores ``(E, N)`` per weights; minus infinity for the query itself."""
+        """For each of the weights, scores ``(E, N)``; minus infinity for the query itself."""
         positions = torch.from_numpy(self.data.queries[numbers]).to(self.heads.device)
         edit = edit_to(self.data.schema, t, c)
         own = [of[positions] for of in self.own]
