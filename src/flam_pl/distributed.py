@@ -40,6 +40,7 @@ def by_first_process(strategy: Strategy, action: Callable[[], None]) -> None:
 
 
 def from_all_processes(value: T) -> list[T]:
+    """The values of all processes, by rank."""
     if not (distributed.is_available() and distributed.is_initialized()):
         return [value]
     values: list[T] = [value] * distributed.get_world_size()

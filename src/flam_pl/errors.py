@@ -7,7 +7,7 @@ import unicodedata
 
 
 class FlamError(Exception):
-    """Its message: what was found, what was expected, where, and what to do."""
+    """Says what was found, what was expected, where, and what to do."""
 
 
 class ConfigError(FlamError):
