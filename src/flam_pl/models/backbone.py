@@ -21,7 +21,7 @@ class Backbone(nn.Module):
     """Pixels uint8 ``(B, 3, H, W)`` -> features ``(B, D)``, to be compared by cosine.
 
     ``BackboneConfig`` explains the arguments. Weights are random until ``load_weights``. ``width``
-    is C of the last map ``(B, C, h, w)``; ``dimension`` is D, after a whitening.
+    is C of the last map ``(B, C, h, w)``; ``dimension`` is D, once a whitening is measured.
 
     Raises FlamError for a model unknown to timm, with too few channels or levels, or without a
     feature map; ConfigError for a pooling that contradicts feature_dim or whitening.
@@ -156,8 +156,8 @@ def create_trunk(model: str, image_size: int | None, pretrained: bool = False) -
 def feature_levels(
     trunk: Any, model: str, count: int, setting: str, without: str
 ) -> list[dict[str, Any]]:
-    """timm's description of the first ``count`` levels. FlamError if the trunk has fewer; its
-    message names the ``setting`` of the number and the setting ``without`` levels."""
+    """timm's description of the first ``count`` levels. FlamError unless the trunk has more; it
+    names the ``setting`` of the number and the setting ``without`` levels."""
     known = getattr(trunk, "feature_info", []) if hasattr(trunk, "forward_intermediates") else []
     if count >= len(known):
         raise FlamError(

@@ -15,7 +15,7 @@ MIN_DEVIATION = 1e-3
 
 class Whitening(nn.Module):
     """y = P^T (x - mean) / sigma^power, ``(B, C)`` -> ``(B, D)``; P: principal directions. Power 1
-    is the whitening of SPoC (Babenko and Lempitsky, ICCV 2015), power 0 scales nothing. Before
+    is the whitening of SPoC (Babenko and Lempitsky, ICCV 2015), 0 scales nothing. Before
     ``measure``, y = x."""
 
     mean: Tensor
