@@ -51,6 +51,7 @@ def train_classifiers(run: Run, method: Method) -> StageRecord:
 
 
 def train_wide_embedders(run: Run, method: Method) -> StageRecord:
+    """The embedders of Emb-Concat."""
     settings, embedder = run.config.concat, start(run)
     data = run.data.serve("labelled", settings.batch_size)
     rows = data.fitting_rows
