@@ -30,6 +30,8 @@ def wanted_vector(
 
 
 class Classifier(Protocol):
+    """Reads posteriors in features."""
+
     @property
     def schema(self) -> AttributeSchema: ...
 
