@@ -22,7 +22,7 @@ PROBABLE = 0.5  # least probability of a class for an error; below it there is a
 
 @dataclass(frozen=True)
 class Applicability:
-    """Counts of training images: per class, and how many have a label of each type."""
+    """Counts of training images, per type."""
 
     schema: AttributeSchema
     images: Sequence[np.ndarray]  # of each class, (classes,)
