@@ -16,7 +16,7 @@ from flam_pl.metrics.dcg import dcg_at, gain, ideal_dcg_at
 
 
 class AttributeNDCG(QuerySums):
-    """NDCG@k over "all" types, over the "target" (edited) type and over the "other" types.
+    """NDCG@k over "all" types, the "target" (edited) type and the "other" types.
 
     Relevance as in ADDE (Hou et al., ICCV 2021); the ideal is the best order of the gallery.
     """

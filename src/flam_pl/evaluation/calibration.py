@@ -64,8 +64,8 @@ def measure_calibration(
 ) -> dict[str, Any]:
     """Event (``KINDS``) -> "raw" or "calibrated" -> ``measure_probabilities``.
 
-    A search warns if the probability of an answer is below a threshold. "detection_rate": share of
-    warnings among edits without an answer; "false_alarm_rate": among edits with an answer.
+    A search warns if an answer's probability is below a threshold. "detection_rate": share of
+    warnings among edits without an answer; "false_alarm_rate": among edits with one.
     """
     item = outcomes.item
     by_kind = {"raw": outcomes.raw, "calibrated": calibration.probabilities(outcomes.raw)}

@@ -32,6 +32,8 @@ BLOCK = 256  # queries compared with all combinations at once
 
 
 class Measure(Protocol):
+    """Collects edited searches."""
+
     def add(self, search: EditedSearch) -> None: ...
 
 
@@ -94,6 +96,8 @@ class EditResults:
 
 
 class Hits:
+    """Collects T@k of edited searches."""
+
     def __init__(self, data: EvaluationSet, ks: Sequence[int]) -> None:
         self.data, self.ks = data, tuple(ks)
         none = np.zeros(0, np.int64)
@@ -235,7 +239,7 @@ def evaluate_instances(
     """R@k, and the number of queries whose item has no shop photo.
 
     ``is_query (N,)`` marks consumer photos; shop photos are the gallery. Copies have equal codes
-    ``pixels (N,)``: a copy of a photo of the query's item is a hit too.
+    ``pixels (N,)``: a copy of a right photo is a hit too.
     """
     query, shop = np.flatnonzero(is_query), np.flatnonzero(~is_query)
     findable = query[np.isin(items[query], items[shop])]

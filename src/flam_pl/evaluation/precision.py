@@ -17,7 +17,8 @@ PER_KEPT = 4.0  # factor of the utility per other label that a result shares wit
 
 
 def utility(right: Tensor, kept: Tensor) -> Tensor:
-    """0 without the wanted class, else ``PER_KEPT ** kept``: other labels shared with the query."""
+    """0 without the wanted class, else ``PER_KEPT ** kept``; ``kept``: number of other labels
+    shared with the query."""
     return right * PER_KEPT ** kept.double()
 
 

@@ -96,6 +96,7 @@ class EvaluationSet:
 
     @cached_property
     def every_edit(self) -> Edits:
+        """All edits of the queries, with or without a hit."""
         own, editable, found = self.labels[self.queries], self.editable(), {}
         for t, size in enumerate(self.schema.sizes):
             for c in range(size):
@@ -108,6 +109,7 @@ class EvaluationSet:
 
     @cached_property
     def possible(self) -> Edits:
+        """The edits that have a hit."""
         found = {}
         for edit, (numbers, wanted) in self.every_edit.items():
             hit = self.has_hit(wanted)
@@ -183,6 +185,8 @@ class EditedSearch:
 
 
 class Searcher:
+    """Searches the gallery with queries, given by number."""
+
     def __init__(self, editor: Editor | SearchVectors, data: EvaluationSet, depth: int) -> None:
         self.data, self.depth = data, depth
         self.retriever = Retriever.of(editor, data.features)

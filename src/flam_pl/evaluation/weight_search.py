@@ -27,6 +27,8 @@ MOVED = (0.0, 0.5, 1.5)
 
 @dataclass(frozen=True)
 class Trial:
+    """Weights and their validation figures."""
+
     weights: ScoreWeights
     utility: float  # mean utility@5
     counterfactual: float | None  # mean reciprocal rank of counterfactuals; None without any
@@ -56,6 +58,7 @@ def try_weights(
     tried: Sequence[ScoreWeights],
     seed: int = 0,
 ) -> list[Trial]:
+    """A trial of each of the weights ``tried``."""
     data = data.with_queries(QUERIES, seed)
     first = Precision(data, [K])
     measures = [Precision(data, [K], like=first) for _ in tried]
@@ -90,6 +93,8 @@ def try_counterfactuals(
 
 
 class Scorer:
+    """Scores edited searches with many weights."""
+
     def __init__(self, editor: Editor, posteriors: Posteriors, data: EvaluationSet) -> None:
         self.data, self.vectors = data, SearchVectors(editor, posteriors)
         self.heads, self.own = self.vectors.heads(data.features), posteriors.read(data.features)
