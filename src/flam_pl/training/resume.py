@@ -1,4 +1,4 @@
-"""Continues an interrupted training from ``last.ckpt``, with the result of an uninterrupted one."""
+"""Continues an interrupted training from ``last.ckpt``, as if uninterrupted."""
 
 from __future__ import annotations
 
