@@ -1,11 +1,11 @@
 """Approximate search by FAISS. The scores of the found photos are exact.
 
-A score is the inner product of a query with ``[unit feature; log-posteriors]``. The two parts have
-different scales: a feature has length 1, the log-posteriors about 30, and a query weighs them by
-about .1. So each dimension is multiplied by its root mean square in queries: the squared error of a
-vector becomes the squared error of its scores. Principal components follow, then cells (IVF) or a
-graph (HNSW), then codes. The photos with the best codes are the short list: their vectors are read
-from the gallery and scored exactly.
+A score is the inner product of a query with ``[unit feature; log-posteriors]``. The parts differ in
+scale: a feature has length 1, the log-posteriors about 30, and a query weighs them by about .1. So
+each dimension is multiplied by its root mean square in queries: the squared error of a vector
+becomes that of its scores. Principal components follow, then cells (IVF) or a graph (HNSW), then
+codes. The photos with the best codes are the short list: their vectors are read from the gallery
+and scored exactly.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from flam_pl.terminal.progress import progress
 
 
 def copy_gallery(source: StoredGallery, target: StoredGallery, batch: int = 1000) -> int:
-    """Add every photo of ``source`` that ``target`` lacks or has changed; return their number.
+    """Add every photo of ``source`` that ``target`` lacks or holds differently; return the number.
 
     A stopped copy goes on when called again. Photos that only ``target`` has stay. FlamError for
     galleries of two bundles.

@@ -86,7 +86,7 @@ def best_of(
     k: int,
     held: np.ndarray | None = None,
 ) -> Best:
-    """The k best of ``vectors (N, V)``, if ``held (N,)`` is true."""
+    """The k best of ``vectors (N, V)`` whose ``held (N,)`` is true."""
     count = min(k, len(rows))
     chunk = max(1, MOST_SCORES // max(1, len(rows)))
     scores = np.empty((len(queries), count), np.float32)

@@ -33,7 +33,7 @@ def write_index(path: Path, made: Approximate) -> None:
 
 
 def read_index(path: Path, kind: str, gallery: str, changes: int) -> Approximate | None:
-    """The index; None if the file is damaged (each part has a checksum) or of another gallery."""
+    """The index; None if the file is damaged (each part has a checksum) or does not fit."""
     try:
         with np.load(path, allow_pickle=False) as held:
             facts = Facts(**json.loads(held["facts"].tobytes()))

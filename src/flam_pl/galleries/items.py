@@ -53,7 +53,7 @@ class Item:
     hash: str  # SHA-256 of the file's bytes, in hex
     vector: np.ndarray  # (V,) float16
     length: float = 1.0  # of the feature, before it was made a unit vector
-    stamp: str = ""  # size and time of the file when it was hashed
+    stamp: str = ""  # size and time of the file when it was hashed, and CRC-32 of the columns
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ class StoredGallery(Protocol):
     def search(
         self, vectors: np.ndarray, k: int, where: Where | None = None, distinct: bool = False
     ) -> Found:
-        """The k photos with the highest scores per query vector, ``(Q, V)``.
+        """Per query vector ``(Q, V)``, the k photos with the highest scores.
 
         ``distinct``: of photos with the same hash or the same value in column ``ITEM``, only the
         best is found.

@@ -110,7 +110,7 @@ class State:
         return merged([best, self.flat.search(queries, k, behind)], k)
 
     def allowed(self, table: ItemTable, where: Where | None) -> np.ndarray | None:
-        """The rows that fit ``where``, remembered for the next search; None: all."""
+        """The rows that fit ``where``, remembered for the next search."""
         if not where:
             return None
         key = repr(sorted(where.items(), key=lambda pair: pair[0]))
