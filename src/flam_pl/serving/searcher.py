@@ -154,6 +154,7 @@ class Searcher:
         return stored_feature(item, self.bundle.contents.dimension)
 
     def guesses(self, posteriors: Sequence[np.ndarray]) -> dict[str, Guess]:
+        """Per type, the likeliest class."""
         return {
             name: Guess(self.schema.of(name)[int(p.argmax())], round(float(p.max()), 4))
             for name, p in zip(self.schema.types, posteriors, strict=True)
@@ -162,7 +163,7 @@ class Searcher:
     def results(
         self, gallery: StoredGallery, encoded: Encoded, ids: Sequence[str], scores: np.ndarray
     ) -> Results:
-        """The results, best first, with the probabilities that they fit."""
+        """The results, best first, with probabilities."""
         query, edits, own, target = encoded.query, encoded.edits, encoded.own, encoded.target
         remarks = self.bundle.applicability.remarks(edits, own, target)
         itself = gallery.fetch([query.id])[0] if query.id is not None else None

@@ -188,7 +188,7 @@ def pieces_of(start: Mapping[str, Any], job: Job) -> Iterator[dict[str, list]]:
 
 
 def decode(row: dict[str, Any], job: Job) -> dict[str, Any]:
-    """A shard's name and counts; for a new shard, also its photos and the readable ones' pixels."""
+    """A shard's name and counts; for a new shard, also photos and pixels."""
     photos = [Photo(**plain) for plain in json.loads(row["rows"])]
     store = Store(job.shards)
     with ThreadPoolExecutor(THREADS) as pool:

@@ -1,7 +1,7 @@
 """Shards: Parquet files with the gallery vectors of some photos, see ``serving.cluster``.
 
-A shard's name is the SHA-256 of its bundle's space and of each photo's id, address and stamp (size
-and time of the file). So a shard that exists need not be computed again.
+A shard's name is the SHA-256 of its bundle's space and of each photo's id, address and stamp (file
+size, time, columns). So a shard that exists need not be computed again.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ class Thumbnails:
 
     @staticmethod
     def size(wanted: int) -> int:
-        """The next larger of ``SIZES``: few sizes per photo."""
+        """The next of ``SIZES``, at most the last: few per photo."""
         return next((size for size in SIZES if size >= wanted), SIZES[-1])
 
     @staticmethod
