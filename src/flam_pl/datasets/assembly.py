@@ -134,8 +134,8 @@ def with_distorted_views(
 ) -> pd.DataFrame:
     """The table, with a distorted view of every validation and evaluation photo.
 
-    Views are queries of the instance search (the search for an item), without labels. A photo
-    without an item gets the item of an identical file in its split, else a new item.
+    Views are queries of the instance search, without labels. A photo without an item gets the item
+    of an identical file in its split, else a new item.
     """
     table = table.assign(view=0)
     chosen = table["split"].isin(("val", "evaluation"))

@@ -140,8 +140,8 @@ class Catalog:
         return dense if 2 * len(dense) >= len(several) else several
 
     def instance_rows(self) -> np.ndarray:
-        """Rows ``(M,)`` with an item: consumer photos of the evaluation (queries) and shop photos
-        of ``gallery``."""
+        """Rows ``(M,)`` of the instance search, which finds items: consumer photos of the
+        evaluation are the queries, shop photos of ``gallery`` are searched."""
         searched = [self.rows(split, "shop") for split in dict.fromkeys(self.gallery)]
         rows = np.sort(np.concatenate([self.rows("evaluation", "consumer"), *searched]))
         return rows[self.items[rows] >= 0]

@@ -1,4 +1,4 @@
-"""Describes a catalog, and checks that it can be used."""
+"""Describes and checks a catalog."""
 
 from __future__ import annotations
 

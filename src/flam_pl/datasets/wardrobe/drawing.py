@@ -107,8 +107,8 @@ def write_jpeg(path: Path, picture: np.ndarray) -> None:
 
 
 def draw_wardrobe(folder: Path, settings: WardrobeSettings, workers: int = 0) -> None:
-    """Draw a missing wardrobe; ``workers`` -1: one per core, 0: none. Raises FlamError if the
-    folder holds other files or drawing fails."""
+    """Draw the wardrobe unless ``folder`` holds it; ``workers`` -1: one per core, 0: none. Raises
+    FlamError if the folder holds other files or drawing fails."""
     folder = Path(folder).absolute()
     if is_drawn(folder, settings):  # before the lock: a folder for reading only has none
         print(f"the wardrobe is there already: {folder}")

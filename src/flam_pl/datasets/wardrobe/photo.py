@@ -172,6 +172,8 @@ def occlude(scene: np.ndarray, kind: str, mask: np.ndarray, rng: Generator) -> N
 
 @dataclass(frozen=True)
 class Photo:
+    """The circumstances of a photo."""
+
     pose: Pose  # below, lengths are shares of the picture's side
     rotation: float  # degrees
     scale: float  # the garment's longer side

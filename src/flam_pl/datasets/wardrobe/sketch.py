@@ -43,6 +43,8 @@ class Mark(NamedTuple):
 
 @dataclass
 class Sketch:
+    """Collects the parts of a garment."""
+
     garment: Garment
     pose: Pose
     parts: list[Panel | Mark] = field(default_factory=list)  # in the order of drawing
