@@ -134,7 +134,7 @@ def training_transform(
 ) -> Callable[[Tensor], Tensor]:
     """Random transform of stage 1: uint8 ``(3, H, W)`` -> uint8 ``(3, size, size)``.
 
-    ``scale_min``: least area of a crop, a share; ``brightness``: largest change of brightness and
+    ``scale_min``: least area share of a crop; ``brightness``: largest change of brightness and
     contrast; ``erase``: probability of a grey rectangle. Hues stay: color is an attribute.
     """
     # so large that the smallest crop is not enlarged
