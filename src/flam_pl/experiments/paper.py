@@ -181,7 +181,7 @@ def embedding_spaces(run: Run) -> Drawn | str:
 
 
 def convergence_of(run: Run) -> Drawn | str:
-    """T@k against cosine(x, x^); x^ is x edited there and back."""
+    """T@k against cosine(x, x^), see ``reports.paper.convergence``."""
     log = run.folder / "manipulator" / "logs" / "metrics.csv"
     found = convergence.numbers(log, sweeps.SHARE_CUTOFFS)
     return (found, partial(convergence.draw, found)) if found else f"{log} has no validation of T@k"

@@ -84,7 +84,7 @@ def choice(run: Run, trained: TrainedRun) -> Scoring:
 
 
 def stores_one_vector(row: str) -> bool:
-    """Whether a row's method searches the stored features, without a second vector."""
+    """Whether a row's method searches the stored features."""
     method = registered().get(row.partition("+")[0])
     return method is None or not method.own_vectors
 

@@ -62,6 +62,7 @@ def make_results(config: Config) -> str | None:
 
 
 def extended(config: Config, methods: Collection[str], cut_offs: Sequence[int]) -> Config:
+    """Settings with further methods and cut-offs."""
     return replace(
         config,
         methods=[name for name in trainable() if name in {*config.methods, *methods}],
@@ -70,6 +71,7 @@ def extended(config: Config, methods: Collection[str], cut_offs: Sequence[int]) 
 
 
 def with_seeds(run: Run, seeds: Sequence[int]) -> list[Run]:
+    """The run, and a run per further seed."""
     runs = {run.config.seed: run}
     for seed in seeds:
         place, overrides = f"seeds/{seed}", [*run.config.overrides, f"seed={seed}"]

@@ -136,6 +136,7 @@ class TrainedRun:
 def method_records(
     folder: Path, stages: Mapping[str, StageRecord], names: Collection[str] | None = None
 ) -> dict[str, StageRecord]:
+    """Records of the methods that fit the stages; others are logged."""
     found = {}
     for name, method in registered().items():
         if (names is not None and name not in names) or StageRecord.load(folder / name) is None:

@@ -199,7 +199,7 @@ def tensors_of(net: nn.Module) -> dict[str, np.ndarray]:
 
 
 def figures_of(run: Run, trained: TrainedRun) -> dict[str, Any]:
-    """The best row's figures in the report; empty if the report is of other networks or photos."""
+    """The best row's figures in the report; empty for a report of other networks or photos."""
     path, row = report_folder(run.config) / "metrics.json", trained.best.name
     if not path.is_file():
         return {}
