@@ -18,6 +18,8 @@ SHOWN = 5  # results of each search
 
 @dataclass(frozen=True)
 class Example:
+    """An edit of one query."""
+
     query: int  # position in the evaluation set
     target_type: str
     target_class: str
@@ -57,6 +59,8 @@ def choose_examples(data: EvaluationSet, count: int, seed: int) -> list[Example]
 
 @dataclass(frozen=True)
 class Search:
+    """The results of an example."""
+
     example: Example
     results: list[int]  # gallery positions, best first
     hits: list[bool]  # whether each has the wanted combination

@@ -30,6 +30,8 @@ Metrics = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Measurements:
+    """All figures of a run, per seed."""
+
     dataset: str
     best: str  # the method that searches
     methods: Mapping[str, Mapping[str, str]]  # method -> "title" and "color"
