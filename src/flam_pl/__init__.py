@@ -6,8 +6,8 @@
     print(evaluate(run).summary())
     open_run("runs/table").search("photo.jpg", [Edit("color", "red")])
 
-``Searcher`` searches a whole catalogue, see ``docs/serving.md``. Each name is imported at its first
-use.
+``Searcher`` searches a whole catalogue, see ``docs/serving.md``. The first use of a name imports
+it.
 """
 
 from __future__ import annotations

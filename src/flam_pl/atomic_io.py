@@ -20,7 +20,7 @@ def write_text(path: Path, text: str) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A new file that replaces ``path`` at the end; an error removes it."""
+    """A new file that replaces ``path`` at the end; an error removes the new file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     new = temporary(path)
     try:
@@ -32,8 +32,8 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def temporary(path: Path) -> Path:
-    """A hidden name beside ``path``. What this process or a dead one of this host left there is
-    removed."""
+    """A hidden name beside ``path``. Removes what this process, or a dead process of this host,
+    left there."""
     start = f".{path.name}.new.{socket.gethostname()}."
     for old in path.parent.glob(f"{escape(start)}*"):
         process = old.name.removeprefix(start)
@@ -51,7 +51,7 @@ def is_alive(process: int) -> bool:
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a folder, where that is possible."""
+    """Remove a file or a folder; an OSError is ignored."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
@@ -60,7 +60,7 @@ def remove(path: Path) -> None:
 
 
 def replace_folder(new: Path, folder: Path) -> None:
-    """Put ``new`` in the place of ``folder``; if that raises OSError, the old folder is back."""
+    """Put ``new`` in the place of ``folder``; an OSError leaves the old folder there."""
     old = _retired(folder)
     if folder.exists():
         shutil.rmtree(old, ignore_errors=True)
@@ -86,7 +86,7 @@ def _retired(folder: Path) -> Path:
 
 @contextmanager
 def only_writer(folder: Path) -> Iterator[None]:
-    """Hold the lock beside a folder or file, once no other process holds it."""
+    """Wait for the lock file beside a folder or file, and hold it."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder.with_name(f".{folder.name}.lock"))
     try:

@@ -24,7 +24,7 @@ LOOK_ALIKES = str.maketrans(
 
 
 class SchemaError(FlamError):
-    """A name that the schema does not know, or two schemas that differ."""
+    """A name that a schema does not have, or two schemas that differ."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,8 @@ class AttributeSchema:
         return np.array(known, dtype=np.int64)
 
     def combinations(self, labels: np.ndarray) -> np.ndarray:
-        """Class indices ``(N, types)`` -> numbers of combinations ``(N,)``; -1 if one is -1."""
+        """Class indices ``(N, types)`` -> one number per combination ``(N,)``; -1 if a label is
+        missing."""
         codes = np.zeros(len(labels), dtype=np.int64)
         for position, size in enumerate(self.sizes):
             codes = codes * size + labels[:, position]
@@ -106,7 +107,7 @@ class AttributeSchema:
 
 
 def fold_spelling(name: str) -> str:
-    """A common form of spellings that differ by case, spaces, Unicode forms, invisible signs, or
+    """One form for all spellings that differ by case, spaces, Unicode forms, invisible signs, or
     Cyrillic and Greek letters that look Latin.
 
     >>> fold_spelling(" Navy\\u200b  BLUE ")
@@ -121,7 +122,7 @@ def fold_spelling(name: str) -> str:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A question with the known name of the nearest spelling, if one is near."""
+    """A question with the known name of the nearest spelling, or ``""`` if none is near."""
     spelled = {fold_spelling(other): other for other in known}
     near = difflib.get_close_matches(fold_spelling(name), spelled, n=1, cutoff=0.75)
     return f"; did you mean {spelled[near[0]]}?" if near else ""

@@ -1,4 +1,4 @@
-"""What the first process of a DDP run does for all."""
+"""What the first process of a DDP run does for all processes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def log(text: str) -> None:
 
 
 def by_first_process(strategy: Strategy, action: Callable[[], None]) -> None:
-    """Run ``action`` in the first process. The others wait, and raise its error as FlamError."""
+    """Run ``action`` in the first process. The others wait; they raise its error as FlamError."""
     strategy.barrier()
     failure: Exception | None = None
     if strategy.is_global_zero:
@@ -40,6 +40,7 @@ def by_first_process(strategy: Strategy, action: Callable[[], None]) -> None:
 
 
 def from_all_processes(value: T) -> list[T]:
+    """The values of all processes, by rank."""
     if not (distributed.is_available() and distributed.is_initialized()):
         return [value]
     values: list[T] = [value] * distributed.get_world_size()

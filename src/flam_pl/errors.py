@@ -7,7 +7,7 @@ import unicodedata
 
 
 class FlamError(Exception):
-    """What was got, what was expected, where, and what to do about it."""
+    """Says what was found, what was expected, where, and what to do."""
 
 
 class ConfigError(FlamError):

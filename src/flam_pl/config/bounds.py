@@ -17,7 +17,7 @@ LIMITS: dict[str, tuple[Callable[[Any, Any], bool], str]] = {
     "most": (operator.le, "at most {}"),
     "below": (operator.lt, "less than {}"),
 }
-"""Name of a limit -> what a value must pass, and its words."""
+"""Name of a limit -> the comparison that a value must pass, and its words."""
 
 KINDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"} | {
     Any: "a whole number or names in brackets, also by type: {color:[Red,Blue],shape:8}"
@@ -25,7 +25,7 @@ KINDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or
 
 
 def number(default: T, **bounds: Any) -> T:
-    """A number within ``LIMITS`` or a text of ``choices``; ``loss=True``: a loss's weight."""
+    """A number within bounds (see ``LIMITS``) or of ``choices``; ``loss=True``: a loss weight."""
     return field(default=default, metadata=bounds)
 
 

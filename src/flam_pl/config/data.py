@@ -14,7 +14,7 @@ from flam_pl.config.bounds import numbers as not_empty
 @dataclass
 class DataConfig:  # Settings of every data set
     name: str = MISSING  # Name of the data set and, unless ``run`` is given, of the run
-    reader: str = MISSING  # Module of ``flam_pl.datasets`` that reads it
+    reader: str = MISSING  # Module of ``flam_pl.datasets`` that reads the data set
     root: str | None = None  # Folder with the data; for ``table``, the file
     unlabelled: str | None = None  # Folder of more photos, without labels, for the manipulator
     label_share: float = number(1.0, above=0, most=1)  # Share of the training labels that is used
@@ -89,8 +89,8 @@ class TableData(SplitData):  # A CSV or Parquet table; ``root`` is the file
     label_separator: str | None = None
     """Separates labels in one cell, e.g. ``;`` for ``Red;Blue``: the first one is used."""
     recorded_split: str | None = None
-    """``split.csv`` of a run. Its photos have their split again, other photos are evaluated; unused
-    if the table has a column ``split``."""
+    """``split.csv`` of a run: its photos keep their split, other photos are evaluated; unused if
+    the table has a column ``split``."""
 
 
 @dataclass
@@ -106,7 +106,7 @@ class ConsumerToShopData(LabelledData):  # DeepFashion Consumer-to-shop, with it
     reader: str = "consumer_to_shop"
     types: list[str] = not_empty("shape")
     gallery: str = one_of("val+test", "test")
-    """Whose shop photos are searched: val+test (later notes of the set) | test (first ones)."""
+    """Splits whose shop photos are searched: val+test (later notes of the set) | test (first)."""
 
 
 @dataclass
@@ -124,4 +124,4 @@ DATA_SCHEMAS: dict[str, type[DataConfig]] = {
     "consumer_to_shop": ConsumerToShopData,
     "shopping100k": Shopping100kData,
 }
-"""``defaults: [schema_<key>, _self_]`` in ``conf/data/<data set>.yaml`` chooses one of them."""
+"""``defaults: [schema_<key>, _self_]`` in ``conf/data/<data set>.yaml`` chooses a schema."""

@@ -37,8 +37,8 @@ OF_TRAINING = {
     *("seed", "experiment", "data", "backbone", "embedder", "manipulator", "methods", "concat"),
     *("scoring", "evaluation", "trainer"),
 }
-"""What is read back from a saved run. The run may be somebody else's: it sets no name, no place of
-outputs and no upload."""
+"""Keys that are read back from a saved run. The run may be somebody else's: it sets no name, no
+output folder and no upload."""
 DATA_PATHS = ("root", "unlabelled", "images", "splits")
 """Settings of data sets that are paths; a saved run stores absolute ones."""
 
@@ -56,7 +56,7 @@ def config_folder() -> Path:
 
 def load_config(overrides: Sequence[str] = ()) -> Config:
     """Compose ``conf/`` with overrides such as ``data=table trainer.max_epochs=3``. Raises
-    ConfigError, which names an unknown key, group or value."""
+    ConfigError for an unknown key, group or value."""
     folder = config_folder()
     of_group = (group for group in folder.iterdir() if group.is_dir())
     groups = {group.name: sorted(file.stem for file in group.glob("*.yaml")) for group in of_group}
@@ -114,8 +114,8 @@ def _compose(folder: Path, chosen: Mapping[str, str], values: Mapping[str, str])
 
 
 def method_config(config: Config, chosen: Sequence[str]) -> Config:
-    """A run's settings with a method's groups, e.g. ``["manipulator=tirg"]``; the user's single
-    values win."""
+    """A run's settings with a method's groups, e.g. ``["manipulator=tirg"]``; single values of the
+    user win."""
     return load_config(_joined(_pairs(config.overrides) | _pairs(chosen)))
 
 

@@ -21,7 +21,7 @@ LISTING = "all settings: python -m flam_pl config"
 
 QUOTED = r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\""""
 ELEMENT = re.compile(rf"\s*({QUOTED}|[^,]+?)\s*(?:,|$)")
-"""A text of a list: in quotes, or up to the next comma."""
+"""One element of a list: in quotes, or up to the next comma."""
 PAIR = re.compile(rf"\s*({QUOTED}|[^,:\[\]]+?)\s*:\s*(\[[^\[\]]*\]|[^,\[\]]+)\s*(?:,|$)")
 """The classes of a type: ``color:[Red,Blue]`` or ``shape:8``."""
 CLASSES = re.compile(rf"(?:{PAIR.pattern})+")
@@ -56,8 +56,8 @@ def set_values(config: DictConfig, values: Mapping[str, str]) -> None:
     """Set each setting to the value of its text; raises ConfigError for an unknown key or wrong
     value.
 
-    A setting of type text takes it as written: ``2024_11_24`` is no number, a path may hold
-    brackets. Only ``null`` is null.
+    A text setting takes its text as written: ``2024_11_24`` is no number, a path may hold brackets.
+    Only ``null`` is null.
     """
     known = settings_of(OmegaConf.get_type(config.data) or type(None))
     for key, text in values.items():

@@ -10,7 +10,7 @@ BY_LETTER = {"S": "spoc", "M": "mac", "G": "gem"}
 """Letter of the CGD paper (arXiv 1903.10663) -> global descriptor."""
 
 LEVELS = "levels"
-"""SPoC of the last feature map beside statistics of the early ones."""
+"""SPoC of the last feature map, and statistics of early feature maps."""
 
 COMBINATIONS = tuple(
     f"cgd-{''.join(letters)}" for count in (2, 3) for letters in permutations(BY_LETTER, count)

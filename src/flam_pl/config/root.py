@@ -52,7 +52,7 @@ class TablesConfig:  # The paper's tables with one's own data
     which: list[int] = some_of(1, 2, 3, 4, 5)
     seeds: list[int] = numbers(empty=True, least=0)  # Further seeds of every training
     backbones: list[str] = field(default_factory=lambda: ["imagenet_frozen", "scratch"])
-    """Table 5: files of ``conf/backbone/``, trained for at most the epochs of the run's own."""
+    """Table 5: files of ``conf/backbone/``, trained for at most the run's backbone epochs."""
     note: str = ""  # A sentence below every table
 
 
@@ -66,7 +66,7 @@ class FiguresConfig:  # The paper's figures of one's own run
     target_type: str = "color"  # Figure 3: edited attribute type, else the first of the data set
     target_class: str | None = None  # Figure 3: the wanted class; null: the most frequent
     shares: list[float] = numbers(0.01, 0.05, 0.2, 1.0, above=0, most=1)
-    """Shares of the training labels; each but 1 trains all but the backbone again."""
+    """Shares of the training labels; each share below 1 trains all but the backbone again."""
 
 
 @dataclass
@@ -75,7 +75,7 @@ class ResultsConfig:  # The results page
     seeds: list[int] = numbers(0, 1, 2, empty=True, least=0)  # Seeds beside the run's own
     labels: bool = True  # Train the main methods also on each of ``figures.shares``
     page: list[str] = field(default_factory=list)  # Folders of runs to join; nothing is trained
-    page_file: str = "docs/results.md"  # That page. It includes the file ``tried.md`` beside it
+    page_file: str = "docs/results.md"  # The joined page, with the text of ``tried.md`` beside it
 
 
 @dataclass
@@ -83,7 +83,7 @@ class Config:  # All settings
     run: str | None = None  # Name of the run; null: the data set's name
     runs_dir: str = "runs"
     seed: int = number(0, least=0, most=2**32 - 1)
-    retrain: bool = False  # Train again what is up to date
+    retrain: bool = False  # Also train stages again that are up to date
     report: str | None = None  # ``evaluate``: measure all of ``data``, write to ``report-<this>``
     image: str | None = None  # ``search``: a file, or an image path of the run's catalog
     edits: list[str] = field(default_factory=list)  # ``search``: [color=red,pattern=striped:0.5]
@@ -97,7 +97,7 @@ class Config:  # All settings
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     logger: LoggerConfig = field(default_factory=LoggerConfig)
     methods: list[str] = field(default_factory=lambda: ["cls_concat", "flam_plus"])
-    """Methods beside FLAM; the best one on the validation split searches."""
+    """Methods beside FLAM. Searches use the method that is best on the validation split."""
     concat: ConcatConfig = field(default_factory=ConcatConfig)
     overrides: list[str] = field(default_factory=list)  # The command line; ``load_config`` sets it
     tables: TablesConfig = field(default_factory=TablesConfig)

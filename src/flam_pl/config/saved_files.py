@@ -1,4 +1,4 @@
-"""Reads what an earlier command wrote; errors name the file and the remedy."""
+"""Reads files of earlier commands; errors name the file and the remedy."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class DamagedFile(FlamError):
 
 @contextmanager
 def reading(path: Path, remedy: str) -> Iterator[None]:
-    """Turn errors over the content of ``path`` into DamagedFile."""
+    """Turn errors about the content of ``path`` into DamagedFile; FlamError and OSError pass."""
     try:
         yield
     except (FlamError, OSError):
@@ -48,8 +48,8 @@ def _seal(plain: Mapping[str, Any]) -> str:
 
 
 def read_json(path: Path, kind: Any, remedy: str, nan: bool = False) -> Any:
-    """A JSON object as a value of ``kind``, e.g. a dataclass; ``nan``: numbers may be nan. Raises
-    DamagedFile for no JSON, other keys or types, or changed content."""
+    """A JSON file as a value of ``kind``, e.g. a dataclass; ``nan``: numbers may be nan. Raises
+    DamagedFile for invalid JSON, other keys or types, and changed content."""
     try:
         with reading(path, remedy):
             plain = json.loads(path.read_bytes())

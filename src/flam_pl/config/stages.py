@@ -23,14 +23,14 @@ class BackboneConfig:  # Stage 1: images -> features
     levels_weight: float = number(0.7, least=0)  # Weight of the early maps; that of the last is 1
     levels_window: float = number(0.6, above=0, most=1)  # Used share of each side, in the middle
     whitening: float | None = number(None, least=0)
-    """Power of a whitening in place of the learned projection (SPoC: 1; only centring: 0)."""
+    """Power of a whitening that replaces the learned projection (SPoC: 1; only centring: 0)."""
     max_epochs: int = number(10, least=0)  # 0: a frozen backbone
     early_size: int | None = number(None, least=1)
     """Size of the images in the first half of the epochs; null: ``image_size``."""
     frozen_levels: int = number(0, least=0)  # First feature levels that keep their weights
     items: int = number(32, least=2)  # P: items per batch; triplets need two
     images: int = number(4, least=2)  # K: images per item in a batch; triplets need two
-    classified_items: int = number(1000, least=1)  # Items with most images: the cross-entropy's
+    classified_items: int = number(1000, least=1)  # Cross-entropy: the items with most images
     lr: float = number(3e-4, above=0)
     weight_decay: float = number(1e-4, least=0)
     margin: float = number(0.1, least=0)
@@ -94,9 +94,9 @@ class ManipulatorConfig:  # Stage 3: G edits a feature x to x-tilde, D judges it
     composition_weight: float = number(0.0, least=0, loss=True)  # Weight of TIRG's loss
     bank: int = number(8192, least=2)  # Most training photos for the distillation and TIRG's loss
     bank_batch: int = number(1024, least=2)  # Photos drawn from the bank per step
-    teacher_target: float = number(1.0, least=0)  # The distillation's teacher: ``scoring.target``
-    teacher_others: float = number(0.5, least=0)  # Its ``scoring.others``
-    teacher_moved: float = number(1.0, least=0)  # Its ``scoring.moved``
+    teacher_target: float = number(1.0, least=0)  # Distillation: the teacher's ``scoring.target``
+    teacher_others: float = number(0.5, least=0)  # The teacher's ``scoring.others``
+    teacher_moved: float = number(1.0, least=0)  # The teacher's ``scoring.moved``
     teacher_temperature: float = number(0.5, above=0)  # Divides the teacher's scores
     student_temperature: float = number(0.05, above=0)  # Divides the cosines of x-tilde
     with_remaining: bool = True  # Equation (4) matches all types ("M"); false: the target ("S")
@@ -119,7 +119,7 @@ class ConcatConfig:  # Cls-Concat, Emb-Concat and ADDE-M
     dropout: float = number(0.5, least=0, below=1)
     noise: float = number(0.5, least=0)  # As ``embedder.noise``
     working_dim: int | str | None = number("embedder", least=1, choices=("embedder",))
-    """As ``embedder.working_dim``; "embedder": that number itself."""
+    """As ``embedder.working_dim``; "embedder": the number of ``embedder.working_dim``."""
     lr: float = number(1e-3, above=0)
     weight_decay: float = number(1e-4, least=0)
     batch_size: int = number(256, least=2)
@@ -128,10 +128,10 @@ class ConcatConfig:  # Cls-Concat, Emb-Concat and ADDE-M
 
 @dataclass
 class ScoringConfig:
-    """Score of an edited search; a weight of null is chosen on the validation split."""
+    """Score of an edited search; null: the weight is chosen on the validation split."""
 
     posteriors: bool = True  # Add weighted log-posteriors to the cosine; false: the paper's
     target: float | None = number(None, least=0)  # Weight of the wanted class's log-posterior
     others: float | None = number(None, least=0)  # Weight of the log-posteriors of the other types
     moved: float | None = number(None, least=0)
-    """Weight of the cosine to the query less its old class mean plus the new one."""
+    """Weight of the cosine to the query moved from its class's mean to the wanted class's mean."""

@@ -16,9 +16,8 @@ from flam_pl.data.feature_store import FeatureStore
 class ItemBatchSampler(Sampler[list[int]]):
     """P x K: batches of K images of each of P items; ``items`` ``(N,)`` are codes, -1 for none.
 
-    Images of a small item come several times. An epoch has ``passes`` over all items. Under DDP,
-    each rank takes every ``world``-th batch of one order. Raises ValueError for fewer than two
-    items.
+    Images of a small item repeat. An epoch has ``passes`` over all items. Under DDP, each rank
+    takes every ``world``-th batch of one order. Raises ValueError for fewer than two items.
     """
 
     def __init__(
@@ -69,7 +68,7 @@ class FeatureBatches(IterableDataset[dict[str, Tensor]]):
     """Full batches from endless passes over catalog rows, each in a new order.
 
     A batch may span two passes. Under DDP, each rank takes its part of one order. An epoch has
-    ``batches`` per rank; None: one pass.
+    ``batches`` batches per rank; None: one pass.
     """
 
     def __init__(

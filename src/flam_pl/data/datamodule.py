@@ -35,7 +35,7 @@ FIT_SAMPLE = 100_000  # most unlabelled rows that the feature space is fitted to
 
 
 class FlamDataModule(pl.LightningDataModule):
-    """The data of one run; ``serve`` chooses what the Trainer gets."""
+    """The data of one run; ``serve`` chooses the source and the batches for the Trainer."""
 
     def __init__(self, catalog: Catalog, config: Config, preprocess: Preprocess) -> None:
         super().__init__()
@@ -44,8 +44,8 @@ class FlamDataModule(pl.LightningDataModule):
         self._store: FeatureStore | None = None
         self._extracted = np.arange(len(catalog))
         self.notes: dict[str, tuple[str, str, str]] | None = None
-        """Path -> path, hash of the pixels, and why the photo cannot be decoded, else ""; None
-        unless the extraction is the first to decode the photos."""
+        """Path -> path, hash of the pixels, and reason if the photo cannot be decoded, else "".
+        None unless the extraction is the first to decode the photos."""
 
     def serve(
         self, source: Source, batch_size: int = 1, batches: int | None = None
@@ -69,7 +69,7 @@ class FlamDataModule(pl.LightningDataModule):
 
     @property
     def feature_rows(self) -> tuple[np.ndarray, np.ndarray]:
-        """Rows that a stage on features trains and validates on."""
+        """Training and validation rows of a stage on features."""
         rows = self.catalog.rows
         if self.source == "labelled":
             return rows(split="train", labelled=True), rows(split="val", labelled=True)
@@ -77,7 +77,7 @@ class FlamDataModule(pl.LightningDataModule):
 
     @property
     def fitting_rows(self) -> np.ndarray:
-        """Rows that the feature space is fitted to: labelled ones, some others."""
+        """Rows for fitting the feature space: all labelled, at most ``FIT_SAMPLE`` unlabelled."""
         labelled = self.catalog.rows(split="train", labelled=True)
         others = self.catalog.rows(split="train", labelled=False)
         if len(others) > FIT_SAMPLE:
@@ -157,7 +157,7 @@ class FlamDataModule(pl.LightningDataModule):
         return {"seed": self.config.seed, "rank": rank, "world": world}
 
     def position(self) -> dict[str, Any]:
-        """How far this rank has drawn its training data, between epochs."""
+        """The state of this rank's random draws of training data, between epochs."""
         drawn = self._drawn.state_dict() if self._drawn else {}
         return {"drawn": drawn, "workers": self._worker_states}
 
@@ -180,23 +180,23 @@ class FlamDataModule(pl.LightningDataModule):
 
     @property
     def features(self) -> FeatureStore:
-        """Raises FlamError before they are stored."""
+        """The stored features. Raises FlamError before they are stored."""
         if self._store is None:
             raise FlamError("there are no features yet: call cache_features first")
         return self._store
 
     def bank(self, count: int) -> Tensor:
-        """Features ``(count, D)`` of random training photos."""
+        """Features of random training photos, at most ``count``: ``(N, D)``."""
         rows = self.catalog.rows(split="train")
         drawn = np.random.default_rng(self.config.seed).permutation(rows)[:count]
         return self.features.rows(np.sort(drawn))
 
     def labels(self, rows: np.ndarray) -> Tensor:
-        """``(len(rows), types)``, -1 for none."""
+        """Labels ``(len(rows), types)``, -1 for none."""
         return torch.from_numpy(self.catalog.labels[rows])
 
     def open_features(self, folder: Path, checkpoint: str) -> None:
-        """Raises FlamError if ``folder`` lacks a photo's feature."""
+        """Open stored features. Raises FlamError if ``folder`` lacks a photo's feature."""
         again = "Run train-flam or evaluate again: they extract what is missing."
         try:
             store = FeatureStore.open(folder)
@@ -217,8 +217,8 @@ class FlamDataModule(pl.LightningDataModule):
         checkpoint: str,
         dimension: int,
     ) -> str:
-        """Use the features at ``folder`` and of a killed extraction, extract the others; returns a
-        log line."""
+        """Reuse features in ``folder`` and of a killed extraction, extract the others; return a log
+        line."""
         manifest, photos = self._manifest(checkpoint, dimension), self.catalog.photo_keys
         old, positions = None, np.full(len(photos), -1)
         try:

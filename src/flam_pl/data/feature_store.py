@@ -1,7 +1,7 @@
 """Features on disk: a folder with ``features.npy``, ``photos.npy`` and ``manifest.json``.
 
-Each rank writes a shard; the merged shards appear by one rename. Shards of a killed extraction are
-used by the next one.
+Each rank writes a shard; one rename publishes the merged shards. The next extraction uses the
+shards of a killed one.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ READ_WHOLE = 2**26  # bytes; a smaller array is read whole
 
 
 @dataclass(frozen=True)
-class Manifest:  # what the features of a store were made of
+class Manifest:  # what the features of a store were made from
     checkpoint: str  # SHA-256
     preprocessing: str
     images: str  # Catalog.fingerprint()
@@ -53,7 +53,7 @@ class Manifest:  # what the features of a store were made of
 
 @dataclass(eq=False)
 class FeatureStore:
-    """Features by catalog row: row i is row ``positions[i]`` of ``array`` ``(S, D)``."""
+    """Features by catalog row: catalog row i is row ``positions[i]`` of ``array`` ``(S, D)``."""
 
     folder: Path
     array: np.ndarray
@@ -86,7 +86,7 @@ class FeatureStore:
 
     @classmethod
     def open(cls, folder: Path) -> FeatureStore:
-        """Raises FlamError for no store or a damaged one, by a sample of a large array."""
+        """Open a store. FlamError if missing or damaged; of a large array, a sample is checked."""
         file = folder / "manifest.json"
         if not file.is_file():
             raise FlamError(f"no features at {folder}: not extracted yet")
@@ -166,7 +166,7 @@ def _checksums(records: np.ndarray) -> np.ndarray:
 
 
 class ShardWriter:
-    """Writes one rank's features; a memory map would die of a full disk."""
+    """Writes one rank's features, not by a memory map: a full disk would kill the process."""
 
     def __init__(self, folder: Path, rank: int, manifest: Manifest) -> None:
         self.folder, self.record = folder, _record(manifest)

@@ -42,10 +42,10 @@ def check_photos(
     write: bool = True,
     decoding: bool = True,
 ) -> tuple[Catalog, dict[int, str]]:
-    """The catalog with hashes of files and pixels, and row -> reason of unusable photos.
+    """The catalog with hashes of files and pixels, and row -> reason for unusable photos.
 
-    ``memory`` is a JSON file of findings; one process of a DDP run adds to it (``write``). Without
-    ``decoding``, only headers of unknown photos are read: ``note`` adds the hashes of pixels later.
+    ``memory``: a JSON file of earlier findings; with ``write``, new findings are added. Without
+    ``decoding``, only headers of unknown photos are read: ``note`` adds pixel hashes later.
     """
     paths = {str(path): os.path.abspath(catalog.root / path) for path in catalog.table["path"]}
     store = memory if write else None

@@ -1,4 +1,4 @@
-"""What a reader found -> a Catalog with classes, split and distorted views."""
+"""From a reader's table to a Catalog with classes, split and distorted views."""
 
 from __future__ import annotations
 
@@ -27,11 +27,12 @@ log = logging.getLogger(__name__)
 
 
 @dataclass
-class Found:  # what a reader found
+class Found:  # a reader's table of photos
     name: str
     root: Path
     table: pd.DataFrame
-    """Without ``split``, it is drawn; without ``domain``, each item's first photo is the shop's."""
+    """Without column ``split``, a split is drawn; without ``domain``, an item's first photo is the
+    shop's."""
     types: Sequence[str]
     extra_attributes: Sequence[str] = ()
     dropped: Sequence[Dropped] = ()
@@ -45,7 +46,7 @@ class Found:  # what a reader found
 
 
 def assemble(found: Found, data: LabelledData, schema: AttributeSchema | None) -> Catalog:
-    """The Catalog of what a reader found. With the ``schema`` of a trained run and no split, all
+    """The Catalog of a reader's table. With the ``schema`` of a trained run and no split, all
     photos with all labels are evaluated."""
     table = found.table.reset_index(drop=True)
     for kind in found.types:  # a type of the run that this set does not have
@@ -131,10 +132,10 @@ def garment_note(table: pd.DataFrame) -> list[str]:
 def with_distorted_views(
     table: pd.DataFrame, types: Sequence[str], contents: np.ndarray
 ) -> pd.DataFrame:
-    """The table and a distorted view of every validation and evaluation photo.
+    """The table, with a distorted view of every validation and evaluation photo.
 
-    Views are queries of the instance search, without labels. A photo without an item gets that of
-    an identical file in its split, else a new one.
+    Views are queries of the instance search, without labels. A photo without an item gets the item
+    of an identical file in its split, else a new item.
     """
     table = table.assign(view=0)
     chosen = table["split"].isin(("val", "evaluation"))

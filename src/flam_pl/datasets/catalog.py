@@ -37,8 +37,8 @@ class Dropped:  # a line or photo that was left out
 class Catalog:
     """A data set as one checked table with a row per photo or distorted view.
 
-    Photos of a product share ``item``, those of a garment in several classes ``garment``; ``view``
-    above 0 is a seeded distortion.
+    Photos of one product share ``item``; products of one garment, e.g. in several colors, share
+    ``garment``. ``view`` above 0 is a seeded distortion of the photo.
 
     >>> table = pd.DataFrame({"path": ["a.jpg", "b.jpg"], "split": ["train", "evaluation"]})
     >>> schema = AttributeSchema({"color": ("red", "blue")})
@@ -58,7 +58,7 @@ class Catalog:
     contents: Mapping[str, str] = field(default_factory=dict)  # path -> SHA-256 of a file, if read
     pixels: Mapping[str, str] = field(default_factory=dict)  # path -> hash of decoded pixels
     intact: Mapping[str, int] = field(default_factory=dict)
-    """SHA-256 -> shorter side of photos that are intact without a check."""
+    """SHA-256 -> shorter side, of photos that need no check."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "table", self.table.reset_index(drop=True))
@@ -69,8 +69,7 @@ class Catalog:
     def build(
         cls, name: str, root: Path, table: pd.DataFrame, schema: AttributeSchema, **others: Any
     ) -> Catalog:
-        """A Catalog from a table with ``path`` and ``split``; FlamError names the first wrong
-        value."""
+        """A Catalog from a table with ``path`` and ``split``. FlamError for a wrong value."""
         defaults: dict[str, Any] = dict.fromkeys((*COLUMNS, *schema.types), pd.NA)
         defaults |= {"domain": "shop", "view": 0}
         missing = [c for c in defaults if c not in (*table, "path", "split")]
@@ -101,7 +100,7 @@ class Catalog:
 
     @cached_property
     def items(self) -> np.ndarray:
-        """Number of each row's item ``(N,)``, in sorted order; -1 for none."""
+        """Code of each row's item ``(N,)``, in sorted order; -1 for none."""
         codes = pd.factorize(self.table["item"].astype("string"), sort=True)[0].astype(np.int64)
         codes.setflags(write=False)
         return codes
@@ -120,7 +119,7 @@ class Catalog:
         labelled: bool | None = None,
     ) -> np.ndarray:
         """Indices ``(M,)`` of the rows that meet every condition. ``dense`` rows have every label,
-        ``labelled`` rows at least one. Raises FlamError for an unknown word."""
+        ``labelled`` rows at least one. FlamError for an unknown split or domain."""
         has_label, chosen = self.labels != UNLABELLED, np.ones(len(self), dtype=bool)
         for column, value, known in (("split", split, SPLITS), ("domain", domain, DOMAINS)):
             if value not in (None, *known):
@@ -134,15 +133,15 @@ class Catalog:
         return np.flatnonzero(chosen)
 
     def edit_rows(self, split: str) -> np.ndarray:
-        """Rows ``(M,)`` whose edits are evaluated: those with two labels or, if they are at least
-        half as many, those with all labels."""
+        """Rows ``(M,)`` whose edits are evaluated: rows with all labels if these are at least half
+        of the rows with two or more labels, else the latter."""
         rows, dense = self.rows(split), self.rows(split, dense=True)
         several = rows[(self.labels[rows] != UNLABELLED).sum(axis=1) > 1]
         return dense if 2 * len(dense) >= len(several) else several
 
     def instance_rows(self) -> np.ndarray:
-        """Rows ``(M,)`` with an item: consumer photos of the evaluation (queries) and shop photos
-        of ``gallery``."""
+        """Rows ``(M,)`` of the instance search, which finds items: consumer photos of the
+        evaluation are the queries, shop photos of ``gallery`` are searched."""
         searched = [self.rows(split, "shop") for split in dict.fromkeys(self.gallery)]
         rows = np.sort(np.concatenate([self.rows("evaluation", "consumer"), *searched]))
         return rows[self.items[rows] >= 0]
@@ -151,7 +150,7 @@ class Catalog:
         return replace(self, table=self.table.iloc[np.asarray(rows, dtype=np.int64)])
 
     def without(self, bad: Mapping[int, str]) -> Catalog:
-        """The catalog whose rows ``bad`` (row -> reason) are ``dropped``."""
+        """The catalog without rows ``bad`` (row -> reason). FlamError if none is left."""
         reasons = {self.table["path"].iloc[row]: reason for row, reason in bad.items()}
         moved = [Dropped(path, reason) for path, reason in reasons.items()]
         if len(bad) == len(self):
@@ -180,11 +179,11 @@ class Catalog:
         return np.array(keys)
 
     def fingerprint(self) -> str:
-        """SHA-256 of what features depend on."""
+        """SHA-256 of all that features depend on."""
         return hashlib.sha256(b"".join(self.photo_keys.tolist())).hexdigest()
 
     def label_fingerprint(self) -> str:
-        """SHA-256 of what else training and evaluation depend on."""
+        """SHA-256 of all else that training and evaluation depend on."""
         # the JSON of {"schema": [...], "labels": [...], "split": [...], ...}, a column at a time
         schema = list(self.schema.to_dict().items())  # the order of the types counts
         found = hashlib.sha256(f'{{"schema": {json.dumps(schema)}'.encode())
@@ -230,7 +229,7 @@ class Catalog:
 
 
 def fill_garments(table: pd.DataFrame) -> pd.Series:
-    """Garments of all rows: counterfactuals and all photos of their original share one."""
+    """Garments of all rows: counterfactuals and all photos of their original share a garment."""
     found = table.reindex(columns=["item", "counterfactual_of", "garment"]).astype("string")
     item, made_from, given = (found[column] for column in found)
     original = made_from.fillna(item.where(item.isin(made_from.dropna())))

@@ -18,7 +18,7 @@ SPLITS = {"train": "train", "val": "val", "test": "evaluation"}
 
 
 def read(root: Path, data: ConsumerToShopData, schema: AttributeSchema | None = None) -> Catalog:
-    """The Catalog, with the published split; the folder of the category is the shape."""
+    """The Catalog, with the published split; the shape is the category's folder."""
     listings.attributes_of(data.types, {}, ("shape",), "Consumer-to-shop")
     columns = ("consumer", "shop", "item", "split")
     pairs, notes = listings.read_listing(root / "Eval" / "list_eval_partition.txt", columns)

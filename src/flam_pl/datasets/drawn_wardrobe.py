@@ -1,4 +1,4 @@
-"""Reader of the wardrobe, which is drawn if need be."""
+"""Reader of the wardrobe; draws a missing one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from flam_pl.datasets.wardrobe.garment import PRESERVED_ATTRIBUTES, SCHEMA
 
 
 def read(root: Path, data: WardrobeData, schema: AttributeSchema | None = None) -> Catalog:
-    """The Catalog; with a trained run's schema, all photos are evaluated by true labels."""
+    """The Catalog; with a trained run's schema, all photos are evaluated, by their true labels."""
     draw_wardrobe(root, data.settings, data.workers)
     catalog, settings = root / "catalog.csv", data.settings
     with reading(catalog, f"Delete {root}: the wardrobe is drawn again."):

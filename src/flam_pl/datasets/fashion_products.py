@@ -39,8 +39,8 @@ _WEARER = re.compile(r"\b(?:men|man|women|woman|unisex|boy|girl|kid)(?:'?s)?\b",
 
 
 def read(root: Path, data: FashionProductsData, schema: AttributeSchema | None = None) -> Catalog:
-    """The Catalog, split at random; products of an equal name or garment stay together. shape is
-    ``articleType``, color ``baseColour``, pattern a word of the name."""
+    """The Catalog, split at random; products with equal name or garment stay together. shape:
+    ``articleType``; color: ``baseColour``; pattern: a word of the name."""
     types = schema.types if schema else tuple(data.types)
     attributes_of(types, {}, TYPES, "Fashion Product Images")
     styles, folder = root / "styles.csv", root / "images"
@@ -67,7 +67,7 @@ def read(root: Path, data: FashionProductsData, schema: AttributeSchema | None =
 
 
 def pattern_of(name: str) -> str | None:
-    """The one pattern in a product name, else None.
+    """The pattern in a product name; None for none or several.
 
     >>> pattern_of("Lee Men CHECKED Shirt"), pattern_of("Lee Men Solid Striped Tie")
     ('check', None)
@@ -152,9 +152,9 @@ def _before_wearer(name: str) -> str | None:
 
 
 def find_garments(table: pd.DataFrame) -> pd.Series:
-    """The first item of each garment that is sold in several colors, per product.
+    """Per product, the first item of its garment, if that is sold in several colors.
 
-    Equal are gender, shape and name, apart from colors; the name has a rare word.
+    Products of one garment have equal gender, shape and name (without colors), with a rare word.
 
     >>> names = ["Ed Men Rakish Blue Shirt", "Ed Men Rakish Red Shirt", "Ed Men Navy Shirt"]
     >>> colors = ["Blue", "Red", "Navy Blue"]

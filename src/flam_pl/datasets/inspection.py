@@ -1,4 +1,4 @@
-"""What a catalog holds, and whether it can be used."""
+"""Describes and checks a catalog."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def describe(catalog: Catalog, bad: Mapping[int, str] | None = None) -> str:
 
 
 def check_usable(catalog: Catalog, *, training: bool = True) -> None:
-    """Raises FlamError with every reason against evaluation and training."""
+    """Raises FlamError with every reason why evaluation or training is impossible."""
     problems = list(_training_problems(catalog)) if training else []
     queries, _, in_vain = instance_queries(catalog)
     only_views = queries == in_vain or (catalog.table["view"] > 0).any()
@@ -50,7 +50,7 @@ def check_usable(catalog: Catalog, *, training: bool = True) -> None:
 
 
 def edits_cannot_be_evaluated(catalog: Catalog) -> str | None:
-    """The reason, else None."""
+    """Why no edit can be evaluated; None if some can."""
     if len(catalog.edit_rows("evaluation")):
         return None
     types = ", ".join(catalog.schema.types)
@@ -77,7 +77,7 @@ def class_counts(catalog: Catalog, rows: np.ndarray) -> dict[str, dict[str, int]
 
 
 def pair_counts(catalog: Catalog, rows: np.ndarray) -> pd.DataFrame:
-    """Number of these rows per pair of classes of two types, in ascending order."""
+    """Number of ``rows`` per pair of classes of two types, ascending."""
     pairs, labels = [], catalog.labels[rows]
     for (a, (kind, names)), (b, (other, others)) in combinations(
         enumerate(catalog.schema.classes.items()), 2

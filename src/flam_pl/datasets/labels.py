@@ -25,7 +25,7 @@ NUMBERS_AS_WORDS = 10  # up to so many different numbers are words, such as year
 def use_classes(
     table: pd.DataFrame, types: Sequence[str], wanted: Any, rows: np.ndarray | None = None
 ) -> tuple[pd.DataFrame, AttributeSchema, list[str]]:
-    """The table with the labels of the used classes only, these classes, and notes.
+    """The table with only the labels of used classes, these classes, and notes.
 
     Spellings of a class become the named one, else the most frequent one. ``wanted`` is
     ``data.classes`` or a schema; ``rows`` ``(M,)`` are counted, by default all.
@@ -65,7 +65,7 @@ def use_classes(
 def join_spellings(
     table: pd.DataFrame, column: str, named: Iterable[str] = (), fold: Fold = fold_spelling
 ) -> list[str]:
-    """Gives texts that ``fold`` makes equal one spelling, in place: the named or most frequent one.
+    """Give texts with equal ``fold`` one spelling, in place: the named or most frequent one.
     Returns notes."""
     counts, named = _counts(table[column]), dict.fromkeys(named)
     spelling, others = dict[str, str](), dict[str, str]()
@@ -85,7 +85,7 @@ def join_spellings(
 
 
 def fold_id(text: str) -> str:
-    """``fold_spelling``, and the same for 7, 7.0 and 007."""
+    """``fold_spelling``, with one form for 7, 7.0 and 007."""
     number = re.fullmatch(r"0*(\d+)(?:\.0*)?", text)
     return number[1] if number else fold_spelling(text)
 
@@ -128,8 +128,8 @@ def _words(counts: pd.Series, classes: pd.Series | None = None) -> str:
 def with_labels(
     table: pd.DataFrame, labels: list[Label], attribute_of: dict[str, str], known: Sequence[str]
 ) -> tuple[pd.DataFrame, list[str], list[str]]:
-    """The table with a column per attribute, the ``known`` attributes of no type, and notes. Two
-    values of a photo count as none."""
+    """The table with a column per attribute, the ``known`` attributes that are no type, and notes.
+    Contradicting values of a photo count as none."""
     found = pd.DataFrame(labels, columns=["path", "attribute", "value"]).drop_duplicates()
     twice = found.duplicated(["path", "attribute"], keep=False)
     values = found[~twice].pivot(index="path", columns="attribute", values="value")
@@ -145,8 +145,8 @@ def with_labels(
 
 
 def keep_label_share(catalog: Catalog, share: float, seed: int = 0) -> Catalog:
-    """The catalog with a share of its training labels, at least one per class; with one seed,
-    shares are nested."""
+    """The catalog with a share of its training labels, at least one per class. With one seed, a
+    larger share contains a smaller one."""
     if not 0 < share <= 1:
         raise FlamError(f"data.label_share is {share}; expected a number above 0, up to 1")
     if share == 1:
@@ -164,7 +164,7 @@ def keep_label_share(catalog: Catalog, share: float, seed: int = 0) -> Catalog:
 
 def extra_attribute_codes(catalog: Catalog) -> dict[str, np.ndarray]:
     """Codes of each extra attribute, ``(N,)`` int32; -1 for unknown. More than ``NUMBERS_AS_WORDS``
-    numbers are cut into the thirds of the training photos, else of all."""
+    different numbers become thirds, with equal shares of the training photos (else of all)."""
     trained = (catalog.table["split"] == "train").to_numpy(bool)
     return {name: _codes(catalog.table[name], trained) for name in catalog.extra_attributes}
 

@@ -1,4 +1,4 @@
-"""Text files of published data sets, and photos of a table."""
+"""Text files of published data sets, and the photos that a table lists."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
 def read_listing(
     path: Path, columns: Sequence[str], *, words: bool = False
 ) -> tuple[pd.DataFrame, list[str]]:
-    """A list file of DeepFashion, and a note if its number of rows is wrong. With ``words``, the
-    last field may have several words."""
+    """A list file of DeepFashion, and a note if its stated number of rows is wrong. With ``words``,
+    the last field may have several words."""
     lines = numbered_lines(path)
     first, expected = next(lines, (1, ""))[1], f"rows of {' '.join(columns)}"
     if not first.isdigit():
@@ -66,7 +66,7 @@ def first_file(candidates: Sequence[Path]) -> Path:
 
 
 def place_of(table: pd.DataFrame | pd.Series, row: int) -> str:
-    """File and line of a row, from the index."""
+    """File and line of a row, from the table's index."""
     return " ".join(str(part) for part in (table.index.name, table.index[row]) if part is not None)
 
 
@@ -81,7 +81,7 @@ def require_words(table: pd.DataFrame, column: str, known: Sequence[str]) -> Non
 def attributes_of(
     types: Sequence[str], names: Mapping[str, str], known: Sequence[str], whose: str
 ) -> dict[str, str]:
-    """Attribute type -> the data set's name of it."""
+    """Attribute type -> its name in the data set. FlamError for an unknown type."""
     attributes = {kind: names.get(kind, kind) for kind in types}
     unknown = [kind for kind, name in attributes.items() if name not in known]
     if unknown:
@@ -93,8 +93,8 @@ def attributes_of(
 def keep_photos(
     table: pd.DataFrame, root: Path, folders: Sequence[str] = ("",), advice: str = ""
 ) -> tuple[pd.DataFrame, list[Dropped]]:
-    """The rows whose photo exists in one of the ``folders``, each file once, and what was left out.
-    The index names each row's place. Paths become those on disk, in case and Unicode form."""
+    """The rows whose photo exists, each file once, and the dropped rows. Photos are in the one of
+    ``folders`` with most of them. Paths get the case and Unicode form on disk."""
     names, sample = cache(_names_in), table["path"].dropna()[:: max(1, len(table) // 100)]
     found = [sum(os.path.isfile(_on_disk(root / f / p, names)) for p in sample) for f in folders]
     folder = folders[found.index(max(found))]

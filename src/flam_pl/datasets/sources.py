@@ -26,7 +26,7 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 def open_catalog(data: DataConfig, schema: AttributeSchema | None = None) -> Catalog:
     """The Catalog by ``read(root, data, schema)`` of the module ``data.reader``.
 
-    With the ``schema`` of a trained run, it has only evaluated photos. Raises FlamError for an
+    With the ``schema`` of a trained run, it holds only evaluated photos. Raises FlamError for an
     unusable file, line or setting.
     """
     if data.root is None:
@@ -46,7 +46,7 @@ def open_catalog(data: DataConfig, schema: AttributeSchema | None = None) -> Cat
 
 
 def find_images(folder: Path) -> tuple[list[Path], list[Dropped]]:
-    """Image files below the folder, sorted, and what was left out."""
+    """Image files below the folder, sorted, and the dropped ones."""
     found, seen, closed = set[Path](), set[str](), list[OSError]()
     for place, folders, files in os.walk(folder, followlinks=True, onerror=closed.append):
         if (real := os.path.realpath(place)) in seen:  # a link to a folder that was walked already
@@ -70,8 +70,8 @@ def find_images(folder: Path) -> tuple[list[Path], list[Dropped]]:
 
 
 def with_unlabelled(catalog: Catalog, folder: Path) -> Catalog:
-    """The catalog with the folder's photos for training, without items or labels. Its own photos
-    and copies of its held-out photos are not added."""
+    """The catalog with the folder's photos for training, without items or labels. The catalog's
+    own photos and copies of its held-out photos are not added."""
     root = Path(os.path.realpath(catalog.root))
     known = {os.path.realpath(root / path) for path in catalog.table["path"]}
     images, lost = find_images(Path(os.path.realpath(folder)))

@@ -1,4 +1,4 @@
-"""The random split, and what stays on one side of it."""
+"""The random split, and groups of photos that it must not separate."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ def _hash(path: Path, last: int) -> bytes | None:
 
 
 def leak_groups(table: pd.DataFrame, columns: Iterable[str], contents: np.ndarray) -> np.ndarray:
-    """Codes ``(N,)`` from 0, in order of the rows, of what must stay on one side: rows that share a
-    value of a column or a file's content, also by way of others."""
+    """Codes ``(N,)`` from 0, in order of the rows, of groups that must stay on one side of a split:
+    rows with an equal value in a column or equal files, directly or by way of other rows."""
     edges = []
     for codes in (contents, *(_codes(table[column]) for column in columns)):
         _, first, of = np.unique(codes, return_index=True, return_inverse=True)
@@ -77,7 +77,7 @@ def leak_groups(table: pd.DataFrame, columns: Iterable[str], contents: np.ndarra
 def identical_on_two_sides(
     table: pd.DataFrame, contents: np.ndarray, how: str = "are byte by byte equal to"
 ) -> list[str]:
-    """A note, also logged, if the split separates identical files."""
+    """A note, also logged, if two splits hold identical files."""
     sides = table.groupby(contents)["split"].transform("nunique")
     apart = table[(sides > 1).to_numpy(bool)]
     if apart.empty:

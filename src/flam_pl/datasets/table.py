@@ -1,4 +1,4 @@
-"""Reader of your own CSV or Parquet table with a row per photo."""
+"""Reader of a user's CSV or Parquet table with a row per photo."""
 
 from __future__ import annotations
 

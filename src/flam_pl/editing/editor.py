@@ -1,4 +1,4 @@
-"""The contract of a method that edits."""
+"""The interface of a method that edits."""
 
 from __future__ import annotations
 

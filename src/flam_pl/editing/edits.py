@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
 
 class EditError(FlamError):
-    """An edit without a meaning."""
+    """An edit that has no meaning or cannot apply."""
 
 
 @dataclass(frozen=True)
 class Photo:
-    """An example photo: a file, its content, or what else a search can read."""
+    """An example photo: a file, its content, or another text that a search can read."""
 
     source: str | Path | bytes
 
 
 @dataclass(frozen=True)
 class Edit:
-    """One attribute of the query, and what it should be instead.
+    """One attribute type, and the class that the results should have.
 
     Raises EditError for a strength outside [0, 1], weights that are not positive, or an example
     that is not one feature.
@@ -69,7 +69,7 @@ class Edit:
 
     @property
     def mix(self) -> Mapping[str, float] | None:
-        """Shares of the wanted classes, of sum 1; None for an example."""
+        """Shares of the wanted classes, which sum to 1; None for an example."""
         if isinstance(self.wanted, str):
             return {self.wanted: 1.0}
         if not isinstance(self.wanted, Mapping):

@@ -20,7 +20,7 @@ def parse_edits(
     """Read ``type=class``, a mix ``type=class+class`` or an example ``type=@photo``, each with an
     optional ``:strength``. ``feature_of`` gives the feature ``(D,)`` of an example.
 
-    A class whose name is ``a+b`` or ``a:1`` is that class. Raises EditError.
+    If a class has the name ``a+b`` or ``a:1``, this text means that class. Raises EditError.
 
     >>> schema = AttributeSchema({"color": ("red", "blue"), "sleeve": ("short", "long")})
     >>> [str(edit) for edit in parse_edits(["Color=RED+blue", "sleeve=long:0.5"], schema)]

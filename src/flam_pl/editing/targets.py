@@ -1,4 +1,4 @@
-"""What an edit wants, as tensors."""
+"""The wanted classes of edits, as tensors."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from flam_pl.editing.edits import Edit, in_order
 def wanted_vector(
     edit: Edit, schema: AttributeSchema, classes: Tensor, embed: Callable[[Tensor], Tensor]
 ) -> Tensor:
-    """The wanted unit vector ``(k,)``; of a mix, the direction of the weighted sum. ``classes
-    (classes, k)`` are unit vectors; ``embed`` makes unit vectors ``(B, types, k)`` of features
-    ``(B, D)``."""
+    """The wanted unit vector ``(k,)``; for a mix, the direction of the weighted sum. ``classes``:
+    unit vectors ``(classes, k)``; ``embed``: features ``(B, D)`` -> unit vectors
+    ``(B, types, k)``."""
     if isinstance(edit.wanted, Tensor):
         example = embed(edit.wanted[None].to(classes.device))
         return example[0, schema.types.index(edit.attribute_type)]
@@ -30,6 +30,8 @@ def wanted_vector(
 
 
 class Classifier(Protocol):
+    """Reads posteriors in features."""
+
     @property
     def schema(self) -> AttributeSchema: ...
 
@@ -38,7 +40,8 @@ class Classifier(Protocol):
 
 
 def wanted_shares(edit: Edit, classifier: Classifier, like: Tensor) -> Tensor:
-    """Shares of the classes ``(classes,)``, typed as ``like``; an example is classified."""
+    """Wanted share per class ``(classes,)``, device and dtype of ``like``; posteriors of an
+    example."""
     if isinstance(edit.wanted, Tensor):
         t = classifier.schema.types.index(edit.attribute_type)
         return classifier.read(edit.wanted[None].to(like.device))[t][0]
@@ -48,7 +51,7 @@ def wanted_shares(edit: Edit, classifier: Classifier, like: Tensor) -> Tensor:
 def wanted_probabilities(
     own: Sequence[Tensor], edits: Sequence[Edit], classifier: Classifier
 ) -> list[Tensor]:
-    """Per type ``(1 - strength) own + strength wanted``, ``(B, classes)``."""
+    """Per type, ``(1 - strength) own + strength wanted``, ``(B, classes)``."""
     wanted = list(own)
     for edit in in_order(edits, classifier.schema):
         t = classifier.schema.types.index(edit.attribute_type)

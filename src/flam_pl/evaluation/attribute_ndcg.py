@@ -16,15 +16,15 @@ from flam_pl.metrics.dcg import dcg_at, gain, ideal_dcg_at
 
 
 class AttributeNDCG(QuerySums):
-    """NDCG@k over "all" types, the "target" type and the "other" types.
+    """NDCG@k over "all" types, the "target" (edited) type and the "other" types.
 
-    The relevance is that of ADDE (Hou et al., ICCV 2021), the ideal the best order of the gallery.
+    Relevance as in ADDE (Hou et al., ICCV 2021); the ideal is the best order of the gallery.
     """
 
     def __init__(
         self, data: EvaluationSet, ks: Sequence[int], like: AttributeNDCG | None = None
     ) -> None:
-        """``like`` lends its best orders."""
+        """Reuses the best orders of ``like``, on the same data."""
         super().__init__(data, ("all", "target", "other"), [f"NDCG@{k}" for k in ks])
         self.ks = tuple(ks)
         counts = range(len(data.schema.types) + 1)
@@ -52,9 +52,9 @@ class AttributeNDCG(QuerySums):
             self.count(group, search.numbers, dcg / self.ideals[key])
 
     def ideal(self, wanted: Tensor, types: Sequence[int], compared: Tensor, own: Tensor) -> Tensor:
-        """DCG@k of the best order per row of wanted labels ``(U, types)``.
+        """DCG@k of the best order, per row of wanted labels ``(U, types)``, on ``types``.
 
-        ``compared (U,)`` of them are known; the query, which is no result, has ``own (U,)``.
+        Numbers of labels: ``compared (U,)`` are known; the query, never a result, has ``own (U,)``.
         """
         counts = self.data.count_matches(wanted, types, self.data.combinations[1])
         counts[torch.arange(len(counts)), own] -= 1

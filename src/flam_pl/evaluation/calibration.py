@@ -1,4 +1,4 @@
-"""How well the probabilities of an edited search agree with the truth."""
+"""Calibration: how well the probabilities of an edited search agree with the labels."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DEPTH = 20  # results of each search that are looked at
 
 @dataclass(frozen=True)
 class Outcomes:
-    """What was predicted and what was true per event (``KINDS``), a row per search."""
+    """Predictions and truth per event (``KINDS``), a row per search."""
 
     raw: Mapping[str, np.ndarray]  # uncalibrated probabilities
     true: Mapping[str, np.ndarray]  # whether the events happened, bool
@@ -64,8 +64,8 @@ def measure_calibration(
 ) -> dict[str, Any]:
     """Event (``KINDS``) -> "raw" or "calibrated" -> ``measure_probabilities``.
 
-    A search warns if an answer is less likely than a threshold. "detection_rate" is the share of
-    warnings among edits without an answer, "false_alarm_rate" among edits with one.
+    A search warns if an answer's probability is below a threshold. "detection_rate": share of
+    warnings among edits without an answer; "false_alarm_rate": among edits with one.
     """
     item = outcomes.item
     by_kind = {"raw": outcomes.raw, "calibrated": calibration.probabilities(outcomes.raw)}
@@ -108,14 +108,14 @@ def as_tensors(p: np.ndarray, true: np.ndarray) -> tuple[torch.Tensor, torch.Ten
 
 
 def share(hits: np.ndarray, counted: np.ndarray, item: np.ndarray, draws: Draws) -> dict[str, Any]:
-    """Mean of the counted hits, resampled by item; all ``(M,)``."""
+    """Mean of ``hits`` where ``counted``, resampled by item; all ``(M,)``."""
     sums, counts = (np.bincount(item, weights=of) for of in (hits * counted, counted))
     each = sums[:, None], counts, ["share"], np.arange(len(sums))
     return bootstraps(*each, draws)["share"].to_dict()
 
 
 def bins(p: np.ndarray, true: np.ndarray) -> list[dict[str, float | None]]:
-    """Per bin: mean probability and observed share (None if empty), and number."""
+    """Per bin: mean probability and observed share (None if empty), and count."""
     number = np.minimum((p * BINS).astype(int), BINS - 1)
 
     def mean(of: np.ndarray) -> float | None:

@@ -20,9 +20,9 @@ def evaluate_classification(
     data: EvaluationSet,
     draws: Draws,
 ) -> dict[str, dict[str, Estimate]]:
-    """Accuracy per type on "original" and on "manipulated" features, whose class is the wanted one.
+    """Accuracy per type on "original" features, and on "manipulated" ones for the wanted class.
 
-    ``classify`` gives logits per type ``(B, classes)``.
+    ``classify``: features -> per type, logits ``(B, classes)``.
     """
     queries = data.features[torch.from_numpy(data.queries).to(data.features.device)]
     types = data.schema.types

@@ -9,7 +9,7 @@ from flam_pl.evaluation.searches import EvaluationSet, Method, edit_to, searcher
 
 
 def counterfactual_edits(data: EvaluationSet) -> np.ndarray:
-    """Edits to a label of another photo of the garment: (query, type, class), ``(E, 3)``."""
+    """Edits to a label of another photo of the same garment: (query, type, class), ``(E, 3)``."""
     edits: set[tuple[int, int, int]] = set()
     of_garment: dict[int, list[int]] = {}
     for row in np.flatnonzero(data.garments >= 0):
@@ -27,7 +27,7 @@ def counterfactual_edits(data: EvaluationSet) -> np.ndarray:
 def counterfactual_ranks(
     method: Method, data: EvaluationSet, edits: np.ndarray, depth: int
 ) -> np.ndarray:
-    """Rank of the first right photo per edit ``(E,)``, infinite beyond ``depth``."""
+    """Per edit, the rank of the first right photo ``(E,)``, infinite beyond ``depth``."""
     search = searcher_of(method, data, depth)
     ranks = np.full(len(edits), np.inf)
     for t, c in np.unique(edits[:, 1:], axis=0):

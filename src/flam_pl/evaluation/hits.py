@@ -1,4 +1,4 @@
-"""T@k of edits, of double edits and among few candidates; R@k of instances."""
+"""T@k of edits, of double edits and among few candidates; R@k of items."""
 
 from __future__ import annotations
 
@@ -32,11 +32,13 @@ BLOCK = 256  # queries compared with all combinations at once
 
 
 class Measure(Protocol):
+    """Collects edited searches."""
+
     def add(self, search: EditedSearch) -> None: ...
 
 
 class QuerySums:
-    """Per group: sums over the edits of each query ``(Q, figures)``, and counts ``(Q,)``."""
+    """Per group of edits and per query: sums of figures ``(Q, figures)``, edit counts ``(Q,)``."""
 
     def __init__(self, data: EvaluationSet, groups: Iterable[str], figures: Iterable[str]) -> None:
         self.data, self.names = data, list(figures)
@@ -45,7 +47,7 @@ class QuerySums:
         self.counts = {group: np.zeros(shape[0]) for group in self.sums}
 
     def count(self, group: str, numbers: np.ndarray, figures: Tensor) -> None:
-        """Add figures ``(E, figures)``, one edit per query."""
+        """Add figures ``(E, figures)`` of queries ``numbers (E,)``, one edit each."""
         self.sums[group][numbers] += figures.cpu().numpy()
         self.counts[group][numbers] += 1
 
@@ -73,7 +75,7 @@ class EditResults:
         return dict(zip(self.names, shares.tolist(), strict=True))
 
     def sums(self, rows: np.ndarray | slice = slice(None)) -> tuple[np.ndarray, np.ndarray]:
-        """Per query the hits of its edits ``(Q, ks)`` and their number ``(Q,)``."""
+        """Per query, the number of hits ``(Q, ks)`` and of edits ``(Q,)``."""
         sums, numbers = np.zeros((len(self.items), len(self.names))), self.numbers[rows]
         np.add.at(sums, numbers, self.hits[rows])
         return sums, np.bincount(numbers, minlength=len(sums))
@@ -94,6 +96,8 @@ class EditResults:
 
 
 class Hits:
+    """Collects T@k of edited searches."""
+
     def __init__(self, data: EvaluationSet, ks: Sequence[int]) -> None:
         self.data, self.ks = data, tuple(ks)
         none = np.zeros(0, np.int64)
@@ -130,7 +134,7 @@ def evaluate_edits(
 
 
 class CandidateSearcher:
-    """Sorts by the score only the nearest photos by the edited feature."""
+    """Takes the photos nearest to the edited feature as candidates; sorts them by the score."""
 
     @torch.inference_mode()
     def __init__(self, vectors: SearchVectors, data: EvaluationSet, depth: int) -> None:
@@ -173,7 +177,8 @@ def evaluate_candidates(
 
 
 def draw_double_edits(data: EvaluationSet, most: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """At most ``most`` random edits of two types: numbers and wanted labels."""
+    """At most ``most`` random edits of two types: query numbers ``(E,)``, wanted labels
+    ``(E, types)``."""
     own = data.labels[data.queries]
     labelled = own != UNLABELLED
     parts = [(np.zeros(0, np.int64), own[:0])]
@@ -204,7 +209,7 @@ def evaluate_double_edits(
     ks: Sequence[int],
     progress: Progress = lambda pairs: pairs,
 ) -> EditResults:
-    """T@k over "all" edits and per pair of types, e.g. "shape + color"."""
+    """T@k over "all" double edits and per pair of types, e.g. "shape + color"."""
     search = searcher_of(method, data, max(ks))
     hits = np.zeros((len(numbers), len(ks)), dtype=bool)
     types = np.nonzero(wanted != data.labels[data.queries[numbers]])[1].reshape(-1, 2)
@@ -233,8 +238,8 @@ def evaluate_instances(
 ) -> tuple[dict[str, Estimate], int]:
     """R@k, and the number of queries whose item has no shop photo.
 
-    ``is_query (N,)`` marks consumer photos, which search the shop photos. A result with the code
-    ``pixels (N,)`` of a photo of the query's item is a hit too.
+    ``is_query (N,)`` marks consumer photos; shop photos are the gallery. Copies have equal codes
+    ``pixels (N,)``: a copy of a right photo is a hit too.
     """
     query, shop = np.flatnonzero(is_query), np.flatnonzero(~is_query)
     findable = query[np.isin(items[query], items[shop])]

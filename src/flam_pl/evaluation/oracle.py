@@ -1,4 +1,4 @@
-"""The oracle ranking, which shows how much a perfect edit preserves."""
+"""The oracle ranking: how much a perfect edit would preserve."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CHUNK = 1024  # queries compared with the gallery at once
 
 
 class OracleRanking(Searcher):
-    """All hits, then all other photos, both by the cosine to the unedited query."""
+    """All hits, then all other photos, each by the cosine to the unedited query."""
 
     def __init__(self, data: EvaluationSet, depth: int) -> None:
         self.data, self.depth = data, min(depth, len(data.labels) - 1)

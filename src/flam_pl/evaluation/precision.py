@@ -17,21 +17,22 @@ PER_KEPT = 4.0  # factor of the utility per other label that a result shares wit
 
 
 def utility(right: Tensor, kept: Tensor) -> Tensor:
-    """0 without the wanted class, else ``PER_KEPT`` to the power of ``kept`` other labels."""
+    """0 without the wanted class, else ``PER_KEPT ** kept``; ``kept``: number of other labels
+    shared with the query."""
     return right * PER_KEPT ** kept.double()
 
 
 class Precision(QuerySums):
     """Figures of the first k results, over "all" edits and per type.
 
-    P@k is the share with the wanted class, as_it_was@k that with all labels of the query,
-    utility@k the discounted ``utility``, divided by that of the best order.
+    P@k: share with the wanted class. as_it_was@k: share with all labels of the unedited query.
+    utility@k: discounted ``utility``, divided by that of the best order.
     """
 
     def __init__(
         self, data: EvaluationSet, ks: Sequence[int], like: Precision | None = None
     ) -> None:
-        """``like`` lends its best orders."""
+        """Reuses the best orders of ``like``, on the same data."""
         names = [f"{name}@{k}" for name in ("P", "as_it_was", "utility") for k in ks]
         super().__init__(data, data.schema.types, names)
         self.ks = tuple(ks)
@@ -55,7 +56,7 @@ class Precision(QuerySums):
         return so_far / torch.tensor(ks, device=is_so.device)
 
     def ideal(self, t: int, c: int) -> Tensor:
-        """Discounted utility of the best order per query, ``(Q, len(ks))``."""
+        """Per query, the discounted utility of the best order, ``(Q, len(ks))``."""
         data, device = self.data, self.data.features.device
         own, place = np.unique(data.labels[data.queries], axis=0, return_inverse=True)
         others = [other for other in range(own.shape[1]) if other != t]

@@ -1,4 +1,4 @@
-"""kept_of_wanted@k: how many results preserve an extra attribute."""
+"""kept_of_wanted@k: share of results that keep an extra attribute, one that no edit changes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MEAN = "mean"  # beside the attributes: the plain mean of their shares
 
 
 class Preservation:
-    """The share of results with the query's value, among those with the wanted class."""
+    """The share with the query's value, among the results with the wanted class."""
 
     def __init__(self, data: EvaluationSet, ks: Sequence[int]) -> None:
         device = data.features.device

@@ -23,19 +23,19 @@ from flam_pl.retrieval.vectors import SearchVectors
 
 Progress = Callable[[Sequence[Any]], Iterable[Any]]  # e.g. a progress bar around a list
 Edits = dict[tuple[int, int], tuple[np.ndarray, np.ndarray]]
-"""(Type, class) -> numbers of queries ``(E,)``, wanted labels, -1 for any ``(E, types)``."""
+"""(Type, class) -> query numbers ``(E,)``, wanted labels ``(E, types)``, -1 for any."""
 
 
 @dataclass(frozen=True)
 class EvaluationSet:
-    """Photos with labels. All are the gallery, some are queries.
+    """Photos with labels. All photos are the gallery; some are queries.
 
-    An edit wants the query's labels with one replaced. A photo with all of these labels is a
-    **hit**. An edit is evaluated if there is a hit; ``left_out`` counts the others. If labels are
+    An edit wants the query's labels with one replaced. A photo with all wanted labels is a
+    **hit**. Edits without any hit are not evaluated; ``left_out`` counts them. If labels are
     missing:
 
-    - A query is edited in types that it has a label of, if it has another label or all labels.
-    - Types without a label of the query are not compared.
+    - A query is edited in its labelled types, if it has another label or all labels.
+    - Types in which the query has no label are not compared.
     - A photo that lacks a wanted label is no hit, so T@k and P@k are lower bounds.
     """
 
@@ -49,7 +49,7 @@ class EvaluationSet:
 
     @classmethod
     def of(cls, catalog: Catalog, store: FeatureStore, rows: np.ndarray) -> EvaluationSet:
-        """Catalog rows; counterfactuals made of another photo are no queries."""
+        """Of catalog rows. Drawn counterfactuals of other photos are no queries."""
         made_from = catalog.table["counterfactual_of"].iloc[rows].fillna("")
         queries = np.flatnonzero((made_from == "").to_numpy(bool))
         garments = pd.factorize(catalog.table["garment"].iloc[rows])[0].astype(np.int64)
@@ -59,7 +59,7 @@ class EvaluationSet:
 
     @classmethod
     def of_photos(cls, catalog: Catalog, store: FeatureStore, split: str) -> EvaluationSet:
-        """A split without distorted views."""
+        """All photos of a split, without distorted views."""
         rows = catalog.rows(split=split)
         return cls.of(catalog, store, rows[(catalog.table["view"].iloc[rows] == 0).to_numpy(bool)])
 
@@ -80,7 +80,7 @@ class EvaluationSet:
 
     @cached_property
     def query_items(self) -> np.ndarray:
-        """What is resampled as one: garment, else item, else query, ``(Q,)``."""
+        """Codes ``(Q,)`` that the bootstrap resamples: of the garment, else item, else query."""
         alone = np.arange(len(self.items)) + 1 + max(self.items.max(initial=0), 0)
         of_item = np.where(self.items >= 0, self.items, alone)
         return np.where(self.garments >= 0, -2 - self.garments, of_item)[self.queries]
@@ -90,12 +90,13 @@ class EvaluationSet:
         return torch.from_numpy(np.ascontiguousarray(self.labels)).to(self.features.device)
 
     def editable(self, count: int = 1) -> np.ndarray:
-        """Whether a query has enough labels to change ``count``, ``(Q,)``."""
+        """Whether a query has enough labels to change ``count`` of them, ``(Q,)``."""
         labelled = (self.labels[self.queries] != UNLABELLED).sum(axis=1)
         return (labelled > count) | (labelled == len(self.schema.types))
 
     @cached_property
     def every_edit(self) -> Edits:
+        """All edits of the queries, with or without a hit."""
         own, editable, found = self.labels[self.queries], self.editable(), {}
         for t, size in enumerate(self.schema.sizes):
             for c in range(size):
@@ -108,6 +109,7 @@ class EvaluationSet:
 
     @cached_property
     def possible(self) -> Edits:
+        """The edits that have a hit."""
         found = {}
         for edit, (numbers, wanted) in self.every_edit.items():
             hit = self.has_hit(wanted)
@@ -116,7 +118,7 @@ class EvaluationSet:
         return found
 
     def has_hit(self, wanted: np.ndarray) -> np.ndarray:
-        """Whether a photo has all wanted labels ``(E, types)``, ``(E,)``."""
+        """Whether any photo has all wanted labels: ``(E, types)`` -> ``(E,)``."""
         found, compared = np.zeros(len(wanted), dtype=bool), wanted != UNLABELLED
         have = self.combinations[0].cpu().numpy()
         for types in np.unique(compared, axis=0):
@@ -138,13 +140,13 @@ class EvaluationSet:
         return dict(zip(("impossible", "unlabelled", "nothing_to_preserve"), counts, strict=True))
 
     def hits(self, found: Tensor, wanted: np.ndarray) -> Tensor:
-        """Which results ``(E, K)`` have all wanted labels ``(E, types)``, bool."""
+        """Whether results ``(E, K)`` have all wanted labels ``(E, types)``: ``(E, K)`` bool."""
         labels = torch.from_numpy(wanted).to(found.device)[:, None]
         return ((self.label_tensor[found] == labels) | (labels == UNLABELLED)).all(dim=2)
 
     @cached_property
     def combinations(self) -> tuple[Tensor, Tensor]:
-        """Distinct labels ``(V, types)`` and their numbers of photos ``(V,)``."""
+        """Distinct rows of labels ``(V, types)``, and the number of photos with each ``(V,)``."""
         labels, photos = np.unique(self.labels, axis=0, return_counts=True)
         device = self.features.device
         return torch.from_numpy(labels).to(device), torch.from_numpy(photos).to(device)
@@ -152,7 +154,8 @@ class EvaluationSet:
     def count_matches(
         self, wanted: Tensor, types: Sequence[int], photos: Tensor, chunk: int = 1024
     ) -> Tensor:
-        """Number of ``photos (V,)`` with 0, 1, ... wanted labels, ``(U, types + 1)``."""
+        """Number of photos with 0, 1, ... wanted labels, ``(U, types + 1)``; ``photos (V,)`` are
+        counts per combination."""
         labels, rows = self.combinations[0], []
         for part in torch.split(wanted, chunk):
             matches = torch.zeros(len(part), len(labels), dtype=torch.uint8, device=part.device)
@@ -165,7 +168,7 @@ class EvaluationSet:
 
 @dataclass(frozen=True)
 class EditedSearch:
-    """What one edit of several queries found (see ``Edits``)."""
+    """The results of one edit of several queries (see ``Edits``)."""
 
     data: EvaluationSet
     t: int  # the edited type
@@ -182,6 +185,8 @@ class EditedSearch:
 
 
 class Searcher:
+    """Searches the gallery with queries, given by number."""
+
     def __init__(self, editor: Editor | SearchVectors, data: EvaluationSet, depth: int) -> None:
         self.data, self.depth = data, depth
         self.retriever = Retriever.of(editor, data.features)

@@ -1,4 +1,4 @@
-"""Figures by the strength of the edit."""
+"""Figures as a function of the edit's strength."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ MONITOR = "T@10"  # the manipulator's best epoch is the one with the largest val
 def calibration(
     data: FlamDataModule, net: AttributeEmbedders | ConcatClassifiers
 ) -> Callable[[pl.Trainer], None] | None:
-    """A callback that sets the temperatures of classifiers on the validation labels, if any."""
+    """A callback that fits the classifiers' temperatures to validation labels; None without any."""
     rows = data.feature_rows[1]
     if not len(rows):
         return None
@@ -36,7 +36,7 @@ def calibration(
 def validation_figures(
     data: FlamDataModule, editor: Editor, net: nn.Module
 ) -> Callable[[], dict[str, float]]:
-    """A function that measures T@k, and ``no_edit/T@k`` of the plain search."""
+    """A function that measures T@k of ``editor``, and ``no_edit/T@k`` of the plain search."""
     held_out = EvaluationSet.of(data.catalog, data.features, data.feature_rows[1])
     ks = sorted({*data.config.evaluation.ks, int(MONITOR.removeprefix("T@"))})
     plain = evaluate_edits(NoEdit(), held_out, ks).shares()

@@ -27,6 +27,8 @@ MOVED = (0.0, 0.5, 1.5)
 
 @dataclass(frozen=True)
 class Trial:
+    """Weights and their validation figures."""
+
     weights: ScoreWeights
     utility: float  # mean utility@5
     counterfactual: float | None  # mean reciprocal rank of counterfactuals; None without any
@@ -42,7 +44,7 @@ def choose(trials: Sequence[Trial]) -> Trial:
 
 
 def grid(moved: bool) -> Iterator[ScoreWeights]:
-    """The weights to try; ``moved``: the classifier has class means."""
+    """The weights to try; ``moved``: also weights for class means."""
     for target, share, of_moved in product(TARGET, OTHERS, MOVED if moved else MOVED[:1]):
         yield ScoreWeights(target, target * share, of_moved)
 
@@ -56,6 +58,7 @@ def try_weights(
     tried: Sequence[ScoreWeights],
     seed: int = 0,
 ) -> list[Trial]:
+    """A trial of each of the weights ``tried``."""
     data = data.with_queries(QUERIES, seed)
     first = Precision(data, [K])
     measures = [Precision(data, [K], like=first) for _ in tried]
@@ -90,6 +93,8 @@ def try_counterfactuals(
 
 
 class Scorer:
+    """Scores edited searches with many weights."""
+
     def __init__(self, editor: Editor, posteriors: Posteriors, data: EvaluationSet) -> None:
         self.data, self.vectors = data, SearchVectors(editor, posteriors)
         self.heads, self.own = self.vectors.heads(data.features), posteriors.read(data.features)
@@ -98,7 +103,7 @@ class Scorer:
     def scores(
         self, t: int, c: int, numbers: np.ndarray, tried: Sequence[ScoreWeights]
     ) -> Iterator[Tensor]:
-        """Scores ``(E, N)`` per weights; minus infinity for the query itself."""
+        """For each of the weights, scores ``(E, N)``; minus infinity for the query itself."""
         positions = torch.from_numpy(self.data.queries[numbers]).to(self.heads.device)
         edit = edit_to(self.data.schema, t, c)
         own = [of[positions] for of in self.own]

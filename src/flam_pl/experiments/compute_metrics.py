@@ -44,7 +44,7 @@ ByGroup = dict[str, dict[str, Estimate]]  # method or group -> measure -> estima
 def compute_metrics(
     run: Run, trained: TrainedRun, data: EvaluationSet, photos: EvaluationSet
 ) -> dict[str, Any]:
-    """The values of ``metrics.json``. ``photos`` are those with counterfactuals."""
+    """The values of ``metrics.json``. ``data`` has the edits, ``photos`` the counterfactuals."""
     catalog = run.catalog
     edits: dict[str, Any] = dict.fromkeys(EDIT_PARTS, {})
     counts = {"edits": 0, "impossible_edits": 0}
@@ -143,7 +143,7 @@ def searchers_of(trained: TrainedRun, data: EvaluationSet, depth: int) -> dict[s
 
 
 def cut_offs(ks: Sequence[int], gallery: int) -> list[int]:
-    """The cut-offs up to half of the gallery, else the first.
+    """The cut-offs up to half of the gallery, else the smallest.
 
     >>> cut_offs([1, 5, 10], gallery=12), cut_offs([5, 10], gallery=8)
     ([1, 5], [5])
@@ -152,7 +152,7 @@ def cut_offs(ks: Sequence[int], gallery: int) -> list[int]:
 
 
 def with_mean_change(classified: ByGroup) -> ByGroup:
-    """Add the mean over types of the change of accuracy."""
+    """Add the change of accuracy, as a mean over types."""
     before, after = classified["original"], classified["manipulated"]
     changes = [after[name].value - before[name].value for name in before]  # nan where none counted
     value = float(np.mean(changes))
@@ -163,7 +163,7 @@ def with_mean_change(classified: ByGroup) -> ByGroup:
 def measure_depths(
     trained: TrainedRun, data: EvaluationSet, settings: EvaluationConfig
 ) -> dict[str, ByGroup]:
-    """Row -> number of candidates -> T@k and P@10."""
+    """Row of the tables -> number of candidates -> T@k and P@10."""
     draws, found = (settings.resamples, settings.seed), {}
     wanted = {f"{name}+posteriors" for name, of in registered().items() if of.by_candidates}
     all_ks = cut_offs(settings.ks, len(data.labels))
@@ -181,7 +181,7 @@ def measure_depths(
 def measure_counterfactuals(
     trained: TrainedRun, photos: EvaluationSet, settings: EvaluationConfig
 ) -> tuple[ByGroup, ByGroup]:
-    """CF@k of every row and of the oracle ranking, and minus that of the best row."""
+    """CF@k of every row and of the oracle; every row's CF@k minus the best row's."""
     edits = counterfactual_edits(photos)
     if not len(edits):
         return {}, {}
@@ -204,7 +204,7 @@ def compare(
     best: str,
     draws: Draws,
 ) -> tuple[dict[str, ByGroup], ByGroup]:
-    """Ratio of T@k to that of each concatenation; every value minus that of the best row."""
+    """Per method: ratios of T@k to each concatenation's; every figure minus the best row's."""
     first, of_best = by_method[best], precisions[best]
     hits = {name: of.sums()[0] for name, of in by_method.items()}
     every = {name: np.hstack([hits[name], of.all_sums()]) for name, of in precisions.items()}
@@ -219,7 +219,7 @@ def compare(
 
 
 def measure_instances(run: Run, trained: TrainedRun) -> tuple[ByGroup, int, dict[str, int]]:
-    """R@k of every row, number of queries without a match, dimension of every row."""
+    """R@k of every row, number of queries without a match, vector dimension of every row."""
     catalog, settings = run.catalog, run.config.evaluation
     rows = catalog.instance_rows()
     features = run.data.features.rows(rows).to(trained.embedders.device)

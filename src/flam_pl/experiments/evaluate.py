@@ -46,7 +46,7 @@ from flam_pl.training.stage import evaluation_device
 
 
 def open_folder(folder: Path) -> tuple[Run, TrainedRun]:
-    """A finished run on its own data; nothing is written. Raises as ``reopen``."""
+    """A finished run on its own data; writes nothing. Raises as ``reopen``."""
     config, own = load_run_config([f"run={folder.name}", f"runs_dir={folder.parent}"])
     return reopen(config, own, write=False)
 
@@ -123,7 +123,7 @@ def log_missing(config: Config, trained: TrainedRun) -> None:
 
 
 def as_trained(config: Config, schema: AttributeSchema) -> DataConfig:
-    """The data settings; of a table, with the classes and the split of the training."""
+    """The data settings; a table gets the classes and the split of the training."""
     if not isinstance(config.data, TableData):
         return config.data
     read_split(config.folder)
@@ -132,7 +132,7 @@ def as_trained(config: Config, schema: AttributeSchema) -> DataConfig:
 
 
 def measured(run: Run) -> Report | None:
-    """``measure``, unless the report has the same inputs."""
+    """``measure``, or the report if it has the same inputs."""
     if not is_first_process():
         return None
     trained = TrainedRun.open(run.folder, run.backbone_folder, run.config.methods)
@@ -205,7 +205,7 @@ def log_overlap(config: Config, catalog: Catalog) -> None:
 
 
 def read_split(folder: Path) -> pd.DataFrame:
-    """``path`` and ``split`` of the training. Raises DamagedFile."""
+    """The training's table of ``path`` and ``split``. Raises DamagedFile."""
     path, remedy = folder / SPLIT, "Run make train-flam again: it is written anew."
     if not path.is_file():
         raise DamagedFile(path, "it is missing", remedy)
@@ -220,7 +220,7 @@ def read_split(folder: Path) -> pd.DataFrame:
 
 
 def require_other_place(config: Config) -> None:
-    """Raises ConfigError if a wardrobe would be drawn over that of the training."""
+    """Raises ConfigError if a wardrobe would be drawn over the training's."""
     own = trained_config(config.folder).data.root
     if own and config.data.root and Path(own).resolve() == Path(config.data.root).resolve():
         raise ConfigError(

@@ -44,7 +44,7 @@ COLORS = ("#1a9850", "#d73027")  # frames of Figure 2 as in the paper: queries g
 SHOWN = 3  # results in Figure 2
 
 Drawn = tuple[Mapping[str, Any], Callable[[], Figure | None]]
-"""The numbers of a figure, and what draws it. A text in its place says why there is none."""
+"""The numbers of a figure, and a function that draws it. A text instead: why there is none."""
 
 
 def make_tables(config: Config) -> str | None:
@@ -82,7 +82,7 @@ def make_tables(config: Config) -> str | None:
 
 
 def backbone_settings(config: Config) -> dict[str, Config]:
-    """Other choice of ``conf/backbone/`` -> its settings, with at most as many epochs."""
+    """Other choice of ``conf/backbone/`` -> its settings, with at most the run's epochs."""
     shared = [o for o in config.overrides if not o.startswith(("backbone=", "backbone.", "run="))]
     shared += ["methods=[]", f"evaluation.ks={config.evaluation.ks}"]
     most, found = config.backbone.max_epochs, {}
@@ -147,7 +147,7 @@ def make_figures(config: Config) -> list[Path]:
 
 
 def evaluation_set(run: Run) -> tuple[EvaluationSet, list[Path]]:
-    """Evaluation images with all labels, and their files."""
+    """The evaluation images of edits, and their files."""
     rows, paths = run.catalog.edit_rows("evaluation"), run.catalog.paths
     return EvaluationSet.of(run.catalog, run.data.features, rows), [paths[row] for row in rows]
 
@@ -181,7 +181,7 @@ def embedding_spaces(run: Run) -> Drawn | str:
 
 
 def convergence_of(run: Run) -> Drawn | str:
-    """T@k against cosine(x, x^)."""
+    """T@k against cosine(x, x^), see ``reports.paper.convergence``."""
     log = run.folder / "manipulator" / "logs" / "metrics.csv"
     found = convergence.numbers(log, sweeps.SHARE_CUTOFFS)
     return (found, partial(convergence.draw, found)) if found else f"{log} has no validation of T@k"

@@ -46,14 +46,14 @@ BACKBONE_RECIPE = 1
 
 
 def train(config: Config, catalog: Catalog | None = None) -> Run:
-    """Train everything that the settings name; ``catalog`` has no unusable images."""
+    """Train everything that the settings name; a given ``catalog`` has no unusable images."""
     run, _ = train_features(config, catalog)
     train_methods(run)
     return run
 
 
 def train_features(config: Config, catalog: Catalog | None = None) -> tuple[Run, StageRecord]:
-    """Stage 1 and the extraction, again without photos that cannot be decoded."""
+    """Stage 1 and the extraction; both again if photos could not be decoded."""
     run, net = open_run(config, catalog)
     backbone = train_backbone(run, net)
     extract(run, backbone, run.folder / "features")
@@ -84,7 +84,7 @@ def train_methods(run: Run) -> None:
 
 
 def open_run(config: Config, catalog: Catalog | None = None) -> tuple[Run, Backbone]:
-    """Read the data set, build the backbone, open the folder."""
+    """Read the data set, build the backbone, write settings and split."""
     chosen(config)  # refuses unknown methods before anything is read
     pl.seed_everything(config.seed, workers=True, verbose=False)
     show_progress(config.trainer.progress)
@@ -128,7 +128,7 @@ def photo_memory(config: Config, catalog: Catalog) -> Path:
 def decoded(run: Run) -> Catalog:
     """The catalog without photos that the extraction could not decode.
 
-    If it decoded all, the run gets this catalog, which has the hashes of all pixels.
+    If all were decoded, the run gets this catalog, with the hashes of all pixels.
     """
     if run.listed is None:
         return run.catalog
@@ -141,7 +141,7 @@ def decoded(run: Run) -> Catalog:
 
 
 def train_backbone(run: Run, net: Backbone) -> StageRecord:
-    """Stage 1: alike features for photos of one item."""
+    """Stage 1: similar features for photos of one item."""
     settings, catalog = run.config.backbone, run.catalog
     data = run.data.serve("images")
     if settings.max_epochs and not has_items_to_learn(run):
@@ -177,7 +177,7 @@ def train_backbone(run: Run, net: Backbone) -> StageRecord:
 
 
 def has_items_to_learn(run: Run) -> bool:
-    """A triplet needs photos of two items."""
+    """Whether training photos show two items, as a triplet needs."""
     return len(np.unique(run.catalog.items[run.data.item_rows])) >= 2
 
 

@@ -111,7 +111,7 @@ def figure(path: Path, caption: str) -> str:
 
 
 class OpenRun:
-    """A finished run, which searches every usable photo by its best row."""
+    """A finished run, which searches all usable photos with its best method."""
 
     def __init__(self, run: Run, trained: TrainedRun) -> None:
         """Raises: FlamError: the catalog has no photo."""
@@ -165,11 +165,11 @@ class OpenRun:
         return self.trained.backbone(self.trained.preprocess(image)[None])[0].float()
 
     def parse(self, edits: Sequence[str]) -> list[Edit]:
-        """Edits as typed, e.g. ``color=red`` or ``color=@other.jpg``. Raises as ``parse_edits``."""
+        """Edits from text, e.g. ``color=red``, ``color=@other.jpg``. Raises as ``parse_edits``."""
         return parse_edits(edits, self.catalog.schema, self.feature)
 
     def read(self, edit: Edit | str) -> Edit:
-        """The edit, with an example as a feature."""
+        """The edit; an example photo becomes its feature."""
         edit = edit if isinstance(edit, Edit) else self.parse([edit])[0]
         if isinstance(edit.wanted, Photo):
             return replace(edit, wanted=self.feature(edit.wanted.source))
@@ -179,7 +179,7 @@ class OpenRun:
     def search(
         self, photo: str | Path | Tensor, edits: Sequence[Edit | str] = (), k: int = 10
     ) -> Results:
-        """The k best photos after the edits, never the query itself.
+        """The k best photos for the edited query, never the query itself.
 
         Args:
             photo: a file, a path of the catalog, or a stored feature ``(D,)``.

@@ -28,7 +28,7 @@ VERSION = 4
 
 
 def select_scoring(run: Run) -> Scoring:
-    """Select score weights and the best row, unless selected before."""
+    """Select score weights and the best row, unless a selection has the same inputs."""
     discard_damaged(run.folder)
     trained = TrainedRun.open(run.folder, run.backbone_folder, run.config.methods)
     key = inputs_hash(
@@ -84,7 +84,7 @@ def choice(run: Run, trained: TrainedRun) -> Scoring:
 
 
 def stores_one_vector(row: str) -> bool:
-    """Whether the method of a row searches the stored features."""
+    """Whether a row's method searches the stored features."""
     method = registered().get(row.partition("+")[0])
     return method is None or not method.own_vectors
 
@@ -97,7 +97,7 @@ def weights_of(run: Run, posteriors: Posteriors) -> list[ScoreWeights]:
 
 
 def validation_sets(run: Run, trained: TrainedRun) -> tuple[EvaluationSet, EvaluationSet]:
-    """The validation photos with edits; all of them, for counterfactuals."""
+    """Validation photos for edits; all validation photos, for counterfactuals."""
     catalog, store = run.catalog, run.data.features
     dense = EvaluationSet.of(catalog, store, catalog.edit_rows("val"))
     photos = EvaluationSet.of_photos(catalog, store, "val")
@@ -107,7 +107,7 @@ def validation_sets(run: Run, trained: TrainedRun) -> tuple[EvaluationSet, Evalu
 def calibrated(
     run: Run, trained: TrainedRun, posteriors: Posteriors, key: str
 ) -> Calibration | None:
-    """Fitted on validation searches; None without photos with a label of every type."""
+    """A calibration on validation searches; None without fully labelled photos."""
     dense, _ = validation_sets(run, trained)
     if len(dense.queries) < 2:
         return None

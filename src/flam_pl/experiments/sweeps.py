@@ -62,6 +62,7 @@ def make_results(config: Config) -> str | None:
 
 
 def extended(config: Config, methods: Collection[str], cut_offs: Sequence[int]) -> Config:
+    """Settings with further methods and cut-offs."""
     return replace(
         config,
         methods=[name for name in trainable() if name in {*config.methods, *methods}],
@@ -70,6 +71,7 @@ def extended(config: Config, methods: Collection[str], cut_offs: Sequence[int]) 
 
 
 def with_seeds(run: Run, seeds: Sequence[int]) -> list[Run]:
+    """The run, and a run per further seed."""
     runs = {run.config.seed: run}
     for seed in seeds:
         place, overrides = f"seeds/{seed}", [*run.config.overrides, f"seed={seed}"]
@@ -109,7 +111,7 @@ def train_share(run: Run, share: float, methods: Sequence[str]) -> Run:
 
 
 def with_as_many_steps(config: Config, full: Catalog, fewer: Catalog) -> Config:
-    """Settings for as many steps on fewer labels, so for more epochs."""
+    """Settings for the same number of steps on fewer labels: more epochs."""
 
     def epochs(number: int, batch_size: int) -> int:
         counts = (len(of.rows(split="train", labelled=True)) for of in (full, fewer))
@@ -128,9 +130,9 @@ def with_as_many_steps(config: Config, full: Catalog, fewer: Catalog) -> Config:
 
 
 def measure_shares(by_seed: Sequence[Mapping[float, Run]]) -> Measurements:
-    """Part "labels" of the long table: T@k by the share and its number of labels.
+    """Part "labels" of the measurements: T@k by share and number of labels.
 
-    ``by_seed`` maps shares to runs, per seed.
+    ``by_seed``: per seed, share -> run.
     """
     groups = {
         share: f"{100 * share:g} % ({sum(label_counts(run.catalog).values()):,})"
@@ -156,7 +158,7 @@ def label_counts(catalog: Catalog) -> dict[str, int]:
 
 
 def write(folder: Path, found: Measurements) -> Path:
-    """Write ``results.json``, the charts and ``results.md``; return the last."""
+    """Write ``results.json``, the charts and ``results.md``; return the path of ``results.md``."""
     write_text(folder / RESULTS, sealed(found.to_plain()))
     page = folder / "results.md"
     write_text(page, run_page(found, {}))

@@ -1,4 +1,4 @@
-"""A finished run: its networks, methods and rows of the tables."""
+"""A finished run: networks, methods, and rows (methods with a score) of the tables."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from flam_pl.training.trained_networks import restore_backbone, restore_embedder
 
 @dataclass
 class TrainedRun:
-    """The stages and methods of a finished run, which fit each other."""
+    """The stages and methods of a finished run, trained on each other."""
 
     backbone: Backbone
     preprocess: Preprocess
@@ -44,7 +44,7 @@ class TrainedRun:
     ) -> TrainedRun:
         """Open a run from its folder.
 
-        ``backbone_folder``: of a run that shares its stage 1. ``names``: methods to open, else all.
+        ``backbone_folder``: stage 1 of another run. ``names``: methods to open, else all.
 
         Raises:
             RecordError: a stage is missing, or does not fit its parent.
@@ -83,7 +83,7 @@ class TrainedRun:
 
     @property
     def posterior_networks(self) -> tuple[AttributeEmbedders, ConcatClassifiers | None]:
-        """Embedders of FLAM+ and classifiers of Cls-Concat, else embedders of FLAM."""
+        """Embedders of FLAM+ and, if trained, classifiers of Cls-Concat; else embedders of FLAM."""
         plus = self.methods.get("flam_plus")
         if plus is None or not isinstance(plus.editor, Flam):
             return self.embedders, None
@@ -91,7 +91,7 @@ class TrainedRun:
 
     @property
     def posteriors(self) -> Posteriors:
-        """Of ``posterior_networks``: of two, the geometric mean."""
+        """Posteriors of ``posterior_networks``: of two, the geometric mean."""
         embedders, classifiers = self.posterior_networks
         found = Posteriors.of_embedders(embedders)
         other = Posteriors.of_classifiers(classifiers) if classifiers else None
@@ -110,7 +110,7 @@ class TrainedRun:
         return [method.editor for method in self.methods.values()]
 
     def scorers(self) -> dict[str, tuple[Editor, Posteriors]]:
-        """Row -> editor and what scores its results: ``+own`` classifiers or ``posteriors``."""
+        """Row -> editor, and the posteriors of its score: the method's ``+own``, or the run's."""
         found: dict[str, tuple[Editor, Posteriors]] = {}
         shared, plus = self.posteriors, "flam_plus" in self.methods
         for name, method in self.methods.items():
@@ -121,7 +121,7 @@ class TrainedRun:
         return found
 
     def rows(self) -> list[SearchVectors]:
-        """The rows by the cosine alone, then the scored ones; the best one last."""
+        """The rows with the cosine alone, then those with posteriors; the best row last."""
         rows, weights = [SearchVectors(editor) for editor in self.editors()], self.scoring.weights
         for name, (editor, posteriors) in self.scorers().items():
             if name in weights:
@@ -136,6 +136,7 @@ class TrainedRun:
 def method_records(
     folder: Path, stages: Mapping[str, StageRecord], names: Collection[str] | None = None
 ) -> dict[str, StageRecord]:
+    """Records of the methods that fit the stages; others are logged."""
     found = {}
     for name, method in registered().items():
         if (names is not None and name not in names) or StageRecord.load(folder / name) is None:

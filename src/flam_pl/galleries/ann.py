@@ -1,11 +1,11 @@
-"""Approximate search by FAISS. The scores of what it finds are exact.
+"""Approximate search by FAISS. The scores of the found photos are exact.
 
-A score is the inner product of a query with ``[unit feature; log-posteriors]``. The two parts are
-far from alike: a feature has length 1, the log-posteriors about 30, and a query weighs the latter
-by about .1. So each dimension is multiplied by its root mean square in queries, which makes the
-squared error of a vector the squared error of its scores. In this space come the principal
-components, then the cells (IVF) or the graph (HNSW), then the codes. The best codes are a short
-list, whose vectors are read from the gallery and scored exactly.
+A score is the inner product of a query with ``[unit feature; log-posteriors]``. The parts differ in
+scale: a feature has length 1, the log-posteriors about 30, and a query weighs them by about .1. So
+each dimension is multiplied by its root mean square in queries: the squared error of a vector
+becomes that of its scores. Principal components follow, then cells (IVF) or a graph (HNSW), then
+codes. The photos with the best codes are the short list: their vectors are read from the gallery
+and scored exactly.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ LINKS, BUILD_EFFORT = 32, 80  # of the graph
 
 
 class Vectors(Protocol):
-    """Where the exact vectors are."""
+    """A source of exact vectors."""
 
     def vectors(self, rows: np.ndarray, out: np.ndarray | None = None) -> np.ndarray: ...
 
 
 @dataclass
 class Facts:
-    """What is stored beside the index."""
+    """Facts stored with the index."""
 
     kind: str
     gallery: str  # key of the gallery
@@ -68,7 +68,7 @@ class Approximate:
 
     @property
     def bytes(self) -> int:
-        """Of the codes, the row numbers and what finds them."""
+        """Memory of codes, row numbers, and cells or graph."""
         count, width = len(self.rows), self._of_photos.shape[1]
         if self.facts.kind == "hnsw":
             return count * (width + 4 * 2 * LINKS + 8 + 8)
@@ -76,7 +76,7 @@ class Approximate:
         return count * (cells.code_size + 8 + 8) + cells.nlist * width * 4
 
     def extended(self, rows: np.ndarray, source: Vectors, changes: int) -> Approximate:
-        """This and the rows behind it."""
+        """This index with further ``rows``."""
         index = faiss.clone_index(self.index)
         for start in range(0, len(rows), READ):
             part = rows[start : start + READ]
@@ -97,7 +97,7 @@ class Approximate:
         allowed: np.ndarray | None = None,
         gone: np.ndarray | None = None,
     ) -> Best:
-        """``allowed``: ascending rows that may be found; ``gone``: rows that may not."""
+        """``allowed``: ascending rows that may be found; ``gone``: deleted rows."""
         if allowed is not None:
             allowed = allowed[: np.searchsorted(allowed, self.rows[-1], side="right")]
             if len(allowed) <= FEW:
@@ -128,7 +128,7 @@ class Approximate:
     def _candidates(
         self, queries: np.ndarray, count: int, effort: int, held: np.ndarray | None
     ) -> np.ndarray:
-        """Rows ``(Q, count)`` of the best codes; -1 where there is none."""
+        """Rows ``(Q, count)`` with the best codes; -1 for none."""
         options: dict[str, Any] = {}
         if held is not None:
             bits = np.packbits(held, bitorder="little")
@@ -145,9 +145,9 @@ class Approximate:
     # -- building
 
     def measured(self, source: Vectors, sample: Sample, exact: np.ndarray) -> Approximate:
-        """This with the least effort that reaches ``RECALL``, or after which little is gained.
+        """This index, with the least effort that reaches ``RECALL`` or gains little after it.
 
-        Every other query chooses the effort; the others measure it. ``exact``: rows ``(Q, 10)``.
+        Every second query chooses the effort; the others measure. ``exact``: rows ``(Q, 10)``.
         """
         queries = sample.queries
         before = 0.0
@@ -202,7 +202,7 @@ def build(
 
 
 def train(made: Approximate, source: Vectors, sample: np.ndarray, rng: np.random.Generator) -> None:
-    """Fit the cells and the codes; the cells on the GPU where FAISS sees one."""
+    """Fit cells and codes; the cells on a GPU if FAISS sees one."""
     if made.facts.kind == "hnsw":
         made.index.train(made._photos(sample))
         return
@@ -241,7 +241,7 @@ def code_count(width: int) -> int:
 
 
 def fitted_maps(sample: np.ndarray, queries: np.ndarray) -> tuple[np.ndarray, ...]:
-    """The mean ``(V,)``, and what photos and queries are multiplied by, ``(V, components)``."""
+    """The mean ``(V,)``; the matrices for photos and for queries, ``(V, components)`` each."""
     scale = np.sqrt((queries.astype(np.float64) ** 2).mean(axis=0))
     scale = np.maximum(scale, 1e-3 * max(scale.max(), 1e-12))
     mean = sample.mean(axis=0)
@@ -257,7 +257,7 @@ def fitted_maps(sample: np.ndarray, queries: np.ndarray) -> tuple[np.ndarray, ..
 
 
 def made_queries(sample: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Edited searches: feature of a photo, .3 for a random class, .15 for the posteriors."""
+    """Queries like edited searches: a photo's feature, .3 for a random class, .15 x posteriors."""
     queries = sample[rng.integers(0, len(sample), 2 * count)].astype(np.float32)
     tail = log_posteriors(sample)
     if tail:
@@ -278,7 +278,7 @@ def log_posteriors(vectors: np.ndarray) -> int:
 
 
 def rescored(source: Vectors, queries: np.ndarray, found: np.ndarray, k: int) -> Best:
-    """The k best of ``found``, rows ``(Q, n)``, by their exact scores."""
+    """The k best of rows ``found (Q, n)`` by their exact scores."""
     known = np.unique(found[found >= 0])
     vectors = source.vectors(known)
     scores = np.full((len(queries), k), -np.inf, np.float32)
@@ -292,7 +292,7 @@ def rescored(source: Vectors, queries: np.ndarray, found: np.ndarray, k: int) ->
 
 
 def agreement(found: np.ndarray, exact: np.ndarray) -> tuple[float, float]:
-    """Mean share of the exact rows that were found, and share of queries with all of them."""
+    """Mean share of the exact rows that were found; share of queries with all exact rows."""
     shares = [np.isin(e, f).mean() for e, f in zip(exact, found, strict=True)]
     return float(np.mean(shares)), float(np.mean(np.array(shares) == 1))
 
@@ -300,8 +300,8 @@ def agreement(found: np.ndarray, exact: np.ndarray) -> tuple[float, float]:
 def hit_rate(
     source: Vectors, queries: np.ndarray, rows: np.ndarray, classes: Sequence[int]
 ) -> float:
-    """T@10: share of the queries with a photo among ``rows (Q, 10)`` whose likeliest class is the
-    one that the query weighs most, in every type. A type that the query does not weigh is left out.
+    """T@10 by posteriors: share of queries with a photo among ``rows (Q, 10)`` whose likeliest
+    class of every type is the query's class of largest weight. Types without weight are left out.
     """
     cuts = np.cumsum(classes)[:-1]
     known = np.unique(rows[rows >= 0])

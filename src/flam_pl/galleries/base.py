@@ -1,4 +1,4 @@
-"""The contract of a gallery: stored vectors, searched by inner product."""
+"""The interface of a gallery: stored vectors, searched by inner product."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Gallery(Protocol):
     def search(
         self, vectors: Tensor, k: int, exclude: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Scores and ids of the ``result_count`` best vectors per query, ``(Q, n)`` each.
+        """Scores and ids of the n best vectors per query, ``(Q, n)`` each.
 
         n is ``result_count``. No query finds its id in ``exclude`` ``(Q,)``; -1 is no id.
         """
@@ -23,7 +23,7 @@ class Gallery(Protocol):
 
 
 def result_count(size: int, k: int, exclude: Tensor | None) -> int:
-    """Results per query: k, or as many as every query of the batch can get."""
+    """Results per query: k, or the most that every query can get. ValueError for k below 1."""
     if k < 1:
         raise ValueError(f"k is {k}; expected 1 or more results of {size} gallery vectors")
     return min(k, size - (exclude is not None and bool((exclude >= 0).any())))

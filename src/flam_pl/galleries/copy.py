@@ -8,9 +8,10 @@ from flam_pl.terminal.progress import progress
 
 
 def copy_gallery(source: StoredGallery, target: StoredGallery, batch: int = 1000) -> int:
-    """Add every photo of ``source`` that ``target`` does not have as it is; the number of them.
+    """Add every photo of ``source`` that ``target`` lacks or holds differently; return the number.
 
-    A copy that was cut off goes on where it stopped. Photos that only ``target`` has stay.
+    A stopped copy goes on when called again. Photos that only ``target`` has stay. FlamError for
+    galleries of two bundles.
     """
     if (source.space, source.dimension) != (target.space, target.dimension):
         raise FlamError(

@@ -1,4 +1,4 @@
-"""Exact search with torch: the oracle of every other gallery."""
+"""Exact search with torch: the reference of every other gallery."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from flam_pl.galleries.base import result_count
 
 
 class ExactGallery:
-    """Vectors ``(G, V)`` in memory, on their own device.
+    """Vectors ``(G, V)`` in the memory of their device.
 
     >>> ExactGallery(torch.eye(3)).search(torch.tensor([[0.1, 0.9, 0.5]]), k=2)
     (tensor([[0.9000, 0.5000]]), tensor([[1, 2]]))

@@ -11,10 +11,10 @@ from flam_pl.galleries.base import result_count
 
 
 class FaissGallery:
-    """Finds what ``ExactGallery`` finds. Scores and ids are on the CPU."""
+    """The same results as ``ExactGallery``. Scores and ids are on the CPU."""
 
     def __init__(self, vectors: Tensor) -> None:
-        """Raises FlamError where FAISS is not installed."""
+        """Raises FlamError if FAISS is not installed."""
         try:
             import faiss
         except ImportError as error:

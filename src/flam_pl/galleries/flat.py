@@ -12,14 +12,14 @@ DEAD = 0.2  # share of removed vectors at which the others move together
 FEW = 0.1  # share of the vectors below which they are copied, rather than all multiplied
 
 Best = tuple[np.ndarray, np.ndarray]
-"""Scores and rows ``(Q, k)``, best first; row -1 where there is none."""
+"""Scores and rows ``(Q, k)``, best first; row -1 for no result."""
 
 
 class Flat:
     """Vectors in memory, by ascending row number. Immutable: an update makes a new object.
 
-    The new object writes its vectors behind those of the old one, in the same memory. So other
-    threads may search the old object meanwhile.
+    The new object appends its vectors in the same memory, so other threads may search the old
+    object meanwhile.
     """
 
     kind = "flat"
@@ -42,7 +42,7 @@ class Flat:
         return self.rows.nbytes + self.alive.nbytes + len(self.rows) * self._memory.strides[0]
 
     def without(self, rows: np.ndarray) -> Flat:
-        """A copy without these rows; rows that it does not hold are ignored."""
+        """A copy without these rows; unknown rows are ignored."""
         gone = np.isin(self.rows, rows) & self.alive
         if not gone.any():
             return self
@@ -52,7 +52,7 @@ class Flat:
         return Flat(self.rows, self._memory, alive)
 
     def room(self, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """The memory of an object with ``count`` more vectors, and the part to be filled."""
+        """Memory for ``count`` more vectors, and the part to fill."""
         used = len(self.rows)
         memory = self._memory
         if used + count > len(memory):
@@ -62,12 +62,12 @@ class Flat:
         return memory, memory[used : used + count]
 
     def with_rows(self, rows: np.ndarray, memory: np.ndarray) -> Flat:
-        """This and the rows behind it, whose vectors were written to ``room``."""
+        """This with further rows, whose vectors were written to ``room``."""
         alive = np.concatenate([self.alive, np.ones(len(rows), bool)])
         return Flat(np.concatenate([self.rows, rows]), memory, alive)
 
     def search(self, queries: np.ndarray, k: int, allowed: np.ndarray | None = None) -> Best:
-        """``allowed``: ascending rows of this that may be found; all where it is None."""
+        """``allowed``: ascending rows of this object that may be found; None: all rows."""
         vectors, rows = self._memory[: len(self.rows)], self.rows
         held = self.alive if self._dead else None
         if allowed is not None:
@@ -86,7 +86,7 @@ def best_of(
     k: int,
     held: np.ndarray | None = None,
 ) -> Best:
-    """The k best of ``vectors (N, V)``, of those that ``held (N,)`` holds."""
+    """The k best of ``vectors (N, V)`` whose ``held (N,)`` is true."""
     count = min(k, len(rows))
     chunk = max(1, MOST_SCORES // max(1, len(rows)))
     scores = np.empty((len(queries), count), np.float32)
@@ -101,14 +101,14 @@ def best_of(
 
 
 def products(queries: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    """``(Q, N)``; one query is a product of a matrix with a vector, which is faster."""
+    """Scores ``(Q, N)``; for one query by a matrix-vector product, which is faster."""
     if len(queries) == 1:
         return (vectors @ queries[0])[None]
     return queries @ vectors.T
 
 
 def top(scores: np.ndarray, rows: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """The ``count`` best, best first; of equal scores the lower row first; -inf is row -1."""
+    """The ``count`` best, best first; of equal scores, the lower row first. Score -inf: row -1."""
     best = np.arange(len(scores))
     if count < len(scores):
         best = np.argpartition(scores, len(scores) - count)[len(scores) - count :]
@@ -117,7 +117,7 @@ def top(scores: np.ndarray, rows: np.ndarray, count: int) -> tuple[np.ndarray, n
 
 
 def merged(parts: list[Best], k: int) -> Best:
-    """The k best of several searches of the same queries."""
+    """The k best results of several searches with the same queries."""
     scores = np.concatenate([part[0] for part in parts], axis=1)
     rows = np.concatenate([part[1] for part in parts], axis=1)
     scores = np.where(rows >= 0, scores, -np.inf)

@@ -1,4 +1,4 @@
-"""The file beside a gallery that holds its index; it is derived, and never trusted when damaged."""
+"""The file with a gallery's index, beside the gallery; a damaged file is ignored."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def write_index(path: Path, made: Approximate) -> None:
 
 
 def read_index(path: Path, kind: str, gallery: str, changes: int) -> Approximate | None:
-    """The index, if the file is whole and fits the gallery; the file has a checksum per part."""
+    """The index; None if the file is damaged (each part has a checksum) or does not fit."""
     try:
         with np.load(path, allow_pickle=False) as held:
             facts = Facts(**json.loads(held["facts"].tobytes()))

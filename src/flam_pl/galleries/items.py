@@ -1,7 +1,7 @@
-"""The photos of stored galleries, the protocol of the galleries, and what all of them refuse.
+"""The photos of stored galleries, the galleries' interface, and the checks of all galleries.
 
-A gallery vector is ``[unit feature; log-posteriors]``. The score of a photo is the inner product of
-its vector with the vector of the query.
+A gallery vector is ``[unit feature; log-posteriors]``, of V numbers. A photo's score is the inner
+product of its vector with the query vector.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from flam_pl.errors import FlamError
 
 Value = str | int | float | None
-"""What a column holds for a photo; ``None`` where the photo has no such value."""
+"""A photo's value in a column; ``None`` for no value."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,10 @@ class Range:
 
 
 Where = Mapping[str, Value | Sequence[Value] | Range]
-"""Column -> the value, the values, or the range that a photo must have; all must hold."""
+"""Column -> the value, values or range that a photo must have; all conditions must hold."""
 
 ITEM = "item"
-"""The column that says which item a photo shows; several photos may show one."""
+"""The column with the item (product) that a photo shows; several photos may show one item."""
 PER_ITEM = 4  # photos of one item that a search for distinct ones expects
 
 
@@ -53,12 +53,12 @@ class Item:
     hash: str  # SHA-256 of the file's bytes, in hex
     vector: np.ndarray  # (V,) float16
     length: float = 1.0  # of the feature, before it was made a unit vector
-    stamp: str = ""  # size and time of the file when it was hashed
+    stamp: str = ""  # size and time of the file when it was hashed, and CRC-32 of the columns
 
 
 @dataclass(frozen=True)
 class Found:
-    """Ids and scores of the photos of every query, best first; fewer than k in a small gallery."""
+    """Per query, ids and scores of the photos, best first; fewer than k in a small gallery."""
 
     ids: list[list[str]]
     scores: list[np.ndarray]
@@ -66,7 +66,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Sample:
-    """Queries of the kind that a gallery will get, by which its index is made and measured."""
+    """Typical queries, for building and measuring an index."""
 
     queries: np.ndarray  # (Q, V)
     classes: Sequence[int] = ()  # per attribute type, of which a vector ends in log-posteriors
@@ -74,7 +74,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Info:
-    """What a gallery is, for people."""
+    """A description of a gallery."""
 
     address: str
     rows: int
@@ -106,7 +106,7 @@ class Info:
 
 
 def quality(recall: float, agreement: float, hit_rates: Sequence[float] | None) -> str:
-    """How well an approximate index finds what the exact search finds.
+    """An approximate index compared with the exact search, in words.
 
     >>> quality(0.995, 0.97, (0.72, 0.73))
     'recall@10 0.995, same first ten for 97.0% of the queries, T@10 0.720 (exact 0.730)'
@@ -116,7 +116,7 @@ def quality(recall: float, agreement: float, hit_rates: Sequence[float] | None) 
 
 
 class StoredGallery(Protocol):
-    """Photos by id, found by vectors, filtered by columns."""
+    """Photos by id, searched by vectors, filtered by columns."""
 
     space: str  # fingerprint of the networks that made the vectors
     dimension: int
@@ -128,21 +128,21 @@ class StoredGallery(Protocol):
         ...
 
     def delete(self, ids: Sequence[str]) -> int:
-        """The number of photos that were there, and are no more."""
+        """Delete photos; return the number deleted. Unknown ids are ignored."""
         ...
 
     def search(
         self, vectors: np.ndarray, k: int, where: Where | None = None, distinct: bool = False
     ) -> Found:
-        """The k photos of the highest score for each of the query vectors ``(Q, V)``.
+        """Per query vector ``(Q, V)``, the k photos with the highest scores.
 
-        ``distinct``: of photos with the same hash, or the same value in the column ``ITEM``, only
-        the best is found.
+        ``distinct``: of photos with the same hash or the same value in column ``ITEM``, only the
+        best is found.
         """
         ...
 
     def fetch(self, ids: Sequence[str]) -> list[Item]:
-        """The photos of these ids, in this order.
+        """The photos with these ids, in this order.
 
         Raises:
             UnknownItem: the gallery has no photo of an id.
@@ -171,13 +171,13 @@ class StoredGallery(Protocol):
 
 
 class Distinct:
-    """The photos of one query that were found; ``takes`` refuses what was found already."""
+    """The hashes and items already found for one query."""
 
     def __init__(self) -> None:
         self._seen: set[tuple[str, Value]] = set()
 
     def takes(self, hash: str, item: Value) -> bool:
-        """Whether no photo before has this hash or shows this item, which may be None.
+        """Whether hash and item are new, and remember them. An item may be None.
 
         >>> found = Distinct()
         >>> [found.takes(*photo) for photo in [("a", 1), ("b", 1), ("a", None), ("c", None)]]
@@ -193,7 +193,7 @@ class Distinct:
 def check_gallery(
     address: str, found: tuple[str, int], space: str | None, dimension: int | None
 ) -> None:
-    """Refuse a gallery whose space and dimension are not the expected ones."""
+    """Raise FlamError if space or dimension is not as expected."""
     if space is not None and found[0] != space:
         raise FlamError(
             f"{address}: this gallery was made by another bundle: its vectors are of {found[0]!r}, "
@@ -211,7 +211,7 @@ def no_gallery(address: str) -> FlamError:
 
 
 def checked_vectors(items: Sequence[Item], dimension: int) -> np.ndarray:
-    """The vectors ``(B, V)`` of the photos, as float16; everything about the photos is checked."""
+    """The photos' vectors ``(B, V)`` float16, after a check of all fields. Raises FlamError."""
     for item in items:
         if not item.id:
             raise FlamError(f"a photo has an empty id: {item.uri!r}")
@@ -239,7 +239,7 @@ def checked_vectors(items: Sequence[Item], dimension: int) -> np.ndarray:
 
 
 def checked_queries(vectors: np.ndarray, k: int, dimension: int) -> np.ndarray:
-    """The query vectors ``(Q, V)``, as float32."""
+    """The query vectors ``(Q, V)`` as float32. FlamError for a wrong shape, nan or k below 1."""
     vectors = np.asarray(vectors, np.float32)
     if vectors.ndim != 2 or vectors.shape[1] != dimension:
         raise FlamError(
@@ -253,7 +253,7 @@ def checked_queries(vectors: np.ndarray, k: int, dimension: int) -> np.ndarray:
 
 
 def check_text(what: str, text: str) -> None:
-    """Refuse what cannot be stored: half a surrogate pair, or the character NUL."""
+    """Raise FlamError for text that cannot be stored: half a surrogate pair, or NUL."""
     if not isinstance(text, str):
         raise FlamError(f"{what} is {text!r}, not a text")
     if "\0" in text or not text.isascii() and text.encode("utf-8", "ignore").decode() != text:
@@ -270,7 +270,7 @@ def check_value(column: str, value: Value, where: str) -> None:
 
 
 def check_where(where: Where | None, columns: Sequence[str]) -> None:
-    """Refuse a column that the gallery does not have, and a value that no column can have."""
+    """Raise FlamError for an unknown column, and for a value that no column can have."""
     for name, wanted in (where or {}).items():
         if name not in columns:
             known = ", ".join(columns) or "none"

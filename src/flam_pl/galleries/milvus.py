@@ -1,4 +1,4 @@
-"""A gallery in Milvus: a cluster, or a file of Milvus Lite that one process at a time may open."""
+"""A gallery in Milvus: a cluster, or a file of Milvus Lite, open in one process at a time."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ T = TypeVar("T")
 class MilvusGallery:
     """``address``: ``milvus:<file>``, or ``http(s)://host:port[/collection]``.
 
-    The vectors are float32 in Milvus. A photo's key is the hash of its id, since Milvus takes no
-    quotation marks in keys. ``add`` sends one request; Milvus makes it durable as a whole where
-    the collection has one shard, as here.
+    Milvus stores the vectors as float32. A photo's key is the hash of its id, because Milvus takes
+    no quotation marks in keys. ``add`` is one request: durable as a whole, because the collection
+    has one shard.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class MilvusGallery:
         return self._ask(lambda: MilvusClient(uri))
 
     def _ask(self, question: Callable[[], T]) -> T:
-        """An answer of Milvus; its errors are for the user."""
+        """Milvus's answer; its errors become FlamError."""
         from pymilvus.exceptions import MilvusException
 
         try:
@@ -302,7 +302,7 @@ class MilvusGallery:
         self._client.close()
 
     def _all(self, fields: Sequence[str], where: Where | None = None) -> Iterator[dict[str, Any]]:
-        """Every photo that ``where`` lets through, in no order."""
+        """Every photo that fits ``where``, in no order."""
         options = {"filter": self._condition(where), "output_fields": list(fields)}
         rows = self._ask(
             lambda: self._client.query_iterator(self.name, batch_size=BATCH, **options)

@@ -28,10 +28,10 @@ MOST_FLAT, MOST_SQ8 = 50_000, 20_000_000  # photos
 
 
 class SqliteGallery:
-    """``index``: one of ``KINDS``; else the one that fits the number of photos.
+    """``index``: one of ``KINDS``; None: by the number of photos.
 
-    Several processes and threads may search while one writes. A search finds every batch that was
-    committed before it began.
+    Several processes and threads may search while one writes. A search sees every batch committed
+    before its start.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class SqliteGallery:
     def _found(
         self, state: State, queries: np.ndarray, k: int, allowed: np.ndarray | None, distinct: bool
     ) -> Found:
-        """Found photos; with ``distinct``, more are searched until k are left of every query."""
+        """The found photos. With ``distinct``, search more until every query has k photos."""
         most = len(state) if allowed is None else len(allowed)
         wanted = min(k * PER_ITEM if distinct and self.table.has_items() else k, most)
         scores, rows = state.search(self.table, queries, wanted, allowed)
@@ -137,7 +137,7 @@ class SqliteGallery:
     # -- the index
 
     def _refreshed(self) -> State:
-        """The state of this transaction, or the newer one of another thread."""
+        """The state of this transaction, or a newer state made by another thread."""
         changes = self.table.changes()
         if self._state.changes >= changes:
             return self._state
@@ -156,9 +156,9 @@ class SqliteGallery:
         return "flat" if rows <= MOST_FLAT else "ivf_sq8" if rows <= MOST_SQ8 else "ivf_pq"
 
     def build_index(self, sample: Sample | None = None) -> Info:
-        """Build the index again, for all photos of now, and measure it.
+        """Build the index again for all present photos, and measure it.
 
-        Without a sample of what is searched, queries are made from photos.
+        Without a sample, queries are made from photos.
         """
         if sample is not None:
             checked_queries(sample.queries, 10, self.dimension)

@@ -9,9 +9,9 @@ from flam_pl.galleries.items import Range, Value, Where, check_where
 
 
 def condition(where: Where | None, columns: Mapping[str, int]) -> tuple[str, list[Value]]:
-    """A WHERE clause, or nothing, and the values of its marks.
+    """A WHERE clause (empty without conditions), and the values of its question marks.
 
-    ``columns``: name -> number; SQL knows a column by its number.
+    ``columns``: name -> number; the SQL column is ``c<number>``.
 
     >>> condition({"price": Range(most=9), "color": "red"}, {"color": 1, "price": 2})
     (" WHERE typeof(c2) IN ('integer', 'real') AND c2 <= ? AND c1 IS ?", [9, 'red'])

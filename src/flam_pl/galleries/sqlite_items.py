@@ -1,7 +1,7 @@
-"""The photos of a gallery in one SQLite file, which is the truth about them.
+"""The photos of a gallery in one SQLite file, from which all indexes derive.
 
-A vector is never changed in place. It has a row number that is never used again; a photo that is
-replaced gets another row. So an index over row numbers is out of date, but never wrong.
+A vector never changes, and its row number is never used again: a replaced photo gets another row.
+So an index over row numbers may be out of date, but never wrong.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ CREATE INDEX removed_when ON removed (change);
 
 
 class ItemTable:
-    """Every thread has a connection of its own."""
+    """The tables of a gallery; every thread has its own connection."""
 
     def __init__(self, path: Path, space: str | None, dimension: int | None) -> None:
         self.path = path
@@ -111,9 +111,9 @@ class ItemTable:
 
     @contextmanager
     def transaction(self, write: bool = False) -> Iterator[sqlite3.Connection]:
-        """One state of the file, from the first read to the end; an error changes nothing.
+        """One state of the file, from the first read to the end; an error rolls back.
 
-        Within a transaction of this thread, it is that transaction.
+        Within a transaction of this thread: that transaction.
         """
         try:
             db = self._connection()
@@ -280,7 +280,7 @@ class ItemTable:
     # -- rows, for an index
 
     def rows(self, where: Where | None = None, after: int = 0) -> np.ndarray:
-        """The rows that ``where`` lets through, of those above ``after``: ascending, int64."""
+        """The rows above ``after`` that fit ``where``: ascending, int64."""
         with self.transaction() as db:
             sql, values = condition(where, self._columns(db))
             held = f"{sql} AND" if sql else " WHERE"
@@ -288,13 +288,13 @@ class ItemTable:
             return np.sort(np.fromiter((row for (row,) in found), np.int64))
 
     def removed(self, since: int) -> np.ndarray:
-        """The rows that are gone since a change."""
+        """The rows removed after change ``since``."""
         with self.transaction() as db:
             found = db.execute("SELECT row FROM removed WHERE change > ?", (since,))
             return np.fromiter((row for (row,) in found), np.int64)
 
     def vectors(self, rows: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-        """The vectors of ascending rows, which must be there: ``(len(rows), V)`` float32."""
+        """The vectors of ascending, existing rows: ``(len(rows), V)`` float32."""
         out = np.empty((len(rows), self.dimension), np.float32) if out is None else out
         with self.transaction() as db:
             for start in range(0, len(rows), READ):
@@ -323,6 +323,6 @@ class ItemTable:
             return {row: (id, hash, item) for row, id, hash, item in found}
 
     def has_items(self) -> bool:
-        """Whether there is a column that says which item a photo shows."""
+        """Whether the gallery has the column ``ITEM``."""
         with self.transaction() as db:
             return ITEM in self._columns(db)

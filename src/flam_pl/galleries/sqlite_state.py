@@ -1,4 +1,4 @@
-"""The index of a SQLite gallery in memory, at one count of changes."""
+"""The index of a SQLite gallery in memory, as of one change."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ FILTERS = 8  # whose rows are remembered
 
 
 class State:
-    """What a search needs, in memory. A state is immutable: a changed gallery gets a new one.
+    """All that a search needs, in memory. Immutable: a changed gallery gets a new state.
 
-    ``base`` is the approximate index that was read from its file. ``gone`` are rows of ``base``
-    that were deleted since, ``flat`` holds the photos that were added since.
+    ``base``: the approximate index from the file; ``gone``: rows of ``base`` deleted since;
+    ``flat``: photos added since.
     """
 
     def __init__(self, changes: int, base: Approximate | None, gone: np.ndarray, flat: Flat):
@@ -48,7 +48,7 @@ class State:
         sample: Sample | None = None,
         again: bool = False,
     ) -> State:
-        """This empty state with the index of the file: read, extended, or built if it must be."""
+        """This empty state with the index of the file: read, extended or built."""
         rows = table.rows()
         if kind not in KINDS or len(rows) < FEWEST:
             return self
@@ -85,7 +85,7 @@ class State:
         return made
 
     def refreshed(self, table: ItemTable, changes: int) -> State:
-        """This after what was added and removed since."""
+        """This state, after later additions and removals."""
         # the rows of an index that was just opened are compared already
         removed = table.removed(self.changes) if self.changes else np.empty(0, np.int64)
         flat, gone, last = self.flat.without(removed), self.gone, 0
@@ -110,7 +110,7 @@ class State:
         return merged([best, self.flat.search(queries, k, behind)], k)
 
     def allowed(self, table: ItemTable, where: Where | None) -> np.ndarray | None:
-        """The rows that ``where`` lets through, remembered for the next search."""
+        """The rows that fit ``where``, remembered for the next search."""
         if not where:
             return None
         key = repr(sorted(where.items(), key=lambda pair: pair[0]))
@@ -124,7 +124,7 @@ class State:
 
 
 def _changed(base: Approximate, rows: np.ndarray) -> float:
-    """Share of the photos that the index does not have, or has no more."""
+    """Added and deleted photos since the index, as a share of all photos."""
     fresh = int((rows > base.rows[-1]).sum())
     gone = len(base.rows) - (len(rows) - fresh)
     return (fresh + gone) / len(rows)

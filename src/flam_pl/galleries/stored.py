@@ -1,4 +1,4 @@
-"""Galleries of photos that outlive a process, and how one is opened."""
+"""Galleries stored on disk or in a cluster."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ def open_gallery(
     *,
     index: str | None = None,
 ) -> StoredGallery:
-    """Open a gallery; one that is not there is made if ``space`` and ``dimension`` are given.
+    """Open a gallery; make a missing one if ``space`` and ``dimension`` are given.
 
     ``address``: a file such as ``shop.db``; ``milvus:shop_milvus.db`` for a file of Milvus Lite;
-    ``http://host:19530/collection`` for a cluster of Milvus. ``index``: the kind of index in place
-    of the one that fits the number of photos.
+    ``http://host:19530/collection`` for a Milvus cluster. ``index``: the kind of index; None: by
+    the number of photos.
 
     Raises:
-        FlamError: there is no such gallery, or it is of another bundle or another dimension.
+        FlamError: the gallery is missing, or of another bundle or dimension.
     """
     address = str(address)
     if address.startswith(("milvus:", "http://", "https://")):

@@ -33,7 +33,7 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""EXIF orientation -> the step of Pillow that makes the photo upright."""
+"""EXIF orientation -> Pillow's operation that makes the photo upright."""
 TRANSPARENT = ("RGBA", "RGBa", "LA", "La", "PA")  # modes of Pillow
 Result = TypeVar("Result")
 _one_large_photo = threading.Lock()
@@ -51,8 +51,8 @@ class UnreadableImage(FlamError):
 
 
 def read_file(path: Path) -> bytes:
-    """The content of a file of at most ``MAX_BYTES``; a folder, pipe, socket or device is not
-    opened. Raises UnreadableImage."""
+    """The content of a file of at most ``MAX_BYTES``. Raises UnreadableImage, also for a folder,
+    pipe, socket or device."""
     try:
         state = os.stat(path)
         if not stat.S_ISREG(state.st_mode):
@@ -66,12 +66,12 @@ def read_file(path: Path) -> bytes:
 
 
 def view_seed(path: Path, view: int) -> int:
-    """Seed of a file's v-th distortion, by the names of file and folder."""
+    """Seed of a file's distortion number ``view``, from the names of file and folder."""
     return zlib.crc32(f"{path.parent.name}/{path.name}?{view}".encode())
 
 
 def shorter_side(data: bytes, path: Path) -> int:
-    """Pixels of the shorter side, by the header. Raises UnreadableImage."""
+    """Pixels of the shorter side, from the header. Raises UnreadableImage."""
     return opened(data, path, lambda image: min(image.size))
 
 
@@ -112,7 +112,7 @@ def orientation(image: Image.Image) -> int:
 
 
 def over_white(image: Image.Image) -> Image.Image:
-    """Any mode as RGB, on white; 16 bits are scaled to 8 (Pillow would clip them)."""
+    """An image of any mode as RGB over white; 16 bits are scaled to 8 (Pillow would clip them)."""
     if image.mode.startswith("I") or image.mode == "F":
         values = np.asarray(image, dtype=np.float64)
         if image.mode.startswith("I;16") or values.max() > 255:

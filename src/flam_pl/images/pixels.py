@@ -42,8 +42,8 @@ def read_image(path: Path) -> Tensor:
 
 
 def decode(data: bytes, path: Path) -> Tensor:
-    """A file's content as uint8 RGB ``(3, H, W)``, upright, over white; of several pages the first.
-    Raises UnreadableImage, which names ``path``."""
+    """A file's content as uint8 RGB ``(3, H, W)``, upright, over white; of several pages, the
+    first. Raises UnreadableImage, which names ``path``."""
     return opened(data, path, lambda image: _decoded(image, data))
 
 
@@ -134,8 +134,8 @@ def training_transform(
 ) -> Callable[[Tensor], Tensor]:
     """Random transform of stage 1: uint8 ``(3, H, W)`` -> uint8 ``(3, size, size)``.
 
-    ``scale_min`` is the least area of a crop, ``brightness`` the greatest change of brightness and
-    contrast, ``erase`` the probability of a grey rectangle. Hues stay: color is an attribute.
+    ``scale_min``: least area share of a crop; ``brightness``: largest change of brightness and
+    contrast; ``erase``: probability of a grey rectangle. Hues stay: color is an attribute.
     """
     # so large that the smallest crop is not enlarged
     steps: list[Callable[..., Tensor]] = [Preprocess(math.ceil(size / math.sqrt(scale_min)), fit)]
@@ -151,10 +151,10 @@ def training_transform(
 
 
 class ImageDataset(Dataset[dict[str, Any]]):
-    """Transformed images, each with its index and its item code, -1 for none.
+    """Transformed images, each with index and item code, -1 for none.
 
-    View 0 is the file, view v > 0 its v-th distortion. With ``noting``, an unreadable image is
-    white, and each image has path, hash of its pixels and reason or "".
+    View 0 is the file, view v > 0 its v-th distortion. With ``noting``, an image that cannot be
+    decoded is white, and each image has path, hash of its pixels and reason or "".
     """
 
     def __init__(

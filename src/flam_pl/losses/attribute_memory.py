@@ -12,8 +12,8 @@ def memory_loss(blocks: Tensor, labels: Tensor, prototypes: Tensor, margin: floa
     """ADDE-M (Hou et al., ICCV 2021, section 3.3): consistency + label and composed triplets.
 
     Unit blocks ``(B, width)``, labels ``(B,)``, unit prototypes ``(classes, width)`` -> scalar.
-    With the prototype of a random photo in place of its own, a block should lie nearer to that
-    photo's.
+    Composed: a block with a random photo's prototype in place of its own should lie nearer to
+    that photo's block.
 
     >>> memory_loss(torch.eye(2), torch.tensor([0, 1]), torch.eye(2), margin=0.5)
     tensor(0.)

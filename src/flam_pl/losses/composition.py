@@ -1,4 +1,4 @@
-"""TIRG (Vo et al., CVPR 2019): an edited feature finds its answer in the batch."""
+"""The loss of TIRG (Vo et al., CVPR 2019): each edited feature finds its answer in the batch."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from flam_pl.losses.dictionary_softmax import dictionary_loss
 
 
 def composition_loss(edited: Tensor, answers: Tensor, temperature: float) -> Tensor:
-    """Equation (4) of TIRG (Vo et al., CVPR 2019): edited features ``(B, D)`` find their own
-    answers ``(B, D)`` among all answers -> scalar; 0 without rows.
+    """Equation (4) of TIRG (Vo et al., CVPR 2019): cross-entropy of each edited feature's answer
+    among all; edited ``(B, D)``, answers ``(B, D)`` -> scalar; 0 for B = 0.
 
     >>> composition_loss(torch.eye(2), torch.eye(2), temperature=1.0)
     tensor(0.3133)

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 def dictionary_loss(
     embeddings: Tensor, labels: Tensor, dictionary: Tensor, temperature: Tensor | float
 ) -> Tensor:
-    """Cross-entropy of the labels under softmax(cosine / temperature) -> scalar; 0 without rows.
+    """Cross-entropy of the labels under softmax(cosine / temperature) -> scalar; 0 for B = 0.
 
     Unit embeddings ``(B, k)``, unit dictionary ``(classes, k)``; labels are classes ``(B,)`` or
     probabilities ``(B, classes)``.

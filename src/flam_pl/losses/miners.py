@@ -1,4 +1,4 @@
-"""Online sampling (FLAM, section 4.1): which photo of a batch is x-, the example of an edit."""
+"""Online sampling (FLAM, section 4.1): chooses x-, the photo whose class an edit takes."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from torch import Tensor
 def nearest_of_other_class(
     embeddings: Tensor, labels: Tensor, target: Tensor, online: bool = True
 ) -> Tensor:
-    """Per row the position of x-, the example of an edit: a row of another class of the target type
-    -> ``(B,)``; its own position if there is none.
+    """Per row, the position of x-: a row of another class of the target type -> ``(B,)``; the row's
+    own position if there is none.
 
-    x- has the most similar embeddings ``(B, types, k)`` in the other types, or without ``online``
+    x- has the most similar embeddings ``(B, types, k)`` in the other types; without ``online``, x-
     is random. Labels ``(B, types)``, target ``(B,)``.
 
     >>> labels = torch.tensor([[0, 0], [1, 1], [1, 0]])

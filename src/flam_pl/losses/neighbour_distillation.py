@@ -1,4 +1,4 @@
-"""Neighbour distillation: x~ alone ranks photos as the whole score does. Not in the paper."""
+"""Neighbour distillation: the cosine to x~ learns the ranking of a full score. Not in the paper."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ def distillation_loss(
     teacher_temperature: float,
     student_temperature: float,
 ) -> Tensor:
-    """Cross-entropy between the rankings of a bank of photos by a teacher and by x~.
+    """Cross-entropy between a teacher's and a student's softmax over a bank of photos -> scalar.
 
     The teacher has scores ``(B, N)``, the student cosines of x~ ``(B, D)`` and bank ``(N, D)``.
-    ``itself (B, N)`` leaves photos out. -> scalar
+    ``itself (B, N)`` marks photos to leave out.
 
     >>> bank, scores, itself = torch.eye(2), torch.tensor([[9.0, -9.0]]), torch.zeros(1, 2).bool()
     >>> distillation_loss(bank[:1], bank, scores, itself, 1.0, 1.0)

@@ -32,7 +32,7 @@ def embedding_loss(
     """Equation (2): its terms l(d, e+, e-) and l(e, d+, d-), over every triplet of the batch.
 
     Embeddings ``(B, k)``, labels ``(B,)``, dictionary ``(classes, k)`` -> two scalars, means over
-    the triplets with a loss.
+    the triplets with a loss above 0.
 
     >>> d = torch.eye(2)
     >>> embedding_loss(d, torch.tensor([1, 0]), d, margin=0.5)  # both at the wrong vector

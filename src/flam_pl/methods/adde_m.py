@@ -1,4 +1,4 @@
-"""ADDE-M (Hou et al., ICCV 2021), as a rival: a learned memory of attribute prototypes."""
+"""ADDE-M (Hou et al., ICCV 2021), a rival: a learned memory of attribute prototypes."""
 
 from __future__ import annotations
 

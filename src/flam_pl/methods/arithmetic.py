@@ -20,7 +20,7 @@ from flam_pl.retrieval.posteriors import Posteriors
 class Arithmetic(Editor):
     """Adds the difference between the mean features of two classes.
 
-    The embedders predict the query's own class, because an uploaded photo has no labels.
+    The embedders predict the query's own class: an uploaded photo has no labels.
     """
 
     name = "arithmetic"

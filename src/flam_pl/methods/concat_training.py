@@ -51,6 +51,7 @@ def train_classifiers(run: Run, method: Method) -> StageRecord:
 
 
 def train_wide_embedders(run: Run, method: Method) -> StageRecord:
+    """The embedders of Emb-Concat."""
     settings, embedder = run.config.concat, start(run)
     data = run.data.serve("labelled", settings.batch_size)
     rows = data.fitting_rows
@@ -99,7 +100,7 @@ def train(
 
 
 def space_dimension(settings: ConcatConfig, embedder: StageRecord, rows: int) -> int | None:
-    """Dimension of the working space; ``rows`` features span no more."""
+    """Dimension of the working space: at most ``rows``, the number of features."""
     if settings.working_dim == "embedder":
         own: int | None = embedder.architecture["working_dim"]
         return own

@@ -1,4 +1,4 @@
-"""Editing a concatenation of one vector part per attribute type: Cls-Concat, Emb-Concat, ADDE-M."""
+"""Edits a concatenation of one vector per attribute type: Cls-Concat, Emb-Concat, ADDE-M."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from flam_pl.training.trained_networks import restore_classifiers, restore_embed
 
 
 class ConcatEditor(Editor):
-    """Searches by one vector part per attribute type; an edit changes the parts of its types."""
+    """Searches by one part of a vector per attribute type; an edit changes its type's part."""
 
     def __init__(
         self,

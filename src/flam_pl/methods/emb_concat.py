@@ -1,4 +1,4 @@
-"""Emb-Concat, a baseline of the paper: an embedder per attribute type, wide, side by side."""
+"""Emb-Concat, a baseline of the paper: wide embeddings of every attribute type, concatenated."""
 
 from __future__ import annotations
 

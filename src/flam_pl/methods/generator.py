@@ -20,7 +20,7 @@ from flam_pl.training.trained_networks import restore_embedders, restore_manipul
 
 
 class Flam(Editor):
-    """Query time of section 3.3: the gallery is the stored features."""
+    """The search of section 3.3: an edited feature against the stored features."""
 
     def __init__(
         self, embedders: AttributeEmbedders, manipulator: Manipulator, name: str = "flam"
@@ -31,8 +31,8 @@ class Flam(Editor):
     def edit(self, features: Tensor, edits: Sequence[Edit]) -> Tensor:
         """Apply G once per edit, in the order of the schema.
 
-        Between two edits the feature gets the length of the query again: G is trained by cosines,
-        so the length of its output means nothing.
+        Between two edits the feature gets the query's length again: G is trained by cosines, so
+        the length of its output means nothing.
         """
         space = self.embedders.space
         length = features.norm(dim=1, keepdim=True)

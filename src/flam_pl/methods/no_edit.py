@@ -1,4 +1,4 @@
-"""The plain search, which ignores the edits: what an editing method must beat."""
+"""The plain search, without the edits: what an editing method must beat."""
 
 from __future__ import annotations
 

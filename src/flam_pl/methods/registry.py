@@ -1,4 +1,4 @@
-"""The registry of methods: a file of this room that defines ``METHODS``, a list of ``Method``.
+"""The registry of methods: each file of this folder may define ``METHODS``, a list of ``Method``.
 
 ``registered`` finds the files; no other file must name a new method.
 """
@@ -36,7 +36,7 @@ OTHER_ROWS: dict[str, dict[str, str]] = {
 
 @dataclass(frozen=True)
 class OpenMethod:
-    """A method that can search."""
+    """A loaded method, ready to search."""
 
     editor: Editor
     classifiers: Posteriors | None = None  # its own, which can score its results
@@ -45,7 +45,7 @@ class OpenMethod:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a trained method lies, and the frozen embedders of its run."""
+    """The folder of a trained method, and the frozen embedders of its run."""
 
     name: str
     folder: Path

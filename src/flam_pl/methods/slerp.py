@@ -1,4 +1,4 @@
-"""Slerp: turns the query towards the wanted class by part of the angle between the two.
+"""Slerp: turns the query towards the wanted class by a part of the angle between them.
 
 K. Shoemake, "Animating rotation with quaternion curves", SIGGRAPH 1985.
 """
@@ -21,7 +21,7 @@ from flam_pl.models.attribute_embedder import AttributeEmbedders
 class Slerp(Editor):
     """Turns by a fixed part of the angle to the direction of the wanted class.
 
-    The direction of a class is its mean feature minus the mean of all classes of the type.
+    A class's direction: its mean feature minus the mean over all classes of its type.
     """
 
     name = "slerp"

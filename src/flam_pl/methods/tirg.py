@@ -1,7 +1,7 @@
 """TIRG (Vo et al., "Composing text and image for image retrieval", CVPR 2019), on our features.
 
-Its embedders are those of FLAM+, so that the two generators are compared on equal terms. The gate
-is in ``models/manipulator.py``, the loss in ``losses/softmax.py``.
+TIRG has the embedders of FLAM+: the comparison is between the two generators. The gate is in
+``models/manipulator.py``, the loss in ``losses/composition.py``.
 """
 
 from __future__ import annotations

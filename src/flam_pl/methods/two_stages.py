@@ -32,7 +32,7 @@ def train_embedders(
 ) -> StageRecord:
     """Stage 2: phi_a and d_a of every type, into ``<run>/<place>``.
 
-    ``FlamDataModule.fitting_rows`` measures the working space on rows that fit into memory.
+    ``FlamDataModule.fitting_rows``, which fit into memory, measure the working space.
     """
     run.reseed()
     settings, catalog = settings or run.config.embedder, run.catalog
@@ -81,7 +81,7 @@ def train_manipulator(
 ) -> StageRecord:
     """Stage 3: the generator, against a discriminator, into ``<run>/<place>``.
 
-    ``teacher`` is the folder, under the run's, of the embedders whose record is ``parent``.
+    ``teacher``: folder, under the run's, of the embedders whose record is ``parent``.
     """
     run.reseed()
     settings = settings or run.config.manipulator

@@ -1,6 +1,6 @@
 """Bootstrap intervals (Efron, Annals of Statistics 1979).
 
-Whole items are drawn, since their edits succeed together: ``items (Q,)`` are their codes.
+Whole items are drawn, because the edits of one item succeed together: ``items (Q,)`` are codes.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Draws = tuple[int, int]
 def bootstraps(
     hits: np.ndarray, counts: np.ndarray, names: Sequence[str], items: np.ndarray, draws: Draws
 ) -> dict[str, Estimate]:
-    """sum(hits) / sum(counts) of F figures: hits ``(Q, F)``, counts ``(Q,)``, item codes ``(Q,)``.
+    """F shares sum(hits) / sum(counts): hits ``(Q, F)``, counts ``(Q,)``, item codes ``(Q,)``.
 
     >>> hits = np.array([[1], [0], [1], [1]])
     >>> bootstraps(hits, np.ones(4), ["T@1"], np.arange(4), (1000, 0))
@@ -51,7 +51,7 @@ def bootstraps(
 
 
 def resampled(sums: np.ndarray, items: np.ndarray, draws: Draws) -> np.ndarray:
-    """Totals of ``sums (Q, C)`` as measured, then of each draw, ``(1 + draws, C)``.
+    """Column sums of ``sums (Q, C)``: as measured, then of each draw, ``(1 + draws, C)``.
 
     >>> resampled(np.ones((3, 2)), np.arange(3), (1, 0)).tolist()
     [[3.0, 3.0], [3.0, 3.0]]
@@ -83,7 +83,7 @@ def _new_draws(items: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
 def macro_bootstraps(
     hits: np.ndarray, groups: np.ndarray, names: Sequence[str], items: np.ndarray, draws: Draws
 ) -> dict[str, Estimate]:
-    """Mean over groups ``(E,)`` of the share of hits ``(E, F)``.
+    """Mean over ``groups (E,)`` of each group's share of hits ``(E, F)``; item codes ``(E,)``.
 
     >>> hits, groups = np.array([[1], [1], [1], [0]]), np.array([0, 0, 0, 1])
     >>> macro_bootstraps(hits, groups, ["T@1"], np.arange(4), (9, 0))["T@1"].value
@@ -115,7 +115,7 @@ def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
 
 
 def estimate_of(values: np.ndarray, n: int) -> Estimate:
-    """The estimate from ``values (1 + draws,)``, the measured one first, without nan.
+    """The estimate from ``values (1 + draws,)``, the measured value first; nan is left out.
 
     >>> estimate_of(np.array([0.5, 0.4, 0.6, np.nan]), n=10)
     Estimate(value=0.5, low=0.405, high=0.595, n=10)
@@ -128,9 +128,9 @@ def estimate_of(values: np.ndarray, n: int) -> Estimate:
 
 
 class PairedShares:
-    """Differences and ratios of F shares (hits / edits), by the same draws.
+    """Compares F shares (hits / edits) of methods on the same draws.
 
-    ``sums`` has the hits of each query ``(Q, F)`` per method, ``counts`` its edits ``(Q,)``.
+    ``sums``: per method, each query's hits ``(Q, F)``. ``counts``: each query's edits ``(Q,)``.
 
     >>> sums = {"weak": np.array([[1], [0]]), "strong": np.array([[2], [0]])}
     >>> paired = PairedShares(sums, np.array([2, 2]), ["T@1"], np.arange(2), (9, 0))
@@ -153,11 +153,11 @@ class PairedShares:
         self.shares = shares.reshape(len(totals), len(self.methods), len(self.names))
 
     def divided_by(self, reference: str) -> dict[str, dict[str, Estimate]]:
-        """Method -> name -> ratio to the share of ``reference``; n = 0 where that is 0."""
+        """Method -> name -> ratio to the share of ``reference``; n = 0 for a share of 0."""
         return self._against(reference, ratio)
 
     def minus(self, reference: str) -> dict[str, dict[str, Estimate]]:
-        """Method -> name -> difference to the share of ``reference``."""
+        """Method -> name -> share minus that of ``reference``."""
         return self._against(reference, np.subtract)
 
     def _against(

@@ -15,7 +15,7 @@ from flam_pl.models.temperatures import fit_temperatures
 
 
 class EnsembleMember(nn.Module):
-    """One network and its dictionary: feature ``(B, d)`` -> unit embedding ``(B, k)``."""
+    """A network with a dictionary: feature ``(B, d)`` -> unit embedding ``(B, k)``."""
 
     def __init__(
         self, dimension: int, classes: int, embedding_dim: int, hidden: int, dropout: float
@@ -27,7 +27,7 @@ class EnsembleMember(nn.Module):
 
     @property
     def dictionary(self) -> Tensor:
-        """d_a, a unit vector per class, ``(classes, k)``."""
+        """d_a: one unit vector per class, ``(classes, k)``."""
         return F.normalize(self.raw_dictionary, dim=-1)
 
     def forward(self, features: Tensor) -> Tensor:
@@ -36,8 +36,8 @@ class EnsembleMember(nn.Module):
 
 class AttributeEmbedder(nn.Module):
     """phi_a of one type: feature ``(B, d)`` -> unit embedding ``(B, members * k)``. The paper has
-    one member. A cosine of concatenated embeddings is the mean of the members' cosines.
-    ``class_means (classes, D)`` are of stored features."""
+    one member. The cosine of concatenated embeddings is the mean of the members' cosines.
+    ``class_means (classes, D)`` are mean stored features."""
 
     class_means: Tensor
     temperature: Tensor
@@ -95,7 +95,7 @@ class AttributeEmbedders(nn.Module):
 
     def fit(self, features: Tensor, labels: Tensor) -> None:
         """Fit space and class means to features ``(N, D)``, labels ``(N, types)``; a class without
-        labels has the mean of all features."""
+        photos gets the mean of all features."""
         self.space.fit(features)
         for embedder, classes in zip(self.by_type, labels.T, strict=True):
             for c, mean in enumerate(embedder.class_means):
@@ -111,20 +111,20 @@ class AttributeEmbedders(nn.Module):
         return self.embed(self.space(features))
 
     def embed(self, z: Tensor) -> Tensor:
-        """``forward`` of features ``(B, d)`` in the feature space."""
+        """``forward`` from features ``(B, d)`` already in the space."""
         return torch.stack([embedder(z) for embedder in self.by_type], dim=1)
 
     def cosines(self, embeddings: Tensor) -> list[Tensor]:
-        """Per type the cosines to the dictionary, ``(B, classes)``."""
+        """Per type, the cosines to the dictionary vectors, ``(B, classes)``."""
         pairs = zip(embeddings.unbind(dim=1), self.by_type, strict=True)
         return [e @ embedder.dictionary.T for e, embedder in pairs]
 
     def classify(self, embeddings: Tensor) -> Tensor:
-        """The class of the nearest dictionary vector, ``(B, types)``."""
+        """Per type, the class of the nearest dictionary vector, ``(B, types)``."""
         return torch.stack([c.argmax(dim=1) for c in self.cosines(embeddings)], dim=1)
 
     def probabilities(self, embeddings: Tensor, temperature: Tensor | None = None) -> list[Tensor]:
-        """Per type the probabilities ``(B, classes)``."""
+        """Per type, softmax(cosines / temperature), ``(B, classes)``."""
         cosines = zip(self.cosines(embeddings), self.by_type, strict=True)
         scaled = [c / (of.temperature if temperature is None else temperature) for c, of in cosines]
         return [logits.log_softmax(dim=-1).exp() for logits in scaled]

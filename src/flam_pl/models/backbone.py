@@ -21,10 +21,10 @@ class Backbone(nn.Module):
     """Pixels uint8 ``(B, 3, H, W)`` -> features ``(B, D)``, to be compared by cosine.
 
     ``BackboneConfig`` explains the arguments. Weights are random until ``load_weights``. ``width``
-    is C of the last map ``(B, C, h, w)``, ``dimension`` is D once a whitening is measured.
+    is C of the last map ``(B, C, h, w)``; ``dimension`` is D, once a whitening is measured.
 
-    Raises FlamError for a model that timm lacks or that lacks channels, levels or a map of such
-    images, ConfigError for a pooling that contradicts feature_dim or whitening.
+    Raises FlamError for a model unknown to timm, with too few channels or levels, or without a
+    feature map; ConfigError for a pooling that contradicts feature_dim or whitening.
 
     >>> net = Backbone("test_resnet", feature_dim=8).eval()
     >>> net(torch.zeros(2, 3, 32, 32, dtype=torch.uint8)).shape
@@ -109,15 +109,15 @@ class Backbone(nn.Module):
 
     @property
     def present_dimension(self) -> int:
-        """D, or C while a whitening is unmeasured."""
+        """D, but C while the whitening is unmeasured."""
         return self.width if self.unmeasured else self.dimension
 
     def forward(self, pixels: Tensor) -> Tensor:
         return self.describe(pixels)[0]
 
     def describe(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """The feature ``(B, D)``, and what the classification loss sees: the feature, or the first
-        descriptor of a CGD."""
+        """The feature ``(B, D)``, and the input of the classification loss: the same feature, or
+        the first descriptor of a CGD."""
         if isinstance(self.pooling, CGD):
             return self.pooling(self.maps(pixels))
         if self.unmeasured:
@@ -127,7 +127,7 @@ class Backbone(nn.Module):
         return features, features
 
     def pooled(self, pixels: Tensor) -> Tensor:
-        """The pooled last map; the pooling "levels" adds early maps. ``(B, pooled_dimension)``"""
+        """The pooled last map, and early maps with pooling=levels: ``(B, pooled_dimension)``."""
         if self.early is None:
             return self.pooling(self.maps(pixels))
         images = self.images(pixels)
@@ -156,8 +156,8 @@ def create_trunk(model: str, image_size: int | None, pretrained: bool = False) -
 def feature_levels(
     trunk: Any, model: str, count: int, setting: str, without: str
 ) -> list[dict[str, Any]]:
-    """What timm knows of the first ``count`` levels. FlamError for too many names the ``setting``
-    of the number, and the one ``without`` levels."""
+    """timm's description of the first ``count`` levels. FlamError unless the trunk has more; it
+    names the ``setting`` of the number and the setting ``without`` levels."""
     known = getattr(trunk, "feature_info", []) if hasattr(trunk, "forward_intermediates") else []
     if count >= len(known):
         raise FlamError(
@@ -169,14 +169,14 @@ def feature_levels(
 
 
 def first_modules(trunk: nn.Module, last: str) -> list[nn.Module]:
-    """The modules up to the one named ``last`` and its parts, in the network's order."""
+    """The modules up to module ``last`` and its parts, in the network's order."""
     names, modules = zip(*trunk.named_modules(), strict=True)
     end = max(i for i, name in enumerate(names) if f"{name}.".startswith(f"{last}."))
     return list(modules[: end + 1])
 
 
 def as_maps(output: Tensor, width: int, prefix: int = 0) -> Tensor:
-    """Output of a timm model (NCHW, NHWC, tokens) -> NCHW maps."""
+    """Output of a timm model (NCHW, NHWC or tokens) -> NCHW maps; FlamError for another shape."""
     if output.ndim == 4 and output.shape[1] == width:
         return output
     if output.ndim == 4 and output.shape[3] == width:
@@ -191,7 +191,7 @@ def as_maps(output: Tensor, width: int, prefix: int = 0) -> Tensor:
 
 def load_weights(backbone: Backbone, model: str, weights: str) -> None:
     """Fill the trunk of a backbone in place; ``weights`` as in ``BackboneConfig``. FlamError for
-    weights that cannot be read or do not fit; then nothing is changed."""
+    weights that cannot be read or do not fit; the trunk then stays as before."""
     if weights == "none":
         return
     if weights == "timm":
@@ -255,7 +255,7 @@ def _from_file(path: Path) -> dict[str, Tensor]:
 
 @contextmanager
 def refusing(fault: str, remedy: str) -> Iterator[None]:
-    """Turn every error into FlamError: timm, its hub and torch have many kinds."""
+    """Turn every error into FlamError: timm, its hub and torch raise many kinds."""
     try:
         yield
     except Exception as error:

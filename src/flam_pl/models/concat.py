@@ -1,4 +1,4 @@
-"""FLAM's baseline Cls-Concat: one vector per type; an edit replaces that of its type."""
+"""Cls-Concat, a baseline of FLAM: one vector per type; an edit replaces its type's vector."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from flam_pl.models.temperatures import fit_temperatures
 
 
 class TypeClassifier(nn.Module):
-    """Feature ``(B, d)`` -> logits ``(B, classes)`` of one type. ``width`` is that of the paper's
-    "intermediate layer"; ``hidden`` adds a layer before it."""
+    """Feature ``(B, d)`` -> logits ``(B, classes)`` of one type. The paper's "intermediate layer"
+    has ``width`` units; ``hidden`` adds a layer before it."""
 
     prototypes: Tensor
     temperature: Tensor
@@ -75,7 +75,7 @@ class ConcatClassifiers(nn.Module):
         )
 
     def forward(self, features: Tensor) -> list[Tensor]:
-        """Per type the logits ``(B, classes)``."""
+        """Per type, the logits ``(B, classes)``."""
         z = self.space(features)
         return [classifier(z) for classifier in self.by_type]
 
@@ -83,7 +83,7 @@ class ConcatClassifiers(nn.Module):
         return torch.stack([logits.argmax(dim=1) for logits in self(features)], dim=1)
 
     def read(self, features: Tensor) -> list[Tensor]:
-        """Per type the probabilities ``(B, classes)``."""
+        """Per type, softmax(logits / temperature), ``(B, classes)``."""
         pairs = zip(self(features), self.by_type, strict=True)
         return [(logits / of.temperature).softmax(dim=-1) for logits, of in pairs]
 
@@ -92,7 +92,7 @@ class ConcatClassifiers(nn.Module):
         fit_temperatures(self(features), [of.temperature for of in self.by_type], labels)
 
     def blocks(self, features: Tensor) -> Tensor:
-        """``(B, types, width)``."""
+        """Every type's ``block``, ``(B, types, width)``."""
         z = self.space(features)
         return torch.stack([classifier.block(z) for classifier in self.by_type], dim=1)
 

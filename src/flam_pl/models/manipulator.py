@@ -42,7 +42,7 @@ class Generator(nn.Module):
 
 class Discriminator(nn.Module):
     """D: feature ``(B, D)`` -> real/fake logit ``(B, 1)``, predicted embeddings ``(B, types, k)``.
-    Noise on its training input is against adversarial examples."""
+    Noise on its training input keeps G from adversarial examples."""
 
     def __init__(
         self, dimension: int, types: int, embedding_dim: int, hidden: int, depth: int, noise: float
@@ -62,7 +62,7 @@ class Discriminator(nn.Module):
 
 
 class Manipulator(nn.Module):
-    """G and D for all types; G's condition ends with a one-hot code of the type."""
+    """G and D for all types; G's condition: wanted embedding, then one-hot type."""
 
     generators: Any
     discriminators: Any

@@ -65,7 +65,7 @@ class EarlyLevels(nn.Module):
         return torch.cat(parts, dim=1)
 
     def middle(self, maps: Tensor) -> Tensor:
-        """The centred window: ``window`` times each side, or 1 more."""
+        """The central window, each side ``window`` times the map's, or 1 more."""
         height, width = maps.shape[2:]
         top, left = ((side - max(1, round(self.window * side))) // 2 for side in (height, width))
         return maps[:, :, top : height - top, left : width - left]
@@ -73,8 +73,8 @@ class EarlyLevels(nn.Module):
 
 class CGD(nn.Module):
     """Combination of multiple global descriptors (Jun et al. 2019, arXiv 1903.10663): n poolings,
-    each with a linear layer to D / n dimensions and an L2 norm -> unit ``(B, D)``, and the first
-    pooling ``(B, C)`` for the classification loss."""
+    each with a linear layer to D / n dimensions and an L2 norm -> unit ``(B, D)``; also the first
+    pooled vector ``(B, C)``, for the classification loss."""
 
     def __init__(self, descriptors: Sequence[str], width: int, dimension: int) -> None:
         super().__init__()

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 def fit_temperatures(
     logits: Iterable[Tensor], temperatures: Iterable[Tensor], labels: Tensor
 ) -> None:
-    """Set each type's t, in place, so that softmax(logits / t) makes held-out labels most likely.
+    """Fit each type's t, in place: softmax(logits / t) makes the held-out labels most likely.
 
     Logits ``(N, classes)`` per type; labels ``(N, types)``, -1 where unlabelled.
 

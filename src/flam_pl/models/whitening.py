@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 
 MIN_DEVIATION = 1e-3
-"""Smallest deviation to divide by, as a share of the largest."""
+"""Smallest standard deviation to divide by, as a share of the largest."""
 
 
 class Whitening(nn.Module):
     """y = P^T (x - mean) / sigma^power, ``(B, C)`` -> ``(B, D)``; P: principal directions. Power 1
-    is the whitening of SPoC (Babenko and Lempitsky, ICCV 2015), 0 only centres. Before ``measure``
-    it is the identity."""
+    is the whitening of SPoC (Babenko and Lempitsky, ICCV 2015), 0 scales nothing. Before
+    ``measure``, y = x."""
 
     mean: Tensor
     matrix: Tensor
@@ -61,7 +61,7 @@ def eigenvectors(covariance: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class PartsWhitening(nn.Module):
-    """Whitens each part of a vector and scales its root mean square length to a weight."""
+    """Whitens each part of a vector; scales the part's root mean square length to its weight."""
 
     parts: Any
     scales: Tensor

@@ -1,4 +1,4 @@
-"""Charts of the long table."""
+"""Charts of ``Measurements``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FEWEST = 30  # probabilities in a bin, else its share says nothing
 
 
 def precision_and_hits(found: Measurements) -> Figure | None:
-    """P@10 against T@10: a line per method, from the plain search to the whole edit."""
+    """P@10 against T@10: a line per method, over the strength of the edit from 0 to 1."""
     rows = found.part("by_strength").dropna(subset="value")
     if rows.empty:
         return None
@@ -51,7 +51,7 @@ CHARTS: Mapping[str, Callable[[Measurements], Figure | None]] = {
 
 
 def draw_groups(found: Measurements, rows: pd.DataFrame, label: str) -> Figure | None:
-    """A panel per measure and a line per method over the groups."""
+    """A panel per measure; in it, a line per method over the groups."""
     if rows.empty:
         return None
     by_measure, groups = list(rows.groupby("measure", sort=False)), list(rows["group"].unique())
@@ -78,7 +78,7 @@ def line_style(found: Measurements, method: str) -> dict[str, Any]:
 
 
 def reliability(calibration: Mapping[str, Any]) -> Figure:
-    """Reliability diagram (DeGroot and Fienberg, 1983) per event."""
+    """Per event, a reliability diagram (DeGroot and Fienberg, 1983)."""
     figure, axes = panels(1, len(calibration), 12, 3.6)
     kinds = {"raw": ("#aaaaaa", "embedders alone"), "calibrated": ("#2166ac", "calibrated")}
     for axis, (event, of_event) in zip(axes[0], calibration.items(), strict=True):

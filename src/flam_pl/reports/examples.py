@@ -18,12 +18,14 @@ SHOWN = 5  # results of each search
 
 @dataclass(frozen=True)
 class Example:
+    """An edit of one query."""
+
     query: int  # position in the evaluation set
     target_type: str
     target_class: str
 
     def wanted(self, data: EvaluationSet) -> np.ndarray:
-        """Labels of a hit, ``(types,)``."""
+        """The labels that a hit has, ``(types,)``."""
         labels: np.ndarray = data.labels[self.query].copy()
         position = data.schema.types.index(self.target_type)
         labels[position] = data.schema.index(self.target_type, self.target_class)
@@ -35,13 +37,13 @@ class Example:
 
 
 def classes_of(data: EvaluationSet, position: int) -> dict[str, str]:
-    """Attribute type -> class of one image, where labelled."""
+    """Labelled attribute type -> class of one image."""
     labels = zip(data.schema.types, data.labels[position], strict=True)
     return {name: data.schema.of(name)[c] for name, c in labels if c != UNLABELLED}
 
 
 def choose_examples(data: EvaluationSet, count: int, seed: int) -> list[Example]:
-    """``count`` random edits of each type that have a hit."""
+    """Per type, ``count`` random edits that have a hit."""
     rng, examples = np.random.default_rng(seed), []
     for t, name in enumerate(data.schema.types):
         possible = np.zeros((len(data.labels), data.schema.sizes[t]), dtype=bool)
@@ -57,6 +59,8 @@ def choose_examples(data: EvaluationSet, count: int, seed: int) -> list[Example]
 
 @dataclass(frozen=True)
 class Search:
+    """The results of an example."""
+
     example: Example
     results: list[int]  # gallery positions, best first
     hits: list[bool]  # whether each has the wanted combination
@@ -66,7 +70,7 @@ class Search:
     def run(
         cls, example: Example, data: EvaluationSet, index: Retriever, shown: int = SHOWN
     ) -> Search:
-        """The results of an example; ``index`` has all of ``data``."""
+        """The results of an example; ``index`` holds all photos of ``data``."""
         edits = [Edit(example.target_type, example.target_class)]
         query = data.features[[example.query]]
         _, found = index.search(query, edits, shown, exclude=[example.query])

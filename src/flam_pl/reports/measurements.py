@@ -30,6 +30,8 @@ Metrics = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Measurements:
+    """All figures of a run, per seed."""
+
     dataset: str
     best: str  # the method that searches
     methods: Mapping[str, Mapping[str, str]]  # method -> "title" and "color"
@@ -83,7 +85,7 @@ class Measurements:
 
 
 def require_format(plain: Mapping[str, Any], source: object, remedy: str) -> None:
-    """Raises FlamError for another format; the remedy is a command."""
+    """Raises FlamError for another format; ``remedy`` is a command."""
     if (found := plain.get("format", 1)) != FORMAT:
         raise FlamError(
             f"{source} has format {found}, expected {FORMAT}: another version of flam-pl wrote it. "
@@ -100,7 +102,7 @@ def _rows(metrics: Metrics) -> Iterator[dict[str, Any]]:
 
 
 def _estimates(node: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[Any, Any]]:
-    """Every {"value", "low", "high", "n"} below a node, after its keys."""
+    """The keys and the values of every {"value", "low", "high", "n"} below a node."""
     for name, below in node.items():
         if isinstance(below, Mapping) and isinstance(below.get("n"), int):
             yield (*path, name), below
@@ -117,10 +119,10 @@ def display_name(method: str, methods: Mapping[str, Mapping[str, str]]) -> str:
 
 
 def summarise(table: pd.DataFrame) -> pd.DataFrame:
-    """Mean over the seeds, with a 95 % interval for other items and other seeds.
+    """Mean over the seeds, with a 95 % interval over items and seeds.
 
-    The half-widths of the seeds are averaged. That of Student's interval of their mean is added as
-    a square (Zou and Donner, Statistics in Medicine 2008). "std": ddof=1, nan for equal values.
+    Half-width: sqrt(a^2 + b^2) (Zou and Donner, Statistics in Medicine 2008), a the mean over seeds
+    of bootstrap half-widths, b of Student's interval of the mean. "std": ddof=1, nan if all equal.
     """
     known = table[table["value"].notna() & (table["n"] > 0)]
     known = known.assign(below=known["value"] - known["low"], above=known["high"] - known["value"])

@@ -1,4 +1,4 @@
-"""Pictures, and how they are written."""
+"""Pictures of searches and of training curves."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ class PlainFigure(Figure):
 def panels(
     rows: int, columns: int, width: float, height: float, **grid: Any
 ) -> tuple[Figure, np.ndarray]:
-    """A figure of this size in inches and its axes, ``(rows, columns)``."""
+    """A figure of ``width`` by ``height`` inches, and its axes ``(rows, columns)``."""
     figure = PlainFigure(figsize=(width, height), layout="constrained")
     return figure, figure.subplots(rows, columns, squeeze=False, gridspec_kw=grid)
 
 
 def attempt(name: str, make: Callable[[], bool | None]) -> bool:
-    """Whether ``make`` worked; its failure is only logged."""
+    """Call ``make``; return whether it worked. An error is only logged."""
     try:
         return make() is not False
     except Exception as error:
@@ -53,7 +53,7 @@ def attempt(name: str, make: Callable[[], bool | None]) -> bool:
 
 
 def draw(path: Path, make: Callable[[], Figure | None], dpi: int = 110) -> bool:
-    """Whether the picture was drawn; an older file is removed before."""
+    """Draw a picture in place of an older file; return whether that worked."""
 
     def write() -> bool:
         path.unlink(missing_ok=True)
@@ -68,7 +68,7 @@ def draw(path: Path, make: Callable[[], Figure | None], dpi: int = 110) -> bool:
 
 
 class Tile(NamedTuple):
-    """An image with a title; ``frame`` is a color, None thin and grey."""
+    """An image with a title; ``frame``: its color, None for thin grey."""
 
     path: Path
     frame: str | None = None
@@ -76,7 +76,7 @@ class Tile(NamedTuple):
 
 
 def draw_tiles(lines: Sequence[Sequence[Tile | None]], size: float = 1.3) -> Figure:
-    """Images of ``size`` inches; None is an empty place."""
+    """Lines of images of ``size`` inches; None: an empty place."""
     widths = [1.0 if any(column) else 0.25 for column in zip_longest(*lines)]
     titles = [tile.title for line in lines for tile in line if tile]
     high = size + 0.13 * (1 + max(title.count("\n") for title in titles))
@@ -99,7 +99,7 @@ def draw_searches(
     colors: tuple[str, str] = (QUERY, HIT),
     shown: int = SHOWN,
 ) -> Figure:
-    """A line per example: the query, then the results of each side (title, index).
+    """A line per example: the query, then the results of each side (title, retriever).
 
     ``paths (N,)`` are the images of ``data``; ``colors`` frame queries and hits.
     """
@@ -135,7 +135,7 @@ def show_image(axis: Axes, path: Path, frame: str | None) -> None:
 
 
 def draw_curves(log: Path, title: str) -> Figure | None:
-    """A panel per value in ``metrics.csv``; None for an empty log."""
+    """A panel per value of a ``metrics.csv``; None for an empty log."""
     if not log.is_file():
         return None
     table = pd.read_csv(log).groupby("epoch").mean()

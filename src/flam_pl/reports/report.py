@@ -40,7 +40,7 @@ THUMBNAIL = 128  # pixels per side
 class Report:
     folder: Path  # in that of the run
     metrics: Mapping[str, Any]
-    """A value is {"value", "low", "high", "n"}; n is 0 and the others null if nothing counted."""
+    """A value is {"value", "low", "high", "n"}; without cases, n is 0 and the others are null."""
 
     @cached_property
     def found(self) -> Measurements:
@@ -54,9 +54,9 @@ class Report:
         methods: Sequence[SearchVectors],
         examples: int,
     ) -> None:
-        """Replace the folder by one with numbers and tables, then draw into it.
+        """Replace the folder by a new one with numbers and tables, then draw the pictures.
 
-        ``rows`` are the catalog rows of ``data``; ``methods[-1]`` searches.
+        ``rows``: catalog rows of ``data``; ``methods[-1]``: the best method.
         """
         with only_writer(self.folder):
             require_replaceable(self.folder)
@@ -93,7 +93,7 @@ class Report:
         methods: Sequence[SearchVectors],
         examples: int,
     ) -> None:
-        """All methods search the first example of each type, the last one the others."""
+        """All methods search the first example of each type; the best searches every example."""
         chosen = choose_examples(data, examples, int(self.metrics["config"]["evaluation"]["seed"]))
         sides = [(self.found.title(m.name), Retriever.of(m, data.features)) for m in methods]
         searches = []
@@ -123,7 +123,7 @@ class Report:
         write_text(self.folder / SEARCHES, json.dumps(searches, indent=1))
 
     def write_pages(self, folder: Path) -> None:
-        """``tables.md`` and ``index.html``, with the pictures in ``folder``."""
+        """Write ``tables.md``, and ``index.html`` with the pictures in ``folder``."""
         metrics, found = self.metrics, self.found
         about = [*found.about, *([how_instances(metrics)] if metrics["instance"] else [])]
         tables, short = tables_of(found), short_table(found)
@@ -149,7 +149,7 @@ class Report:
 
     @classmethod
     def open(cls, folder: Path) -> Report:
-        """Raises ``FlamError`` without ``metrics.json`` and for another format."""
+        """The report in a folder. FlamError without ``metrics.json``, and for another format."""
         path = folder / METRICS
         if not path.is_file():
             raise FlamError(f"{path} is missing: there is no report. Run make evaluate first.")

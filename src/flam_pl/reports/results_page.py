@@ -33,7 +33,7 @@ def run_page(found: Measurements, pictures: Mapping[str, str]) -> str:
 def joined_page(
     runs: Sequence[Measurements], pictures: Sequence[Mapping[str, str]], tried: str | None
 ) -> str:
-    """Several runs on one page; ``tried``: what did not help, in Markdown."""
+    """Several runs on one page; ``tried``: Markdown about what did not help."""
     parts = [INTRODUCTION, at_a_glance(runs).markdown()]
     for found, drawn in zip(runs, pictures, strict=True):
         tables = [table for table in tables_of(found) if not table.name.startswith(LEFT_OUT)]

@@ -1,4 +1,4 @@
-"""Tables of the long table."""
+"""Tables of ``Measurements``."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ class Table:
 
     @cached_property
     def frame(self) -> pd.DataFrame:
-        """The grid of texts; "-" where there is no cell."""
+        """The grid of texts; "-" for a missing cell."""
         rows, columns = self.cells["row"].unique(), self.cells["column"].unique()
         grid = self.cells.pivot(index="row", columns="column", values="text")
         grid = grid.reindex(index=rows, columns=columns).fillna("-")
         return grid.rename_axis(index=self.head, columns=None).reset_index()
 
     def text(self, style: str) -> str:
-        """The grid in a style of tabulate."""
+        """The grid in a ``tabulate`` style."""
         rows, head = self.frame.to_numpy().tolist(), list(self.frame)
         return str(tabulate(rows, head, tablefmt=style, disable_numparse=True))
 
@@ -121,7 +121,7 @@ def tables_of(found: Measurements) -> list[Table]:
 
 
 def table(name: str, title: str, rows: pd.DataFrame, columns: str = "measure") -> Table:
-    """A row per method, a column per group or measure: most only at k = ``BRIEF``."""
+    """A row per method, a column per group or measure; only T, R and CF at every cut-off k."""
     if columns == "measure":
         shown = rf"(T|R|CF)@.*|[^@]*|.*@{cut_off(rows['measure'])}"
         rows = rows[rows["measure"].str.fullmatch(shown).astype(bool)]
@@ -139,7 +139,7 @@ def calibration(rows: pd.DataFrame) -> Table:
 
 
 def short_table(found: Measurements) -> Table:
-    """The main values, of methods without posteriors and of the best one."""
+    """The main values of the methods without posteriors and of the best method."""
     rows = found.summary[found.summary["group"] == "all"]
     columns = ["T@1", at_cut_off(found, "T"), at_cut_off(found, "P"), "CF@1", "R@1"]
     parts = ["edits", "counterfactual", "instance_by_method"]
@@ -152,7 +152,7 @@ def short_table(found: Measurements) -> Table:
 
 
 def at_cut_off(found: Measurements, measure: str) -> str:
-    """E.g. ``NDCG@10``, or at the largest cut-off without a 10."""
+    """E.g. ``NDCG@10``; the last cut-off if 10 is none."""
     return f"{measure}@{cut_off(found.part('edits', group='all')['measure'])}"
 
 

@@ -1,4 +1,4 @@
-"""What W&B (Weights & Biases) shows of a run beside its curves."""
+"""Tables and pictures of a run for W&B (Weights & Biases)."""
 
 from __future__ import annotations
 

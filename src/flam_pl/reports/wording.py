@@ -11,7 +11,7 @@ NAN = float("nan")
 def text_of(
     value: float, std: float = NAN, low: float = NAN, high: float = NAN, paper: float = NAN
 ) -> str:
-    """A cell without what is nan, e.g. ``.748 ± .007 [.729, .766]``, else ``-``."""
+    """The text of a cell, without nan parts: e.g. ``.748 ± .007 [.729, .766]``; ``-`` if empty."""
     words = [
         short(value) if value == value else "",
         f"± {short(std)}" if std == std else "",

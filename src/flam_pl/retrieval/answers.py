@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def sentence(wanted: str, answer: float, threshold: float) -> str:
-    """The wanted classes, and whether a photo probably has them.
+    """The wanted classes, and the probability that a photo of the gallery has them.
 
     >>> sentence("dress red", 0.93, threshold=0.3)
     '"dress red" (there is one with probability 93 %):'

@@ -37,7 +37,7 @@ class Applicability:
         return cls(schema, [of.sum(axis=0) for of in classes], labelled)
 
     def why_not(self, attribute_type: str, other_type: str, class_name: str) -> str | None:
-        """Why a type does not apply to a class of another type; None if it may."""
+        """Why a type does not apply to a class of another type; None if it may apply."""
         self.schema.of(attribute_type)
         c = self.schema.index(other_type, class_name)
         edited = self.schema.types.index(attribute_type)
@@ -63,8 +63,8 @@ class Applicability:
         own: Sequence[Tensor | np.ndarray],
         wanted: Sequence[Tensor | np.ndarray],
     ) -> tuple[str, ...]:
-        """Remarks on edits, by class probabilities ``(classes,)`` per type of the query and of the
-        wanted photo: an edit of the shape may turn a shoe into a dress. EditError for an edit that
+        """Remarks on edits that may not apply or change nothing. Per type, class probabilities
+        ``(classes,)``: ``own`` before the edits, ``wanted`` after them. EditError for an edit that
         probably does not apply."""
         found: list[str] = []
         for edit in (edit for edit in edits if edit.strength > 0):

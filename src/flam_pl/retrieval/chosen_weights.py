@@ -1,4 +1,4 @@
-"""What was chosen on the validation split: weights per scored method, and the best method."""
+"""The choice on the validation split: weights of each scored method, and the best method."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FILTER = "filter"  # the method whose posteriors are 0 or 1
 
 
 def filter_weights(types: int) -> ScoreWeights:
-    """Photos of the wanted classes first, then those with most of the other classes."""
+    """Photos with the wanted classes first, then by number of the query's other classes."""
     return ScoreWeights(target=10.0, others=9.0 / max(1, types - 1))
 
 
@@ -37,7 +37,7 @@ class Scoring:
 
     @classmethod
     def load(cls, folder: Path) -> Scoring:
-        """Without a file: FLAM by the cosine alone. Raises DamagedFile."""
+        """The stored choice; without a file, FLAM by the cosine alone. Raises DamagedFile."""
         if not (folder / FILE).is_file():
             return cls()
         found: Scoring = read_json(folder / FILE, cls, REMEDY)

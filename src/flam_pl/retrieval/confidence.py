@@ -1,4 +1,4 @@
-"""The probability that an edited search found what was wanted.
+"""Probabilities that an edited search found what was wanted.
 
 Posteriors of the first results are too high: they decided which results come first. Platt scaling
 (Platt, 1999) on the validation split corrects them.
@@ -44,7 +44,7 @@ class Platt:
 
     @classmethod
     def fit(cls, raw: np.ndarray, true: np.ndarray) -> Platt:
-        """Fit to bool events; the identity if all or none happened."""
+        """Fit to bool events ``true``; the identity if all or none are true."""
         if true.all() or not true.any():
             return cls(1.0, 0.0)
         model = LogisticRegression().fit(bounded_logit(raw).reshape(-1, 1), true.ravel())
@@ -57,7 +57,7 @@ def bounded_logit(p: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Platt scaling of each of ``KINDS``."""
+    """Platt scaling of each event of ``KINDS``."""
 
     attribute: Platt
     combination: Platt
@@ -82,7 +82,7 @@ class Calibration:
 
     @classmethod
     def load(cls, folder: Path, checkpoint: str) -> Calibration | None:
-        """None without a file or for another checkpoint. Raises DamagedFile."""
+        """The stored one; None without a file or for another checkpoint. Raises DamagedFile."""
         if not (folder / FILE).is_file():
             return None
         found: Calibration = read_json(folder / FILE, cls, REMEDY)
@@ -91,7 +91,7 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Confidence:
-    """Calibrated ``KINDS``, ``(Q, N)`` or ``(Q,)``, and a ``sentence`` per query."""
+    """Calibrated probabilities of ``KINDS``, ``(Q, N)`` or ``(Q,)``; a ``sentence`` per query."""
 
     attribute: np.ndarray
     combination: np.ndarray
@@ -111,8 +111,8 @@ class ConfidenceEstimator:
     def of(
         self, features: Tensor, edits: Sequence[Edit], found: Tensor, exclude: Tensor | None = None
     ) -> Confidence:
-        """The confidence of searches with features ``(Q, D)`` and the same edits, whose results are
-        ``found (Q, N)``; ``exclude`` as for ``raw_probabilities``."""
+        """The confidence in results ``found (Q, N)`` of features ``(Q, D)`` with the same edits;
+        ``exclude`` as for ``raw_probabilities``."""
         schema, device = self.posteriors.schema, self._gallery[0].device
         target = wanted_probabilities(self.posteriors.read(features), edits, self.posteriors)
         types = [schema.types.index(edit.attribute_type) for edit in in_order(edits, schema)]

@@ -1,4 +1,4 @@
-"""Class probabilities of photos, and what they say about a search.
+"""Class probabilities of photos, and the probability that a search succeeds.
 
 A result **fits** an edited search if it has the wanted classes and, in every other type, the
 query's. A search has an **answer** if some photo of the gallery fits.
@@ -44,8 +44,8 @@ class Posteriors:
         return cls(classifiers.schema, classifiers.read)
 
     def averaged_with(self, other: Posteriors) -> Posteriors:
-        """The geometric mean of two classifiers, with the class means of this one. Two may exclude
-        every class, so probabilities are at least ``LEAST``."""
+        """The geometric mean of two classifiers, with the class means of this one. Probabilities
+        are at least ``LEAST``: together, the two could exclude every class."""
 
         def read(features: Tensor) -> list[Tensor]:
             both = zip(self.read(features), other.read(features), strict=True)
@@ -55,7 +55,7 @@ class Posteriors:
         return Posteriors(self.schema, read, self.means)
 
     def hardened(self) -> Posteriors:
-        """All probability goes to the likeliest class."""
+        """Probability 1 for the likeliest class, 0 for the others."""
 
         def read(features: Tensor) -> list[Tensor]:
             soft = self.read(features)
@@ -73,9 +73,9 @@ def raw_probabilities(
 ) -> dict[str, Tensor]:
     """Uncalibrated probabilities of ``KINDS``: ``(Q, N)`` twice and ``(Q,)``.
 
-    Per type, ``target (Q, classes)`` is what a query wants, ``gallery (G, classes)`` what a photo
-    has. ``found (Q, N)`` are the results, ``types`` the edited types, ``exclude (Q,)`` the photo
-    that does not count, -1 for none.
+    Per type, class probabilities: ``target (Q, classes)`` wanted by a query, ``gallery
+    (G, classes)`` of a photo. ``found (Q, N)`` are the results, ``types`` the edited types,
+    ``exclude (Q,)`` the photo not to count, -1 for none.
 
     >>> target, gallery = [torch.tensor([[0.0, 1.0]])], [torch.tensor([[0.2, 0.8], [0.5, 0.5]])]
     >>> raw_probabilities(target, gallery, torch.tensor([[0, 1]]), types=[0])["attribute"]
@@ -117,7 +117,8 @@ def answer_probabilities(
 
 
 def likely_combinations(target: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """The likeliest combinations ``(Q, M, types)``, with shares that sum to 1 ``(Q, M)``."""
+    """Per query, the likeliest combinations of classes ``(Q, M, types)``, and their probabilities
+    ``(Q, M)``, scaled to sum 1."""
     meant = target[0].new_zeros(len(target[0]), 1, 0, dtype=torch.long)
     weights = target[0].new_ones(len(target[0]), 1)
     for of_type in target:  # the likeliest combinations have the likeliest beginnings
@@ -130,5 +131,5 @@ def likely_combinations(target: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
 
 
 def fits_of(gallery: Sequence[Tensor], combinations: Tensor) -> Tensor:
-    """How likely each photo has each combination: ``(C, types)`` -> ``(C, G)``."""
+    """Probability that each photo has each combination: ``(C, types)`` -> ``(C, G)``."""
     return reduce(torch.mul, [p[:, combinations[:, t]] for t, p in enumerate(gallery)]).T

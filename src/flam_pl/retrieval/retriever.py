@@ -47,8 +47,8 @@ class Retriever:
         exclude: Sequence[int] | Tensor | None = None,
         own: Sequence[Tensor] | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Scores and ids of the k best photos per query of stored features ``(Q, D)``. ``exclude
-        (Q,)`` is the id that a query must not find, -1 for none. ``own`` as in
+        """Scores and ids of each query's k best photos, ``(Q, k)``. Queries are stored features
+        ``(Q, D)``. ``exclude (Q,)``: the id that a query must not find, -1 for none. ``own`` as in
         ``SearchVectors.queries``."""
         ids = None if exclude is None else torch.as_tensor(exclude)
         return self.gallery.search(self.vectors.queries(features, edits, own), k, ids)

@@ -25,8 +25,8 @@ FLOOR = 1e-3  # least posterior: one confident mistake of a classifier must not 
 
 @dataclass(frozen=True)
 class ScoreWeights:
-    """Weights of the wanted classes' and of the other classes' log-posteriors, and of the cosine to
-    the query moved by class means; that of the edited feature is 1."""
+    """Weights of a score: of log-posteriors in the edited and in the other types, and of the cosine
+    to the query moved by class means. The edited feature's cosine has weight 1."""
 
     target: float = 0.0
     others: float = 0.0
@@ -35,7 +35,7 @@ class ScoreWeights:
 
 @dataclass(frozen=True)
 class QueryParts:
-    """Query vectors are weighted sums of these; all but ``edited`` are times the strength."""
+    """The parts of query vectors, before their weights. All but ``edited`` hold the strength."""
 
     edited: Tensor  # unit edited features, (Q, R)
     moved: Tensor | None  # unit features moved by class means, (Q, R)
@@ -44,8 +44,8 @@ class QueryParts:
 
 
 class SearchVectors:
-    """The vectors of one method, of R dimensions and C classes. Without an edit the tail of a query
-    is zero.
+    """Makes the vectors of one method: R dimensions, C classes. Without an edit, a query's tail is
+    zero.
 
     >>> from flam_pl.editing.editor import NoEdit
     >>> SearchVectors(NoEdit()).gallery(torch.tensor([[3.0, 4.0]]))
@@ -68,7 +68,7 @@ class SearchVectors:
         return F.normalize(self.editor.represent(features), dim=-1)
 
     def read(self, features: Tensor) -> list[Tensor] | None:
-        """Posteriors of stored features ``(N, D)``, per type ``(N, classes)``, if they count."""
+        """Per type, posteriors ``(N, classes)`` of stored features ``(N, D)``; None if unused."""
         return self.posteriors.read(features) if self.posteriors else None
 
     def gallery(self, features: Tensor) -> Tensor:
@@ -92,7 +92,7 @@ class SearchVectors:
     def parts(
         self, features: Tensor, edits: Sequence[Edit], own: Sequence[Tensor] | None = None
     ) -> QueryParts:
-        """The parts of ``queries``; C is 0 without posteriors."""
+        """The parts of ``queries``; without posteriors, C is 0."""
         edited = F.normalize(self.editor.edit(features, edits), dim=-1)
         if self.posteriors is None:
             nothing = edited.new_zeros(len(edited), 0)
@@ -137,8 +137,8 @@ def weighted_posteriors(wanted: Sequence[Tensor], weights: Sequence[float] | Ten
 def moved_features(
     features: Tensor, own: Sequence[Tensor], wanted: Sequence[Tensor], means: Sequence[Tensor]
 ) -> Tensor:
-    """Features ``(B, D)`` minus the mean of their classes plus that of the wanted classes, with
-    probabilities ``(B, classes)`` and mean features ``(classes, D)`` per type.
+    """Features ``(B, D)``, minus the mean features of their classes, plus those of the wanted
+    classes. Per type: probabilities ``(B, classes)``, mean features ``(classes, D)``.
 
     >>> red, blue = [torch.tensor([[1.0, 0.0]])], [torch.tensor([[0.0, 1.0]])]
     >>> moved_features(torch.tensor([[5.0]]), red, blue, [torch.tensor([[1.0], [3.0]])])

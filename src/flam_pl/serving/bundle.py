@@ -36,7 +36,7 @@ class BundleError(FlamError):
 
 @dataclass(frozen=True)
 class Contents:
-    """What ``config.json`` holds."""
+    """The content of ``config.json``."""
 
     name: str  # of the run
     row: str  # the method that searches, as in the tables
@@ -78,7 +78,7 @@ class Bundle(ModelHubMixin, library_name="flam-pl", tags=["image-retrieval", "fa
 
     @property
     def dimension(self) -> int:
-        """Length of a gallery vector: the feature's dimensions and the classes."""
+        """Length D + C of a gallery vector: feature dimensions and classes."""
         return self.contents.dimension + sum(self.schema.sizes)
 
     @property
@@ -87,7 +87,7 @@ class Bundle(ModelHubMixin, library_name="flam-pl", tags=["image-retrieval", "fa
 
     @cached_property
     def space(self) -> str:
-        """SHA-256 of what makes gallery vectors. Two bundles with the same one share galleries."""
+        """SHA-256 of all that makes gallery vectors. Bundles with equal hashes share galleries."""
         files, posteriors = hashes(self.folder), self.contents.posteriors
         names = ["backbone", posteriors["embedders"], posteriors["classifiers"]]
         named = [name for name in names if name]
@@ -109,8 +109,8 @@ class Bundle(ModelHubMixin, library_name="flam-pl", tags=["image-retrieval", "fa
     def load(cls, folder: str | Path) -> Bundle:
         """Open a bundle.
 
-        Raises BundleError, which names the file, for a folder that is none and for a file that is
-        missing, cut or changed.
+        Raises BundleError for a folder that is no bundle, and for a file that is missing, cut or
+        changed.
         """
         folder = Path(folder)
         restore_folder(folder)
@@ -138,7 +138,7 @@ class Bundle(ModelHubMixin, library_name="flam-pl", tags=["image-retrieval", "fa
             raise BundleError(str(error)) from error
 
     def save_pretrained(self, save_directory: str | Path, **how: Any) -> str | None:
-        """Copy the bundle to a folder, as Hugging Face does it. FlamError for its own folder."""
+        """Copy the bundle to a folder, as Hugging Face does; FlamError for the bundle's folder."""
         if Path(save_directory).resolve() == self.folder.resolve():  # config.json would be deleted
             raise FlamError(f"{save_directory} is the bundle's own folder; choose another")
         found: str | None = super().save_pretrained(save_directory, **how)
@@ -183,7 +183,7 @@ def hashes(folder: Path) -> dict[str, str]:
 
 
 def require_listed(folder: Path, names: Iterable[str]) -> None:
-    """Raise BundleError for a file that the manifest must list, and does not."""
+    """Raise BundleError if the manifest does not list one of these files."""
     if missing := sorted(set(names) - set(hashes(folder))):
         raise BundleError(f"{folder / MANIFEST} does not list {', '.join(missing)}. {REMEDY}")
 
@@ -205,9 +205,9 @@ def write_bundle(
     card: str,
     onnx: Mapping[str, bytes] | None = None,
 ) -> Bundle:
-    """Write a bundle whole or not at all; ``tensors`` are those of each network.
+    """Write a bundle whole or not at all; ``tensors``: network -> name -> array.
 
-    Raises FlamError where ``folder`` holds something else.
+    Raises FlamError if ``folder`` holds other files.
     """
     from safetensors.numpy import save_file
 

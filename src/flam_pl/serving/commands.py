@@ -81,7 +81,7 @@ class Import:
 
 @dataclass(frozen=True)
 class Serve:
-    """Settings of ``serve``; ``web.options.Options`` explains those that it has too."""
+    """Settings of ``serve``; ``web.options.Options`` explains most of them."""
 
     bundle: str
     gallery: str
@@ -134,7 +134,7 @@ def fill(settings: Build, photos: Sequence[Listed], delete_others: bool) -> None
 
 
 def add(words: Sequence[str]) -> None:
-    """Add the listed photos, and bring those up to date that the gallery has."""
+    """Add the listed photos; bring those already in the gallery up to date."""
     build(words, delete_others=False)
 
 
@@ -163,7 +163,7 @@ def info(words: Sequence[str]) -> None:
 
 
 def copy(words: Sequence[str]) -> None:
-    """Copy a gallery, for example from a file to a cluster; a stopped copy goes on."""
+    """Copy a gallery, for example from a file to a cluster; a stopped copy can go on."""
     settings = read_settings(words, Copy, "index copy")
     from flam_pl.galleries.copy import copy_gallery
     from flam_pl.galleries.stored import open_gallery

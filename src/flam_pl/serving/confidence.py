@@ -1,7 +1,7 @@
-"""How likely results are what was wanted, from the posteriors that a gallery stores.
+"""The probability that results are what was wanted, from a gallery's stored posteriors.
 
-The maths is that of ``retrieval.posteriors`` and ``retrieval.confidence``, in NumPy. The answer is
-estimated from the first results alone: a large gallery is not read for each search.
+The maths is that of ``retrieval.posteriors`` and ``retrieval.confidence``, in NumPy. The event
+"answer" is estimated from the first results alone: no search reads the whole gallery.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ COMBINATIONS = 128
 
 
 def calibrated(calibration: Mapping[str, Any] | None, kind: str, raw: np.ndarray) -> np.ndarray:
-    """Platt scaling of raw probabilities; without a calibration they stay.
+    """Platt scaling of raw probabilities; without a calibration, the raw ones.
 
     >>> calibrated({"answer": [1.0, 0.0]}, "answer", np.array([0.25])).round(6)
     array([0.25])

@@ -1,4 +1,4 @@
-"""Fills a gallery from a list of photos: only what is new or changed is extracted."""
+"""Fills a gallery from a list of photos; extracts only new and changed photos."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SHOWN = 5  # unusable photos that are named
 
 @dataclass
 class Indexed:
-    """What an indexing did."""
+    """Counts of what ``index_photos`` did."""
 
     extracted: int = 0  # new photos, and photos whose content has changed
     updated: int = 0  # photos of which only the columns or the time of the file have changed
@@ -62,8 +62,8 @@ def index_photos(
 ) -> Indexed:
     """Bring a gallery up to date. Each batch is durable: a stopped command goes on where it was.
 
-    ``open_networks`` is called if a photo must be read. ``delete_others`` removes the photos that
-    the list does not have.
+    ``open_networks`` is called if a photo must be read. ``delete_others`` removes photos that the
+    list lacks.
     """
     known, done = gallery.stamps(), Indexed()
     waiting: list[tuple[Listed, str]] = []
@@ -154,10 +154,10 @@ def batches(items: Iterable, size: int) -> Iterator[list]:
 
 
 def duplicates(gallery: StoredGallery, near: tuple[float, int] | None = None) -> list[list[str]]:
-    """Groups of photos with the same content, of each the first that was added first.
+    """Groups of photos with the same content; the photo that was added first comes first.
 
-    ``near`` holds the least cosine of two features that count as the same, and D, the number of
-    the vector's dimensions that are the feature.
+    ``near``: the least cosine of two features that count as the same, and the feature's dimension
+    D.
     """
     ids, stamps = gallery.ids(0, len(gallery)), gallery.stamps()
     order = {name: number for number, name in enumerate(ids)}
@@ -174,7 +174,7 @@ def duplicates(gallery: StoredGallery, near: tuple[float, int] | None = None) ->
 
 
 class Groups:
-    """Numbers that were joined to groups (union-find)."""
+    """Numbers in disjoint groups (union-find)."""
 
     def __init__(self, count: int) -> None:
         self.parent = list(range(count))
@@ -199,7 +199,7 @@ class Groups:
 def neighbours(
     gallery: StoredGallery, ids: Sequence[str], least: float, dimension: int
 ) -> list[list[str]]:
-    """Per photo the ids of up to 20 photos whose features have at least this cosine to its own.
+    """Per photo, the ids of up to 20 photos whose features have at least the cosine ``least``.
 
     Raises FlamError for a cosine outside (0, 1].
     """

@@ -1,8 +1,8 @@
-"""The networks of a bundle: what reads a stored feature and what makes a query vector.
+"""The networks of a bundle: they read a feature's posteriors and make query vectors.
 
 Each row of a batch has edits of its own. ``retrieval.vectors.SearchVectors`` makes the same
-vectors, but takes one list of edits for all rows. T is the number of attribute types, C of all
-classes, D of the feature's dimensions, k of the dimensions of an editor's direction.
+vectors, with one list of edits for all rows. T attribute types, C classes of all types, D feature
+dimensions. A *direction* ``(k,)`` tells an editor what is wanted: shares, or an embedding.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ class NoEditor(nn.Module):
         self.schema, self.embedders = schema, embedders
 
     def table(self) -> Tensor:
-        """What stands for each class in ``forward``, ``(T, most classes, k)``: here its share."""
+        """The direction of each class, ``(T, most classes, k)``: here one-hot shares."""
         most = max(self.schema.sizes)
         return torch.eye(most).expand(len(self.schema.sizes), most, most)
 
     def directions(self, features: Tensor) -> Tensor:
-        """What stands for the classes of example features ``(B, D)``, ``(B, T, k)``."""
+        """Directions ``(B, T, k)`` of example features ``(B, D)``."""
         most = max(self.schema.sizes)
         shares = [F.pad(p, (0, most - p.shape[1])) for p in self.embedders.read(features)]
         return torch.stack(shares, dim=1)
 
     def forward(self, features: Tensor, directions: Tensor, strength: Tensor) -> Tensor:
-        """Features ``(B, D)``, what is wanted ``(B, T, k)``, strengths ``(B, T)`` -> ``(B, D)``."""
+        """Features ``(B, D)``, directions ``(B, T, k)``, strengths ``(B, T)`` -> ``(B, D)``."""
         return features
 
 
@@ -96,7 +96,7 @@ class SlerpEditor(NoEditor):
 
 
 class GeneratorEditor(NoEditor):
-    """``methods.flam``: x~ = G(x, e), once per edited type, in the order of the schema."""
+    """``methods.generator``: x~ = G(x, e), once per edited type, in the order of the schema."""
 
     reads_embeddings = True
 
@@ -154,7 +154,7 @@ class PosteriorNet(nn.Module):
         return self.of(features, self.embedders(features))
 
     def of(self, features: Tensor, embeddings: Tensor) -> Tensor:
-        """``forward``, where the embeddings ``(B, T, k)`` of the features are known."""
+        """``forward`` with known embeddings ``(B, T, k)`` of the features."""
         schema, read = self.embedders.schema, self.embedders.probabilities(embeddings)
         found = Posteriors(schema, lambda _: read)
         if self.classifiers is not None:
@@ -180,10 +180,10 @@ class Reader(nn.Module):
 
 
 class QueryMaker(nn.Module):
-    """Query vectors ``(B, D + C)``, as ``SearchVectors.queries`` makes them."""
+    """Makes query vectors ``(B, D + C)``, as ``SearchVectors.queries``."""
 
     def __init__(self, editor: NoEditor, embedders: AttributeEmbedders, of: ScoreWeights) -> None:
-        """``embedders`` give the class means of the part ``moved``."""
+        """``embedders``: for the class means of ``moved``, see ``ScoreWeights``."""
         super().__init__()
         self.editor, self.embedders, self.weights = editor, embedders, of
         self.sizes = list(editor.schema.sizes)
@@ -195,9 +195,9 @@ class QueryMaker(nn.Module):
 
         Args:
             own: posteriors of the query ``(B, C)``.
-            wanted: shares of the wanted classes ``(B, C)``; of types without an edit: anything.
-            directions: what the editor is given ``(B, T, k)``.
-            strength: of the edits, 0 where a type has none, ``(B, T)``.
+            wanted: shares of the wanted classes ``(B, C)``; unused in types without an edit.
+            directions: of the wanted classes ``(B, T, k)``.
+            strength: of the edits ``(B, T)``, 0 for a type without an edit.
         """
         w, head = self.weights, F.normalize(self.editor(features, directions, strength), dim=1)
         strongest = strength.amax(dim=1, keepdim=True)
@@ -231,8 +231,7 @@ class Networks(nn.Module):
 def build(config: Mapping[str, Any], schema: AttributeSchema) -> tuple[Networks, dict[str, Any]]:
     """The networks of a bundle's ``config.json``, without weights, and each network by its name.
 
-    A network is built once, also where two parts use it. The backbone is left out, see
-    ``build_backbone``.
+    Parts share a network of one name. ``build_backbone`` builds the backbone.
     """
     kinds: dict[str, Callable[[Any], Any]] = {
         "embedders": lambda shape: AttributeEmbedders(schema, **shape),

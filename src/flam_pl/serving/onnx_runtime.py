@@ -19,7 +19,7 @@ CPU, GPU = "CPUExecutionProvider", "CUDAExecutionProvider"
 
 
 class OnnxRuntime:
-    """A ``Runtime`` on one device: by default a GPU where ONNX Runtime has one."""
+    """A ``Runtime`` on one device: by default a GPU if ONNX Runtime has one."""
 
     def __init__(self, bundle: Bundle, device: str | None = None) -> None:
         """Raises BundleError for a file that cannot be read, FlamError for a missing device."""
@@ -86,9 +86,9 @@ INPUTS = {
 
 
 def providers(device: str | None) -> list[Any]:
-    """What ONNX Runtime computes with, e.g. on "cuda:1"; the CPU takes what a GPU cannot do.
+    """ONNX Runtime's execution providers for a device, e.g. "cuda:1"; the CPU is the fallback.
 
-    Raises FlamError for a device that is missing.
+    Raises FlamError for a missing device.
     """
     has_gpu = GPU in onnxruntime.get_available_providers()
     device = device or ("cuda" if has_gpu else "cpu")

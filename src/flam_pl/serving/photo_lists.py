@@ -55,7 +55,7 @@ def list_photos(
         id: column with the id. By default "id" if there is one, else the path.
         columns: columns to store; by default all others.
         only: rows of a table to list, as ``column=value``; all must hold.
-        item: column that says which item a photo shows, stored as "item". By default "item" if
+        item: column with the item (product) of a photo, stored as "item". By default "item" if
             there is one.
 
     Raises FlamError for a list that is missing or empty, an unknown column, or an id twice.
@@ -78,7 +78,7 @@ def iter_photos(
     only: Sequence[str] = (),
     item: str = "",
 ) -> Iterator[Listed]:
-    """As ``list_photos``, one after the other; ids are not compared."""
+    """As ``list_photos``, one after the other, without its checks."""
     source = Path(source).expanduser()
     if source.is_dir():
         return in_folder(source)

@@ -1,4 +1,4 @@
-"""From queries to query vectors: edits and photos are read, and the networks run once for all."""
+"""From queries to query vectors: the networks run once for all queries."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MOST = 10_000  # results of one search
 
 @dataclass
 class Prepared:
-    """A query on its way through the networks."""
+    """A query whose edits are read, before the networks."""
 
     query: Query
     edits: list[Edit]
@@ -33,11 +33,11 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Encoded:
-    """A query for a gallery. Posteriors are per type, ``(classes,)``."""
+    """A query with its vector. Posteriors are per type, ``(classes,)``."""
 
     query: Query
     edits: list[Edit]
-    vector: np.ndarray  # (V,)
+    vector: np.ndarray  # (D + C,)
     own: list[np.ndarray]  # posteriors of the query photo
     target: list[np.ndarray]  # and what is wanted
 
@@ -48,7 +48,7 @@ class QueryReader:
     def __init__(
         self, bundle: Bundle, runtime: Runtime, feature_of: Callable[[str], np.ndarray]
     ) -> None:
-        """``feature_of`` gives the feature ``(D,)`` of an id of the gallery."""
+        """``feature_of``: id of the gallery -> feature ``(D,)``."""
         self.bundle, self.schema, self.runtime = bundle, bundle.schema, runtime
         self.feature_of = feature_of
         self.words = Words(bundle.schema, bundle.synonyms)
@@ -59,7 +59,7 @@ class QueryReader:
         return np.split(classes, self.cuts, axis=-1)
 
     def read(self, queries: Sequence[Query]) -> list[Encoded | FlamError]:
-        """Encode all queries; a fault of one is in its place."""
+        """Encode all queries; a faulty query gets an error in its place."""
         prepared = self.prepare(queries)
         ready = [each for each in prepared if isinstance(each, Prepared)]
         encoded = iter(self.encode(ready) if ready else [])
@@ -138,7 +138,7 @@ class QueryReader:
         return self.runtime.pixels(read_file(path), path)
 
     def encode(self, prepared: Sequence[Prepared]) -> list[Encoded | FlamError]:
-        """The query vectors of queries whose features are there."""
+        """The query vectors of queries with features."""
         examples = [(p, name, f) for p in prepared for name, f in p.examples.items()]
         features = np.stack([p.feature for p in prepared] + [f for _, _, f in examples])
         posteriors, directions = self.runtime.read(features)
@@ -180,7 +180,7 @@ class QueryReader:
         return found
 
     def direction(self, shares: np.ndarray, t: int) -> np.ndarray:
-        """What the editor is given for a mix of classes, ``(k,)``."""
+        """The editor's direction for a mix of classes, ``(k,)``."""
         table = self.runtime.table[t, : len(shares)]
         if (shares > 0).sum() == 1:
             single: np.ndarray = table[shares.argmax()]
@@ -231,7 +231,7 @@ def source_of(query: Query) -> Any:
 
 
 def place(each: Prepared, name: str | None, feature: np.ndarray) -> None:
-    """Put a feature where it belongs: the query's, or that of an example of one type."""
+    """Store a feature: of the query, or of the example for type ``name``."""
     if name is None:
         each.feature = feature
     else:

@@ -1,4 +1,4 @@
-"""What a search answers."""
+"""Queries and results of a search."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Hit:
 
 @dataclass(frozen=True)
 class Query:
-    """One search: exactly one of ``photo``, ``id`` and ``vector`` says what is searched with."""
+    """One search, by exactly one of ``photo``, ``id`` and ``vector``."""
 
     photo: str | Path | bytes | None = None  # a file or its content
     id: str | None = None  # of a photo of the gallery
@@ -102,7 +102,7 @@ class Results(Sequence[Hit]):
 
 
 def figure(source: Path | bytes, caption: str) -> str:
-    """An HTML picture that needs no file; without the photo, its caption alone."""
+    """An HTML picture with the photo inside; the caption alone if the photo cannot be read."""
     picture = ""
     with suppress(UnreadableImage):  # an address, or a file that is gone
         name = Path("photo") if isinstance(source, bytes) else source

@@ -1,4 +1,4 @@
-"""What runs the networks of a bundle: PyTorch, or ONNX Runtime without PyTorch."""
+"""Runs the networks of a bundle: with PyTorch, or with ONNX Runtime alone."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ RUNTIMES = ("torch", "onnx")
 
 
 class Runtime(Protocol):
-    """The networks, from arrays to arrays. The letters are those of ``networks``."""
+    """The networks, from arrays to arrays. ``networks`` explains the letters of the shapes."""
 
     @property
     def table(self) -> np.ndarray:
-        """What stands for each class in ``queries``, ``(T, most classes, k)``."""
+        """The direction of each class, ``(T, most classes, k)``."""
         ...
 
     def ready(self) -> None:
-        """Load what else comes with the first photo."""
+        """Load now what the first photo would load."""
         ...
 
     def pixels(self, data: bytes, name: Path) -> np.ndarray:
@@ -53,7 +53,7 @@ class Runtime(Protocol):
 
 
 def open_runtime(bundle: Bundle, kind: str | None = None, device: str | None = None) -> Runtime:
-    """PyTorch where it is installed, unless ``kind`` says "onnx".
+    """The runtime ``kind``, "torch" or "onnx"; by default PyTorch if it is installed.
 
     Raises FlamError for another kind, or ONNX without its files, its package or the device.
     """

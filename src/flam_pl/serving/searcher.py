@@ -48,11 +48,11 @@ class Searcher:
         device: str | None = None,
         runtime: str | None = None,
     ) -> Searcher:
-        """Open a bundle, and a gallery that was made with it.
+        """Open a bundle and its gallery.
 
         Raises:
             BundleError: a file of the bundle is missing, cut or changed.
-            FlamError: the gallery is missing, damaged or of another bundle.
+            FlamError: the gallery is missing, damaged or another bundle's.
         """
         opened = Bundle.load(bundle)
         if isinstance(gallery, str | Path):
@@ -60,7 +60,7 @@ class Searcher:
         return cls(opened, open_runtime(opened, runtime, device), gallery)
 
     def features(self, photos: Sequence[bytes]) -> np.ndarray:
-        """Features ``(B, D)`` of the contents of files. UnreadableImage names the position."""
+        """Features ``(B, D)`` of the contents of files. Raises UnreadableImage."""
         pixels = [
             self.runtime.pixels(data, Path(f"photo {number}"))
             for number, data in enumerate(photos, start=1)
@@ -70,11 +70,11 @@ class Searcher:
         return self.runtime.features(pixels)
 
     def vectors(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Gallery vectors ``(B, V)`` float16 of features ``(B, D)``, and their lengths ``(B,)``."""
+        """Gallery vectors ``(B, D + C)`` float16, and lengths ``(B,)``, of features ``(B, D)``."""
         return gallery_vectors(features, self.runtime.read(features)[0])
 
     def describe(self, feature: np.ndarray) -> dict[str, Guess]:
-        """The likeliest class of each type, of a feature ``(D,)``."""
+        """The likeliest class of each type for a feature ``(D,)``."""
         return self.guesses(self.reader.split(self.runtime.read(feature[None])[0][0]))
 
     def parse(self, text: str) -> list[Edit]:
@@ -105,7 +105,7 @@ class Searcher:
     def search_many(self, queries: Sequence[Query]) -> list[Results | FlamError]:
         """One answer per query, from one pass through the networks.
 
-        A fault of one query is its answer: the other queries are not concerned.
+        The answer to a faulty query is its error; the other queries get results.
         """
         gallery, encoded = self.required_gallery(), self.reader.read(queries)
         answers: dict[int, Results | FlamError] = {}
@@ -154,6 +154,7 @@ class Searcher:
         return stored_feature(item, self.bundle.contents.dimension)
 
     def guesses(self, posteriors: Sequence[np.ndarray]) -> dict[str, Guess]:
+        """Per type, the likeliest class."""
         return {
             name: Guess(self.schema.of(name)[int(p.argmax())], round(float(p.max()), 4))
             for name, p in zip(self.schema.types, posteriors, strict=True)
@@ -162,7 +163,7 @@ class Searcher:
     def results(
         self, gallery: StoredGallery, encoded: Encoded, ids: Sequence[str], scores: np.ndarray
     ) -> Results:
-        """What was found, best first, and how well it fits."""
+        """The results, best first, with probabilities."""
         query, edits, own, target = encoded.query, encoded.edits, encoded.own, encoded.target
         remarks = self.bundle.applicability.remarks(edits, own, target)
         itself = gallery.fetch([query.id])[0] if query.id is not None else None
@@ -210,7 +211,7 @@ class Searcher:
         )
 
     def posteriors(self, items: Sequence[Item]) -> list[np.ndarray]:
-        """What the gallery stores of its photos, per type ``(N, classes)``."""
+        """The stored posteriors of items, per type ``(N, classes)``."""
         start, width = self.bundle.contents.dimension, sum(self.schema.sizes)
         tails = [item.vector[start:] for item in items]
         tail = np.stack(tails) if tails else np.zeros((0, width))
@@ -219,9 +220,9 @@ class Searcher:
     def met_probability(
         self, posteriors: Sequence[np.ndarray], edits: Sequence[Edit], target: Sequence[np.ndarray]
     ) -> np.ndarray | None:
-        """Per photo the calibrated probability of the wanted classes; None without an edit.
+        """Per photo, the calibrated probability of the wanted classes; None without an edit.
 
-        Each class of a mix is a wanted one.
+        Of a mix, each class counts as wanted.
         """
         if not edits:
             return None
@@ -248,7 +249,7 @@ class Searcher:
         return replace(hit, met=p >= MET, probability=round(p, 4), why=why)
 
     def wanted_names(self, edits: Sequence[Edit], target: Sequence[np.ndarray]) -> dict[str, str]:
-        """Per type the class that is wanted, or the classes of a mix."""
+        """Per type, the wanted class or the classes of a mix."""
         mixes = {e.attribute_type: " or ".join(e.mix) for e in edits if e.mix and len(e.mix) > 1}
         return {name: guess.name for name, guess in self.guesses(target).items()} | mixes
 
@@ -260,7 +261,7 @@ def source_of(query: Query, itself: Item | None) -> Path | bytes | None:
 
 
 def same_photo(item: Item, other: Item, distinct: bool) -> bool:
-    """Whether two are one photo; with ``distinct``, also one content or one item."""
+    """Whether two items have one id; with ``distinct``, also one content or one product."""
     photos = Distinct()
     photos.takes(other.hash, other.columns.get(ITEM))
     is_double = not photos.takes(item.hash, item.columns.get(ITEM))
@@ -268,7 +269,7 @@ def same_photo(item: Item, other: Item, distinct: bool) -> bool:
 
 
 def still_there(gallery: StoredGallery, ids: Sequence[str]) -> list[Item]:
-    """The photos of these ids, without those that were deleted since they were found."""
+    """The photos with these ids, without photos deleted since the search."""
     try:
         return gallery.fetch(ids)
     except UnknownItem:
@@ -280,7 +281,7 @@ def still_there(gallery: StoredGallery, ids: Sequence[str]) -> list[Item]:
 
 
 def depth_of(encoded: Encoded) -> int:
-    """Results that a search needs, with one for the query itself."""
+    """Number of results to search for: one more than needed, for the query itself."""
     query = encoded.query
     needed = query.offset + query.k
     if encoded.edits:

@@ -180,10 +180,9 @@ def serve(
     options: Options | None = None,
     started: Callable[[str], None] = lambda address: print(f"serving at {address}", flush=True),
 ) -> None:
-    """Serve until SIGTERM or SIGINT, in this process; then finish what is running and return.
+    """Serve in this process until SIGTERM or SIGINT; then answer the open requests and return.
 
-    ``started`` is called with the address, e.g. for port 0, which takes any free port.
-    Raises FlamError where the port is taken.
+    ``started`` gets the address; port 0 takes any free port. Raises FlamError if the port is taken.
     """
     options = options or Options()
     config = uvicorn.Config(

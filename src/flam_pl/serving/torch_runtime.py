@@ -24,9 +24,9 @@ SMALL = 32  # features at once; see ``few_threads``
 
 
 class TorchRuntime:
-    """A ``Runtime`` on one device: by default a GPU where there is one.
+    """A ``Runtime`` on one device: by default a GPU if there is one.
 
-    The backbone comes with the first photo: a search from a gallery item does without.
+    The first photo loads the backbone: a search from a gallery item needs none.
     """
 
     def __init__(self, bundle: Bundle, device: str | None = None) -> None:
@@ -99,8 +99,8 @@ class TorchRuntime:
 def few_threads(batch: int) -> Iterator[None]:
     """One thread for a small batch.
 
-    Within a search on two cores, that takes 7 ms in the median and 9 at p95; all threads take 8
-    and 95, since they wait for each other.
+    In a search on two cores, one thread takes 7 ms in the median and 9 at p95; all threads take 8
+    and 95, because they wait for each other.
     """
     threads = torch.get_num_threads()
     if batch > SMALL:

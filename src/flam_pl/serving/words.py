@@ -33,7 +33,7 @@ FILLING = {
     *("piece", "please", "same", "show", "something", "that", "the", "them", "this", "to", "very"),
     *("want", "with", "would", "version", "style", "just", "more", "now", "but", "these", "those"),
 }
-"""Words without a meaning here, unless a class or an attribute type has that name."""
+"""Words to ignore, unless a class or an attribute type has that name."""
 
 SHORTEST = 4  # letters of a word that may be misspelt: "ted" is not "red"
 LONG = 7  # letters of a word of which one may be wrong: "shirt" is neither "skirt" nor "short"
@@ -49,7 +49,7 @@ def default_synonyms() -> list[list[str]]:
 
 
 def usable_synonyms(schema: AttributeSchema, groups: Sequence[Sequence[str]]) -> dict[str, str]:
-    """Words that are no class -> the class that their group has in the schema.
+    """Word that is no class -> a class that is its synonym.
 
     >>> schema = AttributeSchema({"color": ("red", "Navy Blue")})
     >>> usable_synonyms(schema, [["navy blue", "navy"], ["t-shirt", "tee"]])
@@ -90,11 +90,10 @@ class Words:
         self.vocabulary = sorted(single | parts | set(self.types))
 
     def parse(self, text: str) -> list[Edit]:
-        """The edits that a text asks for, one per attribute type; two classes of one are a mix.
+        """The edits that a text asks for, one per type; two classes of one type are a mix.
 
-        Raises EditError for a word that is neither a class nor filling, for a class that several
-        types have, and for a text without a class. Nothing is guessed: a misspelling counts where
-        exactly one known word is near.
+        Raises EditError for an unknown word, for a class that several types have, and for a text
+        without a class. A misspelling is accepted if exactly one known word is near.
         """
         words = [self.spelled(word) for word in tokens(text)]
         found: dict[str, list[str]] = {}
@@ -144,7 +143,7 @@ class Words:
         )
 
     def spelled(self, word: str) -> str:
-        """The word, or the one known word that it is a misspelling of."""
+        """The word, or the one known word of which it is a misspelling."""
         if word in self.vocabulary or word in FILLING or self.type_of(word):
             return word
         if len(word) < SHORTEST or word.isdigit():
@@ -169,8 +168,8 @@ class Words:
 
 
 def misspelt(word: str, known: str) -> bool:
-    """Whether a word has one letter too many or too few, two neighbours swapped, another ending of
-    the plural, or, if it is long, one wrong letter.
+    """Whether two words differ by one letter more or less, two swapped neighbours, a plural ending
+    or, if long, one wrong letter.
 
     >>> misspelt("lnog", "long"), misspelt("turqoise", "turquoise"), misspelt("skirt", "shirt")
     (True, True, False)

@@ -1,4 +1,4 @@
-"""Hides the notes of libraries, and keeps freed memory."""
+"""Hides warnings of libraries, and keeps freed memory."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import warnings
 
 
 def quiet_libraries() -> None:
-    """Hide the notes of libraries about themselves."""
+    """Hide warnings of libraries that ask nothing of the user."""
     for text in (
         ".*does not have many workers.*",
         ".*number of training batches.*smaller than the logging interval.*",
@@ -27,7 +27,7 @@ def quiet_libraries() -> None:
 
 
 def keep_freed_memory() -> None:
-    """Let glibc keep freed blocks, else half of the training time on a CPU is page faults."""
+    """Let glibc keep freed blocks: page faults would take half of the training time on a CPU."""
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError, TypeError):  # another system

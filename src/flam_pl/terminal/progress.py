@@ -19,7 +19,7 @@ def show_progress(shown: bool) -> None:
 
 
 def progress(items: Iterable[Any] | None, name: str, total: int | None = None) -> Any:
-    """The items, with a bar on stderr; without items, the caller moves the bar by ``update``."""
+    """The items, with a bar on stderr; without items, the caller calls ``update``."""
     seconds = 0.1 if sys.stderr.isatty() else 10  # between two states of the bar
     look: dict[str, Any] = {"leave": False, "delay": DELAY, "mininterval": seconds}
     return tqdm(items, name, total, disable=not _shown, **look)

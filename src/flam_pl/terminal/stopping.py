@@ -35,7 +35,7 @@ def stoppable() -> Iterator[None]:
 
 
 def listen() -> None:
-    """Take the signals back from a library, within ``stoppable``."""
+    """Within ``stoppable``, install its handlers again after a library replaced them."""
     if _listening:
         for number in SIGNALS:
             signal.signal(number, _stop)
@@ -54,8 +54,8 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 
 def leave_process_group(code: int) -> None:
-    """Leave the process group of a DDP run; all processes but the first end here. At a usual exit,
-    threads of the group may abort a process, and Lightning kill the first."""
+    """Leave the process group of a DDP run; all processes but the first end here. At a normal exit,
+    threads of the group may abort a process, and Lightning may kill the first."""
     distributed = sys.modules.get("torch.distributed")
     if distributed is None or not distributed.is_available() or not distributed.is_initialized():
         return

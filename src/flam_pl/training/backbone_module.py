@@ -27,11 +27,11 @@ KS = (1, 5, 10, 20, 50)
 """k of the validation figures R@k."""
 
 SAMPLE = 4096
-"""Most training photos that a whitening is measured on."""
+"""Largest number of training photos that measure a whitening."""
 
 
 class ByRow(Metric):
-    """A vector per row: the mean of its values, since a DDP sampler repeats rows."""
+    """One vector per row: the mean of its values, because a DDP sampler repeats rows."""
 
     full_state_update = False
     total: Tensor
@@ -52,11 +52,11 @@ class ByRow(Metric):
 
 
 class BackboneModule(pl.LightningModule):
-    """Cross-entropy over the items of ``classified`` (their codes), and triplets over all items.
+    """Cross-entropy over the items (products) with codes ``classified``; triplets over all items.
 
-    With a CGD the triplets see all descriptors, the cross-entropy the first one. ``validation`` is
-    the item code of each photo ``(V,)``, and whether it is a consumer photo, bool ``(V,)``. R@k
-    searches consumer photos among the shop photos.
+    With a CGD the triplets see all descriptors, the cross-entropy the first one. ``validation``,
+    per photo: item code ``(V,)``; whether it is a consumer photo, bool ``(V,)``. R@k: consumer
+    photos are the queries, shop photos the gallery.
     """
 
     classified: Tensor
@@ -105,7 +105,7 @@ class BackboneModule(pl.LightningModule):
             return self.loss(features.float(), described.float(), batch["item"])
 
     def resized(self, images: Tensor) -> Tensor:
-        """Images ``(B, 3, H, W)``, in the first half of the epochs at ``early_size``."""
+        """Images ``(B, 3, H, W)``, at ``early_size`` in the first half of the epochs."""
         size = self.settings.early_size
         if size is None or 2 * self.current_epoch >= (self.trainer.max_epochs or 0):
             return images
@@ -113,7 +113,7 @@ class BackboneModule(pl.LightningModule):
         return smaller
 
     def loss(self, features: Tensor, described: Tensor, items: Tensor) -> Tensor:
-        """The weighted sum: triplets on features ``(B, D)``, classification on ``(B, E)``."""
+        """Weighted sum: triplets on features ``(B, D)``, classification on described ``(B, E)``."""
         s = self.settings
         triplet = self.triplet(features, items, self.miner(features, items))
         matches = items[:, None] == self.classified[None, :]  # (B, classified)
@@ -163,7 +163,7 @@ class BackboneModule(pl.LightningModule):
 
 
 def frozen_modules(net: Backbone, settings: BackboneConfig) -> list[nn.Module]:
-    """Those of the first ``frozen_levels`` feature levels."""
+    """The modules of the first ``frozen_levels`` feature levels."""
     count, setting = settings.frozen_levels, "backbone.frozen_levels"
     if not count:
         return []
@@ -172,7 +172,7 @@ def frozen_modules(net: Backbone, settings: BackboneConfig) -> list[nn.Module]:
 
 
 def most_photographed(items: np.ndarray, count: int) -> list[int]:
-    """Codes of the items with most images, ties by code; per image its item, -1 for none.
+    """Codes of the items with most images, ties by code. ``items``: per image, -1 for none.
 
     >>> most_photographed(np.array([7, 3, 3, -1, 5, 5]), 2)
     [3, 5]

@@ -16,8 +16,8 @@ from flam_pl.training.embedder_module import ByTypeModule
 
 
 class ClassifierModule(ByTypeModule):
-    """Cls-Concat: cross-entropy per type, on the rows that carry its label. The prototypes are
-    class means of ``labelled`` features ``(N, D)``, labels ``(N, types)``."""
+    """Cls-Concat: per type, cross-entropy on the rows with a label. Prototypes are class means
+    over ``labelled()``: features ``(N, D)``, labels ``(N, types)``."""
 
     settings: ConcatConfig
 

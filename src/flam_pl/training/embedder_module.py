@@ -15,22 +15,22 @@ from flam_pl.losses.triplet import embedding_loss
 from flam_pl.models.attribute_embedder import AttributeEmbedders, EnsembleMember
 
 LOG_EVERY = 4
-"""Steps between two logs."""
+"""Steps from one log entry to the next."""
 
 TEACHES_FROM = 1 / 3
-"""Share of the training before the self-training begins."""
+"""Share of the steps before self-training begins."""
 
 SHARPENED = 0.5
 """Factor of the teacher's temperature (MixMatch, Berthelot et al., NeurIPS 2019)."""
 
 
 class ByTypeModule(pl.LightningModule):
-    """A module with a loss per attribute type; the settings give its optimizer."""
+    """A module with a loss per attribute type."""
 
     settings: EmbedderConfig | ConcatConfig
 
     def log_accuracy(self, types: Sequence[str], classes: Tensor, labels: Tensor) -> None:
-        """Log the share of right classes per type; both ``(B, types)``, -1 where unlabelled."""
+        """Log the accuracy per type. Classes and labels ``(B, types)``, -1 where unlabelled."""
         known, shares = labels >= 0, []
         for t, name in enumerate(types):
             if known[:, t].any():
@@ -48,8 +48,8 @@ class ByTypeModule(pl.LightningModule):
 
 
 class EmbedderModule(ByTypeModule):
-    """Each type trains on the rows of the batch that carry its label. Self-training, not in the
-    paper (Xie et al., CVPR 2020): the ensemble classifies features of ``bank`` ``(N, D)``, and each
+    """Each type trains on the rows of the batch with its label. Self-training, not in the paper
+    (Xie et al., CVPR 2020): the ensemble classifies features of ``bank`` ``(N, D)``, and each
     member learns these probabilities from noisy features."""
 
     settings: EmbedderConfig
@@ -90,8 +90,8 @@ class EmbedderModule(ByTypeModule):
     def by_type(
         self, z: Tensor, loss: Callable[[int, EnsembleMember, Tensor], Tensor]
     ) -> dict[str, Tensor]:
-        """The sum of a loss over the members of each type. Each member has its own noise on the
-        features ``(B, d)``."""
+        """Per type, a loss summed over the members. Each member gets its own noise on the features
+        ``(B, d)``."""
         of_types = {name: z.new_zeros(()) for name in self.embedders.schema.types}
         for m in range(self.embedders.members):
             noisy = z + self.settings.noise * torch.randn_like(z)
@@ -104,7 +104,7 @@ class EmbedderModule(ByTypeModule):
         return self.global_step >= TEACHES_FROM * int(self.trainer.estimated_stepping_batches)
 
     def taught_terms(self, features: Tensor) -> dict[str, Tensor]:
-        """The weighted self-training loss per type, on features ``(B, D)``."""
+        """Per type, the weighted self-training loss on features ``(B, D)``."""
         z = self.embedders.space(features)
         temperature = torch.tensor(self.settings.temperature, device=z.device)
         taught = self.ensemble_probabilities(z, SHARPENED * temperature)
@@ -117,7 +117,7 @@ class EmbedderModule(ByTypeModule):
 
     @torch.no_grad()
     def ensemble_probabilities(self, z: Tensor, temperature: Tensor) -> list[Tensor]:
-        """Class probabilities ``(B, classes)`` per type by all members, without dropout."""
+        """Per type, the probabilities ``(B, classes)`` of all members together, without dropout."""
         self.embedders.eval()
         embeddings = self.embedders.embed(z)
         self.embedders.train()

@@ -31,7 +31,7 @@ def make_loggers(config: Config, stage: str, folder: Path) -> list[Logger]:
 
 
 def make_wandb_logger(config: Config, name: str, job_type: str) -> WandbLogger | None:
-    """A W&B run, opened at the first log, if W&B is on."""
+    """A logger whose W&B run opens at the first log; None if W&B is off."""
     mode = wandb_mode(config.logger.wandb)
     if mode is None:
         return None
@@ -57,7 +57,7 @@ def wandb_of(loggers: Sequence[Logger]) -> WandbLogger | None:
 def log_checkpoint(
     loggers: Sequence[Logger], config: Config, folder: Path, record: StageRecord
 ) -> None:
-    """Log a stage's checkpoint as a W&B artifact, made from its parent's."""
+    """Log a stage's checkpoint as a W&B artifact, and its parent's as an input."""
     logger = wandb_of(loggers)
     if logger is not None and config.logger.artifacts:
         logger.experiment.log_artifact(checkpoint_artifact(config.name, folder, record))
@@ -67,7 +67,7 @@ def log_checkpoint(
 def use_checkpoints(
     logger: WandbLogger, config: Config, checkpoints: Collection[str | None]
 ) -> None:
-    """Record the checkpoints (SHA-256) that a W&B run was made from."""
+    """Record the input checkpoints (SHA-256) of a W&B run."""
     if not config.logger.artifacts:
         return
     # a further seed, <run>/seeds/1, is made from the backbone of the run above it
@@ -127,7 +127,7 @@ def csv_text(loggers: Sequence[Logger]) -> str:
 
 @rank_zero_only
 def restore_csv(loggers: Sequence[Logger], text: str) -> None:
-    """Put rows back into the CSV log, which a new logger has emptied."""
+    """Write ``text`` back into the CSV log, which a new logger has emptied."""
     for logger in loggers:
         if isinstance(logger, CSVLogger) and text:
             logger.experiment.metrics_keys = text.splitlines()[0].split(",")
@@ -135,7 +135,7 @@ def restore_csv(loggers: Sequence[Logger], text: str) -> None:
 
 
 def wandb_mode(wanted: str) -> str | None:
-    """online, offline or None (no W&B), without a question or a wait."""
+    """online, offline or None (no W&B); waits 3 s at most, asks nothing."""
     forced = os.environ.get("WANDB_MODE")
     if wanted == "off" or forced == "disabled":
         return None

@@ -44,12 +44,12 @@ class EditBatch:
 
     @property
     def wanted(self) -> Tensor:
-        """Embeddings that x~ should have ``(B, types, k)``."""
+        """The embeddings ``(B, types, k)`` that x~ should have."""
         return wanted_embeddings(self.e, self.condition, self.target)
 
 
 class ManipulatorModule(pl.LightningModule):
-    """G learns to edit features, D to judge them. Frozen embedders stand for the labels.
+    """G learns to edit features, D to judge them. Frozen embedders replace the labels.
     ``evaluate`` gives validation figures, e.g. T@k. Distillation and TIRG's loss need ``bank``,
     training features ``(N, D)``."""
 
@@ -121,7 +121,7 @@ class ManipulatorModule(pl.LightningModule):
         return EditBatch(features, x, e, target, e[other, target])
 
     def other_classes(self, e: Tensor, target: Tensor) -> Tensor:
-        """Dictionary vectors ``(B, k)`` of random classes that the photos probably lack."""
+        """Dictionary vectors ``(B, k)`` of random classes, drawn by 1 - posterior."""
         own, drawn = self.embedders.probabilities(e), torch.empty_like(e[:, 0])
         for t, name in enumerate(self.embedders.schema.types):
             rows = (target == t).nonzero(as_tuple=True)[0]
@@ -131,7 +131,7 @@ class ManipulatorModule(pl.LightningModule):
         return drawn
 
     def discriminator_terms(self, edits: EditBatch, edited: Tensor) -> dict[str, Tensor]:
-        """D's weighted losses, equations (3) and (4; the real term), of detached x~ ``(B, d)``."""
+        """D's weighted losses: equations (3) and (4; real term), for detached x~ ``(B, d)``."""
         real, predicted = self.manipulator.discriminate(edits.x)
         fake, _ = self.manipulator.discriminate(edited)
         return {
@@ -177,7 +177,8 @@ class ManipulatorModule(pl.LightningModule):
             return distillation_loss(stored, bank, scores, itself, *temperatures)
 
     def teacher_scores(self, edits: EditBatch, bank: Tensor, bank_tail: Tensor) -> Tensor:
-        """Scores ``(B, N)`` of an edited search by the moved query in a bank ``(N, D)``."""
+        """The teacher's scores ``(B, N)`` of a bank ``(N, D)``: cosine to the moved query, and
+        log-posteriors."""
         s, types, moved = self.settings, self.embedders.schema.types, self.moved(edits)
         weights = moved.new_full((len(moved), len(types)), s.teacher_others)
         weights[torch.arange(len(moved)), edits.target] = s.teacher_target
@@ -187,13 +188,13 @@ class ManipulatorModule(pl.LightningModule):
         return scores
 
     def moved(self, edits: EditBatch) -> Tensor:
-        """The queries ``(B, D)`` less the mean of their old class plus that of the new one."""
+        """The queries ``(B, D)``, minus their class's mean feature, plus the wanted class's."""
         own, wanted = (self.embedders.probabilities(of) for of in (edits.e, edits.wanted))
         means = [self.embedders.of(name).class_means for name in self.embedders.schema.types]
         return moved_features(edits.features, own, wanted, means)
 
     def composition(self, edits: EditBatch, edited: Tensor) -> Tensor:
-        """TIRG's loss; the answer to an edit is a random photo with the wanted classes."""
+        """TIRG's loss; an edit's answer is a random bank photo with the wanted classes."""
         s, features = self.settings, edits.features
         assert self.bank is not None and self.bank_classes is not None, "needs a bank"
         with torch.autocast(features.device.type, enabled=False):

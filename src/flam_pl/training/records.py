@@ -24,12 +24,12 @@ CHECKPOINT = "best.ckpt"
 RECORD = "stage.json"
 REMEDY = "Run make train-flam: this stage is trained again."
 STAGES = ("backbone", "embedder", "manipulator")
-"""Each is the parent of the next."""
+"""Each stage is the parent of the next."""
 PACKAGES = ("flam-pl", "torch", "torchvision", "pytorch-lightning", "timm", "numpy")
 
 
 class RecordError(FlamError):
-    """A trained stage that is missing, damaged or does not fit."""
+    """A trained stage that is missing or damaged, or does not fit."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class StageRecord:
 
     @classmethod
     def load(cls, folder: Path) -> StageRecord | None:
-        """The record in a folder, if the stage is finished. Raises DamagedFile."""
+        """The record in a folder; None if the stage is not finished. Raises DamagedFile."""
         path = folder / RECORD
         if not path.is_file():
             return None
@@ -96,7 +96,7 @@ def versions() -> dict[str, str]:
 
 
 def require(folder: Path, stage: str) -> StageRecord:
-    """The record of a finished stage; RecordError for a missing or changed checkpoint."""
+    """The record of a finished stage. RecordError: record or checkpoint missing, or changed."""
     record = StageRecord.load(folder)
     checkpoint = folder / CHECKPOINT
     if record is None or not checkpoint.is_file():

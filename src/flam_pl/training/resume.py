@@ -1,4 +1,4 @@
-"""Goes on with an interrupted training from ``last.ckpt``, as if uninterrupted."""
+"""Continues an interrupted training from ``last.ckpt``, as if uninterrupted."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LAST = "last.ckpt"
 
 
 class Resume(Callback):
-    """Writes ``last.ckpt`` after every epoch but the last: a data loader cannot go on within one.
+    """Writes ``last.ckpt`` after every epoch but the last: data loaders cannot resume mid-epoch.
 
     To the Trainer's state it adds each rank's random states and ``position`` of the data module,
     the CSV log, figures and seconds. ``inputs`` hashes what the training depends on.
@@ -34,11 +34,11 @@ class Resume(Callback):
 
     @property
     def seconds(self) -> float:
-        """Of this training, interruptions not counted."""
+        """Of this training, without the interruptions."""
         return time.monotonic() - self.started
 
     def last(self, world_size: int) -> Path | None:
-        """``last.ckpt`` if it is whole and of the same training on as many processes."""
+        """``last.ckpt`` if it is whole and has the same inputs and number of processes."""
         try:
             # without running any code of the file; the Trainer reads it again
             found = torch.load(self.path, map_location="cpu", weights_only=True, mmap=True)

@@ -14,7 +14,7 @@ from flam_pl.datasets.catalog import Catalog
 
 @dataclass
 class Run:
-    """Settings and data of a run, and the seconds of each stage."""
+    """Settings, data and seconds per stage of a run."""
 
     config: Config
     catalog: Catalog
@@ -42,7 +42,7 @@ class Run:
 
     @property
     def inputs(self) -> dict[str, str | int]:
-        """Inputs of every stage, without its settings and its parent."""
+        """What all stages depend on, besides their settings and parents."""
         return {
             "data": self.catalog.label_fingerprint(),
             "seed": self.config.seed,
@@ -51,7 +51,7 @@ class Run:
 
     @property
     def feature_inputs(self) -> dict[str, str | int]:
-        """``inputs`` and the content of the features."""
+        """``inputs`` and a hash of the features."""
         return self.inputs | {"features": self.data.features.content}
 
     def reseed(self) -> None:

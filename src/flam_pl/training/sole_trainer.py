@@ -1,4 +1,4 @@
-"""One process at a time trains a run."""
+"""Only one process at a time trains a run."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from flam_pl.errors import FlamError
 
 @contextmanager
 def sole_trainer(run: Path) -> Iterator[None]:
-    """Hold the lock of a run's folder; in the further processes of a DDP run do nothing. FlamError
-    names the process that holds the lock, its host and since when."""
+    """Hold the lock of a run's folder; the further processes of a DDP run do nothing. FlamError
+    if another process holds the lock."""
     if not is_first_process():
         yield
         return

@@ -46,7 +46,7 @@ logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
 
 
 class SeedPerRank(Callback):
-    """Gives each rank its own random numbers, once the weights are equal."""
+    """Seeds each rank differently, once all ranks have equal weights."""
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.world_size > 1 and not trainer.current_epoch:  # a resumed rank has its own
@@ -54,7 +54,7 @@ class SeedPerRank(Callback):
 
 
 class EndOnSignal(Callback):
-    """Takes SIGINT and SIGTERM back from the Trainer, which would wait for other ranks."""
+    """Handles SIGINT and SIGTERM instead of the Trainer, which would wait for other ranks."""
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         stopping.listen()
@@ -70,7 +70,7 @@ class EndOnSignal(Callback):
 
 
 class BestEpoch(ModelCheckpoint):
-    """Saves the epoch with the highest metric, the latest of equal ones; without one, the last."""
+    """Saves the latest epoch with the highest metric; without a metric, the last epoch."""
 
     def __init__(self, folder: Path, monitor: str | None) -> None:
         options: dict[str, Any] = {"save_weights_only": True, "enable_version_counter": False}
@@ -103,8 +103,7 @@ class BestEpoch(ModelCheckpoint):
 
 
 class EpochLines(Callback):
-    """Prints validation figures every ``interval`` seconds or less often, and those of the last
-    epoch."""
+    """Prints an epoch's validation figures: at least ``interval`` seconds apart, and at the end."""
 
     def __init__(self, stage: str, interval: float = 10.0) -> None:
         self.stage, self.interval, self.printed = stage, interval, time.monotonic()
@@ -120,7 +119,7 @@ class EpochLines(Callback):
 
 
 class WholeFiles(TorchCheckpointIO):
-    """Writes a checkpoint beside its place, then renames it."""
+    """Writes a checkpoint to a temporary file, then renames it."""
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
@@ -133,7 +132,7 @@ class WholeFiles(TorchCheckpointIO):
 
 
 def require_finished(trainer: pl.Trainer, what: str) -> None:
-    """Raise FlamError after a signal, on which Lightning ends quietly."""
+    """Raise FlamError after a signal: Lightning itself ends without an error."""
     if trainer.interrupted or not trainer.state.finished:
         raise FlamError(f"{what}: interrupted. Finished stages stay; run the command again.")
 
@@ -183,7 +182,7 @@ def evaluation_device(config: Config) -> torch.device:
 
 @dataclass(frozen=True)
 class StageSpec:
-    """One stage to train. Other settings, architecture, inputs or parent train it again."""
+    """One stage to train. A change of settings, architecture, inputs or parent trains it again."""
 
     name: str
     module: pl.LightningModule
@@ -201,7 +200,7 @@ class StageSpec:
 
 def train_stage(spec: StageSpec, data: pl.LightningDataModule, config: Config) -> StageRecord:
     """Train one stage and save its best epoch, unless it is up to date. An interrupted training
-    goes on from its last epoch."""
+    continues after its last epoch."""
     epochs = (config.trainer.max_epochs or spec.epochs) if spec.epochs else 0
     settings = to_plain(spec.settings)
     wanted = inputs_hash(**spec.inputs, parent=spec.parent, settings=settings, epochs=epochs)
@@ -262,7 +261,7 @@ def train_stage(spec: StageSpec, data: pl.LightningDataModule, config: Config) -
 
 
 def finished(spec: StageSpec, inputs: str) -> StageRecord | None:
-    """The record of the stage if it had these inputs and its checkpoint is whole."""
+    """The record of the stage if it has these inputs and an unchanged checkpoint."""
     record, checkpoint = StageRecord.intact(spec.folder), spec.folder / CHECKPOINT
     if record is None or (record.inputs, record.architecture) != (inputs, spec.architecture):
         return None
@@ -275,7 +274,7 @@ def finished(spec: StageSpec, inputs: str) -> StageRecord | None:
 def complete(
     spec: StageSpec, trainer: pl.Trainer, data: pl.LightningDataModule, best: Path, epochs: int
 ) -> dict[str, float]:
-    """Complete the best weights, save them to ``best`` and return their figures."""
+    """Run ``spec.complete`` on the best weights, save them to ``best``, return their figures."""
     metrics: dict[str, float] = {}
     if spec.complete:
         spec.complete(trainer)

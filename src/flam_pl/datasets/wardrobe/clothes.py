@@ -1,4 +1,4 @@
-"""The ten shapes. At y = 0 is the neck of upper garments, the waist of lower ones."""
+"""The ten shapes. y = 0 is the neck of upper garments, the waist of lower garments."""
 
 from __future__ import annotations
 

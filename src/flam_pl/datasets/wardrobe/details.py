@@ -116,7 +116,7 @@ def sleeve(sketch: Sketch, body: Torso, arm: float, ways: np.ndarray, length: fl
 
 
 def cuff(sketch: Sketch, ends: np.ndarray, along: np.ndarray, length: float) -> None:
-    """A sleeve's end: corners ``ends`` ``(2, 2)``, direction ``along`` of the forearm."""
+    """A sleeve's end; ``ends (2, 2)``: its corners, ``along``: direction of the forearm."""
     shape, is_long, material = sketch.garment.shape, length > 0.3, sketch.edge("cuffs")
     ribbed = shape in ("sweater", "hoodie")
     ribbed |= shape == "jacket" and sketch.garment.trait("collar") != "lapel"  # a bomber jacket
@@ -308,7 +308,7 @@ def leg_pockets(sketch: Sketch, hip: float, y: float) -> None:
 
 
 def skirt_folds(sketch: Sketch, top: float, start: float, hem: float, end: float) -> None:
-    """From half width ``top`` at height ``start`` to ``hem`` at ``end``."""
+    """Folds from half width ``top`` at height ``start`` to half width ``hem`` at height ``end``."""
     cut = sketch.garment.traits.cut
     count, depth = 3 + round(4 * cut), 0.5 + 0.6 * cut
     for i in range(count):

@@ -87,7 +87,7 @@ def draw_item(folder: Path, settings: WardrobeSettings, item: Item) -> list[Row]
 
 
 def labels(settings: WardrobeSettings, item: Item, number: int, garment: Garment) -> Row:
-    """Labels of a photo: sparse and partly wrong in training."""
+    """Labels of a photo: sparse and partly wrong in the training split."""
     row: Row = {name: garment.attribute(name) for name in SCHEMA.types}
     if item.split == "train":
         rng = random(settings, item, LABELS, number)
@@ -107,8 +107,8 @@ def write_jpeg(path: Path, picture: np.ndarray) -> None:
 
 
 def draw_wardrobe(folder: Path, settings: WardrobeSettings, workers: int = 0) -> None:
-    """Draw the wardrobe unless it is there; ``workers`` -1: one per core, 0: none. Raises FlamError
-    if the folder holds something else or drawing fails."""
+    """Draw the wardrobe unless ``folder`` holds it; ``workers`` -1: one per core, 0: none. Raises
+    FlamError if the folder holds other files or drawing fails."""
     folder = Path(folder).absolute()
     if is_drawn(folder, settings):  # before the lock: a folder for reading only has none
         print(f"the wardrobe is there already: {folder}")

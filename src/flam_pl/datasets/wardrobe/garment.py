@@ -31,7 +31,7 @@ XYZ_TO_RGB = [[3.2406, -1.5372, -0.4986], [-0.9689, 1.8758, 0.0415], [0.0557, -0
 
 
 def color_of(name: str, tint: Tint) -> np.ndarray:
-    """sRGB ``(3,)`` in [0, 255] of a place in a region, clipped into the gamut."""
+    """sRGB ``(3,)`` in [0, 255] of place ``tint`` in a color's region, clipped into the gamut."""
     ranges = zip(REGIONS[name], tint, strict=True)
     lightness, chroma, hue = (low + (high - low) * t for (low, high), t in ranges)
     a, b = chroma * np.cos(np.radians(hue)), chroma * np.sin(np.radians(hue))
@@ -95,7 +95,7 @@ SECOND_COLORS = (0.22, 0.32, 0.06, 0.08, 0.10, 0.05, 0.06, 0.04, 0.05, 0.02)  # 
 
 
 @dataclass(frozen=True)
-class Traits:  # what no label tells; ``Garment.trait`` fits it to the shape
+class Traits:  # unlabelled properties; ``Garment.trait`` fits them to the shape
     sleeve: str
     neckline: str
     collar: str
@@ -132,7 +132,7 @@ class Garment:
     traits: Traits
 
     def changed(self, attribute_type: str, name: str) -> Garment:
-        """The counterfactual; raises SchemaError for an unknown class."""
+        """The counterfactual: one class changed. Raises SchemaError for an unknown class."""
         SCHEMA.index(attribute_type, name)
         return replace(self, **{attribute_type: name})  # type: ignore[arg-type]
 
@@ -140,7 +140,7 @@ class Garment:
         return str(getattr(self, attribute_type))
 
     def trait(self, name: str) -> str:
-        """The trait, or the nearest that the shape can have, or ""."""
+        """The trait's value, or the nearest that the shape can have; "" if it has no such trait."""
         if name not in APPLIES[self.shape]:
             return ""
         place = ORDER[name].index
@@ -153,7 +153,7 @@ class Garment:
         return Palette(color_of(self.color, self.traits.tint), *marks)
 
     def _visible(self, name: str) -> str:
-        """The color class ``name``, or white or black if it would vanish."""
+        """Color class ``name``; white or black if ``name`` would vanish on the garment's color."""
         ground = color_of(self.color, self.traits.tint)
         if is_visible(color_of(name, self.traits.second_tint), ground):
             return name
@@ -258,7 +258,8 @@ def draw_garment(seed: int, rng: Generator) -> Garment:
 
 
 def draw_change(seed: int, garment: Garment, kind: str, rng: Generator) -> Garment:
-    """Another class of type ``kind``, by its probability given the others."""
+    """The garment with another class of type ``kind``, drawn by its probability given the other
+    types."""
     axis = SCHEMA.types.index(kind)
     own = [SCHEMA.index(name, garment.attribute(name)) for name in SCHEMA.types]
     here: list[Any] = [*own[:axis], slice(None), *own[axis + 1 :]]

@@ -49,7 +49,7 @@ def bar(picture: np.ndarray, ends: ArrayLike, color: Color, width: int) -> None:
 def ellipse(
     picture: np.ndarray, center: ArrayLike, axes: ArrayLike, turn: float, color: Color, *arc: float
 ) -> None:
-    """A filled ellipse, or an ``arc`` (start, end, line width); in degrees."""
+    """A filled ellipse, or an ``arc`` (start, end, line width). Angles are degrees."""
     start, end, width = arc or (0, 360, -1)
     where = (fixed(center).tolist(), fixed(axes).tolist(), turn, start, end)
     cv2.ellipse(picture, *where, scalar(color), int(width), cv2.LINE_AA, SHIFT)
@@ -121,7 +121,7 @@ def layers(
 
 
 def grid(angle: float) -> tuple[np.ndarray, np.ndarray]:
-    """Body coordinates x, y of every cloth pixel, turned by radians."""
+    """Body coordinates x, y of every cloth pixel, turned by ``angle`` radians."""
     v, u = np.mgrid[0:CLOTH_PIXELS, 0:CLOTH_PIXELS].astype(np.float32)
     x, y = (u - CLOTH_ORIGIN[0]) / CLOTH_SCALE, (v - CLOTH_ORIGIN[1]) / CLOTH_SCALE
     c, s = np.float32(np.cos(angle)), np.float32(np.sin(angle))
@@ -140,7 +140,7 @@ def soft(depth: np.ndarray) -> np.ndarray:
 
 
 def band(position: np.ndarray, period: float, duty: float) -> np.ndarray:
-    """Coverage by stripes that fill ``duty`` of a ``period``."""
+    """Coverage by stripes that fill the share ``duty`` of a ``period``."""
     return soft(np.float32(duty * period / 2) - np.abs(from_middle(position, period)))
 
 
@@ -208,7 +208,7 @@ def knit(scale: float) -> np.ndarray:
 
 @lru_cache(maxsize=8)
 def graphic(garment: Garment) -> np.ndarray:
-    """A print, uint8 RGB and coverage ``(128, 128, 4)``."""
+    """A graphic print: RGB and coverage, uint8 ``(128, 128, 4)``."""
     rng, p = np.random.default_rng([garment.traits.pattern_seed, 1]), garment.palette()
     picture = np.zeros((PRINT_PIXELS, PRINT_PIXELS, 4), np.uint8)
     other = p.third if rng.random() < 0.7 else p.ground

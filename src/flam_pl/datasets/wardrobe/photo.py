@@ -21,7 +21,7 @@ SHADE_UNIT = 180  # full light in 8 bits; up to 255 is for cloth that faces the 
 
 
 def background(kind: str, size: int, rng: Generator) -> np.ndarray:
-    """uint8 RGB ``(size, size, 3)``."""
+    """A background, uint8 RGB ``(size, size, 3)``."""
     small = max(16, size // SOFTNESS)
     if kind == "studio":  # a light, plain sheet, a little darker towards one side
         base = rng.uniform(222, 250) + rng.uniform(-5, 5, 3)
@@ -143,7 +143,7 @@ def wear(canvas: Canvas, rng: Generator) -> None:
 
 
 def occlude(scene: np.ndarray, kind: str, mask: np.ndarray, rng: Generator) -> None:
-    """Put a thing before the garment's rim, in place."""
+    """Draw an occluder in front of the garment's rim, in place."""
     size, points = len(scene), np.argwhere(mask[::8, ::8] > 127)[:, ::-1] * 8.0
     at = points[int(rng.integers(len(points)))]
     outwards = at - points.mean(axis=0)
@@ -172,6 +172,8 @@ def occlude(scene: np.ndarray, kind: str, mask: np.ndarray, rng: Generator) -> N
 
 @dataclass(frozen=True)
 class Photo:
+    """The circumstances of a photo."""
+
     pose: Pose  # below, lengths are shares of the picture's side
     rotation: float  # degrees
     scale: float  # the garment's longer side
@@ -225,7 +227,7 @@ def draw_photo(rng: Generator, domain: str) -> Photo:
 
 
 def photograph(garment: Garment, photo: Photo, size: int = 128) -> np.ndarray:
-    """uint8 RGB ``(size, size, 3)``; equal arguments give equal pixels.
+    """The photo, uint8 RGB ``(size, size, 3)``; equal arguments give equal pixels.
 
     >>> from flam_pl.datasets.wardrobe.garment import draw_garment
     >>> rng = np.random.default_rng(0)

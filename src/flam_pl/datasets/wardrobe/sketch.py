@@ -43,6 +43,8 @@ class Mark(NamedTuple):
 
 @dataclass
 class Sketch:
+    """Collects the parts of a garment."""
+
     garment: Garment
     pose: Pose
     parts: list[Panel | Mark] = field(default_factory=list)  # in the order of drawing
@@ -53,7 +55,7 @@ class Sketch:
     flip: float = 1.0  # every x is multiplied by it
 
     def sides(self) -> tuple[Sketch, Sketch]:
-        """Left and right; both take coordinates of the right."""
+        """Sketches of the left and the right side; both take coordinates of the right side."""
         return replace(self, flip=-1.0), self
 
     def panel(
@@ -65,7 +67,7 @@ class Sketch:
         seam: float = 0.0,
         turn: Turn = (0.0, 0.0, 0.0),
     ) -> None:
-        """``seam``: width of a seam around the cloth."""
+        """Add a piece of cloth; ``seam``: width of a seam around it."""
         turn = (self.flip * turn[0], self.flip * turn[1], turn[2])
         self.parts.append(Panel(self._placed(outline), material, lift, turn))
         if seam:
@@ -76,7 +78,7 @@ class Sketch:
         self.parts.append(Mark(self._placed(points), width, tone))
 
     def disc(self, center: Step, radius: float, tone: str = "") -> None:
-        """Without a tone, a button."""
+        """Add a disc; without a tone, a button."""
         self.line(np.array([center]), radius, tone or self.garment.traits.button_tone)
 
     def ribs(self, start: np.ndarray, end: np.ndarray, count: int) -> None:
@@ -91,7 +93,7 @@ class Sketch:
         self.bones.append((self._placed(np.array([start, end])), half_width))
 
     def edge(self, where: str) -> str:
-        """Material at the "neck" or "cuffs"."""
+        """The material at the "neck" or the "cuffs"."""
         return "trim" if self.garment.trait("trim") in (where, "both") else "plain"
 
     def _placed(self, points: ArrayLike) -> np.ndarray:
@@ -99,7 +101,8 @@ class Sketch:
 
 
 def path(start: Step, *steps: Step) -> np.ndarray:
-    """A line ``(N, 2)``; a step ``(x, y, bulge)`` is an arc on its left, ``bulge`` chords high."""
+    """A line ``(N, 2)`` through ``steps``; a step ``(x, y, bulge)`` comes by an arc, ``bulge``
+    chords high to the left."""
     pieces, a = [], np.array(start, dtype=float)
     for step in steps:
         b, bulge = np.array(step[:2], dtype=float), (*step, 0.0)[2]
@@ -111,7 +114,7 @@ def path(start: Step, *steps: Step) -> np.ndarray:
 
 
 def symmetric(start: Step, *steps: Step) -> np.ndarray:
-    """An outline ``(2N, 2)`` by its right half."""
+    """An outline ``(2N, 2)`` from its right half."""
     right = path(start, *steps)
     return np.concatenate([right, (right * (-1.0, 1.0))[::-1]])
 
@@ -121,7 +124,7 @@ def rectangle(left: float, top: float, right: float, bottom: float) -> np.ndarra
 
 
 class Canvas:
-    """A garment alone; ``matrix`` ``(2, 3)`` maps body units to pixels."""
+    """Pixels of a garment alone; ``matrix (2, 3)`` maps body units to pixels."""
 
     def __init__(self, sketch: Sketch, matrix: np.ndarray, size: int) -> None:
         self.sketch, self.matrix, self.tones = sketch, matrix, tones_of(sketch.garment)

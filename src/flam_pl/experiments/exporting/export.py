@@ -83,7 +83,7 @@ def export(overrides: list[str], bundle: str | None = None, onnx: bool = False) 
     """Write the bundle of a run, by default to ``<run>/bundle``.
 
     Raises:
-        FlamError: the run cannot be exported, or the folder holds something else.
+        FlamError: the run cannot be exported, or the folder holds other files.
     """
     run, trained = reopen(*load_run_config(overrides), write=False)
     folder = Path(bundle) if bundle else run.folder / "bundle"
@@ -140,7 +140,7 @@ def write(run: Run, trained: TrainedRun, folder: Path, onnx: bool = False) -> Bu
 
 
 def editor_of(editor: Editor, trained: TrainedRun) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The entry of an editor in ``config.json``, and its networks by name."""
+    """An editor's entry in ``config.json``, and its networks by name."""
     of: dict[str, Any] = {"embedders": "editor_embedders"}
     nets: dict[str, Any] = {"editor_embedders": trained.embedders}
     match editor:
@@ -163,7 +163,7 @@ def editor_of(editor: Editor, trained: TrainedRun) -> tuple[dict[str, Any], dict
 
 
 def shape_of(net: Any, trained: TrainedRun) -> dict[str, Any]:
-    """The arguments that build a network again."""
+    """The arguments that rebuild a network."""
     if isinstance(net, Backbone):
         shape = dict(trained.records["backbone"].architecture)
         return shape | {"image_size": shape.pop("preprocess")["size"]}
@@ -199,7 +199,7 @@ def tensors_of(net: nn.Module) -> dict[str, np.ndarray]:
 
 
 def figures_of(run: Run, trained: TrainedRun) -> dict[str, Any]:
-    """The best row in the report; empty if the report is of other networks."""
+    """The best row's figures in the report; empty for a report of other networks or photos."""
     path, row = report_folder(run.config) / "metrics.json", trained.best.name
     if not path.is_file():
         return {}

@@ -77,9 +77,9 @@ def exported(
     outputs: Sequence[str],
     log: Callable[[str], None],
 ) -> bytes:
-    """The file of one network, by the first exporter that agrees with PyTorch.
+    """The ONNX file of one network, by the first of two exporters that agrees with PyTorch.
 
-    The new exporter may freeze a batch size, so all of ``BATCHES`` are compared.
+    An exporter may freeze the batch size, so all of ``BATCHES`` are compared.
     """
     checks = [inputs(batch) for batch in BATCHES]
     faults = []
@@ -121,7 +121,7 @@ def write(
 def compare(data: bytes, net: nn.Module, names: Sequence[str], arrays: Sequence[Tensor]) -> float:
     """The largest difference to PyTorch, relative to the largest value if that is above 1.
 
-    It is not finite for another shape, nan or infinity.
+    Not finite for another shape, nan or infinity.
     """
     import onnxruntime
 
@@ -138,7 +138,7 @@ def compare(data: bytes, net: nn.Module, names: Sequence[str], arrays: Sequence[
 
 @contextmanager
 def constant_whitening(backbone: Backbone) -> Iterator[None]:
-    """Make a constant of a buffer that no exporter can follow."""
+    """Turn ``Whitening.measured``, a buffer that no exporter can follow, into a constant."""
     parts = [module for module in backbone.modules() if isinstance(module, Whitening)]
     buffers = [module._buffers.pop("measured") for module in parts]
     for module, buffer in zip(parts, buffers, strict=True):

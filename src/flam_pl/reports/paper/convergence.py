@@ -1,4 +1,4 @@
-"""T@k against cosine(x, x^), the paper's measure of convergence."""
+"""T@k against cosine(x, x^), the paper's measure of convergence; x^ is x edited there and back."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ COSINE = "val/cosine_recovered"
 
 
 def numbers(log: Path, ks: Sequence[int]) -> dict[str, Any] | None:
-    """Validation after each epoch, and T@k of the plain search; None if not logged."""
+    """Validation figures per epoch, and T@k of the plain search; None if not logged."""
     table = pd.read_csv(log) if log.is_file() and log.stat().st_size else pd.DataFrame()
     logged = [f"T@{k}" for k in ks if f"val/T@{k}" in table]
     if COSINE not in table or not logged:

@@ -25,7 +25,7 @@ from flam_pl.reports.pictures import panels
 
 @dataclass(frozen=True)
 class Spaces:
-    """Embeddings of N images, and of M of them after an edit."""
+    """Embeddings of N images, and of M of these images after an edit."""
 
     schema: AttributeSchema
     target_type: str
@@ -45,7 +45,7 @@ def edit_to_one_class(
     settings: FiguresConfig,
     seed: int,
 ) -> Spaces:
-    """Embed random images, and edit some to the class of the settings, else the most frequent one.
+    """Embed random images; edit some to ``figures.target_class``, by default the most frequent.
 
     Raises SchemaError for an unknown ``figures.target_class``.
     """
@@ -80,7 +80,7 @@ def statistics(embeddings: Tensor, wanted: Tensor) -> dict[str, float]:
 
 
 def numbers(spaces: Spaces) -> dict[str, Any]:
-    """``statistics`` of the edited images in each space, before and after."""
+    """``statistics`` of the edited images in each space, before and after the edit."""
     of_edited = {"before": spaces.before[torch.from_numpy(spaces.edited)], "after": spaces.after}
     return {
         "target_type": spaces.target_type,
@@ -95,7 +95,7 @@ def numbers(spaces: Spaces) -> dict[str, Any]:
 
 
 def place(vectors: Tensor, seed: int) -> np.ndarray:
-    """t-SNE of vectors ``(N, D)``: ``(N, 2)``."""
+    """t-SNE: vectors ``(N, D)`` -> ``(N, 2)``."""
     perplexity = min(30.0, (len(vectors) - 1) / 3)
     tsne = TSNE(init="pca", perplexity=perplexity, random_state=seed, n_jobs=1)
     points: np.ndarray = tsne.fit_transform(vectors.float().numpy())

@@ -5,8 +5,8 @@ gallery. A photo or the folder of the shards is a local path, or an address that
 opens: ``file://``, ``s3://``, ``gs://``, ``abfs://``, ``hdfs://``; not ``http://``. The list of
 photos and the bundle are local, at the same path on every machine of the cluster.
 
-Ray is the one that this process is connected to; else the cluster of ``RAY_ADDRESS``; else this
-machine alone.
+Ray runs on the cluster of this process's connection, else of ``RAY_ADDRESS``, else on this machine
+alone.
 """
 
 from flam_pl.serving.cluster.extraction import Extraction, extract

@@ -41,7 +41,7 @@ LISTING, DECODING, WORKING = 0.25, 0.5, 0.5  # CPUs that Ray reserves for each t
 
 @dataclass(frozen=True)
 class Extraction:
-    """What ``extract`` did."""
+    """Counts of what ``extract`` did."""
 
     photos: int
     unreadable: int  # noted in their shards
@@ -57,7 +57,7 @@ class Extraction:
 
 @dataclass(frozen=True)
 class Job:
-    """What every machine must know."""
+    """The settings of an extraction, for every machine."""
 
     source: str
     listing: Mapping[str, Any]  # arguments of ``iter_photos``
@@ -87,16 +87,16 @@ def extract(
 ) -> Extraction:
     """Write the gallery vectors of all photos of a list into the folder ``shards``.
 
-    An extraction that was stopped goes on: finished shards stay, and each worker computes at most
-    one shard again. A worker that dies is replaced. A photo that cannot be read is noted in its
-    shard with the reason. ``source``, ``image``, ``id``, ``columns`` and ``item``
-    are those of ``photo_lists.list_photos``.
+    A stopped extraction goes on when called again: finished shards stay, and each worker computes
+    at most one shard again. A worker that dies is replaced. The shard of an unreadable photo holds
+    the reason. ``source``, ``image``, ``id``, ``columns`` and ``item`` are those of
+    ``photo_lists.list_photos``.
 
     Args:
         workers: processes that hold the networks.
         gpus_per_worker: share of a GPU that each worker gets; 0 for the CPU.
         batch: photos that pass through the networks at once.
-        rows_per_shard: photos of a shard; a few times as many are in memory per worker, decoded.
+        rows_per_shard: photos of a shard; a worker holds a few times as many decoded in memory.
 
     Raises:
         FlamError: Ray is missing or has too few CPUs, or the list or the bundle is unusable.
@@ -142,7 +142,7 @@ def extract(
 
 
 def finished_shards(job: Job, workers: int, gpus: float) -> Iterator[dict[str, Any]]:
-    """Number, name and counts of every shard once it is written, in any order."""
+    """Number, name and counts of every shard, in the order in which shards are written."""
     import ray.data
 
     # without GPUs, Ray Data decodes in the workers: it joins steps that need the same resources
@@ -160,7 +160,7 @@ def finished_shards(job: Job, workers: int, gpus: float) -> Iterator[dict[str, A
 
 
 def checked_total(job: Job) -> int:
-    """The number of listed photos. Raises FlamError for an id that is listed twice."""
+    """The number of listed photos. Raises FlamError for an empty list, or an id listed twice."""
 
     def mark(listed: Listed) -> int:
         data = listed.id.encode("utf-8", "surrogatepass")  # a file's name may be no Unicode
@@ -180,7 +180,7 @@ def checked_total(job: Job) -> int:
 
 
 def pieces_of(start: Mapping[str, Any], job: Job) -> Iterator[dict[str, list]]:
-    """The photos of each shard, as JSON."""
+    """Per shard, its photos as JSON."""
     photos = iter_photos(job.source, **job.listing)
     for number, part in enumerate(batches(photos, job.rows)):
         rows = [asdict(Photo.of(listed)) for listed in part]
@@ -188,7 +188,7 @@ def pieces_of(start: Mapping[str, Any], job: Job) -> Iterator[dict[str, list]]:
 
 
 def decode(row: dict[str, Any], job: Job) -> dict[str, Any]:
-    """The shard's name, and, unless the shard is there, the pixels of its readable photos."""
+    """A shard's name and counts; for a new shard, also photos and pixels."""
     photos = [Photo(**plain) for plain in json.loads(row["rows"])]
     store = Store(job.shards)
     with ThreadPoolExecutor(THREADS) as pool:
@@ -209,7 +209,7 @@ def decode(row: dict[str, Any], job: Job) -> dict[str, Any]:
 
 @cache
 def decoder(bundle: str, runtime: str) -> Callable[[bytes, Path], np.ndarray]:
-    """What turns the content of a file into uint8 ``(3, S, S)``, as ``Runtime.pixels`` does."""
+    """A function like ``Runtime.pixels``: content of a file -> uint8 ``(3, S, S)``."""
     opened = Bundle.load(bundle)
     if runtime != "torch":
         return open_runtime(opened, runtime).pixels
@@ -243,7 +243,7 @@ class Extractor:
         return row
 
     def compute(self, photos: Sequence[Photo], pixels: bytes) -> tuple[np.ndarray, np.ndarray]:
-        """Vectors ``(B, V)`` and lengths ``(B,)`` of the B readable photos of a shard."""
+        """Gallery vectors ``(B, D + C)``, feature lengths ``(B,)`` of B readable photos."""
         count, size = sum(not photo.reason for photo in photos), self.job.batch
         if not count:
             return np.zeros((0, self.bundle.dimension), np.float16), np.zeros(0)
@@ -259,7 +259,7 @@ class Extractor:
 
 @contextmanager
 def ray_running(workers: int) -> Iterator[None]:
-    """Ray, with CPUs for the workers and what feeds them."""
+    """Ray, with enough CPUs for workers, listing and decoding; else FlamError."""
     ray: Any = import_module("ray")
     ours = not ray.is_initialized()
     if ours:
@@ -307,7 +307,7 @@ def settings_of_ray_data() -> Iterator[None]:
 
 @contextmanager
 def plain_errors() -> Iterator[None]:
-    """Raise a FlamError of a worker as such."""
+    """Raise a worker's FlamError without Ray's traceback."""
     try:
         yield
     except Exception as error:

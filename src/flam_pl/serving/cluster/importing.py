@@ -17,11 +17,10 @@ def is_same(new: Item, old: Item) -> bool:
 
 
 def bulk_import(shards: str | Path, gallery: str | Path | StoredGallery) -> int:
-    """Add what ``extract`` wrote to a gallery; the number of photos that were added.
+    """Add the photos of finished shards to a gallery; return the number added.
 
-    Photos that the gallery holds as they are stay untouched, so that an import that was stopped
-    goes on. The photos of a shard are added together. A gallery that is given by its address is
-    made if it is not there.
+    Photos that the gallery already holds, unchanged, are skipped: a stopped import can go on. The
+    photos of a shard are added together. A gallery given by its address is made if missing.
 
     Raises:
         FlamError: the extraction has not finished, a shard is damaged, or the gallery was made by

@@ -1,7 +1,7 @@
 """Shards: Parquet files with the gallery vectors of some photos, see ``serving.cluster``.
 
-A shard's name is the SHA-256 of the space of its bundle and of the id, the address and the stamp
-of each of its photos. So a shard that is there need not be computed again.
+A shard's name is the SHA-256 of its bundle's space and of each photo's id, address and stamp (file
+size, time, columns). So a shard that exists need not be computed again.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def plain_value(value: Any) -> Value:
 
 @cache
 def file_system(root: str) -> tuple[Any, str]:
-    """The file system of an address without a path, and the path of its root."""
+    """The ``pyarrow`` file system of an address without a path, and the path of its root."""
     import pyarrow
     from pyarrow import fs
 
@@ -73,14 +73,14 @@ def file_system(root: str) -> tuple[Any, str]:
 
 
 def absolute(address: str) -> str:
-    """A local path that does not depend on the folder of the process; an address as it is."""
+    """A local path as an absolute path; an address unchanged."""
     return address if "://" in address else os.path.abspath(os.path.expanduser(address))
 
 
 def located(address: str) -> tuple[Any, str]:
-    """The file system of ``pyarrow`` and the path in it, of a local path or an address.
+    """The ``pyarrow`` file system of a local path or an address, and the path in it.
 
-    Raises FlamError for an address that it cannot open.
+    Raises FlamError for an address that ``pyarrow`` cannot open.
     """
     if "://" not in address:
         from pyarrow import fs
@@ -93,7 +93,7 @@ def located(address: str) -> tuple[Any, str]:
 
 
 def stamp_of(photo: Photo) -> Photo:
-    """The photo with its stamp; with a reason if there is no such file."""
+    """The photo with its stamp; with a reason if the file cannot be opened."""
     missing = replace(photo, stamp="missing")
     try:
         photo.id.encode(), photo.uri.encode()
@@ -120,7 +120,7 @@ def stamp_of(photo: Photo) -> Photo:
 def read_photo(
     photo: Photo, pixels_of: Callable[[bytes, Path], np.ndarray]
 ) -> tuple[Photo, np.ndarray | None]:
-    """The photo with its hash, and its pixels; with a reason and no pixels if it is unreadable."""
+    """The photo with its hash, and its pixels; if unreadable, with a reason and without pixels."""
     if photo.reason:
         return photo, None
     try:
@@ -176,14 +176,14 @@ class Store:
         return f"{self.place[1]}/{name}"
 
     def create(self) -> None:
-        """Raises FlamError for a folder that cannot be made."""
+        """Make the folder. Raises FlamError if that fails."""
         try:
             self.place[0].create_dir(self.place[1], recursive=True)
         except OSError as error:
             raise FlamError(f"shards={self.address} cannot be made: {error}") from error
 
     def unreadable(self, name: str) -> int | None:
-        """The number of unreadable photos of a shard; None if the shard is not there."""
+        """The number of unreadable photos of a shard; None for a missing or damaged shard."""
         import pyarrow
         import pyarrow.parquet as parquet
 
@@ -230,7 +230,7 @@ class Store:
             parquet.write_table(table.replace_schema_metadata(about), file, use_dictionary=False)
 
     def read(self, name: str, listed: ShardList) -> tuple[list[Item], int]:
-        """The readable photos of a shard, and the number of the others.
+        """The readable photos of a shard, and the number of unreadable ones.
 
         Raises FlamError for a shard that is missing, damaged or of another bundle.
         """
@@ -269,7 +269,7 @@ class Store:
         self.sweep(listed.names)
 
     def read_list(self) -> ShardList:
-        """Raises FlamError if no extraction has finished, or the list is damaged."""
+        """The list of shards. Raises FlamError if no extraction has finished, or it is damaged."""
         try:
             with self.place[0].open_input_stream(self.path(LIST)) as file:
                 plain = json.loads(file.read())
@@ -285,7 +285,7 @@ class Store:
 
     @contextmanager
     def replacing(self, name: str) -> Iterator[Any]:
-        """A new file, which then takes the place of ``name``; an error removes it."""
+        """A new file that replaces ``name`` at the end; an error removes the new file."""
         system, new = self.place[0], self.path(f".{name}.{uuid.uuid4().hex}{NEW}")
         try:
             with system.open_output_stream(new, compression=None) as file:
@@ -297,7 +297,7 @@ class Store:
             raise
 
     def sweep(self, names: Sequence[str]) -> None:
-        """Remove what killed workers left of these shards."""
+        """Remove unfinished files of these shards, which killed workers left."""
         from pyarrow import fs
 
         known = set(names)

@@ -66,11 +66,11 @@ class Service:
         self._decoders.shutdown()
 
     async def off_loop(self, action: Callable[..., Any], *arguments: Any) -> Any:
-        """Run it in a thread that reads the gallery. Raises Busy where too much waits."""
+        """Run ``action`` in a thread that reads the gallery. Raises Busy if too many wait."""
         return await self._in(self._readers, action, *arguments)
 
     async def decoded(self, action: Callable[..., Any], *arguments: Any) -> Any:
-        """Run it in a thread that decodes uploads: a large one delays no reading."""
+        """Run ``action`` in a thread for uploads: a large upload delays no gallery reads."""
         started = time.perf_counter()
         value = await self._in(self._decoders, action, *arguments)
         self.monitoring.parts.labels("decode").observe(time.perf_counter() - started)
@@ -97,7 +97,7 @@ class Service:
         return known[2]
 
     async def feature(self, photo: str, jpeg: bytes) -> tuple[np.ndarray, float]:
-        """The feature (D,) of a photo by the SHA-256 of its file, and the seconds for it."""
+        """The feature ``(D,)`` of a photo with this SHA-256, and the seconds that it took."""
         if photo in self._features:
             self._features.move_to_end(photo)
             return self._features[photo], 0.0
@@ -212,7 +212,7 @@ class Service:
     async def put(
         self, identity: str, data: bytes, columns: dict[str, Any], uri: str
     ) -> dict[str, Any]:
-        """Decode, extract, store the photo, then the item, then remove the photo it had."""
+        """Decode and extract a photo; store photo, then item; remove the item's old photo."""
         from flam_pl.galleries.stored import Item
 
         if uri and not is_address(uri) and not self.thumbnails.may_be_put(uri):

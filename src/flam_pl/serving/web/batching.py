@@ -27,7 +27,7 @@ class Busy(FlamError):
 
 @dataclass(frozen=True)
 class Answer:
-    """What came out, with the seconds in the queue and the seconds at work."""
+    """The value, the seconds in the queue and the seconds of work."""
 
     value: Any
     waited: float
@@ -47,8 +47,8 @@ class Batcher:
 
     One thread does the work. As soon as it is free, it takes up to ``most`` jobs of one kind from
     the queue, in their order. So a query waits only while another batch is answered. At most
-    ``room`` jobs wait; a further one raises Busy. A function of ``call`` runs in the same thread,
-    so nothing is searched meanwhile.
+    ``room`` jobs wait; a further one raises Busy. A function of ``call`` runs in the same thread:
+    no search runs meanwhile.
     """
 
     def __init__(self, searcher: Any, monitoring: Monitoring, most: int = 16, room: int = 64):
@@ -59,11 +59,11 @@ class Batcher:
         self._pace = 0.05  # seconds per job, a running mean
 
     async def search(self, query: Any) -> Answer:
-        """The Results of a Query. Raises what the searcher raises, Busy where the queue is full."""
+        """The Results of a Query. Raises as the searcher; Busy if the queue is full."""
         return await self._queued("search", query)
 
     async def features(self, photo: bytes) -> Answer:
-        """The feature (D,) of a photo. Raises as ``search``."""
+        """The feature ``(D,)`` of a photo. Raises as ``search``."""
         return await self._queued("network", photo)
 
     async def call(self, action: Callable[[], Any]) -> Answer:
@@ -71,7 +71,7 @@ class Batcher:
         return await self._queued("call", action)
 
     async def close(self) -> None:
-        """Waits until all that was taken is answered."""
+        """Wait until all accepted jobs are answered."""
         if self._worker is not None:
             await self._worker
         self._thread.shutdown()
@@ -110,7 +110,7 @@ class Batcher:
                     job.done.set_result(Answer(value, started - job.since, took))
 
     def _batch(self) -> list[_Job]:
-        """The first job and all of its kind, up to ``most``; nobody waits for a cancelled one."""
+        """The first job and others of its kind, up to ``most``; cancelled jobs are dropped."""
         jobs: list[_Job] = []
         passed: list[_Job] = []
         while self._waiting and len(jobs) < self.most:

@@ -1,4 +1,4 @@
-"""The addresses of the service, each with what it takes and answers."""
+"""The endpoints of the service."""
 
 from __future__ import annotations
 
@@ -209,7 +209,7 @@ def named(segment: str) -> str:
 
 
 def add_endpoints(app: FastAPI, key: bool) -> None:
-    """``key``: whether the description says that an API key is needed; the guard checks it."""
+    """``key``: whether the API description asks for a key; ``Guard`` checks the key itself."""
     header = APIKeyHeader(name="X-API-Key", auto_error=False)
     app.include_router(api, dependencies=[Security(header)] if key else [])
     app.include_router(state)

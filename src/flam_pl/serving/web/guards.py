@@ -1,4 +1,4 @@
-"""What stands around every request: headers, API key, limits of the body, counting."""
+"""Guards every request: security headers, API key, limits of the body, counts."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class SlowBody(HTTPException):
 
 
 class Guard:
-    """ASGI middleware. Every answer, also of an error, gets the headers of security."""
+    """ASGI middleware. Every answer, errors included, gets the security headers."""
 
     def __init__(self, app: Any, rules: Rules, monitoring: Monitoring) -> None:
         self.app, self.rules, self.monitoring = app, rules, monitoring
@@ -209,7 +209,7 @@ def keep_encoded(scope: Scope) -> None:
 
 
 def route_of(scope: Scope) -> str:
-    """The pattern of the address, for counting: few names, whatever clients ask for."""
+    """The pattern of the address: the counters get few names, whatever clients ask for."""
     path = getattr(scope.get("route"), "path", None)
     if path is None and scope["path"].startswith("/page/"):
         return "/page/{file}"

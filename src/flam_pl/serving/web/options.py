@@ -43,12 +43,12 @@ class Options:
 
     @property
     def writable(self) -> bool:
-        """Without a key, only a service of this machine can be written to."""
+        """Whether items can be put and deleted: with a folder, and locally or with a key."""
         return self.folder is not None and (self.is_local or bool(self.key))
 
     @property
     def called(self) -> tuple[str, ...]:
-        """Names of the service, against pages that point a name of theirs to 127.0.0.1."""
+        """Host names that the service accepts; () for any. Guards against DNS rebinding."""
         if not self.is_local or "*" in self.hosts:
             return ()
         return (*LOOPBACK, *(name.lower() for name in self.hosts))

@@ -156,7 +156,7 @@ def attributes_of(guesses: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def attributes_in(vector: np.ndarray, schema: AttributeSchema) -> dict[str, Any]:
-    """What a gallery's vector says of its photo: its end is the log-posteriors of all classes."""
+    """The likeliest class per type, from the log-posteriors at a gallery vector's end."""
     found, start = {}, len(vector) - sum(schema.sizes)
     for name, size in zip(schema.types, schema.sizes, strict=True):
         logs = np.asarray(vector[start : start + size], dtype=np.float64)
@@ -177,7 +177,7 @@ def item_of(item: Any, schema: AttributeSchema) -> dict[str, Any]:
 
 
 def edits_of(edits: Sequence[Any], examples: Mapping[str, Mapping[str, str]]) -> list[Any]:
-    """The edits as understood; ``examples`` names the example of an attribute."""
+    """The edits as understood; ``examples``: attribute -> its example's name."""
     found: list[dict[str, Any]] = []
     for edit in edits:
         said: dict[str, Any] = {"attribute": edit.attribute_type, "strength": edit.strength}
@@ -206,7 +206,7 @@ def hit_of(hit: Any, explain: bool, show_uris: bool) -> dict[str, Any]:
 
 
 def as_api_error(error: FlamError, show_paths: bool = False) -> ApiError:
-    """The answer for a refusal. Paths of the server are taken out of its message.
+    """The answer for an error. Its message loses the server's paths, unless ``show_paths``.
 
     The classes are compared by name: the module of ``UnreadableImage`` imports torch.
     """

@@ -42,8 +42,8 @@ def is_address(uri: str) -> bool:
 class Thumbnails:
     """JPEG thumbnails of items; the latest stay in memory, up to ``memory`` bytes.
 
-    With ``roots``, only files below one of them are read, links followed. Without, files are read
-    as the index names them. ``own`` is the folder of the photos that clients have put.
+    With ``roots``, only files below one root are read, links followed; without, all files that the
+    gallery names. ``own``: the folder of the photos that clients have put.
     """
 
     def __init__(self, roots: Sequence[Path], own: Path, memory: int = 2**26) -> None:
@@ -56,7 +56,7 @@ class Thumbnails:
 
     @staticmethod
     def size(wanted: int) -> int:
-        """The next of ``SIZES``: few sizes are made per photo."""
+        """The next of ``SIZES``, at most the last: few per photo."""
         return next((size for size in SIZES if size >= wanted), SIZES[-1])
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""Uploaded photos: what is refused, what is stored, and for how long."""
+"""Checks and stores uploaded photos."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class UnknownPhoto(FlamError):
 
 @dataclass(frozen=True)
 class Limits:
-    """What a photo may cost."""
+    """Largest photo that is accepted."""
 
     bytes: int = 10 * 2**20
     pixels: int = 40_000_000  # a header that promises more is refused
@@ -54,10 +54,10 @@ class Limits:
 
 def clean_jpeg(data: bytes, limits: Limits | None = None) -> bytes:
     """The photo as a new JPEG of at most ``limits.side`` pixels: upright, over white, without
-    metadata. Of an animation it is the first frame.
+    metadata; of an animation, the first frame.
 
-    Raises PhotoRefused for another format than ``FORMATS``, a broken or cut file, one that is too
-    large in bytes or pixels.
+    Raises PhotoRefused for another format than ``FORMATS``, a broken or cut file, and too many
+    bytes or pixels.
     """
     limits = limits or Limits()
     if not data:
@@ -163,8 +163,7 @@ def _over_white(image: Image.Image, side: int) -> Image.Image:
 
 @dataclass(frozen=True)
 class Upload:
-    """A stored photo: the SHA-256 of the file as it came, when it expires (Unix seconds), and
-    what is stored."""
+    """A stored photo: SHA-256 of the uploaded file, expiry (Unix seconds), stored JPEG."""
 
     photo: str
     expires: int
@@ -172,10 +171,10 @@ class Upload:
 
 
 class Uploads:
-    """A folder of uploaded photos, ``<SHA-256 of what came>.jpg``, each a new JPEG.
+    """A folder of uploaded photos, ``<SHA-256 of the upload>.jpg``, each a new JPEG.
 
-    A photo expires ``seconds`` after it was uploaded last. Where the folder would hold more than
-    ``most_bytes``, the oldest go first. ``clean`` turns what came into a JPEG, or refuses it.
+    A photo expires ``seconds`` after its last upload. Above ``most_bytes``, the oldest photos are
+    removed. ``clean``: upload -> JPEG, or PhotoRefused.
     """
 
     def __init__(
