@@ -64,7 +64,7 @@ table1 table2 table3 table4 table5: $(ENV)
 figures: $(ENV) ## the paper's Figures 2 and 3, convergence, T@k against the share of labels
 	$(RUN) figures $(ARGS)
 
-results: $(ENV) ## every method, three seeds, label shares, each step of FLAM+ taken back
+results: $(ENV) ## every method, three seeds, label shares
 	$(RUN) results $(ARGS)
 
 results-page: $(ENV) ## docs/results.md from runs that have results: RUNS="runs/wardrobe runs/fashion_products"

@@ -11,6 +11,7 @@ import pytest
 
 from flam_pl.__main__ import main
 from flam_pl.config.saved_files import SEAL
+from flam_pl.experiments.evaluate import open_folder
 from flam_pl.reports.measurements import Measurements
 from tiny_run import QUICKER, settings
 
@@ -165,6 +166,14 @@ def test_a_second_call_trains_and_measures_nothing(
     assert "training for" not in said and "extracted" not in said
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert {path: path.read_bytes() for path in written} == written
+
+
+def test_each_run_opens_with_the_methods_it_was_measured_with(run: Path) -> None:
+    for folder in (run, run / "seeds" / "1"):
+        opened, trained = open_folder(folder)
+        assert {*METHODS} <= {*trained.methods} and opened.config.methods == [*METHODS]
+        assert trained.scoring.best == json.loads((folder / "scoring.json").read_text())["best"]
+        assert trained.best.name == trained.scoring.best and trained.calibration
 
 
 def test_runs_are_joined_into_one_page(

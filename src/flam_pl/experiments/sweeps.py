@@ -62,11 +62,15 @@ def make_results(config: Config) -> str | None:
 
 
 def extended(config: Config, methods: Collection[str], cut_offs: Sequence[int]) -> Config:
-    """Settings with further methods and cut-offs."""
+    """Settings with further methods and cut-offs, which the run saves as if they were written."""
+    named = [name for name in trainable() if name in {*config.methods, *methods}]
+    ks = sorted({*config.evaluation.ks, *cut_offs})
+    written = [f"methods=[{','.join(named)}]", f"evaluation.ks={ks}".replace(" ", "")]
     return replace(
         config,
-        methods=[name for name in trainable() if name in {*config.methods, *methods}],
-        evaluation=replace(config.evaluation, ks=sorted({*config.evaluation.ks, *cut_offs})),
+        methods=named,
+        evaluation=replace(config.evaluation, ks=ks),
+        overrides=[*config.overrides, *written],
     )
 
 
