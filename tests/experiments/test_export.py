@@ -128,6 +128,14 @@ def test_figures_of_other_networks_are_not_in_the_bundle(run: OpenRun, tmp_path:
     assert "Not evaluated." in (bundle.folder / "README.md").read_text()
 
 
+def test_a_run_without_a_selection_of_its_methods_is_not_exported(
+    trained: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(FlamError, match="scoring.json.*written for other methods.*train-flam"):
+        export([f"runs_dir={trained}/runs", "methods=[]"], str(tmp_path / "bundle"))
+    assert not (tmp_path / "bundle").exists()
+
+
 def test_an_unfinished_run_is_not_exported(tmp_path: Path) -> None:
     with pytest.raises(FlamError):
         export([f"runs_dir={tmp_path}"], str(tmp_path / "bundle"))

@@ -26,6 +26,7 @@ from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.models.backbone import Backbone
 from flam_pl.models.manipulator import Generator
 from flam_pl.retrieval.applicability import Applicability
+from flam_pl.retrieval.chosen_weights import FILE as SCORING
 from flam_pl.retrieval.chosen_weights import FILTER
 from flam_pl.retrieval.posteriors import KINDS
 from flam_pl.serving.bundle import Bundle, Contents, write_bundle
@@ -91,6 +92,12 @@ def export(overrides: list[str], bundle: str | None = None, onnx: bool = False) 
 
 
 def write(run: Run, trained: TrainedRun, folder: Path, onnx: bool = False) -> Bundle:
+    if not trained.scoring.key:
+        raise FlamError(
+            f"{run.folder / SCORING} is missing or was written for other methods than "
+            f"{run.config.methods}: without it, the bundle would search by the cosine alone. Run "
+            "make train-flam again; it selects anew and trains only what is missing."
+        )
     row, schema = trained.best, run.catalog.schema
     embedders, classifiers = trained.posterior_networks
     if row.name.endswith("+own"):  # of the rows with one vector per photo, FLAM's own
