@@ -256,26 +256,6 @@ def test_training_brings_photos_of_one_item_together(tmp_path: Path) -> None:
     assert float(trainer.callback_metrics["val/R@1"]) > 0.8
 
 
-@pytest.mark.parametrize(("epochs", "smaller"), [(1, 1), (2, 1), (3, 2), (4, 2)])
-def test_the_first_half_of_the_epochs_sees_smaller_images(
-    tmp_path: Path, epochs: int, smaller: int
-) -> None:
-    data = data_of(draw(tmp_path))
-    codes = np.unique(data.catalog.items[data.item_rows]).tolist()
-    module = stage(codes, early_size=8)
-    sizes: dict[int, set[int]] = {}
-
-    def seen(net: nn.Module, pixels: tuple[torch.Tensor]) -> None:
-        if net.training:
-            sizes.setdefault(module.current_epoch, set()).update(pixels[0].shape[2:])
-
-    module.net.register_forward_pre_hook(seen)
-    pl.Trainer(max_epochs=epochs, limit_train_batches=1, limit_val_batches=0, **QUIET).fit(
-        module, data
-    )
-    assert sizes == {epoch: {8 if epoch < smaller else 16} for epoch in range(epochs)}
-
-
 def extract(
     data: FlamDataModule,
     module: BackboneModule,

@@ -25,8 +25,6 @@ class BackboneConfig:  # Stage 1: images -> features
     whitening: float | None = number(None, least=0)
     """Power of a whitening that replaces the learned projection (SPoC: 1; only centring: 0)."""
     max_epochs: int = number(10, least=0)  # 0: a frozen backbone
-    early_size: int | None = number(None, least=1)
-    """Size of the images in the first half of the epochs; null: ``image_size``."""
     frozen_levels: int = number(0, least=0)  # First feature levels that keep their weights
     items: int = number(32, least=2)  # P: items per batch; triplets need two
     images: int = number(4, least=2)  # K: images per item in a batch; triplets need two

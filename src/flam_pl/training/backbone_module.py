@@ -14,7 +14,6 @@ from pytorch_metric_learning.miners import TripletMarginMiner
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchmetrics import Metric
-from torchvision.transforms.v2.functional import resize
 
 from flam_pl.config.stages import BackboneConfig
 from flam_pl.data.datamodule import FlamDataModule
@@ -100,17 +99,9 @@ class BackboneModule(pl.LightningModule):
         return features
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
-        features, described = self.net.describe(self.resized(batch["image"]))
+        features, described = self.net.describe(batch["image"])
         with torch.autocast(self.device.type, enabled=False):  # distances need all their digits
             return self.loss(features.float(), described.float(), batch["item"])
-
-    def resized(self, images: Tensor) -> Tensor:
-        """Images ``(B, 3, H, W)``, at ``early_size`` in the first half of the epochs."""
-        size = self.settings.early_size
-        if size is None or 2 * self.current_epoch >= (self.trainer.max_epochs or 0):
-            return images
-        smaller: Tensor = resize(images, [size, size], antialias=True)
-        return smaller
 
     def loss(self, features: Tensor, described: Tensor, items: Tensor) -> Tensor:
         """Weighted sum: triplets on features ``(B, D)``, classification on described ``(B, E)``."""
