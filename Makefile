@@ -92,8 +92,8 @@ test: $(ENV) ## the tests
 doctest: $(ENV) ## the examples in the docstrings
 	$(VENV)/bin/python -m pytest --quiet --doctest-modules src $(ARGS)
 
-test-processes: $(ENV) ## the slow tests: two processes, every look of the page, killed workers, exports
-	$(VENV)/bin/python -m pytest -m slow tests/test_two_processes.py tests/serving tests/experiments/test_export.py $(ARGS)
+test-processes: $(ENV) ## the slow tests: two processes, every look of the page, killed workers, exports, sweeps
+	$(VENV)/bin/python -m pytest -m slow tests/test_two_processes.py tests/serving $(addprefix tests/experiments/test_,export.py sweeps.py paper_figures.py) $(ARGS)
 
 test-faults: $(ENV) ## kill -9, damaged files and full disks (half an hour)
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -m faults tests/faults --numprocesses auto --dist worksteal $(ARGS)

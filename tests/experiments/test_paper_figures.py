@@ -13,6 +13,8 @@ from flam_pl.datasets.catalog import Catalog
 from flam_pl.experiments import paper
 from tiny_run import settings
 
+pytestmark = pytest.mark.slow  # it trains many runs
+
 QUICKER = (
     "methods=[]",  # the figures know what they need
     "data.train_items=60",

@@ -15,6 +15,8 @@ from flam_pl.experiments.evaluate import open_folder
 from flam_pl.reports.measurements import Measurements
 from tiny_run import QUICKER, settings
 
+pytestmark = pytest.mark.slow  # it trains many runs
+
 METHODS = ("cls_concat", "flam_plus")
 RESULTS = (
     *QUICKER,
