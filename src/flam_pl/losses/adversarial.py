@@ -9,6 +9,7 @@ from torch.nn import functional as F
 def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
     """Equation (3) for D: -E[log D(x)] - E[log(1 - D(x~))], from logits ``(B, 1)`` -> scalar.
 
+    >>> import torch
     >>> discriminator_loss(torch.zeros(4, 1), torch.zeros(4, 1))  # 2 log 2
     tensor(1.3863)
     """
@@ -19,6 +20,7 @@ def generator_loss(fake: Tensor) -> Tensor:
     """Equation (3) for G: -E[log D(x~)], from logits ``(B, 1)`` -> scalar. The paper's E[log(1 -
     D(x~))] has almost no gradient while D recognizes every x~.
 
+    >>> import torch
     >>> generator_loss(torch.zeros(4, 1))  # log 2
     tensor(0.6931)
     """

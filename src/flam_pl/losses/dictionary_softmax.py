@@ -14,6 +14,7 @@ def dictionary_loss(
     Unit embeddings ``(B, k)``, unit dictionary ``(classes, k)``; labels are classes ``(B,)`` or
     probabilities ``(B, classes)``.
 
+    >>> import torch
     >>> dictionary_loss(torch.eye(2), torch.tensor([0, 1]), torch.eye(2), torch.tensor(1.0))
     tensor(0.3133)
     """

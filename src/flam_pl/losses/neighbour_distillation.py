@@ -21,6 +21,7 @@ def distillation_loss(
     The teacher has scores ``(B, N)``, the student cosines of x~ ``(B, D)`` and bank ``(N, D)``.
     ``itself (B, N)`` marks photos to leave out.
 
+    >>> import torch
     >>> bank, scores, itself = torch.eye(2), torch.tensor([[9.0, -9.0]]), torch.zeros(1, 2).bool()
     >>> distillation_loss(bank[:1], bank, scores, itself, 1.0, 1.0)
     tensor(0.3133)
