@@ -105,3 +105,13 @@ def test_intervals_draw_items_and_not_photos() -> None:
         sums, counts = measured.sums[kind][:, 0].tolist(), measured.counts[kind].tolist()
         ends = interval_by_item(sums, counts, items, 30, 6)
         assert (of["NDCG@10"].low, of["NDCG@10"].high) == pytest.approx(ends)
+
+
+def test_ideal_orders_that_are_used_again_change_nothing() -> None:
+    data = random_set(2)
+    first, alone = AttributeNDCG(data, KS), AttributeNDCG(data, KS)
+    evaluate_edits(Shift(1, 5), data, KS, also=[first])
+    shared = AttributeNDCG(data, KS, like=first)
+    evaluate_edits(Shift(2, 5), data, KS, also=[shared, alone])
+    assert shared.ideals is first.ideals
+    assert shared.estimates((20, 0)) == alone.estimates((20, 0)) != first.estimates((20, 0))

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from attribute_world import SCHEMA, make_world
 from flam_pl.editing.editor import NoEdit
 from flam_pl.evaluation import strength
-from flam_pl.evaluation.hits import draw_double_edits, evaluate_double_edits
+from flam_pl.evaluation.double_edits import draw_double_edits, evaluate_double_edits
 from flam_pl.evaluation.searches import EvaluationSet, search_edits
 from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.retrieval.posteriors import Posteriors

@@ -17,7 +17,7 @@ from attribute_world import SCHEMA, World, make_world
 from flam_pl.attributes import SchemaError
 from flam_pl.editing.editor import Editor, NoEdit
 from flam_pl.editing.edits import Edit, EditError
-from flam_pl.evaluation.hits import CandidateSearcher
+from flam_pl.evaluation.depth import CandidateSearcher
 from flam_pl.evaluation.searches import EvaluationSet, Searcher
 from flam_pl.galleries.exact import top_k
 from flam_pl.methods.arithmetic import Arithmetic
@@ -347,7 +347,7 @@ def test_all_photos_as_candidates_are_a_search_of_all_photos(
     vectors, data = vectors_of(name), evaluation_set()
     numbers, edits = np.arange(10), [RED, STRIPED]
     whole = Searcher(vectors, data, 20)(numbers, edits)
-    monkeypatch.setattr("flam_pl.evaluation.hits.queries_at_once", lambda photos: 4)
+    monkeypatch.setattr("flam_pl.evaluation.depth.queries_at_once", lambda photos: 4)
     few = CandidateSearcher(vectors, data, 20)(numbers, edits, [49, 1000])
     assert set(few) == {49, 1000} and all(torch.equal(found, whole) for found in few.values())
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from flam_pl.evaluation.hits import QuerySums
 from flam_pl.evaluation.searches import EditedSearch, EvaluationSet
+from flam_pl.evaluation.sums import QuerySums
 from flam_pl.metrics.bootstrap import Draws, Estimate
 from flam_pl.metrics.dcg import dcg_at, gain, ideal_dcg_at
 

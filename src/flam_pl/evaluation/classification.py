@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from flam_pl.editing.editor import Editor
-from flam_pl.evaluation.hits import QuerySums
 from flam_pl.evaluation.searches import EvaluationSet, edit_to
+from flam_pl.evaluation.sums import QuerySums
 from flam_pl.metrics.bootstrap import Draws, Estimate
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from flam_pl.evaluation.hits import QuerySums
 from flam_pl.evaluation.searches import EditedSearch, EvaluationSet
+from flam_pl.evaluation.sums import QuerySums
 from flam_pl.metrics.bootstrap import Draws, Estimate
 from flam_pl.metrics.dcg import dcg_at, ideal_dcg_at
 

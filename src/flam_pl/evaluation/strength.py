@@ -6,9 +6,10 @@ import torch
 from torch.nn import functional as F
 
 from flam_pl.editing.editor import Editor
-from flam_pl.evaluation.hits import QuerySums, evaluate_edits
+from flam_pl.evaluation.hits import evaluate_edits
 from flam_pl.evaluation.precision import Precision
 from flam_pl.evaluation.searches import EditedSearch, EvaluationSet, Searcher, edit_to, rows_of
+from flam_pl.evaluation.sums import QuerySums
 from flam_pl.metrics.bootstrap import Draws, Estimate
 from flam_pl.retrieval.vectors import SearchVectors
 

@@ -15,14 +15,9 @@ from flam_pl.evaluation.attribute_ndcg import AttributeNDCG
 from flam_pl.evaluation.calibration import Outcomes, measure_calibration
 from flam_pl.evaluation.classification import evaluate_classification
 from flam_pl.evaluation.counterfactuals import counterfactual_edits, counterfactual_ranks
-from flam_pl.evaluation.hits import (
-    EditResults,
-    draw_double_edits,
-    evaluate_candidates,
-    evaluate_double_edits,
-    evaluate_edits,
-    evaluate_instances,
-)
+from flam_pl.evaluation.depth import evaluate_candidates
+from flam_pl.evaluation.double_edits import draw_double_edits, evaluate_double_edits
+from flam_pl.evaluation.hits import EditResults, evaluate_edits, evaluate_instances
 from flam_pl.evaluation.oracle import ORACLE, OracleRanking
 from flam_pl.evaluation.precision import Precision
 from flam_pl.evaluation.preservation import MEAN, Preservation

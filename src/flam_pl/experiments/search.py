@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +14,6 @@ import pandas as pd
 import torch
 from tabulate import tabulate
 from torch import Tensor
-from torchvision.io import encode_jpeg
 
 from flam_pl.attributes import UNLABELLED
 from flam_pl.config.root import Config
@@ -27,16 +25,15 @@ from flam_pl.errors import FlamError
 from flam_pl.experiments.evaluate import reopen
 from flam_pl.experiments.trained_run import TrainedRun
 from flam_pl.galleries.faiss import FaissGallery
-from flam_pl.images.pixels import decode, fit, read_image
+from flam_pl.images.pixels import decode, read_image
 from flam_pl.methods.registry import looks
 from flam_pl.reports.measurements import display_name
 from flam_pl.reports.pictures import draw_results
 from flam_pl.retrieval.applicability import Applicability
 from flam_pl.retrieval.confidence import ConfidenceEstimator
 from flam_pl.retrieval.retriever import Retriever
+from flam_pl.serving.results import figure
 from flam_pl.training.run import Run
-
-THUMBNAIL = 128  # pixels
 
 
 @dataclass(frozen=True)
@@ -98,16 +95,6 @@ class Results(Sequence[Hit]):
         shown = [figure(hit.path, hit.caption) for hit in self.hits]
         text = "".join(f"<p>{escape(line)}</p>" for line in self.remarks)
         return f"{text}<div style='display:flex;flex-wrap:wrap'>{''.join([*query, *shown])}</div>"
-
-
-def figure(path: Path, caption: str) -> str:
-    jpeg = encode_jpeg(fit(read_image(path), THUMBNAIL)).numpy().tobytes()
-    source = f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
-    return (
-        f"<figure style='width:{THUMBNAIL}px;margin:4px'>"
-        f"<img src='{source}' alt='{escape(path.name)}'>"
-        f"<figcaption>{escape(caption)}</figcaption></figure>"
-    )
 
 
 class OpenRun:
