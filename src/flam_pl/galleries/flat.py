@@ -62,7 +62,7 @@ class Flat:
         return memory, memory[used : used + count]
 
     def with_rows(self, rows: np.ndarray, memory: np.ndarray) -> Flat:
-        """This with further rows, whose vectors were written to ``room``."""
+        """A new index with further rows, whose vectors were written to ``room``."""
         alive = np.concatenate([self.alive, np.ones(len(rows), bool)])
         return Flat(np.concatenate([self.rows, rows]), memory, alive)
 

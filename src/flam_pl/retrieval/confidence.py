@@ -30,7 +30,7 @@ FALSE_ALARMS = 0.1  # share of validation searches with an answer that fall belo
 
 @dataclass(frozen=True)
 class Platt:
-    """logit(p) = slope * logit(raw) + intercept.
+    """Platt scaling of a raw probability: logit(p) = slope * logit(raw) + intercept.
 
     >>> Platt(slope=1.0, intercept=0.0)(np.array([0.25])).round(6)
     array([0.25])
