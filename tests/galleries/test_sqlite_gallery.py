@@ -173,6 +173,15 @@ def test_a_file_that_is_no_gallery_is_refused(tmp_path: Path) -> None:
     assert [r[0] for r in other.execute("SELECT name FROM sqlite_master")] == ["things"]
 
 
+def test_an_interrupted_beginning_is_no_gallery_until_it_is_filled(tmp_path: Path) -> None:
+    path = tmp_path / "shop.db"
+    path.touch()
+    with pytest.raises(FlamError, match="shop.db is empty: .*index build"):
+        SqliteGallery(str(path))
+    SqliteGallery(str(path), "space", DIMENSION).close()
+    SqliteGallery(str(path)).close()
+
+
 def test_a_reader_sees_what_another_connection_committed(tmp_path: Path) -> None:
     items, slow = made_items(90), SlowGallery()
     writer = SqliteGallery(tmp_path / "shop.db", "space", DIMENSION)

@@ -43,9 +43,9 @@ def evaluate_strengths(
     editor: Editor | SearchVectors, data: EvaluationSet, draws: Draws
 ) -> dict[str, dict[str, Estimate]]:
     data = data.with_queries(QUERIES, seed=draws[1])
-    search, found = Searcher(editor, data, K), {}
+    search, first, found = Searcher(editor, data, K), Precision(data, [K]), {}
     for strength in STRENGTHS:
-        moves, precision = Moves(data, search, strength), Precision(data, [K])
+        moves, precision = Moves(data, search, strength), Precision(data, [K], like=first)
         results = evaluate_edits(search, data, [K], also=[moves, precision], strength=strength)
         of_all = (of.estimates(draws)["all"] for of in (moves, results, precision))
         found[f"{strength:g}"] = {name: f for figures in of_all for name, f in figures.items()}

@@ -164,8 +164,9 @@ def measure_depths(
     all_ks = cut_offs(settings.ks, len(data.labels))
     ks = [k for k in all_ks if k in (1, 10, 50)] or [max(all_ks)]
     counts = [count for count in DEPTHS if count < len(data.labels) - 1]
+    first = Precision(data, [10])
     for row in (row for row in trained.rows() if counts and row.name in wanted):
-        precisions = {count: Precision(data, [10]) for count in counts}
+        precisions = {count: Precision(data, [10], like=first) for count in counts}
         results = evaluate_candidates(row, data, ks, {c: [p] for c, p in precisions.items()})
         of_row = found[row.name] = {str(c): results[c].estimates(draws)["all"] for c in counts}
         for count in counts if 10 in ks else ():

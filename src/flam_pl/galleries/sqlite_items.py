@@ -66,6 +66,8 @@ class ItemTable:
             tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
             if not tables and space is not None and dimension is not None:
                 self._create(db, space, dimension)
+            elif not tables:  # a killed command leaves an empty file
+                raise FlamError(f"{path} is empty: the command `index build` fills it")
             elif "state" not in tables or "vectors" not in tables:
                 raise FlamError(f"{path} is not a gallery of flam-pl")
             state = dict(db.execute("SELECT key, value FROM state").fetchall())
