@@ -100,8 +100,8 @@ def test_the_working_space_is_measured_on_a_sample_of_them(
     monkeypatch.setattr("flam_pl.data.datamodule.FIT_SAMPLE", 3)
     labelled = set(mini.rows("train", labelled=True).tolist())
     rows = data.fitting_rows.tolist()
-    assert len(labelled) > 3 and labelled < set(rows) <= set(mini.rows("train").tolist())
-    assert len(rows) == len(labelled) + 3 and rows == sorted(set(rows))
+    assert len(labelled) > 3 and set(rows) <= set(mini.rows("train").tolist())
+    assert len(labelled & set(rows)) == 3 and len(rows) == 6 and rows == sorted(set(rows))
     assert data.fitting_rows.tolist() == rows  # seeded
 
 

@@ -37,7 +37,7 @@ def data_of(rows: int, missing: float = 0.0) -> EvaluationSet:
 def test_hits_come_first_and_the_nearest_of_them_first(
     missing: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(oracle, "CHUNK", 7)  # so that several are needed
+    monkeypatch.setattr(oracle, "queries_at_once", lambda gallery: 7)  # several parts
     data = data_of(60, missing)
     unit = F.normalize(data.features, dim=1)
     count = 0

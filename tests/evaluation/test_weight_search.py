@@ -178,6 +178,18 @@ def test_the_rank_of_a_counterfactual_is_that_of_its_evaluation() -> None:
         assert trial.counterfactual == pytest.approx(np.mean(1 / ranks))
 
 
+def test_scores_of_a_part_of_the_queries_at_a_time_change_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole = try_weights(*ROWS["arithmetic"], DENSE, COUNTERFACTUAL, TRIED)
+    monkeypatch.setattr(weight_search, "queries_at_once", lambda gallery: 2)
+    for trial, part in zip(
+        whole, try_weights(*ROWS["arithmetic"], DENSE, COUNTERFACTUAL, TRIED), strict=True
+    ):
+        assert part.utility == pytest.approx(trial.utility)
+        assert part.counterfactual == pytest.approx(trial.counterfactual)
+
+
 def test_without_counterfactuals_utility_alone_decides() -> None:
     trials = try_weights(*ROWS["arithmetic"], DENSE, DENSE, TRIED)
     both = try_weights(*ROWS["arithmetic"], DENSE, COUNTERFACTUAL, TRIED)

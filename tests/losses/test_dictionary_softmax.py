@@ -37,6 +37,14 @@ def test_the_loss_of_classes_is_their_cross_entropy() -> None:
     assert float(dictionary_loss(embeddings[:0], labels[:0], dictionary, TEMPERATURE)) == 0
 
 
+def test_autocast_does_not_reduce_the_precision() -> None:
+    embeddings, dictionary = drawn()
+    labels = torch.tensor([0, 1, 2, 2, 1, 0, 0])
+    whole = dictionary_loss(embeddings, labels, dictionary, TEMPERATURE)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert dictionary_loss(embeddings, labels, dictionary, TEMPERATURE) == whole
+
+
 def test_the_loss_of_a_teacher_s_probabilities_is_their_cross_entropy() -> None:
     embeddings, dictionary = drawn()
     teacher = torch.randn(7, 3).softmax(dim=1)

@@ -51,6 +51,14 @@ def test_online_sampling_takes_the_most_similar_row_in_the_other_types(
     assert other.tolist() == [row if e is None else e for row, e in enumerate(expected)]
 
 
+def test_autocast_does_not_change_the_choice() -> None:
+    embeddings, labels, target = batch(0, 64, 3)
+    embeddings = torch.nn.functional.normalize(1 + 0.01 * embeddings, dim=-1)  # all are alike
+    with torch.autocast("cpu", torch.bfloat16):
+        other = nearest_of_other_class(embeddings, labels, target)
+    assert other.tolist() == slow_nearest(embeddings.double(), labels, target)
+
+
 def test_similarity_in_the_target_type_does_not_count() -> None:
     """Row 1 is like row 0 in the target type only, row 2 in the other types only."""
     a, b = [1.0, 0.0], [0.0, 1.0]

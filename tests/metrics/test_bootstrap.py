@@ -106,6 +106,12 @@ def test_nothing_counted_is_nan_with_n_0(queries: int) -> None:
     assert all(math.isnan(v) for v in (estimate.value, estimate.low, estimate.high))
 
 
+def test_without_a_draw_that_holds_a_case_there_is_no_interval() -> None:
+    """With seed 3 the only draw takes the second item twice."""
+    found = bootstraps(np.array([[1], [0]]), np.array([1, 0]), ["T@1"], np.arange(2), (1, 3))
+    assert found["T@1"].value == 1 and math.isnan(found["T@1"].low)
+
+
 def test_an_estimate_is_written_as_the_report_needs_it() -> None:
     plain = bootstrap(np.array([1, 0]), np.array([1, 1])).to_dict()
     assert list(plain) == ["value", "low", "high", "n"] and plain["n"] == 2

@@ -136,6 +136,17 @@ def test_rows_are_those_of_the_first_seed() -> None:
     assert np.isnan(cell["std"])
 
 
+def test_a_difference_counts_the_seeds_in_which_its_row_is_chosen() -> None:
+    """In its own seed the row searches, so that its difference is 0."""
+    own = [made_metrics(0), made_metrics(1)]
+    name, nothing = own[0]["best"], {"value": 0.0, "low": 0.0, "high": 0.0, "n": 9}
+    for metrics, change in zip(own, (nothing, estimate(-0.3)), strict=True):
+        metrics["change"] = {name: {"T@1": change}, "flam": {"T@1": estimate(0.1)}}
+    found = Measurements.of(own)
+    [cell] = found.part("change", method=name).to_dict("records")
+    assert cell["value"] == pytest.approx(-0.15)
+
+
 def test_methods_come_in_the_order_of_their_titles() -> None:
     found = Measurements.of([made_metrics()])
     assert list(found.part("edits")["title"].unique()) == [

@@ -31,7 +31,7 @@ from flam_pl.terminal.progress import progress
 
 Transform = Callable[[Tensor], Tensor]
 Source = Literal["images", "labelled", "unlabelled"]  # items, labelled features, or all features
-FIT_SAMPLE = 100_000  # most unlabelled rows that the feature space is fitted to
+FIT_SAMPLE = 100_000  # most rows with labels, and most without, that a feature space is fitted to
 
 
 class FlamDataModule(pl.LightningDataModule):
@@ -77,13 +77,13 @@ class FlamDataModule(pl.LightningDataModule):
 
     @property
     def fitting_rows(self) -> np.ndarray:
-        """Rows for fitting the feature space: all labelled, at most ``FIT_SAMPLE`` unlabelled."""
-        labelled = self.catalog.rows(split="train", labelled=True)
-        others = self.catalog.rows(split="train", labelled=False)
-        if len(others) > FIT_SAMPLE:
-            rng = np.random.default_rng(self.config.seed)
-            others = rng.choice(others, FIT_SAMPLE, replace=False)
-        return np.sort(np.concatenate([labelled, others]))
+        """Rows that the feature space and the class means are fitted to; they fit into memory."""
+        parts = [self.catalog.rows(split="train", labelled=known) for known in (True, False)]
+        rng = np.random.default_rng(self.config.seed)
+        for n, rows in enumerate(parts):
+            if len(rows) > FIT_SAMPLE:
+                parts[n] = rng.choice(rows, FIT_SAMPLE, replace=False)
+        return np.sort(np.concatenate(parts))
 
     def train_dataloader(self) -> DataLoader[Any]:
         if self.source == "images":

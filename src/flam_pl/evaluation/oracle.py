@@ -12,9 +12,9 @@ from torch.nn import functional as F
 from flam_pl.attributes import UNLABELLED
 from flam_pl.editing.edits import Edit
 from flam_pl.evaluation.searches import EvaluationSet, Searcher
+from flam_pl.galleries.exact import queries_at_once
 
 ORACLE = "oracle"  # its name among the methods
-CHUNK = 1024  # queries compared with the gallery at once
 
 
 class OracleRanking(Searcher):
@@ -34,14 +34,15 @@ class OracleRanking(Searcher):
         wanted = self.data.label_tensor[rows]
         wanted[:, schema.types.index(name)] = schema.index(name, edits[0].wanted)
         found = []
-        for own, goal in zip(torch.split(rows, CHUNK), torch.split(wanted, CHUNK), strict=True):
+        chunk = queries_at_once(len(self.heads))
+        for own, goal in zip(torch.split(rows, chunk), torch.split(wanted, chunk), strict=True):
             scores = self.heads[own] @ self.heads.T
             is_hit = torch.ones_like(scores, dtype=torch.bool)
             for of_query, of_photo in zip(
                 goal.T[:, :, None], self.data.label_tensor.T, strict=True
             ):
                 is_hit &= (of_photo == of_query) | (of_query == UNLABELLED)
-            scores += 3 * is_hit  # two cosines differ by 2 at most
+            scores.add_(is_hit, alpha=3)  # two cosines differ by 2 at most
             scores[torch.arange(len(own)), own] = -torch.inf
             found.append(scores.topk(self.depth, dim=1).indices)
         return torch.cat(found)

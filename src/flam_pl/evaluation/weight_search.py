@@ -14,6 +14,7 @@ from flam_pl.editing.editor import Editor
 from flam_pl.evaluation.counterfactuals import counterfactual_edits
 from flam_pl.evaluation.precision import Precision
 from flam_pl.evaluation.searches import EditedSearch, EvaluationSet, edit_to
+from flam_pl.galleries.exact import queries_at_once
 from flam_pl.retrieval.posteriors import Posteriors
 from flam_pl.retrieval.vectors import ScoreWeights, SearchVectors, log_posteriors
 
@@ -63,10 +64,11 @@ def try_weights(
     first = Precision(data, [K])
     measures = [Precision(data, [K], like=first) for _ in tried]
     scorer = Scorer(editor, posteriors, data)
-    for (t, c), (numbers, wanted) in data.possible.items():
-        for measure, scores in zip(measures, scorer.scores(t, c, numbers, tried), strict=True):
-            found = scores.topk(min(K, scores.shape[1] - 1), dim=1).indices
-            measure.add(EditedSearch(data, t, c, numbers, wanted, found))
+    for (t, c), edited in data.possible.items():
+        for numbers, wanted in in_parts(len(data.labels), *edited):
+            for measure, scores in zip(measures, scorer.scores(t, c, numbers, tried), strict=True):
+                found = scores.topk(min(K, scores.shape[1] - 1), dim=1).indices
+                measure.add(EditedSearch(data, t, c, numbers, wanted, found))
     ranks = try_counterfactuals(editor, posteriors, counterfactual, tried)
     utilities = [measure.mean(f"utility@{K}") for measure in measures]
     return [Trial(*of) for of in zip(tried, utilities, ranks, strict=True)]
@@ -81,15 +83,23 @@ def try_counterfactuals(
     scorer = Scorer(editor, posteriors, data)
     totals = np.zeros(len(tried))
     for t, c in np.unique(edits[:, 1:], axis=0):
-        numbers = edits[(edits[:, 1:] == (t, c)).all(axis=1), 0]
-        right = data.garments == data.garments[data.queries[numbers]][:, None]
-        right &= data.labels[:, t] == c
-        mask = torch.from_numpy(right).to(data.features.device)
-        for n, scores in enumerate(scorer.scores(t, c, numbers, tried)):
-            best = scores.masked_fill(~mask, -torch.inf).amax(dim=1, keepdim=True)
-            ranks = (scores > best).sum(dim=1) + 1
-            totals[n] += float((1 / ranks).sum())
+        edited = edits[(edits[:, 1:] == (t, c)).all(axis=1), 0]
+        for (numbers,) in in_parts(len(data.labels), edited):
+            right = data.garments == data.garments[data.queries[numbers]][:, None]
+            right &= data.labels[:, t] == c
+            mask = torch.from_numpy(right).to(data.features.device)
+            for n, scores in enumerate(scorer.scores(t, c, numbers, tried)):
+                best = scores.masked_fill(~mask, -torch.inf).amax(dim=1, keepdim=True)
+                ranks = (scores > best).sum(dim=1) + 1
+                totals[n] += float((1 / ranks).sum())
     return [float(total) / len(edits) for total in totals]
+
+
+def in_parts(gallery: int, *arrays: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
+    """Rows of the arrays, as many at once as their scores fit into memory."""
+    size = queries_at_once(gallery)
+    for start in range(0, len(arrays[0]), size):
+        yield tuple(of[start : start + size] for of in arrays)
 
 
 class Scorer:

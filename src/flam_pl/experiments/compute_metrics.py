@@ -190,7 +190,6 @@ def measure_counterfactuals(
     each = np.ones(len(edits)), [f"CF@{k}" for k in ks], items, draws
     methods = {name: of for name, of in hits.items() if name != ORACLE}
     changes = PairedShares(methods, *each).minus(trained.scoring.best)
-    changes.pop(trained.scoring.best)
     return {name: bootstraps(of, *each) for name, of in hits.items()}, changes
 
 
@@ -210,7 +209,6 @@ def compare(
     references = {name: divided.divided_by(name) for name in upper_bounds if name in by_method}
     ratios = {m: {reference: of[m] for reference, of in references.items()} for m in by_method}
     changes = PairedShares(every, counts, names + of_best.names, *each).minus(best)
-    changes.pop(best)
     return ratios, changes
 
 

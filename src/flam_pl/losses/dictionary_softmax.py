@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -18,5 +19,6 @@ def dictionary_loss(
     >>> dictionary_loss(torch.eye(2), torch.tensor([0, 1]), torch.eye(2), torch.tensor(1.0))
     tensor(0.3133)
     """
-    logits = (embeddings @ dictionary.T) / temperature
+    with torch.autocast(embeddings.device.type, enabled=False):  # cosines need full precision
+        logits = (embeddings @ dictionary.T) / temperature
     return F.cross_entropy(logits, labels, reduction="sum") / max(1, len(labels))

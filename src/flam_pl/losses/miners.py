@@ -22,7 +22,8 @@ def nearest_of_other_class(
     rows = torch.arange(len(labels), device=labels.device)
     other = labels.T[target] != labels[rows, target][:, None]  # (B, B): classes of b and j differ
     if online:
-        similarity = torch.einsum("btk,jtk->bjt", embeddings, embeddings)
+        with torch.autocast(embeddings.device.type, enabled=False):  # the nearest, to the digit
+            similarity = torch.einsum("btk,jtk->bjt", embeddings, embeddings)
         similarity[rows, :, target] = 0
         score = similarity.sum(dim=2)
     else:

@@ -30,10 +30,7 @@ def train_embedders(
     place: str = "embedder",
     settings: EmbedderConfig | None = None,
 ) -> StageRecord:
-    """Stage 2: phi_a and d_a of every type, into ``<run>/<place>``.
-
-    ``FlamDataModule.fitting_rows``, which fit into memory, measure the working space.
-    """
+    """Stage 2: phi_a and d_a of every type, into ``<run>/<place>``."""
     run.reseed()
     settings, catalog = settings or run.config.embedder, run.catalog
     data = run.data.serve("labelled", settings.batch_size)

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 BLOCK = 50  # draws per step, which bounds the memory
-REMEMBERED = 10**7  # largest set of draws that is remembered, in numbers: 80 MB
+REMEMBERED = 10**7  # largest set of draws that is remembered, in numbers: 80 MB, four times
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,8 @@ def estimate_of(values: np.ndarray, n: int) -> Estimate:
     value, drawn = float(values[0]), values[1:]
     if value != value or n == 0:
         return Estimate()
-    low, high = np.quantile(drawn[drawn == drawn], [0.025, 0.975])
+    known = drawn[drawn == drawn]
+    low, high = np.quantile(known, [0.025, 0.975]) if len(known) else (np.nan, np.nan)
     return Estimate(value, float(low), float(high), int(n))
 
 

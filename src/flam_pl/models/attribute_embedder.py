@@ -117,7 +117,8 @@ class AttributeEmbedders(nn.Module):
     def cosines(self, embeddings: Tensor) -> list[Tensor]:
         """Per type, the cosines to the dictionary vectors, ``(B, classes)``."""
         pairs = zip(embeddings.unbind(dim=1), self.by_type, strict=True)
-        return [e @ embedder.dictionary.T for e, embedder in pairs]
+        with torch.autocast(embeddings.device.type, enabled=False):  # they need full precision
+            return [e @ embedder.dictionary.T for e, embedder in pairs]
 
     def classify(self, embeddings: Tensor) -> Tensor:
         """Per type, the class of the nearest dictionary vector, ``(B, types)``."""

@@ -94,6 +94,8 @@ def tables_of(found: Measurements) -> list[Table]:
     by_type = edits[(edits["measure"] == t_at_k) & edits["group"].isin(["all", *types])]
     by_kind = pd.concat([overall, found.part("ndcg")]).query("measure == @ndcg")
     by_trait = pd.concat([overall, found.part("preservation")]).query("measure == @kept")
+    changes = found.part("change")  # without those of the row to itself
+    changes = changes[changes.groupby("method")["value"].transform("any")]
     both = (found.part(name) for name in ("by_strength", "depth"))
     strengths, depths = (of.assign(title=of["title"] + ", " + of["group"]) for of in both)
     share = f"T@k divided by that of {found.title(REFERENCE)}"
@@ -102,7 +104,7 @@ def tables_of(found: Measurements) -> list[Table]:
         table("macro", "Mean over the wanted combinations", edits[edits["group"] == "macro"]),
         table("by_type", f"{t_at_k} by the edited attribute", by_type, columns="group"),
         *(table(f"edits_{t}", f"Edits of {t}", edits[edits["group"] == t]) for t in types),
-        table("change", "Difference to the method that searches", found.part("change")),
+        table("change", "Difference to the method that searches", changes),
         table("ratio", share, found.part("ratio", group=REFERENCE)),
         table("counterfactual", "Counterfactuals", found.part("counterfactual")),
         table("instance", "Instance search", found.part("instance_by_method")),
