@@ -44,7 +44,7 @@ def some_of(*choices: T) -> list[T]:
 
 
 def within(value: Any, bounds: Mapping[str, Any]) -> bool:
-    """Whether a value is null or meets the bounds of its setting."""
+    """Whether a value meets the bounds or the choices of its setting. Null meets all bounds."""
     if isinstance(value, list):
         return bool(value or bounds.get("empty", True)) and all(within(v, bounds) for v in value)
     limits = [(passes, bounds[name]) for name, (passes, _) in LIMITS.items() if name in bounds]

@@ -106,6 +106,6 @@ def _unquoted(text: str) -> Any:
 
 
 def _parse(text: str) -> Any:
-    """By Hydra's grammar; a sweep such as ``1,2`` stays text."""
+    """Read a value by Hydra's grammar; a sweep such as ``1,2`` stays text."""
     override = OverridesParser.create().parse_override(f"value={text}")
     return text if override.is_sweep_override() else override.value()

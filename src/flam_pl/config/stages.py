@@ -97,7 +97,7 @@ class ManipulatorConfig:  # Stage 3: G edits a feature x to x-tilde, D judges it
     teacher_moved: float = number(1.0, least=0)  # The teacher's ``scoring.moved``
     teacher_temperature: float = number(0.5, above=0)  # Divides the teacher's scores
     student_temperature: float = number(0.05, above=0)  # Divides the cosines of x-tilde
-    with_remaining: bool = True  # Equation (4) matches all types ("M"); false: the target ("S")
+    with_remaining: bool = True  # G's equation (4) matches all types ("M"); false: the target ("S")
     online_sampling: bool = True
     """x^- is the photo of another class nearest to x in the other types ("OS"); false: any."""
     dictionary_targets: bool = False  # G's target is the dictionary vector of a random class

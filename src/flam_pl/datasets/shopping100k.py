@@ -92,7 +92,7 @@ def _read_adde(folder: Path) -> tuple[pd.DataFrame, list[Label]]:
 
 
 def _from_blocks(text: str, sizes: Sequence[int], where: str) -> Iterator[tuple[str, str]]:
-    """Attribute and value of each block; zeros are unknown."""
+    """Attribute and value of each block: the place of its one. Zeros alone are unknown."""
     try:
         vector = np.array(text.split(), dtype=np.float32)
     except ValueError as error:

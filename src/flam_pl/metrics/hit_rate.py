@@ -10,6 +10,7 @@ from torch import Tensor
 
 def hits_at(retrieved: Tensor, wanted: Tensor, ks: Sequence[int]) -> Tensor:
     """Whether the first k of ``retrieved (Q, K)`` hold ``wanted (Q,)``: ``(Q, len(ks))`` bool.
+    A k above K counts as K.
 
     >>> hits_at(torch.tensor([[4, 5, 6]]), torch.tensor([5]), ks=(1, 2))
     tensor([[False,  True]])

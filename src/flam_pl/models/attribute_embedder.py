@@ -1,4 +1,4 @@
-"""Attribute embeddings phi_a and their dictionaries d_a (FLAM, section 3.2)."""
+"""Attribute embeddings phi_a and their dictionaries d_a (FLAM, section 3.1)."""
 
 from __future__ import annotations
 

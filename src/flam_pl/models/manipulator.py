@@ -1,4 +1,4 @@
-"""Generator G and discriminator D, in the embedders' feature space (FLAM, section 3.3)."""
+"""Generator G and discriminator D, in the embedders' feature space (FLAM, section 3.2)."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class Example:
         return labels
 
     def title(self, data: EvaluationSet) -> str:
-        """E.g. ``dress blue``, and below it ``→ red``."""
+        """The query's classes, and below them the wanted one: ``dress blue``, ``→ red``."""
         return f"{' '.join(classes_of(data, self.query).values())}\n→ {self.target_class}"
 
 

@@ -44,7 +44,8 @@ class Platt:
 
     @classmethod
     def fit(cls, raw: np.ndarray, true: np.ndarray) -> Platt:
-        """Fit to bool events ``true``; the identity if all or none are true."""
+        """Fit to bool events ``true``, with an L2 penalty on the slope; the identity if all or none
+        are true."""
         if true.all() or not true.any():
             return cls(1.0, 0.0)
         model = LogisticRegression().fit(bounded_logit(raw).reshape(-1, 1), true.ravel())

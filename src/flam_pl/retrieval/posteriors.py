@@ -28,7 +28,7 @@ CHUNK = 64  # combinations compared with the whole gallery at once
 
 @dataclass(frozen=True)
 class Posteriors:
-    """A classifier of stored features."""
+    """Class probabilities of stored features, and the mean feature of each class."""
 
     schema: AttributeSchema
     read: Callable[[Tensor], list[Tensor]]  # features (N, D) -> per type (N, classes)
@@ -102,7 +102,8 @@ def answer_probabilities(
     target: Sequence[Tensor], gallery: Sequence[Tensor], exclude: Tensor | None = None
 ) -> Tensor:
     """The probability that some photo fits, ``(Q,)``: the mean of 1 - prod_g (1 - p_g) over the
-    combinations of classes that a query may want."""
+    combinations of classes that a query may want, weighted by their probabilities. p_g: the
+    probability that photo g has the combination."""
     meant, weights = likely_combinations(target)
     distinct, position = torch.unique(meant.flatten(0, 1), dim=0, return_inverse=True)
     by_chunk = (fits_of(gallery, part) for part in distinct.split(CHUNK))

@@ -71,8 +71,8 @@ def edit_to_one_class(
 
 
 def statistics(embeddings: Tensor, wanted: Tensor) -> dict[str, float]:
-    """Mean cosine distance of unit embeddings ``(M, k)`` to the wanted ones, and trace of their
-    covariance."""
+    """Of unit embeddings ``(M, k)``: their mean cosine distance to the wanted ones, and the trace
+    of their covariance."""
     return {
         "distance_to_wanted": float(1 - (embeddings * wanted).sum(dim=1).mean()),
         "spread": float(embeddings.var(dim=0, correction=0).sum()),
