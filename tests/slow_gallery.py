@@ -59,7 +59,11 @@ def holds(value: Value, wanted: Any) -> bool:
         least = -np.inf if wanted.least is None else wanted.least
         most = np.inf if wanted.most is None else wanted.most
         return bool(least <= value <= most)
-    return value in wanted if isinstance(wanted, list) else value == wanted
+    # the text of a number and the number are one value
+    among = [
+        None if v is None else str(v) for v in (wanted if isinstance(wanted, list) else [wanted])
+    ]
+    return (None if value is None else str(value)) in among
 
 
 def made_items(count: int, seed: int = 0, start: int = 0) -> list[Item]:

@@ -25,7 +25,7 @@ from flam_pl.errors import FlamError
 from flam_pl.training.stage import EndOnSignal
 from tiny_run import settings
 
-STOPPED = "finished stages are kept, and of the stage in training every finished epoch"
+STOPPED = "finished stages, finished epochs and batches of an index are kept"
 
 
 def command_that(does: Callable[[], None]) -> Callable[[Sequence[str]], int]:

@@ -304,8 +304,8 @@ def main(arguments: Sequence[str]) -> int:
     if number is None:
         return code
     print(
-        f"stopped by {number.name}: finished stages are kept, and of the stage in training every "
-        "finished epoch. The same command goes on from there.",
+        f"stopped by {number.name}: finished stages, finished epochs and batches of an "
+        "index are kept. The same command goes on from there.",
         file=sys.stderr,
     )
     return 128 + number

@@ -7,6 +7,7 @@ product of its vector with the query vector.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -32,6 +33,8 @@ Where = Mapping[str, Value | Sequence[Value] | Range]
 
 ITEM = "item"
 """The column with the item (product) that a photo shows; several photos may show one item."""
+NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?")
+LONGEST_ID = 1000
 PER_ITEM = 4  # photos of one item that a search for distinct ones expects
 
 
@@ -197,8 +200,8 @@ def check_gallery(
     if space is not None and found[0] != space:
         raise FlamError(
             f"{address}: this gallery was made by another bundle: its vectors are of {found[0]!r}, "
-            f"not of {space!r}. Index the photos again with this bundle, or open the gallery with "
-            "the bundle that made it"
+            f"not of {space!r}. Open it with the bundle that made it, or index the photos into "
+            "another gallery"
         )
     if dimension is not None and found[1] != dimension:
         raise FlamError(
@@ -213,13 +216,7 @@ def no_gallery(address: str) -> FlamError:
 def checked_vectors(items: Sequence[Item], dimension: int) -> np.ndarray:
     """The photos' vectors ``(B, V)`` float16, after a check of all fields. Raises FlamError."""
     for item in items:
-        if not item.id:
-            raise FlamError(f"a photo has an empty id: {item.uri!r}")
-        for what, text in (("id", item.id), ("uri", item.uri)):
-            check_text(f"the {what} of a photo", text)
-        for name, value in item.columns.items():
-            check_text("the name of a column", name)
-            check_value(name, value, f"photo {item.id!r}")
+        check_names(item.id, item.uri, item.columns)
         if not math.isfinite(item.length):
             raise FlamError(f"photo {item.id!r}: its length is {item.length}, not a finite number")
         if np.shape(item.vector) != (dimension,):
@@ -236,6 +233,19 @@ def checked_vectors(items: Sequence[Item], dimension: int) -> np.ndarray:
         bad = items[int(np.argmin(finite))].id
         raise FlamError(f"photo {bad!r}: its vector holds a number that is not finite in float16")
     return vectors
+
+
+def check_names(id: str, uri: str, columns: Mapping[str, Value]) -> None:
+    """Raise FlamError for an id, an address or columns that cannot be stored."""
+    if not id or len(id) > LONGEST_ID:
+        raise FlamError(
+            f"the id of photo {uri!r} has {len(id):,} letters; expected 1 to {LONGEST_ID:,}"
+        )
+    for what, text in (("id", id), ("uri", uri)):
+        check_text(f"the {what} of a photo", text)
+    for name, value in columns.items():
+        check_text("the name of a column", name)
+        check_value(name, value, f"photo {id!r}")
 
 
 def checked_queries(vectors: np.ndarray, k: int, dimension: int) -> np.ndarray:
@@ -292,3 +302,30 @@ def wanted_values(wanted: Value | Sequence[Value] | Range) -> list[Value]:
     if isinstance(wanted, Sequence):
         return list(wanted)
     raise FlamError(f"a filter is {wanted!r}: not a value, values, or a range")
+
+
+def number_in(text: str) -> int | float | None:
+    """The number that a text is; None for words, and for codes such as 007 and 1e2.
+
+    >>> [number_in(text) for text in ("7", "-0.50", "007", "1e2", "9" * 20)]
+    [7, -0.5, None, None, None]
+    """
+    if not NUMBER.fullmatch(text) or abs(float(text)) >= 2**63:
+        return None
+    return float(text) if "." in text else int(text)
+
+
+def either_form(values: Sequence[Value]) -> list[Value]:
+    """The values; also each number as a text, and each text of a number as the number. A column can
+    hold both.
+
+    >>> either_form(["red", 36, "7.5", "007", None])
+    ['red', 36, '36', '7.5', 7.5, '007', None]
+    """
+    found: list[Value] = []
+    for value in values:
+        other = number_in(value) if isinstance(value, str) else None
+        if isinstance(value, int | float):
+            other = str(int(value) if value == int(value) else value)
+        found += [value] if other is None else [value, other]
+    return found

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 
-from flam_pl.galleries.items import Range, Value, Where, wanted_values
+from flam_pl.galleries.items import Range, Value, Where, either_form, wanted_values
 
 
 def condition(where: Where | None) -> str:
@@ -34,7 +34,7 @@ def part(name: str, wanted: Value | Sequence[Value] | Range) -> str:
             least = -1e300
         ends = [f"{cell} >= {least}"] if least is not None else []
         return " and ".join(ends + ([f"{cell} <= {most}"] if most is not None else []))
-    values = wanted_values(wanted)
+    values = either_form(wanted_values(wanted))
     equal = [
         f"not exists {cell}"
         if value is None

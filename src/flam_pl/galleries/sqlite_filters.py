@@ -5,7 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from flam_pl.galleries.items import Range, Value, Where, check_where
+from flam_pl.galleries.items import (
+    Range,
+    Value,
+    Where,
+    check_where,
+    either_form,
+    wanted_values,
+)
 
 
 def condition(where: Where | None, columns: Mapping[str, int]) -> tuple[str, list[Value]]:
@@ -29,11 +36,13 @@ def condition(where: Where | None, columns: Mapping[str, int]) -> tuple[str, lis
                 if end is not None:
                     parts.append(f"{cell} {sign} ?")
                     values.append(end)
-        elif wanted is None or isinstance(wanted, (str, int, float)):
+            continue
+        either = either_form(wanted_values(wanted))
+        if len(either) == 1:
             parts.append(f"{cell} IS ?")
-            values.append(wanted)
+            values += either
         else:
-            null = f"{cell} IS NULL OR " if None in wanted else ""
+            null = f"{cell} IS NULL OR " if None in either else ""
             parts.append(f"({null}{cell} IN (SELECT value FROM json_each(?)))")
-            values.append(json.dumps([each for each in wanted if each is not None]))
+            values.append(json.dumps([each for each in either if each is not None]))
     return " WHERE " + " AND ".join(parts), values

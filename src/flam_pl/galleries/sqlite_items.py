@@ -257,7 +257,7 @@ class ItemTable:
             known = self._columns(db)
             check_where(dict.fromkeys(columns), list(known))
             sql, values = condition(where, self._columns(db))
-            facets = {}
+            facets: dict[str, dict[str, int]] = {}
             for name in columns:
                 cell = f"c{known[name]}"
                 held = f"{sql} AND" if sql else " WHERE"
@@ -265,7 +265,9 @@ class ItemTable:
                     f"SELECT {cell}, count(*) FROM items{held} {cell} IS NOT NULL "
                     f"GROUP BY {cell} ORDER BY count(*) DESC, {cell}"
                 )
-                facets[name] = {str(value): n for value, n in db.execute(query, values)}
+                counts = facets.setdefault(name, {})
+                for value, n in db.execute(query, values):  # a number and its text are one
+                    counts[str(value)] = counts.get(str(value), 0) + n
         return facets
 
     def columns(self) -> dict[str, str]:
@@ -276,7 +278,8 @@ class ItemTable:
                 # texts stand behind all numbers
                 query = f"SELECT typeof(c{number}) FROM items ORDER BY c{number} DESC LIMIT 1"
                 found = db.execute(query).fetchone()
-                kinds[name] = "number" if found and found[0] in ("integer", "real") else "text"
+                if found and found[0] != "null":  # else an older list had this column
+                    kinds[name] = "number" if found[0] in ("integer", "real") else "text"
         return kinds
 
     # -- rows, for an index

@@ -209,7 +209,7 @@ def write_bundle(
 
     Raises FlamError if ``folder`` holds other files.
     """
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     require_ours(folder, MANIFEST, CONFIG, ATTRIBUTES)
     with only_writer(folder):
@@ -218,7 +218,9 @@ def write_bundle(
         new.mkdir(parents=True)
         try:
             for name, of in tensors.items():
-                save_file(dict(of), new / weights_of(name))
+                (new / weights_of(name)).write_bytes(
+                    save(dict(of))
+                )  # save_file hides it from others
             for name, data in (onnx or {}).items():
                 (new / name).write_bytes(data)
             attributes = {"classes": schema.to_dict(), "synonyms": dict(synonyms)}

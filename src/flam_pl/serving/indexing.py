@@ -12,7 +12,7 @@ from itertools import islice
 import numpy as np
 
 from flam_pl.errors import FlamError
-from flam_pl.galleries.items import Item, StoredGallery
+from flam_pl.galleries.items import Item, StoredGallery, check_names
 from flam_pl.images.files import UnreadableImage, read_file
 from flam_pl.serving.photo_lists import Listed
 from flam_pl.serving.runtime import Runtime, gallery_vectors
@@ -39,7 +39,7 @@ class Indexed:
         if not self.unusable:
             return counts
         more = len(self.unusable) - SHOWN
-        lines = [f"{len(self.unusable):,} photos cannot be used:", *self.unusable[:SHOWN]]
+        lines = [f"photos that cannot be used: {len(self.unusable):,}", *self.unusable[:SHOWN]]
         return "\n  ".join([counts, *lines, *([f"and {more:,} more"] if more > 0 else [])])
 
 
@@ -63,25 +63,36 @@ def index_photos(
     """Bring a gallery up to date. Each batch is durable: a stopped command goes on where it was.
 
     ``open_networks`` is called if a photo must be read. ``delete_others`` removes photos that the
-    list lacks.
+    list lacks, and photos whose file is gone. Raises FlamError if no photo can be read.
     """
     known, done = gallery.stamps(), Indexed()
     waiting: list[tuple[Listed, str]] = []
+    missing: set[str] = set()
     for listed in photos:
         try:
+            check_names(listed.id, str(listed.path), listed.columns)
             stamp = stamp_of(listed)
+        except FlamError as error:
+            done.unusable.append(str(error))
+            continue
         except OSError as error:
             done.unusable.append(f"{listed.path}: {error.strerror}")
+            missing |= {listed.id} if isinstance(error, FileNotFoundError) else set()
             continue
         if known.get(listed.id, ("", ""))[0] == stamp:
             done.unchanged += 1
         else:
             waiting.append((listed, stamp))
 
+    if photos and len(done.unusable) == len(photos):
+        raise FlamError(
+            f"none of the {len(photos):,} photos can be read, such as {done.unusable[0]}; the "
+            "gallery stays as it was. Check the list and its folder."
+        )
     if waiting:
         extract(gallery, open_networks(), waiting, batch, done)
     if delete_others:
-        gone = sorted(set(known) - {listed.id for listed in photos})
+        gone = sorted(set(known) - ({listed.id for listed in photos} - missing))
         for part_of in batches(gone, 1000):
             done.deleted += gallery.delete(part_of)
     return done

@@ -9,10 +9,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from string import Formatter
 from typing import Any
 
 from flam_pl.errors import FlamError
-from flam_pl.galleries.items import ITEM, Value
+from flam_pl.galleries.items import ITEM, Value, number_in
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 PATHS = ("path", "image", "photo", "file", "filename", "uri")
@@ -62,7 +63,9 @@ def list_photos(
     """
     found = list(iter_photos(source, image, id, columns, only, item))
     if not found:
-        raise FlamError(f"{source} lists no photo; expected one of {', '.join(sorted(SUFFIXES))}")
+        files = f"expected files that end in {', '.join(sorted(SUFFIXES))}"
+        rows = f"expected rows with a path{''.join(f' and {each}' for each in only)}"
+        raise FlamError(f"{source} lists no photo; {files if Path(source).is_dir() else rows}")
     double = [(name, n) for name, n in Counter(each.id for each in found).most_common(1) if n > 1]
     if double:
         name, count = double[0]
@@ -108,13 +111,13 @@ def in_table(
     names = list(first)
     image = image or next((name for name in PATHS if name in names), "")
     id = id or ("id" if "id" in names else "")
-    pattern = "{" in image
+    item = item or (ITEM if ITEM in names else "")
+    pattern = fields_of(image) if "{" in image else []
     wanted = {name: value for name, _, value in (each.partition("=") for each in only)}
-    asked = [(image, "image"), (id, "id"), (item, "item")]
+    asked = [*((name, "image") for name in pattern or [image]), (id, "id"), (item, "item")]
     asked += [(each, "columns") for each in columns]
     for name, setting in [*asked, *((each, "only") for each in wanted)]:
-        is_column = name in names or not name or (setting == "image" and pattern)
-        if not is_column or (setting == "image" and not name):
+        if name not in names and (name or setting == "image"):
             raise FlamError(
                 f"{table} has no column {name or 'with a path'!r}; its columns are "
                 f"{', '.join(names)}. Choose with {setting}=<column>"
@@ -126,42 +129,45 @@ def in_table(
             if all(str(row[name]) == value for name, value in wanted.items()):
                 yield row
 
-    numeric = set(stored)
+    numeric = set(stored) - {item}
     for row in kept():
         numeric -= {name for name in numeric if not is_number(row.get(name))}
     for row in kept():
-        place = image.format_map(row) if pattern else str(row[image])
+        place = image.format_map(row) if pattern else text_of(row[image])
         if not place.strip():
             continue
         values = {name: row.get(name) for name in stored}
         if item:
-            values[ITEM] = str(row[item])
+            values[ITEM] = text_of(row[item])
         known = {
-            name: number(value) if name in numeric and isinstance(value, str) else value
+            name: number_in(value) if name in numeric and isinstance(value, str) else value
             for name, value in values.items()
             if value not in (None, "")
         }
         path = (table.parent / place).absolute()
         address = place if "://" in place else ""
-        yield Listed(str(row[id]) if id else place, path, known, address)
+        yield Listed(text_of(row[id]) if id else place, path, known, address)
+
+
+def fields_of(pattern: str) -> list[str]:
+    """The columns that a pattern names, such as ``id`` of ``images/{id}.jpg``."""
+    try:
+        return [name for _, name, _, _ in Formatter().parse(pattern) if name is not None]
+    except ValueError as error:
+        raise FlamError(
+            f"image={pattern} is no pattern such as images/{{id}}.jpg: {error}"
+        ) from error
+
+
+def text_of(value: Any) -> str:
+    return "" if value is None else str(value)
 
 
 def is_number(value: Any) -> bool:
     """Whether a cell is a number or empty."""
     if value in (None, "") or isinstance(value, int | float):
         return True
-    try:
-        return abs(float(value)) < float("inf")
-    except ValueError:
-        return False
-
-
-def number(text: str) -> int | float:
-    """A cell as a number: ``2012`` is an integer, ``2012.0`` is not."""
-    try:
-        return int(text)
-    except ValueError:
-        return float(text)
+    return isinstance(value, str) and number_in(value) is not None
 
 
 def rows_of(table: Path) -> Iterator[dict[str, Any]]:
@@ -171,11 +177,19 @@ def rows_of(table: Path) -> Iterator[dict[str, Any]]:
         for batch in parquet.ParquetFile(table).iter_batches():
             yield from batch.to_pylist()
         return
-    with open(table, newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file, restkey="")
-        for row in reader:
-            more = row.pop("", None)  # a comma without quotes in the last column
-            if more and reader.fieldnames:
-                last = reader.fieldnames[-1]
-                row[last] = ",".join([row[last], *more])
-            yield row
+    try:
+        with open(table, newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            for row in reader:
+                more: Any = row.pop(None, None)  # a comma without quotes in the last column
+                if more and reader.fieldnames:
+                    last = reader.fieldnames[-1]
+                    row[last] = ",".join([row[last], *more])
+                row.pop("", None)  # the row numbers that pandas writes
+                yield row
+    except UnicodeDecodeError as error:
+        raise FlamError(
+            f"{table} is not UTF-8 text ({error.reason}): save it as CSV in UTF-8"
+        ) from error
+    except csv.Error as error:
+        raise FlamError(f"{table} cannot be read as CSV: {error}. Save it again.") from error

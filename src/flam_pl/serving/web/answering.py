@@ -218,6 +218,10 @@ class Service:
         if uri and not is_address(uri) and not self.thumbnails.may_be_put(uri):
             reason = "uri is no http(s) address, nor below an allowed folder"
             raise ApiError(400, "invalid", reason)
+        numbers = [name for name, kind in (await self.columns()).items() if kind == "number"]
+        texts = [name for name in numbers if isinstance(columns.get(name), str)]
+        if texts:
+            raise ApiError(422, "invalid", f"column {texts[0]!r} holds numbers; got a text")
         jpeg = await self.decoded(self.uploads.clean, data)
         feature = (await self.batcher.features(jpeg)).value
 

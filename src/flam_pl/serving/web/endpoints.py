@@ -61,7 +61,10 @@ ITEM_BODY = {
                     "uri": {"type": "string"},
                 },
             },
-            "example": {"columns": '{"gender": "Women", "price": 9.5}', "uri": "shirts/1.jpg"},
+            "example": {
+                "columns": '{"gender": "Women", "price": 9.5}',
+                "uri": "https://shop/1.jpg",
+            },
         }
     },
 }

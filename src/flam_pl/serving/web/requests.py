@@ -199,6 +199,9 @@ def _number_or_bounds(name: str, text: str) -> Any:
     return Between(least=ends[0], most=ends[1]) if dots else ends[0]
 
 
+COLUMNS = '{"gender": "Women", "price": 9.5}'
+
+
 class _Columns(BaseModel):
     columns: dict[Name, Scalar] = Field(max_length=100)
 
@@ -207,7 +210,9 @@ def columns_of(text: str) -> dict[str, Any]:
     """The columns of an item from a field of a form, JSON. Raises ApiError."""
     try:
         return _Columns(columns=json.loads(text or "{}")).columns
-    except (ValidationError, ValueError, RecursionError) as error:
-        raise ApiError(
-            422, "invalid", 'columns is not JSON such as {"gender": "Women", "price": 9.5}'
-        ) from error
+    except ValidationError as error:
+        fault = error.errors()[0]
+        place = ".".join(str(part) for part in fault["loc"][:2])
+        raise ApiError(422, "invalid", f"{place}: {fault['msg']}; expected {COLUMNS}") from error
+    except (ValueError, RecursionError) as error:
+        raise ApiError(422, "invalid", f"columns is not JSON such as {COLUMNS}") from error
