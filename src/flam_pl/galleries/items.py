@@ -324,7 +324,7 @@ def either_form(values: Sequence[Value]) -> list[Value]:
     """
     found: list[Value] = []
     for value in values:
-        other = number_in(value) if isinstance(value, str) else None
+        other: Value = number_in(value) if isinstance(value, str) else None
         if isinstance(value, int | float):
             other = str(int(value) if value == int(value) else value)
         found += [value] if other is None else [value, other]
