@@ -59,11 +59,17 @@ def holds(value: Value, wanted: Any) -> bool:
         least = -np.inf if wanted.least is None else wanted.least
         most = np.inf if wanted.most is None else wanted.most
         return bool(least <= value <= most)
-    # the text of a number and the number are one value
-    among = [
-        None if v is None else str(v) for v in (wanted if isinstance(wanted, list) else [wanted])
-    ]
-    return (None if value is None else str(value)) in among
+    among = wanted if isinstance(wanted, list) else [wanted]
+    return as_number(value) in [as_number(each) for each in among]
+
+
+def as_number(value: Value) -> Value:
+    """The text of a number is that number, unless it is a code such as 007."""
+    is_code = not isinstance(value, str) or value[:1] == "0" != value
+    try:
+        return value if is_code else float(value)  # type: ignore[arg-type]
+    except ValueError:
+        return value
 
 
 def made_items(count: int, seed: int = 0, start: int = 0) -> list[Item]:

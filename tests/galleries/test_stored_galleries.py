@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from flam_pl.errors import FlamError
 from flam_pl.galleries.copy import copy_gallery
+from flam_pl.galleries.items import Value
 from flam_pl.galleries.stored import Item, Range, StoredGallery, UnknownItem, open_gallery
 from slow_gallery import DIMENSION, SlowGallery, made_items, made_queries
 
@@ -149,6 +151,18 @@ def test_replaced_photos_keep_their_place_and_deleted_ones_are_gone(
         gallery.fetch(["photo 12", "photo 15"])
 
 
+def test_a_number_and_its_text_are_one_value(gallery: StoredGallery) -> None:
+    """A column of numbers can get a text later, as sizes do; a page asks with texts."""
+    sizes: list[Value] = [36, "37", 38.0, "M", "007", 7]
+    made = made_items(len(sizes))
+    gallery.add([replace(i, columns={"size": s}) for i, s in zip(made, sizes, strict=True)])
+    for size in ("36", 36, "37", 37, 37.0, "38", 38, "M", "007", "7", 7):
+        assert gallery.count({"size": size}) == 1, size
+        assert gallery.count({"size": [size, "XL"]}) == 1, size
+    assert gallery.count({"size": "36.5"}) == 0
+    assert gallery.facets(["size"])["size"]["36"] == 1
+
+
 def test_an_empty_gallery_finds_nothing(gallery: StoredGallery) -> None:
     found = gallery.search(made_queries(2), 5, distinct=True)
     assert found.ids == [[], []] and [len(s) for s in found.scores] == [0, 0]
@@ -164,7 +178,8 @@ GOOD = ITEMS[0]
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        (Item("", "u", {}, "h", GOOD.vector), "empty id"),
+        (Item("", "u", {}, "h", GOOD.vector), "has 0 letters"),
+        (Item("a" * 1001, "u", {}, "h", GOOD.vector), "1,001 letters.*1 to 1,000"),
         (Item("a", "u", {}, "h", GOOD.vector[:5]), r"shape \(5,\).*takes \(24,\)"),
         (Item("a", "u", {}, "h", np.full(DIMENSION, np.nan, np.float16)), "not finite"),
         (Item("a", "u", {}, "h", np.full(DIMENSION, 1e6, np.float32)), "not finite"),

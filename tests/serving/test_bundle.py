@@ -235,6 +235,13 @@ def test_a_bundle_replaces_an_older_one_and_an_empty_folder(folder: Path, tmp_pa
     assert not (folder / "generator.safetensors").exists() and leftovers(folder) == ["empty"]
 
 
+def test_other_users_may_read_every_file(folder: Path) -> None:
+    """As far as the umask of the exporting user lets them."""
+    modes = {path.stat().st_mode & 0o777 for path in folder.iterdir()}
+    (folder / "plain").touch()
+    assert modes == {(folder / "plain").stat().st_mode & 0o777}
+
+
 def writes(path: str | Path) -> bool:
     return ".new." in str(path)
 
@@ -244,14 +251,12 @@ def test_on_a_full_disk_the_old_bundle_stays(
     number: int, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whichever of the seven files finds the disk full."""
-    import safetensors.numpy
-
     before, written = contents_of(folder), 0
 
-    def full(real: Callable[..., Any], place: int) -> Callable[..., Any]:
+    def full(real: Callable[..., Any]) -> Callable[..., Any]:
         def write(*args: Any, **more: Any) -> Any:
             nonlocal written
-            if writes(args[place]):
+            if writes(args[0]):
                 written += 1
                 if written > number:
                     raise OSError(errno.ENOSPC, "No space left on device")
@@ -259,8 +264,8 @@ def test_on_a_full_disk_the_old_bundle_stays(
 
         return write
 
-    monkeypatch.setattr(Path, "write_text", full(Path.write_text, 0))
-    monkeypatch.setattr(safetensors.numpy, "save_file", full(safetensors.numpy.save_file, 1))
+    monkeypatch.setattr(Path, "write_text", full(Path.write_text))
+    monkeypatch.setattr(Path, "write_bytes", full(Path.write_bytes))
     with pytest.raises(OSError, match="No space left"):
         made_bundle(folder, name="newer")
     assert written == number + 1
@@ -281,8 +286,6 @@ def test_a_killed_export_leaves_the_old_bundle_or_the_new_one(at: int, folder: P
 
 def export_until(at: int, folder: Path) -> None:
     """In a child process."""
-    import safetensors.numpy
-
     done = 0
 
     def deadly(real: Callable[..., Any]) -> Callable[..., Any]:
@@ -299,7 +302,7 @@ def export_until(at: int, folder: Path) -> None:
         parts = made_parts()
         Path.write_text = deadly(Path.write_text)  # type: ignore[method-assign]
         Path.rename = deadly(Path.rename)  # type: ignore[method-assign]
-        safetensors.numpy.save_file = deadly(safetensors.numpy.save_file)
+        Path.write_bytes = deadly(Path.write_bytes)  # type: ignore[method-assign]
         made_bundle(folder, parts=parts, name="newer")
     finally:
         os._exit(0)

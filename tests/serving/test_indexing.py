@@ -6,8 +6,10 @@ import csv
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +20,7 @@ from flam_pl.galleries.stored import StoredGallery, open_gallery
 from flam_pl.images.files import UnreadableImage
 from flam_pl.serving import commands
 from flam_pl.serving.indexing import Groups, duplicates, index_photos
-from flam_pl.serving.photo_lists import list_photos
+from flam_pl.serving.photo_lists import Listed, list_photos
 from flam_pl.serving.settings import read_settings
 
 CLASSES = 4
@@ -127,6 +129,75 @@ def test_photos_that_are_gone_are_deleted_only_if_asked(shop: Path, gallery: Sto
     assert (gone.deleted, len(gallery)) == (1, 9)
 
 
+def test_a_photo_whose_file_is_gone_is_deleted_but_never_all_of_them(
+    shop: Path, gallery: StoredGallery
+) -> None:
+    listed = list_photos(shop / "photos")
+    index_photos(gallery, CountingRuntime, listed)
+    (shop / "photos" / "0.png").unlink()
+    assert index_photos(gallery, CountingRuntime, listed).deleted == 0
+    assert index_photos(gallery, CountingRuntime, listed, delete_others=True).deleted == 1
+    (shop / "photos").rename(shop / "elsewhere")  # as a disk that is not there
+    with pytest.raises(FlamError, match=r"none of the 10 photos can be read.*0\.png.*as it was"):
+        index_photos(gallery, CountingRuntime, listed, delete_others=True)
+    assert len(gallery) == 9
+
+
+def test_a_photo_that_cannot_be_stored_stops_no_other(shop: Path, gallery: StoredGallery) -> None:
+    rows = [{"id": name, "path": f"photos/{n}.png"} for n, name in enumerate(["a", "", "x" * 1001])]
+    listed = list_photos(write_table(shop / "t.csv", rows))
+    broken = Listed("gr\udcf6n.jpg", shop / "photos" / "3.png", {})
+    done = index_photos(gallery, CountingRuntime, [*listed, broken])
+    assert (done.extracted, len(done.unusable), gallery.ids(0, 9)) == (1, 3, ["a"])
+
+
+CODES = ["007", "7", "0007", "1e2", "100", "1_00"]
+
+
+@pytest.mark.parametrize("setting", ["", "sku"])
+def test_codes_stay_texts_and_items_apart(setting: str, shop: Path) -> None:
+    rows = [
+        {"path": f"photos/{n}.png", setting or "item": code, "ean": code, "price": f"{n}.5"}
+        for n, code in enumerate(CODES)
+    ]
+    found = list_photos(write_table(shop / "t.csv", rows), item=setting)
+    assert [each.columns["item"] for each in found] == CODES
+    assert [each.columns["ean"] for each in found] == CODES
+    assert [each.columns["price"] for each in found] == [n + 0.5 for n in range(6)]
+
+
+@pytest.mark.parametrize("columns", [(), ("price",)])
+def test_the_item_is_stored_and_a_missing_one_is_none(columns: Sequence[str], shop: Path) -> None:
+    (shop / "t.csv").write_text("path,price,item\nphotos/0.png,1,7\nphotos/1.png,2\n")
+    found = list_photos(shop / "t.csv", columns=columns)
+    assert [each.columns for each in found] == [{"price": 1, "item": "7"}, {"price": 2}]
+    again = list_photos(shop / "t.csv", columns=columns, item="item")
+    assert [each.columns for each in again] == [each.columns for each in found]
+
+
+def test_the_row_numbers_that_pandas_writes_are_no_column(shop: Path) -> None:
+    pd.DataFrame({"path": ["photos/0.png"], "price": [10]}, index=[12]).to_csv(shop / "t.csv")
+    assert list_photos(shop / "t.csv")[0].columns == {"price": 10}
+
+
+@pytest.mark.parametrize(
+    ("content", "more", "message"),
+    [
+        (b"path\ngr\xf6n.jpg\n", {}, "t.csv is not UTF-8"),
+        (b"path\n1.jpg\n", {"image": "images/{sku}.jpg"}, "no column 'sku'"),
+        (b"path\n1.jpg\n", {"image": "images/{0}.jpg"}, "no column '0'"),
+        (b"path\n1.jpg\n", {"image": "images/{.jpg"}, "no pattern such as"),
+        (b"path\n1.jpg\n", {"only": ["path=2.jpg"]}, "rows with a path and path=2.jpg"),
+    ],
+)
+def test_a_list_says_what_is_wrong(
+    content: bytes, more: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "t.csv").write_bytes(content)
+    with pytest.raises(FlamError, match=message):
+        list_photos(tmp_path / "t.csv", **more)
+
+
 def test_unusable_photos_are_named_and_the_others_indexed(
     shop: Path, gallery: StoredGallery
 ) -> None:
@@ -138,7 +209,7 @@ def test_unusable_photos_are_named_and_the_others_indexed(
         (False, True),
         (True, False),
     ]
-    assert "2 photos cannot be used" in str(done)
+    assert "photos that cannot be used: 2" in str(done)
 
 
 def test_a_table_may_have_a_pattern_of_paths_and_commas_in_its_last_column(shop: Path) -> None:

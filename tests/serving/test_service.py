@@ -526,6 +526,8 @@ def test_a_taken_port_is_refused(searcher: FakeSearcher) -> None:
         taken.listen()
         with pytest.raises(FlamError, match="cannot listen"):
             serve(searcher, Options(port=taken.getsockname()[1]))
+    with pytest.raises(FlamError, match="port is 99999; expected 0"):
+        serve(searcher, Options(port=99999))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -131,7 +131,9 @@ class ItemTable:
                     db.execute("ROLLBACK")
                 raise
         except (sqlite3.Error, OSError) as error:
-            raise FlamError(f"the gallery {self.path}: {error}") from error
+            hint = ". Its file and folder must be writable, also for a search"
+            hint = hint if "readonly" in str(error) else ""
+            raise FlamError(f"the gallery {self.path}: {error}{hint}") from error
 
     def close(self) -> None:
         self._closed = True

@@ -185,6 +185,8 @@ def serve(
     ``started`` gets the address; port 0 takes any free port. Raises FlamError if the port is taken.
     """
     options = options or Options()
+    if not 0 <= options.port < 2**16:
+        raise FlamError(f"port is {options.port}; expected 0 (any free port) to 65535")
     config = uvicorn.Config(
         create_app(searcher, options),
         host=options.host,
@@ -203,7 +205,8 @@ def serve(
         server.run()
     except SystemExit as error:  # uvicorn, where it cannot listen
         raise FlamError(
-            f"cannot listen on {options.host}:{options.port}; is the port taken? Choose another"
+            f"cannot listen on {options.host}:{options.port}: the port is taken, or the host is no "
+            "address of this machine. Choose another port= or host="
         ) from error
     if not server.started:
         raise FlamError(f"cannot listen on {options.host}:{options.port}; choose another port")
