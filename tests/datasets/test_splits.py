@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import logging
 from pathlib import Path
@@ -297,13 +298,18 @@ def test_an_item_with_two_different_photos_is_a_pair() -> None:
     assert not has_item_pairs(photos.drop(columns="item"), np.arange(5))
 
 
-def test_the_split_is_written_a_row_per_photo() -> None:
-    table = pd.DataFrame(
-        {
-            "path": ["a.jpg", "b, c.jpg", "c.jpg", "a.jpg"],
-            "split": ["evaluation", "train", "train", "evaluation"],
-            "view": [0, 0, 0, 1],
-        }
-    )
-    lines = split_csv(Catalog.build("mini", Path("."), table, SCHEMA)).splitlines()
-    assert lines == ["path,split", "a.jpg,evaluation", '"b, c.jpg",train', "c.jpg,train"]
+def test_the_split_is_written_a_row_per_photo(tmp_path: Path) -> None:
+    names = ["a.jpg", "b, c.jpg", "c.jpg"]
+    for name in names:
+        (tmp_path / name).write_text(name)
+    splits, items = ["evaluation", "train", "train"], ["x", None, "7"]
+    table = pd.DataFrame({"path": names, "split": splits, "item": items, "view": 0})
+    table = pd.concat([table, table.iloc[[0]].assign(view=1)])
+    lines = split_csv(Catalog.build("mini", tmp_path, table, SCHEMA)).splitlines()
+    a, b, c = (hashlib.sha256(name.encode()).hexdigest() for name in names)
+    assert lines == [
+        "path,split,item,sha256",
+        f"a.jpg,evaluation,x,{a}",
+        f'"b, c.jpg",train,,{b}',
+        f"c.jpg,train,7,{c}",
+    ]

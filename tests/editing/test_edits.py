@@ -302,3 +302,18 @@ def test_edits_print_as_they_are_typed_and_come_in_the_order_of_the_schema() -> 
         "color=red+blue",
         "pattern=(an example)",
     ]
+
+
+def test_an_example_may_be_an_array_and_must_have_been_read() -> None:
+    posteriors = Posteriors.of_embedders(embedders_of(WORLD))
+    example = WORLD.features[3]
+    shares = [
+        wanted_shares(Edit.like("color", of), posteriors, example)
+        for of in (example, example.numpy(), example.double().numpy())
+    ]
+    assert shares[0].sum() == pytest.approx(1)
+    assert torch.equal(shares[0], shares[1]) and torch.equal(shares[0], shares[2])
+    with pytest.raises(EditError, match="has not been read"):
+        wanted_shares(Edit.like("color", "photo.jpg"), posteriors, example)
+    with pytest.raises(EditError, match="wants None; expected a class"):
+        Edit("color", None)  # type: ignore[arg-type]

@@ -145,7 +145,7 @@ def test_a_damaged_split_is_refused_by_name(copied: Path) -> None:
     lines: dict[str, Damage] = {
         "a row less": lambda content: content[: content.rstrip(b"\n").rfind(b"\n") + 1],
         "other columns": lambda content: content.replace(b"path,split", b"path,side", 1),
-        "another split": lambda content: content.replace(b",train\n", b",evaluation\n", 1),
+        "another split": lambda content: content.replace(b",train,", b",evaluation,", 1),
         "a column more": lambda content: content.replace(b"\n", b",1\n"),
     }
     for name in damaged(copied / "split.csv", ANY_FILE | lines):
@@ -166,7 +166,7 @@ def test_an_older_split_without_its_hash_still_has_the_right_columns(copied: Pat
         "word": "path,split\na,trian\n",
     }.items():
         (copied / "split.csv").write_text(content)
-        with pytest.raises(FlamError, match="expected the columns path and split"):
+        with pytest.raises(FlamError, match="expected the columns path, split, item"):
             print(name, read_split(copied))
 
 

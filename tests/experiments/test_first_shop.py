@@ -36,6 +36,21 @@ def settings_of(folder: Path) -> list[str]:
             *frozen]  # fmt: skip
 
 
+def copied(shop: Path, tmp_path: Path) -> tuple[Path, pd.DataFrame]:
+    """The shop in another folder, and its table."""
+    folder = tmp_path / "copy"
+    shutil.copytree(shop, folder)
+    own = folder / "runs" / "shop" / "config.yaml"
+    own.write_text(own.read_text().replace(str(shop), str(folder)))
+    return folder, pd.read_csv(folder / "list.csv", dtype=str)
+
+
+def splits_of(run: Path) -> list[str]:
+    """Of the photos, in the order of the table."""
+    table = open_run(run).run.catalog.table
+    return table.loc[table["view"] == 0, "split"].tolist()
+
+
 def test_half_labelled_photos_are_evaluated_and_the_rest_is_counted(shop: Path) -> None:
     found = json.loads((shop / "runs" / "shop" / "report" / "metrics.json").read_text())
     counts = found["counts"]
@@ -48,11 +63,7 @@ def test_half_labelled_photos_are_evaluated_and_the_rest_is_counted(shop: Path) 
 def test_a_grown_table_is_searched_without_training(
     shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = tmp_path / "grown"
-    shutil.copytree(shop, folder)
-    table = pd.read_csv(folder / "list.csv", dtype=str)
-    own = folder / "runs" / "shop" / "config.yaml"
-    own.write_text(own.read_text().replace(str(shop), str(folder)))
+    folder, table = copied(shop, tmp_path)
     new = table.iloc[[0]].assign(path="images/new.jpg")
     shutil.copyfile(folder / table["path"][5], folder / "images" / "new.jpg")
     pd.concat([table, new]).to_csv(folder / "list.csv", index=False)
@@ -67,3 +78,50 @@ def test_a_grown_table_is_searched_without_training(
     assert run.row("images/new.jpg") is not None
     assert main(["evaluate", runs, "run=shop"]) == 0
     assert "training for" not in capsys.readouterr().out
+
+
+def test_a_class_without_photos_leaves_the_run_usable(shop: Path, tmp_path: Path) -> None:
+    """The photos of one color are sold out."""
+    folder, table = copied(shop, tmp_path)
+    color = table["color"].mode()[0]
+    table[table["color"] != color].to_csv(folder / "list.csv", index=False)
+    run = open_run(folder / "runs" / "shop")
+    photo = table["path"][table["color"] != color].iloc[0]
+    assert color in run.trained.schema.of("color")
+    assert all(
+        hit.labels.get("color") != color for hit in run.search(photo, [f"color={color}"], k=3)
+    )
+    assert main(["evaluate", f"runs_dir={folder}/runs", "run=shop"]) == 0
+
+
+def test_moved_photos_keep_their_split(shop: Path, tmp_path: Path) -> None:
+    folder, table = copied(shop, tmp_path)
+    before = splits_of(shop / "runs" / "shop")
+    (folder / "images").rename(folder / "moved")
+    table["path"] = table["path"].str.replace("images/", "moved/")
+    table.to_csv(folder / "list.csv", index=False)
+    assert splits_of(folder / "runs" / "shop") == before and len(set(before)) == 3
+    # a column that comes later does not move them either
+    table.assign(split="train").to_csv(folder / "list.csv", index=False)
+    assert splits_of(folder / "runs" / "shop") == before
+
+
+def test_copies_of_training_photos_are_noticed_and_other_tables_have_settings(
+    shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(shop / "images", tmp_path / "images")
+    table = pd.read_csv(shop / "list.csv", dtype=str).rename(columns={"color": "colour"})
+    table.to_csv(tmp_path / "other.csv", index=False)
+    run = [f"runs_dir={shop}/runs", "run=shop", f"data.root={tmp_path}/other.csv"]
+    assert main(["evaluate", *run, "data.columns=[colour:color]", "report=other"]) == 0
+    trained = splits_of(shop / "runs" / "shop").count("train")
+    assert f"{trained} of these" in capsys.readouterr().out
+
+
+def test_a_misspelt_method_leaves_the_report(
+    shop: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = shop / "runs" / "shop" / "report" / "metrics.json"
+    before = report.read_bytes()
+    assert main(["evaluate", f"runs_dir={shop}/runs", "run=shop", "methods=[nope]"]) == 1
+    assert "methods has 'nope'" in capsys.readouterr().err and report.read_bytes() == before

@@ -52,7 +52,7 @@ def test_a_set_without_edits_is_measured_by_its_items_alone(
     where = [f"runs_dir={tmp_path / 'runs'}", "run=mine"]
     assert main(["train-flam", "data=in_shop", f"data.root={root}", *TINY, *where]) == 0
     split = (tmp_path / "runs" / "mine" / "split.csv").read_text().splitlines()
-    assert split[0] == "path,split" and len(split) == 96
+    assert split[0] == "path,split,item,sha256" and len(split) == 96
     own = json.loads((tmp_path / "runs" / "mine" / "report" / "metrics.json").read_text())
     # in the miniature every category has one color: no edit has an answer, and none is counted
     assert own["edits"]["flam"]["all"]["T@1"] == {"value": None, "low": None, "high": None, "n": 0}

@@ -359,6 +359,8 @@ def test_an_item_can_be_put_replaced_and_deleted(
         ({"photo": drawn("red")}, {"columns": "{"}, (422, "invalid")),
         ({"photo": drawn("red")}, {"columns": '{"a": {"b": 1}}'}, (422, "invalid")),
         ({"photo": drawn("red")}, {"columns": '{"a": NaN}'}, (422, "invalid")),
+        ({"photo": drawn("red")}, {"columns": '{"price": "cheap"}'}, (422, "invalid")),
+        ({"photo": drawn("red")}, {"columns": '{"gender": true}'}, (422, "invalid")),
         ({"photo": drawn("red")}, {"uri": "/etc/passwd"}, (400, "invalid")),
         ({"photo": drawn("red")}, {"uri": "file:///etc/passwd"}, (400, "invalid")),
     ],

@@ -29,6 +29,7 @@ from flam_pl.config.pooling import combined_descriptors, require_whitening
 from flam_pl.config.root import Config, settings_of, to_plain
 from flam_pl.errors import ConfigError, FlamError, not_a_name
 
+OF_FOLDER = ("run", "runs_dir", "data")  # settings that name a run's folder
 SETTINGS, SPLIT = "config.yaml", "split.csv"  # files of a saved run
 SPLIT_HASH = "split_sha256"  # key of SETTINGS with the SHA-256 of SPLIT
 EXPRESSION = re.compile(r"\$\\*\{")  # ``${``, also as ``$\{``, from which Hydra takes the backslash
@@ -122,7 +123,8 @@ def method_config(config: Config, chosen: Sequence[str]) -> Config:
 def load_run_config(overrides: Sequence[str]) -> tuple[Config, bool]:
     """Settings of a saved run with overrides, and whether its own data set is used. Raises
     ConfigError for an unknown run or setting."""
-    here, given = load_config(overrides), _pairs(overrides)
+    given = _pairs(overrides)  # settings of the run's own data set are checked below
+    here = load_config(_joined({key: text for key, text in given.items() if key in OF_FOLDER}))
     own, trained = _saved_overrides(here.folder), trained_config(here.folder)
     # data=... replaces all of data.*
     still = {key: text for key, text in own.items() if _group(key) not in given}

@@ -43,6 +43,7 @@ class Found:  # a reader's table of photos
     """Identical files are one item, and garments in several classes never train."""
     partial_labels: bool = False  # where few photos have all labels, two are enough to evaluate
     draws_validation: bool = False  # from the training photos
+    classes: AttributeSchema | None = None  # of the training, also if no photo has one any more
 
 
 def assemble(found: Found, data: LabelledData, schema: AttributeSchema | None) -> Catalog:
@@ -51,12 +52,13 @@ def assemble(found: Found, data: LabelledData, schema: AttributeSchema | None) -
     table = found.table.reset_index(drop=True)
     for kind in found.types:  # a type of the run that this set does not have
         table[kind] = table.get(kind, pd.Series(dtype="string"))
-    wanted = data.classes if schema is None else schema
+    wanted = schema or found.classes or data.classes
     table, classes, notes = use_classes(table, found.types, wanted, _training(table))
     lacking = [kind for kind in found.types if table[kind].isna().all()]
-    if lacking and isinstance(data, SplitData):  # the others are made for instance search
+    # the others are made for instance search
+    if lacking and isinstance(data, SplitData) and not found.classes:
         names = f"{lacking[0]} classes {', '.join(classes.of(lacking[0]))}"
-        remedy = f"Rename the labels: {'; '.join(notes)}"
+        remedy = f"Rename the labels: {'; '.join(notes)}" if notes else "Label some of them."
         raise FlamError(f"{found.name} ({found.root}): no photo has one of the {names}. {remedy}")
     notes = [*found.notes, *notes]
     for name in found.extra_attributes:

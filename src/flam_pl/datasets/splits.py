@@ -23,6 +23,7 @@ from flam_pl.datasets.listings import texts
 
 EVERY_DENSE_ROW = -1  # as the number of evaluation photos: all that have every label
 EVALUATION_SHARE, VALIDATION_SHARE = 0.60, 0.15  # most of these photos that each may take
+RECORDED = ["path", "split", "item", "sha256"]  # columns of a run's split.csv
 BLOCK = 2**14  # files whose hashing is planned at one time
 log = logging.getLogger(__name__)
 
@@ -137,7 +138,9 @@ def split_dense(
 
 
 def split_csv(catalog: Catalog) -> str:
-    photos = catalog.table.loc[catalog.table["view"] == 0, ["path", "split"]]
+    """The photos' columns ``RECORDED`` as CSV."""
+    keys = np.char.decode(catalog.photo_keys)  # of view 0: the hash of the file
+    photos = catalog.table.assign(sha256=keys)[catalog.table["view"] == 0][RECORDED]
     return str(photos.to_csv(index=False, lineterminator="\n"))
 
 

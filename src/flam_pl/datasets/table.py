@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import logging
 import os
 import re
 from array import array
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ from flam_pl.datasets.labels import fold_id, join_spellings
 from flam_pl.datasets.listings import keep_photos, place_of, require_words
 from flam_pl.datasets.splits import identical_files, leak_groups
 from flam_pl.errors import FlamError
+from flam_pl.images.files import UnreadableImage, read_file
 
 SPLIT_WORDS = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -69,28 +72,45 @@ def read(root: Path, data: TableData, schema: AttributeSchema | None = None) -> 
         lost = table["counterfactual_of"].dropna().loc[lambda ids: ~ids.isin(items)]
         if len(lost):
             notes.append(f"{len(lost)} counterfactuals of no item here, such as {lost.iloc[0]!r}")
-    if data.recorded_split and "split" not in table:
-        table["split"] = _recorded(table, images, Path(data.recorded_split))
     found = Found(root.stem, images, table, types, extra, dropped, notes)
-    found.together, found.partial_labels = TOGETHER, True
+    found.together, found.partial_labels, found.draws_validation = TOGETHER, True, True
+    if data.recorded_split:
+        table["split"] = _recorded(table, images, Path(data.recorded_split))
+        found.draws_validation = False
+        if isinstance(data.classes, dict):
+            found.classes = AttributeSchema.from_dict(data.classes)
     return assemble(found, data, schema)
 
 
 def _recorded(table: pd.DataFrame, images: Path, file: Path) -> pd.Series:
-    """The recorded split of each file; a new photo has that of its item, garment or an equal file,
-    else "evaluation"."""
+    """The recorded split of each file, else of its content; a new photo has that of its item,
+    garment or an equal file, else the table's own, else "evaluation"."""
     try:
         recorded = pd.read_csv(file, dtype="string", keep_default_na=False)
         files = [os.path.realpath(images / path) for path in recorded["path"]]
-        split = dict(zip(files, recorded["split"], strict=True))
+        splits = recorded["split"].tolist()
+        of_file = dict(zip(files, splits, strict=True))
+        # runs of older versions recorded paths alone
+        of_content, of_item = (
+            dict(zip(recorded[name], splits, strict=True)) if name in recorded else {}
+            for name in ("sha256", "item")
+        )
     except (OSError, ValueError, KeyError) as error:
         raise FlamError(f"{file} cannot be read as a split ({error}); train again") from error
     paths = [images / path for path in table["path"]]
-    known = pd.Series([split.get(os.path.realpath(path)) for path in paths], table.index)
+    found: list[str | None] = [of_file.get(os.path.realpath(path)) for path in paths]
+    for row, path in enumerate(paths):
+        if found[row] is None:
+            with suppress(UnreadableImage):
+                found[row] = of_content.get(hashlib.sha256(read_file(path)).hexdigest())
+    known = pd.Series(found, table.index, dtype="string")
+    if "item" in table:
+        known = known.fillna(table["item"].map(of_item))
     table = table.assign(garment=fill_garments(table))
     groups = leak_groups(table, set(TOGETHER) & {*table}, identical_files(paths))
     beside = known.groupby(groups).transform("first")
-    return known.fillna(beside).fillna("evaluation").astype("string")
+    given = table["split"] if "split" in table else pd.Series("evaluation", table.index)
+    return known.fillna(beside).fillna(given).fillna("evaluation").astype("string")
 
 
 def _load(path: Path) -> pd.DataFrame:

@@ -51,6 +51,8 @@ class Edit:
             weights = list(self.wanted.values())
             if not weights or not all(w > 0 and math.isfinite(w) for w in weights):
                 fault = f"mixes {dict(self.wanted)}; expected classes with weights above 0"
+        elif not isinstance(self.wanted, str | Photo) and not hasattr(self.wanted, "ndim"):
+            fault = f"wants {self.wanted!r}; expected a class, weights of classes, or an example"
         elif not isinstance(self.wanted, str | Photo) and self.wanted.ndim != 1:
             shape = tuple(self.wanted.shape)
             fault = f"has an example of the shape {shape}; expected one stored feature, (D,)"

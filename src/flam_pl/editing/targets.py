@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from flam_pl.attributes import AttributeSchema
-from flam_pl.editing.edits import Edit, in_order
+from flam_pl.editing.edits import Edit, EditError, Photo, in_order
 
 
 def wanted_vector(
@@ -19,8 +19,8 @@ def wanted_vector(
     """The wanted unit vector ``(k,)``; for a mix, the direction of the weighted sum. ``classes``:
     unit vectors ``(classes, k)``; ``embed``: features ``(B, D)`` -> unit vectors
     ``(B, types, k)``."""
-    if isinstance(edit.wanted, Tensor):
-        example = embed(edit.wanted[None].to(classes.device))
+    if edit.mix is None:
+        example = embed(_example(edit, classes)[None])
         return example[0, schema.types.index(edit.attribute_type)]
     weights = _weights(edit, schema, classes)
     named = weights.nonzero(as_tuple=True)[0]
@@ -42,9 +42,9 @@ class Classifier(Protocol):
 def wanted_shares(edit: Edit, classifier: Classifier, like: Tensor) -> Tensor:
     """Wanted share per class ``(classes,)``, device and dtype of ``like``; posteriors of an
     example."""
-    if isinstance(edit.wanted, Tensor):
+    if edit.mix is None:
         t = classifier.schema.types.index(edit.attribute_type)
-        return classifier.read(edit.wanted[None].to(like.device))[t][0]
+        return classifier.read(_example(edit, like)[None])[t][0]
     return _weights(edit, classifier.schema, like)
 
 
@@ -71,6 +71,13 @@ def blend(before: Tensor, after: Tensor, strength: float) -> Tensor:
     direction = torch.lerp(F.normalize(before, dim=-1), F.normalize(after, dim=-1), strength)
     first, last = before.norm(dim=-1, keepdim=True), after.norm(dim=-1, keepdim=True)
     return F.normalize(direction, dim=-1) * torch.lerp(first, last, strength)
+
+
+def _example(edit: Edit, like: Tensor) -> Tensor:
+    """The feature ``(D,)`` of the example, device and dtype of ``like``."""
+    if isinstance(edit.wanted, Photo):
+        raise EditError(f"the example photo of the edit {edit} has not been read; give its feature")
+    return torch.as_tensor(edit.wanted).to(like)
 
 
 def _weights(edit: Edit, schema: AttributeSchema, like: Tensor) -> Tensor:

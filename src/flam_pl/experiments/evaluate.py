@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from flam_pl.attributes import AttributeSchema
@@ -28,13 +29,14 @@ from flam_pl.datasets.catalog import SPLITS, Catalog
 from flam_pl.datasets.inspection import check_usable, edits_cannot_be_evaluated
 from flam_pl.datasets.labels import extra_attribute_codes
 from flam_pl.datasets.sources import open_catalog
+from flam_pl.datasets.splits import RECORDED
 from flam_pl.distributed import is_first_process, log
 from flam_pl.errors import ConfigError, FlamError
 from flam_pl.evaluation.searches import EvaluationSet
 from flam_pl.experiments.compute_metrics import compute_metrics
 from flam_pl.experiments.pipeline import decoded, extract, usable
 from flam_pl.experiments.trained_run import TrainedRun
-from flam_pl.methods.registry import FOLDER
+from flam_pl.methods.registry import FOLDER, chosen
 from flam_pl.reports.report import Report, require_replaceable
 from flam_pl.reports.wandb_report import log_report
 from flam_pl.retrieval.chosen_weights import FILE as SCORING
@@ -60,6 +62,7 @@ def reopen(config: Config, own: bool, write: bool = True) -> tuple[Run, TrainedR
         FlamError: the run is not finished, or other data is given without ``report=``.
     """
     show_progress(config.trainer.progress)
+    chosen(config)
     trained = TrainedRun.open(config.folder, names=config.methods)
     log_missing(config, trained)
     if not own and config.report is None:
@@ -85,7 +88,8 @@ def reopen(config: Config, own: bool, write: bool = True) -> tuple[Run, TrainedR
             f"{data.root} has changed since the training: photos of the training keep their "
             "split, new photos are evaluated. Train again to learn from the changes."
         )
-    check_usable(catalog, training=False)
+    if write:
+        check_usable(catalog, training=False)
     if not own:
         log_overlap(config, catalog)
     data_module = FlamDataModule(catalog, config, trained.preprocess)
@@ -200,12 +204,15 @@ def log_overlap(config: Config, catalog: Catalog) -> None:
     root = Path(getattr(data, "images", None) or (root if root.is_dir() else root.parent))
     split = read_split(config.folder)
     seen = {(root / path).resolve() for path in split.loc[split["split"] == "train", "path"]}
-    if count := sum(path.resolve() in seen for path in catalog.paths):
+    contents = set(split.get("sha256", split["path"])[split["split"] == "train"])
+    keys = np.char.decode(catalog.photo_keys)
+    both = zip(catalog.paths, keys, strict=True)
+    if count := sum(path.resolve() in seen or key in contents for path, key in both):
         log(f"{count} of these {len(catalog)} photos were trained on: the figures are too high")
 
 
 def read_split(folder: Path) -> pd.DataFrame:
-    """The training's table of ``path`` and ``split``. Raises DamagedFile."""
+    """The training's table of the columns ``RECORDED``. Raises DamagedFile."""
     path, remedy = folder / SPLIT, "Run make train-flam again: it is written anew."
     if not path.is_file():
         raise DamagedFile(path, "it is missing", remedy)
@@ -214,8 +221,10 @@ def read_split(folder: Path) -> pd.DataFrame:
         raise DamagedFile(path, f"it is not the one that {SETTINGS} was written for", remedy)
     with reading(path, remedy):
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
-        if list(table) != ["path", "split"] or not table["split"].isin(SPLITS).all():
-            raise ValueError(f"expected the columns path and split, one of {', '.join(SPLITS)}")
+        columns = RECORDED, RECORDED[:2]  # older runs have two
+        if list(table) not in columns or not table["split"].isin(SPLITS).all():
+            words = ", ".join(SPLITS)
+            raise ValueError(f"expected the columns {', '.join(RECORDED)}, and splits of {words}")
     return table
 
 

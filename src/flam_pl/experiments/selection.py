@@ -67,7 +67,10 @@ def choice(run: Run, trained: TrainedRun) -> Scoring:
     Without posteriors or validation searches: FLAM by the cosine alone.
     """
     sets = validation_sets(run, trained)
-    if not run.config.scoring.posteriors or len(sets[0].queries) < 2:
+    if not run.config.scoring.posteriors:
+        return Scoring()
+    if len(sets[0].queries) < 2:
+        log("no validation photos: FLAM searches by the cosine alone, without posteriors")
         return Scoring()
     unscored, rows = trained.posteriors, trained.scorers()
     found: dict[str, Trial] = {}

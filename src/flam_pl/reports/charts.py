@@ -60,7 +60,8 @@ def draw_groups(found: Measurements, rows: pd.DataFrame, label: str) -> Figure |
     for axis, (name, of_measure) in zip(axes[0], by_measure, strict=True):
         for method, of in of_measure.groupby("method", sort=False):
             of = of.set_index("group").reindex(groups)
-            y, around = of["value"], (of["value"] - of["low"], of["high"] - of["value"])
+            y = of["value"]  # which a few draws may leave outside of the interval
+            around = (y - of["low"]).clip(lower=0), (of["high"] - y).clip(lower=0)
             style = line_style(found, str(method))
             axis.errorbar(places, y, around, **style, marker="o", ms=4, capsize=2)
         axis.set_xticks(places, [group.replace(" (", "\n(") for group in groups])

@@ -149,7 +149,8 @@ def short_table(found: Measurements) -> Table:
     rows = rows[plain & rows["measure"].isin(columns) & rows["part"].isin(parts)]
     text = [text_of(value) for value in rows["value"]]
     cells = rows.assign(row=rows["title"], column=rows["measure"], text=text)
-    note = f"The search uses {found.title(found.best)}, as chosen on validation images."
+    how = ", as chosen on validation images" if "+" in found.best else ""
+    note = f"The search uses {found.title(found.best)}{how}."
     return Table("short", "The main numbers", cells, (note,))
 
 
