@@ -168,11 +168,17 @@ def test_a_word_of_longer_names_means_any_of_them() -> None:
         words.parse("t")
 
 
-def test_short_is_not_shorts() -> None:
-    words = Words(AttributeSchema({"shape": ("shorts", "dress", "shirt")}))
+def test_short_is_neither_shorts_nor_a_sleeve() -> None:
+    words = Words(AttributeSchema({"shape": ("shorts", "dress", "shirt", "kurtas")}))
     with pytest.raises(EditError, match="'short' in 'a short dress' is not known"):
         words.parse("a short dress")
-    assert read("shirts", words) == ["shape=shirt"]
+    schema = AttributeSchema({"sleeve": ("short sleeve", "sleeveless"), "shape": ("dress", "coat")})
+    with pytest.raises(EditError, match="'short' in 'a short dress' is not known"):
+        Words(schema).parse("a short dress")
+    for text in ("short sleeves", "short-sleeved"):
+        assert read(text, Words(schema)) == ["sleeve=short sleeve"]
+    for text, name in (("shirts", "shirt"), ("a kurta", "kurtas"), ("dres", "dress")):
+        assert read(text, words) == [f"shape={name}"]
 
 
 def test_a_misspelling_of_two_words_is_neither() -> None:

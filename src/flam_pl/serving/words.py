@@ -29,6 +29,7 @@ NOT = {"except", "never", "no", "non", "not", "than", "without"}  # and "instead
 POINTING = {"my", "that", "the", "these", "this", "those"}
 LIGHT = {"a", "an", "any", *POINTING}  # words that leave "not" as it is
 
+OTHERWISE = {"brief", "flat", "long", "short", "tight"}  # "a short dress": no shorts, no sleeve
 SHORTEST = 4  # letters of a word that may be misspelt: "ted" is not "red"
 LONG = 7  # letters of a word of which one may be wrong: "shirt" is neither "skirt" nor "short"
 PART = 3  # letters of a word that may stand for a class of several words: not the "t" of t-shirt
@@ -97,12 +98,12 @@ class Words:
         self.names = [name for of in schema.classes.values() for name in of] + [*(synonyms or {})]
         self.types = {key_of(kind)[0]: kind for kind in schema.types if len(key_of(kind)) == 1}
         self.longest = max(map(len, self.meanings))
-        self.single = {key[0] for key in self.meanings if len(key) == 1}
+        single = {key[0] for key in self.meanings if len(key) == 1}
         parts = {part for key in self.meanings for part in key} - {*MARKS}
-        self.vocabulary = sorted(self.single | parts | set(self.types))
+        self.vocabulary = sorted(single | parts | set(self.types))
         for key, of in classes.items():
-            for part in {*key} - self.single:
-                if len(part) >= PART and not self.is_filling(part):
+            for part in {*key} - single:
+                if len(part) >= PART and part not in OTHERWISE and not self.is_filling(part):
                     meant = self.meanings.setdefault((part,), [])
                     meant += [each for each in of if each not in meant]
 
@@ -186,14 +187,12 @@ class Words:
     def spelled(self, word: str) -> str:
         """The word, or the one known word of which it is a misspelling or another form."""
         if word in self.vocabulary or self.is_filling(word):
-            return word
-        if len(word) < SHORTEST or word.isdigit():
+            singular = word.removesuffix("s")
+            return singular if singular in self.types and word not in self.vocabulary else word
+        if len(word) < SHORTEST or word.isdigit() or word in OTHERWISE:
             return word
         near = [
-            known
-            for known in self.vocabulary
-            if (misspelt(word, known) or stem(word) == stem(known))
-            and not (known in self.single and known == f"{word}s")  # "short" is not "shorts"
+            known for known in self.vocabulary if misspelt(word, known) or stem(word) == stem(known)
         ]
         return near[0] if len(near) == 1 else word
 
