@@ -246,7 +246,7 @@ def test_a_sentence_says_how_likely_an_answer_is(
     text = sentence("dress red", answer, 0.3)
     likely = f'"dress red" (there is one with probability {percent} %)'
     start = "No photo of the gallery seems to be " if unlikely else ""
-    assert text == f"{start}{likely}{'; the nearest:' if unlikely else ':'}"
+    assert text == f"{start}{likely}"
 
 
 def test_only_photos_with_all_labels_take_part() -> None:

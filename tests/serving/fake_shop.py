@@ -5,6 +5,7 @@ Its search knows the labels of every garment, so that a test knows which results
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
 import threading
@@ -132,6 +133,7 @@ class Shop:
     busy: int = 0  # searches that are refused with 429 before one is answered
     broken: bool = False
     delay: float = 0.0  # seconds per search
+    upload_delay: float = 0.0
     searches: list[dict[str, Any]] = field(default_factory=list)
 
     def find(self, id: str) -> Piece:
@@ -309,6 +311,7 @@ def create_app(shop: Shop) -> FastAPI:
     async def upload(request: Request) -> Any:
         async with request.form() as form:
             data = await form["photo"].read()  # type: ignore[union-attr]
+        await asyncio.sleep(shop.upload_delay)
         try:
             guesses = shop.guesses(shop.guess(data))
         except UnidentifiedImageError as error:

@@ -49,7 +49,7 @@ def shop(running: tuple[Shop, str]) -> Shop:
     """The shop in its first mood."""
     shop = running[0]
     shop.uploads, shop.searches, shop.pieces = {}, [], wardrobe()
-    shop.key, shop.busy, shop.broken, shop.delay = "", 0, False, 0.0
+    shop.key, shop.busy, shop.broken, shop.delay, shop.upload_delay = "", 0, False, 0.0, 0.0
     return shop
 
 
@@ -190,6 +190,7 @@ def test_text_becomes_chips_and_an_unknown_word_is_named(visit: Opener) -> None:
     page = visit(f"?id={SHIRT}")
     wait(page)
     field = page.get_by_label("This one, but …")
+    expect(field).to_have_attribute("placeholder", "red, plain")  # what this shop has
     field.fill("in red, striped")
     field.press("Enter")
     expect(page.get_by_role("heading", name="After: red, striped")).to_be_visible()
@@ -309,6 +310,86 @@ def test_like_another_photo_from_the_catalogue_and_from_a_file(visit: Opener, sh
     first = has(page, "after")[0]
     assert first.startswith("blue") and "dotted" in first
     assert set(shop.searches[-1]["edits"][1]["like"]) == {"photo"}
+
+
+@pytest.mark.parametrize("newer", ["Escape", "another picker", "another piece", "a class", "back"])
+def test_a_late_upload_gives_way_to_a_newer_choice(visit: Opener, shop: Shop, newer: str) -> None:
+    page = visit()
+    wait(page)
+    page.locator("#catalogue .open").first.click()
+    wait(page)
+    shop.upload_delay = 0.7
+
+    def open_picker(attribute: str) -> None:
+        page.get_by_role("button", name=re.compile(f"^{attribute}", re.I)).first.click()
+        page.get_by_role("button", name="Like another photo…").click()
+
+    with page.expect_request("**/v1/photos"):
+        if newer in ("Escape", "another picker"):
+            open_picker("color")
+        page.locator("#file").set_input_files(photo())
+    expect(page.locator("#toast")).to_have_text("Reading the photo …")
+    if newer in ("Escape", "another picker"):
+        page.keyboard.press("Escape")
+        expect(page.locator("#picker")).to_be_hidden()
+    if newer == "another picker":
+        open_picker("pattern")
+    elif newer == "another piece":
+        page.locator(".column.before .open").first.click()
+        expect(page).not_to_have_url(re.compile("id=p000"))
+    elif newer == "a class":
+        choose(page, "color", "blue")
+        expect(page).to_have_url(re.compile("edit=color:to:blue$"))
+    elif newer == "back":
+        page.go_back()
+    expect(page.locator("#toast")).to_be_hidden()
+    address = page.url
+    page.wait_for_timeout(1200)
+    assert page.url == address and "photo" not in address
+    assert page.locator("body.uploading").count() == 0
+
+
+def test_the_strength_can_be_dragged_with_a_pause(visit: Opener) -> None:
+    page = visit(f"?id={SHIRT}&edit=color:to:red")
+    wait(page)
+    slider = page.get_by_label("Strength of color")
+    box = slider.bounding_box()
+    assert box is not None
+    left, middle = box["x"] + 8, box["y"] + box["height"] / 2
+    width = box["width"] - 16
+    page.mouse.move(left + width, middle)
+    page.mouse.down()
+    page.mouse.move(left + 0.8 * width, middle)
+    expect(page).to_have_url(re.compile("color:to:red:0.8$"))
+    wait(page)
+    page.mouse.move(left + 0.3 * width, middle)
+    page.mouse.up()
+    expect(page).to_have_url(re.compile("color:to:red:0.3$"))
+    wait(page)
+    expect(slider).to_have_value("30")
+
+
+def test_boxes_follow_the_back_button(visit: Opener) -> None:
+    page = visit("?filter=price:to:20")
+    wait(page)
+    page.locator("#catalogue summary", has_text="price").click()
+    most = page.get_by_label("price to").first
+    most.press("Control+A")
+    most.type("1e3")
+    expect(page).to_have_url(re.compile("price:to:1000$"))
+    wait(page)
+    assert most.input_value() == "1e3"  # as typed
+    page.go_back()
+    expect(page).to_have_url(re.compile("price:to:20$"))
+    expect(most).to_have_value("20")
+    page = visit(f"?id={SHIRT}&edit=color:to:red&least=0.5")
+    wait(page)
+    choose(page, "color", "blue")
+    page.locator("#least").fill("30")
+    page.locator("#least").focus()
+    expect(page).to_have_url(re.compile("least=0.3$"))
+    page.go_back()
+    expect(page.locator("#least")).to_have_value("50")
 
 
 def test_filters_and_counts(visit: Opener) -> None:
@@ -476,6 +557,11 @@ def test_the_key_is_asked_for_once(visit: Opener, shop: Shop) -> None:
     page.get_by_label("API key").fill("wrong")
     page.keyboard.press("Enter")
     expect(page.get_by_text("does not accept this key")).to_be_visible()
+    page.get_by_label("API key").fill("\u0441\u0435\u0437\u0430\u043c")  # no header can carry it
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("API key")).to_have_value("")
+    expect(page.get_by_text("does not accept this key")).to_be_visible()
+    assert page.evaluate("sessionStorage.getItem('flam-key')") is None
     page.get_by_label("API key").fill("open sesame")
     page.keyboard.press("Enter")
     wait(page)
@@ -559,6 +645,18 @@ def test_a_phone_never_scrolls_sideways(visit: Opener, shop: Shop) -> None:
                 ".map(r => [r.left, r.right])"
             ):
                 assert box[0] >= 0 and box[1] <= 390, (path, target)
+
+
+@pytest.mark.parametrize("width", [390, 720])
+def test_details_have_room_for_class_names(visit: Opener, shop: Shop, width: int) -> None:
+    shop.pieces[0].labels["pattern"] = "horizontal-stripes"
+    page = visit(viewport={"width": width, "height": 844})
+    wait(page)
+    page.locator(".more-about").first.focus()
+    page.keyboard.press("Enter")
+    name = page.locator(".guesses span", has_text="horizontal-stripes")
+    box = name.bounding_box()
+    assert box is not None and box["height"] < 50  # it breaks at its hyphen at most
 
 
 def test_the_script_is_small_and_safe() -> None:

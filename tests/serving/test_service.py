@@ -406,6 +406,12 @@ def test_the_api_key_guards_everything_under_v1(start: Start) -> None:
     assert "security" in paths["/v1/search"]["post"] and "security" not in paths["/health"]["get"]
 
 
+@pytest.mark.parametrize("key", ["\u043a\u043b\u044e\u0447", "clé", "a\nb", " secret"])
+def test_a_key_that_no_header_can_carry_is_refused(key: str) -> None:
+    with pytest.raises(FlamError, match="no HTTP header can carry"):
+        Options(key=key)
+
+
 def test_pages_of_other_sites_cannot_use_the_service(client: TestClient) -> None:
     rebound = client.get("/v1/items", headers={"Host": "evil.example:8000"})
     assert code_of(rebound) == (400, "invalid")

@@ -7,9 +7,9 @@ def sentence(wanted: str, answer: float, threshold: float) -> str:
     """The wanted classes, and the probability that a photo of the gallery has them.
 
     >>> sentence("dress red", 0.93, threshold=0.3)
-    '"dress red" (there is one with probability 93 %):'
+    '"dress red" (there is one with probability 93 %)'
     """
     percent = f"there is one with probability {100 * min(max(answer, 0.01), 0.99):.0f} %"
     if answer < threshold:
-        return f'No photo of the gallery seems to be "{wanted}" ({percent}); the nearest:'
-    return f'"{wanted}" ({percent}):'
+        return f'No photo of the gallery seems to be "{wanted}" ({percent})'
+    return f'"{wanted}" ({percent})'

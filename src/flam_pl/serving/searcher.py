@@ -207,7 +207,7 @@ class Searcher:
             results,
             answer=answer,
             fits=answer >= threshold,
-            sentence=sentence(wanted, answer, threshold).removesuffix(":"),
+            sentence=sentence(wanted, answer, threshold),
         )
 
     def posteriors(self, items: Sequence[Item]) -> list[np.ndarray]:

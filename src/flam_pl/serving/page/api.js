@@ -33,12 +33,17 @@ async function failure(response) {
 // Several calls that are refused at the same time ask once.
 async function askForKey(refused) {
   if (key !== refused) return true;
-  asking ??= listener.unauthorized(Boolean(refused)).finally(() => { asking = null; });
+  asking ??= typedKey(Boolean(refused)).finally(() => { asking = null; });
   const given = await asking;
   if (!given) return false;
   key = given;
-  sessionStorage.setItem("flam-key", key);
   return true;
+}
+
+// No shop has a key of other signs: a header cannot carry them.
+async function typedKey(again) {
+  const given = await listener.unauthorized(again);
+  return /^[ -~]*$/.test(given) ? given : typedKey(true);
 }
 
 async function request(path, { method = "GET", body, json, signal } = {}) {
@@ -54,7 +59,10 @@ async function request(path, { method = "GET", body, json, signal } = {}) {
         if (fault.name === "AbortError") throw fault;
         throw new ShopError("gone", "The shop does not answer. It may have been stopped, or the network is down.");
       }
-      if (response.ok) return response;
+      if (response.ok) {
+        if (used) sessionStorage.setItem("flam-key", used);
+        return response;
+      }
       if (response.status === 401 && (await askForKey(used))) continue;
       if (response.status === 429 && attempt < TRIES) {
         const wait = Math.min(Math.max(Number(response.headers.get("Retry-After")) || 1, 0.2), LONGEST_WAIT);

@@ -5,6 +5,15 @@ import { debounce, el, fill, hidden, number } from "./dom.js";
 const bounds = ({ least, most }) =>
   least === undefined ? `to ${most}` : most === undefined ? `from ${least}` : `${least} – ${most}`;
 
+// A box shows a new value of its filter. What is being typed in it stays, and so does another spelling of a number.
+const shown = new WeakMap();
+function follow(box, value = "") {
+  if (shown.get(box) === value) return;
+  shown.set(box, value);
+  const same = box.value === String(value) || (box.value !== "" && Number(box.value) === value);
+  if (!same) box.value = value;
+}
+
 // `changed(where)` is called with the new filters. `update(where, facets)` shows them.
 export function createFilters(columns, changed) {
   const node = el("div", { class: "filters", role: "group", "aria-label": "Filters" });
@@ -53,9 +62,8 @@ export function createFilters(columns, changed) {
     });
     const [least, most] = [bound("least", "from"), bound("most", "to")];
     const update = () => {
-      for (const [box, value] of [[least, where[name]?.least], [most, where[name]?.most]]) {
-        if (document.activeElement !== box) box.value = value ?? "";
-      }
+      follow(least, where[name]?.least);
+      follow(most, where[name]?.most);
     };
     return { body: el("div", { class: "range" }, least, el("span", {}, "–"), most), update };
   }
@@ -66,7 +74,7 @@ export function createFilters(columns, changed) {
       event.preventDefault();
       set(name, box.value.trim() ? [box.value.trim()] : null);
     } }, box, el("button", { class: "button", type: "submit" }, "Apply"));
-    return { body: form, update: () => { if (document.activeElement !== box) box.value = chosen(name)[0] ?? ""; } };
+    return { body: form, update: () => follow(box, chosen(name)[0]) };
   }
 
   const pills = columns.map((column) => {

@@ -29,6 +29,7 @@ function toast(text, stays = false) {
 
 function go(change, { replace = false, quiet = false } = {}) {
   state = { ...state, ...change };
+  if (!replace) photos.stop(); // a newer choice than the photo that is on its way
   history[replace ? "replaceState" : "pushState"](null, "", address(state));
   return quiet ? undefined : show();
 }
@@ -204,6 +205,7 @@ function show() {
 }
 
 function openPicker(attribute) {
+  photos.stop();
   liking = attribute;
   const choose = (item) => like({ id: item.id });
   let where = {};
@@ -235,7 +237,6 @@ function build() {
     clear: () => go({ edits: [], least: 0, shown: PAGE }),
     strength: (attribute, strength) => {
       const edits = state.edits.map((edit) => (edit.attribute === attribute ? { ...edit, strength } : edit));
-      view.panel.know({ ...state, edits });
       go({ edits }, { replace: true });
     },
   };
@@ -287,9 +288,13 @@ $("copy").addEventListener("click", copyLink);
 $("brand").addEventListener("click", home);
 $("choose").addEventListener("click", () => $("file").click());
 $("more").addEventListener("click", () => go({ shown: state.shown + PAGE }, { replace: true }));
-picker.addEventListener("close", () => { liking = null; });
+picker.addEventListener("close", () => {
+  photos.stop();
+  liking = null;
+});
 window.addEventListener("popstate", () => {
   for (const dialog of [details, picker]) dialog.close();
+  photos.stop();
   state = read(location.search);
   show();
 });
@@ -297,7 +302,7 @@ listen({
   unauthorized: (again) => askKey(keys, again),
   waiting: (seconds) => toast(seconds ? `The shop is busy. Trying again in ${Math.ceil(seconds)} s …` : "", true),
 });
-receivePhotos({
+const photos = receivePhotos({
   field: $("file"),
   veil: $("veil"),
   busy: (on) => { document.body.classList.toggle("uploading", on); toast(on ? "Reading the photo …" : "", true); },

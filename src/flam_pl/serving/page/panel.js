@@ -3,7 +3,7 @@
 import { itemImage, photoImage, picture } from "./api.js";
 import { count, debounce, describe, el, fill, hidden, paints, percent, sign, swatch } from "./dom.js";
 import { menu } from "./menu.js";
-import { wanted } from "./state.js";
+import { wanted, withEdit } from "./state.js";
 
 // `actions`: change(edit), drop(attribute), clear(), strength(attribute, value), say(text), like(attribute), upload(), home(event)
 export function createPanel(node, schema, actions) {
@@ -13,7 +13,7 @@ export function createPanel(node, schema, actions) {
   const chips = el("ul", { class: "chips" });
   const fault = el("p", { class: "fault", role: "alert", id: "text-fault" });
   const field = el("input", {
-    id: "text", type: "text", placeholder: "in red, striped", autocomplete: "off", spellcheck: "false",
+    id: "text", type: "text", placeholder: schema.attributes.slice(0, 2).map((attribute) => attribute.classes[0]).join(", "), autocomplete: "off", spellcheck: "false",
     "aria-describedby": "text-fault", maxlength: 300, enterkeyhint: "search", oninput: () => { fault.textContent = ""; },
   });
   const form = el("form", { class: "say", onsubmit: (event) => {
@@ -35,6 +35,7 @@ export function createPanel(node, schema, actions) {
   let several = false; // whether a choice in the menu adds a class to the others
   let state = null;
   let is = {};
+  let held = false; // whether a slider is being dragged: drawing would take it from the hand
 
   function close(attribute, focus = true) {
     open = null;
@@ -107,15 +108,18 @@ export function createPanel(node, schema, actions) {
     return el("label", { class: "strength" }, el("span", {}, "Strength", hidden(` of ${attribute}`)),
       el("input", {
         type: "range", min: 0, max: 100, step: 5, value: String(Math.round(100 * edit.strength)), "data-key": `strength ${attribute}`,
+        onpointerdown: () => { held = true; },
         oninput: (event) => {
           const value = Number(event.target.value) / 100;
           output.textContent = percent(value);
+          state = { ...state, edits: withEdit(state.edits, { ...edit, strength: value }) };
           send(value);
         },
       }), output);
   }
 
   function draw() {
+    if (held) return;
     const types = new Set([...classes.keys(), ...state.edits.map((edit) => edit.attribute)]);
     fill(chips, [...types].map(row));
     clear.hidden = state.edits.length < 2;
@@ -125,6 +129,13 @@ export function createPanel(node, schema, actions) {
   document.addEventListener("pointerdown", (event) => {
     if (open && !chips.contains(event.target)) close(open, false);
   });
+  for (const end of ["pointerup", "pointercancel"]) {
+    document.addEventListener(end, () => {
+      if (!held) return;
+      held = false;
+      draw();
+    });
+  }
 
   return {
     show(next) {
@@ -140,8 +151,6 @@ export function createPanel(node, schema, actions) {
       }
       draw();
     },
-    // Takes a new state without drawing: a slider that is being dragged stays where it is.
-    know(next) { state = next; },
     photoIs(attributes) {
       if (JSON.stringify(attributes) === JSON.stringify(is)) return;
       is = attributes;

@@ -4,19 +4,27 @@ import { upload } from "./api.js";
 
 const isPhoto = (file) => file.type.startsWith("image/") || file.type === "";
 
-// `take(answer)` gets the uploaded photo; `fail(text)` a refusal; `busy(on)` frames the upload.
+// `take(answer)` gets the uploaded photo; `fail(text)` a refusal; `busy(on)` frames the upload. `stop()` ends an upload.
 export function receivePhotos({ field, veil, take, fail, busy }) {
   let controller = null;
+
+  function stop() {
+    if (!controller) return;
+    controller.abort();
+    controller = null;
+    busy(false);
+  }
 
   async function send(files) {
     const file = [...files].find(isPhoto);
     if (!file) return fail("That is not a photo. JPEG, PNG and WebP work.");
-    controller?.abort();
+    stop();
     controller = new AbortController();
     const { signal } = controller;
     busy(true);
     const [answer, fault] = await upload(file, signal).then((found) => [found], (error) => [null, error]);
     if (signal.aborted) return;
+    controller = null;
     busy(false);
     if (answer) take(answer);
     else fail(fault.message);
@@ -43,4 +51,5 @@ export function receivePhotos({ field, veil, take, fail, busy }) {
     event.preventDefault();
     send(event.dataTransfer.files);
   });
+  return { stop };
 }

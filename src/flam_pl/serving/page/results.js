@@ -94,7 +94,7 @@ export function createCut({ least, hide }) {
     el("label", { for: "least" }, sign("Cut-off: "), hidden("Only show results that are at least this sure:"), output), range,
     el("label", { class: "switch" }, box, el("span", {}, "Hide what is not as asked")));
   return { node, update(state) {
-    if (document.activeElement !== range) range.value = String(Math.round(100 * state.least));
+    range.value = String(Math.round(100 * state.least));
     box.checked = state.hide;
     word();
   } };

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from flam_pl.errors import FlamError
 from flam_pl.serving.web.guards import LOOPBACK
 from flam_pl.serving.web.uploads import Limits
 
@@ -36,6 +37,13 @@ class Options:
     """Queries that may wait; further ones are refused with 429."""
     stop_seconds: float = 30
     """For requests in progress, after a stop signal."""
+
+    def __post_init__(self) -> None:
+        if not (self.key.isascii() and self.key.isprintable() and self.key == self.key.strip()):
+            raise FlamError(
+                "the key of serve has a sign that no HTTP header can carry, or a space at an end; "
+                "expected key= with letters, digits and signs of ASCII. Choose another key"
+            )
 
     @property
     def is_local(self) -> bool:
