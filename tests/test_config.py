@@ -13,6 +13,7 @@ import pytest
 import timm
 from omegaconf import OmegaConf
 
+from flam_pl import load_config as public_load_config
 from flam_pl.config.data import TableData, WardrobeData
 from flam_pl.config.loading import check, load_config, method_config
 from flam_pl.config.root import Config, to_plain
@@ -431,3 +432,8 @@ def test_a_reader_that_stops_early_ends_a_command_quietly() -> None:
     command = f"{sys.executable} -m flam_pl config | head -1; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert done.stdout.splitlines()[-1] == "0" and "Traceback" not in done.stderr
+
+
+def test_a_list_of_settings_is_refused_with_the_way_to_give_it() -> None:
+    with pytest.raises(ConfigError, match=r"load_config got \['seed=1'\].*load_config\(\*settings"):
+        public_load_config(["seed=1"])  # type: ignore[arg-type]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from dataclasses import replace
 from importlib import import_module
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -140,6 +141,8 @@ def test_for_a_trained_run_only_evaluated_photos_are_opened(tmp_path: Path) -> N
     assert (len(whole), len(mini)) == (24, 4 * 2 + 2)
     assert len(mini.instance_rows()) == len(mini)
     assert mini.notes == whole.notes[:-1]
+    searched = open_catalog(replace(data, unlabelled=None), whole.schema, searched=True)
+    assert len(searched) > len(mini) and set(searched.table["split"]) == {"evaluation"}
 
 
 @pytest.mark.parametrize("name", ["in_shop", "consumer_to_shop", "darn", "shopping100k"])

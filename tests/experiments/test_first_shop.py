@@ -118,6 +118,19 @@ def test_copies_of_training_photos_are_noticed_and_other_tables_have_settings(
     assert f"{trained} of these" in capsys.readouterr().out
 
 
+def test_all_photos_of_another_table_are_searched(
+    shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also those without labels, of which none can be evaluated."""
+    shutil.copytree(shop / "images", tmp_path / "images")
+    table = pd.read_csv(shop / "list.csv", dtype=str).iloc[:30]
+    table.loc[5:, ["shape", "color", "pattern"]] = None
+    table.to_csv(tmp_path / "other.csv", index=False)
+    run = [f"runs_dir={shop}/runs", "run=shop", f"data.root={tmp_path}/other.csv", "report=more"]
+    assert main(["search", *run, f"image={table['path'][9]}", "k=3", "edits=[color=red]"]) == 0
+    assert "searching 29 of 30 photos" in capsys.readouterr().out
+
+
 def test_a_misspelt_method_leaves_the_report(
     shop: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from flam_pl import open_run
 from flam_pl.__main__ import main
 from flam_pl.editing.edits import Edit, EditError
+from flam_pl.errors import FlamError
 from flam_pl.experiments.search import OpenRun, Results, file_name
 from flam_pl.images.files import UnreadableImage
 from flam_pl.methods.registry import looks
@@ -235,6 +236,27 @@ def test_a_picture_s_name_is_one_that_every_disk_takes() -> None:
     assert file_name("/a b/my photo.jpg", "color=@c/d.jpg:0.5") == "my_photo_color_c_d.jpg_0.5"
     assert file_name("x.png", "") == "x"
     assert len(file_name("x" * 300, "")) <= 120
+
+
+def test_edits_are_read_as_texts_are(search: OpenRun) -> None:
+    photo = evaluation_image(search, 3)
+    wanted = search.search(photo, ["color=red"], 4)
+    assert search.search(photo, "color=red", 4).hits == wanted.hits
+    assert search.search(photo, Edit("Color", "RED "), 4).hits == wanted.hits
+    half = search.search(photo, [Edit("color", {"Red": 1, "RED": 1})], 4)
+    assert half.hits == wanted.hits and half.edits == wanted.edits
+    for k in ("3", 0, 2.5):
+        with pytest.raises(FlamError, match="k is .*; expected the number of results"):
+            search.search(photo, k=k)  # type: ignore[arg-type]
+
+
+def test_a_run_is_opened_from_inside_of_its_folder(
+    search: OpenRun, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(trained / "runs" / "wardrobe")
+    assert open_run(".").folder == search.folder == open_run("../wardrobe").folder
+    monkeypatch.setenv("HOME", str(trained))
+    assert open_run("~/runs/wardrobe").folder == search.folder
 
 
 def test_only_photos_are_searched_among(search: OpenRun) -> None:

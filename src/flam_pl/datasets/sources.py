@@ -23,11 +23,14 @@ NOT_UTF8 = re.compile("[\ud800-\udfff]")  # how Python stands for other bytes of
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 
 
-def open_catalog(data: DataConfig, schema: AttributeSchema | None = None) -> Catalog:
+def open_catalog(
+    data: DataConfig, schema: AttributeSchema | None = None, searched: bool = False
+) -> Catalog:
     """The Catalog by ``read(root, data, schema)`` of the module ``data.reader``.
 
-    With the ``schema`` of a trained run, it holds only evaluated photos. Raises FlamError for an
-    unusable file, line or setting.
+    With the ``schema`` of a trained run, it holds only evaluated photos; if they are ``searched``,
+    all photos, and none of them as one of the training. Raises FlamError for an unusable file, line
+    or setting.
     """
     if data.root is None:
         example = f'ARGS="data={data.name} data.root=/path/to/it"'
@@ -36,6 +39,8 @@ def open_catalog(data: DataConfig, schema: AttributeSchema | None = None) -> Cat
     if not data.reader.isidentifier() or not find_spec(module):
         raise FlamError(f"data.reader is {data.reader!r}; expected a module of {__package__}")
     catalog: Catalog = import_module(module).read(Path(data.root).expanduser(), data, schema)
+    if schema is not None and searched:
+        return replace(catalog, table=catalog.table.assign(split="evaluation"))
     if schema is not None:
         evaluated = np.union1d(catalog.rows("evaluation"), catalog.instance_rows())
         return catalog.select(evaluated) if len(evaluated) else catalog

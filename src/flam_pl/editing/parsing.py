@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from flam_pl.attributes import AttributeSchema, did_you_mean, fold_spelling
@@ -29,6 +30,24 @@ def parse_edits(
     edits = [_parse(text, schema, feature_of) for text in texts]
     in_order(edits, schema)  # raises for two edits of one type
     return edits
+
+
+def spelled(edit: Edit, schema: AttributeSchema) -> Edit:
+    """The edit with the schema's spelling of its type and classes; unknown ones stay as they are.
+
+    >>> print(spelled(Edit("Color", "RED"), AttributeSchema({"color": ("red", "blue")})))
+    color=red
+    """
+    kind = _known(edit.attribute_type, schema.types) or edit.attribute_type
+    known, wanted = schema.classes.get(kind, ()), edit.wanted
+    if isinstance(wanted, str):
+        wanted = _known(wanted, known) or wanted
+    elif isinstance(wanted, Mapping):
+        shares = dict[str, float]()
+        for name, share in wanted.items():
+            shares[_known(name, known) or name] = shares.get(_known(name, known) or name, 0) + share
+        wanted = shares
+    return replace(edit, attribute_type=kind, wanted=wanted)
 
 
 def _parse(text: str, schema: AttributeSchema, feature_of: Callable[[str], Tensor] | None) -> Edit:

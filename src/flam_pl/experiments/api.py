@@ -6,7 +6,7 @@ from pathlib import Path
 
 from flam_pl.config import loading
 from flam_pl.config.root import Config
-from flam_pl.errors import FlamError
+from flam_pl.errors import ConfigError, FlamError
 from flam_pl.experiments import evaluate as evaluation
 from flam_pl.experiments import pipeline
 from flam_pl.experiments.search import OpenRun
@@ -23,6 +23,10 @@ def load_config(*overrides: str) -> Config:
     >>> load_config("data=wardrobe_small", "seed=1").seed
     1
     """
+    for given in overrides:
+        if not isinstance(given, str):
+            example = "load_config('run=shop', 'seed=1'), or load_config(*settings) for a list"
+            raise ConfigError(f"load_config got {given!r}; expected texts: {example}")
     return loading.load_config(overrides)
 
 

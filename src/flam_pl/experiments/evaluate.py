@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import sys
 import time
@@ -49,14 +50,18 @@ from flam_pl.training.stage import evaluation_device
 
 def open_folder(folder: Path) -> tuple[Run, TrainedRun]:
     """A finished run on its own data; writes nothing. Raises as ``reopen``."""
+    folder = Path(os.path.abspath(folder.expanduser()))  # "." has no name
     config, own = load_run_config([f"run={folder.name}", f"runs_dir={folder.parent}"])
     return reopen(config, own, write=False)
 
 
-def reopen(config: Config, own: bool, write: bool = True) -> tuple[Run, TrainedRun]:
+def reopen(
+    config: Config, own: bool, write: bool = True, searched: bool = False
+) -> tuple[Run, TrainedRun]:
     """A finished run with its data and its networks.
 
     ``own``: the data are those of the training. ``write``: extract missing features.
+    ``searched``: all photos are opened, also those that cannot be evaluated.
 
     Raises:
         FlamError: the run is not finished, or other data is given without ``report=``.
@@ -73,7 +78,7 @@ def reopen(config: Config, own: bool, write: bool = True) -> tuple[Run, TrainedR
     if not own and isinstance(config.data, WardrobeData):
         require_other_place(config)
     data = as_trained(config, trained.schema) if own else config.data
-    listed = open_catalog(data, None if own else trained.schema)
+    listed = open_catalog(data, None if own else trained.schema, searched)
     first = write and not own  # the extraction is the first to decode these photos
     catalog = usable(listed, config, write, decoding=not first)
     trained.schema.require_same(catalog.schema, "the data set")
@@ -88,9 +93,9 @@ def reopen(config: Config, own: bool, write: bool = True) -> tuple[Run, TrainedR
             f"{data.root} has changed since the training: photos of the training keep their "
             "split, new photos are evaluated. Train again to learn from the changes."
         )
-    if write:
+    if write and not searched:
         check_usable(catalog, training=False)
-    if not own:
+    if not own and not searched:
         log_overlap(config, catalog)
     data_module = FlamDataModule(catalog, config, trained.preprocess)
     run = Run(config, catalog, data_module, listed=listed if first else None)
@@ -101,7 +106,8 @@ def reopen(config: Config, own: bool, write: bool = True) -> tuple[Run, TrainedR
             require_replaceable(report_folder(config))
         extract(run, backbone, features)
         if len(checked := decoded(run)) < len(catalog):
-            check_usable(checked, training=False)
+            if not searched:
+                check_usable(checked, training=False)
             run = Run(config, checked, FlamDataModule(checked, config, trained.preprocess))
             extract(run, backbone, features)
     else:

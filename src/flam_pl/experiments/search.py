@@ -19,7 +19,7 @@ from flam_pl.attributes import UNLABELLED
 from flam_pl.config.root import Config
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.editing.edits import Edit, Photo
-from flam_pl.editing.parsing import parse_edits
+from flam_pl.editing.parsing import parse_edits, spelled
 from flam_pl.editing.targets import wanted_probabilities
 from flam_pl.errors import FlamError
 from flam_pl.experiments.evaluate import reopen
@@ -157,26 +157,35 @@ class OpenRun:
 
     def read(self, edit: Edit | str) -> Edit:
         """The edit; an example photo becomes its feature."""
-        edit = edit if isinstance(edit, Edit) else self.parse([edit])[0]
+        if not isinstance(edit, Edit):
+            return self.parse([edit])[0]
+        edit = spelled(edit, self.catalog.schema)
         if isinstance(edit.wanted, Photo):
             return replace(edit, wanted=self.feature(edit.wanted.source))
         return edit
 
     @torch.inference_mode()
     def search(
-        self, photo: str | Path | Tensor, edits: Sequence[Edit | str] = (), k: int = 10
+        self,
+        photo: str | Path | Tensor,
+        edits: Sequence[Edit | str] | Edit | str = (),
+        k: int = 10,
     ) -> Results:
         """The k best photos for the edited query, never the query itself.
 
         Args:
             photo: a file, a path of the catalog, or a stored feature ``(D,)``.
-            edits: e.g. ``["color=red"]``.
+            edits: e.g. ``["color=red"]``, or one edit.
 
         Raises:
             SchemaError: an unknown attribute type or class.
             EditError: an edit that cannot be read, or that cannot apply to this photo.
             UnreadableImage: as ``feature``.
+            FlamError: ``k`` is no number from 1.
         """
+        if not isinstance(k, int | np.integer) or k < 1:
+            raise FlamError(f"k is {k!r}; expected the number of results, 1 or more")
+        edits = [edits] if isinstance(edits, str | Edit) else edits
         parsed = [self.read(edit) for edit in edits]
         name = None if isinstance(photo, Tensor) else str(photo)
         query = (photo if isinstance(photo, Tensor) else self.feature(photo))[None]
@@ -217,7 +226,7 @@ class OpenRun:
 def answer(config: Config, own: bool) -> str:
     """The results as text, and a picture of them."""
     assert config.image, "the command checks image="
-    run = OpenRun(*reopen(config, own))
+    run = OpenRun(*reopen(config, own, searched=True))
     results = run.search(config.image, run.parse(config.edits), config.k)
     picture = config.folder / "searches" / f"{file_name(config.image, results.edits)}.png"
     shown = [(hit.path, hit.caption) for hit in results]
