@@ -59,6 +59,11 @@ def test_the_description_counts_what_is_there() -> None:
     assert "cannot be used: none" in describe(mini(), {})
 
 
+def test_items_that_were_made_for_distorted_views_are_not_counted() -> None:
+    text = describe(mini(item=["a", "a", "2.jpg", None, "2.jpg"]))
+    assert "items: 1, 0 with one photo; photos without an item: 2" in text
+
+
 def test_a_usable_catalog_passes_and_the_others_are_refused_with_all_problems() -> None:
     check_usable(mini())
     with pytest.raises(FlamError, match="no training photo: expected"):

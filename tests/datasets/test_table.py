@@ -221,6 +221,32 @@ def test_garments_are_read_and_split_together(tmp_path: Path) -> None:
         assert [note[:13] for note in mini.notes] == ["10 garment(s)"]
 
 
+def test_a_category_that_is_called_garment_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    table = frame(48).assign(garment=["dress"] * 21 + [None] * 27)
+    path = write(tmp_path, table, images=48)
+    with pytest.raises(FlamError, match=r"21 of 48 photos one garment, 'dress'.*garment:category"):
+        read(path)
+    assert len(read(path, columns=["garment:category"]).rows("evaluation", "shop")) == 4
+    assert read(write(tmp_path, table.assign(garment=["dress"] * 20 + [None] * 28), images=48))
+
+
+def test_a_table_without_val_says_who_validates(tmp_path: Path) -> None:
+    table = frame(40).assign(split=["train"] * 32 + ["test"] * 8)
+    mini = read(write(tmp_path, table, images=40), validation=3)
+    drawn = int(((mini.table["split"] == "val") & (mini.table["view"] == 0)).sum())
+    assert f"no photo has the split val: {drawn} training photos validate instead" in mini.notes
+    assert drawn and len(mini.rows("evaluation", "shop")) == 8
+
+
+def test_whole_numbers_of_a_column_with_gaps_are_the_same_label(tmp_path: Path) -> None:
+    """A CSV file that pandas wrote has 38.0, a Parquet file 38."""
+    mini = read(write(tmp_path, frame().assign(color=["38.0", "38", "00", "0"] * 2), "a.csv"))
+    assert set(mini.schema.of("color")) == {"38", "00", "0"}
+    trained = AttributeSchema({"shape": ("shirt", "jeans"), "color": ("38.0", "40.0")})
+    mini = read(write(tmp_path, frame().assign(color=[38, 40] * 4), "b.parquet"), trained)
+    assert set(mini.table["color"].dropna()) == {"38.0", "40.0"}
+
+
 def test_files_that_are_not_there_are_counted_and_all_of_them_refused(tmp_path: Path) -> None:
     table = pd.concat([frame(), frame()[:1]], ignore_index=True)
     table.loc[3, "path"] = None
@@ -284,7 +310,8 @@ def test_a_schema_from_elsewhere(tmp_path: Path) -> None:
         ("shop.csv", b"path,shape,color\n\n,,\n", "has no rows"),
         ("shop.csv", b"path,shape\na,b\n\xff\xfe,a\n", "shop.csv line 3 is no UTF-8; save"),
         ("shop.csv", "path\na\n".encode("utf-16"), "shop.csv line 1 is no UTF-8; save"),
-        ("shop.csv", b'path,shape\na,b\nc,"d\ne,f\n', "shop.csv line 3: unexpected end"),
+        ("shop.csv", b'path,shape\na,b\nc,"d\ne,f\n', "line 3: unexpected end.*Close each double"),
+        ("shop.csv", b'"path,shape\na,b\n', "line 1: unexpected end.*Close each double"),
         ("shop.csv", b'path,shape\na,b\nc,"d"e\n', "shop.csv line 3: ',' expected after"),
         ("shop.parquet", b"no parquet at all", "cannot be read as parquet"),
     ],
@@ -435,6 +462,16 @@ def test_the_header_tells_the_delimiter(tmp_path: Path, name: str, delimiter: st
     table = frame().assign(color=["a,b", "c;d", "a,b", "e|f"] * 2)
     table.to_csv(tmp_path / name, index=False, sep=delimiter)
     assert set(read(tmp_path / name).schema.of("color")) == {"a,b", "c;d", "e|f"}
+
+
+@pytest.mark.parametrize("told", ["sep=;", '"sep=;"', "SEP=;"])
+def test_the_separator_that_excel_reads_is_no_header(tmp_path: Path, told: str) -> None:
+    path = write(tmp_path, frame())
+    path.write_text(f"{told}\n" + path.read_text().replace(",", ";"))
+    assert read(path).schema.of("color") == ("1", "2")
+    path.write_text(path.read_text() + "photos/7.png;only\n")
+    with pytest.raises(FlamError, match="line 11: got 2 values, expected 3"):
+        read(path)
 
 
 def test_rows_that_take_several_lines_are_reported(

@@ -68,7 +68,10 @@ def assemble(found: Found, data: LabelledData, schema: AttributeSchema | None) -
     if "split" in table:
         notes += identical_on_two_sides(table, contents)
     if isinstance(data, SplitData):
+        lacks_val = "split" in table and not (table["split"] == "val").any()
         table["split"] = _split(table, found, data, contents, foreign=schema is not None)
+        if lacks_val and (drawn := int((table["split"] == "val").sum())):
+            notes.append(f"no photo has the split val: {drawn} training photos validate instead")
     if found.one_photo_per_item:
         table["item"] = table["item"].groupby(contents).transform("first")
         twins = table["item"][table["item"].duplicated(keep=False)]

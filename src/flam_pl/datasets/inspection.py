@@ -108,11 +108,14 @@ def _training_problems(catalog: Catalog) -> Iterator[str]:
 
 
 def _overview(catalog: Catalog, photos: Catalog) -> str:
-    per_item = photos.table["item"].value_counts()
-    alone, itemless = int((per_item == 1).sum()), int(photos.table["item"].isna().sum())
+    item, views = photos.table["item"], len(catalog) - len(photos)
+    if views:  # photos without an item got a path as theirs (assembly.py)
+        item = item.mask(item.isin(photos.table["path"]))
+    per_item = item.value_counts()
+    alone, itemless = int((per_item == 1).sum()), int(item.isna().sum())
     lines = [f"{catalog.name}: {len(photos)} photos in {catalog.root}"]
     lines += [f"items: {len(per_item)}, {alone} with one photo; photos without an item: {itemless}"]
-    if views := len(catalog) - len(photos):
+    if views:
         lines.append(f"distorted views, the queries of the instance search: {views}")
     queries, gallery, in_vain = instance_queries(catalog)
     if queries:

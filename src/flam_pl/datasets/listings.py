@@ -18,6 +18,8 @@ from flam_pl.attributes import fold_spelling
 from flam_pl.datasets.catalog import Dropped
 from flam_pl.errors import FlamError
 
+LARGEST_GARMENT = 20  # photos, or 5 % of the table: more than one garment has
+
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
     """Number, from 1, and stripped text of each line."""
@@ -76,6 +78,15 @@ def require_words(table: pd.DataFrame, column: str, known: Sequence[str]) -> Non
         got = "nothing" if pd.isna(value := wrong[column].iloc[0]) else repr(value)
         expected = f"expected one of {', '.join(known)} ({len(wrong)} such row(s))"
         raise FlamError(f"{place_of(wrong, 0)}: column {column} has {got}; {expected}")
+
+
+def require_small_garments(garments: pd.Series) -> None:
+    photos = garments.value_counts()
+    if len(photos) and photos.iloc[0] > max(LARGEST_GARMENT, len(garments) / 20):
+        got = f"the column garment gives {photos.iloc[0]} of {len(garments)} photos one garment"
+        means = "one garment in several versions, whose photos stay in one split"
+        remedy = "If it holds a category, give it another name: data.columns=[garment:category]"
+        raise FlamError(f"{got}, {photos.index[0]!r}; expected {means}. {remedy}")
 
 
 def attributes_of(

@@ -25,7 +25,7 @@ from flam_pl.config.data import TableData
 from flam_pl.datasets.assembly import Found, assemble
 from flam_pl.datasets.catalog import DOMAINS, SPLITS, Catalog, fill_garments
 from flam_pl.datasets.labels import fold_id, join_spellings
-from flam_pl.datasets.listings import keep_photos, place_of, require_words
+from flam_pl.datasets.listings import keep_photos, place_of, require_small_garments, require_words
 from flam_pl.datasets.splits import identical_files, leak_groups
 from flam_pl.errors import FlamError
 from flam_pl.images.files import UnreadableImage, read_file
@@ -44,6 +44,8 @@ WRITTEN_OUT = re.compile(r"\[\s*['\"].*\]|\[[\d\s.,]*\]|\{.*:.*\}|b(['\"]).*\1",
 """The text that a program makes of a list, a record or bytes."""
 PLAIN = r"(b|([!-Z\\-ac-z|-~]|b[!#-&(-~])([ -~]*[!-~])?)"
 """Texts that stay as they are: ASCII without outer spaces, not ``WRITTEN_OUT``."""
+TOLD = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)  # a first line that Excel reads
+QUOTES = "Close each double quote; inside of a value, write it twice."
 BLOCK = 2**16  # rows of a CSV file that are Python objects at one time
 
 
@@ -66,6 +68,8 @@ def read(root: Path, data: TableData, schema: AttributeSchema | None = None) -> 
     advice = f"Set data.images to the folder that the column 'path' starts from (now {images})."
     table, dropped = keep_photos(table, images, advice=advice)
     table = _with_words(table.copy())
+    if "garment" in table and not data.recorded_split:
+        require_small_garments(table["garment"])
     if "counterfactual_of" in table:
         items: list[str] = table["item"].dropna().tolist() if "item" in table else []
         notes += join_spellings(table, "counterfactual_of", items, fold_id)
@@ -138,9 +142,13 @@ def _read_csv(path: Path, delimiters: str) -> pd.DataFrame:
     """The cells as text, so that "NA" and "007" stay."""
     try:
         with open(path, encoding="utf-8-sig", newline="") as text:
-            delimiter = max(delimiters, key=text.readline().count)
+            first = text.readline()
+            told = TOLD.fullmatch(first)
+            delimiter = told[1] if told else max(delimiters, key=first.count)
             text.seek(0)
             reader = csv.reader(text, delimiter=delimiter, strict=True)
+            if told:
+                next(reader)
             header = [name.strip() for name in next(reader, [])]
             while header and not header[-1]:
                 header.pop()
@@ -150,7 +158,7 @@ def _read_csv(path: Path, delimiters: str) -> pd.DataFrame:
             if table is None:
                 table, lines = _rows(path, reader, len(header), delimiter)
     except csv.Error as error:
-        raise FlamError(f"{path} line 1: {error}.") from error
+        raise FlamError(f"{path} line 1: {error}. {QUOTES}") from error
     except UnicodeDecodeError as error:
         before = re.split("[\udc80-\udcff]", path.read_bytes().decode(errors="surrogateescape"))[0]
         line = before.count("\n") + 1
@@ -189,7 +197,8 @@ def _rows(path: Path, reader: Any, width: int, delimiter: str) -> tuple[pa.Table
             if any(cell.strip() for cell in row):
                 if len(row) < width or any(row[width:]):
                     remedy = f"Leave unknown ones empty, put quotes around one with {delimiter!r}"
-                    raise csv.Error(f"got {len(row)} values, expected {width}. {remedy}")
+                    got = f"got {len(row)} values, expected {width}"
+                    raise FlamError(f"{path} line {line}: {got}. {remedy}.")
                 rows.append(row)
                 lines.append(line)
             if reader.line_num > line:
@@ -199,7 +208,7 @@ def _rows(path: Path, reader: Any, width: int, delimiter: str) -> tuple[pa.Table
                 parts.append(_columns(rows, width))
                 rows = []
     except csv.Error as error:
-        raise FlamError(f"{path} line {line}: {error}.") from error
+        raise FlamError(f"{path} line {line}: {error}. {QUOTES}") from error
     if several:
         what = "rows take several lines; if no value has line breaks, a double quote is missing"
         log.warning("%s: %d %s, first in line %d", path, len(several), what, several[0])
