@@ -101,7 +101,7 @@ def test_renames_images_root_and_extras(tmp_path: Path) -> None:
     }.items():
         with pytest.raises(FlamError, match=f"data.columns .*{words}"):
             read(path, columns=[wrong])
-    with pytest.raises(FlamError, match="expected one column 'path', got 0; it has photo, shape"):
+    with pytest.raises(FlamError, match="expected one column 'path', got 0; it has path, shape"):
         read(path)
     with pytest.raises(FlamError, match="expected one column 'color', got 0; it has photo, shape"):
         read(path, columns=["photo:path"])
@@ -621,6 +621,46 @@ def test_a_new_photo_of_a_known_item_or_file_joins_its_split(tmp_path: Path) -> 
     assert found[:16] == [*old, *old] and {"train", "val", "evaluation"} == {*old}
     assert found[16:20] == [old[0], old[7], "evaluation", "evaluation"]
     assert found[20:] == old[:4]  # counterfactuals of the first four items
+
+
+def test_a_split_without_val_draws_it_from_the_training_photos(tmp_path: Path) -> None:
+    table = frame(80).assign(split=["train"] * 60 + ["test"] * 20)
+    found = read(write(tmp_path, table, images=80), validation=10).table
+    splits = found.loc[found["view"] == 0, "split"].tolist()
+    assert splits[60:] == ["evaluation"] * 20
+    assert set(splits[:60]) == {"train", "val"} and splits.count("val") == 9  # .15 of them
+
+
+def test_a_kind_of_clothes_is_no_garment(tmp_path: Path) -> None:
+    table = frame(80).assign(garment=["dress", "shirt"] * 40)
+    with pytest.raises(FlamError, match=r"40 photos have the garment.*data\.columns"):
+        read(write(tmp_path, table, images=80))
+    few = table.assign(garment=[f"g{n // 4}" for n in range(80)])
+    assert read(write(tmp_path, few, images=80)).table["garment"].nunique() == 20
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"types": ["path", "color"]}, "data.types names 'path', which has a meaning"),
+        ({"types": ["shape", "image"]}, "data.types names 'image'"),
+        ({"types": ["shape", "item"]}, "data.types names 'item'"),
+        ({"extra_attributes": ["color"]}, "data.extra_attributes names 'color', which is a type"),
+    ],
+)
+def test_own_columns_are_no_attributes(
+    settings: dict[str, list[str]], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(FlamError, match=message):
+        read(write(tmp_path, frame()), **settings)
+
+
+def test_a_folder_and_a_table_are_told_apart(tmp_path: Path) -> None:
+    with pytest.raises(FlamError, match="is a folder; expected a .csv"):
+        read(tmp_path)
+    path = write(tmp_path, frame())
+    with pytest.raises(FlamError, match="is a file, but the wardrobe.*data=table"):
+        open_catalog(load_config([f"data.root={path}"]).data)
 
 
 def test_a_recorded_split_holds_and_new_photos_are_evaluated(tmp_path: Path) -> None:

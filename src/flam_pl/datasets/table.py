@@ -39,6 +39,7 @@ SEPARATORS = (";", "|", ",", "/")  # often between several labels in one cell
 log = logging.getLogger(__name__)
 OWN = ("path", "item", "domain", "split", "counterfactual_of", "garment")  # read if they are there
 TOGETHER = ("item", "garment")
+GARMENT_PHOTOS, GARMENT_SHARE = 20, 0.05  # of one garment: at most so many, or this share
 NOTHING = {"nan", "none", "null", "na", "n/a", "<na>", "nat", "#n/a"}  # empty cells of programs
 WRITTEN_OUT = re.compile(r"\[\s*['\"].*\]|\[[\d\s.,]*\]|\{.*:.*\}|b(['\"]).*\1", re.DOTALL)
 """The text that a program makes of a list, a record or bytes."""
@@ -52,6 +53,10 @@ def read(root: Path, data: TableData, schema: AttributeSchema | None = None) -> 
     split "query" are consumer photos."""
     types = schema.types if schema else tuple(data.types)
     extra = tuple(dict.fromkeys(data.extra_attributes))
+    for setting, names in {"types": types, "extra_attributes": extra}.items():
+        for name in {*names} & {*OWN, "image", *(types if names is extra else ())}:
+            has = "has a meaning of its own" if name in (*OWN, "image") else "is a type"
+            raise FlamError(f"data.{setting} names {name!r}, which {has}; name other columns")
     table = _renamed(_load(root), data.columns, (*types, *extra), root)
     # no other column: the table's own "view" may mean "front" or "back"
     own = [c for c in dict.fromkeys((*OWN, *types, *extra)) if c in table]
@@ -62,6 +67,7 @@ def read(root: Path, data: TableData, schema: AttributeSchema | None = None) -> 
     notes = _one_label_each(table, types, data.label_separator)
     for column in TOGETHER:
         notes += join_spellings(table, column, fold=fold_id) if column in table else []
+    require_garments(table, root)
     images = Path(data.images).expanduser() if data.images else root.parent
     advice = f"Set data.images to the folder that the column 'path' starts from (now {images})."
     table, dropped = keep_photos(table, images, advice=advice)
@@ -80,6 +86,20 @@ def read(root: Path, data: TableData, schema: AttributeSchema | None = None) -> 
         if isinstance(data.classes, dict):
             found.classes = AttributeSchema.from_dict(data.classes)
     return assemble(found, data, schema)
+
+
+def require_garments(table: pd.DataFrame, root: Path) -> None:
+    """Raise FlamError for a column ``garment`` that holds kinds of clothes: photos of one garment
+    stay on one side of the split."""
+    if "garment" not in table or table["garment"].isna().all():
+        return
+    counts = table["garment"].value_counts()
+    if counts.iloc[0] > max(GARMENT_PHOTOS, len(table) * GARMENT_SHARE):
+        raise FlamError(
+            f"{root}: {counts.iloc[0]} photos have the garment {counts.index[0]!r}; expected the "
+            "photos of one garment in several colors. Give a kind of clothes another column name, "
+            "data.columns=[garment:shape]"
+        )
 
 
 def _recorded(table: pd.DataFrame, images: Path, file: Path) -> pd.Series:
@@ -118,7 +138,8 @@ def _load(path: Path) -> pd.DataFrame:
     suffix = path.suffix.lower()
     if not path.is_file() or suffix not in (".csv", ".tsv", ".parquet"):
         problem = f"ends in {suffix!r}" if path.is_file() else "is not there"
-        raise FlamError(f"{path} {problem}; expected a .csv, .tsv or .parquet file")
+        problem = "is a folder" if path.is_dir() else problem
+        raise FlamError(f"data.root={path} {problem}; expected a .csv, .tsv or .parquet file")
     try:
         if suffix == ".parquet":
             table = pd.read_parquet(path, dtype_backend="pyarrow")  # else large numbers are rounded
@@ -224,6 +245,7 @@ def _renamed(
             but = f"{path} has no such column{did_you_mean(own, have)}; it has {', '.join(have)}"
             raise FlamError(f"data.columns renames {own!r} to {name!r}, but {but}")
     table = table.rename(columns=names)
+    have = [str(column) for column in table]
     ours = [name for name in (*OWN, "image", *wanted) if name not in table]  # "Item", " COLOR"
     spelled = {c: n for n in ours for c in table if fold_spelling(str(c)) == fold_spelling(n)}
     table = table.rename(columns=spelled)

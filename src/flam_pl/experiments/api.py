@@ -43,7 +43,7 @@ def open_run(folder: str | Path) -> OpenRun:
     Raises:
         FlamError: there is no such run, it is not finished, or its data set has changed.
     """
-    return OpenRun(*evaluation.open_folder(Path(folder)))
+    return OpenRun(*evaluation.open_folder(Path(folder).expanduser().absolute()))
 
 
 def evaluate(run: OpenRun) -> Report:
