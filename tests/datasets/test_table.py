@@ -101,9 +101,9 @@ def test_renames_images_root_and_extras(tmp_path: Path) -> None:
     }.items():
         with pytest.raises(FlamError, match=f"data.columns .*{words}"):
             read(path, columns=[wrong])
-    with pytest.raises(FlamError, match="expected one column 'path', got 0; it has path, shape"):
+    with pytest.raises(FlamError, match="expected one column 'path', got 0; it has photo, shape"):
         read(path)
-    with pytest.raises(FlamError, match="expected one column 'color', got 0; it has photo, shape"):
+    with pytest.raises(FlamError, match="expected one column 'color', got 0; it has path, shape"):
         read(path, columns=["photo:path"])
     with pytest.raises(FlamError, match="expected one column 'path', got 2"):
         read(path, columns=[*columns, "season:path"])
