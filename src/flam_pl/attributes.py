@@ -121,6 +121,14 @@ def fold_spelling(name: str) -> str:
     return " ".join(visible.split()).translate(LOOK_ALIKES)
 
 
+def same_name(word: str, known: Sequence[str]) -> str | None:
+    """The same word, or the only name that differs in spelling alone."""
+    if word in known:
+        return word
+    alike = [name for name in known if fold_spelling(name) == fold_spelling(word)]
+    return alike[0] if len(alike) == 1 else None
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A question with the known name of the nearest spelling, or ``""`` if none is near."""
     spelled = {fold_spelling(other): other for other in known}

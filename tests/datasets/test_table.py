@@ -103,7 +103,7 @@ def test_renames_images_root_and_extras(tmp_path: Path) -> None:
             read(path, columns=[wrong])
     with pytest.raises(FlamError, match="expected one column 'path', got 0; it has photo, shape"):
         read(path)
-    with pytest.raises(FlamError, match="expected one column 'color', got 0; it has photo, shape"):
+    with pytest.raises(FlamError, match="expected one column 'color', got 0; it has path, shape"):
         read(path, columns=["photo:path"])
     with pytest.raises(FlamError, match="expected one column 'path', got 2"):
         read(path, columns=[*columns, "season:path"])
@@ -219,23 +219,6 @@ def test_garments_are_read_and_split_together(tmp_path: Path) -> None:
         assert (photos.groupby("garment")["split"].nunique() == 1).all()
         assert mini.table.loc[mini.table["view"] > 0, "garment"].isna().all()
         assert [note[:13] for note in mini.notes] == ["10 garment(s)"]
-
-
-def test_a_category_that_is_called_garment_is_refused_with_the_way_out(tmp_path: Path) -> None:
-    table = frame(48).assign(garment=["dress"] * 21 + [None] * 27)
-    path = write(tmp_path, table, images=48)
-    with pytest.raises(FlamError, match=r"21 of 48 photos one garment, 'dress'.*garment:category"):
-        read(path)
-    assert len(read(path, columns=["garment:category"]).rows("evaluation", "shop")) == 4
-    assert read(write(tmp_path, table.assign(garment=["dress"] * 20 + [None] * 28), images=48))
-
-
-def test_a_table_without_val_says_who_validates(tmp_path: Path) -> None:
-    table = frame(40).assign(split=["train"] * 32 + ["test"] * 8)
-    mini = read(write(tmp_path, table, images=40), validation=3)
-    drawn = int(((mini.table["split"] == "val") & (mini.table["view"] == 0)).sum())
-    assert f"no photo has the split val: {drawn} training photos validate instead" in mini.notes
-    assert drawn and len(mini.rows("evaluation", "shop")) == 8
 
 
 def test_whole_numbers_of_a_column_with_gaps_are_the_same_label(tmp_path: Path) -> None:
@@ -658,6 +641,51 @@ def test_a_new_photo_of_a_known_item_or_file_joins_its_split(tmp_path: Path) -> 
     assert found[:16] == [*old, *old] and {"train", "val", "evaluation"} == {*old}
     assert found[16:20] == [old[0], old[7], "evaluation", "evaluation"]
     assert found[20:] == old[:4]  # counterfactuals of the first four items
+
+
+def test_a_split_without_val_draws_it_from_the_training_photos(tmp_path: Path) -> None:
+    table = frame(80).assign(split=["train"] * 60 + ["test"] * 20)
+    mini = read(write(tmp_path, table, images=80), validation=10)
+    found = mini.table
+    assert "no photo has the split val: 9 training photos validate instead" in mini.notes
+    splits = found.loc[found["view"] == 0, "split"].tolist()
+    assert splits[60:] == ["evaluation"] * 20
+    assert set(splits[:60]) == {"train", "val"} and splits.count("val") == 9  # .15 of them
+
+
+def test_a_kind_of_clothes_is_no_garment(tmp_path: Path) -> None:
+    table = frame(80).assign(garment=["dress", "shirt"] * 40)
+    with pytest.raises(FlamError, match=r"40 photos have the garment.*data\.columns"):
+        read(write(tmp_path, table, images=80))
+    record = tmp_path / "split.csv"  # a run that was trained on it stays usable
+    record.write_text("path,split\nphotos/0.png,train\n")
+    read(tmp_path / "shop.csv", recorded_split=str(record))
+    few = table.assign(garment=[f"g{n // 4}" for n in range(80)])
+    assert read(write(tmp_path, few, images=80)).table["garment"].nunique() == 20
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"types": ["path", "color"]}, "data.types names 'path', which has a meaning"),
+        ({"types": ["shape", "image"]}, "data.types names 'image'"),
+        ({"types": ["shape", "item"]}, "data.types names 'item'"),
+        ({"extra_attributes": ["color"]}, "data.extra_attributes names 'color', which is a type"),
+    ],
+)
+def test_own_columns_are_no_attributes(
+    settings: dict[str, list[str]], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(FlamError, match=message):
+        read(write(tmp_path, frame()), **settings)
+
+
+def test_a_folder_and_a_table_are_told_apart(tmp_path: Path) -> None:
+    with pytest.raises(FlamError, match="is a folder; expected a .csv"):
+        read(tmp_path)
+    path = write(tmp_path, frame())
+    with pytest.raises(FlamError, match="is a file, but the wardrobe.*data=table"):
+        open_catalog(load_config([f"data.root={path}"]).data)
 
 
 def test_a_recorded_split_holds_and_new_photos_are_evaluated(tmp_path: Path) -> None:

@@ -294,6 +294,15 @@ def test_several_examples_for_one_edit_are_refused() -> None:
         Edit("color", WORLD.features[:2])
 
 
+def test_names_differ_in_spelling_alone_and_weights_of_one_class_add_up() -> None:
+    edits = [Edit("Color", {"RED": 1, "blue": 2, "red ": 3}), Edit(" shape", "Dress")]
+    assert in_order(edits, SCHEMA) == [Edit("shape", "dress"), Edit("color", {"red": 4, "blue": 2})]
+    with pytest.raises(SchemaError, match="'Purple'"):
+        in_order([Edit("color", "Purple")], SCHEMA)
+    with pytest.raises(EditError, match="two edits for color"):
+        in_order([Edit("color", "red"), Edit("COLOR", "blue")], SCHEMA)
+
+
 def test_edits_print_as_they_are_typed_and_come_in_the_order_of_the_schema() -> None:
     edits = [Edit("pattern", WORLD.features[0]), Edit("color", {"red": 1, "blue": 1}), DRESS_HALF]
     ordered = in_order(edits, SCHEMA)

@@ -233,9 +233,14 @@ def test_what_cannot_be_searched_for_gets_one_clear_message(
 
 
 def test_a_picture_s_name_is_one_that_every_disk_takes() -> None:
-    assert file_name("/a b/my photo.jpg", "color=@c/d.jpg:0.5") == "my_photo_color_c_d.jpg_0.5"
-    assert file_name("x.png", "") == "x"
-    assert len(file_name("x" * 300, "")) <= 120
+    name = file_name("/a b/my photo.jpg", ["color=@c/d.jpg:0.5"])
+    assert name.startswith("my_photo_color_c_d.jpg_0.5-") and "/" not in name
+    others = (
+        file_name("/c/my photo.jpg", ["color=@c/d.jpg:0.5"]),
+        file_name("/a b/my photo.jpg", []),
+    )
+    assert len({name, *others}) == 3
+    assert len(file_name("x" * 300, [])) <= 120
 
 
 def test_edits_are_read_as_texts_are(search: OpenRun) -> None:

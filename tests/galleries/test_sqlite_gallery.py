@@ -48,6 +48,19 @@ def copied(database: Path, tmp_path: Path) -> Path:
     return tmp_path / "shop.db"
 
 
+def test_a_gallery_in_a_folder_that_cannot_be_written_is_searched(
+    copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = sorted(copied.parent.iterdir())
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    gallery = SqliteGallery(copied, "space")
+    assert len(gallery.search(made_queries(1), 3).ids[0]) == 3
+    with pytest.raises(FlamError, match="Its file and folder must be writable"):
+        gallery.delete(["photo 0"])
+    assert sorted(copied.parent.iterdir()) == before
+    gallery.close()
+
+
 def recall(gallery: SqliteGallery, slow: SlowGallery, where: object = None) -> float:
     queries = made_queries(30, seed=9)
     found = gallery.search(queries, 10, where)  # type: ignore[arg-type]

@@ -153,14 +153,29 @@ def test_replaced_photos_keep_their_place_and_deleted_ones_are_gone(
 
 def test_a_number_and_its_text_are_one_value(gallery: StoredGallery) -> None:
     """A column of numbers can get a text later, as sizes do; a page asks with texts."""
-    sizes: list[Value] = [36, "37", 38.0, "M", "007", 7]
+    sizes: list[Value] = [36, "37", 38.0, "M", "007", 7, 41, "41"]
     made = made_items(len(sizes))
     gallery.add([replace(i, columns={"size": s}) for i, s in zip(made, sizes, strict=True)])
     for size in ("36", 36, "37", 37, 37.0, "38", 38, "M", "007", "7", 7):
         assert gallery.count({"size": size}) == 1, size
         assert gallery.count({"size": [size, "XL"]}) == 1, size
     assert gallery.count({"size": "36.5"}) == 0
-    assert gallery.facets(["size"])["size"]["36"] == 1
+    assert gallery.count({"size": "41"}) == gallery.count({"size": 41}) == 2
+    counts = gallery.facets(["size"])["size"]
+    assert counts["36"] == 1 and next(iter(counts.items())) == ("41", 2)
+
+
+def test_an_item_may_be_a_number_or_its_text(gallery: StoredGallery) -> None:
+    items: list[Value] = [7, "7", "007"]
+    made = zip(made_items(3), items, "abc", strict=True)
+    gallery.add([replace(photo, hash=hash, columns={"item": item}) for photo, item, hash in made])
+    assert len(gallery.search(made_queries(1), 3, distinct=True).ids[0]) == 2
+
+
+def test_a_column_without_values_is_left_out(gallery: StoredGallery) -> None:
+    gallery.add([replace(GOOD, columns={"gender": "Women", "price": 3})])
+    gallery.add([replace(GOOD, columns={"sex": "Women", "price": 3})])
+    assert gallery.info().columns == {"price": "number", "sex": "text"}
 
 
 def test_an_empty_gallery_finds_nothing(gallery: StoredGallery) -> None:

@@ -242,6 +242,17 @@ def test_other_users_may_read_every_file(folder: Path) -> None:
     assert modes == {(folder / "plain").stat().st_mode & 0o777}
 
 
+def test_a_bundle_that_may_not_be_read_says_so(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(path: Path) -> str:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr("flam_pl.serving.bundle.file_hash", denied)
+    with pytest.raises(BundleError, match=r"README\.md cannot be read \(Perm.*needs the right"):
+        Bundle.load(folder)
+
+
 def writes(path: str | Path) -> bool:
     return ".new." in str(path)
 

@@ -24,7 +24,14 @@ from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.models.backbone import Backbone
 from flam_pl.serving.bundle import Bundle, Contents, write_bundle
 from flam_pl.serving.cluster import bulk_import, extract
-from flam_pl.serving.cluster.extraction import Extractor, Job, decode, pieces_of, plain_errors
+from flam_pl.serving.cluster.extraction import (
+    Extractor,
+    Job,
+    checked_total,
+    decode,
+    pieces_of,
+    plain_errors,
+)
 from flam_pl.serving.cluster.shards import (
     LIST,
     Photo,
@@ -358,8 +365,15 @@ def test_an_error_of_a_worker_is_shown_as_it_is() -> None:
 
 
 def test_a_name_that_is_no_unicode_is_noted() -> None:
+    assert "0 letters" in stamp_of(Photo("", "/photos/1.jpg", {}, 0)).reason
     found = stamp_of(Photo("\udcff", "/photos/\udcff.jpg", {}, 0))
     assert "Unicode" in found.reason and found.uri.isascii()
+
+
+def test_photos_without_an_id_are_no_doubles(tmp_path: Path) -> None:
+    (tmp_path / "photos.csv").write_text("id,path\n,a.jpg\n,b.jpg\n1,c.jpg\n")
+    job = Job(str(tmp_path / "photos.csv"), {}, "", "", "", 1, 1, "torch", None)
+    assert checked_total(job) == 3
 
 
 def test_what_cannot_be_extracted_is_refused(tmp_path: Path, bundle: Bundle) -> None:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import csv
+import math
 import os
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from pyarrow import parquet
 
 from flam_pl.errors import ConfigError, FlamError
 from flam_pl.galleries.stored import StoredGallery, open_gallery
@@ -143,12 +147,36 @@ def test_a_photo_whose_file_is_gone_is_deleted_but_never_all_of_them(
     assert len(gallery) == 9
 
 
+def test_photos_of_a_folder_that_is_missing_stay(shop: Path, gallery: StoredGallery) -> None:
+    """As those on one of two disks."""
+    draw(shop / "other" / "x.png", (0, 0, 0))
+    rows = [{"path": path} for path in ("photos/0.png", "photos/1.png", "other/x.png")]
+    listed = list_photos(write_table(shop / "t.csv", rows))
+    index_photos(gallery, CountingRuntime, listed)
+    (shop / "photos" / "1.png").unlink()
+    (shop / "other").rename(shop / "elsewhere")
+    done = index_photos(gallery, CountingRuntime, listed, delete_others=True)
+    assert (done.deleted, len(done.unusable)) == (1, 2)
+    assert gallery.ids(0, 9) == ["photos/0.png", "other/x.png"]
+
+
+def test_a_list_of_broken_photos_deletes_nothing(shop: Path, gallery: StoredGallery) -> None:
+    index_photos(gallery, CountingRuntime, list_photos(shop / "photos"))
+    (shop / "broken").mkdir()
+    (shop / "broken" / "a.jpg").write_text("no photo")
+    with pytest.raises(FlamError, match="none of the 1 photos can be read"):
+        index_photos(gallery, CountingRuntime, list_photos(shop / "broken"), delete_others=True)
+    assert len(gallery) == 10
+
+
 def test_a_photo_that_cannot_be_stored_stops_no_other(shop: Path, gallery: StoredGallery) -> None:
-    rows = [{"id": name, "path": f"photos/{n}.png"} for n, name in enumerate(["a", "", "x" * 1001])]
+    rows = [
+        {"id": name, "path": f"photos/{n}.png"} for n, name in enumerate(["a", "", "", "x" * 1001])
+    ]
     listed = list_photos(write_table(shop / "t.csv", rows))
     broken = Listed("gr\udcf6n.jpg", shop / "photos" / "3.png", {})
     done = index_photos(gallery, CountingRuntime, [*listed, broken])
-    assert (done.extracted, len(done.unusable), gallery.ids(0, 9)) == (1, 3, ["a"])
+    assert (done.extracted, len(done.unusable), gallery.ids(0, 9)) == (1, 4, ["a"])
 
 
 CODES = ["007", "7", "0007", "1e2", "100", "1_00"]
@@ -187,6 +215,7 @@ def test_the_row_numbers_that_pandas_writes_are_no_column(shop: Path) -> None:
         (b"path\n1.jpg\n", {"image": "images/{sku}.jpg"}, "no column 'sku'"),
         (b"path\n1.jpg\n", {"image": "images/{0}.jpg"}, "no column '0'"),
         (b"path\n1.jpg\n", {"image": "images/{.jpg"}, "no pattern such as"),
+        (b"path\n1.jpg\n", {"image": "images/{path:d}.jpg"}, "no pattern such as"),
         (b"path\n1.jpg\n", {"only": ["path=2.jpg"]}, "rows with a path and path=2.jpg"),
     ],
 )
@@ -233,12 +262,28 @@ def test_a_table_may_name_the_column_of_the_item(shop: Path) -> None:
 
 
 def test_parquet_tables_keep_their_numbers(shop: Path) -> None:
-    pyarrow = pytest.importorskip("pyarrow")
-    from pyarrow import parquet
-
-    table = pyarrow.table({"path": ["photos/1.png"], "price": [7], "brand": [None]})
+    table = pa.table({"path": ["photos/1.png"], "price": [7], "brand": [None]})
     parquet.write_table(table, shop / "list.parquet")
     assert dict(list_photos(shop / "list.parquet")[0].columns) == {"price": 7}
+
+
+def test_cells_of_parquet_that_no_gallery_stores_become_texts_or_nothing(shop: Path) -> None:
+    cells = {"ean": (2**63, pa.uint64()), "day": (date(2024, 5, 1), pa.date32())}
+    cells |= {"price": (math.nan, pa.float64()), "item": (None, pa.string())}
+    cells |= {"id": (None, pa.string())}
+    table = pa.table(
+        {"path": ["photos/1.png"]} | {n: pa.array([c], t) for n, (c, t) in cells.items()}
+    )
+    parquet.write_table(table, shop / "list.parquet")
+    listed = list_photos(shop / "list.parquet")[0]
+    assert dict(listed.columns) == {"ean": "9223372036854775808", "day": "2024-05-01"}
+    assert listed.id == ""  # index_photos refuses it alone
+
+
+def test_a_file_that_is_no_parquet_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "list.parquet").write_text("path")
+    with pytest.raises(FlamError, match=r"list\.parquet cannot be read as a table"):
+        list_photos(tmp_path / "list.parquet")
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import os
 import signal
 import subprocess
@@ -373,6 +374,42 @@ def test_a_wrong_item_is_refused_and_nothing_changes(
     assert client.get("/health").json()["photos"] == 24
 
 
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"price": "cheap"}, "'price' holds numbers; got a text"),
+        ({"sale": True}, "columns.sale: "),
+        ({"text": "x" * 501}, "at most 500 characters"),
+        ({str(n): 1 for n in range(101)}, "at most 100 items"),
+    ],
+)
+def test_a_refused_column_is_named(client: TestClient, columns: dict[str, Any], said: str) -> None:
+    form = {"files": {"photo": drawn("red")}, "data": {"columns": json.dumps(columns)}}
+    response = client.put("/v1/items/new", **form)
+    assert code_of(response) == (422, "invalid") and said in response.text
+
+
+def test_the_example_of_the_documentation_can_be_put(client: TestClient) -> None:
+    put = client.get("/openapi.json").json()["paths"]["/v1/items/{id}"]["put"]
+    example = put["requestBody"]["content"]["multipart/form-data"]["example"]
+    response = client.put("/v1/items/new", files={"photo": drawn("red")}, data=example)
+    assert response.status_code == 200, response.text
+
+
+def test_names_of_an_edit_may_be_spelled_in_other_letters(client: TestClient) -> None:
+    def answer(**edit: Any) -> Any:
+        response = search(client, id="red-plain-0", edits=[edit])
+        assert response.status_code == 200, response.text
+        return response.json()
+
+    exact = answer(attribute="color", to="blue")
+    mixed = answer(attribute="Color", to="BLUE")
+    for part in ("hits", "edits"):
+        assert mixed[part] == exact[part]
+    example = {"id": "blue-plain-0"}
+    assert answer(attribute="Color", like=example)["edits"][0]["like"] == example
+
+
 def test_a_failed_write_leaves_no_photo(
     client: TestClient, searcher: FakeSearcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -390,6 +427,9 @@ def test_without_a_key_only_a_local_service_is_written_to(start: Start) -> None:
     far = start(host="0.0.0.0")
     assert code_of(far.put("/v1/items/new", files=files)) == (403, "unauthorized")
     assert code_of(far.delete("/v1/items/red-plain-0")) == (403, "unauthorized")
+    assert code_of(start(folder=None).delete("/v1/items/red-plain-0")) == (403, "unauthorized")
+    closed = start(key="k", folder=None).delete("/v1/items/a", headers={"X-API-Key": "k"})
+    assert code_of(closed) == (403, "unauthorized") and "it needs folder=" in closed.text
     keyed = start(host="0.0.0.0", key="k")
     assert keyed.put("/v1/items/new", files=files, headers={"X-API-Key": "k"}).status_code == 200
 

@@ -62,12 +62,16 @@ def use_classes(
     return table, foreign or AttributeSchema(classes), notes
 
 
+def fold_label(text: str) -> str:
+    """``fold_spelling``, with one form for 38 and 38.0, which a column with gaps makes of it."""
+    return fold_spelling(re.sub(r"^(-?\d+)\.0+$", r"\1", text))
+
+
 def join_spellings(
-    table: pd.DataFrame, column: str, named: Iterable[str] = (), fold: Fold | None = None
+    table: pd.DataFrame, column: str, named: Iterable[str] = (), fold: Fold = fold_label
 ) -> list[str]:
-    """Give texts with equal ``fold``, by default ``fold_label``, one spelling, in place: the named
-    or most frequent one. Returns notes."""
-    fold = fold or fold_label
+    """Give texts with equal ``fold`` one spelling, in place: the named or most frequent one.
+    Returns notes."""
     counts, named = _counts(table[column]), dict.fromkeys(named)
     spelling, others = dict[str, str](), dict[str, str]()
     for name in (*named, *counts.index):
@@ -83,11 +87,6 @@ def join_spellings(
         for a, b in others.items()
     )
     return [f"{found.sum()} {column} label(s) are respelled: {_words(found)}"]
-
-
-def fold_label(text: str) -> str:
-    """``fold_spelling``, with one form for 38 and 38.0, which a column with gaps makes of it."""
-    return fold_spelling(re.sub(r"^(-?\d+)\.0+$", r"\1", text))
 
 
 def fold_id(text: str) -> str:

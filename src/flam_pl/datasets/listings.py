@@ -18,7 +18,7 @@ from flam_pl.attributes import fold_spelling
 from flam_pl.datasets.catalog import Dropped
 from flam_pl.errors import FlamError
 
-LARGEST_GARMENT = 20  # photos, or 5 % of the table: more than one garment has
+GARMENT_PHOTOS, GARMENT_SHARE = 20, 0.05  # of one garment: at most so many, or this share
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -80,13 +80,18 @@ def require_words(table: pd.DataFrame, column: str, known: Sequence[str]) -> Non
         raise FlamError(f"{place_of(wrong, 0)}: column {column} has {got}; {expected}")
 
 
-def require_small_garments(garments: pd.Series) -> None:
-    photos = garments.value_counts()
-    if len(photos) and photos.iloc[0] > max(LARGEST_GARMENT, len(garments) / 20):
-        got = f"the column garment gives {photos.iloc[0]} of {len(garments)} photos one garment"
-        means = "one garment in several versions, whose photos stay in one split"
-        remedy = "If it holds a category, give it another name: data.columns=[garment:category]"
-        raise FlamError(f"{got}, {photos.index[0]!r}; expected {means}. {remedy}")
+def require_garments(table: pd.DataFrame, root: Path) -> None:
+    """Raise FlamError for a column ``garment`` that holds kinds of clothes: photos of one garment
+    stay on one side of the split."""
+    if "garment" not in table or table["garment"].isna().all():
+        return
+    counts = table["garment"].value_counts()
+    if counts.iloc[0] > max(GARMENT_PHOTOS, len(table) * GARMENT_SHARE):
+        raise FlamError(
+            f"{root}: {counts.iloc[0]} photos have the garment {counts.index[0]!r}; expected the "
+            "photos of one garment in several colors. Give a kind of clothes another column name, "
+            "data.columns=[garment:shape]"
+        )
 
 
 def attributes_of(

@@ -25,7 +25,7 @@ from flam_pl.config.data import TableData
 from flam_pl.datasets.assembly import Found, assemble
 from flam_pl.datasets.catalog import DOMAINS, SPLITS, Catalog, fill_garments
 from flam_pl.datasets.labels import fold_id, join_spellings
-from flam_pl.datasets.listings import keep_photos, place_of, require_small_garments, require_words
+from flam_pl.datasets.listings import keep_photos, place_of, require_garments, require_words
 from flam_pl.datasets.splits import identical_files, leak_groups
 from flam_pl.errors import FlamError
 from flam_pl.images.files import UnreadableImage, read_file
@@ -54,6 +54,10 @@ def read(root: Path, data: TableData, schema: AttributeSchema | None = None) -> 
     split "query" are consumer photos."""
     types = schema.types if schema else tuple(data.types)
     extra = tuple(dict.fromkeys(data.extra_attributes))
+    for setting, names in {"types": types, "extra_attributes": extra}.items():
+        for name in {*names} & {*OWN, "image", *(types if names is extra else ())}:
+            has = "has a meaning of its own" if name in (*OWN, "image") else "is a type"
+            raise FlamError(f"data.{setting} names {name!r}, which {has}; name other columns")
     table = _renamed(_load(root), data.columns, (*types, *extra), root)
     # no other column: the table's own "view" may mean "front" or "back"
     own = [c for c in dict.fromkeys((*OWN, *types, *extra)) if c in table]
@@ -64,12 +68,12 @@ def read(root: Path, data: TableData, schema: AttributeSchema | None = None) -> 
     notes = _one_label_each(table, types, data.label_separator)
     for column in TOGETHER:
         notes += join_spellings(table, column, fold=fold_id) if column in table else []
+    if not data.recorded_split:
+        require_garments(table, root)
     images = Path(data.images).expanduser() if data.images else root.parent
     advice = f"Set data.images to the folder that the column 'path' starts from (now {images})."
     table, dropped = keep_photos(table, images, advice=advice)
     table = _with_words(table.copy())
-    if "garment" in table and not data.recorded_split:
-        require_small_garments(table["garment"])
     if "counterfactual_of" in table:
         items: list[str] = table["item"].dropna().tolist() if "item" in table else []
         notes += join_spellings(table, "counterfactual_of", items, fold_id)
@@ -122,7 +126,8 @@ def _load(path: Path) -> pd.DataFrame:
     suffix = path.suffix.lower()
     if not path.is_file() or suffix not in (".csv", ".tsv", ".parquet"):
         problem = f"ends in {suffix!r}" if path.is_file() else "is not there"
-        raise FlamError(f"{path} {problem}; expected a .csv, .tsv or .parquet file")
+        problem = "is a folder" if path.is_dir() else problem
+        raise FlamError(f"data.root={path} {problem}; expected a .csv, .tsv or .parquet file")
     try:
         if suffix == ".parquet":
             table = pd.read_parquet(path, dtype_backend="pyarrow")  # else large numbers are rounded
@@ -233,6 +238,7 @@ def _renamed(
             but = f"{path} has no such column{did_you_mean(own, have)}; it has {', '.join(have)}"
             raise FlamError(f"data.columns renames {own!r} to {name!r}, but {but}")
     table = table.rename(columns=names)
+    have = [str(column) for column in table]
     ours = [name for name in (*OWN, "image", *wanted) if name not in table]  # "Item", " COLOR"
     spelled = {c: n for n in ours for c in table if fold_spelling(str(c)) == fold_spelling(n)}
     table = table.rename(columns=spelled)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flam_pl.attributes import AttributeSchema
+from flam_pl.attributes import AttributeSchema, same_name
 from flam_pl.errors import FlamError
 
 if TYPE_CHECKING:
@@ -86,23 +86,39 @@ class Edit:
 
 
 def in_order(edits: Sequence[Edit], schema: AttributeSchema) -> list[Edit]:
-    """The edits with a strength above 0, in the order of the types.
+    """The edits with a strength above 0, in the order and the spelling of the types.
 
     Raises SchemaError for an unknown type or class, EditError for two edits of one type.
 
     >>> schema = AttributeSchema({"color": ("red", "blue"), "sleeve": ("short", "long")})
-    >>> [str(e) for e in in_order([Edit("sleeve", "long"), Edit("color", "red")], schema)]
+    >>> [str(e) for e in in_order([Edit("sleeve", "long"), Edit("Color", "Red")], schema)]
     ['color=red', 'sleeve=long']
     """
     of_type: dict[str, Edit] = {}
-    for edit in edits:
+    for given in edits:
+        edit = spelled(given, schema)
         if edit.attribute_type in of_type:
             raise EditError(
                 f"two edits for {edit.attribute_type}: {of_type[edit.attribute_type]} and {edit}; "
                 "expected one per type. A mix is one edit, e.g. red+blue"
             )
-        schema.of(edit.attribute_type)  # raises for an unknown type
-        for name in edit.mix or ():
-            schema.index(edit.attribute_type, name)  # raises for an unknown class
         of_type[edit.attribute_type] = edit
     return [of_type[n] for n in schema.types if n in of_type and of_type[n].strength > 0]
+
+
+def spelled(edit: Edit, schema: AttributeSchema) -> Edit:
+    """The edit with the names of the schema. Raises SchemaError for an unknown type or class."""
+    kind, wanted = same_name(edit.attribute_type, schema.types) or edit.attribute_type, edit.wanted
+    known = schema.of(kind)
+
+    def own(name: str) -> str:
+        return known[schema.index(kind, same_name(name, known) or name)]
+
+    if isinstance(wanted, str):
+        wanted = own(wanted)
+    elif isinstance(wanted, Mapping):
+        weights: dict[str, float] = {}
+        for name, weight in wanted.items():
+            weights[own(name)] = weights.get(own(name), 0) + weight
+        wanted = weights
+    return replace(edit, attribute_type=kind, wanted=wanted)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from flam_pl.attributes import AttributeSchema, did_you_mean, fold_spelling
+from flam_pl.attributes import AttributeSchema, did_you_mean, same_name
 from flam_pl.editing.edits import Edit, EditError, in_order
 
 if TYPE_CHECKING:
@@ -32,24 +31,6 @@ def parse_edits(
     return edits
 
 
-def spelled(edit: Edit, schema: AttributeSchema) -> Edit:
-    """The edit with the schema's spelling of its type and classes; unknown ones stay as they are.
-
-    >>> print(spelled(Edit("Color", "RED"), AttributeSchema({"color": ("red", "blue")})))
-    color=red
-    """
-    kind = _known(edit.attribute_type, schema.types) or edit.attribute_type
-    known, wanted = schema.classes.get(kind, ()), edit.wanted
-    if isinstance(wanted, str):
-        wanted = _known(wanted, known) or wanted
-    elif isinstance(wanted, Mapping):
-        shares = dict[str, float]()
-        for name, share in wanted.items():
-            shares[_known(name, known) or name] = shares.get(_known(name, known) or name, 0) + share
-        wanted = shares
-    return replace(edit, attribute_type=kind, wanted=wanted)
-
-
 def _parse(text: str, schema: AttributeSchema, feature_of: Callable[[str], Tensor] | None) -> Edit:
     name, _, value = (part.strip() for part in text.partition("="))
     if not (name and value):
@@ -61,10 +42,10 @@ def _parse(text: str, schema: AttributeSchema, feature_of: Callable[[str], Tenso
     where = f"the edit {text!r}:"
     kind = _find(name, schema.types, f"{where} there is no attribute type", "the types are")
     known, strength = schema.of(kind), 1.0
-    if _known(value, known) is None:
+    if same_name(value, known) is None:
         value, strength = _split_strength(value)
     words = [value]
-    if _known(value, known) is None:
+    if same_name(value, known) is None:
         if value.startswith(EXAMPLE):
             if feature_of is None:
                 raise EditError(f"{where} an example photo cannot be given here")
@@ -77,19 +58,11 @@ def _parse(text: str, schema: AttributeSchema, feature_of: Callable[[str], Tenso
 
 
 def _find(word: str, known: Sequence[str], fault: str, these_are: str) -> str:
-    found = _known(word, known)
+    found = same_name(word, known)
     if found is None:
         near = did_you_mean(word, known)
         raise EditError(f"{fault} {word!r}{near}; {these_are} {', '.join(known)}")
     return found
-
-
-def _known(word: str, known: Sequence[str]) -> str | None:
-    """The same word, or the only name that differs in spelling alone."""
-    if word in known:
-        return word
-    alike = [name for name in known if fold_spelling(name) == fold_spelling(word)]
-    return alike[0] if len(alike) == 1 else None
 
 
 def _split_strength(value: str) -> tuple[str, float]:

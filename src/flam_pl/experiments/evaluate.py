@@ -47,6 +47,9 @@ from flam_pl.training.records import RECORD, inputs_hash, sha256, versions
 from flam_pl.training.run import Run
 from flam_pl.training.stage import evaluation_device
 
+EVALUATION_RECIPE = 1
+"""Increase it with every change of a measure that alters its values."""
+
 
 def open_folder(folder: Path) -> tuple[Run, TrainedRun]:
     """A finished run on its own data; writes nothing. Raises as ``reopen``."""
@@ -189,6 +192,7 @@ def measure(run: Run, trained: TrainedRun | None = None) -> Report | None:
 
 def measured_from(run: Run, trained: TrainedRun) -> str:
     return inputs_hash(
+        recipe=EVALUATION_RECIPE,
         checkpoints=trained.checkpoints,
         scoring=asdict(trained.scoring),
         features=run.data.features.content,

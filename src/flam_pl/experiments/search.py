@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,8 +19,8 @@ from torch import Tensor
 from flam_pl.attributes import UNLABELLED
 from flam_pl.config.root import Config
 from flam_pl.datasets.catalog import Catalog
-from flam_pl.editing.edits import Edit, Photo
-from flam_pl.editing.parsing import parse_edits, spelled
+from flam_pl.editing.edits import Edit, Photo, spelled
+from flam_pl.editing.parsing import parse_edits
 from flam_pl.editing.targets import wanted_probabilities
 from flam_pl.errors import FlamError
 from flam_pl.experiments.evaluate import reopen
@@ -166,10 +167,7 @@ class OpenRun:
 
     @torch.inference_mode()
     def search(
-        self,
-        photo: str | Path | Tensor,
-        edits: Sequence[Edit | str] | Edit | str = (),
-        k: int = 10,
+        self, photo: str | Path | Tensor, edits: Sequence[Edit | str] | Edit | str = (), k: int = 10
     ) -> Results:
         """The k best photos for the edited query, never the query itself.
 
@@ -185,7 +183,7 @@ class OpenRun:
         """
         if not isinstance(k, int | np.integer) or k < 1:
             raise FlamError(f"k is {k!r}; expected the number of results, 1 or more")
-        edits = [edits] if isinstance(edits, str | Edit) else edits
+        edits = [edits] if isinstance(edits, Edit | str) else edits
         parsed = [self.read(edit) for edit in edits]
         name = None if isinstance(photo, Tensor) else str(photo)
         query = (photo if isinstance(photo, Tensor) else self.feature(photo))[None]
@@ -228,7 +226,7 @@ def answer(config: Config, own: bool) -> str:
     assert config.image, "the command checks image="
     run = OpenRun(*reopen(config, own, searched=True))
     results = run.search(config.image, run.parse(config.edits), config.k)
-    picture = config.folder / "searches" / f"{file_name(config.image, results.edits)}.png"
+    picture = config.folder / "searches" / f"{file_name(config.image, config.edits)}.png"
     shown = [(hit.path, hit.caption) for hit in results]
     lines = [str(results), f"by {display_name(run.vectors.name, looks())}"]
     if draw_results(picture, (run.path(config.image), results.edits), shown):
@@ -236,5 +234,8 @@ def answer(config: Config, own: bool) -> str:
     return "\n".join(lines)
 
 
-def file_name(image: str, edits: str) -> str:
-    return re.sub(r"[^\w.+-]+", "_", f"{Path(image).stem} {edits}".strip())[:120]
+def file_name(image: str, edits: Sequence[str]) -> str:
+    """A name that another photo or other edits do not have."""
+    text = " ".join([image, *edits])
+    shown = re.sub(r"[^\w.+-]+", "_", " ".join([Path(image).stem, *edits]))[:100].strip("_")
+    return f"{shown}-{zlib.crc32(text.encode(errors='surrogateescape')):08x}"

@@ -33,7 +33,7 @@ Where = Mapping[str, Value | Sequence[Value] | Range]
 
 ITEM = "item"
 """The column with the item (product) that a photo shows; several photos may show one item."""
-NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?")
+NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
 LONGEST_ID = 1000
 PER_ITEM = 4  # photos of one item that a search for distinct ones expects
 
@@ -183,10 +183,10 @@ class Distinct:
         """Whether hash and item are new, and remember them. An item may be None.
 
         >>> found = Distinct()
-        >>> [found.takes(*photo) for photo in [("a", 1), ("b", 1), ("a", None), ("c", None)]]
+        >>> [found.takes(*photo) for photo in [("a", 1), ("b", "1"), ("a", None), ("c", None)]]
         [True, False, False, True]
         """
-        names = {("hash", hash)} | ({("item", item)} if item is not None else set())
+        names = {("hash", hash)} | ({("item", str(item))} if item is not None else set())
         if names & self._seen:
             return False
         self._seen |= names

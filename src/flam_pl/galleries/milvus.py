@@ -280,10 +280,11 @@ class MilvusGallery:
             for name in columns:
                 if name in row["columns"]:
                     counts[name][row["columns"][name]] += 1
-        return {
-            name: {str(v): n for v, n in sorted(each.items(), key=lambda p: (-p[1], str(p[0])))}
-            for name, each in counts.items()
-        }
+        facets: dict[str, dict[str, int]] = {name: Counter() for name in columns}
+        for name, each in counts.items():
+            for value, n in each.items():  # a number and its text are one
+                facets[name][str(value)] += n
+        return {n: dict(sorted(f.items(), key=lambda p: (-p[1], p[0]))) for n, f in facets.items()}
 
     def info(self) -> Info:
         paths = [self.file, *self.file.rglob("*")] if self.file else []
@@ -295,8 +296,13 @@ class MilvusGallery:
             index=f"milvus {self.index}",
             disk_bytes=sum(path.stat().st_size for path in paths if path.is_file()),
             memory_bytes=len(self) * 4 * self.dimension,
-            columns=self._facts()["columns"],
+            columns={n: kind for n, kind in self._facts()["columns"].items() if self._holds(n)},
         )
+
+    def _holds(self, column: str) -> bool:
+        """Whether any photo has a value in this column; an older list may have had it."""
+        some = {"filter": f"not ({condition({column: None})})", "limit": 1}
+        return bool(self._ask(lambda: self._client.query(self.name, output_fields=["id"], **some)))
 
     def close(self) -> None:
         self._client.close()

@@ -7,6 +7,7 @@ So an index over row numbers may be out of date, but never wrong.
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import threading
 import uuid
@@ -62,6 +63,9 @@ class ItemTable:
         if dimension is not None and dimension < 1:
             raise FlamError(f"{path}: a vector cannot have {dimension} numbers")
         path.parent.mkdir(parents=True, exist_ok=True)
+        # SQLite needs to write in the folder, unless it may take the file as one that never changes
+        frozen = not os.access(path.parent, os.W_OK) and not Path(f"{path}-wal").exists()
+        self._address = f"{path.absolute().as_uri()}{'?immutable=1' if frozen else ''}"
         with self.transaction(write=making) as db:
             tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
             if not tables and space is not None and dimension is not None:
@@ -100,7 +104,7 @@ class ItemTable:
                 self._connections.pop(ident, (other, old))
                 old.close()
         db = sqlite3.connect(
-            self.path, timeout=SECONDS, isolation_level=None, check_same_thread=False
+            self._address, timeout=SECONDS, isolation_level=None, check_same_thread=False, uri=True
         )
         if not self.path.exists() or not self.path.stat().st_size:
             db.execute(f"PRAGMA page_size = {PAGE}")
@@ -131,7 +135,7 @@ class ItemTable:
                     db.execute("ROLLBACK")
                 raise
         except (sqlite3.Error, OSError) as error:
-            hint = ". Its file and folder must be writable, also for a search"
+            hint = ". Its file and folder must be writable"
             hint = hint if "readonly" in str(error) else ""
             raise FlamError(f"the gallery {self.path}: {error}{hint}") from error
 
@@ -267,9 +271,10 @@ class ItemTable:
                     f"SELECT {cell}, count(*) FROM items{held} {cell} IS NOT NULL "
                     f"GROUP BY {cell} ORDER BY count(*) DESC, {cell}"
                 )
-                counts = facets.setdefault(name, {})
+                counts: dict[str, int] = {}
                 for value, n in db.execute(query, values):  # a number and its text are one
                     counts[str(value)] = counts.get(str(value), 0) + n
+                facets[name] = dict(sorted(counts.items(), key=lambda pair: -pair[1]))
         return facets
 
     def columns(self) -> dict[str, str]:

@@ -45,7 +45,7 @@ class UnreadableImage(FlamError):
 
     # a DataLoader worker sends the error as its one message: the second argument is optional
     def __init__(self, path: Path | str, reason: str = "") -> None:
-        advice = "replace the file or leave its row out"
+        advice = "name another file, or leave the photo out of the list"
         super().__init__(f"{path}: {reason}; {advice}" if reason else str(path))
         self.path, self.reason = Path(path), reason
 

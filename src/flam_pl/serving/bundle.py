@@ -109,23 +109,23 @@ class Bundle(ModelHubMixin, library_name="flam-pl", tags=["image-retrieval", "fa
     def load(cls, folder: str | Path) -> Bundle:
         """Open a bundle.
 
-        Raises BundleError for a folder that is no bundle, and for a file that is missing, cut or
-        changed.
+        Raises BundleError for a folder that is no bundle, and for a file that is missing, cut,
+        changed or not to be read.
         """
         folder = Path(folder)
-        restore_folder(folder)
-        if not (folder / MANIFEST).is_file():
-            raise BundleError(
-                f"{folder} is no bundle: {MANIFEST} is missing. Export one: flam-pl export "
-                "run=wardrobe"
-            )
-        require_listed(folder, (CONFIG, ATTRIBUTES))
-        for name, expected in hashes(folder).items():
-            found = file_hash(folder / name) if (folder / name).is_file() else None
-            if found != expected:
-                state = "is missing" if found is None else "was cut or changed"
-                raise BundleError(f"{folder / name} {state}. {REMEDY}")
         try:
+            restore_folder(folder)
+            if not (folder / MANIFEST).is_file():
+                raise BundleError(
+                    f"{folder} is no bundle: {MANIFEST} is missing. Export one: flam-pl export "
+                    "run=wardrobe"
+                )
+            require_listed(folder, (CONFIG, ATTRIBUTES))
+            for name, expected in hashes(folder).items():
+                found = file_hash(folder / name) if (folder / name).is_file() else None
+                if found != expected:
+                    state = "is missing" if found is None else "was cut or changed"
+                    raise BundleError(f"{folder / name} {state}. {REMEDY}")
             with reading(folder / CONFIG, REMEDY):
                 plain = json.loads((folder / CONFIG).read_bytes())
                 if plain.get("format") != FORMAT:
@@ -136,6 +136,11 @@ class Bundle(ModelHubMixin, library_name="flam-pl", tags=["image-retrieval", "fa
                 return cls(folder, contents, json.loads((folder / ATTRIBUTES).read_bytes()))
         except DamagedFile as error:
             raise BundleError(str(error)) from error
+        except OSError as error:
+            raise BundleError(
+                f"{error.filename or folder} cannot be read ({error.strerror}). This user needs "
+                "the right to read every file of the bundle"
+            ) from error
 
     def save_pretrained(self, save_directory: str | Path, **how: Any) -> str | None:
         """Copy the bundle to a folder, as Hugging Face does; FlamError for the bundle's folder."""
@@ -218,9 +223,8 @@ def write_bundle(
         new.mkdir(parents=True)
         try:
             for name, of in tensors.items():
-                (new / weights_of(name)).write_bytes(
-                    save(dict(of))
-                )  # save_file hides it from others
+                # save_file hides it from other users
+                (new / weights_of(name)).write_bytes(save(dict(of)))
             for name, data in (onnx or {}).items():
                 (new / name).write_bytes(data)
             attributes = {"classes": schema.to_dict(), "synonyms": dict(synonyms)}

@@ -63,7 +63,8 @@ def index_photos(
     """Bring a gallery up to date. Each batch is durable: a stopped command goes on where it was.
 
     ``open_networks`` is called if a photo must be read. ``delete_others`` removes photos that the
-    list lacks, and photos whose file is gone. Raises FlamError if no photo can be read.
+    list lacks, and photos whose file is gone from its folder. Raises FlamError if no photo can be
+    read.
     """
     known, done = gallery.stamps(), Indexed()
     waiting: list[tuple[Listed, str]] = []
@@ -77,20 +78,21 @@ def index_photos(
             continue
         except OSError as error:
             done.unusable.append(f"{listed.path}: {error.strerror}")
-            missing |= {listed.id} if isinstance(error, FileNotFoundError) else set()
+            if isinstance(error, FileNotFoundError) and listed.path.parent.is_dir():
+                missing.add(listed.id)
             continue
         if known.get(listed.id, ("", ""))[0] == stamp:
             done.unchanged += 1
         else:
             waiting.append((listed, stamp))
 
+    if waiting:
+        extract(gallery, open_networks(), waiting, batch, done)
     if photos and len(done.unusable) == len(photos):
         raise FlamError(
             f"none of the {len(photos):,} photos can be read, such as {done.unusable[0]}; the "
             "gallery stays as it was. Check the list and its folder."
         )
-    if waiting:
-        extract(gallery, open_networks(), waiting, batch, done)
     if delete_others:
         gone = sorted(set(known) - ({listed.id for listed in photos} - missing))
         for part_of in batches(gone, 1000):

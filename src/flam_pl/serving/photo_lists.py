@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import os
 import zlib
 from collections import Counter
@@ -65,8 +66,11 @@ def list_photos(
     if not found:
         files = f"expected files that end in {', '.join(sorted(SUFFIXES))}"
         rows = f"expected rows with a path{''.join(f' and {each}' for each in only)}"
-        raise FlamError(f"{source} lists no photo; {files if Path(source).is_dir() else rows}")
-    double = [(name, n) for name, n in Counter(each.id for each in found).most_common(1) if n > 1]
+        raise FlamError(
+            f"{source} lists no photo; {files if Path(source).expanduser().is_dir() else rows}"
+        )
+    ids = Counter(each.id for each in found if each.id)
+    double = [(name, n) for name, n in ids.most_common(1) if n > 1]
     if double:
         name, count = double[0]
         raise FlamError(f"{source} has the id {name!r} {count} times; expected it once")
@@ -133,7 +137,7 @@ def in_table(
     for row in kept():
         numeric -= {name for name in numeric if not is_number(row.get(name))}
     for row in kept():
-        place = image.format_map(row) if pattern else text_of(row[image])
+        place = filled(image, row) if pattern else text_of(row[image])
         if not place.strip():
             continue
         values = {name: row.get(name) for name in stored}
@@ -154,9 +158,18 @@ def fields_of(pattern: str) -> list[str]:
     try:
         return [name for _, name, _, _ in Formatter().parse(pattern) if name is not None]
     except ValueError as error:
-        raise FlamError(
-            f"image={pattern} is no pattern such as images/{{id}}.jpg: {error}"
-        ) from error
+        raise no_pattern(pattern, error) from error
+
+
+def filled(pattern: str, row: Mapping[str, Any]) -> str:
+    try:
+        return pattern.format_map(row)
+    except (ValueError, TypeError) as error:  # {id:d} of a text
+        raise no_pattern(pattern, error) from error
+
+
+def no_pattern(pattern: str, error: Exception) -> FlamError:
+    return FlamError(f"image={pattern} is no pattern such as images/{{id}}.jpg: {error}")
 
 
 def text_of(value: Any) -> str:
@@ -170,14 +183,27 @@ def is_number(value: Any) -> bool:
     return isinstance(value, str) and number_in(value) is not None
 
 
-def rows_of(table: Path) -> Iterator[dict[str, Any]]:
-    if table.suffix.lower() in (".parquet", ".pq"):
-        import pyarrow.parquet as parquet
+def plain_value(value: Any) -> Value:
+    """A cell of Parquet as a number or a text that can be stored; None for nan and infinity.
 
-        for batch in parquet.ParquetFile(table).iter_batches():
-            yield from batch.to_pylist()
-        return
+    >>> plain_value(7), plain_value(float("nan")), plain_value(2**63)
+    (7, None, '9223372036854775808')
+    """
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    storable = isinstance(value, int | float) and abs(value) < 2**63
+    return value if value is None or storable else str(value)
+
+
+def rows_of(table: Path) -> Iterator[dict[str, Any]]:
     try:
+        if table.suffix.lower() in (".parquet", ".pq"):
+            import pyarrow.parquet as parquet
+
+            for batch in parquet.ParquetFile(table).iter_batches():
+                for cells in batch.to_pylist():
+                    yield {name: plain_value(value) for name, value in cells.items()}
+            return
         with open(table, newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
             for row in reader:
@@ -191,5 +217,5 @@ def rows_of(table: Path) -> Iterator[dict[str, Any]]:
         raise FlamError(
             f"{table} is not UTF-8 text ({error.reason}): save it as CSV in UTF-8"
         ) from error
-    except csv.Error as error:
-        raise FlamError(f"{table} cannot be read as CSV: {error}. Save it again.") from error
+    except (csv.Error, ValueError) as error:  # ValueError: of pyarrow
+        raise FlamError(f"{table} cannot be read as a table: {error}. Save it again.") from error

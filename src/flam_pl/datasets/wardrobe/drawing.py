@@ -110,6 +110,11 @@ def draw_wardrobe(folder: Path, settings: WardrobeSettings, workers: int = 0) ->
     """Draw the wardrobe unless ``folder`` holds it; ``workers`` -1: one per core, 0: none. Raises
     FlamError if the folder holds other files or drawing fails."""
     folder = Path(folder).absolute()
+    if folder.is_file():
+        raise FlamError(
+            f"data.root={folder} is a file, but the wardrobe is a folder. For a table of your own: "
+            "data=table"
+        )
     if is_drawn(folder, settings):  # before the lock: a folder for reading only has none
         print(f"the wardrobe is there already: {folder}")
         return

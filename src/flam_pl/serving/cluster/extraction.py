@@ -163,7 +163,8 @@ def checked_total(job: Job) -> int:
     """The number of listed photos. Raises FlamError for an empty list, or an id listed twice."""
 
     def mark(listed: Listed) -> int:
-        data = listed.id.encode("utf-8", "surrogatepass")  # a file's name may be no Unicode
+        name = listed.id or listed.uri  # many photos without an id are no double
+        data = name.encode("utf-8", "surrogatepass")  # a file's name may be no Unicode
         return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "big")
 
     marks = np.fromiter(map(mark, iter_photos(job.source, **job.listing)), np.uint64)

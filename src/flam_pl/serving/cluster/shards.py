@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,7 +21,7 @@ from urllib.parse import unquote, urlsplit
 import numpy as np
 
 from flam_pl.errors import FlamError
-from flam_pl.galleries.items import Item, Value
+from flam_pl.galleries.items import Item, Value, check_names
 from flam_pl.images.files import MAX_BYTES, UnreadableImage, read_file
 from flam_pl.serving.bundle import Bundle
 from flam_pl.serving.photo_lists import Listed
@@ -47,16 +46,7 @@ class Photo:
 
     @classmethod
     def of(cls, listed: Listed) -> Photo:
-        columns = {name: plain_value(value) for name, value in listed.columns.items()}
-        known = {name: value for name, value in columns.items() if value is not None}
-        return cls(listed.id, listed.uri, known, listed.columns_hash)
-
-
-def plain_value(value: Any) -> Value:
-    """A cell of a table as a text or a number; None for a number that is not finite."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value if value is None or isinstance(value, str | int | float) else str(value)
+        return cls(listed.id, listed.uri, dict(listed.columns), listed.columns_hash)
 
 
 @cache
@@ -97,6 +87,7 @@ def stamp_of(photo: Photo) -> Photo:
     missing = replace(photo, stamp="missing")
     try:
         photo.id.encode(), photo.uri.encode()
+        check_names(photo.id, photo.uri, photo.columns)
         if "://" not in photo.uri:
             state = os.stat(photo.uri)
             size, time = state.st_size, state.st_mtime_ns

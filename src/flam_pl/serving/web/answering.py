@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from flam_pl.attributes import same_name
 from flam_pl.errors import FlamError
 from flam_pl.serving.web import responses as out
 from flam_pl.serving.web.batching import Batcher, Busy
@@ -171,7 +172,8 @@ class Service:
             edits.append(made)
             network += took
             if edit.like is not None:
-                examples[edit.attribute] = edit.like.model_dump(exclude_none=True)
+                name = same_name(edit.attribute, self.schema.types) or edit.attribute
+                examples[name] = edit.like.model_dump(exclude_none=True)
         query = SearchQuery(
             id=request.id,
             vector=vector,

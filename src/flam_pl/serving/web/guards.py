@@ -153,8 +153,8 @@ class Guard:
         if scope["method"] in WRITES and headers.get(b"sec-fetch-site") == b"cross-site":
             return ApiError(403, "unauthorized", "requests from pages of other sites are refused")
         if not self.rules.writable and scope["method"] in ("PUT", "DELETE"):
-            lacks = "folder=, where photos are stored" if self.rules.key else "an API key, key="
-            return ApiError(403, "unauthorized", f"this service changes nothing: it lacks {lacks}")
+            needs = "folder=, and key= if others than this machine can reach it"
+            return ApiError(403, "unauthorized", f"this service changes nothing: it needs {needs}")
         length = headers.get(b"content-length", b"0")
         if length.isdigit() and int(length[:20]) > most:
             return of_http(TooLargeBody(most))
