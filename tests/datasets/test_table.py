@@ -659,7 +659,8 @@ def test_a_kind_of_clothes_is_no_garment(tmp_path: Path) -> None:
         read(write(tmp_path, table, images=80))
     record = tmp_path / "split.csv"  # a run that was trained on it stays usable
     record.write_text("path,split\nphotos/0.png,train\n")
-    read(tmp_path / "shop.csv", recorded_split=str(record))
+    classes = {"shape": ["shirt", "jeans"], "color": ["1", "2"]}
+    read(tmp_path / "shop.csv", recorded_split=str(record), classes=classes)
     few = table.assign(garment=[f"g{n // 4}" for n in range(80)])
     assert read(write(tmp_path, few, images=80)).table["garment"].nunique() == 20
 
