@@ -330,8 +330,8 @@ def attempt(arguments: Sequence[str]) -> int:
     except OSError as error:
         if error.errno is None:
             raise  # raised by a library, not by the system
-        text = f"{error.filename}: {error.strerror}"
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        text = f"{error.filename2 or error.filename}: {error.strerror}"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             text = f"the disk is full ({error}). Free some space, or set runs_dir=. {KEPT}"
         elif error.filename is None:
             text = f"a file or a connection failed ({error}). Check disk and network. {KEPT}"

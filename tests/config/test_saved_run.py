@@ -36,8 +36,19 @@ def test_a_run_keeps_its_settings_and_new_ones_win(tmp_path: Path) -> None:
     assert own
     assert (config.backbone.image_size, config.seed, config.data.train_items) == (32, 7, 50)
     assert config.evaluation.resamples == 99
-    config, _ = load_run_config([*where, "seed=8"])
-    assert config.seed == 8 and config.backbone.image_size == 32
+    config, _ = load_run_config([*where, "k=8", "seed=7", "backbone.extract_batch=9"])
+    assert config.k == 8 and config.backbone.image_size == 32
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["seed=8", "backbone.image_size=64", "embedder.lr=1", "scoring=cosine", "experiment=quick"],
+)
+def test_another_training_is_refused_by_name(setting: str, tmp_path: Path) -> None:
+    """Else a report would name settings that nothing was trained with."""
+    where = trained(tmp_path, "backbone.image_size=32", "seed=7")
+    with pytest.raises(ConfigError, match=f"^{setting.partition('=')[0]} is a setting of the tr"):
+        load_run_config([*where, setting])
 
 
 def test_the_written_settings_are_the_run_s(tmp_path: Path) -> None:
@@ -141,8 +152,8 @@ def test_a_damaged_file_is_refused_by_name(content: str, tmp_path: Path) -> None
 
 
 def test_a_run_s_settings_reach_its_methods_again(tmp_path: Path) -> None:
-    where = trained(tmp_path, "embedder.members=5", "seed=7")
-    config, _ = load_run_config([*where, "manipulator.max_epochs=9"])
+    where = trained(tmp_path, "embedder.members=5", "seed=7", "manipulator.max_epochs=9")
+    config, _ = load_run_config(where)
     found = method_config(config, registered()["flam_plus"].overrides)
     assert (found.embedder.members, found.manipulator.max_epochs, found.seed) == (5, 9, 7)
     assert found.embedder.loss == "softmax" and found.folder == config.folder

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -293,3 +294,24 @@ def test_a_read_only_run_answers(trained: Path, tmp_path: Path) -> None:
     run = open_run(runs / "wardrobe")
     assert len(run.search(evaluation_image(run), ["color=red"], 3)) == 3
     assert {p: p.stat().st_mtime_ns for p in sorted(runs.rglob("*"))} == before
+
+
+def test_the_command_answers_on_a_folder_that_cannot_be_written(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    monkeypatch.setattr(
+        "flam_pl.data.photo_check.only_writer", lambda path: pytest.fail("it wants to write")
+    )
+    query = "image=images/evaluation/evaluation-00003-0.jpg"
+    assert main(["search", f"runs_dir={trained}/runs", query, "edits=[color=red]", "k=1"]) == 0
+    assert "searching" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("setting", ["scoring=cosine", "scoring.target=5", "seed=7"])
+def test_settings_of_the_training_are_refused_afterwards(
+    setting: str, trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    query = "image=images/evaluation/evaluation-00003-0.jpg"
+    assert main(["search", f"runs_dir={trained}/runs", query, setting]) == 1
+    assert f"{setting.partition('=')[0]} is a setting of the training" in capsys.readouterr().err

@@ -30,6 +30,7 @@ from flam_pl.config.root import Config, settings_of, to_plain
 from flam_pl.errors import ConfigError, FlamError, not_a_name
 
 OF_FOLDER = ("run", "runs_dir", "data")  # settings that name a run's folder
+FIXED = ("seed", "backbone", "embedder", "manipulator", "concat", "scoring")  # of a trained run
 SETTINGS, SPLIT = "config.yaml", "split.csv"  # files of a saved run
 SPLIT_HASH = "split_sha256"  # key of SETTINGS with the SHA-256 of SPLIT
 EXPRESSION = re.compile(r"\$\\*\{")  # ``${``, also as ``$\{``, from which Hydra takes the backslash
@@ -122,7 +123,7 @@ def method_config(config: Config, chosen: Sequence[str]) -> Config:
 
 def load_run_config(overrides: Sequence[str]) -> tuple[Config, bool]:
     """Settings of a saved run with overrides, and whether its own data set is used. Raises
-    ConfigError for an unknown run or setting."""
+    ConfigError for an unknown run or setting, or another value of a training's setting."""
     given = _pairs(overrides)  # settings of the run's own data set are checked below
     here = load_config(_joined({key: text for key, text in given.items() if key in OF_FOLDER}))
     own, trained = _saved_overrides(here.folder), trained_config(here.folder)
@@ -132,6 +133,13 @@ def load_run_config(overrides: Sequence[str]) -> tuple[Config, bool]:
     # other data would bring its own default backbone, but the run's is trained
     backbone = {key: text for key, text in given.items() if _group(key) == "backbone"}
     config.backbone = load_config(_joined(own | backbone)).backbone
+    for key in given.keys() - {"backbone.extract_batch"}:
+        group = "manipulator" if key == "experiment" else _group(key)
+        if group in FIXED and getattr(config, group) != getattr(trained, group):
+            raise ConfigError(
+                f"{key} is a setting of the training, and the run {here.folder} was trained with "
+                "another value. Give it to train-flam, which trains only what it changes."
+            )
     same = replace(config.data, workers=trained.data.workers)
     return config, to_plain(_absolute(same)) == to_plain(trained.data)
 

@@ -48,7 +48,10 @@ def check_photos(
     ``decoding``, only headers of unknown photos are read: ``note`` adds pixel hashes later.
     """
     paths = {str(path): os.path.abspath(catalog.root / path) for path in catalog.table["path"]}
-    store = memory if write else None
+    may_write = (
+        write and memory and (not memory.parent.exists() or os.access(memory.parent, os.W_OK))
+    )
+    store = memory if may_write else None
     with only_writer(store) if store else nullcontext():
         known = _recall(memory)
         photos = _read_changed(paths.values(), known, decoding, catalog.intact)

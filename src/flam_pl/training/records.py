@@ -110,7 +110,7 @@ def require(folder: Path, stage: str) -> StageRecord:
         raise RecordError(
             f"{checkpoint} is not the checkpoint that {folder / RECORD} was written for "
             f"(SHA-256 {found[:12]}..., expected {record.checkpoint[:12]}...). Restore it, or "
-            "train the stage again with retrain=true."
+            "run make train-flam, which trains this stage again."
         )
     return record
 
