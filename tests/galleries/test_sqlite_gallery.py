@@ -186,6 +186,26 @@ def test_a_file_that_is_no_gallery_is_refused(tmp_path: Path) -> None:
     assert [r[0] for r in other.execute("SELECT name FROM sqlite_master")] == ["things"]
 
 
+def test_a_gallery_that_cannot_be_written_notices_the_writer_of_another_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite takes its file as one that never changes: a search could read half of a change."""
+    path = tmp_path / "shop.db"
+    writer = SqliteGallery(path, "space", DIMENSION)
+    writer.add(made_items(5))
+    writer.close()
+    with monkeypatch.context() as patch:
+        patch.setattr("os.access", lambda path, mode: False)
+        reader = SqliteGallery(path)
+    assert len(reader.ids(0, 9)) == 5
+    writer = SqliteGallery(path)
+    writer.add(made_items(5, start=5))
+    writer.close()
+    with pytest.raises(FlamError, match="was changed since it was opened: open it again"):
+        reader.ids(0, 9)
+    reader.close()
+
+
 def test_an_interrupted_beginning_is_no_gallery_until_it_is_filled(tmp_path: Path) -> None:
     path = tmp_path / "shop.db"
     path.touch()

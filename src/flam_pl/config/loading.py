@@ -133,7 +133,7 @@ def load_run_config(overrides: Sequence[str]) -> tuple[Config, bool]:
     # other data would bring its own default backbone, but the run's is trained
     backbone = {key: text for key, text in given.items() if _group(key) == "backbone"}
     config.backbone = load_config(_joined(own | backbone)).backbone
-    for key in given.keys() - {"backbone.extract_batch"}:
+    for key in (key for key in given if key != "backbone.extract_batch"):
         group = "manipulator" if key == "experiment" else _group(key)
         if group in FIXED and getattr(config, group) != getattr(trained, group):
             raise ConfigError(

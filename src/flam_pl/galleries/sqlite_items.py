@@ -66,6 +66,7 @@ class ItemTable:
         # SQLite needs to write in the folder, unless it may take the file as one that never changes
         frozen = not os.access(path.parent, os.W_OK) and not Path(f"{path}-wal").exists()
         self._address = f"{path.absolute().as_uri()}{'?immutable=1' if frozen else ''}"
+        self._frozen = path.stat().st_mtime_ns if frozen and path.exists() else None
         with self.transaction(write=making) as db:
             tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
             if not tables and space is not None and dimension is not None:
@@ -122,6 +123,9 @@ class ItemTable:
         Within a transaction of this thread: that transaction.
         """
         try:
+            if self._frozen and self._frozen != self.path.stat().st_mtime_ns:
+                again = "open it again, or give this user the right to write in its folder"
+                raise FlamError(f"the gallery {self.path} was changed since it was opened: {again}")
             db = self._connection()
             if db.in_transaction:
                 yield db

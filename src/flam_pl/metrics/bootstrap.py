@@ -14,7 +14,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 BLOCK = 50  # draws per step, which bounds the memory
-REMEMBERED = 10**7  # largest set of draws that is remembered, in numbers: 80 MB, four times
+REMEMBERED = 10**7  # largest set of draws that is remembered, in numbers; four are: 80 MB each
 
 
 @dataclass(frozen=True)
