@@ -225,6 +225,23 @@ def test_a_stop_of_two_processes_ends_both(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_two_processes_end_before_they_have_met(number: int, tmp_path: Path) -> None:
+    """Both get the signal of a terminal; the second process notices the end of a killed first."""
+    trainer = ("trainer.devices=2", "trainer.strategy=ddp")
+    process = start(tmp_path, "train-flam", (*LONG, *trainer))
+    assert process.stdout is not None
+    assert any("backbone: training" in line for line in process.stdout)
+    time.sleep(1.0)
+    if number == signal.SIGKILL:
+        process.kill()
+    else:
+        os.killpg(process.pid, number)
+    assert process.wait(timeout=4) in (-number, 128 + number)  # a shell calls both 128 + number
+    assert nobody_left(tmp_path)
+
+
+@pytest.mark.slow
 def test_a_stop_of_the_drawing_leaves_no_wardrobe(tmp_path: Path) -> None:
     process = start(tmp_path, "data", ("data.train_items=20000", "data.workers=2"))
     time.sleep(8)

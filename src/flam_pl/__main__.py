@@ -341,6 +341,7 @@ def attempt(arguments: Sequence[str]) -> int:
 
 def console() -> None:
     """Entry point of the console script ``flam-pl``."""
+    stopping.end_with_parent()
     code = main(sys.argv[1:])
     stopping.leave_process_group(code)
     sys.exit(code)

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -39,6 +40,27 @@ def listen() -> None:
     if _listening:
         for number in SIGNALS:
             signal.signal(number, _stop)
+
+
+def unheard() -> None:
+    """Within ``stoppable``, let a signal end the process at once, until ``listen``. Processes that
+    wait for each other in C++ hear no handler."""
+    if _listening:
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def end_with_parent() -> None:
+    """A further process of a DDP run ends when the process that started it has ended."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    if int(os.environ.get("LOCAL_RANK", 0)) > 0:
+        threading.Thread(target=watch, daemon=True).start()
 
 
 def received() -> signal.Signals | None:

@@ -29,7 +29,7 @@ from pytorch_lightning.utilities.exceptions import (  # type: ignore[attr-define
     MisconfigurationException,
     SIGTERMException,
 )
-from torch import Tensor
+from torch import Tensor, distributed
 
 from flam_pl.atomic_io import remove, replacing
 from flam_pl.attributes import AttributeSchema
@@ -55,6 +55,9 @@ class SeedPerRank(Callback):
 
 class EndOnSignal(Callback):
     """Handles SIGINT and SIGTERM instead of the Trainer, which would wait for other ranks."""
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        stopping.listen()  # the ranks have met
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         stopping.listen()
@@ -151,7 +154,7 @@ def make_trainer(
     bars = settings.progress and sys.stderr.isatty()
     bar: list[Callback] = [TQDMProgressBar()] if bars else []
     try:
-        return pl.Trainer(
+        trainer = pl.Trainer(
             accelerator=settings.accelerator,
             devices=json.loads(devices) if devices.startswith("[") else devices,
             num_nodes=settings.num_nodes,
@@ -172,11 +175,15 @@ def make_trainer(
             f"trainer.accelerator={settings.accelerator}, trainer.devices={devices}, "
             f"trainer.strategy={settings.strategy})"
         ) from error
+    if trainer.world_size > 1 and not distributed.is_initialized():
+        stopping.unheard()  # until the ranks have met
+    return trainer
 
 
 def evaluation_device(config: Config) -> torch.device:
     """The first GPU of the trainer settings, else the CPU."""
     device = make_trainer(config, 1, logger=False).strategy.root_device
+    stopping.listen()  # this Trainer starts no ranks
     return device if device.type == "cuda" else torch.device("cpu")
 
 
