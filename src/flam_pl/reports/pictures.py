@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Sequence
-from itertools import zip_longest
+from itertools import accumulate, zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backend_bases import RendererBase
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
 from flam_pl.atomic_io import replacing
@@ -24,6 +25,7 @@ from flam_pl.retrieval.retriever import Retriever
 
 HIT, QUERY = "#1a9850", "#2166ac"  # frames: green and blue
 CAPTION = 26  # letters of a line above a result
+MARGIN = 0.05  # inches around an image
 
 
 class PlainFigure(Figure):
@@ -77,18 +79,31 @@ class Tile(NamedTuple):
 
 def draw_tiles(lines: Sequence[Sequence[Tile | None]], size: float = 1.3) -> Figure:
     """Lines of images of ``size`` inches; None: an empty place."""
-    widths = [1.0 if any(column) else 0.25 for column in zip_longest(*lines)]
+    widths = [size if any(column) else 0.25 * size for column in zip_longest(*lines)]
     titles = [tile.title for line in lines for tile in line if tile]
     high = size + 0.13 * (1 + max(title.count("\n") for title in titles))
-    shape = len(lines), len(widths), size * sum(widths), high * len(lines)
-    figure, axes = panels(*shape, width_ratios=widths)
-    for line, places in zip(lines, axes, strict=True):
-        for tile, axis in zip_longest(line, places):
-            axis.axis("off")
+    width, height = sum(widths), high * len(lines)
+    figure = PlainFigure(figsize=(width, height))
+    # one pair of axes in inches: fifty take ten times as long
+    axis = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0))
+    axis.axis("off")
+    for number, line in enumerate(lines, start=1):
+        for left, tile in zip(accumulate(widths, initial=0.0), line, strict=False):
             if tile:
-                show_image(axis, tile.path, tile.frame)
-                axis.set_title(tile.title, fontsize=7, pad=3, loc="left")
+                show_tile(axis, tile, left, number * high, size)
     return figure
+
+
+def show_tile(axis: Axes, tile: Tile, left: float, bottom: float, size: float) -> None:
+    """Draw a tile of ``size`` inches, the title above it."""
+    image = read_image(tile.path).permute(1, 2, 0).numpy()
+    scale = (size - 2 * MARGIN) / max(image.shape[:2])
+    height, width = scale * image.shape[0], scale * image.shape[1]
+    left, top = left + (size - width) / 2, bottom - MARGIN - height
+    axis.imshow(image, extent=(left, left + width, top + height, top), aspect="auto")
+    line = (tile.frame, 3.5) if tile.frame else ("#dddddd", 0.8)
+    axis.add_patch(Rectangle((left, top), width, height, fill=False, color=line[0], lw=line[1]))
+    axis.text(left, top - MARGIN, tile.title, fontsize=7, va="bottom")
 
 
 def draw_searches(
@@ -125,13 +140,6 @@ def draw_results(path: Path, query: tuple[Path, str], results: Sequence[tuple[Pa
     starts = range(0, max(1, len(found)), SHOWN)
     lines = [[None if s else tile(query, QUERY), *found[s : s + SHOWN]] for s in starts]
     return draw(path, lambda: draw_tiles(lines, 1.5))
-
-
-def show_image(axis: Axes, path: Path, frame: str | None) -> None:
-    axis.imshow(read_image(path).permute(1, 2, 0).numpy())
-    axis.axis("on")
-    axis.set(xticks=[], yticks=[])
-    axis.spines[:].set(color=frame or "#dddddd", linewidth=3.5 if frame else 0.8)
 
 
 def draw_curves(log: Path, title: str) -> Figure | None:
