@@ -87,7 +87,7 @@ notebooks: $(ENV) ## execute the notebooks on the last run
 	$(VENV)/bin/python notebooks/execute.py
 
 test: $(ENV) ## the tests
-	$(VENV)/bin/python -m pytest --numprocesses auto --dist loadfile $(ARGS)
+	$(VENV)/bin/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 doctest: $(ENV) ## the examples in the docstrings
 	$(VENV)/bin/python -m pytest --quiet --doctest-modules src $(ARGS)
