@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import os
 import re
 from pathlib import Path
@@ -13,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flam_pl.config.data import FashionProductsData
-from flam_pl.datasets import fashion_products
 from flam_pl.datasets.assembly import garment_note
 from flam_pl.datasets.catalog import fill_garments
 from flam_pl.datasets.fashion_products import find_garments, read
@@ -30,12 +28,6 @@ def products(*rows: tuple[str | None, str | None], **columns: object) -> pd.Data
 
 def found(table: pd.DataFrame) -> list[str | None]:
     return [None if pd.isna(garment) else str(garment) for garment in find_garments(table)]
-
-
-def test_the_example_of_the_docstring() -> None:
-    assert (
-        doctest.testmod(fashion_products).failed == 0 < doctest.testmod(fashion_products).attempted
-    )
 
 
 RAKISH = (("Ed Men Rakish Blue Shirt", "Blue"), ("Ed Men Rakish Light-Red Shirt", "Red"))

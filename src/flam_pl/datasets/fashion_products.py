@@ -22,6 +22,7 @@ FIELDS = (
     *("id", "gender", "masterCategory", "subCategory", "articleType", "baseColour"),
     *("season", "year", "usage", "productDisplayName"),
 )
+OURS = {"id": "item", "articleType": "shape", "baseColour": "color", "productDisplayName": "name"}
 PATTERN_WORDS = {
     "solid": ("solid", "solids", "plain"),
     "stripes": ("stripe", "stripes", "striped"),
@@ -47,8 +48,7 @@ def read(root: Path, data: FashionProductsData, schema: AttributeSchema | None =
     if not styles.is_file() or not folder.is_dir():
         remedy = "Point data.root at the unpacked Fashion Product Images of Kaggle."
         raise FlamError(f"{root} is not there or lacks styles.csv or images/. {remedy}")
-    rows, dropped = _read_rows(styles)
-    table = pd.DataFrame(list(rows.values()), list(rows)).astype("string")
+    table, dropped = _read_rows(styles)
     known = sorted(table["masterCategory"].dropna().unique())
     table, missing = keep_photos(table, root)
     photos = {f"images/{f.name}" for f in folder.iterdir() if f.suffix.lower() in (".jpg", ".jpeg")}
@@ -67,20 +67,15 @@ def read(root: Path, data: FashionProductsData, schema: AttributeSchema | None =
 
 
 def pattern_of(name: str) -> str | None:
-    """The pattern in a product name; None for none or several.
-
-    >>> pattern_of("Lee Men CHECKED Shirt"), pattern_of("Lee Men Solid Striped Tie")
-    ('check', None)
-    """
+    """The pattern in a product name, in any case; None for none or several."""
     words = re.findall(r"[^\W\d_]+", name.lower())
     found = {_PATTERN_OF[word] for word in words if word in _PATTERN_OF}
     return found.pop() if len(found) == 1 else None
 
 
-def _read_rows(styles: Path) -> tuple[dict[str, dict[str, str | None]], list[Dropped]]:
-    """Place -> record of every product, and dropped lines."""
-    rows: dict[str, dict[str, str | None]] = {}
-    dropped, seen = [], set()
+def _read_rows(styles: Path) -> tuple[pd.DataFrame, list[Dropped]]:
+    """The products, by file and line, and dropped lines."""
+    rows, dropped, seen = dict[str, list[str]](), list[Dropped](), set[str]()
     for line, fields in _lines(styles):
         where, identity = f"{styles.name} line {line}", fields[0]
         reason = "the id was there before" if identity in seen else ""
@@ -90,19 +85,17 @@ def _read_rows(styles: Path) -> tuple[dict[str, dict[str, str | None]], list[Dro
             reason = "the id is not a whole number"
         if reason:
             dropped.append(Dropped(f"{where} (id {identity})", reason))
-            continue
-        seen.add(identity)
-        row = dict(zip(FIELDS, fields, strict=True))
-        same = ("gender", "masterCategory", "subCategory", "season", "usage")
-        record = {column: row[column] for column in same} | {"name": row["productDisplayName"]}
-        record |= {"path": f"images/{identity}.jpg", "item": identity}
-        record["pattern"] = pattern_of(record["name"]) or ""
-        for kind, column in (("shape", "articleType"), ("color", "baseColour")):
-            record[kind] = "" if row[column] == "NA" else row[column]  # "NA" is a usage, no class
-        rows[where] = {column: value or None for column, value in record.items()}
+        else:
+            seen.add(identity)
+            rows[where] = fields
     if not rows:
         raise FlamError(f"{styles} lists no product; {len(dropped)} line(s) could not be read")
-    return rows, dropped
+    table = pd.DataFrame(list(rows.values()), list(rows), list(FIELDS), dtype="string")
+    table = table.drop(columns="year").rename(columns=OURS)
+    table["path"] = "images/" + table["item"] + ".jpg"
+    table["pattern"] = table["name"].map(pattern_of).astype("string")
+    table[["shape", "color"]] = table[["shape", "color"]].replace("NA", "")  # a usage, no class
+    return table.replace("", pd.NA), dropped
 
 
 def _lines(styles: Path) -> Iterator[tuple[int, list[str]]]:
@@ -155,12 +148,6 @@ def find_garments(table: pd.DataFrame) -> pd.Series:
     """Per product, the first item of its garment, if that is sold in several colors.
 
     Products of one garment have equal gender, shape and name (without colors), with a rare word.
-
-    >>> names = ["Ed Men Rakish Blue Shirt", "Ed Men Rakish Red Shirt", "Ed Men Navy Shirt"]
-    >>> colors = ["Blue", "Red", "Navy Blue"]
-    >>> table = pd.DataFrame({"item": ["7", "8", "9"], "name": names, "color": colors})
-    >>> find_garments(table.assign(gender="Men", shape="Shirts").astype("string")).tolist()
-    ['7', '7', <NA>]
     """
     colors = {*SHADES, *re.findall("[a-z]+", " ".join(table["color"].dropna().unique()).lower())}
     words = table["name"].fillna("").str.lower().str.findall(r"\w+")
