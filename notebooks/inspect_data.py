@@ -21,6 +21,7 @@
 
 # %% tags=["parameters"]
 import os
+from itertools import combinations
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -29,7 +30,7 @@ from IPython.display import display
 
 from flam_pl import open_run
 from flam_pl.attributes import UNLABELLED
-from flam_pl.datasets.inspection import class_counts, describe, pair_counts
+from flam_pl.datasets.inspection import class_counts, describe
 from flam_pl.reports.pictures import show_image
 
 RUN = os.environ.get("FLAM_PL_RUN", "../runs/wardrobe")
@@ -84,11 +85,16 @@ for t, kind in enumerate(types):
 # the two classes.
 
 # %%
-pairs = pair_counts(catalog, training)
-for (kind, other), found in pairs.groupby(["type", "other type"], sort=False):
-    table = found.pivot(index="class", columns="other class", values="images")
-    table.index.name, table.columns.name = kind, other
-    display(table.style.background_gradient("Blues", axis=None))
+photos, parts = catalog.table.iloc[training], []
+for kind, other in combinations(types, 2):
+    classes, others = catalog.schema.of(kind), catalog.schema.of(other)
+    table = pd.crosstab(photos[kind], photos[other]).reindex(classes, columns=others, fill_value=0)
+    by_name = table.sort_index().sort_index(axis="columns")
+    display(by_name.style.background_gradient("Blues", axis=None))
+    part = table.stack().rename_axis(["class", "other class"]).reset_index(name="images")
+    parts.append(part.assign(**{"type": kind, "other type": other}))
+columns = ["type", "class", "other type", "other class", "images"]
+pairs = pd.concat(parts)[columns].sort_values("images", kind="stable")
 
 # %% [markdown]
 # ## Combinations that hardly exist
@@ -102,7 +108,7 @@ display(pairs[pairs["images"] > 0].head(15).style.hide(axis="index"))
 
 # %%
 labels = catalog.labels[(catalog.labels != UNLABELLED).all(axis=1)]
-images = pd.Series(catalog.schema.combinations(labels)).value_counts()
+images = pd.Series(np.unique(labels, axis=0, return_counts=True)[1])
 print(
     f"{len(images)} of {np.prod(catalog.schema.sizes)} combinations have an image with all labels"
 )

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from flam_pl.attributes import UNLABELLED, AttributeSchema, SchemaError
 
@@ -39,30 +35,6 @@ def test_encode_knows_its_words_and_leaves_the_rest_unlabelled() -> None:
     codes = SCHEMA.encode("color", labels)
     assert codes.tolist() == [2, -1, -1, 0, -1, -1, -1] and codes.dtype == np.int64
     assert UNLABELLED == -1
-
-
-@given(st.lists(st.integers(2, 5), min_size=1, max_size=4))
-def test_combinations_number_every_combination_once(sizes: list[int]) -> None:
-    schema = AttributeSchema(
-        {f"t{t}": tuple(f"c{c}" for c in range(size)) for t, size in enumerate(sizes)}
-    )
-    labels = np.array(list(itertools.product(*[range(size) for size in sizes])))
-    assert schema.combinations(labels).tolist() == list(range(len(labels)))
-
-
-def test_a_combination_with_an_unknown_label_is_none() -> None:
-    labels = np.array([[1, 2], [-1, 2], [1, -1], [-1, -1]])
-    assert SCHEMA.combinations(labels).tolist() == [5, -1, -1, -1]
-
-
-@given(st.lists(st.tuples(*(st.integers(-1, n - 1) for n in SCHEMA.sizes)), min_size=1))
-def test_combinations_are_equal_exactly_where_all_labels_are(rows: list[tuple[int, int]]) -> None:
-    codes = SCHEMA.combinations(np.array(rows))
-    for row, code in zip(rows, codes, strict=True):
-        assert (code == -1) == (-1 in row)
-        for other, code_of_other in zip(rows, codes, strict=True):
-            if -1 not in row and -1 not in other:
-                assert (code == code_of_other) == (row == other)
 
 
 def test_a_schema_survives_json() -> None:

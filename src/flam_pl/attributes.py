@@ -80,14 +80,6 @@ class AttributeSchema:
         known = [position.get(v, UNLABELLED) if isinstance(v, str) else UNLABELLED for v in labels]
         return np.array(known, dtype=np.int64)
 
-    def combinations(self, labels: np.ndarray) -> np.ndarray:
-        """Class indices ``(N, types)`` -> one number per combination ``(N,)``; -1 if a label is
-        missing."""
-        codes = np.zeros(len(labels), dtype=np.int64)
-        for position, size in enumerate(self.sizes):
-            codes = codes * size + labels[:, position]
-        return np.where((labels == UNLABELLED).any(axis=1), -1, codes)
-
     def to_dict(self) -> dict[str, list[str]]:
         return {name: list(values) for name, values in self.classes.items()}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -15,7 +14,6 @@ from flam_pl.datasets.inspection import (
     describe,
     edits_cannot_be_evaluated,
     instance_queries,
-    pair_counts,
 )
 from flam_pl.errors import FlamError
 
@@ -112,22 +110,3 @@ def test_the_instance_search_and_notes_are_described() -> None:
     noted = Catalog.build("mini", Path("."), mini().table, SCHEMA, notes=("5 images, not 6",))
     assert "Notes:\n  - 5 images, not 6" in describe(noted)
     assert "Notes" not in text
-
-
-def test_pairs_of_classes_are_counted_the_scarce_ones_first() -> None:
-    catalog = mini()
-    rows = np.array([0, 1, 2, 3])
-    found = pair_counts(catalog, rows)
-    expected = {
-        (a, b): sum(
-            bool((catalog.table["shape"][r] == a) and (catalog.table["color"][r] == b))
-            for r in (0, 1, 2)  # the fourth has no shape
-        )
-        for a in SCHEMA.of("shape")
-        for b in SCHEMA.of("color")
-    }
-    counts = zip(found["class"], found["other class"], found["images"], strict=True)
-    assert {(a, b): n for a, b, n in counts} == expected
-    assert found["images"].tolist() == sorted(expected.values()) == [0, 1, 1, 1]
-    assert set(found["type"]) == {"shape"} and set(found["other type"]) == {"color"}
-    assert pair_counts(catalog, rows[:0])["images"].tolist() == [0] * 4

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from itertools import combinations
 
 import numpy as np
-import pandas as pd
 from tabulate import tabulate
 
 from flam_pl.attributes import UNLABELLED
@@ -74,19 +72,6 @@ def class_counts(catalog: Catalog, rows: np.ndarray) -> dict[str, dict[str, int]
         per_class = np.bincount(labels[labels != UNLABELLED], minlength=len(names))
         counts[kind] = dict(zip(names, per_class.tolist(), strict=True))
     return counts
-
-
-def pair_counts(catalog: Catalog, rows: np.ndarray) -> pd.DataFrame:
-    """Number of ``rows`` per pair of classes of two types, ascending."""
-    pairs, labels = [], catalog.labels[rows]
-    for (a, (kind, names)), (b, (other, others)) in combinations(
-        enumerate(catalog.schema.classes.items()), 2
-    ):
-        for i, j in np.ndindex(len(names), len(others)):
-            images = int(((labels[:, a] == i) & (labels[:, b] == j)).sum())
-            pairs.append((kind, names[i], other, others[j], images))
-    columns = ["type", "class", "other type", "other class", "images"]
-    return pd.DataFrame(pairs, columns=columns).sort_values("images", kind="stable")
 
 
 def _training_problems(catalog: Catalog) -> Iterator[str]:
