@@ -96,6 +96,7 @@ def test_renames_images_root_and_extras(tmp_path: Path) -> None:
     assert (mini.table["view"] != "front").all()
     for wrong, words in {
         "photos:path": "renames 'photos'.*did you mean photo.; it has photo, shape, farbe",
+        "color:farbe": "renames 'color' to 'farbe'.*did you mean farbe:color.; it has photo",
         "photo": "expected own_name:name",
         ":path": "expected own_name:name",
     }.items():

@@ -235,7 +235,8 @@ def _renamed(
         if not own or not name:
             raise FlamError(f"data.columns is {columns}; expected own_name:name, e.g. photo:path")
         if own not in have:
-            but = f"{path} has no such column{did_you_mean(own, have)}; it has {', '.join(have)}"
+            like = f"; did you mean {name}:{own}?" if name in have else did_you_mean(own, have)
+            but = f"{path} has no such column{like}; it has {', '.join(have)}"
             raise FlamError(f"data.columns renames {own!r} to {name!r}, but {but}")
     table = table.rename(columns=names)
     have = [str(column) for column in table]
