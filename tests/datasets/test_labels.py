@@ -108,9 +108,20 @@ def test_classes_by_frequency_and_then_by_name() -> None:
     assert chosen(words, 9, rows=np.array([0, 1])).of("color") == ("a", "b")
     with pytest.raises(FlamError, match="'color' has the classes.*at least two"):
         chosen(words, 3, rows=np.array([0, 4]))
-    for wrong in (1, True, "many", 2.0, None):
+    for wrong in (1, True, "many", 2.0):
         with pytest.raises(FlamError, match="data.classes is .* for color; expected 2 or more"):
             chosen(words, wrong)
+
+
+def test_without_a_number_rare_classes_are_left_out_from_the_eleventh_on() -> None:
+    counts = {"l": 25, **{letter: 22 for letter in "abcdefghijk"}, "m": 20, "n": 19, "o": 1}
+    colors = [name for name, count in counts.items() for _ in range(count)]
+    table = pd.DataFrame({"color": colors})
+    assert chosen(table, None).of("color") == ("l", *"abcdefghijk", "m")
+    few = pd.DataFrame({"color": [*"aabcdefghijk"]})
+    assert chosen(few, None).of("color") == tuple("abcdefghij")
+    counted = chosen(table, None, rows=np.arange(len(table) - 20)[::2])  # half of each
+    assert counted.sizes == (10,)
 
 
 def test_classes_by_type() -> None:

@@ -61,8 +61,9 @@ class WardrobeData(WardrobeSettings, DataConfig):  # The wardrobe, drawn into ``
 class LabelledData(DataConfig):  # A data set on disk with labels
     types: list[str] = not_empty("shape", "color", "pattern")  # Attribute types that are read
     classes: Any = 10
-    """Number of classes per attribute type, the most frequent ones; or by type, a number or names:
-    ``{shape: 8, color: [Red, Blue]}``, else 10. Other labels count as unlabelled."""
+    """Number of classes per attribute type, the most frequent ones; null: the ten most frequent and
+    all with at least 20 photos; or by type, a number or names: ``{shape: 8, color: [Red, Blue]}``,
+    else null. Other labels count as unlabelled."""
 
 
 @dataclass
@@ -81,6 +82,7 @@ class FashionProductsData(SplitData):  # Kaggle's Fashion Product Images
 @dataclass
 class TableData(SplitData):  # A CSV or Parquet table; ``root`` is the file
     reader: str = "table"
+    classes: Any = None
     images: str | None = None  # Folder that the paths start from; null: the table's own folder
     columns: list[str] = field(default_factory=list)
     """Your column names and what they are here, e.g. ``[photo:path,farbe:color]``."""

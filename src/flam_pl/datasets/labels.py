@@ -16,7 +16,7 @@ from flam_pl.errors import FlamError
 
 Fold = Callable[[str], str]
 Label = tuple[str, str, str]  # path of a photo, attribute, value
-MOST_FREQUENT = 10  # classes of a type that data.classes does not name
+MOST_FREQUENT, FREQUENT = 10, 20  # without a number: so many classes, and all of so many photos
 WORDS_SHOWN = 5  # labels that a note names; the others are counted
 UNKNOWN = ("", "NA")  # values of extra attributes for "not known", beside an empty cell
 NUMBERS_AS_WORDS = 10  # up to so many different numbers are words, such as years
@@ -45,7 +45,7 @@ def use_classes(
             raise FlamError(f"data.classes names the type {kind!r}{known}")
     table, classes, notes = table.copy(), {}, []
     for kind in types:
-        chosen = by_type.get(kind, MOST_FREQUENT)
+        chosen = by_type.get(kind)
         named = [str(name) for name in chosen] if isinstance(chosen, list | tuple) else None
         notes += join_spellings(table, kind, named or [])
         counted = _counts(table[kind] if rows is None else table[kind].iloc[rows])
@@ -100,6 +100,8 @@ def _choose(kind: str, counts: pd.Series, chosen: Any, named: list[str] | None) 
         if name not in counts:
             near = did_you_mean(name, counts.index)
             raise FlamError(f"data.classes names the {kind} {name!r}, which no photo has{near}")
+    if chosen is None:
+        chosen = max(MOST_FREQUENT, int((counts >= FREQUENT).sum()))
     if named is None and (isinstance(chosen, bool) or not isinstance(chosen, int) or chosen < 2):
         raise FlamError(f"data.classes is {chosen} for {kind}; expected 2 or more, or names")
     used = list(counts.index[:chosen]) if named is None else named
