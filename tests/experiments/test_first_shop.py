@@ -11,6 +11,8 @@ import pytest
 
 from flam_pl import open_run
 from flam_pl.__main__ import main
+from flam_pl.config.loading import load_config
+from flam_pl.experiments import pipeline
 from tiny_run import settings
 
 OWN = ("data=table", "data.evaluation=60", "data.validation=30", "methods=[]", "run=shop")
@@ -58,6 +60,13 @@ def test_half_labelled_photos_are_evaluated_and_the_rest_is_counted(shop: Path) 
     assert counts["edits"] > 0 and counts["unlabelled_edits"] > 0
     # no cut-off above half of the gallery
     assert max(int(name.partition("@")[2]) for name in found["edits"]["flam"]["all"]) <= 30
+
+
+def test_the_training_says_first_what_the_data_lacks(
+    shop: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pipeline.open_run(load_config([*settings_of(shop), "run=other", "data.classes=3"]))
+    assert "color label(s) name none of the 3 classes" in capsys.readouterr().out
 
 
 def test_a_grown_table_is_searched_without_training(
