@@ -165,7 +165,6 @@ def train_backbone(run: Run, net: Backbone) -> StageRecord:
         "backbone",
         stage,
         run.backbone_folder,
-        epochs=settings.max_epochs,
         settings=settings,
         architecture=settings.network() | {"preprocess": data.preprocess.to_dict()},
         schema=catalog.schema,
