@@ -22,8 +22,8 @@ from flam_pl.retrieval.chosen_weights import FILTER, Scoring
 from flam_pl.retrieval.confidence import Calibration
 from flam_pl.retrieval.posteriors import Posteriors
 from flam_pl.retrieval.vectors import SearchVectors
-from flam_pl.training.records import STAGES, StageRecord, require, require_child
-from flam_pl.training.trained_networks import restore_backbone, restore_embedders, schema_of
+from flam_pl.training.records import STAGES, StageRecord, require
+from flam_pl.training.trained_networks import restore, restore_backbone
 
 
 @dataclass
@@ -52,11 +52,11 @@ class TrainedRun:
         folders = {stage: folder / stage for stage in STAGES}
         folders["backbone"] = backbone_folder or folders["backbone"]
         stages = {stage: require(place, stage) for stage, place in folders.items()}
-        schema = schema_of(stages["embedder"])
+        schema = stages["embedder"].attributes
         for parent, child in pairwise(stages.values()):
-            require_child(child, parent.checkpoint, schema)
+            child.require_parent(parent.checkpoint, schema)
         backbone, preprocess = restore_backbone(folders["backbone"], stages["backbone"])
-        embedders = restore_embedders(folder / "embedder", stages["embedder"])
+        embedders = restore(AttributeEmbedders, folder / "embedder", stages["embedder"])
         trained = method_records(folder / FOLDER, stages, names)
         records = trained | {"flam": stages["manipulator"]}
         found = {}

@@ -18,7 +18,7 @@ from flam_pl.training.manipulator_module import ManipulatorModule
 from flam_pl.training.records import StageRecord, require
 from flam_pl.training.run import Run
 from flam_pl.training.stage import StageSpec, train_stage
-from flam_pl.training.trained_networks import restore_embedders
+from flam_pl.training.trained_networks import restore
 
 EMBEDDER_RECIPE, MANIPULATOR_RECIPE = 1, 1
 """Increase it with every change of a stage's training code that alters results."""
@@ -82,7 +82,7 @@ def train_manipulator(
     run.reseed()
     settings = settings or run.config.manipulator
     data = run.data.serve("unlabelled", settings.batch_size, settings.steps_per_epoch)
-    embedders = restore_embedders(run.folder / teacher, parent)
+    embedders = restore(AttributeEmbedders, run.folder / teacher, parent)
     architecture: dict[str, Any] = {
         "dimension": embedders.space.dimension,
         "embedding_dim": embedders.embedding_dim,
