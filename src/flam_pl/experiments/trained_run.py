@@ -42,12 +42,10 @@ class TrainedRun:
     def open(
         cls, folder: Path, backbone_folder: Path | None = None, names: Collection[str] | None = None
     ) -> TrainedRun:
-        """Open a run from its folder.
+        """Open a run from its folder. Raises RecordError for a stage that is missing, or does not
+        fit its parent.
 
         ``backbone_folder``: stage 1 of another run. ``names``: methods to open, else all.
-
-        Raises:
-            RecordError: a stage is missing, or does not fit its parent.
         """
         folders = {stage: folder / stage for stage in STAGES}
         folders["backbone"] = backbone_folder or folders["backbone"]
@@ -61,9 +59,13 @@ class TrainedRun:
         records = trained | {"flam": stages["manipulator"]}
         found = {}
         for name, method in registered().items():
-            place = folders["manipulator"] if name == "flam" else folder / method.place
-            if name in records or not method.training:
-                found[name] = method.open(Place(name, place, records.get(name), embedders))
+            if method.training and name not in records:
+                continue
+            place, used = folder / method.place, embedders
+            if method.own_embedders:
+                own = place / "embedder"
+                used = restore(AttributeEmbedders, own, require(own, "embedder"))
+            found[name] = method.open(Place(name, place, records.get(name), used))
         run = cls(backbone, preprocess, embedders, stages | trained, found)
         scoring = Scoring.load(folder)
         rows = {*run.methods, *(run.scorers().keys() & scoring.weights.keys())}
