@@ -300,8 +300,7 @@ def main(arguments: Sequence[str]) -> int:
         except BaseException:  # KeyboardInterrupt, SystemExit of Lightning, or what they lead to
             if not stopping.received():
                 raise
-    number = stopping.received()
-    if number is None:
+    if (number := stopping.received()) is None:
         return code
     print(
         f"stopped by {number.name}: finished stages, finished epochs and batches of an "

@@ -21,7 +21,6 @@ from flam_pl.training.records import (
     inputs_hash,
     load_into,
     require,
-    require_child,
     sha256,
     write_text,
 )
@@ -93,11 +92,11 @@ def test_a_damaged_record_is_refused_with_what_to_do(content: str, tmp_path: Pat
 
 def test_another_parent_is_refused(tmp_path: Path) -> None:
     record = finished(tmp_path)
-    require_child(record, "p" * 64, SCHEMA)
+    record.require_parent("p" * 64, SCHEMA)
     with pytest.raises(RecordError, match="another parent checkpoint"):
-        require_child(record, "q" * 64, SCHEMA)
+        record.require_parent("q" * 64, SCHEMA)
     with pytest.raises(RecordError, match="none"):
-        require_child(replace(record, parent=None), "q" * 64, SCHEMA)
+        replace(record, parent=None).require_parent("q" * 64, SCHEMA)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +112,7 @@ def test_another_schema_is_refused_naming_the_type(
     classes: dict[str, tuple[str, ...]], named: str, tmp_path: Path
 ) -> None:
     with pytest.raises(FlamError, match=named) as error:
-        require_child(finished(tmp_path), "p" * 64, AttributeSchema(classes))
+        finished(tmp_path).require_parent("p" * 64, AttributeSchema(classes))
     assert isinstance(error.value, SchemaError | RecordError)
 
 

@@ -129,14 +129,16 @@ def train(
     make: Callable[[Path], Parts],
     kill: int | None = None,
     seed: int = 0,
+    epochs: int = EPOCHS,
+    settings: Any = None,
     **changes: Any,
 ) -> StageRecord:
     pl.seed_everything(0, verbose=False)
     module, data, chosen, monitor = make(folder)
     pl.seed_everything(seed, verbose=False)  # a resumed training gets its states elsewhere
     own = config(folder, retrain=changes.pop("retrain", False))
-    inputs = {"data": "d"}
-    wanted = {"inputs": inputs, "architecture": {}, "epochs": EPOCHS, "settings": chosen}
+    chosen = replace(settings or chosen, max_epochs=epochs)
+    wanted = {"inputs": {"data": "d"}, "architecture": {}, "settings": chosen}
     spec = StageSpec(
         make.__name__,
         module,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,13 +61,14 @@ def run(
     world: World,
     trainer_config: Config | None = None,
     monitor: str | None = "val/accuracy",
+    epochs: int = 2,
+    settings: EmbedderConfig | None = None,
     **changes: Any,
 ) -> StageRecord:
     wanted = {
-        "epochs": 2,
         "inputs": {"data": "d", "seed": 0},
         "parent": "p" * 64,
-        "settings": EmbedderConfig(lr=1e-2),
+        "settings": replace(settings or EmbedderConfig(lr=1e-2), max_epochs=epochs),
         "architecture": ARCHITECTURE,
     }
     place = folder / "run" / "embedder"
@@ -127,8 +129,7 @@ def test_the_best_epoch_is_kept_not_the_last(tmp_path: Path) -> None:
             "embedder",
             stage,
             tmp_path / "run" / "embedder",
-            epochs=3,
-            settings=EmbedderConfig(),
+            settings=EmbedderConfig(max_epochs=3),
             architecture=ARCHITECTURE,
             schema=SCHEMA,
             inputs={},

@@ -31,11 +31,7 @@ from flam_pl.images.pixels import Preprocess
 from flam_pl.methods.registry import chosen, registered
 from flam_pl.models.backbone import Backbone, load_weights
 from flam_pl.terminal.progress import show_progress
-from flam_pl.training.backbone_module import (
-    BackboneModule,
-    measure_whitening,
-    most_photographed,
-)
+from flam_pl.training.backbone_module import BackboneModule, measure_whitening, most_photographed
 from flam_pl.training.records import StageRecord, require, sha256
 from flam_pl.training.run import Run
 from flam_pl.training.stage import StageSpec, make_trainer, train_stage
@@ -78,7 +74,8 @@ def train_beside(run: Run, place: str, config: Config, catalog: Catalog | None =
 
 def train_methods(run: Run) -> None:
     for method in [registered()["flam"], *chosen(run.config)]:
-        method.train(run)
+        if method.training:
+            method.training(run, method)
     if is_first_process():
         select_scoring(run)
 
@@ -165,7 +162,6 @@ def train_backbone(run: Run, net: Backbone) -> StageRecord:
         "backbone",
         stage,
         run.backbone_folder,
-        epochs=settings.max_epochs,
         settings=settings,
         architecture=settings.network() | {"preprocess": data.preprocess.to_dict()},
         schema=catalog.schema,
@@ -173,9 +169,7 @@ def train_backbone(run: Run, net: Backbone) -> StageRecord:
         monitor="val/R@1" if stage.findable.any() else None,
         complete=partial(measure_whitening, stage, run.data) if net.whitening else None,
     )
-    record = train_stage(spec, data, run.config)
-    run.seconds["backbone"] = record.seconds
-    return record
+    return train_stage(spec, data, run.config)
 
 
 def has_items_to_learn(run: Run) -> bool:

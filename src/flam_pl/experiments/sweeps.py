@@ -13,6 +13,7 @@ import pandas as pd
 
 from flam_pl.atomic_io import write_text
 from flam_pl.attributes import UNLABELLED
+from flam_pl.config.loading import load_config
 from flam_pl.config.root import Config
 from flam_pl.config.saved_files import read_json, reading, sealed
 from flam_pl.data.batches import batches_in_pass
@@ -66,12 +67,7 @@ def extended(config: Config, methods: Collection[str], cut_offs: Sequence[int]) 
     named = [name for name in trainable() if name in {*config.methods, *methods}]
     ks = sorted({*config.evaluation.ks, *cut_offs})
     written = [f"methods=[{','.join(named)}]", f"evaluation.ks={ks}".replace(" ", "")]
-    return replace(
-        config,
-        methods=named,
-        evaluation=replace(config.evaluation, ks=ks),
-        overrides=[*config.overrides, *written],
-    )
+    return load_config([*config.overrides, *written])
 
 
 def with_seeds(run: Run, seeds: Sequence[int]) -> list[Run]:

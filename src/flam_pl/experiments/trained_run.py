@@ -22,8 +22,8 @@ from flam_pl.retrieval.chosen_weights import FILTER, Scoring
 from flam_pl.retrieval.confidence import Calibration
 from flam_pl.retrieval.posteriors import Posteriors
 from flam_pl.retrieval.vectors import SearchVectors
-from flam_pl.training.records import STAGES, StageRecord, require, require_child
-from flam_pl.training.trained_networks import restore_backbone, restore_embedders, schema_of
+from flam_pl.training.records import STAGES, StageRecord, require
+from flam_pl.training.trained_networks import restore, restore_backbone
 
 
 @dataclass
@@ -42,28 +42,30 @@ class TrainedRun:
     def open(
         cls, folder: Path, backbone_folder: Path | None = None, names: Collection[str] | None = None
     ) -> TrainedRun:
-        """Open a run from its folder.
+        """Open a run from its folder. Raises RecordError for a stage that is missing, or does not
+        fit its parent.
 
         ``backbone_folder``: stage 1 of another run. ``names``: methods to open, else all.
-
-        Raises:
-            RecordError: a stage is missing, or does not fit its parent.
         """
         folders = {stage: folder / stage for stage in STAGES}
         folders["backbone"] = backbone_folder or folders["backbone"]
         stages = {stage: require(place, stage) for stage, place in folders.items()}
-        schema = schema_of(stages["embedder"])
+        schema = stages["embedder"].attributes
         for parent, child in pairwise(stages.values()):
-            require_child(child, parent.checkpoint, schema)
+            child.require_parent(parent.checkpoint, schema)
         backbone, preprocess = restore_backbone(folders["backbone"], stages["backbone"])
-        embedders = restore_embedders(folder / "embedder", stages["embedder"])
+        embedders = restore(AttributeEmbedders, folder / "embedder", stages["embedder"])
         trained = method_records(folder / FOLDER, stages, names)
         records = trained | {"flam": stages["manipulator"]}
         found = {}
         for name, method in registered().items():
-            place = folders["manipulator"] if name == "flam" else folder / method.place
-            if name in records or not method.training:
-                found[name] = method.open(Place(name, place, records.get(name), embedders))
+            if method.training and name not in records:
+                continue
+            place, used = folder / method.place, embedders
+            if method.own_embedders:
+                own = place / "embedder"
+                used = restore(AttributeEmbedders, own, require(own, "embedder"))
+            found[name] = method.open(Place(name, place, records.get(name), used))
         run = cls(backbone, preprocess, embedders, stages | trained, found)
         scoring = Scoring.load(folder)
         rows = {*run.methods, *(run.scorers().keys() & scoring.weights.keys())}

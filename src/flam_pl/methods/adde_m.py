@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flam_pl.methods.concat_training import train_classifiers
 from flam_pl.methods.concatenation import open_classifiers
 from flam_pl.methods.registry import Method
 
@@ -12,7 +13,7 @@ METHODS = [
         "#e377c2",
         30,
         open_classifiers,
-        "concat_training:train_classifiers",
+        train_classifiers,
         own_vectors=True,
     )
 ]

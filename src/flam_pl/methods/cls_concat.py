@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flam_pl.methods.concat_training import train_classifiers
 from flam_pl.methods.concatenation import open_classifiers
 from flam_pl.methods.registry import Method
 
@@ -12,7 +13,7 @@ METHODS = [
         "#1f77b4",
         10,
         open_classifiers,
-        "concat_training:train_classifiers",
+        train_classifiers,
         own_vectors=True,
         in_table_3=True,
     )

@@ -87,7 +87,6 @@ def train(
         method.name,
         module,
         run.folder / method.place,
-        epochs=run.config.concat.max_epochs,
         settings=run.config.concat,
         architecture=architecture,
         schema=run.catalog.schema,

@@ -11,8 +11,10 @@ from flam_pl.editing.editor import Editor
 from flam_pl.editing.edits import Edit, in_order
 from flam_pl.editing.targets import blend, wanted_vector
 from flam_pl.methods.registry import OpenMethod, Place
+from flam_pl.models.attribute_embedder import AttributeEmbedders
+from flam_pl.models.concat import ConcatClassifiers
 from flam_pl.retrieval.posteriors import Posteriors
-from flam_pl.training.trained_networks import restore_classifiers, restore_embedders
+from flam_pl.training.trained_networks import restore
 
 
 class ConcatEditor(Editor):
@@ -54,7 +56,7 @@ class ConcatEditor(Editor):
 
 def open_classifiers(place: Place) -> OpenMethod:
     assert place.record is not None, "a concatenation is trained"
-    net = restore_classifiers(place.folder, place.record)
+    net = restore(ConcatClassifiers, place.folder, place.record)
     classes = net.classify if place.name == "adde_m" else None
     editor = ConcatEditor(place.name, net.schema, net.blocks, net.prototypes, classes)
     return OpenMethod(editor, Posteriors.of_classifiers(net), net)
@@ -62,6 +64,6 @@ def open_classifiers(place: Place) -> OpenMethod:
 
 def open_wide_embedders(place: Place) -> OpenMethod:
     assert place.record is not None, "a concatenation is trained"
-    net = restore_embedders(place.folder, place.record)
+    net = restore(AttributeEmbedders, place.folder, place.record)
     editor = ConcatEditor(place.name, net.schema, net, lambda kind: net.of(kind).dictionary)
     return OpenMethod(editor, Posteriors.of_embedders(net), net)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flam_pl.methods.concat_training import train_wide_embedders
 from flam_pl.methods.concatenation import open_wide_embedders
 from flam_pl.methods.registry import Method
 
@@ -12,7 +13,7 @@ METHODS = [
         "#17becf",
         11,
         open_wide_embedders,
-        "concat_training:train_wide_embedders",
+        train_wide_embedders,
         own_vectors=True,
         in_table_3=True,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flam_pl.methods.generator import open_generator
 from flam_pl.methods.registry import Method
+from flam_pl.methods.two_stages import train_generator
 
 
 def ablation(name: str, title: str, color: str, row: int) -> Method:
@@ -14,7 +15,7 @@ def ablation(name: str, title: str, color: str, row: int) -> Method:
         color,
         row,
         open_generator,
-        "two_stages:train_ablation",
+        train_generator,
         (f"manipulator={name}",),
         in_table_3=True,
         by_candidates=False,

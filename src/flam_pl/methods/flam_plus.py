@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from flam_pl.methods.generator import open_both_stages
+from flam_pl.methods.generator import open_generator
 from flam_pl.methods.registry import Method
+from flam_pl.methods.two_stages import train_generator
 
 METHODS = [
     Method(
@@ -11,8 +12,8 @@ METHODS = [
         "FLAM+",
         "#9467bd",
         51,
-        open_both_stages,
-        "two_stages:train_both_stages",
+        open_generator,
+        train_generator,
         ("embedder=flam_plus", "manipulator=flam_plus"),
         own_embedders=True,
         in_table_3=True,

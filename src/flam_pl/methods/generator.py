@@ -15,8 +15,7 @@ from flam_pl.methods.registry import OpenMethod, Place
 from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.models.manipulator import Manipulator
 from flam_pl.retrieval.posteriors import Posteriors
-from flam_pl.training.records import require
-from flam_pl.training.trained_networks import restore_embedders, restore_manipulator
+from flam_pl.training.trained_networks import restore
 
 
 class Flam(Editor):
@@ -50,17 +49,8 @@ class Flam(Editor):
 
 
 def open_generator(place: Place) -> OpenMethod:
-    return open_with(place, place.embedders)
-
-
-def open_both_stages(place: Place) -> OpenMethod:
-    folder = place.folder / "embedder"
-    return open_with(place, restore_embedders(folder, require(folder, "embedder")))
-
-
-def open_with(place: Place, embedders: AttributeEmbedders) -> OpenMethod:
     assert place.record is not None, "a generator is trained"
-    manipulator = restore_manipulator(place.folder, place.record)
-    editor = Flam(embedders, manipulator, place.name)
-    nets = nn.ModuleList([embedders, manipulator])
-    return OpenMethod(editor, Posteriors.of_embedders(embedders), nets)
+    manipulator = restore(Manipulator, place.folder, place.record)
+    editor = Flam(place.embedders, manipulator, place.name)
+    nets = nn.ModuleList([place.embedders, manipulator])
+    return OpenMethod(editor, Posteriors.of_embedders(place.embedders), nets)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from torch import nn
 
@@ -21,9 +20,7 @@ from flam_pl.errors import ConfigError
 from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.retrieval.posteriors import Posteriors
 from flam_pl.training.records import StageRecord
-
-if TYPE_CHECKING:
-    from flam_pl.training.run import Run
+from flam_pl.training.run import Run
 
 FOLDER = "methods"  # of a run, with one folder per trained method
 
@@ -45,7 +42,7 @@ class OpenMethod:
 
 @dataclass(frozen=True)
 class Place:
-    """The folder of a trained method, and the frozen embedders of its run."""
+    """The folder of a trained method, and frozen embedders: its own, or those of its run."""
 
     name: str
     folder: Path
@@ -62,22 +59,17 @@ class Method:
     color: str  # in every chart, #rrggbb
     row: int  # position in the tables
     open: Callable[[Place], OpenMethod]
-    training: str | None = None  # "module:function" of this room, imported when needed
+    training: Callable[[Run, Method], StageRecord] | None = None
     overrides: tuple[str, ...] = ()  # config groups; a value that the user writes wins
     own_embedders: bool = False  # trains stage 2 by its own recipe
     own_vectors: bool = False  # stores a second vector per photo, not for instance search
     in_table_3: bool = False  # of the paper
     by_candidates: bool = True  # its scored row is also measured with few candidates
 
-    def train(self, run: Run) -> StageRecord:
-        assert self.training is not None, f"{self.name} trains nothing"
-        module, _, function = self.training.partition(":")
-        record: StageRecord = getattr(import_module(f"{__package__}.{module}"), function)(run, self)
-        return record
-
     @property
     def place(self) -> str:
-        return f"{FOLDER}/{self.name}"
+        """Folder of the trained method, below the run's."""
+        return "manipulator" if self.name == "flam" else f"{FOLDER}/{self.name}"
 
 
 @cache
@@ -97,11 +89,8 @@ def trainable() -> list[str]:
 
 
 def chosen(config: Config) -> list[Method]:
-    """The methods that the settings name, in the order of the tables.
-
-    Raises:
-        ConfigError: a name without a trainable method; a setting that no method uses.
-    """
+    """The methods that the settings name, in the order of the tables. Raises ConfigError for a name
+    without a trainable method, and for a setting that no method uses."""
     require_known(config.methods, "methods")
     found = [method for name, method in registered().items() if name in config.methods]
     embedder = config.embedder
@@ -115,7 +104,7 @@ def chosen(config: Config) -> list[Method]:
 
 
 def require_known(names: Sequence[str], setting: str) -> None:
-    """Raises: ConfigError: a name that no trainable method has."""
+    """Raise ConfigError for a name that no trainable method has."""
     for name in names:
         if name not in trainable():
             raise ConfigError(f"{setting} has {name!r}; expected some of {', '.join(trainable())}")

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from flam_pl.editing.editor import Editor
 from flam_pl.editing.edits import Edit, in_order
 from flam_pl.editing.targets import wanted_shares
-from flam_pl.methods.registry import Method, OpenMethod, Place
+from flam_pl.methods.registry import Method, OpenMethod
 from flam_pl.models.attribute_embedder import AttributeEmbedders
 
 
@@ -49,8 +49,4 @@ def turned(start: Tensor, end: Tensor, part: float) -> Tensor:
     return (torch.cos(angle) * a + torch.sin(angle) * across) * start.norm(dim=-1, keepdim=True)
 
 
-def open_slerp(place: Place) -> OpenMethod:
-    return OpenMethod(Slerp(place.embedders))
-
-
-METHODS = [Method("slerp", "slerp", "#8c564b", 2, open_slerp)]
+METHODS = [Method("slerp", "slerp", "#8c564b", 2, lambda place: OpenMethod(Slerp(place.embedders)))]

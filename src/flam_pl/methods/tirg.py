@@ -6,8 +6,9 @@ TIRG has the embedders of FLAM+: the comparison is between the two generators. T
 
 from __future__ import annotations
 
-from flam_pl.methods.generator import open_both_stages
+from flam_pl.methods.generator import open_generator
 from flam_pl.methods.registry import Method
+from flam_pl.methods.two_stages import train_generator
 
 METHODS = [
     Method(
@@ -15,8 +16,8 @@ METHODS = [
         "TIRG",
         "#2ca02c",
         50,
-        open_both_stages,
-        "two_stages:train_both_stages",
+        open_generator,
+        train_generator,
         ("embedder=flam_plus", "manipulator=tirg"),
         own_embedders=True,
     )

@@ -18,21 +18,29 @@ from flam_pl.training.manipulator_module import ManipulatorModule
 from flam_pl.training.records import StageRecord, require
 from flam_pl.training.run import Run
 from flam_pl.training.stage import StageSpec, train_stage
-from flam_pl.training.trained_networks import restore_embedders
+from flam_pl.training.trained_networks import restore
 
+SHAPING = ("hidden", "depth", "gated", "discriminator_hidden", "discriminator_depth", "noise")
+"""Settings of stage 3 that shape its networks."""
 EMBEDDER_RECIPE, MANIPULATOR_RECIPE = 1, 1
 """Increase it with every change of a stage's training code that alters results."""
 
 
-def train_embedders(
-    run: Run,
-    backbone: StageRecord,
-    place: str = "embedder",
-    settings: EmbedderConfig | None = None,
-) -> StageRecord:
+def train_generator(run: Run, method: Method) -> StageRecord:
+    """Stage 3. FLAM, and a method with embedders of its own, train stage 2 before."""
+    settings = method_config(run.config, method.overrides) if method.overrides else run.config
+    place = f"{method.place}/embedder" if method.own_embedders else "embedder"
+    if method.name == "flam" or method.own_embedders:
+        teacher = train_embedders(run, settings.embedder, place)
+    else:
+        teacher = require(run.folder / place, "embedder")
+    return train_manipulator(run, settings.manipulator, method.place, teacher, place)
+
+
+def train_embedders(run: Run, settings: EmbedderConfig, place: str) -> StageRecord:
     """Stage 2: phi_a and d_a of every type, into ``<run>/<place>``."""
+    backbone, catalog = require(run.backbone_folder, "backbone"), run.catalog
     run.reseed()
-    settings, catalog = settings or run.config.embedder, run.catalog
     data = run.data.serve("labelled", settings.batch_size)
     rows = data.fitting_rows
     architecture: dict[str, Any] = {
@@ -53,7 +61,6 @@ def train_embedders(
         "embedder",
         EmbedderModule(embedders, settings, bank),
         run.folder / place,
-        epochs=settings.max_epochs,
         settings=settings,
         architecture=architecture,
         schema=catalog.schema,
@@ -70,70 +77,34 @@ def train_embedders(
 
 
 def train_manipulator(
-    run: Run,
-    parent: StageRecord,
-    place: str = "manipulator",
-    settings: ManipulatorConfig | None = None,
-    teacher: str = "embedder",
+    run: Run, settings: ManipulatorConfig, place: str, teacher: StageRecord, taught_by: str
 ) -> StageRecord:
-    """Stage 3: the generator, against a discriminator, into ``<run>/<place>``.
-
-    ``teacher``: folder, under the run's, of the embedders whose record is ``parent``.
-    """
+    """Stage 3: the generator, against a discriminator, into ``<run>/<place>``. Its teacher, the
+    embedders, lies in ``<run>/<taught_by>``."""
     run.reseed()
-    settings = settings or run.config.manipulator
     data = run.data.serve("unlabelled", settings.batch_size, settings.steps_per_epoch)
-    embedders = restore_embedders(run.folder / teacher, parent)
+    embedders = restore(AttributeEmbedders, run.folder / taught_by, teacher)
     architecture: dict[str, Any] = {
         "dimension": embedders.space.dimension,
         "embedding_dim": embedders.embedding_dim,
-        "hidden": settings.hidden,
-        "depth": settings.depth,
-        "gated": settings.gated,
-        "discriminator_hidden": settings.discriminator_hidden,
-        "discriminator_depth": settings.discriminator_depth,
-        "noise": settings.noise,
+        **{name: getattr(settings, name) for name in SHAPING},
     }
     manipulator = Manipulator(run.catalog.schema, **architecture)
     held_out = data.feature_rows[1]
     editor = Flam(embedders, manipulator)
     evaluate = validation_figures(data, editor, manipulator) if len(held_out) > 1 else None
-    name = Path(place).name
     looks_for_photos = settings.distillation_weight or settings.composition_weight
     bank = run.data.bank(settings.bank) if looks_for_photos else None
     spec = StageSpec(
-        name,
+        Path(place).name,
         ManipulatorModule(manipulator, embedders, settings, evaluate, bank),
         run.folder / place,
-        epochs=settings.max_epochs,
         settings=settings,
         architecture=architecture,
         schema=run.catalog.schema,
         inputs=run.feature_inputs | {"recipe": MANIPULATOR_RECIPE},
-        parent=parent.checkpoint,
+        parent=teacher.checkpoint,
         monitor=f"val/{MONITOR}" if evaluate else None,
         callbacks=[SearchPicture(editor, run.catalog, data.features, held_out, run.config.seed)],
     )
-    record = train_stage(spec, data, run.config)
-    run.seconds[name] = record.seconds
-    return record
-
-
-def train_both_stages(run: Run, method: Method) -> StageRecord:
-    settings = method_config(run.config, method.overrides)
-    backbone = require(run.backbone_folder, "backbone")
-    own = f"{method.place}/embedder"
-    teacher = train_embedders(run, backbone, own, settings.embedder)
-    return train_manipulator(run, teacher, method.place, settings.manipulator, own)
-
-
-def train_flam(run: Run, method: Method) -> StageRecord:
-    backbone = require(run.backbone_folder, "backbone")
-    return train_manipulator(run, train_embedders(run, backbone))
-
-
-def train_ablation(run: Run, method: Method) -> StageRecord:
-    """Stage 3 on the embedders of the run."""
-    settings = method_config(run.config, method.overrides).manipulator
-    embedder = require(run.folder / "embedder", "embedder")
-    return train_manipulator(run, embedder, method.place, settings)
+    return train_stage(spec, data, run.config)

@@ -69,7 +69,11 @@ class BackboneModule(pl.LightningModule):
     ) -> None:
         super().__init__()
         self.net, self.settings = net, settings
-        self.frozen = frozen_modules(net, settings)
+        self.frozen: list[nn.Module] = []
+        if count := settings.frozen_levels:
+            setting = "backbone.frozen_levels"
+            levels = feature_levels(net.trunk, settings.model, count, setting, f"{setting}=0")
+            self.frozen = first_modules(net.trunk, levels[-1]["module"])
         for module in self.frozen:
             module.training = False  # its batch norm measures nothing
             for parameter in module.parameters(recurse=False):
@@ -93,10 +97,6 @@ class BackboneModule(pl.LightningModule):
         for module in self.frozen:
             module.training = False
         return self
-
-    def forward(self, images: Tensor) -> Tensor:
-        features: Tensor = self.net(images)
-        return features
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
         features, described = self.net.describe(batch["image"])
@@ -123,7 +123,7 @@ class BackboneModule(pl.LightningModule):
         self.validation_features = ByRow(rows, self.net.present_dimension).to(self.device)
 
     def validation_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
-        self.validation_features.update(batch["index"], self(batch["image"]).float())
+        self.validation_features.update(batch["index"], self.net(batch["image"]).float())
 
     def on_validation_epoch_end(self) -> None:
         features = self.validation_features.compute().cpu()
@@ -151,15 +151,6 @@ class BackboneModule(pl.LightningModule):
             optimizer, max_lr=lr, total_steps=steps, pct_start=0.2
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-
-def frozen_modules(net: Backbone, settings: BackboneConfig) -> list[nn.Module]:
-    """The modules of the first ``frozen_levels`` feature levels."""
-    count, setting = settings.frozen_levels, "backbone.frozen_levels"
-    if not count:
-        return []
-    levels = feature_levels(net.trunk, settings.model, count, setting, f"{setting}=0")
-    return first_modules(net.trunk, levels[-1]["module"])
 
 
 def most_photographed(items: np.ndarray, count: int) -> list[int]:

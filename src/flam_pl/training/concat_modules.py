@@ -17,7 +17,7 @@ from flam_pl.training.embedder_module import ByTypeModule
 
 class ClassifierModule(ByTypeModule):
     """Cls-Concat: per type, cross-entropy on the rows with a label. Prototypes are class means
-    over ``labelled()``: features ``(N, D)``, labels ``(N, types)``."""
+    over ``labelled()``: features ``(N, D)``, labels ``(N, types)``; None: no class means."""
 
     settings: ConcatConfig
 
@@ -25,7 +25,7 @@ class ClassifierModule(ByTypeModule):
         self,
         net: ConcatClassifiers,
         settings: ConcatConfig,
-        labelled: Callable[[], tuple[Tensor, Tensor]],
+        labelled: Callable[[], tuple[Tensor, Tensor]] | None,
     ) -> None:
         super().__init__()
         self.net, self.settings, self.labelled = net, settings, labelled
@@ -54,8 +54,9 @@ class ClassifierModule(ByTypeModule):
             self.measure_prototypes()
 
     def measure_prototypes(self) -> None:
-        features, labels = self.labelled()
-        self.net.fit_prototypes(features.to(self.device), labels.to(self.device))
+        if self.labelled:
+            features, labels = self.labelled()
+            self.net.fit_prototypes(features.to(self.device), labels.to(self.device))
 
     def validation_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
         classes = [logits.argmax(dim=1) for logits in self.net(batch["features"])]
@@ -66,7 +67,7 @@ class MemoryModule(ClassifierModule):
     """ADDE-M (Hou et al., ICCV 2021) on frozen features: the prototypes are a learned memory."""
 
     def __init__(self, net: ConcatClassifiers, settings: ConcatConfig, margin: float) -> None:
-        super().__init__(net, settings, lambda: (torch.empty(0), torch.empty(0)))
+        super().__init__(net, settings, labelled=None)
         self.margin = margin
 
     def type_loss(self, t: int, z: Tensor, classes: Tensor) -> Tensor:
@@ -74,6 +75,3 @@ class MemoryModule(ClassifierModule):
         prototypes = self.net.prototypes(self.net.schema.types[t])
         loss = memory_loss(classifier.block(z), classes, prototypes, self.margin)
         return super().type_loss(t, z, classes) + loss
-
-    def measure_prototypes(self) -> None:
-        """Do nothing: the prototypes are parameters."""

@@ -60,10 +60,24 @@ class StageRecord:
             return None
         record: StageRecord = read_json(path, cls, REMEDY, nan=True)
         try:
-            AttributeSchema.from_dict(record.schema)
+            _ = record.attributes
         except SchemaError as error:
             raise DamagedFile(path, error, REMEDY) from error
         return record
+
+    @property
+    def attributes(self) -> AttributeSchema:
+        return AttributeSchema.from_dict(self.schema)
+
+    def require_parent(self, parent: str, schema: AttributeSchema) -> None:
+        """Raise RecordError for another parent, SchemaError for other classes."""
+        if self.parent != parent:
+            raise RecordError(
+                f"the {self.stage} stage was trained on another parent checkpoint "
+                f"({(self.parent or 'none')[:12]}..., the present one is {parent[:12]}...). "
+                "Train it again: make train-flam."
+            )
+        schema.require_same(self.attributes, f"the trained {self.stage} stage")
 
     @classmethod
     def intact(cls, folder: Path) -> StageRecord | None:
@@ -113,18 +127,6 @@ def require(folder: Path, stage: str) -> StageRecord:
             "run make train-flam, which trains this stage again."
         )
     return record
-
-
-def require_child(record: StageRecord, parent: str, schema: AttributeSchema) -> None:
-    """Raise RecordError for another parent, SchemaError for other classes."""
-    if record.parent != parent:
-        raise RecordError(
-            f"the {record.stage} stage was trained on another parent checkpoint "
-            f"({(record.parent or 'none')[:12]}..., the present one is {parent[:12]}...). "
-            "Train it again: make train-flam."
-        )
-    trained = AttributeSchema.from_dict(record.schema)
-    schema.require_same(trained, f"the trained {record.stage} stage")
 
 
 def load_into(net: nn.Module, folder: Path, prefix: str) -> None:

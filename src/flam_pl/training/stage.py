@@ -18,12 +18,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import (
-    Callback,
-    LambdaCallback,
-    ModelCheckpoint,
-    TQDMProgressBar,
-)
+from pytorch_lightning.callbacks import Callback, LambdaCallback, ModelCheckpoint, TQDMProgressBar
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 from pytorch_lightning.utilities.exceptions import (  # type: ignore[attr-defined]
     MisconfigurationException,
@@ -194,8 +189,7 @@ class StageSpec:
     name: str
     module: pl.LightningModule
     folder: Path  # of best.ckpt, stage.json and the logs
-    epochs: int  # 0: the weights are only measured
-    settings: Any  # a dataclass
+    settings: Any  # a dataclass; ``max_epochs`` 0: the weights are only measured
     architecture: dict[str, Any]  # arguments that build the networks
     schema: AttributeSchema
     inputs: Mapping[str, Any]  # further plain values that the result depends on
@@ -208,7 +202,7 @@ class StageSpec:
 def train_stage(spec: StageSpec, data: pl.LightningDataModule, config: Config) -> StageRecord:
     """Train one stage and save its best epoch, unless it is up to date. An interrupted training
     continues after its last epoch."""
-    epochs = (config.trainer.max_epochs or spec.epochs) if spec.epochs else 0
+    epochs = spec.settings.max_epochs and (config.trainer.max_epochs or spec.settings.max_epochs)
     settings = to_plain(spec.settings)
     wanted = inputs_hash(**spec.inputs, parent=spec.parent, settings=settings, epochs=epochs)
     work = spec.folder / ".training"

@@ -9,7 +9,6 @@ from typing import TypeVar
 
 from torch import nn
 
-from flam_pl.attributes import AttributeSchema
 from flam_pl.config.saved_files import reading
 from flam_pl.images.pixels import Preprocess
 from flam_pl.models.attribute_embedder import AttributeEmbedders
@@ -19,6 +18,12 @@ from flam_pl.models.manipulator import Manipulator
 from flam_pl.training.records import RECORD, REMEDY, StageRecord, load_into
 
 Net = TypeVar("Net", bound=nn.Module)
+PREFIXES: dict[type[nn.Module], str] = {
+    AttributeEmbedders: "embedders.",
+    ConcatClassifiers: "net.",
+    Manipulator: "manipulator.",
+}
+"""How the names of a network's tensors begin in a checkpoint."""
 
 
 def restore_backbone(folder: Path, record: StageRecord) -> tuple[Backbone, Preprocess]:
@@ -29,25 +34,11 @@ def restore_backbone(folder: Path, record: StageRecord) -> tuple[Backbone, Prepr
     return frozen(build, folder, "net."), preprocess
 
 
-def restore_embedders(folder: Path, record: StageRecord) -> AttributeEmbedders:
-    build = partial(AttributeEmbedders, schema_of(record), **record.architecture)
-    return frozen(build, folder, "embedders.")
-
-
-def restore_manipulator(folder: Path, record: StageRecord) -> Manipulator:
-    """Generator and discriminator."""
+def restore(kind: type[Net], folder: Path, record: StageRecord) -> Net:
+    """Embedders, classifiers, or a manipulator: generator and discriminator."""
     # older records say whether all types share G; one that does not has other tensors: refused
     shape = {name: of for name, of in record.architecture.items() if name != "shared"}
-    return frozen(partial(Manipulator, schema_of(record), **shape), folder, "manipulator.")
-
-
-def restore_classifiers(folder: Path, record: StageRecord) -> ConcatClassifiers:
-    build = partial(ConcatClassifiers, schema_of(record), **record.architecture)
-    return frozen(build, folder, "net.")
-
-
-def schema_of(record: StageRecord) -> AttributeSchema:
-    return AttributeSchema.from_dict(record.schema)
+    return frozen(partial(kind, record.attributes, **shape), folder, PREFIXES[kind])
 
 
 def frozen(build: Callable[[], Net], folder: Path, prefix: str) -> Net:
