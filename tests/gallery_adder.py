@@ -28,17 +28,19 @@ def add_all(path: str) -> None:
         os.write(1, f"{number}\n".encode())
 
 
-def killed_while_adding(path: Path, seconds: float) -> list[int]:
-    """The batches that were acknowledged before a kill -9, ``seconds`` after the start."""
+def killed_while_adding(path: Path, after: int, seconds: float) -> list[int]:
+    """The batches that were acknowledged before a kill -9, which comes ``seconds`` after ``after``
+    of them."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
     process = subprocess.Popen(
         [sys.executable, __file__, str(path)], stdout=subprocess.PIPE, env=environment
     )
     assert process.stdout is not None
     assert process.stdout.readline() == b"ready\n"
+    lines = [process.stdout.readline() for _ in range(after)]
     time.sleep(seconds)
     process.send_signal(signal.SIGKILL)
-    lines = process.stdout.read().decode().splitlines()
+    lines += process.stdout.read().splitlines()
     process.wait()
     return [int(line) for line in lines]
 

@@ -18,9 +18,10 @@ def test_kill_9_while_adding_to_a_gallery(tmp_path: Path, tally: Tally) -> None:
     rng, interrupted = np.random.default_rng(0), 0
     for trial in range(TRIALS):
         path = tmp_path / f"{trial}.db"
-        acknowledged = killed_while_adding(path, rng.uniform(0, 0.2))
+        acknowledged = killed_while_adding(path, rng.integers(BATCHES), rng.uniform(0, 0.01))
         interrupted += len(acknowledged) < BATCHES
-        again = killed_while_adding(path, rng.uniform(0, 0.2))  # the same photos once more
+        # the same photos once more
+        again = killed_while_adding(path, rng.integers(BATCHES), rng.uniform(0, 0.01))
         tally.add(trial, lost_or_double(path, sorted({*acknowledged, *again})))
     assert not tally.lost
     assert interrupted > TRIALS / 4

@@ -298,8 +298,9 @@ def test_log_posteriors_are_found() -> None:
     assert log_posteriors(np.abs(vectors)) == 0
 
 
-@pytest.mark.parametrize("seconds", [0.0, 0.01, 0.03, 0.06, 0.1])
-def test_a_kill_loses_nothing_that_was_acknowledged(seconds: float, tmp_path: Path) -> None:
+@pytest.mark.parametrize("after", [0, 1, 7, 20, 38])
+def test_a_kill_loses_nothing_that_was_acknowledged(after: int, tmp_path: Path) -> None:
     path = tmp_path / "shop.db"
-    acknowledged = killed_while_adding(path, seconds)
+    acknowledged = killed_while_adding(path, after, seconds=0.002)
+    assert len(acknowledged) >= after
     assert not lost_or_double(path, acknowledged)
