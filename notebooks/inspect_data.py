@@ -31,7 +31,7 @@ from IPython.display import display
 from flam_pl import open_run
 from flam_pl.attributes import UNLABELLED
 from flam_pl.datasets.inspection import class_counts, describe
-from flam_pl.reports.pictures import show_image
+from flam_pl.reports.pictures import Tile, draw_tiles
 
 RUN = os.environ.get("FLAM_PL_RUN", "../runs/wardrobe")
 
@@ -69,14 +69,12 @@ figure.tight_layout()
 # %%
 rng = np.random.default_rng(0)
 for t, kind in enumerate(types):
-    classes = catalog.schema.of(kind)
-    figure, axes = plt.subplots(1, len(classes), figsize=(1.4 * len(classes), 2), squeeze=False)
-    for c, axis in enumerate(axes.flat):
+    tiles = []
+    for c, name in enumerate(catalog.schema.of(kind)):
         rows = np.flatnonzero(catalog.labels[:, t] == c)
         if len(rows):
-            show_image(axis, catalog.paths[rng.choice(rows)], None)
-        axis.set_title(classes[c], fontsize=8)
-    figure.suptitle(kind)
+            tiles.append(Tile(catalog.paths[rng.choice(rows)], title=f"{kind} {name}"))
+    display(draw_tiles([tiles[start : start + 8] for start in range(0, len(tiles), 8)]))
 
 # %% [markdown]
 # ## Pairs of classes
