@@ -63,7 +63,8 @@ class LabelledData(DataConfig):  # A data set on disk with labels
     classes: Any = 10
     """Number of classes per attribute type, the most frequent ones; null: the ten most frequent and
     all with at least 20 photos; or by type, a number or names: ``{shape: 8, color: [Red, Blue]}``,
-    else null. Other labels count as unlabelled."""
+    else null. Where the data set has a split, training photos count. Other labels count as
+    unlabelled."""
 
 
 @dataclass

@@ -67,7 +67,11 @@ def read(root: Path, data: FashionProductsData, schema: AttributeSchema | None =
 
 
 def pattern_of(name: str) -> str | None:
-    """The pattern in a product name, in any case; None for none or several."""
+    """The pattern in a product name; None for none or several.
+
+    >>> pattern_of("Lee Men CHECKED Shirt"), pattern_of("Lee Men Solid Striped Tie")
+    ('check', None)
+    """
     words = re.findall(r"[^\W\d_]+", name.lower())
     found = {_PATTERN_OF[word] for word in words if word in _PATTERN_OF}
     return found.pop() if len(found) == 1 else None
@@ -148,6 +152,12 @@ def find_garments(table: pd.DataFrame) -> pd.Series:
     """Per product, the first item of its garment, if that is sold in several colors.
 
     Products of one garment have equal gender, shape and name (without colors), with a rare word.
+
+    >>> names = ["Ed Men Rakish Blue Shirt", "Ed Men Rakish Red Shirt", "Ed Men Navy Shirt"]
+    >>> colors = ["Blue", "Red", "Navy Blue"]
+    >>> table = pd.DataFrame({"item": ["7", "8", "9"], "name": names, "color": colors})
+    >>> find_garments(table.assign(gender="Men", shape="Shirts").astype("string")).tolist()
+    ['7', '7', <NA>]
     """
     colors = {*SHADES, *re.findall("[a-z]+", " ".join(table["color"].dropna().unique()).lower())}
     words = table["name"].fillna("").str.lower().str.findall(r"\w+")

@@ -15,7 +15,10 @@ from flam_pl.training.sole_trainer import sole_trainer
 
 
 def load_config(*overrides: str) -> Config:
-    """Settings of ``conf/`` with overrides. Raises ConfigError for an unknown key, group or value.
+    """Settings of ``conf/`` with overrides.
+
+    Raises:
+        ConfigError: an unknown key, group or value, named.
 
     >>> load_config("data=wardrobe_small", "seed=1").seed
     1
@@ -28,21 +31,31 @@ def load_config(*overrides: str) -> Config:
 
 
 def train(config: Config) -> OpenRun:
-    """Train what is not up to date, and open the run. Raises FlamError for unusable data, or where
-    another process trains the run."""
+    """Train what is not up to date, and open the run.
+
+    Raises:
+        FlamError: unusable data, or another process trains the run.
+    """
     with sole_trainer(config.folder):
         folder = pipeline.train(config).folder
     return open_run(folder)
 
 
 def open_run(folder: str | Path) -> OpenRun:
-    """Open a finished run, e.g. ``open_run("runs/wardrobe")``. Raises FlamError where there is
-    none, it is not finished, or its data set has changed."""
+    """Open a finished run, e.g. ``open_run("runs/wardrobe")``.
+
+    Raises:
+        FlamError: there is no such run, it is not finished, or its data set has changed.
+    """
     return OpenRun(*evaluation.open_folder(Path(folder)))
 
 
 def evaluate(run: OpenRun) -> Report:
-    """Measure the run and write its report. Raises FlamError in a further process of a DDP run."""
+    """Measure the run and write its report.
+
+    Raises:
+        FlamError: called in a further process of a DDP run.
+    """
     report = evaluation.measure(run.run, run.trained)
     if report is None:
         raise FlamError("evaluate was called in a further process of a DDP run")

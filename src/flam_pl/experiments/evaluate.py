@@ -61,11 +61,13 @@ def open_folder(folder: Path) -> tuple[Run, TrainedRun]:
 def reopen(
     config: Config, own: bool, write: bool = True, searched: bool = False
 ) -> tuple[Run, TrainedRun]:
-    """A finished run with its data and its networks. Raises FlamError where it is not finished, or
-    other data is given without ``report=``.
+    """A finished run with its data and its networks.
 
     ``own``: the data are those of the training. ``write``: extract missing features.
     ``searched``: all photos are opened, also those that cannot be evaluated.
+
+    Raises:
+        FlamError: the run is not finished, or other data is given without ``report=``.
     """
     show_progress(config.trainer.progress)
     chosen(config)

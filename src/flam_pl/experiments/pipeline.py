@@ -89,8 +89,8 @@ def open_run(config: Config, catalog: Catalog | None = None) -> tuple[Run, Backb
     listed: Catalog | None = None
     if catalog is None:
         catalog = open_catalog(config.data)
-        for note_of_data in catalog.notes:
-            log(f"{catalog.name}: {note_of_data}")
+        for remark in catalog.notes:
+            log(f"{catalog.name}: {remark}")
         # a frozen backbone decodes each photo once, so the extraction checks them
         listed = catalog if config.backbone.max_epochs == 0 else None
         catalog = usable(catalog, config, decoding=listed is None)

@@ -139,8 +139,11 @@ class OpenRun:
 
     @torch.inference_mode()
     def feature(self, photo: str | Path | bytes) -> Tensor:
-        """Feature ``(D,)`` of a file, a path of the catalog, or the content of a file. Raises
-        UnreadableImage where there is no such file, or it is no image."""
+        """Feature ``(D,)`` of a file, a path of the catalog, or the content of a file.
+
+        Raises:
+            UnreadableImage: there is no such file, or it is no image.
+        """
         if isinstance(photo, bytes):
             image = decode(photo, Path("the example"))
         elif (row := self.row(str(photo))) is not None:
@@ -191,27 +194,31 @@ class OpenRun:
         place = [*np.flatnonzero(self.rows == row), -1][0]
         exclude = torch.tensor([place])
         scores, ids = self.retriever.search(query, parsed, k, exclude)
-        columns, confidence = [self.rows[ids[0].numpy()].tolist(), scores[0].tolist()], None
-        if self.confidence and any(edit.strength > 0 for edit in parsed):
-            found = self.confidence.of(query, parsed, ids, exclude=exclude)
-            columns += [found.attribute[0].tolist(), found.combination[0].tolist()]
-            confidence = found.texts[0]
-        return Results(
+        ranked = zip(self.rows[ids[0].numpy()].tolist(), scores[0].tolist(), strict=True)
+        results = Results(
             self.path(name) if name else None,
             " ".join(map(str, parsed)),
-            tuple(self.hit(*each) for each in zip(*columns, strict=True)),
+            tuple(self.hit(*each) for each in ranked),
             remarks,
-            confidence,
             searched=len(self.rows) - (place >= 0),
             total=len(self.rows),
         )
+        if self.confidence is None or not any(edit.strength > 0 for edit in parsed):
+            return results
+        found = self.confidence.of(query, parsed, ids, exclude=exclude)
+        likely = found.attribute[0].tolist(), found.combination[0].tolist()
+        hits = [
+            replace(hit, edited=edited, combination=combination)
+            for hit, edited, combination in zip(results.hits, *likely, strict=True)
+        ]
+        return replace(results, hits=tuple(hits), confidence=found.texts[0])
 
-    def hit(self, row: int, score: float, *likely: float) -> Hit:
+    def hit(self, row: int, score: float) -> Hit:
         schema, item = self.catalog.schema, self.catalog.table["item"].iloc[row]
         classes = zip(schema.types, self.catalog.labels[row], strict=True)
         labels = {name: schema.of(name)[c] for name, c in classes if c != UNLABELLED}
         named = None if pd.isna(item) else str(item)
-        return Hit(row, self.path_of(row), named, labels, score, *likely)
+        return Hit(row, self.path_of(row), named, labels, score)
 
 
 def answer(config: Config, own: bool) -> str:

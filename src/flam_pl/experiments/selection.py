@@ -73,10 +73,9 @@ def choice(run: Run, trained: TrainedRun) -> Scoring:
         log("no validation photos: FLAM searches by the cosine alone, without posteriors")
         return Scoring()
     unscored, rows = trained.posteriors, trained.scorers()
-    found: dict[str, Trial] = {
-        editor.name: choose(try_weights(editor, unscored, *sets, [ScoreWeights()]))
-        for editor in trained.editors()
-    }
+    found: dict[str, Trial] = {}
+    for editor in trained.editors():
+        found[editor.name] = choose(try_weights(editor, unscored, *sets, [ScoreWeights()]))
     for name, (editor, posteriors) in progress(rows.items(), "choosing the scoring"):
         filtering = [filter_weights(len(posteriors.schema.types))]
         tried = filtering if name == FILTER else weights_of(run, posteriors)

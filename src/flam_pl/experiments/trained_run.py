@@ -42,10 +42,12 @@ class TrainedRun:
     def open(
         cls, folder: Path, backbone_folder: Path | None = None, names: Collection[str] | None = None
     ) -> TrainedRun:
-        """Open a run from its folder. Raises RecordError for a stage that is missing, or does not
-        fit its parent.
+        """Open a run from its folder.
 
         ``backbone_folder``: stage 1 of another run. ``names``: methods to open, else all.
+
+        Raises:
+            RecordError: a stage is missing, or does not fit its parent.
         """
         folders = {stage: folder / stage for stage in STAGES}
         folders["backbone"] = backbone_folder or folders["backbone"]

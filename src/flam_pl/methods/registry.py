@@ -89,8 +89,11 @@ def trainable() -> list[str]:
 
 
 def chosen(config: Config) -> list[Method]:
-    """The methods that the settings name, in the order of the tables. Raises ConfigError for a name
-    without a trainable method, and for a setting that no method uses."""
+    """The methods that the settings name, in the order of the tables.
+
+    Raises:
+        ConfigError: a name without a trainable method; a setting that no method uses.
+    """
     require_known(config.methods, "methods")
     found = [method for name, method in registered().items() if name in config.methods]
     embedder = config.embedder

@@ -81,8 +81,11 @@ own evaluation (`flam-pl evaluate run={name} data.root=... report=other`).
 
 
 def export(overrides: list[str], bundle: str | None = None, onnx: bool = False) -> Bundle:
-    """Write the bundle of a run, by default to ``<run>/bundle``. Raises FlamError where the run
-    cannot be exported, or the folder holds other files."""
+    """Write the bundle of a run, by default to ``<run>/bundle``.
+
+    Raises:
+        FlamError: the run cannot be exported, or the folder holds other files.
+    """
     run, trained = reopen(*load_run_config(overrides), write=False)
     folder = Path(bundle) if bundle else run.folder / "bundle"
     return write(run, trained, folder, onnx)

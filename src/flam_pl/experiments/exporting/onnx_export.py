@@ -26,8 +26,11 @@ OPSET = 18
 
 
 def onnx_files(bundle: Bundle, log: Callable[[str], None]) -> dict[str, bytes]:
-    """The content of each ONNX file, and of ``table.npy``. Raises FlamError where a package is
-    missing, or no exporter makes a file that agrees with PyTorch."""
+    """The content of each ONNX file, and of ``table.npy``.
+
+    Raises:
+        FlamError: a package is missing, or no exporter makes a file that agrees with PyTorch.
+    """
     if missing := [name for name in ("onnx", "onnxscript", "onnxruntime") if not find_spec(name)]:
         raise FlamError(f'onnx=true needs {", ".join(missing)}: pip install "flam-pl[onnx]"')
     runtime = TorchRuntime(bundle, "cpu")
