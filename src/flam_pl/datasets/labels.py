@@ -16,7 +16,8 @@ from flam_pl.errors import FlamError
 
 Fold = Callable[[str], str]
 Label = tuple[str, str, str]  # path of a photo, attribute, value
-MOST_FREQUENT, FREQUENT = 10, 20  # without a number: so many classes, and all of so many photos
+MOST_FREQUENT = 10  # classes of a type without a number in data.classes, and
+FREQUENT = 20  # all further classes with at least this many photos
 WORDS_SHOWN = 5  # labels that a note names; the others are counted
 UNKNOWN = ("", "NA")  # values of extra attributes for "not known", beside an empty cell
 NUMBERS_AS_WORDS = 10  # up to so many different numbers are words, such as years

@@ -42,9 +42,9 @@ def listen() -> None:
             signal.signal(number, _stop)
 
 
-def unheard() -> None:
-    """Within ``stoppable``, let a signal end the process at once, until ``listen``. Processes that
-    wait for each other in C++ hear no handler."""
+def default_handlers() -> None:
+    """Within ``stoppable``, a signal ends the process at once, until ``listen`` is called. Python
+    runs no handler of its own while C++ code waits for another process."""
     if _listening:
         for number in SIGNALS:
             signal.signal(number, signal.SIG_DFL)

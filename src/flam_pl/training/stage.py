@@ -171,7 +171,7 @@ def make_trainer(
             f"trainer.strategy={settings.strategy})"
         ) from error
     if trainer.world_size > 1 and not distributed.is_initialized():
-        stopping.unheard()  # until the ranks have met
+        stopping.default_handlers()  # until the ranks have met
     return trainer
 
 
