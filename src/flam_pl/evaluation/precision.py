@@ -39,6 +39,10 @@ class Precision(QuerySums):
         self.ideals: dict[tuple[int, int], Tensor] = like.ideals if like else {}
 
     def add(self, search: EditedSearch) -> None:
+        self.count(self.data.schema.types[search.t], search.numbers, self.figures(search))
+
+    def figures(self, search: EditedSearch) -> Tensor:
+        """The figures of each search, ``(E, figures)``."""
         t, c, data = search.t, search.c, self.data
         right = search.matches[..., t]
         kept = search.matches.sum(dim=2) - right.long()
@@ -47,8 +51,7 @@ class Precision(QuerySums):
             self.ideals[t, c] = self.ideal(t, c)
         ideal = self.ideals[t, c][torch.from_numpy(search.numbers).to(right.device)]
         dcg = dcg_at(utility(right, kept), self.ks) / ideal
-        figures = torch.cat([self.share(right), self.share(as_it_was), dcg], dim=1)
-        self.count(data.schema.types[t], search.numbers, figures)
+        return torch.cat([self.share(right), self.share(as_it_was), dcg], dim=1)
 
     def share(self, is_so: Tensor) -> Tensor:
         ks = [min(k, is_so.shape[1]) for k in self.ks]
@@ -66,12 +69,6 @@ class Precision(QuerySums):
         kept = torch.arange(counts.shape[1], device=device)
         ideal = ideal_dcg_at(counts, utility(torch.ones_like(kept), kept), self.ks)
         return ideal[torch.from_numpy(place.reshape(-1)).to(device)]
-
-    def mean(self, name: str) -> float:
-        """Mean over all edits; 0 without edits."""
-        at = self.names.index(name)
-        total = sum(float(of[:, at].sum()) for of in self.sums.values())
-        return total / max(1.0, sum(float(of.sum()) for of in self.counts.values()))
 
     def all_sums(self) -> np.ndarray:
         return np.sum(list(self.sums.values()), axis=0)
