@@ -11,7 +11,7 @@ SPACE := $(subst ,, )
 FAISS = $(if $(wildcard $(VENV)/.gpu),gpu,cpu)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-gpu data verify-data train-backbone train-flam evaluate search report export demo tables table1 table2 table3 table4 table5 figures results results-page bench scale load-test check-gpu notebooks test doctest test-processes test-faults lint clean
+.PHONY: help setup setup-gpu data verify-data train-backbone train-flam evaluate search report export demo tables table1 table2 table3 table4 table5 figures results results-page bench scale load-test check-gpu notebooks test doctest test-slow test-faults lint clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -92,8 +92,8 @@ test: $(ENV) ## the tests
 doctest: $(ENV) ## the examples in the docstrings
 	$(VENV)/bin/python -m pytest --quiet --doctest-modules src $(ARGS)
 
-test-processes: $(ENV) ## the slow tests: two processes, every look of the page, killed workers, exports, sweeps
-	$(VENV)/bin/python -m pytest -m slow tests/test_two_processes.py tests/serving $(addprefix tests/experiments/test_,export.py sweeps.py paper_figures.py) $(ARGS)
+test-slow: $(ENV) ## the slow tests: two processes, every look of the page, killed workers, sweeps, notebooks
+	$(VENV)/bin/python -m pytest -m slow $(ARGS)
 
 test-faults: $(ENV) ## kill -9, damaged files and full disks (half an hour)
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -m faults tests/faults --numprocesses auto --dist worksteal $(ARGS)

@@ -36,6 +36,7 @@ def wandb_alone(tmp_path_factory: pytest.TempPathFactory) -> None:
     """W&B, and the process that it starts, find a closed door, and write to no home."""
     os.environ["WANDB_BASE_URL"] = "http://127.0.0.1:9"
     os.environ["WANDB_DATA_DIR"] = str(tmp_path_factory.mktemp("wandb"))
+    os.environ["WANDB_X_SAVE_REQUIREMENTS"] = "false"  # two seconds per run
 
 
 def refuse_the_network(own: socket.socket, address: Any) -> None:

@@ -13,6 +13,8 @@ import pytest
 jupytext = pytest.importorskip("jupytext", reason="the notebooks extra is not installed")
 nbformat = pytest.importorskip("nbformat")
 
+pytestmark = pytest.mark.slow  # each notebook starts a Python of its own
+
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = sorted((ROOT / "notebooks").glob("inspect_*.py"))
 NAMES = [script.stem for script in SCRIPTS]

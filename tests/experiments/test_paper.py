@@ -25,6 +25,8 @@ from flam_pl.experiments.trained_run import TrainedRun
 from flam_pl.images.pixels import Preprocess
 from tiny_run import QUICKER, settings
 
+pytestmark = pytest.mark.slow  # it trains many runs
+
 TABLES = (
     *QUICKER,
     "concat.max_epochs=1",
