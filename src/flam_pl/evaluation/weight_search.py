@@ -21,9 +21,10 @@ from flam_pl.retrieval.vectors import ScoreWeights, SearchVectors, log_posterior
 K = 5  # with few hits, a larger k would reward weights that forget the query
 QUERIES = 600  # drawn at random, at most
 COUNTERFACTUAL_SHARE = 0.25  # of the objective
-TARGET = (0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 2.0, 3.2, 5.0)
+TARGET = (0.02, 0.03, 0.05, 0.08, 0.13, 0.2, 0.3, 0.45, 0.7, 1.0, 1.5, 2.2)
+"""The target's weight, divided by that of both cosines together."""
 OTHERS = (0.2, 0.35, 0.5)  # as a share of the target's weight
-MOVED = (0.0, 0.5, 1.5, 4.0)
+MOVED = (0.0, 0.5, 1.5, 4.0, 9.0)
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,8 @@ def choose(trials: Sequence[Trial]) -> Trial:
 def grid(moved: bool) -> Iterator[ScoreWeights]:
     """The weights to try; ``moved``: also weights for class means."""
     for target, share, of_moved in product(TARGET, OTHERS, MOVED if moved else MOVED[:1]):
-        yield ScoreWeights(target, target * share, of_moved)
+        weight = target * (1 + of_moved)
+        yield ScoreWeights(weight, weight * share, of_moved)
 
 
 @torch.inference_mode()
