@@ -33,14 +33,12 @@ class Trial:
 
     weights: ScoreWeights
     utility: float  # mean utility@5
-    as_it_was: float  # mean as_it_was@5: results that ignore the edit count against the others
     counterfactual: float | None  # mean reciprocal rank of counterfactuals; None without any
 
     @property
     def objective(self) -> float:
         share = 0.0 if self.counterfactual is None else COUNTERFACTUAL_SHARE
-        of_edits = self.utility - self.as_it_was
-        return (1 - share) * of_edits + share * (self.counterfactual or 0.0)
+        return (1 - share) * self.utility + share * (self.counterfactual or 0.0)
 
 
 def choose(trials: Sequence[Trial]) -> Trial:
@@ -65,8 +63,8 @@ def try_weights(
 ) -> list[Trial]:
     """A trial of each of the weights ``tried``."""
     data = data.with_queries(QUERIES, seed)
-    precision, searches = Precision(data, [K]), 0
-    totals = torch.zeros(len(tried), len(precision.names), dtype=torch.float64)
+    precision, utilities, searches = Precision(data, [K]), torch.zeros(len(tried)).double(), 0
+    column = precision.names.index(f"utility@{K}")
     scorer = Scorer(editor, posteriors, data)
     for (t, c), edited in data.possible.items():
         for numbers, wanted in in_parts(len(data.labels), *edited):
@@ -74,12 +72,11 @@ def try_weights(
             found = torch.cat([of.topk(min(K, of.shape[1] - 1)).indices for of in scores])
             repeated = np.tile(numbers, len(tried)), np.tile(wanted, (len(tried), 1))
             figures = precision.figures(EditedSearch(data, t, c, *repeated, found))
-            totals += figures.view(len(tried), len(numbers), -1).sum(dim=1).cpu()
+            utilities += figures[:, column].view(len(tried), -1).sum(dim=1).cpu()
             searches += len(numbers)
-    means = dict(zip(precision.names, (totals / max(1, searches)).T.tolist(), strict=True))
+    means = (utilities / max(1, searches)).tolist()
     ranks = try_counterfactuals(editor, posteriors, counterfactual, tried)
-    figures_of = tried, means[f"utility@{K}"], means[f"as_it_was@{K}"], ranks
-    return [Trial(*of) for of in zip(*figures_of, strict=True)]
+    return [Trial(*of) for of in zip(tried, means, ranks, strict=True)]
 
 
 def try_counterfactuals(
