@@ -208,7 +208,7 @@ def test_without_weights_the_objective_is_that_of_the_cosine() -> None:
 
 def test_the_grid_has_every_combination_once_and_moves_only_if_it_should() -> None:
     whole, still = list(grid(moved=True)), list(grid(moved=False))
-    assert len(set(whole)) == len(whole) == 10 * 4 * 5 and len(set(still)) == len(still) == 10 * 4
+    assert len(set(whole)) == len(whole) == 11 * 4 * 5 and len(set(still)) == len(still) == 11 * 4
     assert {w.moved for w in still} == {0.0} and set(still) < set(whole)
     for w in whole:
         assert 0 < w.others < w.target

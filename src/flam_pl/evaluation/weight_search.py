@@ -21,7 +21,7 @@ from flam_pl.retrieval.vectors import ScoreWeights, SearchVectors, log_posterior
 K = 5  # with few hits, a larger k would reward weights that forget the query
 QUERIES = 600  # drawn at random, at most
 COUNTERFACTUAL_SHARE = 0.25  # of the objective
-TARGET = (0.02, 0.05, 0.08, 0.13, 0.2, 0.3, 0.45, 0.7, 1.0, 2.0)
+TARGET = (0.02, 0.05, 0.08, 0.13, 0.2, 0.3, 0.45, 0.7, 1.0, 2.0, 4.0)
 """The target's weight, divided by that of both cosines together."""
 OTHERS = (0.1, 0.2, 0.35, 0.5)  # as a share of the target's weight
 MOVED = (0.0, 0.5, 1.5, 4.0, 9.0)

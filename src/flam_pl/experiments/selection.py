@@ -23,7 +23,7 @@ from flam_pl.training.records import inputs_hash
 from flam_pl.training.run import Run
 from flam_pl.training.stage import evaluation_device
 
-VERSION = 8
+VERSION = 9
 """Increase it with every change that alters a selection."""
 
 
