@@ -16,8 +16,9 @@ from flam_pl.errors import FlamError
 
 Fold = Callable[[str], str]
 Label = tuple[str, str, str]  # path of a photo, attribute, value
-MOST_FREQUENT = 10  # classes of a type without a number in data.classes, and
-FREQUENT = 20  # all further classes with at least this many photos
+# without a number in data.classes, a type has its most frequent classes, and all frequent ones
+MOST_FREQUENT = 10  # classes
+FREQUENT = 20  # photos of a class
 WORDS_SHOWN = 5  # labels that a note names; the others are counted
 UNKNOWN = ("", "NA")  # values of extra attributes for "not known", beside an empty cell
 NUMBERS_AS_WORDS = 10  # up to so many different numbers are words, such as years

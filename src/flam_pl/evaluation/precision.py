@@ -39,19 +39,21 @@ class Precision(QuerySums):
         self.ideals: dict[tuple[int, int], Tensor] = like.ideals if like else {}
 
     def add(self, search: EditedSearch) -> None:
-        self.count(self.data.schema.types[search.t], search.numbers, self.figures(search))
+        right = search.matches[..., search.t]
+        own = self.data.labels[self.data.queries[search.numbers]]
+        shares = self.share(right), self.share(self.data.hits(search.found, own))
+        figures = torch.cat([*shares, self.utilities(search)], dim=1)
+        self.count(self.data.schema.types[search.t], search.numbers, figures)
 
-    def figures(self, search: EditedSearch) -> Tensor:
-        """The figures of each search, ``(E, figures)``."""
-        t, c, data = search.t, search.c, self.data
+    def utilities(self, search: EditedSearch) -> Tensor:
+        """utility@k of each search, ``(E, len(ks))``."""
+        t, c = search.t, search.c
         right = search.matches[..., t]
         kept = search.matches.sum(dim=2) - right.long()
-        as_it_was = data.hits(search.found, data.labels[data.queries[search.numbers]])
         if (t, c) not in self.ideals:
             self.ideals[t, c] = self.ideal(t, c)
         ideal = self.ideals[t, c][torch.from_numpy(search.numbers).to(right.device)]
-        dcg = dcg_at(utility(right, kept), self.ks) / ideal
-        return torch.cat([self.share(right), self.share(as_it_was), dcg], dim=1)
+        return dcg_at(utility(right, kept), self.ks) / ideal
 
     def share(self, is_so: Tensor) -> Tensor:
         ks = [min(k, is_so.shape[1]) for k in self.ks]

@@ -22,7 +22,7 @@ K = 5  # with few hits, a larger k would reward weights that forget the query
 QUERIES = 600  # drawn at random, at most
 COUNTERFACTUAL_SHARE = 0.25  # of the objective
 TARGET = (0.02, 0.05, 0.08, 0.13, 0.2, 0.3, 0.45, 0.7, 1.0, 2.0, 4.0)
-"""The target's weight, divided by that of both cosines together."""
+"""The target's weight, divided by the weight of the two cosines together, 1 + moved."""
 OTHERS = (0.1, 0.2, 0.35, 0.5)  # as a share of the target's weight
 MOVED = (0.0, 0.5, 1.5, 4.0, 9.0)
 
@@ -64,15 +64,14 @@ def try_weights(
     """A trial of each of the weights ``tried``."""
     data = data.with_queries(QUERIES, seed)
     precision, utilities, searches = Precision(data, [K]), torch.zeros(len(tried)).double(), 0
-    column = precision.names.index(f"utility@{K}")
     scorer = Scorer(editor, posteriors, data)
     for (t, c), edited in data.possible.items():
         for numbers, wanted in in_parts(len(data.labels), *edited):
             scores = scorer.scores(t, c, numbers, tried)
             found = torch.cat([of.topk(min(K, of.shape[1] - 1)).indices for of in scores])
             repeated = np.tile(numbers, len(tried)), np.tile(wanted, (len(tried), 1))
-            figures = precision.figures(EditedSearch(data, t, c, *repeated, found))
-            utilities += figures[:, column].view(len(tried), -1).sum(dim=1).cpu()
+            each = precision.utilities(EditedSearch(data, t, c, *repeated, found))
+            utilities += each.view(len(tried), -1).sum(dim=1).cpu()
             searches += len(numbers)
     means = (utilities / max(1, searches)).tolist()
     ranks = try_counterfactuals(editor, posteriors, counterfactual, tried)
