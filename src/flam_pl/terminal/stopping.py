@@ -43,8 +43,8 @@ def listen() -> None:
 
 
 def default_handlers() -> None:
-    """Within ``stoppable``, a signal ends the process at once, until ``listen`` is called. A handler
-    in Python would have to wait until C++ code has heard from another process."""
+    """Within ``stoppable``, a signal ends the process at once, until ``listen`` is called. A
+    handler in Python would have to wait until C++ code has heard from another process."""
     if _listening:
         for number in SIGNALS:
             signal.signal(number, signal.SIG_DFL)
