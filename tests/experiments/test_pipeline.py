@@ -63,14 +63,14 @@ def test_metrics_hold_every_value_with_its_interval(trained: Path) -> None:
     known = found["edits"][ORACLE]["all"]
     assert known["T@1"]["value"] == known["P@1"]["value"] == 1
     assert known["utility@1"]["value"] == pytest.approx(1)
-    # scoring finds more photos of the wanted class than the cosine alone, with tiny networks in
-    # the mean: the digits of the processor decide what each of them learns
+    # scoring finds more photos of the wanted class than the cosine alone, in the mean: a method may
+    # exchange some for results that keep more (its objective rises, see test_model_selection.py)
     gains = [
         found["edits"][f"{m}+posteriors"]["all"]["P@10"]["value"]
         - found["edits"][m]["all"]["P@10"]["value"]
         for m in METHODS
     ]
-    assert np.mean(gains) > 0.02 and min(gains) > -0.01
+    assert np.mean(gains) > 0.05
     for method in METHODS:
         of_instance = found["instance_by_method"]
         assert of_instance[f"{method}+posteriors"] == of_instance[method]
