@@ -466,6 +466,29 @@ def test_an_extraction_by_two_processes_goes_on_in_one(tmp_path: Path) -> None:
     assert torch.equal(opened(tmp_path / "features", made).rows(np.arange(9)), values)
 
 
+def test_two_processes_that_extract_the_same_both_publish(tmp_path: Path) -> None:
+    shards, folder, made, whole = tmp_path / "shards", tmp_path / "features", manifest(6), photos(6)
+    writers = [ShardWriter(shards, 0, made) for _ in range(2)]  # neither finds a shard of the other
+    for writer in writers:
+        writer.append(np.arange(6), features(6))
+    writers[0].close()
+    assert resume(shards, made, clear=True).tolist() == list(range(6))
+    publish(shards, folder, made, whole)
+    inode = (folder / "features.npy").stat().st_ino
+    writers[1].append(np.arange(2), features(2))  # its shard is gone with the folder
+    writers[1].close()
+    publish(shards, folder, made, whole)
+    assert (folder / "features.npy").stat().st_ino == inode and not shards.exists()
+    assert torch.equal(FeatureStore.open(folder).rows(np.arange(6)), features(6))
+
+
+def test_a_damaged_store_of_the_same_inputs_is_replaced(tmp_path: Path) -> None:
+    made = store_at(tmp_path / "features")
+    (tmp_path / "features" / "features.npy").write_bytes(b"")
+    assert store_at(tmp_path / "features") == made
+    assert torch.equal(opened(tmp_path / "features", made).rows(np.arange(10)), features(10))
+
+
 def test_other_inputs_start_again(tmp_path: Path) -> None:
     made, one, two = manifest(5), tmp_path / ".features.shards-1", tmp_path / ".features.shards-2"
     beside = tmp_path / ".features-other.shards-1"  # of another store

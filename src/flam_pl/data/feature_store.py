@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
+from itertools import count
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -172,9 +173,13 @@ class ShardWriter:
         self.folder, self.record = folder, _record(manifest)
         with disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            number = len(list(folder.glob(f"{rank}-*.bin")))  # the others are of a killed process
-            # unbuffered: a full disk is noticed at the write
-            self._file = open(folder / f"{rank}-{number}.bin", "wb", buffering=0)  # noqa: SIM115
+            # the others are of a killed process, or of one that extracts the same features now
+            for number in count(len(list(folder.glob(f"{rank}-*.bin")))):
+                with suppress(FileExistsError):
+                    shard = folder / f"{rank}-{number}.bin"
+                    # unbuffered: a full disk is noticed at the write
+                    self._file = open(shard, "xb", buffering=0)  # noqa: SIM115
+                    break
 
     def append(self, rows: np.ndarray, features: Tensor) -> None:
         records = np.empty(len(rows), self.record)
@@ -194,8 +199,11 @@ def resume(shards: Path, manifest: Manifest, clear: bool) -> np.ndarray:
     if clear:
         for other in set(shards.parent.glob(f"{shards.stem}.shards*")) - {shards}:
             shutil.rmtree(other, ignore_errors=True)
-    done = [_read_shard(path, manifest)[0] for path in shards.glob("*.bin")]
-    return np.unique(np.concatenate([np.zeros(0, np.int64), *done]))
+    done = [np.zeros(0, np.int64)]
+    for path in shards.glob("*.bin"):
+        with suppress(FileNotFoundError):  # another process has just published it
+            done.append(_read_shard(path, manifest)[0])
+    return np.unique(np.concatenate(done))
 
 
 Part = tuple[np.ndarray, np.ndarray, np.ndarray]  # rows (M,), array, positions in it (M,)
@@ -205,22 +213,40 @@ def publish(
     shards: Path, folder: Path, manifest: Manifest, photos: np.ndarray, reused: Part | None = None
 ) -> None:
     """Replace the store at ``folder`` by the shards and ``reused`` rows, and remove the shards.
-    Raises FlamError for a missing row or a full disk; ``folder`` is then unchanged."""
+
+    If another process has published the same meanwhile, its store stays.
+
+    Raises:
+        FlamError: a row is missing, or the disk is full; ``folder`` is then unchanged.
+    """
     with disk_errors(folder), only_writer(folder):
-        new = temporary(folder)
-        new.mkdir(parents=True)
-        try:
-            parts = [_read_shard(path, manifest) for path in sorted(shards.glob("*.bin"))]
-            parts += [reused] if reused else []
-            content = _write_rows(new / "features.npy", parts, manifest)
-            np.save(new / "photos.npy", photos)
-            sample = _sample(np.load(new / "features.npy", mmap_mode="r"))
-            stored = asdict(manifest) | {"content": content, "sample": sample}
-            (new / "manifest.json").write_text(sealed(stored))
-            replace_folder(new, folder)
-        finally:
-            shutil.rmtree(new, ignore_errors=True)
+        if not _is_published(folder, manifest):
+            _publish(shards, folder, manifest, photos, reused)
     shutil.rmtree(shards, ignore_errors=True)
+
+
+def _is_published(folder: Path, manifest: Manifest) -> bool:
+    with suppress(FlamError):  # missing or damaged
+        return FeatureStore.open(folder).manifest == manifest
+    return False
+
+
+def _publish(
+    shards: Path, folder: Path, manifest: Manifest, photos: np.ndarray, reused: Part | None
+) -> None:
+    new = temporary(folder)
+    new.mkdir(parents=True)
+    try:
+        parts = [_read_shard(path, manifest) for path in sorted(shards.glob("*.bin"))]
+        parts += [reused] if reused else []
+        content = _write_rows(new / "features.npy", parts, manifest)
+        np.save(new / "photos.npy", photos)
+        sample = _sample(np.load(new / "features.npy", mmap_mode="r"))
+        stored = asdict(manifest) | {"content": content, "sample": sample}
+        (new / "manifest.json").write_text(sealed(stored))
+        replace_folder(new, folder)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
 
 
 def _read_shard(path: Path, manifest: Manifest) -> Part:
