@@ -49,8 +49,8 @@ from flam_pl.training.manipulator_module import ManipulatorModule
 from flam_pl.training.stage import evaluation_device, make_trainer
 
 SCHEMA = AttributeSchema({name: tuple("abcdefghij") for name in ("shape", "color", "pattern")})
-ROWS, STEPS, PAIRS, IMAGES = 4000, 40, 5, 1024
-DURATION = "3 minutes on two quiet cores"
+ROWS, STEPS, PAIRS, IMAGES = 4000, 120, 5, 1024
+DURATION = "5 minutes on two quiet cores"
 
 
 class Stopwatch(Callback):

@@ -38,13 +38,17 @@ class AttributeNDCG(QuerySums):
         wanted = torch.from_numpy(distinct).to(search.found.device)
         row = torch.from_numpy(place.reshape(-1)).to(wanted.device)
         every = list(range(wanted.shape[1]))
-        others = [t for t in every if t != search.t]
-        for group, types in {"all": every, "target": [search.t], "other": others}.items():
+        others, target = [t for t in every if t != search.t], search.matches[..., search.t].byte()
+        groups = {
+            "all": (every, search.matched),
+            "target": ([search.t], target),
+            "other": (others, search.matched - target),
+        }
+        for group, (types, matched) in groups.items():
             if not types:
                 continue
             compared = (wanted[:, types] >= 0).sum(dim=1)
-            matches = search.matches[..., types].sum(dim=2)
-            dcg = dcg_at(self.gains[compared[row, None], matches], self.ks)
+            dcg = dcg_at(self.gains[compared[row, None], matched.int()], self.ks)
             key = search.t, search.c, group
             if key not in self.ideals:
                 own = compared - int(search.t in types)

@@ -50,7 +50,7 @@ class Outcomes:
             target = wanted_probabilities(own, [edit], posteriors)
             seen = raw_probabilities(target, gallery, search.found, [search.t], exclude=rows)
             answer = torch.from_numpy(data.has_hit(search.wanted))
-            events = search.matches[..., search.t], data.hits(search.found, search.wanted), answer
+            events = search.matches[..., search.t], search.hits, answer
             true = {kind: of.cpu().numpy() for kind, of in zip(KINDS, events, strict=True)}
             raw = {kind: of.cpu().numpy() for kind, of in seen.items()}
             parts.append((raw, true, items[search.numbers]))

@@ -76,8 +76,7 @@ class Hits:
         self.parts = [(none, none, data.labels[none], np.zeros((0, len(ks)), bool))]
 
     def add(self, search: EditedSearch) -> None:
-        is_hit = self.data.hits(search.found, search.wanted)
-        hits = hits_at(is_hit, is_hit.new_ones(len(is_hit)), self.ks)
+        hits = hits_at(search.hits, search.hits.new_ones(len(search.hits)), self.ks)
         types = np.full(len(search.numbers), search.t)
         self.parts.append((search.numbers, types, search.wanted, hits.cpu().numpy()))
 

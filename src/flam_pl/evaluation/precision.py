@@ -49,7 +49,7 @@ class Precision(QuerySums):
         """utility@k of each search, ``(E, len(ks))``."""
         t, c = search.t, search.c
         right = search.matches[..., t]
-        kept = search.matches.sum(dim=2) - right.long()
+        kept = search.matched - right.byte()
         if (t, c) not in self.ideals:
             self.ideals[t, c] = self.ideal(t, c)
         ideal = self.ideals[t, c][torch.from_numpy(search.numbers).to(right.device)]

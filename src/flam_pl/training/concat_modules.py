@@ -38,7 +38,7 @@ class ClassifierModule(ByTypeModule):
         for t in range(labels.shape[1]):
             known = labels[:, t] >= 0
             loss = loss + self.type_loss(t, z[known], labels[known, t])
-        self.log("train/classification", loss.detach(), on_step=False, on_epoch=True)
+        self.keep_terms({"classification": loss})
         return loss
 
     def type_loss(self, t: int, z: Tensor, classes: Tensor) -> Tensor:
@@ -50,6 +50,7 @@ class ClassifierModule(ByTypeModule):
         self.measure_prototypes()  # before the checkpoint of the epoch is written
 
     def on_train_epoch_end(self) -> None:
+        super().on_train_epoch_end()
         if not sum(self.trainer.num_val_batches):
             self.measure_prototypes()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
@@ -13,9 +12,7 @@ from flam_pl.config.stages import ConcatConfig, EmbedderConfig
 from flam_pl.losses.dictionary_softmax import dictionary_loss
 from flam_pl.losses.triplet import embedding_loss
 from flam_pl.models.attribute_embedder import AttributeEmbedders, EnsembleMember
-
-LOG_EVERY = 4
-"""Steps from one log entry to the next."""
+from flam_pl.training.term_means import TermMeans
 
 TEACHES_FROM = 1 / 3
 """Share of the steps before self-training begins."""
@@ -24,7 +21,7 @@ SHARPENED = 0.5
 """Factor of the teacher's temperature (MixMatch, Berthelot et al., NeurIPS 2019)."""
 
 
-class ByTypeModule(pl.LightningModule):
+class ByTypeModule(TermMeans):
     """A module with a loss per attribute type."""
 
     settings: EmbedderConfig | ConcatConfig
@@ -73,9 +70,7 @@ class EmbedderModule(ByTypeModule):
             size = (self.settings.batch_size,)
             drawn = torch.randint(len(self.bank), size, device=self.bank.device)
             terms |= self.taught_terms(self.bank[drawn])
-        if batch_index % LOG_EVERY == 0:
-            logged = {f"train/{name}": term.detach() for name, term in terms.items()}
-            self.log_dict(logged, on_step=False, on_epoch=True, batch_size=len(batch["labels"]))
+        self.keep_terms(terms)
         return torch.stack(list(terms.values())).sum()
 
     def terms(self, features: Tensor, labels: Tensor) -> dict[str, Tensor]:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-import pytorch_lightning as pl
 import torch
 from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor
@@ -24,7 +23,7 @@ from flam_pl.losses.triplet import cosine_distance
 from flam_pl.models.attribute_embedder import AttributeEmbedders
 from flam_pl.models.manipulator import Manipulator
 from flam_pl.retrieval.vectors import log_posteriors, moved_features, weighted_posteriors
-from flam_pl.training.embedder_module import LOG_EVERY
+from flam_pl.training.term_means import TermMeans
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class EditBatch:
         return wanted_embeddings(self.e, self.condition, self.target)
 
 
-class ManipulatorModule(pl.LightningModule):
+class ManipulatorModule(TermMeans):
     """G learns to edit features, D to judge them. Frozen embedders replace the labels.
     ``evaluate`` gives validation figures, e.g. T@k. Distillation and TIRG's loss need ``bank``,
     training features ``(N, D)``."""
@@ -104,9 +103,7 @@ class ManipulatorModule(pl.LightningModule):
 
         for schedule in cast(list[LRScheduler], self.lr_schedulers())[: 1 + self.judged]:
             schedule.step()
-        if batch_index % LOG_EVERY == 0:
-            logged = {f"train/{name}": term.detach() for name, term in (terms_d | terms_g).items()}
-            self.log_dict(logged, on_step=False, on_epoch=True, batch_size=len(x))
+        self.keep_terms(terms_d | terms_g)
 
     @torch.no_grad()
     def sample(self, features: Tensor) -> EditBatch:
