@@ -203,6 +203,19 @@ def test_the_item_is_stored_and_a_missing_one_is_none(columns: Sequence[str], sh
     assert [each.columns for each in again] == [each.columns for each in found]
 
 
+def test_a_cell_without_a_number_leaves_the_others_numbers(shop: Path) -> None:
+    cells = ["19.9", "n/a", "", "NaN", "-", "5"]
+    rows = [
+        {"path": f"photos/{n % 6}.png", "price": cell, "size": "n/a", "note": ["n/a", "new"][n % 2]}
+        for n, cell in enumerate(cells)
+    ]
+    found = [each.columns for each in list_photos(write_table(shop / "t.csv", rows))]
+    assert [of.get("price") for of in found] == [19.9, None, None, None, None, 5]
+    assert all("price" in of for of in found[::5]) and not any("price" in of for of in found[1:5])
+    # with no number at all, the words are texts
+    assert [(of["size"], of["note"]) for of in found] == [("n/a", "n/a"), ("n/a", "new")] * 3
+
+
 def test_the_row_numbers_that_pandas_writes_are_no_column(shop: Path) -> None:
     pd.DataFrame({"path": ["photos/0.png"], "price": [10]}, index=[12]).to_csv(shop / "t.csv")
     assert list_photos(shop / "t.csv")[0].columns == {"price": 10}

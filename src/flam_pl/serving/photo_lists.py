@@ -19,6 +19,8 @@ from flam_pl.galleries.items import ITEM, Value, number_in
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 PATHS = ("path", "image", "photo", "file", "filename", "uri")
 """Names of the column that holds the path, unless the caller names another."""
+NO_NUMBER = ("", "-", "na", "n/a", "#n/a", "<na>", "nan", "null")
+"""What spreadsheets and pandas write where a column of numbers has none."""
 
 
 @dataclass(frozen=True)
@@ -133,9 +135,11 @@ def in_table(
             if all(str(row[name]) == value for name, value in wanted.items()):
                 yield row
 
-    numeric = set(stored) - {item}
+    numeric, some = set(stored) - {item}, set()
     for row in kept():
+        some |= {name for name in numeric - some if not is_empty(row.get(name))}
         numeric -= {name for name in numeric if not is_number(row.get(name))}
+    numeric &= some  # with no number at all, such a word is a text
     for row in kept():
         place = filled(image, row) if pattern else text_of(row[image])
         if not place.strip():
@@ -146,7 +150,7 @@ def in_table(
         known = {
             name: number_in(value) if name in numeric and isinstance(value, str) else value
             for name, value in values.items()
-            if value not in (None, "")
+            if value not in (None, "") and not (name in numeric and is_empty(value))
         }
         path = (table.parent / place).absolute()
         address = place if "://" in place else ""
@@ -176,9 +180,14 @@ def text_of(value: Any) -> str:
     return "" if value is None else str(value)
 
 
+def is_empty(value: Any) -> bool:
+    """Whether a cell among numbers holds none."""
+    return value is None or isinstance(value, str) and value.strip().lower() in NO_NUMBER
+
+
 def is_number(value: Any) -> bool:
     """Whether a cell is a number or empty."""
-    if value in (None, "") or isinstance(value, int | float):
+    if is_empty(value) or isinstance(value, int | float):
         return True
     return isinstance(value, str) and number_in(value) is not None
 
