@@ -203,6 +203,18 @@ def test_the_item_is_stored_and_a_missing_one_is_none(columns: Sequence[str], sh
     assert [each.columns for each in again] == [each.columns for each in found]
 
 
+@pytest.mark.parametrize("delimiter", [*",;|\t"])
+@pytest.mark.parametrize("told", [False, True])
+def test_a_list_is_read_as_the_training_reads_it(delimiter: str, told: bool, shop: Path) -> None:
+    first = f"sep={delimiter}\n" if told else ""
+    cells = [["path ", " price", "name"], ["photos\\1.png", "7.5", f'"red{delimiter}, new"', ""], []]
+    text = first + "\n".join(delimiter.join(row) for row in cells)
+    (shop / "t.csv").write_text("\ufeff" + text, encoding="utf-8")
+    (found,) = list_photos(shop / "t.csv")
+    assert (found.id, found.path) == ("photos/1.png", shop / "photos/1.png")
+    assert found.columns == {"price": 7.5, "name": f"red{delimiter}, new"}
+
+
 def test_a_cell_without_a_number_leaves_the_others_numbers(shop: Path) -> None:
     cells = ["19.9", "n/a", "", "NaN", "-", "5"]
     rows = [

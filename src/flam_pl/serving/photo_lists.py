@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import math
 import os
+import re
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from string import Formatter
 from typing import Any
@@ -19,6 +21,7 @@ from flam_pl.galleries.items import ITEM, Value, number_in
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 PATHS = ("path", "image", "photo", "file", "filename", "uri")
 """Names of the column that holds the path, unless the caller names another."""
+TOLD = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)  # a first line that Excel reads
 NO_NUMBER = ("", "-", "na", "n/a", "#n/a", "<na>", "nan", "null")
 """What spreadsheets and pandas write where a column of numbers has none."""
 
@@ -135,7 +138,7 @@ def in_table(
             if all(str(row[name]) == value for name, value in wanted.items()):
                 yield row
 
-    numeric, some = set(stored) - {item}, set()
+    numeric, some = set(stored) - {item}, set[str]()
     for row in kept():
         some |= {name for name in numeric - some if not is_empty(row.get(name))}
         numeric -= {name for name in numeric if not is_number(row.get(name))}
@@ -144,6 +147,7 @@ def in_table(
         place = filled(image, row) if pattern else text_of(row[image])
         if not place.strip():
             continue
+        place = place.replace("\\", "/")  # written on Windows
         values = {name: row.get(name) for name in stored}
         if item:
             values[ITEM] = text_of(row[item])
@@ -214,14 +218,22 @@ def rows_of(table: Path) -> Iterator[dict[str, Any]]:
                     yield {name: plain_value(value) for name, value in cells.items()}
             return
         with open(table, newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            for row in reader:
-                more: Any = row.pop(None, None)  # a comma without quotes in the last column
-                if more and reader.fieldnames:
-                    last = reader.fieldnames[-1]
-                    row[last] = ",".join([row[last], *more])
-                row.pop("", None)  # the row numbers that pandas writes
-                yield row
+            first = file.readline()
+            told = TOLD.fullmatch(first)
+            delimiter = told[1] if told else max(",;\t|", key=first.count)
+            if not told:
+                file.seek(0)
+            rows = csv.reader(file, delimiter=delimiter)
+            names = [name.strip() for name in next(rows, [])]
+            for cells in rows:
+                while len(cells) > len(names) and not cells[-1]:
+                    cells.pop()
+                if cells:
+                    # a delimiter without quotes in the last column
+                    last = delimiter.join(cells[len(names) - 1 :])
+                    row = dict(zip_longest(names, [*cells[: len(names) - 1], last]))
+                    row.pop("", None)  # the row numbers that pandas writes
+                    yield row
     except UnicodeDecodeError as error:
         raise FlamError(
             f"{table} is not UTF-8 text ({error.reason}): save it as CSV in UTF-8"
