@@ -207,7 +207,11 @@ def test_the_item_is_stored_and_a_missing_one_is_none(columns: Sequence[str], sh
 @pytest.mark.parametrize("told", [False, True])
 def test_a_list_is_read_as_the_training_reads_it(delimiter: str, told: bool, shop: Path) -> None:
     first = f"sep={delimiter}\n" if told else ""
-    cells = [["path ", " price", "name"], ["photos\\1.png", "7.5", f'"red{delimiter}, new"', ""], []]
+    cells = [
+        ["path ", " price", "name"],
+        ["photos\\1.png", "7.5", f'"red{delimiter}, new"', ""],
+        [],
+    ]
     text = first + "\n".join(delimiter.join(row) for row in cells)
     (shop / "t.csv").write_text("\ufeff" + text, encoding="utf-8")
     (found,) = list_photos(shop / "t.csv")
