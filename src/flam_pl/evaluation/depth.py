@@ -21,8 +21,8 @@ class CandidateSearcher:
     @torch.inference_mode()
     def __init__(self, vectors: SearchVectors, data: EvaluationSet, depth: int) -> None:
         self.vectors, self.data, self.depth = vectors, data, depth
-        self.heads, self.gallery = vectors.heads(data.features), vectors.gallery(data.features)
-        self.own = vectors.read(data.features)
+        self.heads, self.own = vectors.heads(data.features), vectors.read(data.features)
+        self.gallery = vectors.gallery(data.features, self.own)
 
     @torch.inference_mode()
     def __call__(

@@ -18,6 +18,7 @@ from flam_pl.datasets.catalog import Catalog
 from flam_pl.datasets.labels import extra_attribute_codes
 from flam_pl.editing.editor import Editor
 from flam_pl.editing.edits import Edit
+from flam_pl.galleries.exact import ExactGallery
 from flam_pl.retrieval.retriever import Retriever
 from flam_pl.retrieval.vectors import SearchVectors
 
@@ -219,9 +220,11 @@ class Searcher:
 
     def __init__(self, editor: Editor | SearchVectors, data: EvaluationSet, depth: int) -> None:
         self.data, self.depth = data, depth
-        self.retriever = Retriever.of(editor, data.features)
-        # read once: every query is searched with many edits
-        self.own = self.retriever.vectors.read(data.features)
+        vectors = editor if isinstance(editor, SearchVectors) else SearchVectors(editor)
+        with torch.inference_mode():  # read once: every query is searched with many edits
+            self.own = vectors.read(data.features)
+            gallery = ExactGallery(vectors.gallery(data.features, self.own))
+        self.retriever = Retriever(vectors, gallery)
 
     def __call__(self, numbers: np.ndarray, edits: Sequence[Edit]) -> Tensor:
         positions = torch.from_numpy(self.data.queries[numbers]).to(self.data.features.device)

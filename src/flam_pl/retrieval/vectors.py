@@ -71,16 +71,16 @@ class SearchVectors:
         """Per type, posteriors ``(N, classes)`` of stored features ``(N, D)``; None if unused."""
         return self.posteriors.read(features) if self.posteriors else None
 
-    def gallery(self, features: Tensor) -> Tensor:
-        """Stored features ``(N, D)`` -> gallery vectors ``(N, R + C)``."""
-        heads, own = self.heads(features), self.read(features)
+    def gallery(self, features: Tensor, own: Sequence[Tensor] | None = None) -> Tensor:
+        """Stored features ``(N, D)`` -> gallery vectors ``(N, R + C)``. ``own`` is
+        ``read(features)``."""
+        heads, own = self.heads(features), own or self.read(features)
         return heads if own is None else torch.cat([heads, log_posteriors(own)], dim=-1)
 
     def queries(
         self, features: Tensor, edits: Sequence[Edit], own: Sequence[Tensor] | None = None
     ) -> Tensor:
-        """Stored features ``(Q, D)`` -> query vectors ``(Q, R + C)``. ``own`` is
-        ``read(features)``."""
+        """Stored features ``(Q, D)`` -> query vectors ``(Q, R + C)``; ``own`` as above."""
         return self.weighted(self.parts(features, edits, own))
 
     def weighted(self, parts: QueryParts) -> Tensor:
