@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache, partial
@@ -27,6 +28,7 @@ from flam_pl.terminal.progress import progress
 
 DRAWING_VERSION = 3  # raise it when the same settings give other pictures or labels
 SETTINGS, SPLITS = "settings.json", ("train", "val", "evaluation")
+PATIENCE = 10.0  # seconds; the workers of a stopped drawing still write the photos that they hold
 CONTENT = "sha256"  # column of the catalog: an unchanged photo is trusted without decoding
 GARMENT, PHOTO, LABELS, CHANGE = range(4)  # independent streams of random numbers
 Row = dict[str, str | int | float]
@@ -156,7 +158,10 @@ def draw_anew(folder: Path, settings: WardrobeSettings, workers: int) -> None:
         draw_all(growing, settings, workers)
         replace_folder(growing, folder)
     finally:
-        shutil.rmtree(growing, ignore_errors=True)
+        last = time.monotonic() + PATIENCE
+        while growing.exists() and time.monotonic() < last:
+            shutil.rmtree(growing, ignore_errors=True)
+            time.sleep(0.05)
 
 
 def draw_all(folder: Path, settings: WardrobeSettings, workers: int) -> None:
