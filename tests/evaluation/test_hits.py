@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attribute_world import SCHEMA, store_of
+from flam_pl.attributes import AttributeSchema
 from flam_pl.datasets.catalog import Catalog
 from flam_pl.editing.editor import Editor, NoEdit
 from flam_pl.editing.edits import Edit
@@ -165,6 +166,19 @@ def test_half_labelled_photos_in_the_gallery_do_not_change_what_full_labels_want
     found = torch.arange(len(both.labels)).expand(len(data.queries), -1)
     hits = both.hits(found, data.labels[data.queries])
     assert not hits[:, len(data.labels) :].any() and hits.any()
+
+
+@pytest.mark.parametrize("classes", [126, 127, 128, 300, 40_000])
+def test_a_class_that_no_photo_has_is_never_found(classes: int) -> None:
+    """Wanted classes may be far above those of the gallery, whose labels are small integers."""
+    names = tuple(str(number) for number in range(classes))
+    schema = AttributeSchema({"article": names, "color": ("red", "blue")})
+    labels, nobody = np.array([[-1, 0], [0, 0], [1, 1], [100, -1]]), np.full(4, -1)
+    data = EvaluationSet(schema, torch.randn(4, 2), labels, np.arange(4), nobody, nobody)
+    for c in {*range(0, classes, max(1, classes // 300)), 254, 255, 256, classes - 1, classes - 2}:
+        if c < classes:
+            found = data.hits(torch.arange(4)[None], np.array([[c, -1]]))[0].tolist()
+            assert found == [bool(own == c) for own in labels[:, 0]], c
 
 
 def test_the_fully_labelled_part_of_a_set_has_the_same_photos_and_queries() -> None:

@@ -219,6 +219,12 @@ def test_a_list_is_read_as_the_training_reads_it(delimiter: str, told: bool, sho
     assert found.columns == {"price": 7.5, "name": f"red{delimiter}, new"}
 
 
+def test_a_backslash_in_a_file_name_stays(shop: Path) -> None:
+    draw(shop / "photos" / "a\\b.png", (255, 0, 0))
+    (found,) = list_photos(write_table(shop / "t.csv", [{"path": "photos/a\\b.png"}]))
+    assert found.path.is_file() and found.id == "photos/a\\b.png"
+
+
 def test_a_cell_without_a_number_leaves_the_others_numbers(shop: Path) -> None:
     cells = ["19.9", "n/a", "", "NaN", "-", "5"]
     rows = [

@@ -24,6 +24,7 @@ from flam_pl.attributes import AttributeSchema, did_you_mean, fold_spelling
 from flam_pl.config.data import TableData
 from flam_pl.datasets.assembly import Found, assemble
 from flam_pl.datasets.catalog import DOMAINS, SPLITS, Catalog, fill_garments
+from flam_pl.datasets.csv_dialect import DELIMITERS, NOTHING, delimiter_of
 from flam_pl.datasets.labels import fold_id, join_spellings
 from flam_pl.datasets.listings import keep_photos, place_of, require_garments, require_words
 from flam_pl.datasets.splits import identical_files, leak_groups
@@ -39,12 +40,10 @@ SEPARATORS = (";", "|", ",", "/")  # often between several labels in one cell
 log = logging.getLogger(__name__)
 OWN = ("path", "item", "domain", "split", "counterfactual_of", "garment")  # read if they are there
 TOGETHER = ("item", "garment")
-NOTHING = {"nan", "none", "null", "na", "n/a", "<na>", "nat", "#n/a"}  # empty cells of programs
 WRITTEN_OUT = re.compile(r"\[\s*['\"].*\]|\[[\d\s.,]*\]|\{.*:.*\}|b(['\"]).*\1", re.DOTALL)
 """The text that a program makes of a list, a record or bytes."""
 PLAIN = r"(b|([!-Z\\-ac-z|-~]|b[!#-&(-~])([ -~]*[!-~])?)"
 """Texts that stay as they are: ASCII without outer spaces, not ``WRITTEN_OUT``."""
-TOLD = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)  # a first line that Excel reads
 QUOTES = "Close each double quote; inside of a value, write it twice."
 BLOCK = 2**16  # rows of a CSV file that are Python objects at one time
 
@@ -135,7 +134,7 @@ def _load(path: Path) -> pd.DataFrame:
                 table = table.reset_index()  # pandas stored these columns as its index
             table.index = pd.RangeIndex(1, len(table) + 1, name=f"{path.name} row")
         else:
-            table = _read_csv(path, "\t,;|" if suffix == ".tsv" else ",;\t|")
+            table = _read_csv(path, "\t,;|" if suffix == ".tsv" else DELIMITERS)
     except (OSError, ValueError) as error:  # ArrowInvalid is a ValueError
         raise FlamError(f"{path} cannot be read as {suffix[1:]}: {error}") from error
     if table.empty:
@@ -147,9 +146,7 @@ def _read_csv(path: Path, delimiters: str) -> pd.DataFrame:
     """The cells as text, so that "NA" and "007" stay."""
     try:
         with open(path, encoding="utf-8-sig", newline="") as text:
-            first = text.readline()
-            told = TOLD.fullmatch(first)
-            delimiter = told[1] if told else max(delimiters, key=first.count)
+            delimiter, told = delimiter_of(text.readline(), delimiters)
             text.seek(0)
             reader = csv.reader(text, delimiter=delimiter, strict=True)
             if told:

@@ -22,7 +22,7 @@ class Preservation:
         codes = np.zeros((len(data.labels), len(self.names)), np.int64)
         for position, of in enumerate(data.extra_attributes.values()):
             codes[:, position] = of
-        self.codes = smallest(codes).to(device)
+        self.codes = smallest(codes, int(codes.max(initial=0))).to(device)
         self.queries = torch.from_numpy(data.queries).to(device)
         # results with the query's value, results with any value: per query, k and attribute
         shape = (2, len(data.queries), len(ks), len(self.names))

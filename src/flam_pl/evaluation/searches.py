@@ -88,7 +88,7 @@ class EvaluationSet:
 
     @cached_property
     def label_tensor(self) -> Tensor:
-        return smallest(self.labels).to(self.features.device)
+        return smallest(self.labels, max(self.schema.sizes)).to(self.features.device)
 
     def editable(self, count: int = 1) -> np.ndarray:
         """Whether a query has enough labels to change ``count`` of them, ``(Q,)``."""
@@ -200,19 +200,19 @@ class EditedSearch:
 
 
 def has_all(matched: Tensor, wanted: np.ndarray) -> Tensor:
+    """Whether ``matched`` labels ``(E, K)`` are all known ones of ``wanted (E, types)``."""
     known = torch.from_numpy((wanted != UNLABELLED).sum(axis=1).astype(np.uint8))
     return matched == known.to(matched.device)[:, None]
 
 
 def rows_at(rows: Tensor, positions: Tensor) -> Tensor:
-    """``rows[positions]``, twice as fast: ``(N, C)`` and any shape -> ``(*shape, C)``."""
+    """``rows[positions]``, but faster: rows ``(N, C)``, positions of any shape."""
     return rows.index_select(0, positions.flatten()).view(*positions.shape, rows.shape[1])
 
 
-def smallest(codes: np.ndarray) -> Tensor:
-    """The codes in the smallest signed integer type that holds them and -2."""
-    kind = np.min_scalar_type(-max(2, int(codes.max(initial=0)) + 1))
-    return torch.from_numpy(codes.astype(kind))
+def smallest(codes: np.ndarray, classes: int) -> Tensor:
+    """The codes in the smallest signed integer type that holds -2 to ``classes``."""
+    return torch.from_numpy(codes.astype(np.min_scalar_type(-max(2, classes + 1))))
 
 
 class Searcher:

@@ -80,7 +80,8 @@ class SearchVectors:
     def queries(
         self, features: Tensor, edits: Sequence[Edit], own: Sequence[Tensor] | None = None
     ) -> Tensor:
-        """Stored features ``(Q, D)`` -> query vectors ``(Q, R + C)``; ``own`` as above."""
+        """Stored features ``(Q, D)`` -> query vectors ``(Q, R + C)``. ``own`` is
+        ``read(features)``."""
         return self.weighted(self.parts(features, edits, own))
 
     def weighted(self, parts: QueryParts) -> Tensor:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import math
 import os
-import re
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,15 +14,14 @@ from pathlib import Path
 from string import Formatter
 from typing import Any
 
+from flam_pl.datasets.csv_dialect import NOTHING, delimiter_of
 from flam_pl.errors import FlamError
 from flam_pl.galleries.items import ITEM, Value, number_in
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 PATHS = ("path", "image", "photo", "file", "filename", "uri")
 """Names of the column that holds the path, unless the caller names another."""
-TOLD = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)  # a first line that Excel reads
-NO_NUMBER = ("", "-", "na", "n/a", "#n/a", "<na>", "nan", "null")
-"""What spreadsheets and pandas write where a column of numbers has none."""
+NO_NUMBER = NOTHING | {"", "-"}  # in a column of numbers
 
 
 @dataclass(frozen=True)
@@ -147,7 +145,8 @@ def in_table(
         place = filled(image, row) if pattern else text_of(row[image])
         if not place.strip():
             continue
-        place = place.replace("\\", "/")  # written on Windows
+        if "\\" in place and not (table.parent / place).exists():
+            place = place.replace("\\", "/")  # written on Windows
         values = {name: row.get(name) for name in stored}
         if item:
             values[ITEM] = text_of(row[item])
@@ -218,9 +217,7 @@ def rows_of(table: Path) -> Iterator[dict[str, Any]]:
                     yield {name: plain_value(value) for name, value in cells.items()}
             return
         with open(table, newline="", encoding="utf-8-sig") as file:
-            first = file.readline()
-            told = TOLD.fullmatch(first)
-            delimiter = told[1] if told else max(",;\t|", key=first.count)
+            delimiter, told = delimiter_of(file.readline())
             if not told:
                 file.seek(0)
             rows = csv.reader(file, delimiter=delimiter)
